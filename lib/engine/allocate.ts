@@ -1,0 +1,179 @@
+// Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work is
+// bounded: a few victims of the class itself, then at most one page of another class.
+
+import { PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
+import type { Area } from './bytes.ts'
+import { isHeld } from './holds.ts'
+import { itemBytes, writeItem } from './item.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
+import { coldest } from './lru.ts'
+import { assignPage, classFor, freshCountIn, takeChunk, withdrawPage } from './slabs.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
+import { hashOfItem } from './table.ts'
+
+/** A new item with its key written, not linked; NIL when there is no memory for it. */
+export function allocateItem(
+  arena: Arena,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+  flags: number,
+  expiresAtS: number,
+  valueBytes: number,
+): Ref {
+  const classId = classFor(arena, (itemBytes(keyBytes, flags, valueBytes) + 3) >> 2)
+  const spans = classId === 0
+  const headClass = spans ? arena.classCount : classId
+  const ref = takeOrEvict(arena, headClass)
+  if (ref === NIL) return NIL
+  writeItem(arena, ref, headClass, spans, key, keyStart, keyBytes, flags, expiresAtS, valueBytes)
+  if (!spans || allocateSpans(arena, ref, itemBytes(keyBytes, flags, valueBytes))) return ref
+  freeItem(arena, ref)
+  return NIL
+}
+
+/** Evicts a linked item: its memory is wanted. */
+export function evictItem(arena: Arena, ref: Ref): void {
+  if (isDead(arena, ref)) {
+    reclaimItem(arena, ref)
+    return
+  }
+  const { words, counters } = arena
+  const meta = words[ref + L.ITEM_META]
+  const classId = L.metaClass(meta)
+  const at = classCounterAt(classId, 0)
+  counters[at + ClassCounter.EVICTED]++
+  if (words[ref + L.ITEM_EXPIRES_AT_S] !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
+  if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EVICTED_UNFETCHED]++
+  if ((meta & L.STATE_ACTIVE) !== 0) counters[at + ClassCounter.EVICTED_ACTIVE]++
+  words[L.classAt(classId) + L.CLASS_EVICTED_IDLE_S] =
+    words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
+  unlinkItem(arena, hashOfItem(arena, ref), ref)
+}
+
+/** Chains continuations behind a head chunk until `bytes` of item fit. */
+function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
+  const { words } = arena
+  const largest = chunkWords(arena, arena.classCount)
+  words[ref + L.ITEM_SPAN_NEXT] = NIL
+  let left = ((bytes + 3) >> 2) + 1 - largest
+  let link = ref + L.ITEM_SPAN_NEXT
+  while (left > 0) {
+    const wanted = Math.min(left + L.SPAN_WORDS, largest)
+    const classId = classFor(arena, wanted)
+    const chunk = takeOrEvict(arena, classId)
+    if (chunk === NIL) return false
+    words[chunk + L.SPAN_OWNER] = ref
+    words[link] = chunk
+    link = chunk + L.SPAN_NEXT
+    left -= chunkWords(arena, classId) - L.SPAN_WORDS
+  }
+  return true
+}
+
+function takeOrEvict(arena: Arena, classId: number): Ref {
+  for (let tries = 0; tries <= VICTIM_TRIES_MAX; tries++) {
+    const ref = takeChunk(arena, classId)
+    if (ref !== NIL) return ref
+    const victim = pickVictim(arena, classId)
+    if (victim !== NIL) evictItem(arena, victim)
+    else if (!takePage(arena, classId)) break
+  }
+  arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
+  return NIL
+}
+
+/** The coldest item of a class; without evictions, a dead one among the coldest. */
+function pickVictim(arena: Arena, classId: number): Ref {
+  const { words } = arena
+  let ref = coldest(arena, classId)
+  if (words[L.EVICTIONS_ON] === 1) return ref
+  for (let tries = 0; tries < VICTIM_TRIES_MAX && ref !== NIL; tries++) {
+    if (isDead(arena, ref)) return ref
+    ref = words[ref + L.ITEM_LRU_PREV] as Ref
+  }
+  return NIL
+}
+
+/** Moves a page from the class that has most of them to one that has nothing to evict. */
+function takePage(arena: Arena, toClass: number): boolean {
+  const page = pickPage(arena, richestClass(arena, toClass))
+  if (page < 0) return false
+  eachChunk(arena, page, evictOwner)
+  withdrawPage(arena, page)
+  assignPage(arena, page, toClass)
+  arena.counters[counterAt(Counter.SLABS_MOVED)]++
+  return true
+}
+
+function richestClass(arena: Arena, except: number): number {
+  let best = 0
+  let most = 0
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+    if (classId === except || pages <= most) continue
+    most = pages
+    best = classId
+  }
+  return best
+}
+
+/** A page of the class that can be emptied, by preference one with cold items; -1 if none is near. */
+function pickPage(arena: Arena, classId: number): number {
+  if (classId === 0) return -1
+  const { words } = arena
+  let ref = coldest(arena, classId)
+  for (let tries = 0; tries < PAGE_TRIES_MAX && ref !== NIL; tries++) {
+    const page = pageOf(arena, ref)
+    if (eachChunk(arena, page, canEvictOwner)) return page
+    ref = words[ref + L.ITEM_LRU_PREV] as Ref
+  }
+  let tries = 0
+  for (let page = 0; page < words[L.PAGES_USED] && tries < PAGE_TRIES_MAX; page++) {
+    if (words[arena.pagesAt + page] !== classId) continue
+    if (eachChunk(arena, page, canEvictOwner)) return page
+    tries++
+  }
+  return -1
+}
+
+/** Calls `visit` with every chunk of a page that is in use, until it returns false. */
+function eachChunk(
+  arena: Arena,
+  page: number,
+  visit: (arena: Arena, chunk: Ref) => boolean,
+): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + page]
+  const at = L.classAt(classId)
+  const used = words[at + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
+  let chunk = pageRef(arena, page)
+  for (let i = 0; i < used; i++) {
+    if (words[chunk + L.ITEM_META] !== L.META_FREE && !visit(arena, chunk)) return false
+    chunk = (chunk + words[at + L.CLASS_CHUNK_WORDS]) as Ref
+  }
+  return true
+}
+
+function canEvictOwner(arena: Arena, chunk: Ref): boolean {
+  const { words } = arena
+  const owner = ownerOf(arena, chunk)
+  if (owner === NIL || (words[owner + L.ITEM_META] & L.STATE_LINKED) === 0) return false
+  if (words[L.EVICTIONS_ON] === 0 && !isDead(arena, owner)) return false
+  return !isHeld(arena, owner)
+}
+
+function evictOwner(arena: Arena, chunk: Ref): boolean {
+  evictItem(arena, ownerOf(arena, chunk))
+  return true
+}
+
+/** The head chunk of the item that a chunk belongs to; NIL while it is being allocated. */
+function ownerOf(arena: Arena, chunk: Ref): Ref {
+  const { words } = arena
+  if (L.metaKeyBytes(words[chunk + L.ITEM_META]) > 0) return chunk
+  return words[chunk + L.SPAN_OWNER] as Ref
+}

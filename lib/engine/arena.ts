@@ -1,0 +1,199 @@
+// One arena: a SharedArrayBuffer laid out as layout.ts draws it. Creates or attaches it, and keeps
+// the views through which one thread sees it. Memory that nobody touched costs nothing, so the
+// tables are reserved for the fullest case.
+
+import assert from 'node:assert/strict'
+import {
+  ARENA_DATA_BYTES_MAX,
+  CLASSES_MAX,
+  HOLD_SLOTS_MAX,
+  LARGEST_CHUNKS_PER_PAGE,
+  PAGE_BYTES_MAX,
+  PAGE_BYTES_MIN,
+  PAGES_PER_ARENA_MIN,
+  SIZE_SLOTS_MAX,
+  SIZE_STEP_BYTES,
+} from '../limits.ts'
+import { Area } from './bytes.ts'
+import { startClock } from './clock.ts'
+import type { Ref } from './layout.ts'
+import * as L from './layout.ts'
+
+export interface ArenaOptions {
+  /** Bytes for items; rounded down to whole pages. */
+  dataBytes: number
+  /** Longest item, bytes, by memcached's measure (see itemLimitBytes). */
+  itemBytesMax: number
+  /** Factor between the chunk sizes of neighbouring classes. */
+  growthFactor: number
+  /** Smallest room for key, value and client flags, bytes. */
+  chunkBytesMin: number
+  /** False: a full arena refuses new items instead of evicting old ones. */
+  evictions: boolean
+  /** Keep the histogram of item sizes. */
+  trackSizes: boolean
+  /** Buckets of the empty table, a power of two. */
+  bucketsInitial: number
+  /** Two random words that key the hash, the same in all arenas of a cache. */
+  seeds: readonly [number, number]
+}
+
+/** Where the regions of an arena begin, in words. */
+interface Regions {
+  pages: number
+  holds: number
+  sizes: number
+  buckets: number
+  data: number
+  end: number
+}
+
+export class Arena {
+  readonly buffer: SharedArrayBuffer
+  readonly words: Int32Array
+  readonly counters: Float64Array
+  readonly area: Area
+  readonly pageWords: number
+  readonly pageCount: number
+  readonly classCount: number
+  readonly pagesAt: number
+  readonly holdsAt: number
+  readonly sizesAt: number
+  readonly bucketsAt: number
+  readonly dataAt: number
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer
+    this.words = new Int32Array(buffer)
+    assert.equal(this.words[L.MAGIC], L.ARENA_MAGIC, 'not an arena')
+    assert.equal(this.words[L.VERSION], L.LAYOUT_VERSION, 'an arena of another layout')
+    this.counters = new Float64Array(buffer, 0, L.FIXED_WORDS / 2)
+    this.area = new Area(Buffer.from(buffer))
+    this.pageWords = this.words[L.PAGE_WORDS]
+    this.pageCount = this.words[L.PAGE_COUNT]
+    this.classCount = this.words[L.CLASS_COUNT]
+    const at = regionsOf(
+      this.pageCount,
+      this.pageWords,
+      this.words[L.SIZE_SLOTS],
+      this.words[L.BUCKETS_MAX],
+    )
+    this.pagesAt = at.pages
+    this.holdsAt = at.holds
+    this.sizesAt = at.sizes
+    this.bucketsAt = at.buckets
+    this.dataAt = at.data
+  }
+}
+
+/** Makes an arena; throws RangeError where the memory cannot be had. */
+export function createArena(options: ArenaOptions): Arena {
+  assert(options.dataBytes <= ARENA_DATA_BYTES_MAX)
+  const pageBytes = pageBytesFor(options.dataBytes)
+  const pageWords = pageBytes >> 2
+  const pageCount = Math.max(1, Math.floor(options.dataBytes / pageBytes))
+  const chunks = chunkSizes(pageWords, options.chunkBytesMin, options.growthFactor)
+  const bucketsMax = Math.max(
+    options.bucketsInitial,
+    2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0])),
+  )
+  const sizeSlots = options.trackSizes
+    ? Math.min(SIZE_SLOTS_MAX, Math.ceil(options.itemBytesMax / SIZE_STEP_BYTES) + 1)
+    : 0
+  const at = regionsOf(pageCount, pageWords, sizeSlots, bucketsMax)
+  const buffer = new SharedArrayBuffer(at.end * 4)
+  const words = new Int32Array(buffer)
+  words[L.MAGIC] = L.ARENA_MAGIC
+  words[L.VERSION] = L.LAYOUT_VERSION
+  words[L.PAGE_WORDS] = pageWords
+  words[L.PAGE_COUNT] = pageCount
+  words[L.CLASS_COUNT] = chunks.length
+  words[L.BUCKETS_MAX] = bucketsMax
+  words[L.BUCKETS_INITIAL] = options.bucketsInitial
+  words[L.HOLD_SLOTS] = HOLD_SLOTS_MAX
+  words[L.SIZE_SLOTS] = sizeSlots
+  words[L.ITEM_BYTES_LIMIT] = options.itemBytesMax
+  words[L.EVICTIONS_ON] = options.evictions ? 1 : 0
+  words[L.HASH_SEED_0] = options.seeds[0]
+  words[L.HASH_SEED_1] = options.seeds[1]
+  for (let i = 0; i < chunks.length; i++) {
+    words[L.classAt(i + 1) + L.CLASS_CHUNK_WORDS] = chunks[i]
+    words[L.classAt(i + 1) + L.CLASS_CHUNKS_PER_PAGE] = Math.floor(pageWords / chunks[i])
+  }
+  startClock(words)
+  const arena = new Arena(buffer)
+  emptyArena(arena)
+  return arena
+}
+
+/** Forgets every item and every hold; the counters, the clock and the CAS sequence go on. */
+export function emptyArena(arena: Arena): void {
+  const { words } = arena
+  words.fill(0, arena.pagesAt, arena.holdsAt)
+  words.fill(0, arena.sizesAt, arena.bucketsAt + words[L.BUCKET_COUNT])
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const at = L.classAt(classId)
+    words.fill(0, at + L.CLASS_FREE_HEAD, at + L.CLASS_WORDS)
+  }
+  for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
+    const at = arena.holdsAt + slot * L.HOLD_WORDS
+    words[at + L.HOLD_REF] = slot + 1 < words[L.HOLD_SLOTS] ? slot + 1 : -1
+    words[at + L.HOLD_HOLDER] = 0
+  }
+  words[L.HOLD_FREE] = 0
+  words[L.HOLD_COUNT] = 0
+  words[L.PAGES_USED] = 0
+  words[L.ITEM_COUNT] = 0
+  words[L.BUCKET_COUNT] = words[L.BUCKETS_INITIAL]
+  words[L.BUCKET_MASK] = words[L.BUCKETS_INITIAL] - 1
+  words[L.FLUSH_AT_S] = 0
+  words[L.GENERATION]++
+  // A torn arena may have lost the low word of its CAS sequence: go where no CAS has been.
+  words[L.CAS_HIGH]++
+  words[L.CAS_LOW] = 0
+}
+
+/** Words of a chunk of this class. */
+export function chunkWords(arena: Arena, classId: number): number {
+  return arena.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS]
+}
+
+/** The page that a chunk lies in. */
+export function pageOf(arena: Arena, ref: Ref): number {
+  return Math.floor((ref - arena.dataAt) / arena.pageWords)
+}
+
+/** First chunk of a page. */
+export function pageRef(arena: Arena, page: number): Ref {
+  return (arena.dataAt + page * arena.pageWords) as Ref
+}
+
+/** Bytes of a page in an arena of this size: a power of two, smaller in small arenas. */
+function pageBytesFor(dataBytes: number): number {
+  const wanted = 2 ** Math.floor(Math.log2(dataBytes / PAGES_PER_ARENA_MIN))
+  return Math.min(PAGE_BYTES_MAX, Math.max(PAGE_BYTES_MIN, wanted))
+}
+
+/** Chunk sizes of classes 1, 2, ..., words: grown by the factor, the last one a share of a page. */
+function chunkSizes(pageWords: number, chunkBytesMin: number, growthFactor: number): number[] {
+  const largest = Math.floor(pageWords / LARGEST_CHUNKS_PER_PAGE)
+  const sizes: number[] = []
+  let bytes = L.ITEM_WORDS * 4 + chunkBytesMin
+  while (sizes.length < CLASSES_MAX - 2 && bytes / 4 <= largest / growthFactor) {
+    const words = Math.ceil(bytes / 4)
+    if (words !== sizes[sizes.length - 1]) sizes.push(words)
+    bytes *= growthFactor
+  }
+  sizes.push(largest)
+  return sizes
+}
+
+function regionsOf(pageCount: number, pageWords: number, sizeSlots: number, bucketsMax: number) {
+  const pages = L.FIXED_WORDS
+  const holds = pages + pageCount
+  const sizes = holds + HOLD_SLOTS_MAX * L.HOLD_WORDS
+  const buckets = sizes + sizeSlots
+  const data = Math.ceil((buckets + bucketsMax) / 1024) * 1024
+  const at: Regions = { pages, holds, sizes, buckets, data, end: data + pageCount * pageWords }
+  return at
+}

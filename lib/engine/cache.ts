@@ -1,0 +1,149 @@
+// All shards of a cache: makes or attaches them, picks one by hash, keeps their clocks, and clears
+// up after a thread that died. A cache is shared between threads by its handle; each thread
+// attaches with an id of its own.
+
+import { randomBytes } from 'node:crypto'
+import {
+  ARENA_DATA_BYTES_MAX,
+  ARENA_DATA_BYTES_MIN,
+  ARENAS_MAX,
+  HASHPOWER_DEFAULT,
+  HASHPOWER_MIN,
+  MIB,
+} from '../limits.ts'
+import { createArena, emptyArena } from './arena.ts'
+import type { Area } from './bytes.ts'
+import { monotonicS, moveClock } from './clock.ts'
+import { arenaOf, hashBytes } from './hash.ts'
+import { NO_SLOT, slotOf } from './holds.ts'
+import { HASH_SEED_0, HASH_SEED_1, RESETS } from './layout.ts'
+import { lock, lockHolder, unlock } from './lock.ts'
+import { releaseSlot, Shard } from './shard.ts'
+import { verify } from './verify.ts'
+
+export interface CacheOptions {
+  /** Memory for items, bytes. */
+  memoryBytes: number
+  /** Wanted number of arenas, usually one a thread; small memories get fewer. Default 1. */
+  shards?: number
+  /** Longest item, bytes, by memcached's measure of an item (-I). Default 1 MiB. */
+  itemBytesMax?: number
+  /** Factor between neighbouring chunk sizes (-f). Default 1.25. */
+  growthFactor?: number
+  /** Least room for key, value and flags in a chunk, bytes (-n). Default 48. */
+  chunkBytesMin?: number
+  /** False: refuse new items when full instead of evicting old ones (-M). Default true. */
+  evictions?: boolean
+  /** Keep the histogram of item sizes for `stats sizes`. Default false. */
+  trackSizes?: boolean
+  /** The empty tables have 2^hashpower buckets in all. Default 16. */
+  hashpower?: number
+}
+
+/** What another thread needs to attach: shared memory only, fit for postMessage. */
+export interface CacheHandle {
+  arenas: SharedArrayBuffer[]
+  startedS: number
+}
+
+export class Cache {
+  readonly shards: Shard[]
+  readonly handle: CacheHandle
+  private readonly seed0: number
+  private readonly seed1: number
+
+  private constructor(handle: CacheHandle, holder: number) {
+    this.handle = handle
+    this.shards = handle.arenas.map(buffer => new Shard(buffer, holder))
+    const { words } = this.shards[0].arena
+    this.seed0 = words[HASH_SEED_0]
+    this.seed1 = words[HASH_SEED_1]
+  }
+
+  /** Makes a cache; `holder`: this thread's id, positive and unique in the process. */
+  static create(options: CacheOptions, holder = 1): Cache {
+    const itemBytesMax = options.itemBytesMax ?? MIB
+    const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
+    const random = randomBytes(8)
+    const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
+    const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
+    const arenas: SharedArrayBuffer[] = []
+    for (let i = 0; i < count; i++) {
+      const arena = createArena({
+        dataBytes: Math.floor(options.memoryBytes / count),
+        itemBytesMax,
+        growthFactor: options.growthFactor ?? 1.25,
+        chunkBytesMin: options.chunkBytesMin ?? 48,
+        evictions: options.evictions ?? true,
+        trackSizes: options.trackSizes ?? false,
+        bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
+        seeds,
+      })
+      arenas.push(arena.buffer)
+    }
+    return new Cache({ arenas, startedS: monotonicS() }, holder)
+  }
+
+  /** Attaches to a cache that another thread made, under this thread's own id. */
+  static attach(handle: CacheHandle, holder: number): Cache {
+    return new Cache(handle, holder)
+  }
+
+  hash(key: Area, start: number, length: number): number {
+    return hashBytes(key, start, length, this.seed0, this.seed1)
+  }
+
+  /** The shard that a hash belongs to. */
+  shardOf(hash: number): Shard {
+    return this.shards[arenaOf(hash, this.shards.length)]
+  }
+
+  /** Moves the clocks on; to be called about once a second by every thread that serves the cache. */
+  tick(): void {
+    const elapsedS = monotonicS() - this.handle.startedS
+    for (const shard of this.shards) moveClock(shard.arena.words, elapsedS)
+  }
+
+  /**
+   * Clears up after a thread that died: releases its holds and, if it died inside a lock, releases
+   * the arena if it is sound and empties it if it is torn. Returns how many arenas were emptied.
+   */
+  recover(deadHolder: number): number {
+    let emptied = 0
+    for (const shard of this.shards) {
+      const { arena } = shard
+      const { words } = arena
+      if (lockHolder(words) !== deadHolder) {
+        lock(words, shard.holder)
+      } else if (!isSound(shard)) {
+        emptyArena(arena)
+        words[RESETS]++
+        emptied++
+      }
+      for (let slot = slotOf(arena, deadHolder); slot !== NO_SLOT; ) {
+        releaseSlot(arena, slot)
+        slot = slotOf(arena, deadHolder)
+      }
+      unlock(words)
+    }
+    return emptied
+  }
+}
+
+/** How many arenas serve this memory: few enough for long items, enough for their largest size. */
+function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): number {
+  const least = Math.ceil(memoryBytes / ARENA_DATA_BYTES_MAX)
+  const bytesMin = Math.max(ARENA_DATA_BYTES_MIN, 2 * itemBytesMax)
+  const most = Math.max(least, Math.floor(memoryBytes / bytesMin))
+  if (least > ARENAS_MAX) throw new RangeError(`more than ${ARENAS_MAX} arenas`)
+  return Math.max(1, least, Math.min(wanted, most, ARENAS_MAX))
+}
+
+function isSound(shard: Shard): boolean {
+  try {
+    verify(shard.arena)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,62 @@
+// Holds: an item that a thread holds keeps its chunks although it is evicted, deleted or replaced,
+// or was never linked. A value on its way in or out is held. Assumes the arena's lock.
+//
+// Holds are slots in the arena, each with the item and the thread, so that the holds of a thread
+// that died are found and released. A slot is free while its thread is 0; free slots are chained.
+
+import type { Arena } from './arena.ts'
+import type { Ref } from './layout.ts'
+import * as L from './layout.ts'
+
+export const NO_SLOT = -1
+
+/** Holds an item for a thread; the slot, or NO_SLOT when all are taken. */
+export function takeHold(arena: Arena, ref: Ref, holder: number): number {
+  const { words } = arena
+  const slot = words[L.HOLD_FREE]
+  if (slot === NO_SLOT) return NO_SLOT
+  const at = arena.holdsAt + slot * L.HOLD_WORDS
+  words[L.HOLD_FREE] = words[at + L.HOLD_REF]
+  words[at + L.HOLD_REF] = ref
+  words[at + L.HOLD_HOLDER] = holder
+  words[L.HOLD_COUNT]++
+  return slot
+}
+
+/** Frees a slot and returns the item that it held. */
+export function dropHold(arena: Arena, slot: number): Ref {
+  const { words } = arena
+  const at = arena.holdsAt + slot * L.HOLD_WORDS
+  const ref = words[at + L.HOLD_REF] as Ref
+  words[at + L.HOLD_REF] = words[L.HOLD_FREE]
+  words[at + L.HOLD_HOLDER] = 0
+  words[L.HOLD_FREE] = slot
+  words[L.HOLD_COUNT]--
+  return ref
+}
+
+/** The item in a slot. */
+export function heldRef(arena: Arena, slot: number): Ref {
+  return arena.words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_REF] as Ref
+}
+
+/** Whether any thread holds the item. Scans the slots, but only while there are holds at all. */
+export function isHeld(arena: Arena, ref: Ref): boolean {
+  const { words } = arena
+  let left = words[L.HOLD_COUNT]
+  for (let at = arena.holdsAt; left > 0; at += L.HOLD_WORDS) {
+    if (words[at + L.HOLD_HOLDER] === 0) continue
+    if (words[at + L.HOLD_REF] === ref) return true
+    left--
+  }
+  return false
+}
+
+/** A slot that `holder` holds, NO_SLOT if it holds none: for clearing up after a dead thread. */
+export function slotOf(arena: Arena, holder: number): number {
+  const { words } = arena
+  for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
+    if (words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER] === holder) return slot
+  }
+  return NO_SLOT
+}

@@ -1,0 +1,200 @@
+// One item: writes its header, finds its key and value, copies values in and out. Assumes the
+// arena's lock, and that somebody else took the chunks.
+//
+// The head chunk holds header, key and the first part of the value. A long item goes on in
+// continuations; only walks over whole items and value copies know that.
+
+import { SIZE_STEP_BYTES } from '../limits.ts'
+import { type Arena, chunkWords } from './arena.ts'
+import { type Area, copyBytes, equalBytes } from './bytes.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+
+/** Header, key and value of an item in one piece, bytes. */
+export function itemBytes(keyBytes: number, flags: number, valueBytes: number): number {
+  return L.ITEM_WORDS * 4 + (flags === 0 ? 0 : 4) + keyBytes + valueBytes
+}
+
+/** Byte address of the item's key. */
+export function keyAt(arena: Arena, ref: Ref): number {
+  const meta = arena.words[ref + L.ITEM_META]
+  const optional = ((meta & L.STATE_SPANS) === 0 ? 0 : 4) + ((meta & L.STATE_FLAGS) === 0 ? 0 : 4)
+  return (ref << 2) + L.ITEM_WORDS * 4 + optional
+}
+
+/** Byte address of the value, or of its first part. */
+export function valueAt(arena: Arena, ref: Ref): number {
+  return keyAt(arena, ref) + L.metaKeyBytes(arena.words[ref + L.ITEM_META])
+}
+
+/** Client flags, an unsigned 32-bit number. */
+export function itemFlags(arena: Arena, ref: Ref): number {
+  const meta = arena.words[ref + L.ITEM_META]
+  if ((meta & L.STATE_FLAGS) === 0) return 0
+  const at = ref + L.ITEM_WORDS + ((meta & L.STATE_SPANS) === 0 ? 0 : 1)
+  return arena.words[at] >>> 0
+}
+
+/** The item's size as `stats sizes` and mem_requested count it, bytes. */
+export function itemTotalBytes(arena: Arena, ref: Ref): number {
+  const { words } = arena
+  return itemBytes(
+    L.metaKeyBytes(words[ref + L.ITEM_META]),
+    itemFlags(arena, ref),
+    words[ref + L.ITEM_VALUE_BYTES],
+  )
+}
+
+/** Slot of the size histogram that an item counts in. */
+export function sizeSlot(arena: Arena, ref: Ref): number {
+  const slot = Math.ceil(itemTotalBytes(arena, ref) / SIZE_STEP_BYTES)
+  return Math.min(slot, arena.words[L.SIZE_SLOTS] - 1)
+}
+
+/** The chunk in which the item of this chunk goes on; NIL after the last. */
+export function nextChunk(arena: Arena, chunk: Ref): Ref {
+  const meta = arena.words[chunk + L.ITEM_META]
+  if (L.metaKeyBytes(meta) === 0) return arena.words[chunk + L.SPAN_NEXT] as Ref
+  return (meta & L.STATE_SPANS) === 0 ? NIL : (arena.words[chunk + L.ITEM_SPAN_NEXT] as Ref)
+}
+
+/** Writes the header, flags and key of a new item into its head chunk; SPAN_NEXT is the caller's. */
+export function writeItem(
+  arena: Arena,
+  ref: Ref,
+  classId: number,
+  spans: boolean,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+  flags: number,
+  expiresAtS: number,
+  valueBytes: number,
+): void {
+  const { words } = arena
+  words[ref + L.ITEM_CHAIN_NEXT] = NIL
+  words[ref + L.ITEM_LRU_PREV] = NIL
+  words[ref + L.ITEM_LRU_NEXT] = NIL
+  words[ref + L.ITEM_EXPIRES_AT_S] = expiresAtS
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  words[ref + L.ITEM_VALUE_BYTES] = valueBytes
+  words[ref + L.ITEM_CAS_LOW] = 0
+  words[ref + L.ITEM_CAS_HIGH] = 0
+  let meta = keyBytes | (classId << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
+  let at = ref + L.ITEM_WORDS
+  if (spans) {
+    meta |= L.STATE_SPANS
+    at++
+  }
+  if (flags !== 0) {
+    meta |= L.STATE_FLAGS
+    words[at++] = flags
+  }
+  words[ref + L.ITEM_META] = meta
+  copyBytes(key, keyStart, arena.area, at << 2, keyBytes)
+}
+
+/** Whether the item's key is the one given. */
+export function keyEquals(
+  arena: Arena,
+  ref: Ref,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+): boolean {
+  if (L.metaKeyBytes(arena.words[ref + L.ITEM_META]) !== keyBytes) return false
+  return equalBytes(arena.area, keyAt(arena, ref), key, keyStart, keyBytes)
+}
+
+/** Copies `length` bytes of the value, from `offset` in it, out to `to`. */
+export function readValue(
+  arena: Arena,
+  ref: Ref,
+  offset: number,
+  length: number,
+  to: Area,
+  toStart: number,
+): void {
+  if ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0) {
+    copyBytes(arena.area, valueAt(arena, ref) + offset, to, toStart, length)
+    return
+  }
+  let part = findPart(arena, ref, offset)
+  for (let done = 0; done < length; part = nextPart(arena, part)) {
+    const bytes = Math.min(length - done, partEnd - partStart)
+    copyBytes(arena.area, partStart, to, toStart + done, bytes)
+    done += bytes
+  }
+}
+
+/** Copies `length` bytes into the value at `offset`. */
+export function writeValue(
+  arena: Arena,
+  ref: Ref,
+  offset: number,
+  from: Area,
+  fromStart: number,
+  length: number,
+): void {
+  if ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0) {
+    copyBytes(from, fromStart, arena.area, valueAt(arena, ref) + offset, length)
+    return
+  }
+  let part = findPart(arena, ref, offset)
+  for (let done = 0; done < length; part = nextPart(arena, part)) {
+    const bytes = Math.min(length - done, partEnd - partStart)
+    copyBytes(from, fromStart + done, arena.area, partStart, bytes)
+    done += bytes
+  }
+}
+
+/** Copies the first `length` bytes of one item's value into another's at `toOffset`. */
+export function copyValue(
+  arena: Arena,
+  from: Ref,
+  length: number,
+  to: Ref,
+  toOffset: number,
+): void {
+  if ((arena.words[from + L.ITEM_META] & L.STATE_SPANS) === 0) {
+    writeValue(arena, to, toOffset, arena.area, valueAt(arena, from), length)
+    return
+  }
+  let part = findPart(arena, from, 0)
+  for (let done = 0; done < length; part = nextPart(arena, part)) {
+    const start = partStart
+    const end = partEnd
+    const bytes = Math.min(length - done, end - start)
+    writeValue(arena, to, toOffset + done, arena.area, start, bytes)
+    done += bytes
+  }
+}
+
+// The part of a spanned value that a walk stands on: byte addresses in the arena. Walks are
+// synchronous and take what they need before they start another, so one pair is enough a thread.
+let partStart = 0
+let partEnd = 0
+
+/** Stands on the chunk that has byte `offset` of a spanned value, from that byte on. */
+function findPart(arena: Arena, ref: Ref, offset: number): Ref {
+  const { words } = arena
+  let part = ref
+  partStart = valueAt(arena, ref)
+  partEnd = (ref + chunkWords(arena, L.metaClass(words[ref + L.ITEM_META]))) << 2
+  let left = offset
+  while (left >= partEnd - partStart) {
+    left -= partEnd - partStart
+    part = nextPart(arena, part)
+  }
+  partStart += left
+  return part
+}
+
+function nextPart(arena: Arena, part: Ref): Ref {
+  const next = nextChunk(arena, part)
+  if (next === NIL) return NIL
+  const words = chunkWords(arena, L.metaClass(arena.words[next + L.ITEM_META]))
+  partStart = (next + L.SPAN_WORDS) << 2
+  partEnd = (next + words) << 2
+  return next
+}

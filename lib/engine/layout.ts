@@ -1,0 +1,184 @@
+// Every offset in an arena. All other files name words through this one.
+//
+//   +--------+----------+---------+----------------+-------+-------+-------+---------+--------+--
+//   | header | counters | classes | class counters | pages | holds | sizes | buckets | page 0 | ...
+//   +--------+----------+---------+----------------+-------+-------+-------+---------+--------+--
+//
+// header    fixed at creation, then the lock, the clock, CAS, table, pages and holds, each group on
+//           64-byte lines of its own
+// counters  Float64, one a statistic (exact up to 2^53)
+// classes   CLASS_WORDS a slab class: its chunks, then HEAD TAIL COUNT for each LRU list
+// pages     the class that owns each page, 0 while nobody does
+// holds     two words a slot: the item held and the thread that holds it
+// sizes     the histogram of `stats sizes`
+// buckets   Ref of the first item of a chain, NIL = 0
+//
+// A chunk is an item, the continuation of a long one, or free:
+//
+//   item          0 CHAIN_NEXT  1 LRU_PREV  2 LRU_NEXT  3 EXPIRES_AT_S  4 TOUCHED_AT_S
+//                 5 VALUE_BYTES  6 CAS_LOW  7 CAS_HIGH  8 META
+//                 then SPAN_NEXT (only if it spans chunks), client flags (only if not 0), key, value
+//   continuation  0 SPAN_NEXT  1 SPAN_OWNER  8 META (key bytes 0), then more of the value
+//   free          0 FREE_NEXT  1 FREE_PREV  8 META = 0
+//
+//   META          key bytes 0-7 | class 8-13 | list 14-15 | state 16-23 | tag 24-31
+//
+// Times are seconds on the arena's own clock (clock.ts); 0 in EXPIRES_AT_S is "never".
+
+import assert from 'node:assert/strict'
+import { CLASSES_MAX, KEY_BYTES_MAX } from '../limits.ts'
+
+/** Word index of a chunk in its arena; its byte address is `ref << 2`. */
+export type Ref = number & { readonly brand: 'Ref' }
+export const NIL = 0 as Ref
+
+export const ARENA_MAGIC = 0x6d736c62
+export const LAYOUT_VERSION = 1
+
+// Header, words
+export const MAGIC = 0
+export const VERSION = 1
+export const PAGE_WORDS = 2
+export const PAGE_COUNT = 3
+export const CLASS_COUNT = 4
+export const BUCKETS_MAX = 5
+export const HOLD_SLOTS = 6
+export const SIZE_SLOTS = 7
+export const ITEM_BYTES_LIMIT = 8
+export const EVICTIONS_ON = 9
+export const HASH_SEED_0 = 10
+export const HASH_SEED_1 = 11
+export const GENERATION = 12
+export const RESETS = 13
+export const BUCKETS_INITIAL = 14
+
+export const LOCK = 16
+
+export const CLOCK_S = 32
+export const STARTED_AT_S = 33
+
+export const CAS_LOW = 48
+export const CAS_HIGH = 49
+export const FLUSH_AT_S = 50
+export const FLUSHED_CAS_LOW = 51
+export const FLUSHED_CAS_HIGH = 52
+
+export const BUCKET_COUNT = 64
+export const BUCKET_MASK = 65
+export const ITEM_COUNT = 66
+export const PAGES_USED = 67
+export const HOLD_FREE = 68
+export const HOLD_COUNT = 69
+
+export const HEADER_WORDS = 80
+
+// Counters: Float64 indices. `counters` starts at word HEADER_WORDS.
+export const COUNTERS_AT = HEADER_WORDS
+export const COUNTERS_MAX = 32
+
+// Class descriptors, words
+export const CLASSES_AT = COUNTERS_AT + COUNTERS_MAX * 2
+export const CLASS_WORDS = 32
+export const CLASS_CHUNK_WORDS = 0
+export const CLASS_CHUNKS_PER_PAGE = 1
+export const CLASS_FREE_HEAD = 2
+export const CLASS_FREE_COUNT = 3
+export const CLASS_FRESH_REF = 4
+export const CLASS_FRESH_COUNT = 5
+export const CLASS_PAGE_COUNT = 6
+export const CLASS_USED_COUNT = 7
+export const CLASS_EVICTED_IDLE_S = 8
+export const CLASS_LISTS = 12
+export const LIST_WORDS = 4
+export const LIST_HEAD = 0
+export const LIST_TAIL = 1
+export const LIST_COUNT = 2
+export const LISTS = 4
+
+// LRU lists of a class. Only COLD is filled until lists are segmented.
+export const LIST_HOT = 0
+export const LIST_WARM = 1
+export const LIST_COLD = 2
+export const LIST_TEMP = 3
+
+// Class counters: Float64, CLASS_COUNTERS_MAX a class
+export const CLASS_COUNTERS_AT = CLASSES_AT + CLASSES_MAX * CLASS_WORDS
+export const CLASS_COUNTERS_MAX = 24
+export const FIXED_WORDS = CLASS_COUNTERS_AT + CLASSES_MAX * CLASS_COUNTERS_MAX * 2
+
+// Hold slots, words
+export const HOLD_WORDS = 2
+export const HOLD_REF = 0
+export const HOLD_HOLDER = 1
+
+// Item, words
+export const ITEM_CHAIN_NEXT = 0
+export const ITEM_LRU_PREV = 1
+export const ITEM_LRU_NEXT = 2
+export const ITEM_EXPIRES_AT_S = 3
+export const ITEM_TOUCHED_AT_S = 4
+export const ITEM_VALUE_BYTES = 5
+export const ITEM_CAS_LOW = 6
+export const ITEM_CAS_HIGH = 7
+export const ITEM_META = 8
+export const ITEM_WORDS = 9
+export const ITEM_SPAN_NEXT = 9
+
+// Continuation of a long item, words; META stands where an item has it
+export const SPAN_NEXT = 0
+export const SPAN_OWNER = 1
+export const SPAN_WORDS = ITEM_WORDS
+
+// Free chunk, words
+export const FREE_NEXT = 0
+export const FREE_PREV = 1
+
+// Fields of META
+export const META_KEY_BYTES_MASK = 0xff
+export const META_CLASS_SHIFT = 8
+export const META_CLASS_MASK = 0x3f
+export const META_LIST_SHIFT = 14
+export const META_LIST_MASK = 0x3
+export const META_TAG_SHIFT = 24
+export const META_FREE = 0
+
+// State bits, in place in META
+export const STATE_LINKED = 1 << 16
+export const STATE_FLAGS = 1 << 17
+export const STATE_SPANS = 1 << 18
+export const STATE_FETCHED = 1 << 19
+export const STATE_ACTIVE = 1 << 20
+
+assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
+assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')
+assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
+assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)
+assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK)
+assert(ITEM_META === ITEM_WORDS - 1, 'META is the last word: what follows depends on it')
+assert(ITEM_SPAN_NEXT === ITEM_WORDS, 'the optional words follow META')
+
+export function metaKeyBytes(meta: number): number {
+  return meta & META_KEY_BYTES_MASK
+}
+
+export function metaClass(meta: number): number {
+  return (meta >>> META_CLASS_SHIFT) & META_CLASS_MASK
+}
+
+export function metaList(meta: number): number {
+  return (meta >>> META_LIST_SHIFT) & META_LIST_MASK
+}
+
+export function metaTag(meta: number): number {
+  return meta >>> META_TAG_SHIFT
+}
+
+/** First word of a class's descriptor. */
+export function classAt(classId: number): number {
+  return CLASSES_AT + classId * CLASS_WORDS
+}
+
+/** First word of one LRU list of a class. */
+export function listAt(classId: number, list: number): number {
+  return CLASSES_AT + classId * CLASS_WORDS + CLASS_LISTS + list * LIST_WORDS
+}

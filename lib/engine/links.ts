@@ -1,0 +1,126 @@
+// The life of an item between allocation and free: linking it under its key, expiry and flush,
+// unlinking. Assumes the arena's lock. An item is served only while it is linked; its chunks are
+// freed once it is neither linked nor held.
+
+import type { Arena } from './arena.ts'
+import type { Area } from './bytes.ts'
+import { isHeld } from './holds.ts'
+import { itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import { pushHead, removeFromList } from './lru.ts'
+import { giveChunk } from './slabs.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
+import { findItem, hashOfItem, insertItem, removeItem } from './table.ts'
+
+/** Makes an item the one that its key finds, with a new CAS. No other has this key. */
+export function linkItem(arena: Arena, hash: number, ref: Ref): void {
+  const { words, counters } = arena
+  words[ref + L.ITEM_META] |= L.STATE_LINKED
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  renewCas(arena, ref)
+  insertItem(arena, hash, ref)
+  pushHead(arena, ref)
+  counters[counterAt(Counter.TOTAL_ITEMS)]++
+  countSize(arena, ref, 1)
+}
+
+/** Ends an item: its key finds nothing any more, its chunks are free unless somebody holds it. */
+export function unlinkItem(arena: Arena, hash: number, ref: Ref): void {
+  const { words } = arena
+  countSize(arena, ref, -1)
+  removeFromList(arena, ref)
+  removeItem(arena, hash, ref)
+  words[ref + L.ITEM_META] &= ~L.STATE_LINKED
+  if (!isHeld(arena, ref)) freeItem(arena, ref)
+}
+
+/** Gives back all chunks of an item that is neither linked nor held. */
+export function freeItem(arena: Arena, ref: Ref): void {
+  for (let chunk = ref; chunk !== NIL; ) {
+    const next = nextChunk(arena, chunk)
+    giveChunk(arena, L.metaClass(arena.words[chunk + L.ITEM_META]), chunk)
+    chunk = next
+  }
+}
+
+/** The live item with this key; NIL if there is none. One that has ended is unlinked on the way. */
+export function findLive(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+): Ref {
+  const { words } = arena
+  if (words[L.FLUSH_AT_S] !== 0) flushIfDue(arena)
+  const ref = findItem(arena, hash, key, keyStart, keyBytes)
+  if (ref === NIL) return NIL
+  const expired = isExpired(arena, ref)
+  if (!expired && !isFlushed(arena, ref)) return ref
+  const counter = expired ? Counter.GET_EXPIRED : Counter.GET_FLUSHED
+  arena.counters[counterAt(counter)]++
+  unlinkItem(arena, hash, ref)
+  return NIL
+}
+
+/** Whether an item's time is over or a flush has ended it, though it may still be linked. */
+export function isDead(arena: Arena, ref: Ref): boolean {
+  return isExpired(arena, ref) || isFlushed(arena, ref)
+}
+
+/** Ends a dead item at the cold end of its list. */
+export function reclaimItem(arena: Arena, ref: Ref): void {
+  const { words, counters } = arena
+  const meta = words[ref + L.ITEM_META]
+  const at = classCounterAt(L.metaClass(meta), 0)
+  counters[at + ClassCounter.RECLAIMED]++
+  if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EXPIRED_UNFETCHED]++
+  unlinkItem(arena, hashOfItem(arena, ref), ref)
+}
+
+/** Gives an item the next number of the arena's CAS sequence. */
+export function renewCas(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const low = (words[L.CAS_LOW] + 1) | 0
+  words[L.CAS_LOW] = low
+  if (low === 0) words[L.CAS_HIGH]++
+  words[ref + L.ITEM_CAS_LOW] = low
+  words[ref + L.ITEM_CAS_HIGH] = words[L.CAS_HIGH]
+}
+
+/** Ends every item stored up to now, once the clock reaches `atS`. */
+export function scheduleFlush(arena: Arena, atS: number): void {
+  arena.words[L.FLUSH_AT_S] = Math.max(1, atS)
+  flushIfDue(arena)
+}
+
+function flushIfDue(arena: Arena): void {
+  const { words } = arena
+  if (words[L.FLUSH_AT_S] > words[L.CLOCK_S]) return
+  words[L.FLUSHED_CAS_LOW] = words[L.CAS_LOW]
+  words[L.FLUSHED_CAS_HIGH] = words[L.CAS_HIGH]
+  words[L.FLUSH_AT_S] = 0
+}
+
+function isExpired(arena: Arena, ref: Ref): boolean {
+  const { words } = arena
+  const atS = words[ref + L.ITEM_EXPIRES_AT_S]
+  return atS !== 0 && atS <= words[L.CLOCK_S]
+}
+
+function isFlushed(arena: Arena, ref: Ref): boolean {
+  const { words } = arena
+  const high = words[ref + L.ITEM_CAS_HIGH]
+  const flushedHigh = words[L.FLUSHED_CAS_HIGH]
+  if (high !== flushedHigh) return high < flushedHigh
+  return words[ref + L.ITEM_CAS_LOW] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
+}
+
+function countSize(arena: Arena, ref: Ref, sign: number): void {
+  const { words, counters } = arena
+  const classId = L.metaClass(words[ref + L.ITEM_META])
+  const at = classCounterAt(classId, ClassCounter.MEM_REQUESTED)
+  counters[at] += sign * itemTotalBytes(arena, ref)
+  if (words[L.SIZE_SLOTS] > 0) words[arena.sizesAt + sizeSlot(arena, ref)] += sign
+}

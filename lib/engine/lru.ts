@@ -1,0 +1,46 @@
+// The LRU lists of each class: doubly linked, the most recently used item at the head. Assumes the
+// arena's lock. Lists hold linked items only.
+
+import type { Arena } from './arena.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+
+/** Puts an item at the head of the list that its META names. */
+export function pushHead(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  const list = L.listAt(L.metaClass(meta), L.metaList(meta))
+  const head = words[list + L.LIST_HEAD] as Ref
+  words[ref + L.ITEM_LRU_PREV] = NIL
+  words[ref + L.ITEM_LRU_NEXT] = head
+  if (head === NIL) words[list + L.LIST_TAIL] = ref
+  else words[head + L.ITEM_LRU_PREV] = ref
+  words[list + L.LIST_HEAD] = ref
+  words[list + L.LIST_COUNT]++
+}
+
+/** Takes an item out of its list. */
+export function removeFromList(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  const list = L.listAt(L.metaClass(meta), L.metaList(meta))
+  const prev = words[ref + L.ITEM_LRU_PREV] as Ref
+  const next = words[ref + L.ITEM_LRU_NEXT] as Ref
+  if (prev === NIL) words[list + L.LIST_HEAD] = next
+  else words[prev + L.ITEM_LRU_NEXT] = next
+  if (next === NIL) words[list + L.LIST_TAIL] = prev
+  else words[next + L.ITEM_LRU_PREV] = prev
+  words[list + L.LIST_COUNT]--
+}
+
+/** Moves a listed item to the head. */
+export function moveToHead(arena: Arena, ref: Ref): void {
+  if (arena.words[ref + L.ITEM_LRU_PREV] === NIL) return
+  removeFromList(arena, ref)
+  pushHead(arena, ref)
+}
+
+/** The coldest item of a class, NIL if it has none; the one before it is its LRU_PREV. */
+export function coldest(arena: Arena, classId: number): Ref {
+  return arena.words[L.listAt(classId, L.LIST_COLD) + L.LIST_TAIL] as Ref
+}

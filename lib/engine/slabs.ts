@@ -1,0 +1,113 @@
+// Chunks: takes them from a class and gives them back. Assumes the arena's lock.
+//
+// A class cuts its pages lazily: CLASS_FRESH_REF is the first chunk of the newest page that was
+// never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
+// that those of one page can be pulled out when the page moves to another class.
+
+import { type Arena, chunkWords, pageRef } from './arena.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+
+/** The smallest class whose chunks hold `words`; 0 if none does. */
+export function classFor(arena: Arena, words: number): number {
+  let low = 1
+  let high = arena.classCount + 1
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (chunkWords(arena, middle) < words) low = middle + 1
+    else high = middle
+  }
+  return low > arena.classCount ? 0 : low
+}
+
+/**
+ * A chunk of the class from its free list, its newest page or a new page; NIL if there is none.
+ * Until it is written it looks like a continuation without an owner, so that its page stays.
+ */
+export function takeChunk(arena: Arena, classId: number): Ref {
+  const { words } = arena
+  const at = L.classAt(classId)
+  let ref = words[at + L.CLASS_FREE_HEAD] as Ref
+  if (ref !== NIL) {
+    unlinkFree(arena, at, ref)
+  } else {
+    if (words[at + L.CLASS_FRESH_COUNT] === 0 && !takeNewPage(arena, classId)) return NIL
+    ref = words[at + L.CLASS_FRESH_REF] as Ref
+    words[at + L.CLASS_FRESH_REF] += words[at + L.CLASS_CHUNK_WORDS]
+    words[at + L.CLASS_FRESH_COUNT]--
+  }
+  words[at + L.CLASS_USED_COUNT]++
+  words[ref + L.SPAN_NEXT] = NIL
+  words[ref + L.SPAN_OWNER] = NIL
+  words[ref + L.ITEM_META] = classId << L.META_CLASS_SHIFT
+  return ref
+}
+
+/** Gives a chunk back to its class. */
+export function giveChunk(arena: Arena, classId: number, ref: Ref): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const head = words[at + L.CLASS_FREE_HEAD] as Ref
+  words[ref + L.ITEM_META] = L.META_FREE
+  words[ref + L.FREE_NEXT] = head
+  words[ref + L.FREE_PREV] = NIL
+  if (head !== NIL) words[head + L.FREE_PREV] = ref
+  words[at + L.CLASS_FREE_HEAD] = ref
+  words[at + L.CLASS_FREE_COUNT]++
+  words[at + L.CLASS_USED_COUNT]--
+}
+
+/** Hands a page that no class uses to a class whose newest page is used up. */
+export function assignPage(arena: Arena, page: number, classId: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  words[arena.pagesAt + page] = classId
+  words[at + L.CLASS_FRESH_REF] = pageRef(arena, page)
+  words[at + L.CLASS_FRESH_COUNT] = words[at + L.CLASS_CHUNKS_PER_PAGE]
+  words[at + L.CLASS_PAGE_COUNT]++
+}
+
+/** Takes a page of free chunks only from its class; the page then belongs to nobody. */
+export function withdrawPage(arena: Arena, page: number): void {
+  const { words } = arena
+  const classId = words[arena.pagesAt + page]
+  const at = L.classAt(classId)
+  const size = words[at + L.CLASS_CHUNK_WORDS]
+  const freshRef = words[at + L.CLASS_FRESH_REF]
+  const first = pageRef(arena, page)
+  const end = first + words[at + L.CLASS_CHUNKS_PER_PAGE] * size
+  const fresh = freshCountIn(arena, classId, page)
+  if (fresh > 0) words[at + L.CLASS_FRESH_COUNT] = 0
+  for (let ref = first; ref < (fresh > 0 ? freshRef : end); ref = (ref + size) as Ref) {
+    unlinkFree(arena, at, ref)
+  }
+  words[arena.pagesAt + page] = 0
+  words[at + L.CLASS_PAGE_COUNT]--
+}
+
+/** How many chunks of this page were never used: only the newest page of a class has such. */
+export function freshCountIn(arena: Arena, classId: number, page: number): number {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const count = words[at + L.CLASS_FRESH_COUNT]
+  const ref = words[at + L.CLASS_FRESH_REF]
+  const first = pageRef(arena, page)
+  return count > 0 && ref >= first && ref < first + arena.pageWords ? count : 0
+}
+
+function takeNewPage(arena: Arena, classId: number): boolean {
+  const { words } = arena
+  if (words[L.PAGES_USED] >= arena.pageCount) return false
+  assignPage(arena, words[L.PAGES_USED]++, classId)
+  return true
+}
+
+function unlinkFree(arena: Arena, classAt: number, ref: Ref): void {
+  const { words } = arena
+  const next = words[ref + L.FREE_NEXT] as Ref
+  const prev = words[ref + L.FREE_PREV] as Ref
+  if (prev === NIL) words[classAt + L.CLASS_FREE_HEAD] = next
+  else words[prev + L.FREE_NEXT] = next
+  if (next !== NIL) words[next + L.FREE_PREV] = prev
+  words[classAt + L.CLASS_FREE_COUNT]--
+}

@@ -1,0 +1,72 @@
+// The counters kept in an arena, under its lock: some for the whole arena, some for each slab
+// class. Names follow memcached's `stats`, `stats items` and `stats slabs`.
+
+import assert from 'node:assert/strict'
+import { CLASS_COUNTERS_AT, CLASS_COUNTERS_MAX, COUNTERS_AT, COUNTERS_MAX } from './layout.ts'
+
+/** Counters of an arena: indices from `counterAt`. */
+export const Counter = {
+  GET_MISSES: 0,
+  GET_EXPIRED: 1,
+  GET_FLUSHED: 2,
+  TOUCH_MISSES: 3,
+  DELETE_MISSES: 4,
+  INCR_MISSES: 5,
+  DECR_MISSES: 6,
+  CAS_MISSES: 7,
+  TOTAL_ITEMS: 8,
+  STORE_TOO_LARGE: 9,
+  STORE_NO_MEMORY: 10,
+  SLABS_MOVED: 11,
+} as const
+
+/** Counters of a class: indices from `classCounterAt`. */
+export const ClassCounter = {
+  GET_HITS: 0,
+  SET_CMDS: 1,
+  DELETE_HITS: 2,
+  INCR_HITS: 3,
+  DECR_HITS: 4,
+  CAS_HITS: 5,
+  CAS_BADVAL: 6,
+  TOUCH_HITS: 7,
+  EVICTED: 8,
+  EVICTED_NONZERO: 9,
+  OUT_OF_MEMORY: 10,
+  RECLAIMED: 11,
+  EXPIRED_UNFETCHED: 12,
+  EVICTED_UNFETCHED: 13,
+  EVICTED_ACTIVE: 14,
+  DIRECT_RECLAIMS: 15,
+  /** Bytes of the items linked in this class, headers included. Not reset by `stats reset`. */
+  MEM_REQUESTED: 16,
+} as const
+
+assert(Object.keys(Counter).length <= COUNTERS_MAX)
+assert(Object.keys(ClassCounter).length <= CLASS_COUNTERS_MAX)
+
+const GLOBAL_BASE = COUNTERS_AT / 2
+const CLASS_BASE = CLASS_COUNTERS_AT / 2
+
+/** Float64 index of an arena counter. */
+export function counterAt(counter: number): number {
+  return GLOBAL_BASE + counter
+}
+
+/** Float64 index of a class counter. */
+export function classCounterAt(classId: number, counter: number): number {
+  return CLASS_BASE + classId * CLASS_COUNTERS_MAX + counter
+}
+
+/** Zeroes what `stats reset` zeroes; what describes memory in use stays. */
+export function resetCounters(counters: Float64Array, classCount: number): void {
+  const totalItems = counters[counterAt(Counter.TOTAL_ITEMS)]
+  counters.fill(0, GLOBAL_BASE, GLOBAL_BASE + COUNTERS_MAX)
+  counters[counterAt(Counter.TOTAL_ITEMS)] = 0 * totalItems
+  for (let classId = 1; classId <= classCount; classId++) {
+    const at = classCounterAt(classId, 0)
+    const memRequested = counters[at + ClassCounter.MEM_REQUESTED]
+    counters.fill(0, at, at + CLASS_COUNTERS_MAX)
+    counters[at + ClassCounter.MEM_REQUESTED] = memRequested
+  }
+}

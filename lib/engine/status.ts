@@ -1,0 +1,29 @@
+// Result codes of the engine's operations. A miss is a value; only a broken invariant throws.
+
+export const Status = {
+  OK: 0,
+  MISS: 1,
+  /** The item's CAS is not the one given. */
+  EXISTS: 2,
+  /** add, replace, append or prepend whose condition does not hold. */
+  NOT_STORED: 3,
+  /** Longer than the arena's item limit. */
+  TOO_LARGE: 4,
+  /** No memory, and nothing could be evicted. */
+  NO_MEMORY: 5,
+  /** incr or decr of a value that is not a 64-bit decimal number. */
+  NON_NUMERIC: 6,
+  /** A sink has no room for the hit: nothing was changed; make room and ask again. */
+  NO_ROOM: 7,
+  /** A sink took the head of a hit and wants the item held so that the value can follow. */
+  HELD: 8,
+  /** A hold that is no longer good: its arena was emptied. */
+  LOST: 9,
+} as const
+
+export type Status = (typeof Status)[keyof typeof Status]
+
+/** How a store treats the item that is there. */
+export const Mode = { SET: 0, ADD: 1, REPLACE: 2, APPEND: 3, PREPEND: 4, CAS: 5 } as const
+
+export type Mode = (typeof Mode)[keyof typeof Mode]

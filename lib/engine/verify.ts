@@ -1,0 +1,212 @@
+// Walks an arena and asserts every invariant: for tests, for fuzzing, and after a thread died
+// inside the lock. Assumes the lock. Throws an AssertionError that says what is wrong.
+
+import assert from 'node:assert/strict'
+import { type Arena, pageRef } from './arena.ts'
+import { tagOf } from './hash.ts'
+import { isHeld } from './holds.ts'
+import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import { freshCountIn } from './slabs.ts'
+import { ClassCounter, classCounterAt } from './stats.ts'
+import { bucketOf, hashOfItem } from './table.ts'
+
+/** What the walk over the pages found in one class. */
+interface Census {
+  used: number[]
+  free: number[]
+  linked: number[]
+  memRequested: number[]
+  continuations: number
+  reachable: number
+  sizes: Map<number, number>
+}
+
+export function verify(arena: Arena): void {
+  const census = walkPages(arena)
+  verifyClasses(arena, census)
+  verifyTable(arena, census)
+  verifyHolds(arena)
+  verifySizes(arena, census)
+}
+
+function walkPages(arena: Arena): Census {
+  const { words } = arena
+  const zeros = () => new Array<number>(arena.classCount + 1).fill(0)
+  const census: Census = {
+    used: zeros(),
+    free: zeros(),
+    linked: zeros(),
+    memRequested: zeros(),
+    continuations: 0,
+    reachable: 0,
+    sizes: new Map(),
+  }
+  const pages = zeros()
+  assert(words[L.PAGES_USED] <= arena.pageCount, 'more pages used than there are')
+  for (let page = 0; page < arena.pageCount; page++) {
+    const classId = words[arena.pagesAt + page]
+    if (page >= words[L.PAGES_USED]) {
+      assert.equal(classId, 0, 'a page beyond the last one used has a class')
+      continue
+    }
+    assert(classId >= 1 && classId <= arena.classCount, `page ${page} has class ${classId}`)
+    pages[classId]++
+    walkPage(arena, page, classId, census)
+  }
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const count = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+    assert.equal(count, pages[classId], `pages of class ${classId}`)
+  }
+  assert.equal(census.continuations, census.reachable, 'continuations belong to one item each')
+  return census
+}
+
+function walkPage(arena: Arena, page: number, classId: number, census: Census): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const inUse = words[at + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
+  let chunk = pageRef(arena, page)
+  for (let i = 0; i < inUse; i++, chunk = (chunk + words[at + L.CLASS_CHUNK_WORDS]) as Ref) {
+    const meta = words[chunk + L.ITEM_META]
+    if (meta === L.META_FREE) {
+      census.free[classId]++
+      continue
+    }
+    assert.equal(L.metaClass(meta), classId, `chunk ${chunk} is of its page's class`)
+    census.used[classId]++
+    if (L.metaKeyBytes(meta) > 0) countItem(arena, chunk, classId, census)
+    else census.continuations++
+  }
+}
+
+function countItem(arena: Arena, ref: Ref, classId: number, census: Census): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  const linked = (meta & L.STATE_LINKED) !== 0
+  assert(linked || isHeld(arena, ref), `item ${ref} is neither linked nor held`)
+  let room = words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] * 4
+  if ((meta & L.STATE_SPANS) !== 0) room -= 4
+  for (let chunk = nextChunk(arena, ref); chunk !== NIL; chunk = nextChunk(arena, chunk)) {
+    const partMeta = words[chunk + L.ITEM_META]
+    assert.equal(words[chunk + L.SPAN_OWNER], ref, `continuation ${chunk} knows its owner`)
+    assert.equal(L.metaKeyBytes(partMeta), 0, `continuation ${chunk} is no item`)
+    room += (words[L.classAt(L.metaClass(partMeta)) + L.CLASS_CHUNK_WORDS] - L.SPAN_WORDS) * 4
+    census.reachable++
+    assert(census.reachable <= arena.pageCount * arena.pageWords, 'a chain of chunks has no end')
+  }
+  const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
+  const bytes = itemBytes(L.metaKeyBytes(meta), itemFlags(arena, ref), valueBytes)
+  assert(valueBytes >= 0 && bytes <= room, `item ${ref} fits its chunks`)
+  if (!linked) return
+  census.linked[classId]++
+  census.memRequested[classId] += itemTotalBytes(arena, ref)
+  if (words[L.SIZE_SLOTS] === 0) return
+  const slot = sizeSlot(arena, ref)
+  census.sizes.set(slot, (census.sizes.get(slot) ?? 0) + 1)
+}
+
+function verifyClasses(arena: Arena, census: Census): void {
+  const { words, counters } = arena
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const at = L.classAt(classId)
+    const used = words[at + L.CLASS_USED_COUNT]
+    const free = words[at + L.CLASS_FREE_COUNT]
+    assert.equal(used, census.used[classId], `used chunks of class ${classId}`)
+    assert.equal(free, census.free[classId], `free chunks of class ${classId}`)
+    const total = words[at + L.CLASS_PAGE_COUNT] * words[at + L.CLASS_CHUNKS_PER_PAGE]
+    assert.equal(used + free + words[at + L.CLASS_FRESH_COUNT], total, `chunks of class ${classId}`)
+    verifyFreeList(arena, classId)
+    let listed = 0
+    for (let list = 0; list < L.LISTS; list++) listed += verifyList(arena, classId, list)
+    assert.equal(listed, census.linked[classId], `every linked item of class ${classId} is listed`)
+    const requested = counters[classCounterAt(classId, ClassCounter.MEM_REQUESTED)]
+    assert.equal(requested, census.memRequested[classId], `mem_requested of class ${classId}`)
+  }
+}
+
+function verifyFreeList(arena: Arena, classId: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  let count = 0
+  let prev = NIL
+  for (let ref = words[at + L.CLASS_FREE_HEAD] as Ref; ref !== NIL; ) {
+    assert.equal(words[ref + L.ITEM_META], L.META_FREE, `free chunk ${ref} is free`)
+    assert.equal(words[ref + L.FREE_PREV], prev, `free chunk ${ref} is linked both ways`)
+    assert(++count <= words[at + L.CLASS_FREE_COUNT], `free list of class ${classId} is too long`)
+    prev = ref
+    ref = words[ref + L.FREE_NEXT] as Ref
+  }
+  assert.equal(count, words[at + L.CLASS_FREE_COUNT], `length of free list of class ${classId}`)
+}
+
+function verifyList(arena: Arena, classId: number, list: number): number {
+  const { words } = arena
+  const at = L.listAt(classId, list)
+  let count = 0
+  let prev = NIL
+  for (let ref = words[at + L.LIST_HEAD] as Ref; ref !== NIL; ) {
+    const meta = words[ref + L.ITEM_META]
+    assert((meta & L.STATE_LINKED) !== 0, `listed item ${ref} is linked`)
+    assert.equal(L.metaClass(meta), classId, `listed item ${ref} is of the list's class`)
+    assert.equal(L.metaList(meta), list, `listed item ${ref} names its list`)
+    assert.equal(words[ref + L.ITEM_LRU_PREV], prev, `listed item ${ref} is linked both ways`)
+    assert(++count <= words[at + L.LIST_COUNT], `list ${list} of class ${classId} is too long`)
+    prev = ref
+    ref = words[ref + L.ITEM_LRU_NEXT] as Ref
+  }
+  assert.equal(words[at + L.LIST_TAIL], prev, `tail of list ${list} of class ${classId}`)
+  assert.equal(count, words[at + L.LIST_COUNT], `length of list ${list} of class ${classId}`)
+  return count
+}
+
+function verifyTable(arena: Arena, census: Census): void {
+  const { words } = arena
+  const buckets = words[L.BUCKET_COUNT]
+  const mask = words[L.BUCKET_MASK]
+  assert(buckets <= words[L.BUCKETS_MAX] && buckets <= mask + 1 && buckets > mask >> 1, 'buckets')
+  let count = 0
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const at = arena.bucketsAt + bucket
+    for (let ref = words[at] as Ref; ref !== NIL; ref = words[ref + L.ITEM_CHAIN_NEXT] as Ref) {
+      const meta = words[ref + L.ITEM_META]
+      const hash = hashOfItem(arena, ref)
+      assert((meta & L.STATE_LINKED) !== 0, `item ${ref} in the table is linked`)
+      assert.equal(bucketOf(arena, hash), at, `item ${ref} is in its bucket`)
+      assert.equal(L.metaTag(meta), tagOf(hash), `item ${ref} has its tag`)
+      assert(++count <= words[L.ITEM_COUNT], 'the table has more items than it counts')
+    }
+  }
+  const linked = census.linked.reduce((sum, n) => sum + n, 0)
+  assert.equal(count, words[L.ITEM_COUNT], 'items in the table')
+  assert.equal(count, linked, 'every linked item is in the table')
+}
+
+function verifyHolds(arena: Arena): void {
+  const { words } = arena
+  let held = 0
+  for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
+    const at = arena.holdsAt + slot * L.HOLD_WORDS
+    if (words[at + L.HOLD_HOLDER] === 0) continue
+    held++
+    const meta = words[words[at + L.HOLD_REF] + L.ITEM_META]
+    assert(L.metaKeyBytes(meta) > 0, `slot ${slot} holds an item`)
+  }
+  assert.equal(held, words[L.HOLD_COUNT], 'holds')
+  let free = 0
+  for (let slot = words[L.HOLD_FREE]; slot !== -1; free++) {
+    const at = arena.holdsAt + slot * L.HOLD_WORDS
+    assert.equal(words[at + L.HOLD_HOLDER], 0, `free slot ${slot} holds nothing`)
+    assert(free < words[L.HOLD_SLOTS], 'the chain of free slots has no end')
+    slot = words[at + L.HOLD_REF]
+  }
+  assert.equal(held + free, words[L.HOLD_SLOTS], 'slots')
+}
+
+function verifySizes(arena: Arena, census: Census): void {
+  for (let slot = 0; slot < arena.words[L.SIZE_SLOTS]; slot++) {
+    const count = arena.words[arena.sizesAt + slot]
+    assert.equal(count, census.sizes.get(slot) ?? 0, `items in size slot ${slot}`)
+  }
+}

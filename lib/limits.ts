@@ -1,0 +1,72 @@
+// Every bound of the engine and the protocols, and the checks between them. Bounds on options stand
+// with the options. Nothing here depends on anything else in the project.
+
+import assert from 'node:assert/strict'
+
+export const KIB = 1024
+export const MIB = 1024 * KIB
+export const GIB = 1024 * MIB
+
+/** Longest key, bytes (protocol.txt). */
+export const KEY_BYTES_MAX = 250
+
+/** Data bytes of one arena. Word indices and byte addresses stay small integers below 2 GiB. */
+export const ARENA_DATA_BYTES_MAX = 1536 * MIB
+export const ARENA_DATA_BYTES_MIN = 4 * MIB
+export const ARENAS_MAX = 1024
+
+/** A page is about 1/256 of its arena, between these bounds, so that small arenas serve all classes. */
+export const PAGE_BYTES_MIN = 64 * KIB
+export const PAGE_BYTES_MAX = MIB
+export const PAGES_PER_ARENA_MIN = 256
+/** Chunks in a page of the largest class; longer items span several chunks. */
+export const LARGEST_CHUNKS_PER_PAGE = 2
+
+/** Slab classes are numbered 1..CLASSES_MAX - 1, as in memcached. */
+export const CLASSES_MAX = 64
+export const ITEM_BYTES_MAX = GIB
+
+/** Buckets of the hash table when it is empty, in all arenas together (memcached's hashpower 16). */
+export const HASHPOWER_DEFAULT = 16
+export const HASHPOWER_MIN = 6
+
+/** Items looked at from the cold end of a list before an allocation gives up. */
+export const VICTIM_TRIES_MAX = 5
+/** Cold items whose page is considered when a class without pages takes one from another class. */
+export const PAGE_TRIES_MAX = 8
+
+/** Items kept from being freed at once in one arena: large values in flight, in or out. */
+export const HOLD_SLOTS_MAX = 4096
+
+/** Buckets of 32 bytes in the size histogram of `-o track_sizes`; longer items count in the last. */
+export const SIZE_STEP_BYTES = 32
+export const SIZE_SLOTS_MAX = 32768
+
+/** A hit moves an item to the head of its list at most this often, seconds (memcached: 60). */
+export const BUMP_INTERVAL_S = 60
+
+/** Spins before a thread sleeps on an arena's lock, the longest sleep, and when it gives up. */
+export const LOCK_SPINS_MAX = 200
+export const LOCK_SLEEP_MS_MAX = 50
+export const LOCK_WAIT_MS_MAX = 30_000
+
+/** Without a newline in this many bytes only `get` and `gets` may go on (memcached: 2048). */
+export const LINE_BYTES_MAX = 2048
+/** memcached ignores at most this many spaces before a long get. */
+export const LINE_SPACES_MAX = 100
+/** Words of a command line that are told apart; memcached's tokenizer has 24 with the end mark. */
+export const TOKENS_MAX = 23
+
+/** One read from a socket, and one write to it, bytes. Each worker reuses one buffer of each. */
+export const READ_BYTES = 64 * KIB
+export const REPLY_BYTES = 64 * KIB
+/** Reply buffers kept for reuse in one worker beyond the one in use. */
+export const REPLY_POOL_MAX = 64
+/** Room for everything in a reply around a value: `VALUE key flags bytes cas`, line ends, `END`. */
+export const REPLY_FRAME_BYTES_MAX = 384
+/** Values up to this size are copied into the reply at once; longer ones are streamed from a hold. */
+export const INLINE_VALUE_BYTES_MAX = 32 * KIB
+
+assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
+assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
+assert(KEY_BYTES_MAX < 256, 'a key length is one byte of an item header')
