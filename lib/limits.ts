@@ -7,6 +7,9 @@ export const KIB = 1024
 export const MIB = 1024 * KIB
 export const GIB = 1024 * MIB
 
+/** The memcached whose protocol this is: clients choose features by what `version` says. */
+export const PROTOCOL_VERSION = '1.6.45'
+
 /** Longest key, bytes (protocol.txt). */
 export const KEY_BYTES_MAX = 250
 
@@ -50,10 +53,23 @@ export const LOCK_SPINS_MAX = 200
 export const LOCK_SLEEP_MS_MAX = 50
 export const LOCK_WAIT_MS_MAX = 30_000
 
+/** A worker that lives this long is sound; so many that do not, one after the other, are too many. */
+export const WORKER_STEADY_MS = 2000
+export const WORKER_DEATHS_MAX = 20
+
+/** How often each thread ticks the arenas' clocks, which count whole seconds. */
+export const CLOCK_TICK_MS = 200
+
 /** Without a newline in this many bytes only `get` and `gets` may go on (memcached: 2048). */
 export const LINE_BYTES_MAX = 2048
 /** memcached ignores at most this many spaces before a long get. */
 export const LINE_SPACES_MAX = 100
+/** Longest value that a text command may name, bytes: 2^31 less one and its line end. */
+export const VALUE_BYTES_MAX = 2 ** 31 - 3
+/** Shorter values are waited for; longer ones go into their item as they come. */
+export const STREAM_VALUE_BYTES_MIN = 4 * KIB
+/** Highest level of `verbosity`, as in memcached. */
+export const VERBOSITY_MAX = 3
 /** Words of a command line that are told apart; memcached's tokenizer has 24 with the end mark. */
 export const TOKENS_MAX = 23
 

@@ -123,6 +123,7 @@ export function createArena(options: ArenaOptions): Arena {
   startClock(words)
   const arena = new Arena(buffer)
   emptyArena(arena)
+  words[L.CAS_HIGH] = 0
   return arena
 }
 

@@ -7,7 +7,8 @@
 
 import { CLOCK_S, STARTED_AT_S } from './layout.ts'
 
-const FIRST_S = 2
+/** What a new arena's clock shows. */
+export const FIRST_S = 2
 const EXPIRED_S = 1
 /** Above this many seconds an exptime is an absolute Unix time (protocol.txt: 30 days). */
 export const RELATIVE_S_MAX = 60 * 60 * 24 * 30

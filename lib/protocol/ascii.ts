@@ -1,0 +1,56 @@
+// Numbers in byte ranges, read as memcached reads them: strtol and its family, then cut to the
+// width of the field. Plain digits take the quick way; signs, white space and long numbers the slow
+// one.
+
+const DIGIT_0 = 48
+/** Digits that a double holds exactly whatever they are. */
+const QUICK_DIGITS_MAX = 15
+const NUMBER = /^[\t-\r ]*([+-]?\d+)(?:[\t-\r ]|$)/
+const TWO_64 = 1n << 64n
+const TWO_63 = 1n << 63n
+
+/** An unsigned number, cut to 32 bits; -1 where it is none. (strtoull into a uint32_t: flags.) */
+export function parseUint32(bytes: Buffer, start: number, end: number): number {
+  const quick = parseDigits(bytes, start, end)
+  if (quick >= 0) return quick >>> 0
+  const value = parseBig(bytes, start, end)
+  if (value === null || value >= TWO_64 || value <= -TWO_64) return -1
+  const wrapped = BigInt.asUintN(64, value)
+  if (value < 0n && wrapped >= TWO_63) return -1
+  return Number(BigInt.asUintN(32, wrapped))
+}
+
+/** A signed number, cut to 32 bits; NaN where it is none. (strtoll into an int32_t: exptime.) */
+export function parseInt32(bytes: Buffer, start: number, end: number): number {
+  const quick = parseDigits(bytes, start, end)
+  if (quick >= 0) return quick | 0
+  const value = parseBig(bytes, start, end)
+  if (value === null || value >= TWO_63 || value < -TWO_63) return Number.NaN
+  return Number(BigInt.asIntN(32, value))
+}
+
+/** A few digits and nothing else; -1 for anything that needs a closer look. */
+function parseDigits(bytes: Buffer, start: number, end: number): number {
+  if (end - start > QUICK_DIGITS_MAX || end === start) return -1
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at] - DIGIT_0
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function parseBig(bytes: Buffer, start: number, end: number): bigint | null {
+  const match = NUMBER.exec(bytes.toString('latin1', start, end))
+  return match === null ? null : BigInt(match[1].replace('+', ''))
+}
+
+/** Whether the range holds exactly this ASCII word. */
+export function equalsWord(bytes: Buffer, start: number, end: number, word: string): boolean {
+  if (end - start !== word.length) return false
+  for (let i = 0; i < word.length; i++) {
+    if (bytes[start + i] !== word.charCodeAt(i)) return false
+  }
+  return true
+}

@@ -1,0 +1,117 @@
+// What a request means, once for all protocols: a request becomes calls of the cache and a status.
+// Parsing stands before it, printing after it. Numbers that adjust makes stand in decimal.ts's u64.
+
+import type { Area } from '../engine/bytes.ts'
+import type { Cache } from '../engine/cache.ts'
+import { expiresAt } from '../engine/clock.ts'
+import { CLOCK_S } from '../engine/layout.ts'
+import type { HitSink } from '../engine/shard.ts'
+import type { Status } from '../engine/status.ts'
+import type { Request } from './request.ts'
+
+/** Offers the item to the sink: OK, MISS, NO_ROOM, HELD or NO_MEMORY. */
+export function get(cache: Cache, request: Request, sink: HitSink): Status {
+  const { area, keyStart, keyBytes, hold } = request
+  const hash = locate(cache, request)
+  return request.shard.get(hash, area, keyStart, keyBytes, sink, hold)
+}
+
+/** As `get`, and gives the item the request's exptime. */
+export function getAndTouch(cache: Cache, request: Request, sink: HitSink): Status {
+  const { area, keyStart, keyBytes, hold } = request
+  const hash = locate(cache, request)
+  return request.shard.getAndTouch(hash, area, keyStart, keyBytes, endOf(request), sink, hold)
+}
+
+/** OK or MISS. */
+export function touch(cache: Cache, request: Request): Status {
+  const hash = locate(cache, request)
+  const { area, keyStart, keyBytes } = request
+  return request.shard.touch(hash, area, keyStart, keyBytes, endOf(request))
+}
+
+/** OK or MISS. */
+export function remove(cache: Cache, request: Request): Status {
+  const hash = locate(cache, request)
+  return request.shard.remove(hash, request.area, request.keyStart, request.keyBytes)
+}
+
+/** Stores a value that stands whole at `start` of `value`; statuses as Shard.store. */
+export function store(cache: Cache, request: Request, value: Area, start: number): Status {
+  const hash = locate(cache, request)
+  return request.shard.store(
+    request.mode,
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    request.flags,
+    endOf(request),
+    request.cas.high,
+    request.cas.low,
+    value,
+    start,
+    request.valueBytes,
+  )
+}
+
+/** Makes room for a value that is still to come: OK, TOO_LARGE or NO_MEMORY. */
+export function begin(cache: Cache, request: Request): Status {
+  const hash = locate(cache, request)
+  return request.shard.begin(
+    request.mode,
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    request.flags,
+    endOf(request),
+    request.valueBytes,
+    request.hold,
+  )
+}
+
+/** Stores the value that `begin` made room for; statuses as Shard.store, or LOST. */
+export function commit(request: Request): Status {
+  const { shard, mode, hold, hash, cas } = request
+  return shard.commit(mode, hold, hash, cas.high, cas.low)
+}
+
+/** Adds (high, low) of decimal.ts, or subtracts it: OK, MISS, NON_NUMERIC or NO_MEMORY. */
+export function adjust(
+  cache: Cache,
+  request: Request,
+  subtract: boolean,
+  high: number,
+  low: number,
+): Status {
+  const hash = locate(cache, request)
+  const { area, keyStart, keyBytes } = request
+  return request.shard.adjust(hash, area, keyStart, keyBytes, subtract, high, low)
+}
+
+/**
+ * Ends all items: now, or those stored before the delay is over. As in memcached a delay of n ends
+ * them with the clock's tick n - 1 seconds from now. An absolute time that is past changes nothing.
+ */
+export function flushAll(cache: Cache, exptime: number): void {
+  for (const shard of cache.shards) {
+    const { words } = shard.arena
+    if (exptime <= 0) shard.flush(words[CLOCK_S])
+    else {
+      const atS = expiresAt(words, exptime) - 1
+      if (atS > 0) shard.flush(atS)
+    }
+  }
+}
+
+function locate(cache: Cache, request: Request): number {
+  const hash = cache.hash(request.area, request.keyStart, request.keyBytes)
+  request.hash = hash
+  request.shard = cache.shardOf(hash)
+  return hash
+}
+
+function endOf(request: Request): number {
+  return expiresAt(request.shard.arena.words, request.exptime)
+}

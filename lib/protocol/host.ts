@@ -1,0 +1,55 @@
+// What a session knows of the daemon around it: the cache, the settings that change replies, the
+// counters of its thread, and what `stats` tells. The server builds it; tests build small ones.
+
+import type { Cache } from '../engine/cache.ts'
+import type { Reply } from './reply.ts'
+
+/** Counters of one thread, indices into `Host.counters`; only that thread writes them. */
+export const ThreadCounter = {
+  BYTES_READ: 0,
+  BYTES_WRITTEN: 1,
+  CMD_FLUSH: 2,
+  CONN_YIELDS: 3,
+} as const
+
+/** Words shared by all threads, indices into `Host.control`. */
+export const Control = { VERBOSITY: 0 } as const
+
+/** One connection or listener, as a line of `stats conns` tells of it. */
+export interface ConnectionFacts {
+  id: number
+  address: string
+  listenAddress: string
+  state: string
+  idleS: number
+}
+
+/** What the server tells `stats`; every number is taken at the moment it is asked for. */
+export interface ServerFacts {
+  /** Names and values in the order of memcached's `stats settings`. */
+  settings: readonly (readonly [name: string, value: string | number])[]
+  threads: number
+  arenas: number
+  memoryLimitBytes: number
+  connectionsMax: number
+  /** Workers that died and were replaced. */
+  workerRestarts(): number
+  connections(): { current: number; total: number; rejected: number; structures: number }
+  /** Sum over all threads of one ThreadCounter. */
+  sum(counter: number): number
+  eachConnection(): Iterable<ConnectionFacts>
+  /** Zeroes what `stats reset` zeroes of the counters above. */
+  reset(): void
+}
+
+export interface Host {
+  readonly cache: Cache
+  readonly reply: Reply
+  readonly version: string
+  readonly flushAllowed: boolean
+  readonly counters: Float64Array
+  readonly control: Int32Array
+  readonly facts: ServerFacts
+  /** One line to the daemon's log, stderr. */
+  log(line: string): void
+}

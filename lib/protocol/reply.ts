@@ -1,0 +1,44 @@
+// The output buffer that all sessions of a worker share: replies are written one behind the other,
+// and whoever owns the socket sends them. A session checks the room first; nothing here grows.
+
+import { Area, copyBytes } from '../engine/bytes.ts'
+import { printNumber } from '../engine/decimal.ts'
+import { REPLY_BYTES } from '../limits.ts'
+
+const CRLF = 0x0a0d
+
+export class Reply {
+  area = Area.allocate(REPLY_BYTES)
+  /** Bytes written. */
+  length = 0
+
+  /** Bytes that still fit. */
+  room(): number {
+    return REPLY_BYTES - this.length
+  }
+
+  /** Adds one of the fixed texts made by `text`. */
+  add(text: Area): void {
+    const bytes = text.bytes.length
+    copyBytes(text, 0, this.area, this.length, bytes)
+    this.length += bytes
+  }
+
+  /** Adds a line end. */
+  endLine(): void {
+    this.area.view.setInt16(this.length, CRLF, true)
+    this.length += 2
+  }
+
+  /** Adds a whole number below 2^53. */
+  addNumber(value: number): void {
+    this.length = printNumber(this.area.bytes, this.length, value)
+  }
+}
+
+/** A fixed piece of a reply. */
+export function text(string: string): Area {
+  const area = Area.allocate(string.length)
+  area.bytes.write(string, 'latin1')
+  return area
+}

@@ -1,0 +1,224 @@
+// One peer's conversation: eats input cut anywhere, runs whole requests, writes replies in order.
+// Knows no socket: whoever owns one feeds bytes to `run` and gives a way to send what was written.
+//
+//   COMMAND   at the start of a request; text.ts parses and runs it
+//   KEYS      inside a get: the keys still to come, so that a get may have any number of them
+//   SENDING   inside a value that is longer than the reply buffer; held, sent piece by piece
+//   FILLING   inside a value on its way in that is not there whole; held, written as it comes
+//   SWALLOW   inside bytes to be thrown away: a value that was refused, the rest of a broken get
+//   ENDED     the peer said quit or what cannot be answered; no more input is eaten
+//
+// `run` eats what it can and says how far it came. It stops for two reasons: it needs more input, or
+// the replies cannot be sent now, and then it goes on when it is called again.
+
+import type { Area } from '../engine/bytes.ts'
+import { Status } from '../engine/status.ts'
+import { REPLY_FRAME_BYTES_MAX } from '../limits.ts'
+import { type Conversation, NEED_MORE, State } from './conversation.ts'
+import { commit } from './execute.ts'
+import type { Host } from './host.ts'
+import type { Reply } from './reply.ts'
+import { Request } from './request.ts'
+import { TextProtocol } from './text.ts'
+
+/** The way out: sends the reply buffer; false when the peer must first take what it was sent. */
+export interface Outlet {
+  flush(): boolean
+}
+
+const CR = 13
+const LF = 10
+
+export class Session implements Conversation {
+  readonly host: Host
+  readonly request: Request
+  readonly id: number
+  state: State = State.COMMAND
+  replyStart = 0
+  private readonly reply: Reply
+  private readonly outlet: Outlet
+  private readonly text: TextProtocol
+  /** The outlet takes no more for now. */
+  private stuck = false
+  /** Bytes of a value already filled or sent. */
+  private offset = 0
+  /** The \r behind a value has come, its \n has not. */
+  private sawReturn = false
+  /** Bytes still to be thrown away; Infinity: up to the end of the line. */
+  private swallowBytes = 0
+  private tail: Buffer | null = null
+  private tailOffset = 0
+
+  /** `id` names the peer in logs, as memcached's file descriptor does. */
+  constructor(host: Host, outlet: Outlet, id: number) {
+    this.host = host
+    this.reply = host.reply
+    this.outlet = outlet
+    this.id = id
+    this.request = new Request(host.reply.area, host.cache.shards[0])
+    this.text = new TextProtocol(this)
+  }
+
+  /** Eats requests from [start, end); how far it came. Call again with what is left and more. */
+  run(input: Area, start: number, end: number): number {
+    let at = start
+    this.stuck = false
+    this.replyStart = -1
+    while (this.state !== State.ENDED && !this.stuck) {
+      if (this.reply.room() < REPLY_FRAME_BYTES_MAX && !this.flush()) break
+      if (this.tail !== null) {
+        this.writeTail(this.tail)
+        continue
+      }
+      const next = this.step(input, at, end)
+      if (next === NEED_MORE) break
+      at = next
+    }
+    return at
+  }
+
+  /** Whether the last `run` stopped because the replies could not be sent. */
+  isStuck(): boolean {
+    return this.stuck
+  }
+
+  /** The outlet took the last replies but not all of them: as if `run` had found out itself. */
+  wait(): void {
+    this.stuck = true
+  }
+
+  /** Gives back what the session holds; the peer is gone. */
+  close(): void {
+    if (this.state === State.SENDING || this.state === State.FILLING) {
+      this.request.shard.release(this.request.hold)
+    }
+    this.state = State.ENDED
+    this.tail = null
+  }
+
+  flush(): boolean {
+    this.replyStart = -1
+    this.stuck = !this.outlet.flush()
+    return !this.stuck
+  }
+
+  sendHeld(): void {
+    this.state = State.SENDING
+    this.offset = 0
+  }
+
+  fillHeld(): void {
+    this.state = State.FILLING
+    this.offset = 0
+    this.sawReturn = false
+  }
+
+  swallow(bytes: number): void {
+    this.state = State.SWALLOW
+    this.swallowBytes = bytes
+  }
+
+  swallowLine(): void {
+    this.swallow(Number.POSITIVE_INFINITY)
+  }
+
+  sendTail(bytes: Buffer): void {
+    this.tail = bytes
+    this.tailOffset = 0
+  }
+
+  private step(input: Area, at: number, end: number): number {
+    if (this.state === State.SENDING) {
+      this.sendPiece()
+      return at
+    }
+    if (at === end) return NEED_MORE
+    switch (this.state) {
+      case State.COMMAND:
+        this.replyStart = this.reply.length
+        return this.text.command(input, at, end)
+      case State.KEYS:
+        return this.text.keys(input, at, end)
+      case State.FILLING:
+        return this.fillPiece(input, at, end)
+      default:
+        return this.swallowPiece(input, at, end)
+    }
+  }
+
+  private writeTail(tail: Buffer): void {
+    const { reply } = this
+    const bytes = Math.min(reply.room(), tail.length - this.tailOffset)
+    tail.copy(reply.area.bytes, reply.length, this.tailOffset, this.tailOffset + bytes)
+    reply.length += bytes
+    this.tailOffset += bytes
+    if (this.tailOffset === tail.length) this.tail = null
+  }
+
+  /** Copies the next piece of a held value into the reply. */
+  private sendPiece(): void {
+    const { request, reply } = this
+    const left = request.valueBytes - this.offset
+    const bytes = Math.min(left, reply.room())
+    const status = request.shard.read(request.hold, this.offset, bytes, reply.area, reply.length)
+    if (status !== Status.OK) {
+      // The arena was emptied under a value half sent: no honest byte can follow.
+      this.state = State.ENDED
+      return
+    }
+    reply.length += bytes
+    this.offset += bytes
+    if (bytes < left || reply.room() < 2) {
+      this.flush()
+      return
+    }
+    request.shard.release(request.hold)
+    reply.endLine()
+    this.state = State.KEYS
+  }
+
+  private fillPiece(input: Area, at: number, end: number): number {
+    const { request } = this
+    const left = request.valueBytes - this.offset
+    if (left === 0) return this.endFilling(input, at)
+    const bytes = Math.min(left, end - at)
+    const status = request.shard.fill(request.hold, this.offset, input, at, bytes)
+    if (status !== Status.OK) {
+      this.text.printStored(status)
+      this.swallow(left + 2)
+      return at
+    }
+    this.offset += bytes
+    return at + bytes
+  }
+
+  /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
+  private endFilling(input: Area, at: number): number {
+    const wanted = this.sawReturn ? LF : CR
+    if (input.bytes[at] !== wanted) {
+      this.request.shard.release(this.request.hold)
+      this.state = State.COMMAND
+      if (!this.sawReturn) this.swallow(1)
+      this.text.printBadChunk()
+    } else if (this.sawReturn) {
+      this.state = State.COMMAND
+      this.text.printStored(commit(this.request))
+    } else {
+      this.sawReturn = true
+    }
+    return at + 1
+  }
+
+  private swallowPiece(input: Area, at: number, end: number): number {
+    if (this.swallowBytes === Number.POSITIVE_INFINITY) {
+      const newline = input.bytes.indexOf(LF, at)
+      if (newline < 0 || newline >= end) return end
+      this.state = State.COMMAND
+      return newline + 1
+    }
+    const bytes = Math.min(this.swallowBytes, end - at)
+    this.swallowBytes -= bytes
+    if (this.swallowBytes === 0) this.state = State.COMMAND
+    return at + bytes
+  }
+}

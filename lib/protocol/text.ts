@@ -1,0 +1,428 @@
+// The classic text protocol: parses a line, has execute.ts do what it means, prints the reply. Every
+// error is in memcached's words, and so is the choice between answering and closing.
+//
+// As in memcached a line ends at \n, one \r before it is dropped, only blanks separate words, and
+// whatever follows a NUL is not seen.
+
+import type { Area } from '../engine/bytes.ts'
+import { parseU64, printU64, u64, u64ToWords } from '../engine/decimal.ts'
+import { Mode, Status } from '../engine/status.ts'
+import {
+  KEY_BYTES_MAX,
+  LINE_BYTES_MAX,
+  LINE_SPACES_MAX,
+  STREAM_VALUE_BYTES_MIN,
+  TOKENS_MAX,
+  VALUE_BYTES_MAX,
+  VERBOSITY_MAX,
+} from '../limits.ts'
+import { equalsWord, parseInt32, parseUint32 } from './ascii.ts'
+import { type Conversation, NEED_MORE, State } from './conversation.ts'
+import { adjust, begin, flushAll, get, getAndTouch, remove, store, touch } from './execute.ts'
+import { Control, type Host, ThreadCounter } from './host.ts'
+import type { Reply } from './reply.ts'
+import { reportStats } from './report.ts'
+import type { Request } from './request.ts'
+import { Line, storedLine, TextSink } from './text-print.ts'
+import { Verb, verbOf } from './verbs.ts'
+
+const LF = 10
+const CR = 13
+const BLANK = 32
+
+// The words of the line in hand: starts and ends. Lines are parsed one at a time in a thread.
+const tokenStart = new Int32Array(TOKENS_MAX)
+const tokenEnd = new Int32Array(TOKENS_MAX)
+let tokenCount = 0
+
+export class TextProtocol {
+  private readonly peer: Conversation
+  private readonly host: Host
+  private readonly request: Request
+  private readonly reply: Reply
+  private readonly sink: TextSink
+  /** The get in hand is a gat, and its exptime was read; words seen behind the verb so far. */
+  private touching = false
+  private needsExptime = false
+  private wordsSeen = 0
+
+  constructor(peer: Conversation) {
+    this.peer = peer
+    this.host = peer.host
+    this.request = peer.request
+    this.reply = peer.host.reply
+    this.sink = new TextSink(this.reply, this.request)
+  }
+
+  /** Runs the command at `at`; how far it ate, or NEED_MORE. */
+  command(input: Area, at: number, end: number): number {
+    const { bytes } = input
+    let newline = at
+    while (newline < end && bytes[newline] !== LF) newline++
+    if (newline === end) return this.unfinishedLine(input, at, end)
+    const lineEnd = newline - at > 1 && bytes[newline - 1] === CR ? newline - 1 : newline
+    if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, lineEnd)
+    let start = at
+    while (start < lineEnd && bytes[start] === BLANK) start++
+    let stop = start
+    while (stop < lineEnd && bytes[stop] !== BLANK && bytes[stop] !== 0) stop++
+    const verb = verbOf(bytes, start, stop)
+    if (verb >= Verb.GET && verb <= Verb.GATS) {
+      this.beginKeys(verb)
+      return this.keys(input, stop, newline + 1)
+    }
+    tokenize(bytes, start, lineEnd)
+    this.request.noreply = false
+    if (verb >= Verb.SET && verb <= Verb.CAS) {
+      return this.update(verb, input, newline + 1, end)
+    }
+    this.dispatch(verb, input)
+    return newline + 1
+  }
+
+  /** Serves the keys of a get up to the end of its line or of the input. */
+  keys(input: Area, start: number, end: number): number {
+    const { bytes } = input
+    let at = start
+    for (;;) {
+      while (at < end && bytes[at] === BLANK) at++
+      let stop = at
+      while (stop < end && bytes[stop] !== BLANK && bytes[stop] !== LF && bytes[stop] !== 0) stop++
+      if (stop === end) {
+        if (stop - at > KEY_BYTES_MAX + 1) return this.failKeys(stop)
+        return at === start ? NEED_MORE : at
+      }
+      const last = bytes[stop] === LF
+      const keyEnd = last && stop > at && bytes[stop - 1] === CR ? stop - 1 : stop
+      if (keyEnd > at) {
+        if (!this.word(input, at, keyEnd)) return this.peer.state === State.SWALLOW ? stop : at
+        if (this.peer.state === State.SENDING) return stop
+      }
+      at = stop
+      if (bytes[stop] === BLANK) continue
+      this.endKeys(last)
+      return last ? stop + 1 : stop
+    }
+  }
+
+  /** Answers a store, unless the peer wants no reply. */
+  printStored(status: Status): void {
+    this.say(storedLine(status))
+  }
+
+  printBadChunk(): void {
+    this.say(Line.BAD_CHUNK)
+  }
+
+  private beginKeys(verb: Verb): void {
+    this.peer.state = State.KEYS
+    this.sink.withCas = verb === Verb.GETS || verb === Verb.GATS
+    this.touching = verb === Verb.GAT || verb === Verb.GATS
+    this.needsExptime = this.touching
+    this.wordsSeen = 0
+    this.request.noreply = false
+  }
+
+  /** One word of a get; false if it could not be served: no room yet, or the get has failed. */
+  private word(input: Area, start: number, end: number): boolean {
+    const { request, reply, peer } = this
+    if (this.needsExptime) return this.readExptime(input.bytes, start, end)
+    if (end - start > KEY_BYTES_MAX) {
+      this.failWith(Line.BAD_FORMAT)
+      return false
+    }
+    request.setKey(input, start, end)
+    for (;;) {
+      const before = reply.length
+      const status = this.touching
+        ? getAndTouch(this.host.cache, request, this.sink)
+        : get(this.host.cache, request, this.sink)
+      if (status === Status.NO_ROOM) {
+        if (!peer.flush()) return false
+        continue
+      }
+      if (status === Status.NO_MEMORY) {
+        reply.length = before
+        this.failWith(Line.NO_MEMORY_GET)
+        return false
+      }
+      if (status === Status.HELD) peer.sendHeld()
+      this.wordsSeen++
+      return true
+    }
+  }
+
+  private readExptime(bytes: Buffer, start: number, end: number): boolean {
+    const exptime = parseInt32(bytes, start, end)
+    if (Number.isNaN(exptime)) {
+      this.failWith(Line.BAD_EXPTIME)
+      return false
+    }
+    this.request.exptime = exptime
+    this.needsExptime = false
+    this.wordsSeen++
+    return true
+  }
+
+  private endKeys(atLineEnd: boolean): void {
+    this.peer.state = State.COMMAND
+    if (!atLineEnd) this.peer.swallowLine()
+    this.say(this.wordsSeen === 0 ? Line.ERROR : Line.END)
+  }
+
+  private failKeys(at: number): number {
+    this.failWith(Line.BAD_FORMAT)
+    return at
+  }
+
+  /** A get fails whole: hits that were not sent yet are taken back. */
+  private failWith(line: Area): void {
+    if (this.peer.replyStart >= 0) this.reply.length = this.peer.replyStart
+    this.say(line)
+    this.peer.swallowLine()
+  }
+
+  /** Only gets may be longer than a line's bound: they are served as their keys come. */
+  private unfinishedLine(input: Area, at: number, end: number): number {
+    if (end - at <= LINE_BYTES_MAX) return NEED_MORE
+    const { bytes } = input
+    let start = at
+    while (start < end && bytes[start] === BLANK) start++
+    let stop = start
+    while (stop < end && bytes[stop] !== BLANK) stop++
+    const verb = verbOf(bytes, start, stop)
+    if (start - at > LINE_SPACES_MAX || (verb !== Verb.GET && verb !== Verb.GETS)) {
+      this.peer.state = State.ENDED
+      return end
+    }
+    this.beginKeys(verb)
+    return stop
+  }
+
+  private dispatch(verb: Verb, input: Area): void {
+    const { bytes } = input
+    switch (verb) {
+      case Verb.INCR:
+        return this.adjust(input, false)
+      case Verb.DECR:
+        return this.adjust(input, true)
+      case Verb.TOUCH:
+        return this.touch(input)
+      case Verb.DELETE:
+        return this.remove(input)
+      case Verb.FLUSH_ALL:
+        return this.flushAll(bytes)
+      case Verb.STATS:
+        return this.stats(bytes)
+      case Verb.VERSION:
+        return this.peer.sendTail(Buffer.from(`VERSION ${this.host.version}\r\n`))
+      case Verb.VERBOSITY:
+        return this.verbosity(bytes)
+      case Verb.QUIT:
+        this.peer.state = State.ENDED
+        return
+      default:
+        return this.unknown(bytes)
+    }
+  }
+
+  /** set, add, replace, append, prepend, cas: the line, then the value behind it. */
+  private update(verb: Verb, input: Area, valueStart: number, end: number): number {
+    const words = verb === Verb.CAS ? 6 : 5
+    if (tokenCount !== words && tokenCount !== words + 1) {
+      this.say(Line.ERROR)
+      return valueStart
+    }
+    const { bytes } = input
+    this.readNoreply(bytes)
+    if (!this.readUpdate(verb, input)) {
+      this.say(Line.BAD_FORMAT)
+      return valueStart
+    }
+    const { request } = this
+    const valueEnd = valueStart + request.valueBytes
+    if (valueEnd + 2 > end) return this.updateLater(valueStart)
+    if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
+      this.printStored(store(this.host.cache, request, input, valueStart))
+      return valueEnd + 2
+    }
+    // Refused for its size before its value is looked at, as when it comes in pieces.
+    const status = begin(this.host.cache, request)
+    if (status === Status.OK) request.shard.release(request.hold)
+    this.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
+    return valueEnd + 2
+  }
+
+  /** The value is not there whole: wait if it is short, else write it as it comes. */
+  private updateLater(valueStart: number): number {
+    const { request } = this
+    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
+    const status = begin(this.host.cache, request)
+    if (status === Status.OK) {
+      this.peer.fillHeld()
+    } else {
+      this.printStored(status)
+      this.peer.swallow(request.valueBytes + 2)
+    }
+    return valueStart
+  }
+
+  private readUpdate(verb: Verb, input: Area): boolean {
+    const { request } = this
+    const { bytes } = input
+    if (!this.readKey(input)) return false
+    const flags = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+    const exptime = parseInt32(bytes, tokenStart[3], tokenEnd[3])
+    const valueBytes = parseInt32(bytes, tokenStart[4], tokenEnd[4])
+    if (flags < 0 || Number.isNaN(exptime)) return false
+    if (verb === Verb.CAS) {
+      if (!parseU64(bytes, tokenStart[5], tokenEnd[5])) return false
+      u64ToWords(request.cas)
+    }
+    if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) return false
+    request.mode = modeOf(verb)
+    request.flags = flags
+    request.exptime = exptime
+    request.valueBytes = valueBytes
+    return true
+  }
+
+  private adjust(input: Area, subtract: boolean): void {
+    if (tokenCount !== 3 && tokenCount !== 4) return this.say(Line.ERROR)
+    this.readNoreply(input.bytes)
+    if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
+    if (!parseU64(input.bytes, tokenStart[2], tokenEnd[2])) return this.say(Line.BAD_DELTA)
+    const status = adjust(this.host.cache, this.request, subtract, u64.high, u64.low)
+    if (status === Status.MISS) return this.say(Line.NOT_FOUND)
+    if (status === Status.NON_NUMERIC) return this.say(Line.NON_NUMERIC)
+    if (status !== Status.OK) return this.say(Line.NO_MEMORY)
+    if (this.request.noreply) return
+    this.reply.length = printU64(this.reply.area.bytes, this.reply.length)
+    this.reply.endLine()
+  }
+
+  private touch(input: Area): void {
+    const { request } = this
+    if (tokenCount !== 3 && tokenCount !== 4) return this.say(Line.ERROR)
+    this.readNoreply(input.bytes)
+    if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
+    const exptime = parseInt32(input.bytes, tokenStart[2], tokenEnd[2])
+    if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
+    request.exptime = exptime
+    this.say(touch(this.host.cache, request) === Status.OK ? Line.TOUCHED : Line.NOT_FOUND)
+  }
+
+  private remove(input: Area): void {
+    const { bytes } = input
+    if (tokenCount < 2 || tokenCount > 4) return this.say(Line.ERROR)
+    if (tokenCount > 2) {
+      const zero = equalsWord(bytes, tokenStart[2], tokenEnd[2], '0')
+      this.readNoreply(bytes)
+      const { noreply } = this.request
+      const valid = tokenCount === 3 ? zero || noreply : zero && noreply
+      if (!valid) return this.say(Line.BAD_DELETE)
+    }
+    if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
+    const status = remove(this.host.cache, this.request)
+    this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
+  }
+
+  private flushAll(bytes: Buffer): void {
+    if (tokenCount > 3) return this.say(Line.ERROR)
+    this.readNoreply(bytes)
+    this.host.counters[ThreadCounter.CMD_FLUSH]++
+    if (!this.host.flushAllowed) return this.say(Line.FLUSH_DISABLED)
+    let exptime = 0
+    if (tokenCount !== (this.request.noreply ? 2 : 1)) {
+      exptime = parseInt32(bytes, tokenStart[1], tokenEnd[1])
+      if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
+    }
+    flushAll(this.host.cache, exptime)
+    this.say(Line.OK)
+  }
+
+  private verbosity(bytes: Buffer): void {
+    if (tokenCount !== 2 && tokenCount !== 3) return this.say(Line.ERROR)
+    this.readNoreply(bytes)
+    const level = parseUint32(bytes, tokenStart[1], tokenEnd[1])
+    if (level < 0) return this.say(Line.BAD_FORMAT)
+    this.host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
+    this.say(Line.OK)
+  }
+
+  private stats(bytes: Buffer): void {
+    const name = tokenCount < 2 ? '' : bytes.toString('latin1', tokenStart[1], tokenEnd[1])
+    if (name === 'reset') {
+      for (const shard of this.host.cache.shards) shard.resetStats()
+      this.host.facts.reset()
+      return this.say(Line.RESET)
+    }
+    const report = reportStats(this.host, name, this.peer.id)
+    if (report === null) return this.say(Line.ERROR)
+    this.peer.sendTail(Buffer.from(report, 'latin1'))
+  }
+
+  /** An HTTP request sent here by mistake, or worse, is hung up on as memcached does. */
+  private unknown(bytes: Buffer): void {
+    const last = tokenCount - 1
+    if (last > 0 && equalsWord(bytes, tokenStart[last], tokenStart[last] + 5, 'HTTP/')) {
+      this.peer.state = State.ENDED
+    } else {
+      this.say(Line.ERROR)
+    }
+  }
+
+  private readKey(input: Area): boolean {
+    if (tokenEnd[1] - tokenStart[1] > KEY_BYTES_MAX) return false
+    this.request.setKey(input, tokenStart[1], tokenEnd[1])
+    return true
+  }
+
+  private readNoreply(bytes: Buffer): void {
+    const last = tokenCount - 1
+    this.request.noreply = equalsWord(bytes, tokenStart[last], tokenEnd[last], 'noreply')
+  }
+
+  private say(line: Area): void {
+    if (this.request.noreply) return
+    this.reply.add(line)
+    if (this.host.control[Control.VERBOSITY] > 1) {
+      this.host.log(`>${this.peer.id} ${line.bytes.toString('latin1', 0, line.bytes.length - 2)}`)
+    }
+  }
+
+  private logInput(bytes: Buffer, start: number, end: number): void {
+    this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
+  }
+}
+
+/** Finds the words of a line, at most TOKENS_MAX of them. */
+function tokenize(bytes: Buffer, start: number, end: number): void {
+  tokenCount = 0
+  let at = start
+  while (at < end && tokenCount < TOKENS_MAX) {
+    while (at < end && bytes[at] === BLANK) at++
+    if (at === end || bytes[at] === 0) return
+    tokenStart[tokenCount] = at
+    while (at < end && bytes[at] !== BLANK && bytes[at] !== 0) at++
+    tokenEnd[tokenCount++] = at
+    if (bytes[at] === 0) return
+  }
+}
+
+function modeOf(verb: Verb): Mode {
+  switch (verb) {
+    case Verb.ADD:
+      return Mode.ADD
+    case Verb.REPLACE:
+      return Mode.REPLACE
+    case Verb.APPEND:
+      return Mode.APPEND
+    case Verb.PREPEND:
+      return Mode.PREPEND
+    case Verb.CAS:
+      return Mode.CAS
+    default:
+      return Mode.SET
+  }
+}

@@ -1,0 +1,128 @@
+// One socket of a worker: feeds what it reads to a session, sends replies, and keeps a peer that
+// does not read from costing more than its bound.
+//
+// All connections of a worker share the read buffer and the reply buffer. What a session did not
+// eat is copied to `rest`: at most a line, a short value, or, while the peer is stuck, one read. When
+// the kernel does not take a whole reply, the pending write owns that reply buffer, the worker goes
+// on with another, and this connection stops reading and parsing until the write is done.
+
+import type { Socket } from 'node:net'
+import { Area } from '../engine/bytes.ts'
+import { CLOCK_S } from '../engine/layout.ts'
+import { REPLY_BYTES, REPLY_POOL_MAX } from '../limits.ts'
+import { State } from '../protocol/conversation.ts'
+import { type Host, ThreadCounter } from '../protocol/host.ts'
+import { type Outlet, Session } from '../protocol/session.ts'
+import { adoptSocket } from './adopt.ts'
+import { Roster } from './roster.ts'
+
+/** What the connections of one worker share. */
+export interface Hall {
+  readonly host: Host
+  readonly roster: Roster
+  /** Where every socket reads to. */
+  readonly input: Area
+  /** Reply buffers that wait to be used again. */
+  readonly spare: Area[]
+  readonly open: Set<Connection>
+}
+
+const NOTHING = new Uint8Array(0)
+
+export class Connection implements Outlet {
+  private readonly hall: Hall
+  private readonly slot: number
+  private readonly socket: Socket
+  private readonly session: Session
+  /** Input not eaten yet. */
+  private rest: Area | null = null
+  /** The reply buffer that a pending write owns. */
+  private pending: Area | null = null
+  private closed = false
+
+  constructor(hall: Hall, accepted: Socket, slot: number) {
+    this.hall = hall
+    this.slot = slot
+    this.session = new Session(hall.host, this, Roster.idOf(slot))
+    this.socket = adoptSocket(accepted, hall.input.bytes, bytes => this.read(bytes))
+    // A reset is the peer's right; 'close' follows and clears up.
+    this.socket.on('error', () => {})
+    this.socket.on('close', () => this.close())
+    hall.open.add(this)
+    this.socket.resume()
+  }
+
+  /** Sends the reply buffer: false if the kernel did not take all of it. */
+  flush(): boolean {
+    const { reply, counters } = this.hall.host
+    if (reply.length === 0) return true
+    const bytes = reply.area.bytes.subarray(0, reply.length)
+    counters[ThreadCounter.BYTES_WRITTEN] += reply.length
+    reply.length = 0
+    this.socket.write(bytes)
+    if (this.socket.writableLength === 0) return true
+    this.pending = reply.area
+    reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
+    this.socket.write(NOTHING, () => this.drained())
+    return false
+  }
+
+  /** Ends the connection now; what was not sent is lost. */
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  private read(bytes: number): boolean {
+    const { host, input, roster } = this.hall
+    host.counters[ThreadCounter.BYTES_READ] += bytes
+    roster.spoke(this.slot, host.cache.shards[0].arena.words[CLOCK_S])
+    if (this.rest === null) return this.eat(input, bytes)
+    const { rest } = this
+    const all = Area.allocate(rest.bytes.length + bytes)
+    rest.bytes.copy(all.bytes)
+    input.bytes.copy(all.bytes, rest.bytes.length, 0, bytes)
+    return this.eat(all, all.bytes.length)
+  }
+
+  /** Runs the session over the first `end` bytes; whether more may be read. */
+  private eat(input: Area, end: number): boolean {
+    const { session } = this
+    const used = session.run(input, 0, end)
+    if (!session.isStuck() && !this.flush()) session.wait()
+    if (session.state === State.ENDED) {
+      this.rest = null
+      this.socket.destroySoon()
+      return false
+    }
+    this.rest = null
+    if (used < end) {
+      this.rest = Area.allocate(end - used)
+      input.bytes.copy(this.rest.bytes, 0, used, end)
+    }
+    return !session.isStuck()
+  }
+
+  /** The pending write is done: its buffer is free, and the session goes on where it stopped. */
+  private drained(): void {
+    this.givePending()
+    if (this.closed || this.session.state === State.ENDED) return
+    const rest = this.rest ?? Area.allocate(0)
+    if (this.eat(rest, rest.bytes.length)) this.socket.resume()
+  }
+
+  private close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.givePending()
+    this.session.close()
+    this.rest = null
+    this.hall.open.delete(this)
+    this.hall.roster.give(this.slot)
+  }
+
+  private givePending(): void {
+    const { pending } = this
+    this.pending = null
+    if (pending !== null && this.hall.spare.length < REPLY_POOL_MAX) this.hall.spare.push(pending)
+  }
+}

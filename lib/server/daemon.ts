@@ -1,0 +1,121 @@
+// The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
+// has the fewest. The main thread runs no request.
+
+import type { Socket } from 'node:net'
+import { Cache } from '../engine/cache.ts'
+import { CLOCK_S } from '../engine/layout.ts'
+import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
+import type { DaemonSettings } from './host.ts'
+import { addressText, type Bound, closeAll, type Listener, listenAll } from './listener.ts'
+import { EXIT_FAILURE, type Options } from './options.ts'
+import { packageVersion } from './package.ts'
+import { Roster, setVerbosity } from './roster.ts'
+import { settingLines } from './settings.ts'
+import { MAIN_HOLDER, Workers } from './workers.ts'
+
+const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
+
+export interface Daemon {
+  /** Where it listens, in the order of the options. */
+  addresses: Bound[]
+  /** For those who watch over it: the shared state of connections and workers. */
+  roster: Roster
+  workers: Workers
+  cache: Cache
+  /** Stops listening, ends all connections and all workers. */
+  close(): Promise<void>
+}
+
+/** Resolves when every listener accepts; rejects with an Error whose message is one line. */
+export async function startDaemon(options: Options): Promise<Daemon> {
+  const cache = createCache(options)
+  const roster = Roster.create(options.threads, options.connectionsMax)
+  setVerbosity(roster, options.verbosity)
+  const settings: DaemonSettings = {
+    version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
+    flushAllowed: options.flushAllowed,
+    memoryLimitBytes: options.memoryLimitBytes,
+    lines: [],
+    listeners: [],
+  }
+  const waiting: { socket: Socket; listener: number }[] = []
+  let accept = (socket: Socket, listener: number): void => {
+    waiting.push({ socket, listener })
+  }
+  const listeners = await listenAll(options.listen, options.port, options.backlog, (...accepted) =>
+    accept(...accepted),
+  )
+  settings.lines = settingLines(options, listeners[0].bound.port)
+  settings.listeners = listeners.map(({ bound }) => addressText(bound.address, bound.port))
+  const workers = new Workers(cache, roster, settings)
+  try {
+    await workers.start()
+  } catch (error) {
+    await closeAll(listeners)
+    await workers.close()
+    throw error
+  }
+  accept = (socket, listener) => welcome(cache, roster, workers, socket, listener)
+  for (const { socket, listener } of waiting) accept(socket, listener)
+  const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+  const close = () => closeDaemon(clock, listeners, workers)
+  return { addresses: listeners.map(({ bound }) => bound), roster, workers, cache, close }
+}
+
+function createCache(options: Options): Cache {
+  try {
+    return Cache.create(
+      {
+        memoryBytes: options.memoryLimitBytes,
+        shards: options.threads,
+        itemBytesMax: options.itemSizeMax,
+        growthFactor: options.growthFactor,
+        chunkBytesMin: options.chunkMinBytes,
+        evictions: options.evictions,
+        trackSizes: options.trackSizes,
+        hashpower: options.hashpowerInit || HASHPOWER_DEFAULT,
+      },
+      MAIN_HOLDER,
+    )
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    const refusal = new Error(`failed to allocate ${options.memoryLimitBytes} bytes: ${reason}`)
+    throw Object.assign(refusal, { exitCode: EXIT_FAILURE })
+  }
+}
+
+/** A new connection: to the worker with the fewest, or away with it in memcached's words. */
+function welcome(
+  cache: Cache,
+  roster: Roster,
+  workers: Workers,
+  socket: Socket,
+  listener: number,
+): void {
+  socket.on('error', () => {})
+  const { remoteAddress, remotePort } = socket
+  if (remoteAddress === undefined || remotePort === undefined) {
+    socket.destroy()
+    return
+  }
+  const worker = roster.leastLoaded()
+  const nowS = cache.shards[0].arena.words[CLOCK_S]
+  const slot = roster.take(worker, listener, addressText(remoteAddress, remotePort), nowS)
+  if (slot < 0) {
+    socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy())
+  } else if (!workers.deliver(worker, socket, slot)) {
+    roster.give(slot)
+    socket.destroy()
+  }
+}
+
+async function closeDaemon(
+  clock: NodeJS.Timeout,
+  listeners: readonly Listener[],
+  workers: Workers,
+): Promise<void> {
+  clearInterval(clock)
+  const closed = closeAll(listeners)
+  await workers.close()
+  await closed
+}

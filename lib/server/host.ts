@@ -1,0 +1,74 @@
+// The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
+
+import type { Cache, CacheHandle } from '../engine/cache.ts'
+import { CLOCK_S } from '../engine/layout.ts'
+import type { ConnectionFacts, Host } from '../protocol/host.ts'
+import type { Reply } from '../protocol/reply.ts'
+import type { Roster, RosterHandle } from './roster.ts'
+
+/** What a worker is started with, beside its port. Fit for postMessage. */
+export interface WorkerTask {
+  /** Index of the worker, 0..threads - 1. */
+  worker: number
+  /** Its id for locks and holds, unique in the process. */
+  holder: number
+  cache: CacheHandle
+  roster: RosterHandle
+  settings: DaemonSettings
+}
+
+/** What sessions tell of the daemon, fixed once it listens. */
+export interface DaemonSettings {
+  version: string
+  flushAllowed: boolean
+  memoryLimitBytes: number
+  /** Names and values in the order of `stats settings`. */
+  lines: [name: string, value: string | number][]
+  /** `tcp:127.0.0.1:11211`, in the order that roster slots refer to. */
+  listeners: string[]
+}
+
+export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Reply): Host {
+  const { settings } = task
+  const clockS = () => cache.shards[0].arena.words[CLOCK_S]
+  return {
+    cache,
+    reply,
+    version: settings.version,
+    flushAllowed: settings.flushAllowed,
+    counters: roster.countersOf(task.worker),
+    control: roster.control,
+    facts: {
+      settings: settings.lines,
+      threads: task.roster.threads,
+      arenas: cache.shards.length,
+      memoryLimitBytes: settings.memoryLimitBytes,
+      connectionsMax: task.roster.slots,
+      workerRestarts: () => roster.restarts(),
+      connections: () => roster.connections(),
+      sum: counter => roster.sum(counter),
+      reset: () => roster.reset(),
+      eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
+    },
+    log: line => process.stderr.write(`${line}\n`),
+  }
+}
+
+function* connectionFacts(
+  listeners: string[],
+  roster: Roster,
+  nowS: number,
+): Generator<ConnectionFacts> {
+  for (const [index, address] of listeners.entries()) {
+    yield { id: index + 1, address, listenAddress: '', state: 'conn_listening', idleS: 0 }
+  }
+  for (const { id, address, listener, lastS } of roster.each()) {
+    yield {
+      id,
+      address,
+      listenAddress: listeners[listener] ?? '',
+      state: 'conn_read',
+      idleS: Math.max(0, nowS - lastS),
+    }
+  }
+}

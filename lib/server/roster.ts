@@ -1,0 +1,207 @@
+// The connections of all threads and their counters, in shared memory, so that any thread can tell
+// of all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
+//
+//   control   Int32: the protocols' Control words, then the server's own
+//   open      Int32 a worker: how many connections it serves
+//   counters  Float64, THREAD_COUNTERS a worker; only that worker writes them
+//   slots     Int32, SLOT_WORDS a connection: whether it is open, who serves it, when it last spoke,
+//             the listener it came through, the peer's address as text
+//
+// Only the main thread takes slots; the worker that serves a connection gives its slot back.
+
+import { Control, ThreadCounter } from '../protocol/host.ts'
+
+const CONTROL_WORDS = 16
+const ACCEPTED = 8
+const REJECTED = 9
+const RESTARTS = 10
+const SLOTS_TAKEN_MAX = 11
+
+const THREAD_COUNTERS = 8
+
+const SLOT_WORDS = 24
+const SLOT_OPEN = 0
+const SLOT_WORKER = 1
+const SLOT_LAST_S = 2
+const SLOT_LISTENER = 3
+const SLOT_ADDRESS_BYTES = 4
+const SLOT_ADDRESS = 5
+const ADDRESS_BYTES_MAX = (SLOT_WORDS - SLOT_ADDRESS) * 4
+
+/** Numbers of connections in logs and `stats conns` begin here, as file descriptors do. */
+const FIRST_ID = 32
+
+export interface RosterHandle {
+  buffer: SharedArrayBuffer
+  threads: number
+  slots: number
+}
+
+export class Roster {
+  readonly handle: RosterHandle
+  readonly control: Int32Array
+  private readonly open: Int32Array
+  private readonly counters: Float64Array
+  private readonly slots: Int32Array
+  private readonly bytes: Buffer
+  private readonly slotsAt: number
+  private next = 0
+
+  constructor(handle: RosterHandle) {
+    const { buffer, threads, slots } = handle
+    const openAt = CONTROL_WORDS * 4
+    const countersAt = openAt + Math.ceil(threads / 2) * 8
+    this.slotsAt = countersAt + threads * THREAD_COUNTERS * 8
+    this.handle = handle
+    this.control = new Int32Array(buffer, 0, CONTROL_WORDS)
+    this.open = new Int32Array(buffer, openAt, threads)
+    this.counters = new Float64Array(buffer, countersAt, threads * THREAD_COUNTERS)
+    this.slots = new Int32Array(buffer, this.slotsAt, slots * SLOT_WORDS)
+    this.bytes = Buffer.from(buffer)
+  }
+
+  /** Room for so many threads and connections. */
+  static create(threads: number, slots: number): Roster {
+    const words = CONTROL_WORDS + threads + 2 + threads * THREAD_COUNTERS * 2 + slots * SLOT_WORDS
+    return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots })
+  }
+
+  /** The counters of one worker, ThreadCounter indices. */
+  countersOf(worker: number): Float64Array {
+    const at = worker * THREAD_COUNTERS
+    return this.counters.subarray(at, at + THREAD_COUNTERS)
+  }
+
+  /** Sum of one ThreadCounter over all workers. */
+  sum(counter: number): number {
+    let sum = 0
+    for (let at = counter; at < this.counters.length; at += THREAD_COUNTERS) {
+      sum += this.counters[at]
+    }
+    return sum
+  }
+
+  /** Zeroes what `stats reset` zeroes. */
+  reset(): void {
+    for (let at = 0; at < this.counters.length; at += THREAD_COUNTERS) {
+      for (const counter of Object.values(ThreadCounter)) this.counters[at + counter] = 0
+    }
+    Atomics.store(this.control, ACCEPTED, 0)
+    Atomics.store(this.control, REJECTED, 0)
+  }
+
+  /** The worker with the fewest connections. */
+  leastLoaded(): number {
+    let best = 0
+    for (let worker = 1; worker < this.open.length; worker++) {
+      if (Atomics.load(this.open, worker) < Atomics.load(this.open, best)) best = worker
+    }
+    return best
+  }
+
+  /** A slot for a new connection; -1 when all are taken, which counts as a rejection. */
+  take(worker: number, listener: number, address: string, nowS: number): number {
+    const slot = this.findFree()
+    if (slot < 0) {
+      Atomics.add(this.control, REJECTED, 1)
+      return -1
+    }
+    const at = slot * SLOT_WORDS
+    this.slots[at + SLOT_WORKER] = worker
+    this.slots[at + SLOT_LAST_S] = nowS
+    this.slots[at + SLOT_LISTENER] = listener
+    const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
+    const bytes = this.bytes.write(address, addressAt, ADDRESS_BYTES_MAX, 'latin1')
+    this.slots[at + SLOT_ADDRESS_BYTES] = bytes
+    Atomics.store(this.slots, at + SLOT_OPEN, 1)
+    Atomics.add(this.open, worker, 1)
+    Atomics.add(this.control, ACCEPTED, 1)
+    const used = Math.max(this.control[SLOTS_TAKEN_MAX], this.current())
+    Atomics.store(this.control, SLOTS_TAKEN_MAX, used)
+    return slot
+  }
+
+  /** Gives a slot back: its connection is closed. */
+  give(slot: number): void {
+    const at = slot * SLOT_WORDS
+    if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 0) return
+    Atomics.sub(this.open, this.slots[at + SLOT_WORKER], 1)
+  }
+
+  /** Gives back all slots of a worker that died. */
+  giveAll(worker: number): void {
+    for (let slot = 0; slot < this.handle.slots; slot++) {
+      const at = slot * SLOT_WORDS
+      if (this.slots[at + SLOT_OPEN] === 1 && this.slots[at + SLOT_WORKER] === worker) {
+        this.give(slot)
+      }
+    }
+  }
+
+  /** The peer in this slot has just spoken. */
+  spoke(slot: number, nowS: number): void {
+    this.slots[slot * SLOT_WORDS + SLOT_LAST_S] = nowS
+  }
+
+  /** Number of a connection in logs and `stats conns`. */
+  static idOf(slot: number): number {
+    return slot + FIRST_ID
+  }
+
+  /** A worker died and was replaced. */
+  countRestart(): void {
+    Atomics.add(this.control, RESTARTS, 1)
+  }
+
+  restarts(): number {
+    return this.control[RESTARTS]
+  }
+
+  current(): number {
+    let sum = 0
+    for (let worker = 0; worker < this.open.length; worker++) {
+      sum += Atomics.load(this.open, worker)
+    }
+    return sum
+  }
+
+  connections() {
+    return {
+      current: this.current(),
+      total: this.control[ACCEPTED],
+      rejected: this.control[REJECTED],
+      structures: this.control[SLOTS_TAKEN_MAX],
+    }
+  }
+
+  /** Every open connection: its number, its peer, its listener's index, when it last spoke. */
+  *each(): Generator<{ id: number; address: string; listener: number; lastS: number }> {
+    for (let slot = 0; slot < this.handle.slots; slot++) {
+      const at = slot * SLOT_WORDS
+      if (this.slots[at + SLOT_OPEN] === 0) continue
+      const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
+      const addressEnd = addressAt + this.slots[at + SLOT_ADDRESS_BYTES]
+      yield {
+        id: Roster.idOf(slot),
+        address: this.bytes.toString('latin1', addressAt, addressEnd),
+        listener: this.slots[at + SLOT_LISTENER],
+        lastS: this.slots[at + SLOT_LAST_S],
+      }
+    }
+  }
+
+  private findFree(): number {
+    const { slots } = this.handle
+    for (let tried = 0; tried < slots; tried++) {
+      const slot = this.next
+      this.next = slot + 1 === slots ? 0 : slot + 1
+      if (Atomics.load(this.slots, slot * SLOT_WORDS + SLOT_OPEN) === 0) return slot
+    }
+    return -1
+  }
+}
+
+/** Sets the level that `-v` asked for. */
+export function setVerbosity(roster: Roster, level: number): void {
+  roster.control[Control.VERBOSITY] = level
+}

@@ -1,0 +1,115 @@
+// The worker threads: long piscina tasks, one a thread. Starts them, hands them sockets, replaces
+// one that dies, ends them.
+//
+// A worker that dies takes its connections with it and nothing else: the others go on, whatever it
+// left in the arenas is cleared up (Cache.recover), and a new worker attaches to the same arenas.
+// No worker is ever terminated from here: it may be inside a lock. Closing its port ends its task.
+
+import type { Socket } from 'node:net'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import type { Cache } from '../engine/cache.ts'
+import { WORKER_DEATHS_MAX, WORKER_STEADY_MS } from '../limits.ts'
+import type { DaemonSettings, WorkerTask } from './host.ts'
+import type { Roster } from './roster.ts'
+
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const ENTRY = new URL(`../../workers/serve.${EXTENSION}`, import.meta.url).href
+/** The main thread's id for locks and holds; workers count on from it. */
+export const MAIN_HOLDER = 1
+
+interface Worker {
+  index: number
+  holder: number
+  port: MessagePort
+  ready: Promise<void>
+  done: Promise<void>
+  startedMs: number
+}
+
+export class Workers {
+  readonly pool: Piscina
+  private readonly cache: Cache
+  private readonly roster: Roster
+  private readonly settings: DaemonSettings
+  private readonly workers: Worker[] = []
+  private nextHolder = MAIN_HOLDER + 1
+  private closing = false
+  private earlyDeaths = 0
+
+  constructor(cache: Cache, roster: Roster, settings: DaemonSettings) {
+    this.cache = cache
+    this.roster = roster
+    this.settings = settings
+    const { threads } = roster.handle
+    this.pool = new Piscina({
+      filename: ENTRY,
+      minThreads: threads,
+      maxThreads: threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      atomics: 'disabled',
+    })
+  }
+
+  /** Starts all workers; resolves when all of them take connections. */
+  async start(): Promise<void> {
+    for (let index = 0; index < this.roster.handle.threads; index++) this.startWorker(index)
+    await Promise.all(this.workers.map(worker => worker.ready))
+  }
+
+  /** Hands a paused socket over; false if it is gone already. */
+  deliver(index: number, socket: Socket, slot: number): boolean {
+    try {
+      this.workers[index].port.postMessage({ socket, slot }, [socket as unknown as MessagePort])
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Ends all workers; their connections end with what was not sent yet. */
+  async close(): Promise<void> {
+    this.closing = true
+    for (const { port } of this.workers) port.close()
+    await Promise.allSettled(this.workers.map(worker => worker.done))
+    await this.pool.destroy()
+  }
+
+  private startWorker(index: number): void {
+    const { port1, port2 } = new MessageChannel()
+    const holder = this.nextHolder++
+    const task: WorkerTask & { port: MessagePort } = {
+      worker: index,
+      holder,
+      cache: this.cache.handle,
+      roster: this.roster.handle,
+      settings: this.settings,
+      port: port2,
+    }
+    const done = this.pool.run(task, { transferList: [port2] })
+    const ready = new Promise<void>((resolve, reject) => {
+      port1.once('message', () => resolve())
+      done.catch(reject)
+    })
+    ready.catch(() => {})
+    this.workers[index] = { index, holder, port: port1, ready, done, startedMs: performance.now() }
+    done.catch((error: unknown) => this.replace(this.workers[index], error))
+  }
+
+  private replace(dead: Worker, error: unknown): void {
+    if (this.closing) return
+    dead.port.close()
+    const emptied = this.cache.recover(dead.holder)
+    this.roster.giveAll(dead.index)
+    this.roster.countRestart()
+    const reason = error instanceof Error ? error.message : String(error)
+    const cost = emptied > 0 ? `, ${emptied} torn arena(s) emptied` : ''
+    process.stderr.write(`worker ${dead.index} died and is replaced${cost}: ${reason}\n`)
+    const early = performance.now() - dead.startedMs < WORKER_STEADY_MS
+    this.earlyDeaths = early ? this.earlyDeaths + 1 : 0
+    if (this.earlyDeaths > WORKER_DEATHS_MAX) {
+      throw new Error(`workers die as soon as they start: ${reason}`)
+    }
+    this.startWorker(dead.index)
+  }
+}

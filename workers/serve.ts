@@ -1,0 +1,38 @@
+// A worker's entry: one long piscina task. Attaches every arena, serves the sockets that come
+// through its port, ends when the port is closed.
+
+import type { Socket } from 'node:net'
+import type { MessagePort } from 'node:worker_threads'
+import { Area } from '../lib/engine/bytes.ts'
+import { Cache } from '../lib/engine/cache.ts'
+import { CLOCK_TICK_MS, READ_BYTES } from '../lib/limits.ts'
+import { Reply } from '../lib/protocol/reply.ts'
+import { Connection, type Hall } from '../lib/server/connection.ts'
+import { hostOf, type WorkerTask } from '../lib/server/host.ts'
+import { Roster } from '../lib/server/roster.ts'
+
+/** What the main thread sends: a connection to serve. */
+export interface Delivery {
+  socket: Socket
+  slot: number
+}
+
+export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
+  const { port } = task
+  const cache = Cache.attach(task.cache, task.holder)
+  const roster = new Roster(task.roster)
+  const host = hostOf(task, cache, roster, new Reply())
+  const hall: Hall = {
+    host,
+    roster,
+    input: new Area(Buffer.allocUnsafeSlow(READ_BYTES)),
+    spare: [],
+    open: new Set(),
+  }
+  const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+  port.on('message', ({ socket, slot }: Delivery) => new Connection(hall, socket, slot))
+  port.postMessage('ready')
+  await new Promise<void>(resolve => port.once('close', resolve))
+  clearInterval(clock)
+  for (const connection of hall.open) connection.destroy()
+}
