@@ -296,7 +296,11 @@ export class Shard {
     const { arena } = this
     const fits = itemFits(arena, length, flags, valueBytes)
     admitted = fits ? allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes) : NIL
-    if (admitted !== NIL) return Status.OK
+    if (admitted !== NIL) {
+      const classId = L.metaClass(arena.words[admitted + L.ITEM_META])
+      arena.counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
+      return Status.OK
+    }
     const counter = fits ? Counter.STORE_NO_MEMORY : Counter.STORE_TOO_LARGE
     arena.counters[counterAt(counter)]++
     if (mode === Mode.SET) {
@@ -312,7 +316,6 @@ export class Shard {
     const { words } = arena
     const keyBytes = L.metaKeyBytes(words[ref + L.ITEM_META])
     const old = findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytes)
-    arena.counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.SET_CMDS)]++
     const status = this.judge(mode, old, casHigh, casLow)
     if (status !== Status.OK) {
       freeItem(arena, ref)

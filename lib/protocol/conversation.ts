@@ -1,6 +1,7 @@
 // What a session and its protocols tell each other: the states of a conversation, and what a
 // protocol may ask of the session it serves (session.ts, which draws the states).
 
+import type { Area } from '../engine/bytes.ts'
 import type { Host } from './host.ts'
 import type { Request } from './request.ts'
 
@@ -32,10 +33,10 @@ export interface Conversation {
   sendHeld(): void
   /** The value of the item that the request holds is on its way in. */
   fillHeld(): void
-  /** The next bytes are to be thrown away. */
-  swallow(bytes: number): void
-  /** The rest of the line is to be thrown away. */
-  swallowLine(): void
+  /** The next bytes are to be thrown away; then comes `reply`. */
+  swallow(bytes: number, reply: Area | null): void
+  /** The rest of the line is to be thrown away; then comes `reply`. */
+  swallowLine(reply: Area): void
   /** A reply of any length, sent before anything else. */
   sendTail(bytes: Buffer): void
 }

@@ -46,6 +46,8 @@ export class Session implements Conversation {
   private sawReturn = false
   /** Bytes still to be thrown away; Infinity: up to the end of the line. */
   private swallowBytes = 0
+  /** What is said once they are gone. */
+  private swallowReply: Area | null = null
   private tail: Buffer | null = null
   private tailOffset = 0
 
@@ -113,13 +115,15 @@ export class Session implements Conversation {
     this.sawReturn = false
   }
 
-  swallow(bytes: number): void {
+  swallow(bytes: number, reply: Area | null): void {
     this.state = State.SWALLOW
     this.swallowBytes = bytes
+    this.swallowReply = reply
+    if (bytes === 0) this.endSwallow()
   }
 
-  swallowLine(): void {
-    this.swallow(Number.POSITIVE_INFINITY)
+  swallowLine(reply: Area): void {
+    this.swallow(Number.POSITIVE_INFINITY, reply)
   }
 
   sendTail(bytes: Buffer): void {
@@ -184,8 +188,7 @@ export class Session implements Conversation {
     const bytes = Math.min(left, end - at)
     const status = request.shard.fill(request.hold, this.offset, input, at, bytes)
     if (status !== Status.OK) {
-      this.text.printStored(status)
-      this.swallow(left + 2)
+      this.text.refuse(status, left + 2)
       return at
     }
     this.offset += bytes
@@ -197,9 +200,7 @@ export class Session implements Conversation {
     const wanted = this.sawReturn ? LF : CR
     if (input.bytes[at] !== wanted) {
       this.request.shard.release(this.request.hold)
-      this.state = State.COMMAND
-      if (!this.sawReturn) this.swallow(1)
-      this.text.printBadChunk()
+      this.text.refuseChunk(this.sawReturn ? 0 : 1)
     } else if (this.sawReturn) {
       this.state = State.COMMAND
       this.text.printStored(commit(this.request))
@@ -213,12 +214,17 @@ export class Session implements Conversation {
     if (this.swallowBytes === Number.POSITIVE_INFINITY) {
       const newline = input.bytes.indexOf(LF, at)
       if (newline < 0 || newline >= end) return end
-      this.state = State.COMMAND
+      this.endSwallow()
       return newline + 1
     }
     const bytes = Math.min(this.swallowBytes, end - at)
     this.swallowBytes -= bytes
-    if (this.swallowBytes === 0) this.state = State.COMMAND
+    if (this.swallowBytes === 0) this.endSwallow()
     return at + bytes
+  }
+
+  private endSwallow(): void {
+    this.state = State.COMMAND
+    if (this.swallowReply !== null) this.text.say(this.swallowReply)
   }
 }

@@ -110,8 +110,23 @@ export class TextProtocol {
     this.say(storedLine(status))
   }
 
-  printBadChunk(): void {
-    this.say(Line.BAD_CHUNK)
+  /** Throws a value away, then says why it was not stored. */
+  refuse(status: Status, bytes: number): void {
+    this.peer.swallow(bytes, this.request.noreply ? null : storedLine(status))
+  }
+
+  /** As refuse, for a value whose line end is not where it must be. */
+  refuseChunk(bytes: number): void {
+    this.peer.swallow(bytes, this.request.noreply ? null : Line.BAD_CHUNK)
+  }
+
+  /** Adds a line, unless the peer wants no reply. */
+  say(line: Area): void {
+    if (this.request.noreply) return
+    this.reply.add(line)
+    if (this.host.control[Control.VERBOSITY] > 1) {
+      this.host.log(`>${this.peer.id} ${line.bytes.toString('latin1', 0, line.bytes.length - 2)}`)
+    }
   }
 
   private beginKeys(verb: Verb): void {
@@ -166,8 +181,9 @@ export class TextProtocol {
 
   private endKeys(atLineEnd: boolean): void {
     this.peer.state = State.COMMAND
-    if (!atLineEnd) this.peer.swallowLine()
-    this.say(this.wordsSeen === 0 ? Line.ERROR : Line.END)
+    const line = this.wordsSeen === 0 ? Line.ERROR : Line.END
+    if (atLineEnd) this.say(line)
+    else this.peer.swallowLine(line)
   }
 
   private failKeys(at: number): number {
@@ -178,8 +194,7 @@ export class TextProtocol {
   /** A get fails whole: hits that were not sent yet are taken back. */
   private failWith(line: Area): void {
     if (this.peer.replyStart >= 0) this.reply.length = this.peer.replyStart
-    this.say(line)
-    this.peer.swallowLine()
+    this.peer.swallowLine(line)
   }
 
   /** Only gets may be longer than a line's bound: they are served as their keys come. */
@@ -261,8 +276,7 @@ export class TextProtocol {
     if (status === Status.OK) {
       this.peer.fillHeld()
     } else {
-      this.printStored(status)
-      this.peer.swallow(request.valueBytes + 2)
+      this.refuse(status, request.valueBytes + 2)
     }
     return valueStart
   }
@@ -365,7 +379,7 @@ export class TextProtocol {
   /** An HTTP request sent here by mistake, or worse, is hung up on as memcached does. */
   private unknown(bytes: Buffer): void {
     const last = tokenCount - 1
-    if (last > 0 && equalsWord(bytes, tokenStart[last], tokenStart[last] + 5, 'HTTP/')) {
+    if (last >= 0 && equalsWord(bytes, tokenStart[last], tokenStart[last] + 5, 'HTTP/')) {
       this.peer.state = State.ENDED
     } else {
       this.say(Line.ERROR)
@@ -381,14 +395,6 @@ export class TextProtocol {
   private readNoreply(bytes: Buffer): void {
     const last = tokenCount - 1
     this.request.noreply = equalsWord(bytes, tokenStart[last], tokenEnd[last], 'noreply')
-  }
-
-  private say(line: Area): void {
-    if (this.request.noreply) return
-    this.reply.add(line)
-    if (this.host.control[Control.VERBOSITY] > 1) {
-      this.host.log(`>${this.peer.id} ${line.bytes.toString('latin1', 0, line.bytes.length - 2)}`)
-    }
   }
 
   private logInput(bytes: Buffer, start: number, end: number): void {

@@ -18,6 +18,9 @@ const ENTRY = new URL(`../../workers/serve.${EXTENSION}`, import.meta.url).href
 /** The main thread's id for locks and holds; workers count on from it. */
 export const MAIN_HOLDER = 1
 
+/** piscina derives this type from an overload of postMessage that newer Node types put last. */
+type TransferList = NonNullable<Parameters<Piscina['run']>[1]>['transferList']
+
 interface Worker {
   index: number
   holder: number
@@ -60,7 +63,7 @@ export class Workers {
   /** Hands a paused socket over; false if it is gone already. */
   deliver(index: number, socket: Socket, slot: number): boolean {
     try {
-      this.workers[index].port.postMessage({ socket, slot }, [socket as unknown as MessagePort])
+      this.workers[index].port.postMessage({ socket, slot }, [socket])
       return true
     } catch {
       return false
@@ -86,7 +89,7 @@ export class Workers {
       settings: this.settings,
       port: port2,
     }
-    const done = this.pool.run(task, { transferList: [port2] })
+    const done = this.pool.run(task, { transferList: [port2] as object as TransferList })
     const ready = new Promise<void>((resolve, reject) => {
       port1.once('message', () => resolve())
       done.catch(reject)
