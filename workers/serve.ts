@@ -1,21 +1,14 @@
 // A worker's entry: one long piscina task. Attaches every arena, serves the sockets that come
 // through its port, ends when the port is closed.
 
-import type { Socket } from 'node:net'
 import type { MessagePort } from 'node:worker_threads'
 import { Area } from '../lib/engine/bytes.ts'
 import { Cache } from '../lib/engine/cache.ts'
 import { CLOCK_TICK_MS, READ_BYTES } from '../lib/limits.ts'
 import { Reply } from '../lib/protocol/reply.ts'
 import { Connection, type Hall } from '../lib/server/connection.ts'
-import { hostOf, type WorkerTask } from '../lib/server/host.ts'
+import { type Delivery, hostOf, type WorkerTask } from '../lib/server/host.ts'
 import { Roster } from '../lib/server/roster.ts'
-
-/** What the main thread sends: a connection to serve. */
-export interface Delivery {
-  socket: Socket
-  slot: number
-}
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port } = task

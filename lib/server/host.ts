@@ -1,5 +1,6 @@
 // The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
 
+import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import type { ConnectionFacts, Host } from '../protocol/host.ts'
@@ -15,6 +16,13 @@ export interface WorkerTask {
   cache: CacheHandle
   roster: RosterHandle
   settings: DaemonSettings
+}
+
+/** What the main thread sends through a worker's port: a connection to serve. */
+export interface Delivery {
+  socket: Socket
+  /** Its place in the roster. */
+  slot: number
 }
 
 /** What sessions tell of the daemon, fixed once it listens. */

@@ -23,6 +23,12 @@ interface Identity {
   gid: number
 }
 
+/** What the end has to give back. */
+interface Held {
+  running: Running | undefined
+  pidFile: string | undefined
+}
+
 /** Missing in the types of Node. */
 interface Posix {
   initgroups(user: string, gid: number): void
@@ -46,11 +52,12 @@ export async function runHere(options: Options, start: Start): Promise<void> {
   try {
     checkOpenFiles(options.connectionsMax)
     const identity = identityFor(options.user)
-    const running = await start(options)
+    const held: Held = { running: undefined, pidFile: undefined }
+    closeOnSignals(held)
+    held.running = await start(options)
     if (identity !== undefined) assume(identity)
-    const pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
-    if (pidFile !== undefined) writePidFile(pidFile)
-    closeOnSignals(running, pidFile)
+    held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
+    if (held.pidFile !== undefined) writePidFile(held.pidFile)
   } catch (error) {
     const refusal = refusalFrom(error, options)
     console.error(refusal.line)
@@ -101,14 +108,16 @@ function refusalFrom(error: unknown, { port, listenText }: Options): Refusal {
   if (!(error instanceof Error)) return { line: String(error), exitCode: EXIT_OS_ERROR }
   const { exitCode, syscall, errno } = error as Error & NodeJS.ErrnoException & Partial<Refusal>
   if (exitCode !== undefined) return { line: error.message, exitCode }
-  if ((syscall !== 'listen' && syscall !== 'bind') || errno === undefined) {
+  if (syscall === undefined || !['bind', 'listen', 'getaddrinfo'].includes(syscall)) {
     return { line: error.message, exitCode: EXIT_OS_ERROR }
   }
+  const reason = syscall === 'getaddrinfo' ? 'Name or service not known' : reasonFor(errno)
   const what = listenText === undefined ? `TCP port ${port}` : `one of interface(s) ${listenText}`
-  return { line: `failed to listen on ${what}: ${reasonFor(errno)}`, exitCode: EXIT_OS_ERROR }
+  return { line: `failed to listen on ${what}: ${reason}`, exitCode: EXIT_OS_ERROR }
 }
 
-function reasonFor(errno: number): string {
+function reasonFor(errno: number | undefined): string {
+  if (errno === undefined) return 'Unknown error'
   const reason = getSystemErrorMessage(errno)
   return reason.charAt(0).toUpperCase() + reason.slice(1)
 }
@@ -171,7 +180,7 @@ function writePidFile(pidFile: string): void {
     writeFileSync(beside, `${process.pid}\n`)
     renameSync(beside, pidFile)
   } catch (error) {
-    const { errno = 0 } = error as NodeJS.ErrnoException
+    const { errno } = error as NodeJS.ErrnoException
     console.error(`Could not open the pid file ${beside} for writing: ${reasonFor(errno)}`)
   }
 }
@@ -186,25 +195,14 @@ function removePidFile(pidFile: string): void {
 
 // ---- signals
 
-function closeOnSignals(running: Running, pidFile: string | undefined): void {
+// Listens from before the daemon does: whoever finds the port open may send a signal at once.
+function closeOnSignals(held: Held): void {
   let closing = false
-  const close = (told: () => void) => {
+  const close = (tell: () => void) => {
     if (closing) process.exit(0)
     closing = true
-    told()
-    // A peer that keeps its connection open must not keep the daemon.
-    setTimeout(() => process.exit(0), CLOSE_MS_MAX).unref()
-    const end = (exitCode: number) => {
-      if (pidFile !== undefined) removePidFile(pidFile)
-      process.exit(exitCode)
-    }
-    running.close().then(
-      () => end(0),
-      (error: unknown) => {
-        console.error(error instanceof Error ? error.message : String(error))
-        end(EXIT_OS_ERROR)
-      },
-    )
+    tell()
+    void closeAndExit(held.running)
   }
   process.on('SIGTERM', () => close(() => console.log('Signal handled: Terminated.')))
   process.on('SIGINT', () => close(() => console.log('Signal handled: Interrupt.')))
@@ -212,4 +210,19 @@ function closeOnSignals(running: Running, pidFile: string | undefined): void {
   process.on('SIGUSR1', () => close(() => console.error('Gracefully stopping')))
   // memcached reads its authentication file again; there is none, and a lost terminal is no end.
   process.on('SIGHUP', () => {})
+  process.on('exit', () => {
+    if (held.pidFile !== undefined) removePidFile(held.pidFile)
+  })
+}
+
+async function closeAndExit(running: Running | undefined): Promise<void> {
+  // A peer that keeps its connection open must not keep the daemon.
+  setTimeout(() => process.exit(0), CLOSE_MS_MAX).unref()
+  try {
+    await running?.close()
+    process.exit(0)
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error))
+    process.exit(EXIT_OS_ERROR)
+  }
 }

@@ -10,7 +10,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Cache } from '../engine/cache.ts'
 import { WORKER_DEATHS_MAX, WORKER_STEADY_MS } from '../limits.ts'
-import type { DaemonSettings, WorkerTask } from './host.ts'
+import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
 import type { Roster } from './roster.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -63,7 +63,8 @@ export class Workers {
   /** Hands a paused socket over; false if it is gone already. */
   deliver(index: number, socket: Socket, slot: number): boolean {
     try {
-      this.workers[index].port.postMessage({ socket, slot }, [socket])
+      const delivery: Delivery = { socket, slot }
+      this.workers[index].port.postMessage(delivery, [socket])
       return true
     } catch {
       return false

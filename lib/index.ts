@@ -1,0 +1,10 @@
+// The public door of the package: the cache engine for one process and its threads, and the daemon
+// to be started by another program.
+
+export { Area } from './engine/bytes.ts'
+export { Cache, type CacheHandle, type CacheOptions } from './engine/cache.ts'
+export { type HitSink, type Hold, Shard } from './engine/shard.ts'
+export { Mode, Status } from './engine/status.ts'
+export { verify } from './engine/verify.ts'
+export { type Daemon, startDaemon } from './server/daemon.ts'
+export { checkOptions, DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'

@@ -1,0 +1,73 @@
+// The parent's side of a load process (load.ts): one for each server, so that both servers stay
+// warm and connected while one of them is driven.
+
+import type { ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Case } from './cases.ts'
+import { start, stop } from './processes.ts'
+
+export type LoadTask =
+  | { kind: 'prepare'; port: number; load: Case; seed: number }
+  | { kind: 'run'; seconds: number }
+
+export type LoadReply =
+  | { kind: 'ready' }
+  | { kind: 'result'; result: LoadResult }
+  | { kind: 'failed'; message: string }
+
+export interface LoadResult {
+  requestCount: number
+  seconds: number
+  loadCpuUs: number
+  p50Us: number
+  p99Us: number
+  p999Us: number
+  sampleCount: number
+}
+
+const ENTRY = fileURLToPath(new URL('load.ts', import.meta.url))
+const REPLY_MS = 60_000
+
+export class Driver {
+  readonly #process: ChildProcess
+
+  constructor(core: number | undefined) {
+    this.#process = start([process.execPath, ENTRY], core, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+  }
+
+  async prepare(port: number, load: Case, seed: number): Promise<void> {
+    await this.#perform({ kind: 'prepare', port, load, seed }, REPLY_MS)
+  }
+
+  async run(seconds: number): Promise<LoadResult> {
+    const reply = await this.#perform({ kind: 'run', seconds }, REPLY_MS + seconds * 1000)
+    if (reply.kind !== 'result') throw new Error(`the load process answered '${reply.kind}'`)
+    return reply.result
+  }
+
+  async stop(): Promise<void> {
+    await stop(this.#process)
+  }
+
+  #perform(task: LoadTask, timeoutMs: number): Promise<LoadReply> {
+    const child = this.#process
+    return new Promise((resolve, reject) => {
+      const settle = (reply: LoadReply | Error) => {
+        clearTimeout(timer)
+        child.off('message', settle).off('exit', onExit)
+        if (reply instanceof Error) reject(reply)
+        else if (reply.kind === 'failed') reject(new Error(reply.message))
+        else resolve(reply)
+      }
+      const onExit = () => settle(new Error('the load process ended'))
+      const onTimeout = () => settle(new Error(`the load process was silent for ${timeoutMs} ms`))
+      const timer = setTimeout(onTimeout, timeoutMs)
+      child.on('message', settle).on('exit', onExit)
+      child.send(task, error => {
+        if (error) settle(error)
+      })
+    })
+  }
+}

@@ -1,0 +1,99 @@
+// Entry of the load process: drives one server with one case. Told by messages from its parent
+// (driver.ts), one at a time: prepare, then any number of runs. Any failure is one message and
+// the end of the process; so is the end of the parent.
+
+import { connect } from 'node:net'
+import type { LoadReply, LoadResult, LoadTask } from './driver.ts'
+import { excerpt, Peer, Run } from './peer.ts'
+import { Requests, randomFrom, STORED } from './requests.ts'
+
+const CONNECTS_AT_ONCE = 50
+const STALL_MS = 10_000
+
+let requests: Requests
+let peers: Peer[] = []
+
+process.on('message', (task: LoadTask) => {
+  perform(task).then(answer, fail)
+})
+process.on('disconnect', () => process.exit(0))
+process.on('uncaughtException', fail)
+
+async function perform(task: LoadTask): Promise<LoadReply> {
+  if (task.kind === 'run') return { kind: 'result', result: await measure(task.seconds) }
+  requests = new Requests(task.load, task.seed)
+  await preload(task.port)
+  peers = await connectPeers(task.port, task.load.connections, randomFrom(task.seed + 1))
+  return { kind: 'ready' }
+}
+
+async function measure(seconds: number): Promise<LoadResult> {
+  const cpuBefore = process.cpuUsage()
+  const startMs = performance.now()
+  const run = await runUntilIdle(startMs + seconds * 1000)
+  const cpu = process.cpuUsage(cpuBefore)
+  return {
+    requestCount: run.batchCount * requests.load.depth,
+    seconds: (run.lastReplyMs - startMs) / 1000,
+    loadCpuUs: cpu.user + cpu.system,
+    p50Us: run.histogram.percentileUs(50),
+    p99Us: run.histogram.percentileUs(99),
+    p999Us: run.histogram.percentileUs(99.9),
+    sampleCount: run.sampleCount,
+  }
+}
+
+function runUntilIdle(deadlineMs: number): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const stalled = () => {
+      const waiting = peers.filter(peer => peer.isWaiting)
+      const first = waiting[0]?.describe()
+      reject(new Error(`short reply: ${waiting.length} connections wait, the first ${first}`))
+    }
+    const timer = setTimeout(stalled, deadlineMs - performance.now() + STALL_MS)
+    const run = new Run(deadlineMs, () => {
+      clearTimeout(timer)
+      resolve(run)
+    })
+    for (const peer of peers) peer.start(run)
+  })
+}
+
+async function connectPeers(port: number, count: number, random: () => number): Promise<Peer[]> {
+  const connected: Peer[] = []
+  while (connected.length < count) {
+    const length = Math.min(CONNECTS_AT_ONCE, count - connected.length)
+    const group = Array.from({ length }, () => Peer.connect(port, requests, random))
+    connected.push(...(await Promise.all(group)))
+  }
+  return connected
+}
+
+// Stores every key, one batch at a time, and insists on STORED for each.
+async function preload(port: number): Promise<void> {
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+  const parts: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]()
+  for (const { bytes, requestCount } of requests.preload()) {
+    const wanted = Buffer.alloc(requestCount * STORED.length, STORED)
+    socket.write(bytes)
+    for (let received = 0; received < wanted.length; ) {
+      const part = await parts.next()
+      if (part.done === true) throw new Error('the server closed the preloading connection')
+      const end = received + part.value.length
+      if (!part.value.equals(wanted.subarray(received, end))) {
+        throw new Error(`a set of the preload was answered ${excerpt(part.value)}`)
+      }
+      received = end
+    }
+  }
+  socket.destroy()
+}
+
+function answer(reply: LoadReply): void {
+  process.send?.(reply)
+}
+
+function fail(error: Error): void {
+  if (!process.connected) process.exit(1)
+  process.send?.({ kind: 'failed', message: error.message }, () => process.exit(1))
+}

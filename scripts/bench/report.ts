@@ -1,0 +1,149 @@
+// What is printed: a table for each case, then one of all, in plain text or in Markdown. Both
+// ratios are above 1 where the candidate is the better one. No measuring here.
+
+import type { Comparison, Sample } from './rounds.ts'
+
+export interface Spread {
+  median: number
+  min: number
+  max: number
+}
+
+type Row = readonly string[]
+
+const CASE_HEAD = [
+  'server',
+  'req/s',
+  'p50 us',
+  'p99 us',
+  'p99.9 us',
+  'server us/req',
+  'load us/req',
+  'server busy',
+]
+
+export function cpuRatio({ baseline, candidate }: Comparison): Spread {
+  return spreadOf(baseline.map((sample, i) => sample.serverUs / candidate[i].serverUs))
+}
+
+export function rateRatio({ baseline, candidate }: Comparison): Spread {
+  return spreadOf(candidate.map((sample, i) => sample.requestsPerS / baseline[i].requestsPerS))
+}
+
+export function caseReport(comparison: Comparison): string {
+  const { name, what, load, baselineName, candidateName } = comparison
+  const rows = [
+    CASE_HEAD,
+    sampleRow(baselineName, comparison.baseline),
+    sampleRow(candidateName, comparison.candidate),
+  ]
+  return [
+    `${name}: ${what} (${load})`,
+    plainTable(rows),
+    `  server us/req, ${baselineName} / ${candidateName}: ${spreadText(cpuRatio(comparison))}`,
+    `  req/s,         ${candidateName} / ${baselineName}: ${spreadText(rateRatio(comparison))}`,
+  ].join('\n')
+}
+
+export function summary(comparisons: readonly Comparison[], isMarkdown: boolean): string {
+  const { baselineName, candidateName } = comparisons[0]
+  const head = [
+    'case',
+    'load',
+    `${baselineName} us/req`,
+    `${candidateName} us/req`,
+    'cpu ratio',
+    `${baselineName} req/s`,
+    `${candidateName} req/s`,
+    'req/s ratio',
+    `${baselineName} p50/p99 us`,
+    `${candidateName} p50/p99 us`,
+  ]
+  const rows = [head, ...comparisons.map(summaryRow)]
+  // The load is a long sentence: on a terminal it stands above each case's own table.
+  return isMarkdown ? markdownTable(rows) : plainTable(rows.map(row => row.toSpliced(1, 1)))
+}
+
+export function legend({ baselineName, candidateName, versions }: Comparison): string {
+  return [
+    `${baselineName} ${versions[0]}, ${candidateName} ${versions[1]}.`,
+    `cpu ratio: server CPU per request, ${baselineName} / ${candidateName}.`,
+    `req/s ratio: ${candidateName} / ${baselineName}.`,
+    `Above 1, ${candidateName} is the better one. Medians of the rounds (min..max).`,
+    'A request is one command, whatever its number of keys. Latency is that of a whole batch:',
+    "from the write of a connection's requests to the last byte of their replies.",
+    'Compare the ratios, not the figures: these are of this machine, at this hour. Requests per',
+    'second are bounded by the load process where the server is not near 100% busy.',
+  ].join('\n')
+}
+
+export function spreadOf(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const isOdd = sorted.length % 2 === 1
+  const median = isOdd ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+  return { median, min: sorted[0], max: sorted[sorted.length - 1] }
+}
+
+function sampleRow(name: string, samples: readonly Sample[]): Row {
+  return [
+    name,
+    rateText(medianOf(samples, 'requestsPerS')),
+    usText(medianOf(samples, 'p50Us')),
+    usText(medianOf(samples, 'p99Us')),
+    usText(medianOf(samples, 'p999Us')),
+    usText(medianOf(samples, 'serverUs')),
+    usText(medianOf(samples, 'loadUs')),
+    `${(medianOf(samples, 'busy') * 100).toFixed(0)}%`,
+  ]
+}
+
+function summaryRow(comparison: Comparison): Row {
+  const { name, load, baseline, candidate } = comparison
+  return [
+    name,
+    load,
+    usText(medianOf(baseline, 'serverUs')),
+    usText(medianOf(candidate, 'serverUs')),
+    spreadText(cpuRatio(comparison)),
+    rateText(medianOf(baseline, 'requestsPerS')),
+    rateText(medianOf(candidate, 'requestsPerS')),
+    spreadText(rateRatio(comparison)),
+    latencyText(baseline),
+    latencyText(candidate),
+  ]
+}
+
+function latencyText(samples: readonly Sample[]): string {
+  return `${usText(medianOf(samples, 'p50Us'))} / ${usText(medianOf(samples, 'p99Us'))}`
+}
+
+function medianOf(samples: readonly Sample[], field: keyof Sample): number {
+  return spreadOf(samples.map(sample => sample[field])).median
+}
+
+function spreadText({ median, min, max }: Spread): string {
+  return `${median.toFixed(2)} (${min.toFixed(2)}..${max.toFixed(2)})`
+}
+
+function rateText(perS: number): string {
+  return Math.round(perS).toLocaleString('en')
+}
+
+function usText(us: number): string {
+  if (Number.isNaN(us)) return '-'
+  return us < 100 ? us.toFixed(2) : Math.round(us).toLocaleString('en')
+}
+
+function plainTable(rows: readonly Row[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
+  const isText = (column: number) => /[a-z]/i.test(rows[1][column])
+  const pad = (cell: string, column: number) =>
+    isText(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column])
+  return rows.map(row => `  ${row.map(pad).join('  ')}`.trimEnd()).join('\n')
+}
+
+function markdownTable([head, ...rows]: readonly Row[]): string {
+  const rule = head.map((_, column) => (column < 2 ? '---' : '---:'))
+  return [head, rule, ...rows].map(row => `| ${row.join(' | ')} |`).join('\n')
+}

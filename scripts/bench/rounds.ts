@@ -1,0 +1,133 @@
+// The method: both servers run throughout a case and only one is driven at a time, in turns
+// (A B A B ...), so that what else the machine does falls on both. Ratios are taken within a
+// round, and the median of the rounds stands for the case.
+
+import { type Case, describeCase } from './cases.ts'
+import { cpuUsBetween, readCpu } from './cpu.ts'
+import { Driver, type LoadResult } from './driver.ts'
+import { readCounter, type Server, type ServerSpec, startServer, stopServer } from './servers.ts'
+
+export interface Plan {
+  baseline: ServerSpec
+  candidate: ServerSpec
+  rounds: number
+  seconds: number
+  warmupSeconds: number
+  seed: number
+  serverCore: number | undefined
+  loadCore: number | undefined
+}
+
+export interface Sample {
+  requestsPerS: number
+  serverUs: number
+  // NaN where the generator does not say.
+  loadUs: number
+  p50Us: number
+  p99Us: number
+  p999Us: number
+  // How much of one core the server used.
+  busy: number
+}
+
+export interface Comparison {
+  name: string
+  what: string
+  load: string
+  baselineName: string
+  candidateName: string
+  // As each server tells it to the command `version`.
+  versions: [string, string]
+  baseline: Sample[]
+  candidate: Sample[]
+}
+
+interface Side {
+  server: Server
+  driver: Driver
+}
+
+export async function compare(plan: Plan, load: Case): Promise<Comparison> {
+  const sides: Side[] = []
+  try {
+    sides.push(await openSide(plan, plan.baseline, load))
+    sides.push(await openSide(plan, plan.candidate, load))
+    for (const side of sides) await drive(side, plan.warmupSeconds)
+    const samples = await takeTurns(plan.rounds, sides, side => measure(side, plan.seconds))
+    for (const { server } of sides) await checkCounters(server)
+    return {
+      name: load.name,
+      what: load.what,
+      load: describeCase(load),
+      baselineName: plan.baseline.name,
+      candidateName: plan.candidate.name,
+      versions: [sides[0].server.version, sides[1].server.version],
+      baseline: samples[0],
+      candidate: samples[1],
+    }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new Error(`case ${load.name}: ${message}`, { cause: error })
+  } finally {
+    for (const side of sides) await closeSide(side)
+  }
+}
+
+export async function takeTurns<T, R>(
+  rounds: number,
+  [first, second]: readonly T[],
+  perform: (one: T) => Promise<R>,
+): Promise<[R[], R[]]> {
+  const results: [R[], R[]] = [[], []]
+  for (let round = 0; round < rounds; round += 1) {
+    results[0].push(await perform(first))
+    results[1].push(await perform(second))
+  }
+  return results
+}
+
+async function openSide(plan: Plan, spec: ServerSpec, load: Case): Promise<Side> {
+  const server = await startServer(spec, plan.serverCore)
+  const driver = new Driver(plan.loadCore)
+  try {
+    await driver.prepare(server.port, load, plan.seed)
+  } catch (error) {
+    await closeSide({ server, driver })
+    throw new Error(`${spec.name}: ${error instanceof Error ? error.message : error}`)
+  }
+  return { server, driver }
+}
+
+async function closeSide({ server, driver }: Side): Promise<void> {
+  await driver.stop()
+  await stopServer(server)
+}
+
+async function measure(side: Side, seconds: number): Promise<Sample> {
+  const { server } = side
+  const before = readCpu(server.pid)
+  const result = await drive(side, seconds)
+  const cpuUs = cpuUsBetween(before, readCpu(server.pid))
+  return {
+    requestsPerS: result.requestCount / result.seconds,
+    serverUs: cpuUs / result.requestCount,
+    loadUs: result.loadCpuUs / result.requestCount,
+    p50Us: result.p50Us,
+    p99Us: result.p99Us,
+    p999Us: result.p999Us,
+    busy: cpuUs / (result.seconds * 1e6),
+  }
+}
+
+async function drive({ server, driver }: Side, seconds: number): Promise<LoadResult> {
+  return await driver.run(seconds).catch((error: Error) => {
+    throw new Error(`${server.name}: ${error.message}`)
+  })
+}
+
+async function checkCounters(server: Server): Promise<void> {
+  for (const name of ['evictions', 'get_misses']) {
+    const count = await readCounter(server, name)
+    if (count !== 0) throw new Error(`${server.name} counts ${count} ${name}; there must be none`)
+  }
+}

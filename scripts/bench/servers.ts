@@ -1,0 +1,110 @@
+// A server under test: its command line, start on a free port of loopback, its counters over its
+// own protocol, its end.
+
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { hasEnded, isInstalled, lastWords, start, stop } from './processes.ts'
+
+// Command without the flags that all servers are given here: -l, -p, -m, -t.
+export interface ServerSpec {
+  name: string
+  command: readonly string[]
+  threadCount: number
+}
+
+export interface Server {
+  name: string
+  version: string
+  process: ChildProcess
+  pid: number
+  port: number
+}
+
+const MEMORY_MIB = 1024
+const START_MS = 15_000
+const ASK_MS = 5000
+const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+
+// memcached will not run as root unless told whom to become.
+export function memcachedCommand(): string[] {
+  return process.getuid?.() === 0 ? ['memcached', '-u', 'nobody'] : ['memcached']
+}
+
+export function memslabCommand(): string[] {
+  return [process.execPath, MAIN]
+}
+
+// One line that says why this cannot be started, or undefined.
+export function whyNot(command: readonly string[]): string | undefined {
+  if (!isInstalled(command[0])) {
+    const hint = command[0] === 'memcached' ? ': on Debian, apt-get install memcached' : ''
+    return `${command[0]} is not installed${hint}`
+  }
+  if (command.includes(MAIN) && !existsSync(MAIN)) return `${MAIN} does not exist`
+  return undefined
+}
+
+export async function startServer(spec: ServerSpec, core: number | undefined): Promise<Server> {
+  const port = await freePort()
+  const flags = ['-l', '127.0.0.1', '-p', port, '-m', MEMORY_MIB, '-t', spec.threadCount]
+  const child = start([...spec.command, ...flags.map(String)], core, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const deadlineMs = performance.now() + START_MS
+  while (performance.now() < deadlineMs && !hasEnded(child)) {
+    const reply = await ask(port, 'version\r\n', '\r\n').catch(() => '')
+    if (reply.startsWith('VERSION')) {
+      const version = reply.slice('VERSION'.length).trim()
+      return { name: spec.name, version, process: child, pid: child.pid ?? 0, port }
+    }
+    await sleep(50)
+  }
+  await stop(child)
+  throw new Error(`${spec.name} did not start: ${lastWords(child) || 'no word from it'}`)
+}
+
+export async function stopServer(server: Server): Promise<void> {
+  await stop(server.process)
+}
+
+export async function readStats(server: Server): Promise<Map<string, string>> {
+  const text = await ask(server.port, 'stats\r\n', 'END\r\n')
+  const pairs = text.matchAll(/^STAT (\S+) (.*)\r$/gm)
+  return new Map(Array.from(pairs, ([, name, value]) => [name, value]))
+}
+
+export async function readCounter(server: Server, name: string): Promise<number> {
+  const value = Number((await readStats(server)).get(name))
+  if (Number.isNaN(value)) throw new Error(`${server.name} has no counter ${name} in its stats`)
+  return value
+}
+
+async function ask(port: number, request: string, end: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.setTimeout(ASK_MS, () => socket.destroy(new Error(`no reply to ${request.trim()}`)))
+  try {
+    socket.write(request)
+    let reply = ''
+    for await (const part of socket) {
+      reply += String(part)
+      if (reply.endsWith(end)) return reply
+    }
+    throw new Error(`half a reply to ${request.trim()}`)
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const address = listener.address()
+  listener.close()
+  await once(listener, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no free port')
+  return address.port
+}

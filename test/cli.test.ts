@@ -1,0 +1,297 @@
+// The command line: what each argument comes to, and what is refused in which words. The last
+// tests run the program, and compare refusals with memcached's own.
+
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { type Command, readCommandLine } from '../lib/cli.ts'
+import { GIB, KIB, MIB } from '../lib/limits.ts'
+import {
+  checkOptions,
+  DEFAULTS,
+  isRefusal,
+  type Options,
+  type Refusal,
+} from '../lib/server/options.ts'
+import { findProgram, skipWithout } from './support/oracle.ts'
+
+const MAIN = fileURLToPath(new URL('../lib/main.ts', import.meta.url))
+const RUN_MS_MAX = 10_000
+
+const ACCEPTED: [args: string, changes: Partial<Options>][] = [
+  ['', {}],
+  ['-p 22122', { port: 22122 }],
+  ['-p22122', { port: 22122 }],
+  ['--port 22122', { port: 22122 }],
+  ['--port=22122', { port: 22122 }],
+  ['--po=22122', { port: 22122 }],
+  ['-p 1 -p 2', { port: 2 }],
+  ['-p -1', { port: 0 }],
+  ['-m64', {}],
+  ['-m 128', { memoryLimitBytes: 128 * MIB }],
+  ['-m 128m', { memoryLimitBytes: 128 * MIB }],
+  ['--memory-limit 2', { memoryLimitBytes: 2 * MIB }],
+  ['-dm128', { daemonize: true, memoryLimitBytes: 128 * MIB }],
+  ['-d', { daemonize: true }],
+  ['-v', { verbosity: 1 }],
+  ['-vvv', { verbosity: 3 }],
+  ['-vv --verbose -dv', { verbosity: 4, daemonize: true }],
+  ['-M', { evictions: false }],
+  ['--disable-evictions', { evictions: false }],
+  ['-t 8', { threads: 8 }],
+  ['-c 10', { connectionsMax: 10 }],
+  ['-b 0', { backlog: 0 }],
+  ['-I 2048', { itemSizeMax: 2 * KIB }],
+  ['-I 1k', { itemSizeMax: KIB }],
+  ['-I 2K', { itemSizeMax: 2 * KIB }],
+  ['-I 32m', { itemSizeMax: 32 * MIB }],
+  ['-m 2048 -I 1024m', { memoryLimitBytes: 2 * GIB, itemSizeMax: GIB }],
+  ['-f 1.5', { growthFactor: 1.5 }],
+  ['-f 1e1', { growthFactor: 10 }],
+  ['-n 72', { chunkMinBytes: 72 }],
+  ['-k', { lockMemory: true }],
+  ['-u daemon', { user: 'daemon' }],
+  ['-P /run/a.pid', { pidFile: '/run/a.pid' }],
+  ['-F -X', { flushAllowed: false, dumpAllowed: false }],
+  ['-B ascii', { protocol: 'ascii' }],
+  ['-B ascii -B auto', {}],
+  ['-R 5', { requestsPerEventMax: 5 }],
+  ['-U 0 -C -L -r -W -a 700 -N 1', {}],
+  ['-o maxconns_fast', {}],
+  ['-o no_maxconns_fast', { maxconnsFast: false }],
+  ['-o no_modern', { maxconnsFast: false }],
+  ['-o no_modern,maxconns_fast', {}],
+  ['-o hashpower=20,track_sizes', { hashpowerInit: 20, trackSizes: true }],
+  ['-o hashpower=20 -o track_sizes', { hashpowerInit: 20, trackSizes: true }],
+  ['-o modern,lru_crawler,no_lru_crawler,lru_maintainer,slab_reassign,slab_automove', {}],
+  ['-o slab_automove=2,hash_algorithm=xxh3,hot_lru_pct=10,idle_timeout=0', {}],
+  ['-o ,', {}],
+  ['-- -m 3', {}],
+]
+
+const LISTENERS: [args: string, listen: [host: string, port: number][]][] = [
+  ['-l 127.0.0.1', [['127.0.0.1', 11211]]],
+  ['-l127.0.0.1', [['127.0.0.1', 11211]]],
+  ['-l 127.0.0.1 -p 5', [['127.0.0.1', 5]]],
+  ['-l 127.0.0.1:6 -p 5', [['127.0.0.1', 6]]],
+  ['-l localhost:6', [['localhost', 6]]],
+  ['-l ::1', [['::1', 11211]]],
+  ['-l [::1]', [['::1', 11211]]],
+  ['-l [::1]:6', [['::1', 6]]],
+  ['-l notls:127.0.0.1:6', [['127.0.0.1', 6]]],
+  [
+    '-l 127.0.0.1,[::1]:6;10.0.0.1',
+    [
+      ['127.0.0.1', 11211],
+      ['::1', 6],
+      ['10.0.0.1', 11211],
+    ],
+  ],
+  [
+    '-l 127.0.0.1 -p 5 --listen=::1',
+    [
+      ['127.0.0.1', 5],
+      ['::1', 5],
+    ],
+  ],
+  [
+    '-l *:6',
+    [
+      ['0.0.0.0', 6],
+      ['::', 6],
+    ],
+  ],
+  ['-l ,', []],
+]
+
+const REFUSED: [args: string, exitCode: number, line: string][] = [
+  ['-z', 1, 'Illegal argument "-z"'],
+  ['-dz', 1, 'Illegal argument "-z"'],
+  ['--zork', 1, 'Illegal argument "--zork"'],
+  ['--mem 3', 1, 'Illegal argument "--mem": it could be any of --memory-limit --memory-file'],
+  ['--port', 1, 'Illegal argument "-p": --port needs a value'],
+  ['-vp', 1, 'Illegal argument "-p": --port needs a value'],
+  ['--daemon=yes', 1, 'Illegal argument "--daemon=yes": --daemon takes no value'],
+  ['-p abc', 64, 'ERROR: Invalid port number abc.'],
+  ['-p 70000', 64, 'ERROR: Invalid port number 70000.'],
+  ['-p -2', 64, 'ERROR: Invalid port number -2.'],
+  ['-p 0', 1, '-p 0 is not supported yet: without TCP there is no way in'],
+  ['-m 2g', 1, 'Illegal value "2g" for -m: a whole number is needed'],
+  ['-m 9999999', 64, 'Memory limit must be from 0 to 1048576 megabytes'],
+  ['-t 3x', 1, 'Illegal value "3x" for -t: a whole number is needed'],
+  ['-t 257', 1, 'Number of threads must be a whole number, at most 256'],
+  ['-c 99999999', 1, 'Maximum connections must be a whole number, at most 1048576'],
+  ['-b -1', 1, 'Listen backlog must be a whole number from 0 to 2147483647'],
+  ['-n 5000000', 1, 'Chunk size must be a whole number, at most 16384'],
+  ['-I 1g', 1, 'Illegal value "1g" for -I: a whole number is needed'],
+  ['-f abc', 1, 'Illegal value "abc" for -f: a number is needed'],
+  ['-U 11211', 1, '-U is not supported yet: memslab has not got UDP, only -U 0 is accepted'],
+  ['-B foo', 64, 'Invalid value for binding protocol: foo -- should be one of auto or ascii'],
+  ['-B binary', 1, '-B binary is not supported yet: memslab has not got the binary protocol'],
+  ['-s /tmp/a', 1, '-s is not supported yet: memslab has not got UNIX sockets'],
+  ['-Z', 1, '-Z is not supported yet: memslab has not got TLS'],
+  ['-S', 1, '-S is not supported yet: memslab has not got SASL authentication'],
+  ['-Y f', 1, '-Y is not supported yet: memslab has not got authentication'],
+  ['-e f', 1, '-e is not supported yet: memslab has not got a memory file'],
+  ['-A', 1, '-A is not supported yet: memslab has not got the shutdown command'],
+  ['-D :', 1, '-D is not supported yet: memslab has not got stats by key prefix'],
+  ['-o ssl_key=a', 1, '-o ssl_key is not supported yet'],
+  ['-o ext_path=a:1G', 1, '-o ext_path is not supported yet'],
+  ['-o idle_timeout=5', 1, '-o idle_timeout is not supported yet: only 0, no timeout, is accepted'],
+  ['-o track_sizes,,no_such', 1, 'Illegal suboption "no_such"'],
+  ['-o hashpower=0', 1, 'Initial hashtable multiplier of 0 is too low'],
+  ['-l [::1', 71, 'Invalid IPV6 address: "[::1"'],
+  ['-l 127.0.0.1:99999', 71, 'Invalid port number: "99999"'],
+  [
+    '-l proto[ascii]:127.0.0.1:1',
+    1,
+    '-l proto[ascii]:127.0.0.1:1 is not supported yet: a listener takes no protocol, tag or TLS',
+  ],
+]
+
+// memcached's words and exit codes.
+const SAME_AS_ORACLE = [
+  '-p 70000',
+  '-t 0',
+  '-c 0',
+  '-R 0',
+  '-n 0',
+  '-f 1',
+  '-f 0.5',
+  '-I 1023',
+  '-I 33m',
+  '-m 1',
+  '-m 4096 -I 1025m',
+  '-o foo=3',
+  '-o hashpower',
+  '-o hashpower=5',
+  '-o hashpower=64',
+  '-o hash_algorithm',
+  '-o hash_algorithm=foo',
+  '-o temporary_ttl',
+  '-l 127.0.0.1:abc',
+  '-l 127.0.0.1:',
+]
+
+t.test('arguments become options', async t => {
+  for (const [args, changes] of ACCEPTED) {
+    t.same(optionsFrom(await read(args)), { ...DEFAULTS, ...changes }, args)
+  }
+})
+
+t.test('listeners have a port of their own, or that of -p', async t => {
+  for (const [args, listen] of LISTENERS) {
+    const expected = listen.map(([host, port]) => ({ host, port }))
+    t.same(optionsFrom(await read(args)).listen, expected, args)
+  }
+  const { listenText } = optionsFrom(await read('-l 127.0.0.1 -l ::1'))
+  t.equal(listenText, '127.0.0.1,::1')
+})
+
+t.test('what cannot be is refused in one line', async t => {
+  for (const [args, exitCode, line] of REFUSED) t.same(await read(args), { line, exitCode }, args)
+})
+
+t.test('-h, -i and -V win over whatever follows them', async t => {
+  t.same(await read('-h --zork'), { action: 'help' })
+  t.same(await read('-vVz'), { action: 'version' })
+  t.same(await read('--license'), { action: 'license' })
+})
+
+t.test('what is accepted and has no effect is told of', async t => {
+  t.same(warningsFrom(await read('-u a -k')), [
+    'warning: -k has no effect, memory cannot be locked from Node.js',
+  ])
+  t.same(warningsFrom(await read('-u a foo -- -m')), [
+    'warning: ignoring argument "foo"',
+    'warning: ignoring argument "-m"',
+  ])
+  t.same(warningsFrom(await read('-u a -t 65')), [
+    'WARNING: Setting a high number of workerthreads is not recommended.',
+  ])
+  const asRoot = process.getuid?.() === 0
+  const expected = ['warning: running as root, -u <user> would run it as somebody else']
+  t.same(warningsFrom(await read('')), asRoot ? expected : [])
+})
+
+t.test('arguments in their normal form say the same again', async t => {
+  const command = await read('-dvvp5 -l ::1 -m 99 -l 127.0.0.1 -I2m --thr 3')
+  if (isRefusal(command) || command.action !== 'serve') throw new Error('refused')
+  t.same(await readCommandLine(command.args), command)
+})
+
+t.test('settings that a program makes are checked too', async t => {
+  t.same(checkOptions(), DEFAULTS)
+  t.same(checkOptions({ port: 0, threads: 2 }), { ...DEFAULTS, port: 0, threads: 2 })
+  t.match(checkOptions({ threads: 1.5 }), { exitCode: 1 })
+  t.match(checkOptions({ threads: Number.NaN }), { exitCode: 1 })
+  t.match(checkOptions({ memoryLimitBytes: Number.NaN }), { exitCode: 64 })
+  t.match(checkOptions({ itemSizeMax: 1500.5 }), { exitCode: 64 })
+  t.match(checkOptions({ growthFactor: Number.POSITIVE_INFINITY }), { exitCode: 1 })
+  t.match(checkOptions({ listen: [{ host: '::', port: -1 }] }), { exitCode: 71 })
+})
+
+t.test('the program prints help, version and license', async t => {
+  const help = run(process.execPath, [MAIN, '-h'])
+  t.equal(help.status, 0)
+  t.match(help.stdout, /^memslab \d+\.\d+\.\d+\n-p, --port=<num> {10}TCP port to listen on /)
+  t.match(help.stdout, /\n-M, --disable-evictions {3}\S/)
+  t.notMatch(help.stdout, /unix-socket/)
+  const version = run(process.execPath, [MAIN, '-V'])
+  t.match(version, { status: 0, stderr: '', stdout: /^memslab \d+\.\d+\.\d+\n$/ })
+  t.match(run(process.execPath, [MAIN, '-i']), { status: 0, stdout: /^MIT License\n/ })
+})
+
+t.test('the program refuses in one line on stderr', async t => {
+  for (const [args, exitCode, line] of [REFUSED[0], REFUSED[8]]) {
+    const { status, stdout, stderr } = run(process.execPath, [MAIN, ...words(args)])
+    t.same([status, stdout, stderr], [exitCode, '', `${line}\n`], args)
+  }
+})
+
+t.test('a Node that is too old gets one line', async t => {
+  for (const version of ['18.20.4', '24.20.0', '25.9.0', '26.5.9']) {
+    const versions = `{value:{...process.versions,node:'${version}'}}`
+    const older = `data:text/javascript,Object.defineProperty(process,'versions',${versions})`
+    const { status, stdout, stderr } = run(process.execPath, ['--import', older, MAIN, '-V'])
+    t.equal(status, 1)
+    t.equal(stdout, '')
+    t.match(stderr, new RegExp(`^memslab needs Node.js 26.6 .* this is ${version}\n$`))
+  }
+})
+
+t.test('refusals are those of memcached', { skip: skipWithout('memcached') }, async t => {
+  const oracle = findProgram('memcached') ?? ''
+  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
+  for (const args of SAME_AS_ORACLE) {
+    const theirs = run(oracle, [...user, ...words(args)])
+    const ours = await read(args)
+    if (!isRefusal(ours)) t.fail(`${args} was not refused`)
+    else {
+      t.equal(ours.exitCode, theirs.status, args)
+      t.ok(theirs.stderr.split('\n').includes(ours.line), `${args}: ${ours.line}`)
+    }
+  }
+})
+
+function read(args: string): Promise<Command | Refusal> {
+  return readCommandLine(words(args))
+}
+
+function words(args: string): string[] {
+  return args.split(' ').filter(word => word !== '')
+}
+
+function optionsFrom(command: Command | Refusal): Options {
+  if (isRefusal(command)) throw new Error(command.line)
+  if (command.action !== 'serve') throw new Error(command.action)
+  return command.options
+}
+
+function warningsFrom(command: Command | Refusal): string[] {
+  return 'warnings' in command ? command.warnings : ['refused']
+}
+
+function run(command: string, args: string[]) {
+  return spawnSync(command, args, { encoding: 'utf8', timeout: RUN_MS_MAX })
+}

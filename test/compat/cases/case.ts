@@ -1,0 +1,33 @@
+/**
+ * The form of the hand-written edge cases, and the few words they are written with. Steps are
+ * latin1 text: one character is one byte. Every case finds the keys of RESET_KEYS deleted.
+ */
+
+/** A name, the bytes (or several steps, each sent after the replies to the one before), and for
+ * streams that end inside a request or are closed half-way: 'raw', read until it is quiet. */
+export type Case = readonly [name: string, steps: string | readonly string[], kind?: 'raw']
+
+export interface Group {
+  readonly name: string
+  readonly cases: readonly Case[]
+}
+
+export const KEY_250 = 'K'.repeat(250)
+export const KEY_251 = 'K'.repeat(251)
+export const RESET_KEYS = ['k', 'a', 'b', KEY_250]
+
+/** Stores 1 under k. */
+export const ONE = 'set k 0 0 1\r\n1\r\n'
+export const GET = 'get k\r\n'
+/** Shows that the stream is in step again. */
+export const VERSION = 'version\r\n'
+
+/** A whole storage request with the right length. */
+export function store(command: string, value: string, key = 'k', flags = 0): string {
+  return `${command} ${key} ${flags} 0 ${value.length}\r\n${value}\r\n`
+}
+
+/** `word` count times, each after a space. */
+export function times(count: number, word: string): string {
+  return ` ${word}`.repeat(count)
+}

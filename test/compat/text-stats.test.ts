@@ -1,0 +1,142 @@
+/**
+ * Statistics: every name that memcached prints is printed by memslab, in the same order (memslab
+ * may print more), and after the same session the counters that must agree do.
+ */
+import t, { type Test } from 'tap'
+import { type Pair, runScript, startPair } from '../support/differential.ts'
+import {
+  NAMES_DROPPED_BY_NEWER,
+  normaliseStatName,
+  parseStats,
+  STATS_MAY_DIFFER,
+} from '../support/normalise.ts'
+import { skipWithout } from '../support/oracle.ts'
+
+const THREADS = ['-t', '4']
+const KINDS = ['', 'settings', 'items', 'slabs', 'sizes', 'conns']
+
+const SETTINGS_THAT_AGREE = ['maxbytes', 'maxconns', 'udpport', 'inter', 'verbosity', 'evictions']
+  .concat(['domain_socket', 'growth_factor', 'num_threads', 'stat_key_prefix', 'detail_enabled'])
+  .concat(['cas_enabled', 'binding_protocol', 'auth_enabled_sasl', 'auth_enabled_ascii'])
+  .concat(['item_size_max', 'flush_enabled', 'dump_enabled', 'shutdown_command', 'ssl_enabled'])
+
+// With COUNTING, SWAP and FLUSH it moves every counter that a client can move.
+const SESSION = [
+  'set a 0 0 1\r\n1\r\nset b 5 0 2\r\nbb\r\nset d 0 0 2000000\r\n',
+  'x'.repeat(2_000_000),
+  '\r\nget a\r\nget a b none\r\ngets a\r\nget c\r\ngat 0 a\r\ngat 0 none\r\ngats 0 a b none\r\n',
+  'touch a 0\r\ntouch none 0\r\ndelete none\r\nset e 0 0 1\r\ne\r\ndelete e\r\ndelete e\r\n',
+  'add a 0 0 1\r\n1\r\nadd f 0 0 1\r\nf\r\nreplace none 0 0 1\r\n1\r\nreplace a 0 0 1\r\n2\r\n',
+  'append a 0 0 1\r\n3\r\nprepend a 0 0 1\r\n1\r\nappend none 0 0 1\r\n1\r\n',
+  'cas a 0 0 1 1\r\n1\r\ncas none 0 0 1 1\r\n1\r\ncas a 0 0 -1 1\r\n',
+  'set g 0 0 1 noreply\r\ng\r\ndelete g noreply\r\nget g\r\nfoo\r\nset bad 0 0 1\r\nabc\r\n',
+].join('')
+const COUNTING = [
+  'set n 0 0 1\r\n1\r\nset w 0 0 1\r\nw\r\nincr n 5\r\nincr n 5\r\nincr none 1\r\nincr w 1\r\n',
+  'incr n x\r\ndecr n 1\r\ndecr none 1\r\ndecr none 1\r\ndecr w 1\r\nincr n 1 noreply\r\n',
+].join('')
+const SWAP = ['gets a\r\n', 'cas a 0 0 1 <CAS a>\r\n1\r\n']
+const FLUSH = 'flush_all\r\nget a b\r\nset h 0 0 1\r\nh\r\nget h\r\n'
+
+t.test('statistics have the same names', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, THREADS)
+  await onBoth(pair, ['set k 0 0 1\r\na\r\n'])
+  for (const kind of KINDS) {
+    const [oracle, daemon] = await statsOfBoth(pair, kind)
+    const wanted = namesOf(oracle).filter(name => !NAMES_DROPPED_BY_NEWER.has(name))
+    const given = namesOf(daemon)
+    const name = `stats ${kind}`
+    t.same(
+      wanted.filter(stat => !given.includes(stat)),
+      [],
+      `${name}: no name is missing`,
+    )
+    t.same(
+      given.filter(stat => wanted.includes(stat)),
+      wanted,
+      `${name}: in the same order`,
+    )
+  }
+})
+
+t.test('an empty server prints the same names', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, THREADS)
+  for (const kind of ['items', 'slabs']) {
+    const [oracle, daemon] = await statsOfBoth(pair, kind)
+    t.same(namesOf(daemon), namesOf(oracle), `stats ${kind}`)
+  }
+})
+
+t.test('counters agree after a session', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, THREADS)
+  await sameCounters(t, pair, 'at the start')
+  await onBoth(pair, [SESSION])
+  await sameCounters(t, pair, 'after a session')
+  await onBoth(pair, SWAP)
+  await sameCounters(t, pair, 'after a cas')
+  // An incr stores in place or anew, as the background thread happens to hold the item.
+  await onBoth(pair, [COUNTING])
+  await sameCounters(t, pair, 'after incr and decr', ['total_items'])
+  // Flushed items are counted until something comes across them.
+  await onBoth(pair, [FLUSH])
+  await sameCounters(t, pair, 'after a flush', ['total_items', 'curr_items'])
+  await onBoth(pair, ['stats reset\r\n'])
+  await sameCounters(t, pair, 'after stats reset', ['curr_items'])
+})
+
+t.test('settings agree', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, [...THREADS, '-m', '100', '-c', '512', '-I', '2m', '-f', '1.5'])
+  const [oracle, daemon] = (await statsOfBoth(pair, 'settings')).map(Object.fromEntries)
+  for (const name of SETTINGS_THAT_AGREE) t.equal(daemon[name], oracle[name], name)
+  t.equal(daemon.tcpport, `${pair.daemon.port}`, 'tcpport')
+})
+
+t.test('counters of classes agree', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, THREADS)
+  const item = 'set k 0 0 1\r\n1\r\nget k\r\ngets k\r\nincr k 1\r\ndecr k 1\r\ntouch k 0\r\n'
+  await onBoth(pair, [`${item}cas k 0 0 1 1\r\nx\r\n`, 'gets k\r\n'])
+  await onBoth(
+    pair,
+    SWAP.map(step => step.replaceAll(' a', ' k').replace('CAS a', 'CAS k')),
+  )
+  await onBoth(pair, ['delete k\r\nset k 0 0 1\r\n1\r\n'])
+  const [oracle, daemon] = await statsOfBoth(pair, 'slabs')
+  const counters =
+    /:(get_hits|cmd_set|delete_hits|incr_hits|decr_hits|cas_hits|cas_badval|touch_hits)$/
+  const pick = (stats: [string, string][]) =>
+    stats
+      .filter(([name]) => counters.test(name))
+      .map(([name, value]) => `${normaliseStatName(name)} ${value}`)
+  t.same(pick(daemon), pick(oracle))
+})
+
+async function sameCounters(t: Test, pair: Pair, when: string, except: string[] = []) {
+  const [oracle, daemon] = await statsOfBoth(pair, '')
+  const given = new Map(daemon)
+  for (const [name, value] of oracle) {
+    if (NAMES_DROPPED_BY_NEWER.has(name) || except.includes(name)) continue
+    if (STATS_MAY_DIFFER.some(may => may.test(name))) continue
+    t.equal(given.get(name), value, `${name} ${when}`)
+  }
+}
+
+async function onBoth(pair: Pair, steps: string[]): Promise<void> {
+  await Promise.all([
+    runScript(pair.oracle.port, { steps }),
+    runScript(pair.daemon.port, { steps }),
+  ])
+}
+
+async function statsOfBoth(pair: Pair, kind: string) {
+  const steps = [kind === '' ? 'stats\r\n' : `stats ${kind}\r\n`]
+  const outcomes = await Promise.all([
+    runScript(pair.oracle.port, { steps }),
+    runScript(pair.daemon.port, { steps }),
+  ])
+  return outcomes.map(outcome => parseStats(outcome.replies[0]))
+}
+
+/** Names once each: `stats items` repeats them for each class that the sizes happen to give. */
+function namesOf(stats: [string, string][]): string[] {
+  return [...new Set(stats.map(([name]) => normaliseStatName(name)))]
+}

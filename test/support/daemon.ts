@@ -1,0 +1,19 @@
+/**
+ * The server under test. MEMSLAB_COMMAND puts another one in its place (its words are separated by
+ * spaces and get the same -p, -l and further arguments): with the oracle's own command line the
+ * compatibility tests test themselves.
+ */
+import { fileURLToPath } from 'node:url'
+import { HOST, type Owner, type ServerProcess, startServer } from './process.ts'
+
+const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+
+export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerProcess> {
+  const [command, ...first] = commandWords()
+  return startServer(owner, command, port => [...first, '-p', `${port}`, '-l', HOST, ...args])
+}
+
+function commandWords(): string[] {
+  const words = (process.env.MEMSLAB_COMMAND ?? '').split(' ').filter(word => word !== '')
+  return words.length > 0 ? words : [process.execPath, ENTRY]
+}

@@ -1,0 +1,159 @@
+/**
+ * The same bytes to two servers: the oracle and the daemon under test. A script is a list of steps;
+ * each step is sent when the replies to the one before are complete. That is known because every
+ * step is followed by a mark: a set and a get whose reply nothing else prints. A raw script sends
+ * no mark and reads until it is quiet, for streams that end inside a request.
+ */
+import { startDaemon } from './daemon.ts'
+import { createNormaliser, type Normaliser } from './normalise.ts'
+import { startOracle } from './oracle.ts'
+import type { Owner, ServerProcess } from './process.ts'
+import { Wire } from './wire.ts'
+
+/** Bytes as latin1 text; `<CAS k>` stands for the last CAS number seen for key k. */
+export type Step = string
+
+export interface Script {
+  readonly steps: readonly Step[]
+  readonly raw?: boolean
+  /** How long a raw script listens for more. */
+  readonly quietMs?: number
+  /** Where each step is cut into writes: fractions of its length in [0, 1). */
+  readonly cuts?: readonly number[]
+  /** Cut at every byte: one write each. */
+  readonly everyByte?: boolean
+  /** Compare numbers without the spaces behind them: see normalise.ts. */
+  readonly withoutPadding?: boolean
+}
+
+export interface Outcome {
+  /** One normalised reply for each step. */
+  readonly replies: readonly string[]
+  readonly state: 'open' | 'closed' | 'stuck'
+}
+
+export interface Pair {
+  readonly oracle: ServerProcess
+  readonly daemon: ServerProcess
+}
+
+export interface Difference {
+  readonly step: number
+  readonly oracle: string
+  readonly daemon: string
+}
+
+const MARK_KEY = 'mark@end'
+const MARK = `set ${MARK_KEY} 0 0 4\r\nDONE\r\nget ${MARK_KEY}\r\n`
+const MARK_REPLY_END = `VALUE ${MARK_KEY} 0 4\r\nDONE\r\nEND\r\n`
+const MARK_REPLY = `STORED\r\n${MARK_REPLY_END}`
+const REPLY_MS_MAX = 3_000 // without a byte, while the mark's reply is owed
+const WARM_UP_CONNECTIONS = 8
+const RAW_QUIET_MS = 200
+const SHOWN_CHARS_MAX = 400
+
+export async function startPair(owner: Owner, args: string[] = []): Promise<Pair> {
+  const [oracle, daemon] = await Promise.all([startOracle(owner, args), startDaemon(owner, args)])
+  // A server that accepts may still be starting its threads: now each of them has answered.
+  await Promise.all([oracle, daemon].map(server => warmUp(server.port)))
+  return { oracle, daemon }
+}
+
+/** Runs a script on both servers, each on a connection of its own. */
+export async function compare(pair: Pair, script: Script): Promise<Difference | undefined> {
+  const [oracle, daemon] = await Promise.all([
+    runScript(pair.oracle.port, script),
+    runScript(pair.daemon.port, script),
+  ])
+  return difference(oracle, daemon)
+}
+
+export async function runScript(port: number, script: Script): Promise<Outcome> {
+  const wire = await Wire.connect(port)
+  const normalise = createNormaliser(script.withoutPadding)
+  const replies: string[] = []
+  let state: Outcome['state'] = 'open'
+  try {
+    for (const step of script.steps) {
+      if (state !== 'open') break
+      const end = await runStep(wire, step, script, normalise)
+      replies.push(normalise(withoutMark(wire.take().toString('latin1'))))
+      state = end === 'closed' || wire.closed ? 'closed' : end === 'found' ? 'open' : 'stuck'
+    }
+  } finally {
+    wire.close()
+  }
+  return { replies, state }
+}
+
+export function difference(oracle: Outcome, daemon: Outcome): Difference | undefined {
+  const stepCount = Math.max(oracle.replies.length, daemon.replies.length)
+  for (let step = 0; step < stepCount; step++) {
+    const [left, right] = [oracle.replies[step], daemon.replies[step]]
+    if (left === right) continue
+    const texts = around(left, right)
+    return {
+      step,
+      oracle: `${texts.oracle}, then ${oracle.state}`,
+      daemon: `${texts.daemon}, then ${daemon.state}`,
+    }
+  }
+  if (oracle.state === daemon.state) return undefined
+  return { step: stepCount - 1, oracle: oracle.state, daemon: daemon.state }
+}
+
+export function describe(found: Difference): string {
+  return `step ${found.step}\n  memcached: ${found.oracle}\n  memslab:   ${found.daemon}`
+}
+
+/** Bytes as one printable line, shortened in the middle. */
+export function printable(text: string, charsMax = SHOWN_CHARS_MAX): string {
+  const half = charsMax >> 1
+  const short =
+    text.length <= charsMax
+      ? text
+      : `${text.slice(0, half)}[.. ${text.length} in all ..]${text.slice(-half)}`
+  return JSON.stringify(short)
+}
+
+async function warmUp(port: number): Promise<void> {
+  const wires = await Promise.all(
+    Array.from({ length: WARM_UP_CONNECTIONS }, () => Wire.connect(port)),
+  )
+  for (const wire of wires) wire.send(Buffer.from('version\r\n'))
+  await Promise.all(wires.map(wire => wire.readUntil(Buffer.from('\r\n'), REPLY_MS_MAX)))
+  for (const wire of wires) wire.close()
+}
+
+async function runStep(wire: Wire, step: Step, script: Script, normalise: Normaliser) {
+  const filled = step.replace(/<CAS ([^>]+)>/g, (_, key) => normalise.lastCas(key) ?? '0')
+  const bytes = Buffer.from(script.raw ? filled : filled + MARK, 'latin1')
+  await wire.sendCut(bytes, cutsOf(script, bytes.length), script.everyByte ? 0 : 1)
+  if (!script.raw) return wire.readUntil(Buffer.from(MARK_REPLY_END), REPLY_MS_MAX)
+  const end = await wire.readUntilQuiet(script.quietMs ?? RAW_QUIET_MS)
+  return end === 'quiet' ? 'found' : end
+}
+
+function cutsOf(script: Script, length: number): number[] {
+  if (script.everyByte) return Array.from({ length: length - 1 }, (_, index) => index + 1)
+  return (script.cuts ?? []).map(fraction => Math.floor(fraction * length)).sort((a, b) => a - b)
+}
+
+function withoutMark(reply: string): string {
+  return reply.endsWith(MARK_REPLY) ? reply.slice(0, -MARK_REPLY.length) : reply
+}
+
+/** Both texts from shortly before the place where they part. */
+function around(left: string | undefined, right: string | undefined) {
+  if (left === undefined || right === undefined) {
+    return { oracle: printable(left ?? 'no reply'), daemon: printable(right ?? 'no reply') }
+  }
+  let same = 0
+  while (same < left.length && left[same] === right[same]) same++
+  const start = Math.max(0, same - 80)
+  const prefix = start > 0 ? `[${start} equal bytes ..] ` : ''
+  return {
+    oracle: prefix + printable(left.slice(start)),
+    daemon: prefix + printable(right.slice(start)),
+  }
+}

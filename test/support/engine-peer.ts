@@ -1,0 +1,227 @@
+/**
+ * The cache as a test sees it: string keys and buffers over the engine's ranges of bytes. Keys are
+ * put at odd places on purpose, so that no alignment is taken for granted.
+ */
+import type { Arena } from '../../lib/engine/arena.ts'
+import { Area } from '../../lib/engine/bytes.ts'
+import type { Cache } from '../../lib/engine/cache.ts'
+import { itemFlags, readValue } from '../../lib/engine/item.ts'
+import * as L from '../../lib/engine/layout.ts'
+import type { Ref } from '../../lib/engine/layout.ts'
+import { lock, unlock } from '../../lib/engine/lock.ts'
+import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
+import { Mode, Status } from '../../lib/engine/status.ts'
+import { verify } from '../../lib/engine/verify.ts'
+
+const KEY_ROOM = 512
+
+/** What a get tells of an item. */
+export interface Hit {
+  value: Buffer
+  flags: number
+  casHigh: number
+  casLow: number
+}
+
+export interface StoreOptions {
+  flags?: number
+  expiresAtS?: number
+  casHigh?: number
+  casLow?: number
+}
+
+/** A value that is held: on its way in or out. */
+export interface Held {
+  shard: Shard
+  hash: number
+  hold: Hold
+  valueBytes: number
+}
+
+class CopySink implements HitSink {
+  hit: Hit = { value: Buffer.alloc(0), flags: 0, casHigh: 0, casLow: 0 }
+  keep = false
+
+  accept(arena: Arena, ref: Ref): Status {
+    const { words } = arena
+    const length = words[ref + L.ITEM_VALUE_BYTES]
+    const to = Area.allocate(this.keep ? 0 : length)
+    if (!this.keep) readValue(arena, ref, 0, length, to, 0)
+    this.hit = {
+      value: to.bytes,
+      flags: itemFlags(arena, ref),
+      casHigh: words[ref + L.ITEM_CAS_HIGH],
+      casLow: words[ref + L.ITEM_CAS_LOW],
+    }
+    this.valueBytes = length
+    return this.keep ? Status.HELD : Status.OK
+  }
+
+  valueBytes = 0
+}
+
+export class Peer {
+  readonly cache: Cache
+  readonly #key = Area.allocate(KEY_ROOM)
+  readonly #sink = new CopySink()
+  #start = 0
+  #length = 0
+  #hash = 0
+  status: Status = Status.OK
+
+  constructor(cache: Cache) {
+    this.cache = cache
+  }
+
+  store(mode: Mode, key: string, value: Buffer, options: StoreOptions = {}): Status {
+    const shard = this.find(key)
+    return shard.store(
+      mode,
+      this.#hash,
+      this.#key,
+      this.#start,
+      this.#length,
+      options.flags ?? 0,
+      options.expiresAtS ?? 0,
+      options.casHigh ?? 0,
+      options.casLow ?? 0,
+      areaOf(value),
+      0,
+      value.length,
+    )
+  }
+
+  set(key: string, value: Buffer, options: StoreOptions = {}): Status {
+    return this.store(Mode.SET, key, value, options)
+  }
+
+  /** The hit; undefined for a miss. `status` has what the engine said. */
+  get(key: string): Hit | undefined {
+    const shard = this.find(key)
+    this.#sink.keep = false
+    const hold = { slot: 0, generation: 0 }
+    this.status = shard.get(this.#hash, this.#key, this.#start, this.#length, this.#sink, hold)
+    return this.status === Status.OK ? this.#sink.hit : undefined
+  }
+
+  getAndTouch(key: string, expiresAtS: number): Hit | undefined {
+    const shard = this.find(key)
+    this.#sink.keep = false
+    const hold = { slot: 0, generation: 0 }
+    const { bytes } = this.#key
+    const area = this.#key
+    if (bytes.length !== KEY_ROOM) throw new Error('the key area is as large as it was made')
+    this.status = shard.getAndTouch(
+      this.#hash,
+      area,
+      this.#start,
+      this.#length,
+      expiresAtS,
+      this.#sink,
+      hold,
+    )
+    return this.status === Status.OK ? this.#sink.hit : undefined
+  }
+
+  /** Holds the value so that it can be read piece by piece. */
+  hold(key: string): Held | undefined {
+    const shard = this.find(key)
+    this.#sink.keep = true
+    const hold = { slot: 0, generation: 0 }
+    this.status = shard.get(this.#hash, this.#key, this.#start, this.#length, this.#sink, hold)
+    if (this.status !== Status.HELD) return undefined
+    return { shard, hash: this.#hash, hold, valueBytes: this.#sink.valueBytes }
+  }
+
+  read(held: Held, offset: number, length: number): Buffer | undefined {
+    const to = Area.allocate(length)
+    this.status = held.shard.read(held.hold, offset, length, to, 0)
+    return this.status === Status.OK ? to.bytes : undefined
+  }
+
+  release(held: Held): void {
+    held.shard.release(held.hold)
+  }
+
+  begin(
+    mode: Mode,
+    key: string,
+    valueBytes: number,
+    options: StoreOptions = {},
+  ): Held | undefined {
+    const shard = this.find(key)
+    const hold = { slot: 0, generation: 0 }
+    this.status = shard.begin(
+      mode,
+      this.#hash,
+      this.#key,
+      this.#start,
+      this.#length,
+      options.flags ?? 0,
+      options.expiresAtS ?? 0,
+      valueBytes,
+      hold,
+    )
+    if (this.status !== Status.OK) return undefined
+    return { shard, hash: this.#hash, hold, valueBytes }
+  }
+
+  fill(held: Held, offset: number, piece: Buffer): Status {
+    return held.shard.fill(held.hold, offset, areaOf(piece), 0, piece.length)
+  }
+
+  commit(mode: Mode, held: Held, casHigh = 0, casLow = 0): Status {
+    return held.shard.commit(mode, held.hold, held.hash, casHigh, casLow)
+  }
+
+  touch(key: string, expiresAtS: number): Status {
+    const shard = this.find(key)
+    return shard.touch(this.#hash, this.#key, this.#start, this.#length, expiresAtS)
+  }
+
+  remove(key: string): Status {
+    const shard = this.find(key)
+    return shard.remove(this.#hash, this.#key, this.#start, this.#length)
+  }
+
+  adjust(key: string, subtract: boolean, delta: bigint): Status {
+    const shard = this.find(key)
+    const high = Number(delta / 10_000_000_000n)
+    const low = Number(delta % 10_000_000_000n)
+    return shard.adjust(this.#hash, this.#key, this.#start, this.#length, subtract, high, low)
+  }
+
+  flush(atS: number): void {
+    for (const shard of this.cache.shards) shard.flush(atS)
+  }
+
+  /** Verifies every arena under its lock. */
+  verify(): void {
+    for (const { arena, holder } of this.cache.shards) {
+      lock(arena.words, holder)
+      verify(arena)
+      unlock(arena.words)
+    }
+  }
+
+  nowS(): number {
+    return this.cache.shards[0].arena.words[L.CLOCK_S]
+  }
+
+  /** Moves every arena's clock to `atS`. */
+  setClock(atS: number): void {
+    for (const { arena } of this.cache.shards) arena.words[L.CLOCK_S] = atS
+  }
+
+  /** The shard of a key, its hash and its place in the key area set for the call that follows. */
+  find(key: string): Shard {
+    this.#start = (this.#start + 7) % 200
+    this.#length = this.#key.bytes.latin1Write(key, this.#start)
+    this.#hash = this.cache.hash(this.#key, this.#start, this.#length)
+    return this.cache.shardOf(this.#hash)
+  }
+}
+
+function areaOf(bytes: Buffer): Area {
+  return new Area(bytes)
+}

@@ -1,0 +1,30 @@
+/**
+ * Values that carry their own checksum: length and serial number first, then bytes that follow from
+ * both. A byte that is torn, misplaced or left over from another value is noticed without knowing
+ * which value was expected. Shorter values than the head are plain pattern.
+ */
+const HEAD_BYTES = 8
+
+export function makeValue(serial: number, length: number): Buffer {
+  const value = Buffer.allocUnsafe(length)
+  if (length < HEAD_BYTES) return value.fill(serial & 0xff)
+  value.writeUInt32LE(length, 0)
+  value.writeUInt32LE(serial >>> 0, 4)
+  fillPattern(value, HEAD_BYTES, (serial ^ Math.imul(length, 0x9e3779b1)) | 1)
+  return value
+}
+
+/** Whether bytes are a value of `makeValue`, whole and in place. */
+export function isWhole(value: Buffer): boolean {
+  if (value.length < HEAD_BYTES) return value.every(byte => byte === value[0])
+  if (value.readUInt32LE(0) !== value.length) return false
+  return makeValue(value.readUInt32LE(4), value.length).equals(value)
+}
+
+function fillPattern(value: Buffer, start: number, seed: number): void {
+  let state = seed
+  for (let at = start; at < value.length; at++) {
+    state = (Math.imul(state, 0x19660d) + 0x3c6ef35f) | 0
+    value[at] = state >>> 24
+  }
+}

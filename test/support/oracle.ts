@@ -1,0 +1,53 @@
+/**
+ * The peers that the compatibility tests need: the real memcached, which is the oracle, and client
+ * programs. A user may lack them: then a test skips and says why. With MEMSLAB_PEERS=required
+ * (CI) a missing peer is a failure instead.
+ */
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { HOST, type Owner, type ServerProcess, startServer } from './process.ts'
+
+export const PYTHON = '/usr/bin/python3'
+const EXTRA_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin']
+
+/** For a test's `skip` option: false where all these programs are here, else the reason. */
+export function skipWithout(...programs: string[]): string | false {
+  const missing = programs.filter(program => findProgram(program) === undefined)
+  return missing.length === 0 ? false : lacking(missing.join(', '))
+}
+
+/** The same for modules of the system's Python. */
+export function skipWithoutPython(module: string): string | false {
+  const found = spawnSync(PYTHON, ['-c', `import ${module}`], { timeout: 20_000 })
+  return found.status === 0 ? false : lacking(`${PYTHON} with ${module}`)
+}
+
+export function findProgram(program: string): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...EXTRA_FOLDERS]
+  return folders.map(folder => join(folder, program)).find(isExecutable)
+}
+
+export function startOracle(owner: Owner, args: string[] = []): Promise<ServerProcess> {
+  const command = findProgram('memcached')
+  if (command === undefined) throw new Error('memcached is not here: ask skipWithout first')
+  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
+  const argsFor = (port: number) => ['-p', `${port}`, '-l', HOST, ...user, ...args]
+  // It takes a second to leave when asked politely, and has nothing to lose.
+  return startServer(owner, command, argsFor, 'SIGKILL')
+}
+
+function lacking(what: string): string {
+  const reason = `not installed: ${what}`
+  if (process.env.MEMSLAB_PEERS === 'required') throw new Error(reason)
+  return reason
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Server processes for tests: each on a free loopback port, started when it accepts connections,
+ * stopped by its own process id when the test that owns it ends. Every wait here is bounded.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export const HOST = '127.0.0.1'
+const START_MS_MAX = 15_000
+const STOP_MS_MAX = 5_000
+const START_TRIES_MAX = 3 // another process may take the free port first
+const OUTPUT_BYTES_MAX = 16_384
+
+export interface Owner {
+  teardown(handler: () => unknown): void
+}
+
+export interface ServerProcess {
+  readonly port: number
+  readonly pid: number
+  /** What it printed so far (the last 16 KiB). */
+  output(): string
+  stop(): Promise<void>
+}
+
+interface Spawned {
+  readonly child: ChildProcess
+  readonly output: () => string
+}
+
+/** Starts `command` with the arguments that `argsFor` makes of a free port. */
+export async function startServer(
+  owner: Owner,
+  command: string,
+  argsFor: (port: number) => string[],
+  stopSignal: NodeJS.Signals = 'SIGTERM',
+): Promise<ServerProcess> {
+  let reason = ''
+  for (let tries = 0; tries < START_TRIES_MAX; tries++) {
+    const port = await freePort()
+    const spawned = spawnServer(command, argsFor(port))
+    const stop = () => stopServer(spawned.child, stopSignal)
+    owner.teardown(stop)
+    if (await becomesReady(spawned.child, port)) {
+      return { port, pid: spawned.child.pid ?? 0, output: spawned.output, stop }
+    }
+    await stop()
+    reason = spawned.output()
+  }
+  throw new Error(`${command} did not start: ${reason.trim() || 'it printed nothing'}`)
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, HOST)
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no TCP port to be had')
+  return address.port
+}
+
+function spawnServer(command: string, args: string[]): Spawned {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let text = ''
+  const keep = (chunk: Buffer) => {
+    text = (text + chunk.toString('latin1')).slice(-OUTPUT_BYTES_MAX)
+  }
+  child.stdout.on('data', keep)
+  child.stderr.on('data', keep)
+  child.on('error', error => keep(Buffer.from(error.message)))
+  return { child, output: () => text }
+}
+
+async function becomesReady(child: ChildProcess, port: number): Promise<boolean> {
+  const deadline = Date.now() + START_MS_MAX
+  while (Date.now() < deadline && isRunning(child)) {
+    // A connection alone is no proof: it may have reached whoever took the port.
+    if ((await accepts(port)) && isRunning(child)) return true
+    await sleep(20)
+  }
+  return false
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, HOST)
+    const settle = (accepted: boolean) => {
+      socket.destroy()
+      resolve(accepted)
+    }
+    socket.once('connect', () => settle(true))
+    socket.once('error', () => settle(false))
+  })
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null
+}
+
+async function stopServer(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (!isRunning(child)) return
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX)
+  await exited
+  clearTimeout(timer)
+}

@@ -1,0 +1,144 @@
+/**
+ * A session without a socket: a small host around a cache, and a peer that feeds bytes and collects
+ * replies as a connection does. The peer is unkind on purpose: the input it hands over is overwritten
+ * as soon as the session returns, and so is each reply buffer that was sent.
+ */
+import { Area } from '../../lib/engine/bytes.ts'
+import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
+import { HOLD_COUNT } from '../../lib/engine/layout.ts'
+import { verify } from '../../lib/engine/verify.ts'
+import { MIB, READ_BYTES } from '../../lib/limits.ts'
+import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
+import { Reply } from '../../lib/protocol/reply.ts'
+import { type Outlet, Session } from '../../lib/protocol/session.ts'
+
+const POISON = 0xee
+
+export function createHost(options: Partial<CacheOptions> = {}): Host {
+  return {
+    cache: Cache.create({ memoryBytes: 16 * MIB, ...options }),
+    reply: new Reply(),
+    version: '1.2.3-test',
+    flushAllowed: true,
+    counters: new Float64Array(8),
+    control: new Int32Array(8),
+    facts: createFacts(),
+    log: () => {},
+  }
+}
+
+/** The number of items held in all arenas. */
+export function heldCount({ cache }: Host): number {
+  return cache.shards.reduce((sum, { arena }) => sum + arena.words[HOLD_COUNT], 0)
+}
+
+/** Throws where an arena is not what it must be. */
+export function verifyAll({ cache }: Pick<Host, 'cache'>): void {
+  for (const { arena } of cache.shards) verify(arena)
+}
+
+export class Peer implements Outlet {
+  readonly session: Session
+  /** Most bytes that the session ever left uneaten. */
+  restMax = 0
+  private readonly host: Host
+  private readonly input: Area
+  private readonly sticks: () => boolean
+  private rest = Buffer.alloc(0)
+  private chunks: Buffer[] = []
+
+  /** `sticks` is asked at each flush: true makes the outlet take these bytes and no more for now. */
+  constructor(host: Host, sticks: () => boolean = () => false, inputBytes = 4 * READ_BYTES) {
+    this.host = host
+    this.input = Area.allocate(inputBytes)
+    this.sticks = sticks
+    this.session = new Session(host, this, 32)
+  }
+
+  flush(): boolean {
+    const { reply } = this.host
+    if (reply.length === 0) return true
+    this.chunks.push(Buffer.from(reply.area.bytes.subarray(0, reply.length)))
+    reply.area.bytes.fill(POISON)
+    reply.length = 0
+    if (!this.sticks()) return true
+    reply.area = Area.allocate(reply.area.bytes.length)
+    return false
+  }
+
+  /** Feeds bytes; while the outlet is stuck they wait, as a paused socket's do. */
+  feed(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; at += READ_BYTES) {
+      this.rest = Buffer.concat([this.rest, bytes.subarray(at, at + READ_BYTES)])
+      this.eat()
+      this.goOn()
+    }
+  }
+
+  /** Feeds bytes in pieces of these lengths, the last as often as it takes. */
+  feedPieces(bytes: Buffer, nextLength: () => number): void {
+    for (let at = 0; at < bytes.length; ) {
+      const end = Math.min(bytes.length, at + nextLength())
+      this.feed(bytes.subarray(at, end))
+      at = end
+    }
+  }
+
+  /** One run over what is there. */
+  eat(): void {
+    const { session, input, rest } = this
+    rest.copy(input.bytes)
+    const used = session.run(input, 0, rest.length)
+    if (used < 0 || used > rest.length) throw new Error(`ate ${used} of ${rest.length} bytes`)
+    if (!session.isStuck() && !this.flush()) session.wait()
+    input.bytes.fill(POISON, 0, rest.length)
+    this.rest = rest.subarray(used)
+    if (!session.isStuck()) this.restMax = Math.max(this.restMax, this.rest.length)
+  }
+
+  /** Goes on as long as the outlet was stuck. */
+  goOn(): void {
+    while (this.session.isStuck()) this.eat()
+  }
+
+  /** Puts bytes behind those that wait, without running the session. */
+  queue(bytes: Buffer): void {
+    this.rest = Buffer.concat([this.rest, bytes])
+  }
+
+  /** Takes away all replies so far. */
+  take(): Buffer {
+    const bytes = Buffer.concat(this.chunks)
+    this.chunks = []
+    return bytes
+  }
+
+  /** Bytes sent so far and not taken away. */
+  get sentBytes(): number {
+    return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  }
+}
+
+function createFacts(): ServerFacts {
+  // Longer than a reply buffer, so that a tail has to be sent in pieces.
+  const settings = Array.from({ length: 4000 }, (_, i) => [`setting_${i}`, i * 7919] as const)
+  return {
+    settings,
+    threads: 1,
+    arenas: 1,
+    memoryLimitBytes: 16 * MIB,
+    connectionsMax: 10,
+    workerRestarts: () => 0,
+    connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1 }),
+    sum: () => 0,
+    eachConnection: () => connections(),
+    reset: () => {},
+  }
+}
+
+function* connections(): Generator<ConnectionFacts> {
+  for (let id = 1; id < 40; id++) {
+    const address = `tcp:127.0.0.1:${id}`
+    yield { id, address, listenAddress: 'tcp:0.0.0.0:11211', state: 'conn_read', idleS: id }
+  }
+}
