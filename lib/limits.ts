@@ -33,10 +33,10 @@ export const ITEM_BYTES_MAX = GIB
 export const HASHPOWER_DEFAULT = 16
 export const HASHPOWER_MIN = 6
 
-/** Items looked at from the cold end of a list before an allocation gives up. */
-export const VICTIM_TRIES_MAX = 5
-/** Cold items whose page is considered when a class without pages takes one from another class. */
-export const PAGE_TRIES_MAX = 8
+/** Items looked at from the cold end of a list for one that may be evicted. */
+export const VICTIM_TRIES_MAX = 50
+/** Pages of a class looked at for one that may be emptied for another class. */
+export const PAGE_TRIES_MAX = 64
 
 /** Items kept from being freed at once in one arena: large values in flight, in or out. */
 export const HOLD_SLOTS_MAX = 4096

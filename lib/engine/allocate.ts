@@ -63,8 +63,13 @@ function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
   let link = ref + L.ITEM_SPAN_NEXT
   while (left > 0) {
     const wanted = Math.min(left + L.SPAN_WORDS, largest)
-    const classId = classFor(arena, wanted)
-    const chunk = takeOrEvict(arena, classId)
+    let classId = classFor(arena, wanted)
+    let chunk = takeOrEvict(arena, classId)
+    if (chunk === NIL && classId !== arena.classCount) {
+      // The item's own chunks may keep the pages that its last part needs: a larger chunk does.
+      classId = arena.classCount
+      chunk = takeOrEvict(arena, classId)
+    }
     if (chunk === NIL) return false
     words[chunk + L.SPAN_OWNER] = ref
     words[link] = chunk
@@ -74,56 +79,70 @@ function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
   return true
 }
 
+/** A chunk of the class: a free one, a victim's, or one of a page taken from another class. */
 function takeOrEvict(arena: Arena, classId: number): Ref {
-  for (let tries = 0; tries <= VICTIM_TRIES_MAX; tries++) {
-    const ref = takeChunk(arena, classId)
-    if (ref !== NIL) return ref
-    const victim = pickVictim(arena, classId)
-    if (victim !== NIL) evictItem(arena, victim)
-    else if (!takePage(arena, classId)) break
+  let ref = takeChunk(arena, classId)
+  if (ref !== NIL) return ref
+  const victim = pickVictim(arena, classId)
+  if (victim !== NIL) {
+    evictItem(arena, victim)
+    ref = takeChunk(arena, classId)
   }
-  arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
-  return NIL
+  if (ref === NIL && takePage(arena, classId)) ref = takeChunk(arena, classId)
+  if (ref === NIL) arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
+  return ref
 }
 
-/** The coldest item of a class; without evictions, a dead one among the coldest. */
+/** The coldest item whose eviction gives a chunk at once; without evictions, a dead one. */
 function pickVictim(arena: Arena, classId: number): Ref {
   const { words } = arena
+  const evictions = words[L.EVICTIONS_ON] === 1
   let ref = coldest(arena, classId)
-  if (words[L.EVICTIONS_ON] === 1) return ref
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref !== NIL; tries++) {
-    if (isDead(arena, ref)) return ref
+    if ((evictions || isDead(arena, ref)) && !isHeld(arena, ref)) return ref
     ref = words[ref + L.ITEM_LRU_PREV] as Ref
   }
   return NIL
 }
 
-/** Moves a page from the class that has most of them to one that has nothing to evict. */
+/** Moves a page to this class from another, of those with most pages first. */
 function takePage(arena: Arena, toClass: number): boolean {
-  const page = pickPage(arena, richestClass(arena, toClass))
-  if (page < 0) return false
-  eachChunk(arena, page, evictOwner)
-  withdrawPage(arena, page)
-  assignPage(arena, page, toClass)
-  arena.counters[counterAt(Counter.SLABS_MOVED)]++
-  return true
+  let donor = nextDonor(arena, 0)
+  while (donor !== 0) {
+    const page = donor === toClass ? -1 : pickPage(arena, donor)
+    if (page >= 0) {
+      eachChunk(arena, page, evictOwner)
+      withdrawPage(arena, page)
+      assignPage(arena, page, toClass)
+      arena.counters[counterAt(Counter.SLABS_MOVED)]++
+      return true
+    }
+    donor = nextDonor(arena, donor)
+  }
+  return false
 }
 
-function richestClass(arena: Arena, except: number): number {
+/** Classes by falling number of pages: the one after `last`, the first after 0; 0 at the end. */
+function nextDonor(arena: Arena, last: number): number {
+  const bound = last === 0 ? arena.pageCount + 1 : pagesOf(arena, last)
   let best = 0
   let most = 0
   for (let classId = 1; classId <= arena.classCount; classId++) {
-    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
-    if (classId === except || pages <= most) continue
+    const pages = pagesOf(arena, classId)
+    const follows = pages < bound || (pages === bound && classId > last)
+    if (!follows || pages <= most) continue
     most = pages
     best = classId
   }
   return best
 }
 
+function pagesOf(arena: Arena, classId: number): number {
+  return arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+}
+
 /** A page of the class that can be emptied, by preference one with cold items; -1 if none is near. */
 function pickPage(arena: Arena, classId: number): number {
-  if (classId === 0) return -1
   const { words } = arena
   let ref = coldest(arena, classId)
   for (let tries = 0; tries < PAGE_TRIES_MAX && ref !== NIL; tries++) {

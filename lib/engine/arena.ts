@@ -18,6 +18,7 @@ import { Area } from './bytes.ts'
 import { startClock } from './clock.ts'
 import type { Ref } from './layout.ts'
 import * as L from './layout.ts'
+import { ClassCounter, classCounterAt } from './stats.ts'
 
 export interface ArenaOptions {
   /** Bytes for items; rounded down to whole pages. */
@@ -135,6 +136,7 @@ export function emptyArena(arena: Arena): void {
   for (let classId = 1; classId <= arena.classCount; classId++) {
     const at = L.classAt(classId)
     words.fill(0, at + L.CLASS_FREE_HEAD, at + L.CLASS_WORDS)
+    arena.counters[classCounterAt(classId, ClassCounter.MEM_REQUESTED)] = 0
   }
   for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS

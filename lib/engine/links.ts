@@ -52,8 +52,7 @@ export function findLive(
   keyStart: number,
   keyBytes: number,
 ): Ref {
-  const { words } = arena
-  if (words[L.FLUSH_AT_S] !== 0) flushIfDue(arena)
+  flushIfDue(arena)
   const ref = findItem(arena, hash, key, keyStart, keyBytes)
   if (ref === NIL) return NIL
   const expired = isExpired(arena, ref)
@@ -91,13 +90,15 @@ export function renewCas(arena: Arena, ref: Ref): void {
 
 /** Ends every item stored up to now, once the clock reaches `atS`. */
 export function scheduleFlush(arena: Arena, atS: number): void {
+  flushIfDue(arena)
   arena.words[L.FLUSH_AT_S] = Math.max(1, atS)
   flushIfDue(arena)
 }
 
-function flushIfDue(arena: Arena): void {
+/** Carries out a flush whose time has come. */
+export function flushIfDue(arena: Arena): void {
   const { words } = arena
-  if (words[L.FLUSH_AT_S] > words[L.CLOCK_S]) return
+  if (words[L.FLUSH_AT_S] === 0 || words[L.FLUSH_AT_S] > words[L.CLOCK_S]) return
   words[L.FLUSHED_CAS_LOW] = words[L.CAS_LOW]
   words[L.FLUSHED_CAS_HIGH] = words[L.CAS_HIGH]
   words[L.FLUSH_AT_S] = 0

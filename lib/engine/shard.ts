@@ -14,7 +14,15 @@ import { dropHold, heldRef, isHeld, NO_SLOT, takeHold } from './holds.ts'
 import { copyValue, itemFlags, keyAt, nextChunk, readValue, valueAt, writeValue } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import { findLive, freeItem, linkItem, renewCas, scheduleFlush, unlinkItem } from './links.ts'
+import {
+  findLive,
+  flushIfDue,
+  freeItem,
+  linkItem,
+  renewCas,
+  scheduleFlush,
+  unlinkItem,
+} from './links.ts'
 import { lock, unlock } from './lock.ts'
 import { moveToHead } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
@@ -161,7 +169,7 @@ export class Shard {
     let status = this.admit(mode, hash, key, start, length, flags, expiresAtS, valueBytes)
     if (status === Status.OK && !this.hold(admitted, hold)) {
       freeItem(arena, admitted)
-      status = Status.NO_MEMORY
+      status = this.refuse(mode, hash, key, start, length, Status.NO_MEMORY)
     }
     unlock(arena.words)
     return status
@@ -294,20 +302,37 @@ export class Shard {
     valueBytes: number,
   ): Status {
     const { arena } = this
-    const fits = itemFits(arena, length, flags, valueBytes)
-    admitted = fits ? allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes) : NIL
+    if (!itemFits(arena, length, flags, valueBytes)) {
+      return this.refuse(mode, hash, key, start, length, Status.TOO_LARGE)
+    }
+    flushIfDue(arena)
+    admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes)
     if (admitted !== NIL) {
       const classId = L.metaClass(arena.words[admitted + L.ITEM_META])
       arena.counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
       return Status.OK
     }
-    const counter = fits ? Counter.STORE_NO_MEMORY : Counter.STORE_TOO_LARGE
+    return this.refuse(mode, hash, key, start, length, Status.NO_MEMORY)
+  }
+
+  /** Counts a refusal; after it nothing stale may stay where a SET was wanted. */
+  private refuse(
+    mode: Mode,
+    hash: number,
+    key: Area,
+    start: number,
+    length: number,
+    status: Status,
+  ): Status {
+    const { arena } = this
+    const tooLarge = status === Status.TOO_LARGE
+    const counter = tooLarge ? Counter.STORE_TOO_LARGE : Counter.STORE_NO_MEMORY
     arena.counters[counterAt(counter)]++
     if (mode === Mode.SET) {
       const old = findLive(arena, hash, key, start, length)
       if (old !== NIL) unlinkItem(arena, hash, old)
     }
-    return fits ? Status.NO_MEMORY : Status.TOO_LARGE
+    return status
   }
 
   /** Links a filled item if its mode allows, else frees it. */

@@ -32,7 +32,7 @@ t.test('the cases are many, and each has a name of its own', async t => {
 })
 
 t.test('a changed reply is seen', { skip: skipWithout('memcached') }, async t => {
-  const oracle = await startOracle(t)
+  const [oracle, other] = await Promise.all([startOracle(t), startOracle(t)])
   const script = { steps: [`${ONE}gets k\r\n`, `delete k\r\n${VERSION}`] }
   const changes: [name: string, from: string, to: string][] = [
     ['one byte', 'STORED', 'STOREd'],
@@ -44,11 +44,11 @@ t.test('a changed reply is seen', { skip: skipWithout('memcached') }, async t =>
     ['the order', 'DELETED\r\nVERSION', 'VERSION\r\nDELETED'],
   ]
   for (const [name, from, to] of changes) {
-    const port = await startChanger(t, oracle.port, from, to)
+    const port = await startChanger(t, other.port, from, to)
     const daemon = { ...oracle, port }
     t.type(await compare({ oracle, daemon }, script), 'object', name)
   }
-  const same = await startChanger(t, oracle.port, 'never', 'printed')
+  const same = await startChanger(t, other.port, 'never', 'printed')
   t.equal(await compare({ oracle, daemon: { ...oracle, port: same } }, script), undefined)
 })
 
