@@ -11,14 +11,16 @@ import {
   HASHPOWER_MIN,
   MIB,
 } from '../limits.ts'
-import { createArena, emptyArena } from './arena.ts'
+import { type Arena, createArena, emptyArena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { monotonicS, moveClock } from './clock.ts'
 import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
-import { HASH_SEED_0, HASH_SEED_1, RESETS } from './layout.ts'
+import { HASH_SEED_0, HASH_SEED_1, NIL, RESETS, REWRITING, type Ref } from './layout.ts'
+import { unlinkItem } from './links.ts'
 import { lock, lockHolder, unlock } from './lock.ts'
 import { releaseSlot, Shard } from './shard.ts'
+import { hashOfItem } from './table.ts'
 import { verify } from './verify.ts'
 
 export interface CacheOptions {
@@ -115,7 +117,9 @@ export class Cache {
       const { words } = arena
       if (lockHolder(words) !== deadHolder) {
         lock(words, shard.holder)
-      } else if (!isSound(shard)) {
+      } else if (isSound(shard)) {
+        dropHalfWritten(arena)
+      } else {
         emptyArena(arena)
         words[RESETS]++
         emptied++
@@ -137,6 +141,13 @@ function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): 
   const most = Math.max(least, Math.floor(memoryBytes / bytesMin))
   if (least > ARENAS_MAX) throw new RangeError(`more than ${ARENAS_MAX} arenas`)
   return Math.max(1, least, Math.min(wanted, most, ARENAS_MAX))
+}
+
+/** Ends the item whose value the dead thread was writing over in place. */
+function dropHalfWritten(arena: Arena): void {
+  const ref = arena.words[REWRITING] as Ref
+  arena.words[REWRITING] = NIL
+  if (ref !== NIL) unlinkItem(arena, hashOfItem(arena, ref), ref)
 }
 
 function isSound(shard: Shard): boolean {

@@ -39,5 +39,5 @@ export function expiresAt(words: Int32Array, exptime: number): number {
   if (exptime < 0) return EXPIRED_S
   if (exptime <= RELATIVE_S_MAX) return words[CLOCK_S] + exptime
   const atS = exptime - words[STARTED_AT_S]
-  return atS <= EXPIRED_S ? EXPIRED_S : atS
+  return Math.max(atS, EXPIRED_S)
 }

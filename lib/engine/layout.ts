@@ -51,6 +51,8 @@ export const HASH_SEED_1 = 11
 export const GENERATION = 12
 export const RESETS = 13
 export const BUCKETS_INITIAL = 14
+/** The linked item whose value is being written over; NIL while there is none. */
+export const REWRITING = 15
 
 export const LOCK = 16
 

@@ -44,6 +44,7 @@ export interface Hold {
 
 /** What memcached counts for an item beside flags, key and value, bytes; -I is measured so. */
 const MEMCACHED_ITEM_BYTES = 59
+const BLANK = 32
 
 export class Shard {
   readonly arena: Arena
@@ -444,8 +445,11 @@ export class Shard {
     }
     const { bytes } = arena.area
     const at = valueAt(arena, target)
+    // Should this thread die in between, recover finds the half-written number and drops it.
+    words[L.REWRITING] = target === ref ? ref : NIL
     const end = printU64(bytes, at)
-    bytes.fill(0x20, end, at + words[target + L.ITEM_VALUE_BYTES])
+    bytes.fill(BLANK, end, at + words[target + L.ITEM_VALUE_BYTES])
+    words[L.REWRITING] = NIL
     const counter = subtract ? ClassCounter.DECR_HITS : ClassCounter.INCR_HITS
     counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), counter)]++
     if (target === ref) renewCas(arena, ref)

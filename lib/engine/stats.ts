@@ -60,9 +60,7 @@ export function classCounterAt(classId: number, counter: number): number {
 
 /** Zeroes what `stats reset` zeroes; what describes memory in use stays. */
 export function resetCounters(counters: Float64Array, classCount: number): void {
-  const totalItems = counters[counterAt(Counter.TOTAL_ITEMS)]
   counters.fill(0, GLOBAL_BASE, GLOBAL_BASE + COUNTERS_MAX)
-  counters[counterAt(Counter.TOTAL_ITEMS)] = 0 * totalItems
   for (let classId = 1; classId <= classCount; classId++) {
     const at = classCounterAt(classId, 0)
     const memRequested = counters[at + ClassCounter.MEM_REQUESTED]

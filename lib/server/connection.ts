@@ -11,7 +11,7 @@ import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { REPLY_BYTES, REPLY_POOL_MAX } from '../limits.ts'
 import { State } from '../protocol/conversation.ts'
-import { type Host, ThreadCounter } from '../protocol/host.ts'
+import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { adoptSocket } from './adopt.ts'
 import { Roster } from './roster.ts'
@@ -49,6 +49,7 @@ export class Connection implements Outlet {
     this.socket.on('error', () => {})
     this.socket.on('close', () => this.close())
     hall.open.add(this)
+    this.log('new auto-negotiating client connection')
     this.socket.resume()
   }
 
@@ -113,11 +114,17 @@ export class Connection implements Outlet {
   private close(): void {
     if (this.closed) return
     this.closed = true
+    this.log('connection closed.')
     this.givePending()
     this.session.close()
     this.rest = null
     this.hall.open.delete(this)
     this.hall.roster.give(this.slot)
+  }
+
+  private log(event: string): void {
+    const { host } = this.hall
+    if (host.control[Control.VERBOSITY] > 1) host.log(`<${Roster.idOf(this.slot)} ${event}`)
   }
 
   private givePending(): void {

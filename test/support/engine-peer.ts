@@ -6,8 +6,8 @@ import type { Arena } from '../../lib/engine/arena.ts'
 import { Area } from '../../lib/engine/bytes.ts'
 import type { Cache } from '../../lib/engine/cache.ts'
 import { itemFlags, readValue } from '../../lib/engine/item.ts'
-import * as L from '../../lib/engine/layout.ts'
 import type { Ref } from '../../lib/engine/layout.ts'
+import * as L from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
 import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
@@ -143,12 +143,7 @@ export class Peer {
     held.shard.release(held.hold)
   }
 
-  begin(
-    mode: Mode,
-    key: string,
-    valueBytes: number,
-    options: StoreOptions = {},
-  ): Held | undefined {
+  begin(mode: Mode, key: string, valueBytes: number, options: StoreOptions = {}): Held | undefined {
     const shard = this.find(key)
     const hold = { slot: 0, generation: 0 }
     this.status = shard.begin(

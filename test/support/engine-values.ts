@@ -4,6 +4,7 @@
  * which value was expected. Shorter values than the head are plain pattern.
  */
 const HEAD_BYTES = 8
+const PERIOD_BYTES = 4099
 
 export function makeValue(serial: number, length: number): Buffer {
   const value = Buffer.allocUnsafe(length)
@@ -21,10 +22,14 @@ export function isWhole(value: Buffer): boolean {
   return makeValue(value.readUInt32LE(4), value.length).equals(value)
 }
 
+// The pattern repeats after a prime number of bytes: no chunk holds a whole number of them, so that
+// a part in the wrong place does not look right.
 function fillPattern(value: Buffer, start: number, seed: number): void {
+  const end = Math.min(value.length, start + PERIOD_BYTES)
   let state = seed
-  for (let at = start; at < value.length; at++) {
+  for (let at = start; at < end; at++) {
     state = (Math.imul(state, 0x19660d) + 0x3c6ef35f) | 0
     value[at] = state >>> 24
   }
+  for (let at = end; at < value.length; at += PERIOD_BYTES) value.copy(value, at, start, end)
 }
