@@ -52,10 +52,15 @@ export const BUMP_INTERVAL_S = 60
 export const LOCK_SPINS_MAX = 200
 export const LOCK_SLEEP_MS_MAX = 50
 export const LOCK_WAIT_MS_MAX = 30_000
+/** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
+export const RECOVER_WAIT_MS_MAX = 100
 
 /** A worker that lives this long is sound; so many that do not, one after the other, are too many. */
 export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20
+
+/** When to look again at an arena that could not be cleared up after a dead worker. */
+export const RECOVER_AGAIN_MS = 200
 
 /** How often each thread ticks the arenas' clocks, which count whole seconds. */
 export const CLOCK_TICK_MS = 200

@@ -10,6 +10,7 @@ import {
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
   MIB,
+  RECOVER_WAIT_MS_MAX,
 } from '../limits.ts'
 import { type Arena, createArena, emptyArena } from './arena.ts'
 import type { Area } from './bytes.ts'
@@ -18,7 +19,7 @@ import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
 import { HASH_SEED_0, HASH_SEED_1, NIL, RESETS, REWRITING, type Ref } from './layout.ts'
 import { unlinkItem } from './links.ts'
-import { lock, lockHolder, unlock } from './lock.ts'
+import { lockHolder, lockWithin, unlock } from './lock.ts'
 import { releaseSlot, Shard } from './shard.ts'
 import { hashOfItem } from './table.ts'
 import { verify } from './verify.ts'
@@ -53,6 +54,8 @@ export class Cache {
   readonly handle: CacheHandle
   private readonly seed0: number
   private readonly seed1: number
+  /** Threads that died and are not cleared up after in every arena. */
+  private readonly dead = new Set<number>()
 
   private constructor(handle: CacheHandle, holder: number) {
     this.handle = handle
@@ -109,28 +112,50 @@ export class Cache {
   /**
    * Clears up after a thread that died: releases its holds and, if it died inside a lock, releases
    * the arena if it is sound and empties it if it is torn. Returns how many arenas were emptied.
+   * An arena that another dead thread keeps locked is left to the call for that one, or to a later
+   * call without a thread; `isRecovered` tells.
    */
-  recover(deadHolder: number): number {
+  recover(deadHolder?: number): number {
+    if (deadHolder !== undefined) this.dead.add(deadHolder)
     let emptied = 0
-    for (const shard of this.shards) {
-      const { arena } = shard
+    let complete = true
+    for (const { arena, holder } of this.shards) {
       const { words } = arena
-      if (lockHolder(words) !== deadHolder) {
-        lock(words, shard.holder)
-      } else if (isSound(shard)) {
-        dropHalfWritten(arena)
-      } else {
-        emptyArena(arena)
-        words[RESETS]++
-        emptied++
+      if (this.dead.has(lockHolder(words))) {
+        if (!repair(arena)) emptied++
+      } else if (!lockWithin(words, holder, RECOVER_WAIT_MS_MAX)) {
+        complete = false
+        continue
       }
-      for (let slot = slotOf(arena, deadHolder); slot !== NO_SLOT; ) {
-        releaseSlot(arena, slot)
-        slot = slotOf(arena, deadHolder)
-      }
+      for (const dead of this.dead) releaseHolds(arena, dead)
       unlock(words)
     }
+    if (complete) this.dead.clear()
     return emptied
+  }
+
+  /** Whether nothing of a dead thread is left. */
+  isRecovered(): boolean {
+    return this.dead.size === 0
+  }
+}
+
+/** Makes an arena that a dead thread keeps locked fit to be served again; false: it was torn. */
+function repair(arena: Arena): boolean {
+  if (isSound(arena)) {
+    dropHalfWritten(arena)
+    return true
+  }
+  emptyArena(arena)
+  arena.words[RESETS]++
+  return false
+}
+
+function releaseHolds(arena: Arena, holder: number): void {
+  let slot = slotOf(arena, holder)
+  while (slot !== NO_SLOT) {
+    releaseSlot(arena, slot)
+    slot = slotOf(arena, holder)
   }
 }
 
@@ -150,9 +175,9 @@ function dropHalfWritten(arena: Arena): void {
   if (ref !== NIL) unlinkItem(arena, hashOfItem(arena, ref), ref)
 }
 
-function isSound(shard: Shard): boolean {
+function isSound(arena: Arena): boolean {
   try {
-    verify(shard.arena)
+    verify(arena)
     return true
   } catch {
     return false

@@ -13,7 +13,31 @@ const WAITERS = 1 << 30
 
 /** Takes the lock for `holder`, a positive number below 2^30 that is unique in the process. */
 export function lock(words: Int32Array, holder: number): void {
-  if (Atomics.compareExchange(words, LOCK, FREE, holder) !== FREE) lockContended(words, holder)
+  if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return
+  if (!lockWithin(words, holder, LOCK_WAIT_MS_MAX)) {
+    throw new Error(`the arena's lock is stuck: thread ${lockHolder(words)} has it`)
+  }
+}
+
+/** As `lock`, but false where the lock cannot be had within `waitMs`. */
+export function lockWithin(words: Int32Array, holder: number, waitMs: number): boolean {
+  for (let spin = 0; spin < LOCK_SPINS_MAX; spin++) {
+    if (Atomics.load(words, LOCK) !== FREE) continue
+    if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return true
+  }
+  const deadlineMs = performance.now() + waitMs
+  for (;;) {
+    const seen = Atomics.load(words, LOCK)
+    if (seen === FREE) {
+      // Others may still sleep: whoever took the lock after sleeping keeps the mark.
+      if (Atomics.compareExchange(words, LOCK, FREE, holder | WAITERS) === FREE) return true
+      continue
+    }
+    const marked = seen | WAITERS
+    if (seen !== marked && Atomics.compareExchange(words, LOCK, seen, marked) !== seen) continue
+    Atomics.wait(words, LOCK, marked, LOCK_SLEEP_MS_MAX)
+    if (performance.now() > deadlineMs) return false
+  }
 }
 
 export function unlock(words: Int32Array): void {
@@ -23,24 +47,4 @@ export function unlock(words: Int32Array): void {
 /** The id of the thread that holds the lock, 0 while it is free. */
 export function lockHolder(words: Int32Array): number {
   return Atomics.load(words, LOCK) & ~WAITERS
-}
-
-function lockContended(words: Int32Array, holder: number): void {
-  for (let spin = 0; spin < LOCK_SPINS_MAX; spin++) {
-    if (Atomics.load(words, LOCK) !== FREE) continue
-    if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return
-  }
-  const deadlineMs = performance.now() + LOCK_WAIT_MS_MAX
-  for (;;) {
-    const seen = Atomics.load(words, LOCK)
-    if (seen === FREE) {
-      // Others may still sleep: whoever took the lock after sleeping keeps the mark.
-      if (Atomics.compareExchange(words, LOCK, FREE, holder | WAITERS) === FREE) return
-      continue
-    }
-    const marked = seen | WAITERS
-    if (seen !== marked && Atomics.compareExchange(words, LOCK, seen, marked) !== seen) continue
-    Atomics.wait(words, LOCK, marked, LOCK_SLEEP_MS_MAX)
-    if (performance.now() > deadlineMs) throw new Error(`arena lock is stuck: held by ${seen}`)
-  }
 }

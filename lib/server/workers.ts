@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Cache } from '../engine/cache.ts'
-import { WORKER_DEATHS_MAX, WORKER_STEADY_MS } from '../limits.ts'
+import { RECOVER_AGAIN_MS, WORKER_DEATHS_MAX, WORKER_STEADY_MS } from '../limits.ts'
 import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
 import type { Roster } from './roster.ts'
 
@@ -100,15 +100,20 @@ export class Workers {
     done.catch((error: unknown) => this.replace(this.workers[index], error))
   }
 
+  private recover(holder?: number): void {
+    const emptied = this.cache.recover(holder)
+    if (emptied > 0) process.stderr.write(`${emptied} torn arena(s) emptied\n`)
+    if (!this.cache.isRecovered()) setTimeout(() => this.recover(), RECOVER_AGAIN_MS).unref()
+  }
+
   private replace(dead: Worker, error: unknown): void {
     if (this.closing) return
     dead.port.close()
-    const emptied = this.cache.recover(dead.holder)
+    this.recover(dead.holder)
     this.roster.giveAll(dead.index)
     this.roster.countRestart()
     const reason = error instanceof Error ? error.message : String(error)
-    const cost = emptied > 0 ? `, ${emptied} torn arena(s) emptied` : ''
-    process.stderr.write(`worker ${dead.index} died and is replaced${cost}: ${reason}\n`)
+    process.stderr.write(`worker ${dead.index} died and is replaced: ${reason}\n`)
     const early = performance.now() - dead.startedMs < WORKER_STEADY_MS
     this.earlyDeaths = early ? this.earlyDeaths + 1 : 0
     if (this.earlyDeaths > WORKER_DEATHS_MAX) {

@@ -41,6 +41,7 @@ export interface Held {
 class CopySink implements HitSink {
   hit: Hit = { value: Buffer.alloc(0), flags: 0, casHigh: 0, casLow: 0 }
   keep = false
+  valueBytes = 0
 
   accept(arena: Arena, ref: Ref): Status {
     const { words } = arena
@@ -56,8 +57,6 @@ class CopySink implements HitSink {
     this.valueBytes = length
     return this.keep ? Status.HELD : Status.OK
   }
-
-  valueBytes = 0
 }
 
 export class Peer {
@@ -108,12 +107,9 @@ export class Peer {
     const shard = this.find(key)
     this.#sink.keep = false
     const hold = { slot: 0, generation: 0 }
-    const { bytes } = this.#key
-    const area = this.#key
-    if (bytes.length !== KEY_ROOM) throw new Error('the key area is as large as it was made')
     this.status = shard.getAndTouch(
       this.#hash,
-      area,
+      this.#key,
       this.#start,
       this.#length,
       expiresAtS,
@@ -211,7 +207,7 @@ export class Peer {
   /** The shard of a key, its hash and its place in the key area set for the call that follows. */
   find(key: string): Shard {
     this.#start = (this.#start + 7) % 200
-    this.#length = this.#key.bytes.latin1Write(key, this.#start)
+    this.#length = this.#key.bytes.write(key, this.#start, 'latin1')
     this.#hash = this.cache.hash(this.#key, this.#start, this.#length)
     return this.cache.shardOf(this.#hash)
   }
