@@ -73,9 +73,11 @@ export async function runHere(options: Options, start: Start): Promise<void> {
 export async function runDetached(args: string[]): Promise<void> {
   const [, script = ''] = process.argv
   const childArgs = args.filter(arg => arg !== '--daemon')
+  // As in memcached, a daemon that shall talk keeps its terminal.
+  const output = args.includes('--verbose') ? 'inherit' : 'ignore'
   const child = spawn(process.execPath, [...process.execArgv, script, ...childArgs], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', output, output, 'ipc'],
     env: { ...process.env, [DETACHED_VARIABLE]: '1' },
   })
   const outcome = await new Promise<Report>(settle => {

@@ -118,15 +118,6 @@ const statistics: Case[] = [
   ['stats reset with arguments', `stats reset x y\r\n${VERSION}`],
   ['stats reset knows no noreply', `stats reset noreply\r\n${VERSION}`],
   ['stats sizes while disabled', `stats sizes\r\n${VERSION}`],
-  ['stats detail without argument', `stats detail\r\n${VERSION}`],
-  ['stats detail with a bad argument', `stats detail foo\r\n${VERSION}`],
-  ['stats detail dump while off', `stats detail dump\r\n${VERSION}`],
-  ['stats detail on and off', 'stats detail on\r\nstats detail off\r\nstats detail off x\r\n'],
-  ['stats cachedump without arguments', `stats cachedump\r\n${VERSION}`],
-  ['stats cachedump without a limit', `stats cachedump 1\r\n${VERSION}`],
-  ['stats cachedump of a word', `stats cachedump x 0\r\n${VERSION}`],
-  ['stats cachedump with a bad limit', `stats cachedump 1 x\r\n${VERSION}`],
-  ['stats cachedump of class 99', `stats cachedump 99 0\r\n${VERSION}`],
 ]
 
 // Last: these empty the cache. `flush_all 2592000` and the like leave a date; the next one undoes it.
