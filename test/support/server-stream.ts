@@ -66,7 +66,12 @@ function randomRequest(random: Random, sizes: number[], broken: string[]): strin
     case 10:
       return random.pick(broken)
     default:
-      return random.pick(['get a\n', 'flush_all\r\n', 'set counter 0 0 2\r\n41\r\n', '  get a  \r\n'])
+      return random.pick([
+        'get a\n',
+        'flush_all\r\n',
+        'set counter 0 0 2\r\n41\r\n',
+        '  get a  \r\n',
+      ])
   }
 }
 
@@ -78,7 +83,12 @@ function storage(random: Random, key: string, valueBytes: number, noreply: strin
 
 /** Bytes that no shift leaves equal, and now and then a line end. */
 function value(random: Random, valueBytes: number): string {
-  const words = random.pick(['0123456789abcdefghi', 'get a\r\n', '\r\n', 'VALUE a 0 1\r\nx\r\nEND\r\n'])
+  const words = random.pick([
+    '0123456789abcdefghi',
+    'get a\r\n',
+    '\r\n',
+    'VALUE a 0 1\r\nx\r\nEND\r\n',
+  ])
   return words.repeat(Math.ceil(valueBytes / words.length)).slice(0, valueBytes)
 }
 
@@ -95,9 +105,32 @@ function keyList(random: Random, count: number): string {
 }
 
 const WORDS = ['get', 'gets', 'set', 'cas', 'incr', 'gat', 'append', 'delete', 'stats', 'verbosity']
-  .concat(['flush_all', 'touch', 'noreply', 'a', 'b', '0', '1', '-1', '5000', '70000', '2147483645'])
+  .concat([
+    'flush_all',
+    'touch',
+    'noreply',
+    'a',
+    'b',
+    '0',
+    '1',
+    '-1',
+    '5000',
+    '70000',
+    '2147483645',
+  ])
   .concat(['99999999999999999999', 'K'.repeat(250), 'K'.repeat(251), '\0', '\r', 'x'.repeat(3000)])
-  .concat(['settings', 'items', 'slabs', 'conns', 'sizes', 'reset', 'detail dump', 'me', 'mg', 'mn'])
+  .concat([
+    'settings',
+    'items',
+    'slabs',
+    'conns',
+    'sizes',
+    'reset',
+    'detail dump',
+    'me',
+    'mg',
+    'mn',
+  ])
 const SEPARATORS = [' ', ' ', ' ', '  ', '\r\n', '\r\n', '\n', '\r', '\0', '\t', '']
 
 /** Garbage without the few lines that end a conversation for good. */
