@@ -39,7 +39,7 @@ const ENGINE = 'lib/engine/'
 const ENGINE_RANKS = [
   ['cache.ts'],
   ['shard.ts'],
-  ['upkeep.ts'],
+  ['storing.ts', 'upkeep.ts'],
   ['allocate.ts', 'verify.ts'],
   ['links.ts'],
   ['table.ts'],

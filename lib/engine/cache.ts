@@ -18,9 +18,9 @@ import { monotonicS, moveClock } from './clock.ts'
 import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
 import { HASH_SEED_0, HASH_SEED_1, NIL, RESETS, REWRITING, type Ref } from './layout.ts'
-import { unlinkItem } from './links.ts'
+import { releaseHold, unlinkItem } from './links.ts'
 import { lockHolder, lockWithin, unlock } from './lock.ts'
-import { releaseSlot, Shard } from './shard.ts'
+import { Shard } from './shard.ts'
 import { hashOfItem } from './table.ts'
 import { verify } from './verify.ts'
 
@@ -154,7 +154,7 @@ function repair(arena: Arena): boolean {
 function releaseHolds(arena: Arena, holder: number): void {
   let slot = slotOf(arena, holder)
   while (slot !== NO_SLOT) {
-    releaseSlot(arena, slot)
+    releaseHold(arena, slot)
     slot = slotOf(arena, holder)
   }
 }

@@ -4,7 +4,7 @@
 
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
-import { isHeld } from './holds.ts'
+import { dropHold, isHeld } from './holds.ts'
 import { itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
@@ -42,6 +42,13 @@ export function freeItem(arena: Arena, ref: Ref): void {
     giveChunk(arena, L.metaClass(arena.words[chunk + L.ITEM_META]), chunk)
     chunk = next
   }
+}
+
+/** Drops a hold and frees its item if nothing else keeps it. */
+export function releaseHold(arena: Arena, slot: number): void {
+  const ref = dropHold(arena, slot)
+  const linked = (arena.words[ref + L.ITEM_META] & L.STATE_LINKED) !== 0
+  if (!linked && !isHeld(arena, ref)) freeItem(arena, ref)
 }
 
 /** The live item with this key; NIL if there is none. One that has ended is unlinked on the way. */

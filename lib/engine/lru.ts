@@ -1,6 +1,7 @@
 // The LRU lists of each class: doubly linked, the most recently used item at the head. Assumes the
 // arena's lock. Lists hold linked items only.
 
+import { BUMP_INTERVAL_S } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
@@ -43,4 +44,19 @@ export function moveToHead(arena: Arena, ref: Ref): void {
 /** The coldest item of a class, NIL if it has none; the one before it is its LRU_PREV. */
 export function coldest(arena: Arena, classId: number): Ref {
   return arena.words[L.listAt(classId, L.LIST_COLD) + L.LIST_TAIL] as Ref
+}
+
+/** Notes a hit, and moves the item to the head where that is due. */
+export function bumpItem(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  if ((meta & L.STATE_ACTIVE) === 0) {
+    const state = (meta & L.STATE_FETCHED) === 0 ? L.STATE_FETCHED : L.STATE_ACTIVE
+    words[ref + L.ITEM_META] = meta | state
+  }
+  // At most once a minute: a hot item is near the head anyway, and two writes per read would
+  // bounce its cache line between threads.
+  if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  moveToHead(arena, ref)
 }

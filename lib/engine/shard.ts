@@ -5,28 +5,26 @@
 //
 // Keys and values are ranges of an Area; `hash` is the key's hash from hash.ts.
 
-import { BUMP_INTERVAL_S } from '../limits.ts'
-import { allocateItem } from './allocate.ts'
 import { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
-import { addU64, digitsOfU64, parseU64, printU64, subtractU64, u64 } from './decimal.ts'
-import { dropHold, heldRef, isHeld, NO_SLOT, takeHold } from './holds.ts'
-import { copyValue, itemFlags, keyAt, nextChunk, readValue, valueAt, writeValue } from './item.ts'
+import { addU64, subtractU64 } from './decimal.ts'
+import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
+import { readValue, writeValue } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import {
-  findLive,
-  flushIfDue,
-  freeItem,
-  linkItem,
-  renewCas,
-  scheduleFlush,
-  unlinkItem,
-} from './links.ts'
+import { findLive, freeItem, releaseHold, scheduleFlush, unlinkItem } from './links.ts'
 import { lock, unlock } from './lock.ts'
-import { moveToHead } from './lru.ts'
+import { bumpItem } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
-import { Mode, Status } from './status.ts'
+import { type Mode, Status } from './status.ts'
+import {
+  admitItem,
+  admitted,
+  commitItem,
+  parseValue,
+  refuseStore,
+  replaceNumber,
+} from './storing.ts'
 
 /**
  * Takes a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM when it must
@@ -41,10 +39,6 @@ export interface Hold {
   slot: number
   generation: number
 }
-
-/** What memcached counts for an item beside flags, key and value, bytes; -I is measured so. */
-const MEMCACHED_ITEM_BYTES = 59
-const BLANK = 32
 
 export class Shard {
   readonly arena: Arena
@@ -68,7 +62,7 @@ export class Shard {
       status = this.offer(ref, sink, hold)
       if (status === Status.OK || status === Status.HELD) {
         counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.GET_HITS)]++
-        bump(this.arena, ref)
+        bumpItem(this.arena, ref)
       }
     }
     unlock(words)
@@ -144,10 +138,10 @@ export class Shard {
   ): Status {
     const { arena } = this
     lock(arena.words, this.holder)
-    let status = this.admit(mode, hash, key, start, length, flags, expiresAtS, valueBytes)
+    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes)
     if (status === Status.OK) {
       writeValue(arena, admitted, 0, value, valueStart, valueBytes)
-      status = this.commitItem(mode, hash, admitted, casHigh, casLow)
+      status = commitItem(arena, mode, hash, admitted, casHigh, casLow)
     }
     unlock(arena.words)
     return status
@@ -167,10 +161,10 @@ export class Shard {
   ): Status {
     const { arena } = this
     lock(arena.words, this.holder)
-    let status = this.admit(mode, hash, key, start, length, flags, expiresAtS, valueBytes)
+    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes)
     if (status === Status.OK && !this.hold(admitted, hold)) {
       freeItem(arena, admitted)
-      status = this.refuse(mode, hash, key, start, length, Status.NO_MEMORY)
+      status = refuseStore(arena, mode, hash, key, start, length, Status.NO_MEMORY)
     }
     unlock(arena.words)
     return status
@@ -192,7 +186,7 @@ export class Shard {
     lock(arena.words, this.holder)
     let status: Status = Status.LOST
     if (this.isGood(hold)) {
-      status = this.commitItem(mode, hash, dropHold(arena, hold.slot), casHigh, casLow)
+      status = commitItem(arena, mode, hash, dropHold(arena, hold.slot), casHigh, casLow)
     }
     unlock(arena.words)
     return status
@@ -212,7 +206,7 @@ export class Shard {
   release(hold: Hold): void {
     const { arena } = this
     lock(arena.words, this.holder)
-    if (this.isGood(hold)) releaseSlot(arena, hold.slot)
+    if (this.isGood(hold)) releaseHold(arena, hold.slot)
     unlock(arena.words)
   }
 
@@ -235,12 +229,12 @@ export class Shard {
     let status: Status = Status.MISS
     if (ref === NIL) {
       counters[counterAt(subtract ? Counter.DECR_MISSES : Counter.INCR_MISSES)]++
-    } else if (!this.parseValue(ref)) {
+    } else if (!parseValue(this.arena, ref)) {
       status = Status.NON_NUMERIC
     } else {
       if (subtract) subtractU64(high, low)
       else addU64(high, low)
-      status = this.replaceNumber(hash, ref, subtract)
+      status = replaceNumber(this.arena, hash, ref, subtract)
     }
     unlock(words)
     return status
@@ -288,203 +282,6 @@ export class Shard {
     const { words, counters } = this.arena
     counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.TOUCH_HITS)]++
     words[ref + L.ITEM_EXPIRES_AT_S] = expiresAtS
-    bump(this.arena, ref)
+    bumpItem(this.arena, ref)
   }
-
-  /** Allocates a new item, in `admitted`; after a refusal a SET's old item is gone. */
-  private admit(
-    mode: Mode,
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    flags: number,
-    expiresAtS: number,
-    valueBytes: number,
-  ): Status {
-    const { arena } = this
-    if (!itemFits(arena, length, flags, valueBytes)) {
-      return this.refuse(mode, hash, key, start, length, Status.TOO_LARGE)
-    }
-    flushIfDue(arena)
-    admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes)
-    if (admitted !== NIL) {
-      const classId = L.metaClass(arena.words[admitted + L.ITEM_META])
-      arena.counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
-      return Status.OK
-    }
-    return this.refuse(mode, hash, key, start, length, Status.NO_MEMORY)
-  }
-
-  /** Counts a refusal; after it nothing stale may stay where a SET was wanted. */
-  private refuse(
-    mode: Mode,
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    status: Status,
-  ): Status {
-    const { arena } = this
-    const tooLarge = status === Status.TOO_LARGE
-    const counter = tooLarge ? Counter.STORE_TOO_LARGE : Counter.STORE_NO_MEMORY
-    arena.counters[counterAt(counter)]++
-    if (mode === Mode.SET) {
-      const old = findLive(arena, hash, key, start, length)
-      if (old !== NIL) unlinkItem(arena, hash, old)
-    }
-    return status
-  }
-
-  /** Links a filled item if its mode allows, else frees it. */
-  private commitItem(mode: Mode, hash: number, ref: Ref, casHigh: number, casLow: number): Status {
-    const { arena } = this
-    const { words } = arena
-    const keyBytes = L.metaKeyBytes(words[ref + L.ITEM_META])
-    const old = findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytes)
-    const status = this.judge(mode, old, casHigh, casLow)
-    if (status !== Status.OK) {
-      freeItem(arena, ref)
-      return status
-    }
-    if (mode === Mode.APPEND || mode === Mode.PREPEND) return this.join(mode, hash, old, ref)
-    if (old !== NIL) unlinkItem(arena, hash, old)
-    linkItem(arena, hash, ref)
-    return Status.OK
-  }
-
-  /** Whether the item that is there lets a store of this mode happen. */
-  private judge(mode: Mode, old: Ref, casHigh: number, casLow: number): Status {
-    const { words, counters } = this.arena
-    if (mode === Mode.SET) return Status.OK
-    if (mode === Mode.ADD) {
-      if (old !== NIL) bump(this.arena, old)
-      return old === NIL ? Status.OK : Status.NOT_STORED
-    }
-    if (mode !== Mode.CAS) return old === NIL ? Status.NOT_STORED : Status.OK
-    if (old === NIL) {
-      counters[counterAt(Counter.CAS_MISSES)]++
-      return Status.MISS
-    }
-    const at = classCounterAt(L.metaClass(words[old + L.ITEM_META]), 0)
-    const same = words[old + L.ITEM_CAS_LOW] === casLow && words[old + L.ITEM_CAS_HIGH] === casHigh
-    counters[at + (same ? ClassCounter.CAS_HITS : ClassCounter.CAS_BADVAL)]++
-    return same ? Status.OK : Status.EXISTS
-  }
-
-  /** Replaces `old` by its value and the value of `part`, in the mode's order; frees `part`. */
-  private join(mode: Mode, hash: number, old: Ref, part: Ref): Status {
-    const { arena } = this
-    const { words } = arena
-    const oldBytes = words[old + L.ITEM_VALUE_BYTES]
-    const partBytes = words[part + L.ITEM_VALUE_BYTES]
-    const whole = this.successor(old, oldBytes + partBytes)
-    if (whole !== NIL) {
-      copyValue(arena, old, oldBytes, whole, mode === Mode.APPEND ? 0 : partBytes)
-      copyValue(arena, part, partBytes, whole, mode === Mode.APPEND ? oldBytes : 0)
-      this.succeed(hash, old, whole)
-    }
-    freeItem(arena, part)
-    return whole === NIL ? Status.NOT_STORED : Status.OK
-  }
-
-  /** A new item with the key, flags and end of `old` and room for another value; NIL if none fits. */
-  private successor(old: Ref, valueBytes: number): Ref {
-    const { arena } = this
-    const { words } = arena
-    const keyBytes = L.metaKeyBytes(words[old + L.ITEM_META])
-    const flags = itemFlags(arena, old)
-    if (!itemFits(arena, keyBytes, flags, valueBytes)) return NIL
-    // Held, for the allocation may choose the old item as its victim.
-    const slot = takeHold(arena, old, this.holder)
-    if (slot === NO_SLOT) return NIL
-    const expiresAtS = words[old + L.ITEM_EXPIRES_AT_S]
-    const ref = allocateItem(
-      arena,
-      arena.area,
-      keyAt(arena, old),
-      keyBytes,
-      flags,
-      expiresAtS,
-      valueBytes,
-    )
-    if (ref === NIL) releaseSlot(arena, slot)
-    else successorSlot = slot
-    return ref
-  }
-
-  /** Links what `successor` made in place of `old`. */
-  private succeed(hash: number, old: Ref, ref: Ref): void {
-    const { arena } = this
-    if ((arena.words[old + L.ITEM_META] & L.STATE_LINKED) !== 0) unlinkItem(arena, hash, old)
-    releaseSlot(arena, successorSlot)
-    linkItem(arena, hash, ref)
-  }
-
-  private parseValue(ref: Ref): boolean {
-    const { arena } = this
-    if (nextChunk(arena, ref) !== NIL) return false
-    const at = valueAt(arena, ref)
-    return parseU64(arena.area.bytes, at, at + arena.words[ref + L.ITEM_VALUE_BYTES])
-  }
-
-  /** Writes u64 as the item's value: in place, padded with spaces, where it fits the old length. */
-  private replaceNumber(hash: number, ref: Ref, subtract: boolean): Status {
-    const { arena } = this
-    const { words, counters } = arena
-    const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
-    const digits = digitsOfU64()
-    let target = ref
-    if (digits > valueBytes || isHeld(arena, ref)) {
-      const high = u64.high
-      const low = u64.low
-      target = this.successor(ref, Math.max(digits, valueBytes))
-      if (target === NIL) return Status.NO_MEMORY
-      u64.high = high
-      u64.low = low
-    }
-    const { bytes } = arena.area
-    const at = valueAt(arena, target)
-    // Should this thread die in between, recover finds the half-written number and drops it.
-    words[L.REWRITING] = target === ref ? ref : NIL
-    const end = printU64(bytes, at)
-    bytes.fill(BLANK, end, at + words[target + L.ITEM_VALUE_BYTES])
-    words[L.REWRITING] = NIL
-    const counter = subtract ? ClassCounter.DECR_HITS : ClassCounter.INCR_HITS
-    counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), counter)]++
-    if (target === ref) renewCas(arena, ref)
-    else this.succeed(hash, ref, target)
-    return Status.OK
-  }
-}
-
-/** Drops a hold and frees its item if nothing else keeps it. */
-export function releaseSlot(arena: Arena, slot: number): void {
-  const ref = dropHold(arena, slot)
-  const linked = (arena.words[ref + L.ITEM_META] & L.STATE_LINKED) !== 0
-  if (!linked && !isHeld(arena, ref)) freeItem(arena, ref)
-}
-
-// Second results of `admit` and `successor`: taken before anything else runs.
-let admitted: Ref = NIL
-let successorSlot = NO_SLOT
-
-/** Whether memcached would take an item of this size at the same -I. */
-function itemFits(arena: Arena, keyBytes: number, flags: number, valueBytes: number): boolean {
-  const bytes = MEMCACHED_ITEM_BYTES + keyBytes + (flags === 0 ? 0 : 4) + valueBytes
-  return bytes <= arena.words[L.ITEM_BYTES_LIMIT]
-}
-
-// At most once a minute: a hot item is near the head anyway, and two writes per read would bounce
-// its cache line between threads.
-function bump(arena: Arena, ref: Ref): void {
-  const { words } = arena
-  const meta = words[ref + L.ITEM_META]
-  if ((meta & L.STATE_ACTIVE) === 0) {
-    const state = (meta & L.STATE_FETCHED) === 0 ? L.STATE_FETCHED : L.STATE_ACTIVE
-    words[ref + L.ITEM_META] = meta | state
-  }
-  if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
-  moveToHead(arena, ref)
 }

@@ -1,0 +1,208 @@
+// Storing: from room for a new item to the item that its key finds, in all modes of a store, and
+// numbers counted up and down. Assumes the arena's lock.
+//
+// A new value never overwrites an old one that can be seen: it is written into an item of its own,
+// and linking that is the last step. Only numbers that keep their length are written in place.
+
+import { allocateItem } from './allocate.ts'
+import type { Arena } from './arena.ts'
+import type { Area } from './bytes.ts'
+import { digitsOfU64, parseU64, printU64, u64 } from './decimal.ts'
+import { isHeld, NO_SLOT, takeHold } from './holds.ts'
+import { copyValue, itemFlags, keyAt, nextChunk, valueAt } from './item.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import {
+  findLive,
+  flushIfDue,
+  freeItem,
+  linkItem,
+  releaseHold,
+  renewCas,
+  unlinkItem,
+} from './links.ts'
+import { lockHolder } from './lock.ts'
+import { bumpItem } from './lru.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
+import { Mode, Status } from './status.ts'
+
+/** What memcached counts for an item beside flags, key and value, bytes; -I is measured so. */
+const MEMCACHED_ITEM_BYTES = 59
+const BLANK = 32
+
+// Second results of `admitItem` and `successor`: taken before anything else runs.
+export let admitted: Ref = NIL
+let successorSlot = NO_SLOT
+
+/** Allocates a new item, `admitted`, its key written; after a refusal a SET's old item is gone. */
+export function admitItem(
+  arena: Arena,
+  mode: Mode,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  flags: number,
+  expiresAtS: number,
+  valueBytes: number,
+): Status {
+  if (!itemFits(arena, length, flags, valueBytes)) {
+    return refuseStore(arena, mode, hash, key, start, length, Status.TOO_LARGE)
+  }
+  flushIfDue(arena)
+  admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes)
+  if (admitted !== NIL) {
+    const classId = L.metaClass(arena.words[admitted + L.ITEM_META])
+    arena.counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
+    return Status.OK
+  }
+  return refuseStore(arena, mode, hash, key, start, length, Status.NO_MEMORY)
+}
+
+/** Counts a refusal; after it nothing stale may stay where a SET was wanted. */
+export function refuseStore(
+  arena: Arena,
+  mode: Mode,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  status: Status,
+): Status {
+  const tooLarge = status === Status.TOO_LARGE
+  const counter = tooLarge ? Counter.STORE_TOO_LARGE : Counter.STORE_NO_MEMORY
+  arena.counters[counterAt(counter)]++
+  if (mode === Mode.SET) {
+    const old = findLive(arena, hash, key, start, length)
+    if (old !== NIL) unlinkItem(arena, hash, old)
+  }
+  return status
+}
+
+/** Links a filled item if its mode allows, else frees it. */
+export function commitItem(
+  arena: Arena,
+  mode: Mode,
+  hash: number,
+  ref: Ref,
+  casHigh: number,
+  casLow: number,
+): Status {
+  const { words } = arena
+  const keyBytes = L.metaKeyBytes(words[ref + L.ITEM_META])
+  const old = findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytes)
+  const status = judge(arena, mode, old, casHigh, casLow)
+  if (status !== Status.OK) {
+    freeItem(arena, ref)
+    return status
+  }
+  if (mode === Mode.APPEND || mode === Mode.PREPEND) return join(arena, mode, hash, old, ref)
+  if (old !== NIL) unlinkItem(arena, hash, old)
+  linkItem(arena, hash, ref)
+  return Status.OK
+}
+
+export function parseValue(arena: Arena, ref: Ref): boolean {
+  if (nextChunk(arena, ref) !== NIL) return false
+  const at = valueAt(arena, ref)
+  return parseU64(arena.area.bytes, at, at + arena.words[ref + L.ITEM_VALUE_BYTES])
+}
+
+/** Writes u64 as the item's value: in place, padded with spaces, where it fits the old length. */
+export function replaceNumber(arena: Arena, hash: number, ref: Ref, subtract: boolean): Status {
+  const { words, counters } = arena
+  const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
+  const digits = digitsOfU64()
+  let target = ref
+  if (digits > valueBytes || isHeld(arena, ref)) {
+    const high = u64.high
+    const low = u64.low
+    target = successor(arena, ref, Math.max(digits, valueBytes))
+    if (target === NIL) return Status.NO_MEMORY
+    u64.high = high
+    u64.low = low
+  }
+  const { bytes } = arena.area
+  const at = valueAt(arena, target)
+  // Should this thread die in between, recover finds the half-written number and drops it.
+  words[L.REWRITING] = target === ref ? ref : NIL
+  const end = printU64(bytes, at)
+  bytes.fill(BLANK, end, at + words[target + L.ITEM_VALUE_BYTES])
+  words[L.REWRITING] = NIL
+  const counter = subtract ? ClassCounter.DECR_HITS : ClassCounter.INCR_HITS
+  counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), counter)]++
+  if (target === ref) renewCas(arena, ref)
+  else succeed(arena, hash, ref, target)
+  return Status.OK
+}
+
+/** Whether the item that is there lets a store of this mode happen. */
+function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: number): Status {
+  const { words, counters } = arena
+  if (mode === Mode.SET) return Status.OK
+  if (mode === Mode.ADD) {
+    if (old !== NIL) bumpItem(arena, old)
+    return old === NIL ? Status.OK : Status.NOT_STORED
+  }
+  if (mode !== Mode.CAS) return old === NIL ? Status.NOT_STORED : Status.OK
+  if (old === NIL) {
+    counters[counterAt(Counter.CAS_MISSES)]++
+    return Status.MISS
+  }
+  const at = classCounterAt(L.metaClass(words[old + L.ITEM_META]), 0)
+  const same = words[old + L.ITEM_CAS_LOW] === casLow && words[old + L.ITEM_CAS_HIGH] === casHigh
+  counters[at + (same ? ClassCounter.CAS_HITS : ClassCounter.CAS_BADVAL)]++
+  return same ? Status.OK : Status.EXISTS
+}
+
+/** Replaces `old` by its value and the value of `part`, in the mode's order; frees `part`. */
+function join(arena: Arena, mode: Mode, hash: number, old: Ref, part: Ref): Status {
+  const { words } = arena
+  const oldBytes = words[old + L.ITEM_VALUE_BYTES]
+  const partBytes = words[part + L.ITEM_VALUE_BYTES]
+  const whole = successor(arena, old, oldBytes + partBytes)
+  if (whole !== NIL) {
+    copyValue(arena, old, oldBytes, whole, mode === Mode.APPEND ? 0 : partBytes)
+    copyValue(arena, part, partBytes, whole, mode === Mode.APPEND ? oldBytes : 0)
+    succeed(arena, hash, old, whole)
+  }
+  freeItem(arena, part)
+  return whole === NIL ? Status.NOT_STORED : Status.OK
+}
+
+/** A new item with the key, flags and end of `old` and room for another value; NIL if none fits. */
+function successor(arena: Arena, old: Ref, valueBytes: number): Ref {
+  const { words } = arena
+  const keyBytes = L.metaKeyBytes(words[old + L.ITEM_META])
+  const flags = itemFlags(arena, old)
+  if (!itemFits(arena, keyBytes, flags, valueBytes)) return NIL
+  // Held, for the allocation may choose the old item as its victim.
+  const slot = takeHold(arena, old, lockHolder(words))
+  if (slot === NO_SLOT) return NIL
+  const expiresAtS = words[old + L.ITEM_EXPIRES_AT_S]
+  const ref = allocateItem(
+    arena,
+    arena.area,
+    keyAt(arena, old),
+    keyBytes,
+    flags,
+    expiresAtS,
+    valueBytes,
+  )
+  if (ref === NIL) releaseHold(arena, slot)
+  else successorSlot = slot
+  return ref
+}
+
+/** Links what `successor` made in place of `old`. */
+function succeed(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+  if ((arena.words[old + L.ITEM_META] & L.STATE_LINKED) !== 0) unlinkItem(arena, hash, old)
+  releaseHold(arena, successorSlot)
+  linkItem(arena, hash, ref)
+}
+
+/** Whether memcached would take an item of this size at the same -I. */
+function itemFits(arena: Arena, keyBytes: number, flags: number, valueBytes: number): boolean {
+  const bytes = MEMCACHED_ITEM_BYTES + keyBytes + (flags === 0 ? 0 : 4) + valueBytes
+  return bytes <= arena.words[L.ITEM_BYTES_LIMIT]
+}
