@@ -27,7 +27,8 @@ export function monotonicS(): number {
 /** Moves the clock to `elapsedS` seconds after the arena was made; never back. */
 export function moveClock(words: Int32Array, elapsedS: number): void {
   const nowS = elapsedS + FIRST_S
-  if (nowS > words[CLOCK_S]) words[CLOCK_S] = nowS
+  let seen = Atomics.load(words, CLOCK_S)
+  while (nowS > seen) seen = Atomics.compareExchange(words, CLOCK_S, seen, nowS)
 }
 
 /**

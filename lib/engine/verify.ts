@@ -2,7 +2,7 @@
 // inside the lock. Assumes the lock. Throws an AssertionError that says what is wrong.
 
 import assert from 'node:assert/strict'
-import { type Arena, pageRef } from './arena.ts'
+import { type Arena, pageOf, pageRef } from './arena.ts'
 import { tagOf } from './hash.ts'
 import { isHeld } from './holds.ts'
 import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
@@ -117,6 +117,7 @@ function verifyClasses(arena: Arena, census: Census): void {
     assert.equal(free, census.free[classId], `free chunks of class ${classId}`)
     const total = words[at + L.CLASS_PAGE_COUNT] * words[at + L.CLASS_CHUNKS_PER_PAGE]
     assert.equal(used + free + words[at + L.CLASS_FRESH_COUNT], total, `chunks of class ${classId}`)
+    verifyFresh(arena, classId)
     verifyFreeList(arena, classId)
     let listed = 0
     for (let list = 0; list < L.LISTS; list++) listed += verifyList(arena, classId, list)
@@ -124,6 +125,19 @@ function verifyClasses(arena: Arena, census: Census): void {
     const requested = counters[classCounterAt(classId, ClassCounter.MEM_REQUESTED)]
     assert.equal(requested, census.memRequested[classId], `mem_requested of class ${classId}`)
   }
+}
+
+function verifyFresh(arena: Arena, classId: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const count = words[at + L.CLASS_FRESH_COUNT]
+  if (count === 0) return
+  const ref = words[at + L.CLASS_FRESH_REF] as Ref
+  const page = pageOf(arena, ref)
+  const used = words[at + L.CLASS_CHUNKS_PER_PAGE] - count
+  assert.equal(words[arena.pagesAt + page], classId, `fresh chunks of class ${classId} are its own`)
+  const first = pageRef(arena, page) + used * words[at + L.CLASS_CHUNK_WORDS]
+  assert(used >= 0 && ref === first, `fresh chunks of class ${classId} end with their page`)
 }
 
 function verifyFreeList(arena: Arena, classId: number): void {
@@ -190,8 +204,7 @@ function verifyHolds(arena: Arena): void {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
     if (words[at + L.HOLD_HOLDER] === 0) continue
     held++
-    const meta = words[words[at + L.HOLD_REF] + L.ITEM_META]
-    assert(L.metaKeyBytes(meta) > 0, `slot ${slot} holds an item`)
+    assert(isItem(arena, words[at + L.HOLD_REF] as Ref), `slot ${slot} holds an item`)
   }
   assert.equal(held, words[L.HOLD_COUNT], 'holds')
   let free = 0
@@ -202,6 +215,18 @@ function verifyHolds(arena: Arena): void {
     slot = words[at + L.HOLD_REF]
   }
   assert.equal(held + free, words[L.HOLD_SLOTS], 'slots')
+}
+
+/** Whether `ref` is the head chunk of an item, and not some other place in the arena. */
+function isItem(arena: Arena, ref: Ref): boolean {
+  const { words } = arena
+  const page = pageOf(arena, ref)
+  if (page < 0 || page >= words[L.PAGES_USED]) return false
+  const classId = words[arena.pagesAt + page]
+  const meta = words[ref + L.ITEM_META]
+  const offset = ref - pageRef(arena, page)
+  if (offset % words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] !== 0) return false
+  return L.metaClass(meta) === classId && L.metaKeyBytes(meta) > 0
 }
 
 function verifySizes(arena: Arena, census: Census): void {

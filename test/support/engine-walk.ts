@@ -11,6 +11,8 @@ import { isWhole, makeValue } from './engine-values.ts'
 import type { Random } from './prng.ts'
 
 const MODES = [Mode.SET, Mode.SET, Mode.SET, Mode.ADD, Mode.REPLACE, Mode.CAS]
+/** A CAS that no item gets. */
+const NO_CAS = 1n << 60n
 const NUMBERS = ['0', '9', '99', '18446744073709551615', '18446744073709551616', '7   ', '', 'x']
 const DELTAS = [0n, 1n, 2n, 99n, 10_000_000_000n, (1n << 64n) - 1n]
 
@@ -268,7 +270,8 @@ export class Walk {
 
   /** The CAS that a get told, by preference; else a wrong one. */
   #cas(key: string): bigint {
-    const known = this.model.live(key)?.cas ?? 0n
+    const known = this.model.live(key)?.cas
+    if (known === undefined) return NO_CAS
     return this.#random.once(4) ? known + 1n : known
   }
 }

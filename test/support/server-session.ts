@@ -8,6 +8,7 @@ import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT } from '../../lib/engine/layout.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { MIB, READ_BYTES } from '../../lib/limits.ts'
+import { State } from '../../lib/protocol/conversation.ts'
 import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
 import { Reply } from '../../lib/protocol/reply.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
@@ -92,7 +93,8 @@ export class Peer implements Outlet {
     if (used < 0 || used > rest.length) throw new Error(`ate ${used} of ${rest.length} bytes`)
     if (!session.isStuck() && !this.flush()) session.wait()
     input.bytes.fill(POISON, 0, rest.length)
-    this.rest = rest.subarray(used)
+    // A conversation that ended takes no more: its connection is closed.
+    this.rest = session.state === State.ENDED ? Buffer.alloc(0) : rest.subarray(used)
     if (!session.isStuck()) this.restMax = Math.max(this.restMax, this.rest.length)
   }
 
