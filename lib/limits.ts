@@ -55,6 +55,8 @@ export const LOCK_WAIT_MS_MAX = 30_000
 /** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
 export const RECOVER_WAIT_MS_MAX = 100
 
+/** A worker that takes no connections this long after its start is given up and started again. */
+export const WORKER_START_MS_MAX = 5000
 /** A worker that lives this long is sound; so many that do not, one after the other, are too many. */
 export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20

@@ -98,7 +98,7 @@ function welcome(
     socket.destroy()
     return
   }
-  const worker = roster.leastLoaded()
+  const worker = workers.leastLoaded()
   const nowS = cache.shards[0].arena.words[CLOCK_S]
   const slot = roster.take(worker, listener, addressText(remoteAddress, remotePort), nowS)
   if (slot < 0) {

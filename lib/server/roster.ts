@@ -90,13 +90,9 @@ export class Roster {
     Atomics.store(this.control, REJECTED, 0)
   }
 
-  /** The worker with the fewest connections. */
-  leastLoaded(): number {
-    let best = 0
-    for (let worker = 1; worker < this.open.length; worker++) {
-      if (Atomics.load(this.open, worker) < Atomics.load(this.open, best)) best = worker
-    }
-    return best
+  /** How many connections a worker serves. */
+  loadOf(worker: number): number {
+    return Atomics.load(this.open, worker)
   }
 
   /** A slot for a new connection; -1 when all are taken, which counts as a rejection. */
@@ -124,8 +120,9 @@ export class Roster {
   /** Gives a slot back: its connection is closed. */
   give(slot: number): void {
     const at = slot * SLOT_WORDS
-    if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 0) return
-    Atomics.sub(this.open, this.slots[at + SLOT_WORKER], 1)
+    // Read first: once the slot is free the main thread may take it for another worker.
+    const worker = this.slots[at + SLOT_WORKER]
+    if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 1) Atomics.sub(this.open, worker, 1)
   }
 
   /** Gives back all slots of a worker that died. */

@@ -9,7 +9,12 @@ import type { Socket } from 'node:net'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Cache } from '../engine/cache.ts'
-import { RECOVER_AGAIN_MS, WORKER_DEATHS_MAX, WORKER_STEADY_MS } from '../limits.ts'
+import {
+  RECOVER_AGAIN_MS,
+  WORKER_DEATHS_MAX,
+  WORKER_START_MS_MAX,
+  WORKER_STEADY_MS,
+} from '../limits.ts'
 import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
 import type { Roster } from './roster.ts'
 
@@ -25,8 +30,13 @@ interface Worker {
   index: number
   holder: number
   port: MessagePort
+  /** Settled once it takes connections, or never will. */
   ready: Promise<void>
+  isReady: boolean
+  /** Settled when its task has ended. */
   done: Promise<void>
+  /** Gives it up before it is ready: piscina forgets a task whose thread dies while it starts. */
+  abort: AbortController
   startedMs: number
 }
 
@@ -52,12 +62,24 @@ export class Workers {
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: 'disabled',
     })
+    this.pool.on('workerDestroy', () => setImmediate(() => this.giveUpForgotten()))
   }
 
   /** Starts all workers; resolves when all of them take connections. */
   async start(): Promise<void> {
     for (let index = 0; index < this.roster.handle.threads; index++) this.startWorker(index)
     await Promise.all(this.workers.map(worker => worker.ready))
+  }
+
+  /** The worker with the fewest connections, of those that take any now if there are such. */
+  leastLoaded(): number {
+    let best = 0
+    for (const { index, isReady } of this.workers) {
+      const bestIsReady = this.workers[best].isReady
+      const fewer = this.roster.loadOf(index) < this.roster.loadOf(best)
+      if (isReady === bestIsReady ? fewer : isReady) best = index
+    }
+    return best
   }
 
   /** Hands a paused socket over; false if it is gone already. */
@@ -74,7 +96,10 @@ export class Workers {
   /** Ends all workers; their connections end with what was not sent yet. */
   async close(): Promise<void> {
     this.closing = true
-    for (const { port } of this.workers) port.close()
+    for (const { port, isReady, abort } of this.workers) {
+      port.close()
+      if (!isReady) abort.abort()
+    }
     await Promise.allSettled(this.workers.map(worker => worker.done))
     await this.pool.destroy()
   }
@@ -90,14 +115,40 @@ export class Workers {
       settings: this.settings,
       port: port2,
     }
-    const done = this.pool.run(task, { transferList: [port2] as object as TransferList })
-    const ready = new Promise<void>((resolve, reject) => {
-      port1.once('message', () => resolve())
-      done.catch(reject)
+    const abort = new AbortController()
+    const transferList = [port2] as object as TransferList
+    const done = this.pool.run(task, { transferList, signal: abort.signal })
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>()
+    const startedMs = performance.now()
+    const worker: Worker = {
+      index,
+      holder,
+      port: port1,
+      ready,
+      isReady: false,
+      done,
+      abort,
+      startedMs,
+    }
+    this.workers[index] = worker
+    const late = setTimeout(() => abort.abort(), WORKER_START_MS_MAX)
+    port1.once('message', () => {
+      clearTimeout(late)
+      worker.isReady = true
+      resolve()
     })
     ready.catch(() => {})
-    this.workers[index] = { index, holder, port: port1, ready, done, startedMs: performance.now() }
-    done.catch((error: unknown) => this.replace(this.workers[index], error))
+    done.catch((error: unknown) => {
+      clearTimeout(late)
+      reject(error)
+      this.replace(worker, error)
+    })
+  }
+
+  /** piscina makes no new thread for one that dies while it starts: the task has to be run again. */
+  private giveUpForgotten(): void {
+    if (this.closing || this.pool.threads.length >= this.workers.length) return
+    for (const { isReady, abort } of this.workers) if (!isReady) abort.abort()
   }
 
   private recover(holder?: number): void {
@@ -109,6 +160,7 @@ export class Workers {
   private replace(dead: Worker, error: unknown): void {
     if (this.closing) return
     dead.port.close()
+    dead.isReady = false
     this.recover(dead.holder)
     this.roster.giveAll(dead.index)
     this.roster.countRestart()
