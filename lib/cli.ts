@@ -213,8 +213,6 @@ const SWITCHES: Switch[] = [
     value: '<list>',
     help: [
       'comma separated list of extended options:',
-      '- maxconns_fast: immediately close connections beyond the limit',
-      '  (default: enabled, no_maxconns_fast disables)',
       '- hashpower=<num>: how large the hash table starts, a power of two',
       '- track_sizes: dynamic reports for the "stats sizes" command',
       "memcached's options that tune its threads and lists are accepted",

@@ -3,8 +3,10 @@
 
 export { Area } from './engine/bytes.ts'
 export { Cache, type CacheHandle, type CacheOptions } from './engine/cache.ts'
+export { expiresAt } from './engine/clock.ts'
 export { type HitSink, type Hold, Shard } from './engine/shard.ts'
 export { Mode, Status } from './engine/status.ts'
+export { ValueSink } from './engine/value-sink.ts'
 export { verify } from './engine/verify.ts'
 export { type Daemon, startDaemon } from './server/daemon.ts'
 export { checkOptions, DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'

@@ -15,6 +15,8 @@ export const KEY_BYTES_MAX = 250
 
 /** Data bytes of one arena. Word indices and byte addresses stay small integers below 2 GiB. */
 export const ARENA_DATA_BYTES_MAX = 1536 * MIB
+/** Bytes of a whole arena, its tables included. */
+export const ARENA_BYTES_MAX = 2 * GIB
 export const ARENA_DATA_BYTES_MIN = 4 * MIB
 export const ARENAS_MAX = 1024
 
@@ -83,6 +85,8 @@ export const TOKENS_MAX = 23
 /** One read from a socket, and one write to it, bytes. Each worker reuses one buffer of each. */
 export const READ_BYTES = 64 * KIB
 export const REPLY_BYTES = 64 * KIB
+/** After so many bytes of replies in one turn a connection lets the others have theirs. */
+export const YIELD_BYTES = MIB
 /** Reply buffers kept for reuse in one worker beyond the one in use. */
 export const REPLY_POOL_MAX = 64
 /** Room for everything in a reply around a value: `VALUE key flags bytes cas`, line ends, `END`. */

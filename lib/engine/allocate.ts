@@ -1,5 +1,5 @@
-// Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work is
-// bounded: a few victims of the class itself, then at most one page of another class.
+// Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work for
+// each chunk is bounded: one victim of the class itself, or one page of another class.
 
 import { PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'

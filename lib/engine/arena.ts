@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import {
+  ARENA_BYTES_MAX,
   ARENA_DATA_BYTES_MAX,
   CLASSES_MAX,
   HOLD_SLOTS_MAX,
@@ -94,14 +95,12 @@ export function createArena(options: ArenaOptions): Arena {
   const pageWords = pageBytes >> 2
   const pageCount = Math.max(1, Math.floor(options.dataBytes / pageBytes))
   const chunks = chunkSizes(pageWords, options.chunkBytesMin, options.growthFactor)
-  const bucketsMax = Math.max(
-    options.bucketsInitial,
-    2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0])),
-  )
+  const bucketsMax = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0]))
   const sizeSlots = options.trackSizes
     ? Math.min(SIZE_SLOTS_MAX, Math.ceil(options.itemBytesMax / SIZE_STEP_BYTES) + 1)
     : 0
   const at = regionsOf(pageCount, pageWords, sizeSlots, bucketsMax)
+  assert(at.end * 4 <= ARENA_BYTES_MAX, 'a byte address in an arena is a positive int32')
   const buffer = new SharedArrayBuffer(at.end * 4)
   const words = new Int32Array(buffer)
   words[L.MAGIC] = L.ARENA_MAGIC
@@ -110,10 +109,10 @@ export function createArena(options: ArenaOptions): Arena {
   words[L.PAGE_COUNT] = pageCount
   words[L.CLASS_COUNT] = chunks.length
   words[L.BUCKETS_MAX] = bucketsMax
-  words[L.BUCKETS_INITIAL] = options.bucketsInitial
+  words[L.BUCKETS_INITIAL] = Math.min(options.bucketsInitial, bucketsMax)
   words[L.HOLD_SLOTS] = HOLD_SLOTS_MAX
   words[L.SIZE_SLOTS] = sizeSlots
-  words[L.ITEM_BYTES_LIMIT] = options.itemBytesMax
+  words[L.ITEM_BYTES_LIMIT] = Math.min(options.itemBytesMax, longestItemBytes(pageCount, pageWords))
   words[L.EVICTIONS_ON] = options.evictions ? 1 : 0
   words[L.HASH_SEED_0] = options.seeds[0]
   words[L.HASH_SEED_1] = options.seeds[1]
@@ -186,10 +185,16 @@ function chunkSizes(pageWords: number, chunkBytesMin: number, growthFactor: numb
   while (sizes.length < CLASSES_MAX - 2 && bytes / 4 <= largest / growthFactor) {
     const words = Math.ceil(bytes / 4)
     if (words !== sizes[sizes.length - 1]) sizes.push(words)
-    bytes *= growthFactor
+    bytes = Math.max(bytes * growthFactor, (words + 1) * 4)
   }
   sizes.push(largest)
   return sizes
+}
+
+/** What all pages together hold of one item. */
+function longestItemBytes(pageCount: number, pageWords: number): number {
+  const chunkBytes = (Math.floor(pageWords / LARGEST_CHUNKS_PER_PAGE) - L.SPAN_WORDS) * 4
+  return pageCount * LARGEST_CHUNKS_PER_PAGE * chunkBytes - L.ITEM_WORDS * 4
 }
 
 function regionsOf(pageCount: number, pageWords: number, sizeSlots: number, bucketsMax: number) {

@@ -3,6 +3,7 @@
 //
 // Holds are slots in the arena, each with the item and the thread, so that the holds of a thread
 // that died are found and released. A slot is free while its thread is 0; free slots are chained.
+// STATE_HELD in the item says whether any slot has it.
 
 import type { Arena } from './arena.ts'
 import type { Ref } from './layout.ts'
@@ -20,6 +21,7 @@ export function takeHold(arena: Arena, ref: Ref, holder: number): number {
   words[at + L.HOLD_REF] = ref
   words[at + L.HOLD_HOLDER] = holder
   words[L.HOLD_COUNT]++
+  words[ref + L.ITEM_META] |= L.STATE_HELD
   return slot
 }
 
@@ -32,6 +34,7 @@ export function dropHold(arena: Arena, slot: number): Ref {
   words[at + L.HOLD_HOLDER] = 0
   words[L.HOLD_FREE] = slot
   words[L.HOLD_COUNT]--
+  if (!hasSlot(arena, ref)) words[ref + L.ITEM_META] &= ~L.STATE_HELD
   return ref
 }
 
@@ -40,16 +43,9 @@ export function heldRef(arena: Arena, slot: number): Ref {
   return arena.words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_REF] as Ref
 }
 
-/** Whether any thread holds the item. Scans the slots, but only while there are holds at all. */
+/** Whether any thread holds the item. */
 export function isHeld(arena: Arena, ref: Ref): boolean {
-  const { words } = arena
-  let left = words[L.HOLD_COUNT]
-  for (let at = arena.holdsAt; left > 0; at += L.HOLD_WORDS) {
-    if (words[at + L.HOLD_HOLDER] === 0) continue
-    if (words[at + L.HOLD_REF] === ref) return true
-    left--
-  }
-  return false
+  return (arena.words[ref + L.ITEM_META] & L.STATE_HELD) !== 0
 }
 
 /** A slot that `holder` holds, NO_SLOT if it holds none: for clearing up after a dead thread. */
@@ -59,4 +55,15 @@ export function slotOf(arena: Arena, holder: number): number {
     if (words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER] === holder) return slot
   }
   return NO_SLOT
+}
+
+function hasSlot(arena: Arena, ref: Ref): boolean {
+  const { words } = arena
+  let left = words[L.HOLD_COUNT]
+  for (let at = arena.holdsAt; left > 0; at += L.HOLD_WORDS) {
+    if (words[at + L.HOLD_HOLDER] === 0) continue
+    if (words[at + L.HOLD_REF] === ref) return true
+    left--
+  }
+  return false
 }

@@ -150,6 +150,8 @@ export const STATE_FLAGS = 1 << 17
 export const STATE_SPANS = 1 << 18
 export const STATE_FETCHED = 1 << 19
 export const STATE_ACTIVE = 1 << 20
+/** At least one hold slot has it. */
+export const STATE_HELD = 1 << 21
 
 assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
 assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')

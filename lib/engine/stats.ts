@@ -37,7 +37,6 @@ export const ClassCounter = {
   EXPIRED_UNFETCHED: 12,
   EVICTED_UNFETCHED: 13,
   EVICTED_ACTIVE: 14,
-  DIRECT_RECLAIMS: 15,
   /** Bytes of the items linked in this class, headers included. Not reset by `stats reset`. */
   MEM_REQUESTED: 16,
 } as const

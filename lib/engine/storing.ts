@@ -7,7 +7,7 @@
 import { allocateItem } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
-import { digitsOfU64, parseU64, printU64, u64 } from './decimal.ts'
+import { digitsOfU64, parseU64, printU64 } from './decimal.ts'
 import { isHeld, NO_SLOT, takeHold } from './holds.ts'
 import { copyValue, itemFlags, keyAt, nextChunk, valueAt } from './item.ts'
 import * as L from './layout.ts'
@@ -115,12 +115,8 @@ export function replaceNumber(arena: Arena, hash: number, ref: Ref, subtract: bo
   const digits = digitsOfU64()
   let target = ref
   if (digits > valueBytes || isHeld(arena, ref)) {
-    const high = u64.high
-    const low = u64.low
     target = successor(arena, ref, Math.max(digits, valueBytes))
     if (target === NIL) return Status.NO_MEMORY
-    u64.high = high
-    u64.low = low
   }
   const { bytes } = arena.area
   const at = valueAt(arena, target)
@@ -196,7 +192,7 @@ function successor(arena: Arena, old: Ref, valueBytes: number): Ref {
 
 /** Links what `successor` made in place of `old`. */
 function succeed(arena: Arena, hash: number, old: Ref, ref: Ref): void {
-  if ((arena.words[old + L.ITEM_META] & L.STATE_LINKED) !== 0) unlinkItem(arena, hash, old)
+  unlinkItem(arena, hash, old)
   releaseHold(arena, successorSlot)
   linkItem(arena, hash, ref)
 }

@@ -20,6 +20,7 @@ interface Census {
   memRequested: number[]
   continuations: number
   reachable: number
+  held: number
   sizes: Map<number, number>
 }
 
@@ -27,7 +28,7 @@ export function verify(arena: Arena): void {
   const census = walkPages(arena)
   verifyClasses(arena, census)
   verifyTable(arena, census)
-  verifyHolds(arena)
+  verifyHolds(arena, census)
   verifySizes(arena, census)
 }
 
@@ -41,6 +42,7 @@ function walkPages(arena: Arena): Census {
     memRequested: zeros(),
     continuations: 0,
     reachable: 0,
+    held: 0,
     sizes: new Map(),
   }
   const pages = zeros()
@@ -86,6 +88,7 @@ function countItem(arena: Arena, ref: Ref, classId: number, census: Census): voi
   const meta = words[ref + L.ITEM_META]
   const linked = (meta & L.STATE_LINKED) !== 0
   assert(linked || isHeld(arena, ref), `item ${ref} is neither linked nor held`)
+  if (isHeld(arena, ref)) census.held++
   let room = words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] * 4
   if ((meta & L.STATE_SPANS) !== 0) room -= 4
   for (let chunk = nextChunk(arena, ref); chunk !== NIL; chunk = nextChunk(arena, chunk)) {
@@ -197,16 +200,20 @@ function verifyTable(arena: Arena, census: Census): void {
   assert.equal(count, linked, 'every linked item is in the table')
 }
 
-function verifyHolds(arena: Arena): void {
+function verifyHolds(arena: Arena, census: Census): void {
   const { words } = arena
   let held = 0
+  const items = new Set<Ref>()
   for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
     if (words[at + L.HOLD_HOLDER] === 0) continue
     held++
-    assert(isItem(arena, words[at + L.HOLD_REF] as Ref), `slot ${slot} holds an item`)
+    const ref = words[at + L.HOLD_REF] as Ref
+    assert(isItem(arena, ref) && isHeld(arena, ref), `slot ${slot} holds an item`)
+    items.add(ref)
   }
   assert.equal(held, words[L.HOLD_COUNT], 'holds')
+  assert.equal(items.size, census.held, 'items that say they are held')
   let free = 0
   for (let slot = words[L.HOLD_FREE]; slot !== -1; free++) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS

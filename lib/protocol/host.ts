@@ -10,6 +10,9 @@ export const ThreadCounter = {
   BYTES_WRITTEN: 1,
   CMD_FLUSH: 2,
   CONN_YIELDS: 3,
+  /** Of the main thread alone: connections accepted, and those turned away. */
+  ACCEPTED: 4,
+  REJECTED: 5,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */

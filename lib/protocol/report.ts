@@ -8,7 +8,7 @@ import * as L from '../engine/layout.ts'
 import { NIL, type Ref } from '../engine/layout.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../engine/stats.ts'
 import { SIZE_STEP_BYTES } from '../limits.ts'
-import { type Host, ThreadCounter } from './host.ts'
+import { Control, type Host, ThreadCounter } from './host.ts'
 
 /** The reply to `stats name` for the peer `id`, END included; null if there is no such report. */
 export function reportStats(host: Host, name: string, id: number): string | null {
@@ -18,7 +18,9 @@ export function reportStats(host: Host, name: string, id: number): string | null
       reportGeneral(host, lines)
       break
     case 'settings':
-      for (const [setting, value] of host.facts.settings) lines.add(setting, value)
+      for (const [setting, value] of host.facts.settings) {
+        lines.add(setting, setting === 'verbosity' ? host.control[Control.VERBOSITY] : value)
+      }
       break
     case 'items':
       reportItems(host, lines)

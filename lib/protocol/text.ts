@@ -45,6 +45,8 @@ export class TextProtocol {
   private touching = false
   private needsExptime = false
   private wordsSeen = 0
+  /** The command in hand was met before, and waits for its value. */
+  private isWaiting = false
 
   constructor(peer: Conversation) {
     this.peer = peer
@@ -62,6 +64,7 @@ export class TextProtocol {
     if (newline === end) return this.unfinishedLine(input, at, end)
     const lineEnd = newline - at > 1 && bytes[newline - 1] === CR ? newline - 1 : newline
     if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, lineEnd)
+    this.isWaiting = false
     let start = at
     while (start < lineEnd && bytes[start] === BLANK) start++
     let stop = start
@@ -271,7 +274,10 @@ export class TextProtocol {
   /** The value is not there whole: wait if it is short, else write it as it comes. */
   private updateLater(valueStart: number): number {
     const { request } = this
-    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
+    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) {
+      this.isWaiting = true
+      return NEED_MORE
+    }
     const status = begin(this.host.cache, request)
     if (status === Status.OK) {
       this.peer.fillHeld()
@@ -398,6 +404,7 @@ export class TextProtocol {
   }
 
   private logInput(bytes: Buffer, start: number, end: number): void {
+    if (this.isWaiting) return
     this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
   }
 }

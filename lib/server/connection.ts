@@ -4,12 +4,13 @@
 // All connections of a worker share the read buffer and the reply buffer. What a session did not
 // eat is copied to `rest`: at most a line, a short value, or, while the peer is stuck, one read. When
 // the kernel does not take a whole reply, the pending write owns that reply buffer, the worker goes
-// on with another, and this connection stops reading and parsing until the write is done.
+// on with another, and this connection stops reading and parsing until the write is done. One that
+// asks for much and takes it fast lets the others have a turn in between.
 
 import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { REPLY_BYTES, REPLY_POOL_MAX } from '../limits.ts'
+import { REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
 import { State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
@@ -38,6 +39,8 @@ export class Connection implements Outlet {
   private rest: Area | null = null
   /** The reply buffer that a pending write owns. */
   private pending: Area | null = null
+  /** Bytes of replies since the session was last given a turn. */
+  private written = 0
   private closed = false
 
   constructor(hall: Hall, accepted: Socket, slot: number) {
@@ -59,12 +62,19 @@ export class Connection implements Outlet {
     if (reply.length === 0) return true
     const bytes = reply.area.bytes.subarray(0, reply.length)
     counters[ThreadCounter.BYTES_WRITTEN] += reply.length
+    this.written += reply.length
     reply.length = 0
     this.socket.write(bytes)
-    if (this.socket.writableLength === 0) return true
-    this.pending = reply.area
-    reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
-    this.socket.write(NOTHING, () => this.drained())
+    if (this.socket.destroyed) return false
+    if (this.socket.writableLength > 0) {
+      this.pending = reply.area
+      reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
+      this.socket.write(NOTHING, () => this.goOn())
+      return false
+    }
+    if (this.written < YIELD_BYTES) return true
+    counters[ThreadCounter.CONN_YIELDS]++
+    setImmediate(() => this.goOn())
     return false
   }
 
@@ -88,14 +98,14 @@ export class Connection implements Outlet {
   /** Runs the session over the first `end` bytes; whether more may be read. */
   private eat(input: Area, end: number): boolean {
     const { session } = this
+    this.written = 0
     const used = session.run(input, 0, end)
     if (!session.isStuck() && !this.flush()) session.wait()
+    this.rest = null
     if (session.state === State.ENDED) {
-      this.rest = null
       this.socket.destroySoon()
       return false
     }
-    this.rest = null
     if (used < end) {
       this.rest = Area.allocate(end - used)
       input.bytes.copy(this.rest.bytes, 0, used, end)
@@ -103,10 +113,10 @@ export class Connection implements Outlet {
     return !session.isStuck()
   }
 
-  /** The pending write is done: its buffer is free, and the session goes on where it stopped. */
-  private drained(): void {
+  /** The pending write is done, or the others had their turn: the session goes on. */
+  private goOn(): void {
     this.givePending()
-    if (this.closed || this.session.state === State.ENDED) return
+    if (this.closed || this.socket.destroyed || this.session.state === State.ENDED) return
     const rest = this.rest ?? Area.allocate(0)
     if (this.eat(rest, rest.bytes.length)) this.socket.resume()
   }

@@ -2,6 +2,7 @@
 // has the fewest. The main thread runs no request.
 
 import type { Socket } from 'node:net'
+import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
@@ -45,12 +46,15 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   const listeners = await listenAll(options.listen, options.port, options.backlog, (...accepted) =>
     accept(...accepted),
   )
-  settings.lines = settingLines(options, listeners[0].bound.port)
+  const { arena } = cache.shards[0]
+  const largestChunk = chunkWords(arena, arena.classCount) * 4
+  settings.lines = settingLines(options, listeners[0].bound.port, largestChunk)
   settings.listeners = listeners.map(({ bound }) => addressText(bound.address, bound.port))
   const workers = new Workers(cache, roster, settings)
   try {
     await workers.start()
   } catch (error) {
+    for (const { socket } of waiting) socket.destroy()
     await closeAll(listeners)
     await workers.close()
     throw error

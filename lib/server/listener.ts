@@ -1,6 +1,7 @@
 // Listening sockets of the main thread: binds them, accepts, and says who came. Connections are
 // accepted paused: nothing is read here.
 
+import { lookup } from 'node:dns/promises'
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from './options.ts'
 
@@ -32,7 +33,9 @@ export async function listenAll(
   }
   try {
     if (addresses.length === 0) await listenEverywhere(port, add, listeners)
-    for (const address of addresses) await add(address.host, address.port)
+    for (const { host, port: wanted } of addresses) {
+      for (const { address } of await lookup(host, { all: true })) await add(address, wanted)
+    }
   } catch (error) {
     await closeAll(listeners)
     throw error

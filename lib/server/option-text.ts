@@ -18,7 +18,7 @@ const MEGABYTE_BYTES = 2 ** 20
 /** Suboptions of -o that have no meaning here: bare words, and those that need a value. */
 const IDLE_WORDS = new Set(
   (
-    'modern no_modern lru_crawler no_lru_crawler lru_maintainer no_lru_maintainer slab_reassign ' +
+    'modern no_modern maxconns_fast no_maxconns_fast lru_crawler no_lru_crawler lru_maintainer no_lru_maintainer slab_reassign ' +
     'no_slab_reassign slab_automove no_slab_automove no_hashexpand inline_ascii_resp ' +
     'no_inline_ascii_resp drop_privileges no_drop_privileges'
   ).split(' '),
@@ -96,16 +96,12 @@ function readSuboption(word: string): Given {
   const equals = word.indexOf('=')
   const name = equals < 0 ? word : word.slice(0, equals)
   const text = equals < 0 ? '' : word.slice(equals + 1)
-  if (name === 'maxconns_fast') return { maxconnsFast: true }
-  if (name === 'no_maxconns_fast') return { maxconnsFast: false }
   if (name === 'track_sizes') return { trackSizes: true }
   if (name === 'hashpower') return { hashpowerInit: readHashpower(text) }
   if (/^(ext|ssl)_/.test(name) || name === 'sock_cookie_id') {
     throw new Refused(`-o ${name} is not supported yet`)
   }
   if (name === 'idle_timeout') return refuseIdleTimeout(text)
-  // What was default in memcached 1.4; the rest of it has no meaning here.
-  if (name === 'no_modern') return { maxconnsFast: false }
   if (IDLE_WORDS.has(name)) return {}
   if (!IDLE_VALUES.has(name)) throw new Refused(`Illegal suboption "${word}"`)
   if (text === '') throw new Refused(`Missing ${name} argument`)

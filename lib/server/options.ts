@@ -30,8 +30,6 @@ export interface Options {
   evictions: boolean
   threads: number
   connectionsMax: number
-  /** A connection beyond connectionsMax is told so and closed, rather than left waiting. */
-  maxconnsFast: boolean
   backlog: number
   /** Longest item, bytes. */
   itemSizeMax: number
@@ -68,7 +66,6 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   evictions: true,
   threads: 4,
   connectionsMax: 1024,
-  maxconnsFast: true,
   backlog: 1024,
   itemSizeMax: MIB,
   growthFactor: 1.25,

@@ -36,6 +36,8 @@ interface Posix {
 
 /** Set for the process in the background. */
 const DETACHED_VARIABLE = 'MEMSLAB_DETACHED'
+/** Descriptors of the daemon itself: listeners, threads, the runtime's own. */
+const OWN_FILES = 64
 const CLOSE_MS_MAX = 10_000
 
 class StartError extends Error {
@@ -133,7 +135,7 @@ function checkOpenFiles(connectionsMax: number): void {
     return // not Linux: the limit shows when it is reached
   }
   const [, hard] = /^Max open files\s+\S+\s+(\d+)/m.exec(limits) ?? []
-  if (hard === undefined || Number(hard) >= connectionsMax) return
+  if (hard === undefined || Number(hard) >= connectionsMax + OWN_FILES) return
   const words = 'Try starting as root or requesting smaller maxconns value.'
   throw new StartError(`failed to set rlimit for open files. ${words}`)
 }

@@ -3,7 +3,8 @@
 //
 //   control   Int32: the protocols' Control words, then the server's own
 //   open      Int32 a worker: how many connections it serves
-//   counters  Float64, THREAD_COUNTERS a worker; only that worker writes them
+//   counters  Float64, THREAD_COUNTERS a worker and as many for the main thread; only that thread
+//             writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, who serves it, when it last spoke,
 //             the listener it came through, the peer's address as text
 //
@@ -12,8 +13,6 @@
 import { Control, ThreadCounter } from '../protocol/host.ts'
 
 const CONTROL_WORDS = 16
-const ACCEPTED = 8
-const REJECTED = 9
 const RESTARTS = 10
 const SLOTS_TAKEN_MAX = 11
 
@@ -42,6 +41,8 @@ export class Roster {
   readonly control: Int32Array
   private readonly open: Int32Array
   private readonly counters: Float64Array
+  /** The main thread's. */
+  private readonly own: Float64Array
   private readonly slots: Int32Array
   private readonly bytes: Buffer
   private readonly slotsAt: number
@@ -51,18 +52,20 @@ export class Roster {
     const { buffer, threads, slots } = handle
     const openAt = CONTROL_WORDS * 4
     const countersAt = openAt + Math.ceil(threads / 2) * 8
-    this.slotsAt = countersAt + threads * THREAD_COUNTERS * 8
+    this.slotsAt = countersAt + (threads + 1) * THREAD_COUNTERS * 8
     this.handle = handle
     this.control = new Int32Array(buffer, 0, CONTROL_WORDS)
     this.open = new Int32Array(buffer, openAt, threads)
-    this.counters = new Float64Array(buffer, countersAt, threads * THREAD_COUNTERS)
+    this.counters = new Float64Array(buffer, countersAt, (threads + 1) * THREAD_COUNTERS)
+    this.own = this.countersOf(threads)
     this.slots = new Int32Array(buffer, this.slotsAt, slots * SLOT_WORDS)
     this.bytes = Buffer.from(buffer)
   }
 
   /** Room for so many threads and connections. */
   static create(threads: number, slots: number): Roster {
-    const words = CONTROL_WORDS + threads + 2 + threads * THREAD_COUNTERS * 2 + slots * SLOT_WORDS
+    const counterWords = (threads + 1) * THREAD_COUNTERS * 2
+    const words = CONTROL_WORDS + threads + 2 + counterWords + slots * SLOT_WORDS
     return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots })
   }
 
@@ -72,7 +75,7 @@ export class Roster {
     return this.counters.subarray(at, at + THREAD_COUNTERS)
   }
 
-  /** Sum of one ThreadCounter over all workers. */
+  /** Sum of one ThreadCounter over all threads. */
   sum(counter: number): number {
     let sum = 0
     for (let at = counter; at < this.counters.length; at += THREAD_COUNTERS) {
@@ -86,8 +89,6 @@ export class Roster {
     for (let at = 0; at < this.counters.length; at += THREAD_COUNTERS) {
       for (const counter of Object.values(ThreadCounter)) this.counters[at + counter] = 0
     }
-    Atomics.store(this.control, ACCEPTED, 0)
-    Atomics.store(this.control, REJECTED, 0)
   }
 
   /** How many connections a worker serves. */
@@ -99,7 +100,7 @@ export class Roster {
   take(worker: number, listener: number, address: string, nowS: number): number {
     const slot = this.findFree()
     if (slot < 0) {
-      Atomics.add(this.control, REJECTED, 1)
+      this.own[ThreadCounter.REJECTED]++
       return -1
     }
     const at = slot * SLOT_WORDS
@@ -111,7 +112,7 @@ export class Roster {
     this.slots[at + SLOT_ADDRESS_BYTES] = bytes
     Atomics.store(this.slots, at + SLOT_OPEN, 1)
     Atomics.add(this.open, worker, 1)
-    Atomics.add(this.control, ACCEPTED, 1)
+    this.own[ThreadCounter.ACCEPTED]++
     const used = Math.max(this.control[SLOTS_TAKEN_MAX], this.current())
     Atomics.store(this.control, SLOTS_TAKEN_MAX, used)
     return slot
@@ -165,8 +166,8 @@ export class Roster {
   connections() {
     return {
       current: this.current(),
-      total: this.control[ACCEPTED],
-      rejected: this.control[REJECTED],
+      total: this.own[ThreadCounter.ACCEPTED],
+      rejected: this.own[ThreadCounter.REJECTED],
       structures: this.control[SLOTS_TAKEN_MAX],
     }
   }

@@ -7,7 +7,7 @@ type Line = [name: string, value: string | number]
 
 const yes = (value: boolean) => (value ? 'yes' : 'no')
 
-export function settingLines(options: Options, port: number): Line[] {
+export function settingLines(options: Options, port: number, largestChunkBytes: number): Line[] {
   return [
     ['maxbytes', options.memoryLimitBytes],
     ['maxconns', options.connectionsMax],
@@ -33,13 +33,13 @@ export function settingLines(options: Options, port: number): Line[] {
     ['auth_enabled_sasl', 'no'],
     ['auth_enabled_ascii', 'no'],
     ['item_size_max', options.itemSizeMax],
-    ['maxconns_fast', yes(options.maxconnsFast)],
+    ['maxconns_fast', 'yes'],
     ['hashpower_init', options.hashpowerInit],
     ['slab_reassign', 'no'],
     ['slab_automove', 0],
     ['slab_automove_ratio', '0.80'],
     ['slab_automove_window', 10],
-    ['slab_chunk_max', 524288],
+    ['slab_chunk_max', largestChunkBytes],
     ['lru_crawler', 'no'],
     ['lru_crawler_sleep', 100],
     ['lru_crawler_tocrawl', 0],

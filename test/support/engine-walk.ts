@@ -272,7 +272,7 @@ export class Walk {
   #cas(key: string): bigint {
     const known = this.model.live(key)?.cas
     if (known === undefined) return NO_CAS
-    return this.#random.once(4) ? known + 1n : known
+    return this.#random.once(4) ? known ^ (1n << 40n) : known
   }
 }
 

@@ -1,0 +1,29 @@
+// A sink for callers in process: copies one hit into an area of theirs.
+
+import type { Arena } from './arena.ts'
+import { Area } from './bytes.ts'
+import { itemFlags, readValue } from './item.ts'
+import { ITEM_VALUE_BYTES, type Ref } from './layout.ts'
+import type { HitSink } from './shard.ts'
+import { Status } from './status.ts'
+
+export class ValueSink implements HitSink {
+  /** Where values are copied to, from its start. */
+  area: Area
+  /** Bytes of the last hit's value; after NO_ROOM what `area` must have. */
+  length = 0
+  /** Client flags of the last hit, unsigned 32 bits. */
+  flags = 0
+
+  constructor(bytes: number) {
+    this.area = Area.allocate(bytes)
+  }
+
+  accept(arena: Arena, ref: Ref): Status {
+    this.length = arena.words[ref + ITEM_VALUE_BYTES]
+    if (this.length > this.area.bytes.length) return Status.NO_ROOM
+    this.flags = itemFlags(arena, ref)
+    readValue(arena, ref, 0, this.length, this.area, 0)
+    return Status.OK
+  }
+}

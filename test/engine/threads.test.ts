@@ -1,0 +1,183 @@
+// Several threads on one cache: no update is lost, no value is torn, and a thread that dies at any
+// moment, inside the lock too, leaves the others a sound cache.
+
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { Cache } from '../../lib/engine/cache.ts'
+import * as L from '../../lib/engine/layout.ts'
+import { lock, lockHolder, unlock } from '../../lib/engine/lock.ts'
+import { Mode, Status } from '../../lib/engine/status.ts'
+import { MIB } from '../../lib/limits.ts'
+import { Crew, type Job, MAIN } from '../support/engine-crew.ts'
+import { Peer } from '../support/engine-peer.ts'
+import { makeValue } from '../support/engine-values.ts'
+import { announceSeed, createRandom } from '../support/prng.ts'
+
+const COUNTERS = ['n0', 'n1', 'n2', 'n3']
+const SWAPPED = ['x0', 'x1', 'x2']
+const VALUE_JOBS: Job[] = ['value', 'value', 'value', 'hold', 'upload', 'remove', 'append']
+const KILLS = 80
+const KILL_SECONDS_MAX = 7
+const THREADS = 3
+
+const seed = announceSeed(t)
+
+t.test('counters and cas loops of four threads lose no update', async t => {
+  const options = { memoryBytes: 16 * MIB, shards: 2 }
+  const crew = new Crew(options, ['adjust', 'cas', 'cas', 'adjust'], 80_000, 100, seed)
+  for (let i = 0; i < 4; i++) await crew.start()
+  crew.go()
+  const reports = await crew.reports()
+  for (const { failure } of reports) t.equal(failure, '')
+  const sumOf = (keys: string[]) => {
+    return keys.reduce((sum, key) => sum + Number(crew.peer.get(key)?.value.toString()), 0)
+  }
+  const adjusted = reports.reduce((sum, report) => sum + report.adjusted, 0)
+  const swapped = reports.reduce((sum, report) => sum + report.swapped, 0)
+  t.ok(adjusted > 100_000 && swapped > 100_000, `${adjusted} adjusted, ${swapped} swapped`)
+  t.equal(sumOf(COUNTERS), adjusted)
+  t.equal(sumOf(SWAPPED), swapped)
+  crew.peer.verify()
+})
+
+for (const [name, options] of [
+  ['large', { memoryBytes: 16 * MIB, shards: 2 }],
+  ['full', { memoryBytes: 4 * MIB }],
+] as const) {
+  t.test(`values of four threads in a ${name} memory are never torn`, async t => {
+    const crew = new Crew(options, VALUE_JOBS, 4000, 600_000, seed)
+    for (let i = 0; i < 4; i++) await crew.start()
+    crew.go()
+    for (const { failure } of await crew.reports()) t.equal(failure, '')
+    crew.peer.verify()
+    for (const { arena } of crew.peer.cache.shards) t.equal(arena.words[L.HOLD_COUNT], 0)
+  })
+}
+
+t.test('threads that die at any moment leave a sound cache', async t => {
+  const random = createRandom(seed, 7)
+  const jobs: Job[] = [...VALUE_JOBS, 'upload', 'append', 'adjust', 'cas']
+  const crew = new Crew({ memoryBytes: 8 * MIB, shards: 2 }, jobs, 2 ** 30, 900_000, seed)
+  const { cache } = crew.peer
+  crew.go()
+  for (let i = 0; i < THREADS; i++) await crew.start()
+  const endMs = performance.now() + KILL_SECONDS_MAX * 1000
+  let kills = 0
+  let locked = 0
+  let torn = 0
+  while (kills < KILLS && performance.now() < endMs) {
+    await sleep(random.below(30))
+    const holder = random.pick([...crew.members.keys()])
+    const hadLock = await crew.kill(holder)
+    const resets = countResets(cache)
+    const emptied = cache.recover(holder)
+    t.equal(countResets(cache) - resets, emptied)
+    if (!hadLock) t.equal(emptied, 0, 'who had no lock tore nothing')
+    if (!cache.isRecovered()) t.fail('something of a dead thread is left')
+    crew.peer.verify()
+    if (!(await crew.advances())) t.fail('a thread stands still')
+    await crew.start()
+    kills++
+    locked += hadLock ? 1 : 0
+    torn += emptied
+  }
+  t.comment(`${kills} threads died, ${locked} inside a lock, ${torn} arenas were torn`)
+  crew.stop()
+  for (const { failure } of await crew.reports()) t.equal(failure, '')
+  crew.peer.verify()
+  for (const { arena } of cache.shards) t.equal(arena.words[L.HOLD_COUNT], 0)
+  t.ok(kills >= 5, `${kills} kills`)
+})
+
+t.test('who died inside the lock of a sound arena costs nothing but its holds', async t => {
+  const dead = new Peer(Cache.create({ memoryBytes: 4 * MIB }, 7))
+  const peer = new Peer(Cache.attach(dead.cache.handle, 8))
+  const { arena } = peer.cache.shards[0]
+  peer.set('a', makeValue(1, 5000))
+  const own = peer.hold('a')
+  dead.hold('a')
+  dead.begin(Mode.SET, 'b', 70_000)
+  lock(arena.words, 7)
+  t.equal(peer.cache.recover(7), 0)
+  t.ok(peer.cache.isRecovered())
+  t.equal(lockHolder(arena.words), 0)
+  peer.verify()
+  t.ok(peer.get('a')?.value.equals(makeValue(1, 5000)))
+  t.equal(arena.words[L.HOLD_COUNT], 1)
+  if (own !== undefined) t.ok(peer.read(own, 0, 5000))
+})
+
+t.test('who died inside the lock of a torn arena costs that arena', async t => {
+  const dead = new Peer(Cache.create({ memoryBytes: 8 * MIB, shards: 2 }, 7))
+  const peer = new Peer(Cache.attach(dead.cache.handle, 8))
+  for (let i = 0; i < 500; i++) peer.set(`k${i}`, makeValue(i, 500))
+  const { arena } = peer.find('k1')
+  const other = peer.cache.shards.find(shard => shard.arena !== arena)?.arena
+  const kept = other?.words[L.ITEM_COUNT]
+  const cas = peer.get('k1')
+  const own = peer.hold('k1')
+  const upload = peer.begin(Mode.SET, 'k1', 9000)
+  lock(arena.words, 7)
+  arena.words[L.ITEM_COUNT]++
+  t.equal(peer.cache.recover(7), 1)
+  t.equal(arena.words[L.RESETS], 1)
+  t.equal(arena.words[L.ITEM_COUNT], 0)
+  t.equal(other?.words[L.ITEM_COUNT], kept, 'the other arena keeps its items')
+  peer.verify()
+  t.equal(peer.get('k1'), undefined)
+  assert(own !== undefined && upload !== undefined)
+  t.equal(peer.read(own, 0, 100), undefined, 'a held value is lost')
+  t.equal(peer.fill(upload, 0, makeValue(1, 100)), Status.LOST)
+  t.equal(peer.commit(Mode.SET, upload), Status.LOST)
+  peer.release(own)
+  peer.verify()
+  t.equal(peer.set('k1', makeValue(1, 500)), Status.OK)
+  t.equal(peer.store(Mode.CAS, 'k1', makeValue(2, 500), cas), Status.EXISTS, 'no CAS comes again')
+  t.ok(peer.hold('k1'))
+  peer.verify()
+})
+
+t.test('two threads that died at once are cleared up in either order', async t => {
+  for (const order of [
+    [7, 9],
+    [9, 7],
+  ]) {
+    const peer = new Peer(Cache.create({ memoryBytes: 8 * MIB, shards: 2 }, 8))
+    const [first, second] = peer.cache.shards
+    lock(first.arena.words, 7)
+    lock(second.arena.words, 9)
+    first.arena.words[L.ITEM_COUNT]++
+    const startMs = performance.now()
+    const emptied = order.reduce((sum, dead) => sum + peer.cache.recover(dead), 0)
+    t.equal(emptied, 1)
+    t.ok(peer.cache.isRecovered())
+    t.ok(performance.now() - startMs < 2000, 'without waiting for the other for long')
+    for (const shard of peer.cache.shards) t.equal(lockHolder(shard.arena.words), 0)
+    peer.verify()
+  }
+})
+
+t.test('who waits for the lock gets it when it is free', async t => {
+  const crew = new Crew({ memoryBytes: 4 * MIB }, ['adjust'], 1000, 100, seed)
+  const { words } = crew.peer.cache.shards[0].arena
+  crew.go()
+  for (let i = 0; i < 5; i++) {
+    lock(words, MAIN)
+    for (let j = 0; j < 4; j++) await crew.start()
+    await sleep(60)
+    const stepsBefore = [...crew.members.keys()].map(holder => crew.control[holder])
+    t.same(stepsBefore, [0, 0, 0, 0], 'all wait')
+    const startMs = performance.now()
+    unlock(words)
+    const reports = await crew.reports()
+    t.ok(performance.now() - startMs < 2000, `all done in ${performance.now() - startMs} ms`)
+    for (const { adjusted } of reports) t.ok(adjusted > 900)
+    crew.members.clear()
+  }
+  crew.peer.verify()
+})
+
+function countResets(cache: Cache): number {
+  return cache.shards.reduce((sum, { arena }) => sum + arena.words[L.RESETS], 0)
+}

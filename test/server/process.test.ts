@@ -1,0 +1,146 @@
+// The program as a process: into the background, the pid file, the user, signals, a port in use.
+
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer, connect as dial } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { startDaemon } from '../support/daemon.ts'
+import { freePort, HOST } from '../support/process.ts'
+
+const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const WAIT_MS_MAX = 10_000
+const IS_ROOT = process.getuid?.() === 0
+const AS_NOBODY = IS_ROOT ? ['-u', 'nobody'] : []
+const ONLY_ROOT = { skip: IS_ROOT ? false : 'only root can become somebody else' }
+
+t.test('-d returns when the daemon listens, and leaves it running', async t => {
+  const port = await freePort()
+  const pidFile = join(t.testdir({}), 'pid')
+  const { status, stdout, stderr } = run('-d', '-p', `${port}`, '-l', HOST, '-P', pidFile)
+  t.same([status, stdout, stderr], [0, '', warnings()])
+  const pid = Number(readFileSync(pidFile, 'utf8'))
+  stopLater(t, pid)
+  t.not(pid, process.pid)
+  t.equal(await answer(port, 'nonsense\r\nquit\r\n'), 'ERROR\r\n')
+  process.kill(pid, 'SIGTERM')
+  t.ok(await comesTrue(() => !existsSync(pidFile)), 'the pid file goes with it')
+})
+
+t.test('-d tells of a port in use', async t => {
+  const port = await takenPort(t)
+  const { status, stdout, stderr } = run('-d', '-p', `${port}`)
+  const line = `failed to listen on TCP port ${port}: Address already in use\n`
+  t.same([status, stdout, stderr], [71, '', warnings() + line])
+})
+
+t.test('a port in use is told of in memcached words', async t => {
+  const port = await takenPort(t)
+  const byPort = run('-p', `${port}`)
+  t.equal(
+    byPort.stderr,
+    `${warnings()}failed to listen on TCP port ${port}: Address already in use\n`,
+  )
+  t.equal(byPort.status, 71)
+  const byAddress = run('-l', `${HOST}:${port}`)
+  const what = `one of interface(s) ${HOST}:${port}`
+  t.equal(byAddress.stderr, `${warnings()}failed to listen on ${what}: Address already in use\n`)
+  t.equal(byAddress.status, 71)
+})
+
+t.test('signals end it cleanly, a lost terminal does not', async t => {
+  const told = { SIGTERM: 'Signal handled: Terminated.', SIGINT: 'Signal handled: Interrupt.' }
+  for (const [signal, line] of Object.entries({ ...told, SIGUSR1: 'Gracefully stopping' })) {
+    const daemon = await startDaemon(t)
+    process.kill(daemon.pid, 'SIGHUP')
+    t.equal(await answer(daemon.port, 'nonsense\r\nquit\r\n'), 'ERROR\r\n')
+    process.kill(daemon.pid, signal)
+    t.ok(await comesTrue(() => daemon.output().endsWith(`${line}\n`)), signal)
+    t.ok(await comesTrue(() => !isRunning(daemon.pid)), `${signal} ends it`)
+  }
+})
+
+t.test('a pid file that cannot be written is told of, and the daemon goes on', async t => {
+  const daemon = await startDaemon(t, ['-P', '/no/such/folder/pid'])
+  const line =
+    'Could not open the pid file /no/such/folder/pid.tmp for writing: No such file or directory'
+  t.ok(await comesTrue(() => daemon.output().includes(line)), daemon.output())
+})
+
+t.test('more connections than files may be open are refused', async t => {
+  const script = `ulimit -n 256 && exec "$0" "$@"`
+  const args = ['-c', script, process.execPath, MAIN, ...AS_NOBODY, '-c', '1000']
+  const { status, stderr } = spawnSync('/bin/sh', args, { encoding: 'utf8', timeout: WAIT_MS_MAX })
+  const words = 'Try starting as root or requesting smaller maxconns value.'
+  t.equal(stderr, `failed to set rlimit for open files. ${words}\n`)
+  t.equal(status, 71)
+})
+
+t.test('root becomes the user it is told to', ONLY_ROOT, async t => {
+  const daemon = await startDaemon(t, ['-u', 'nobody'])
+  const status = () => readFileSync(`/proc/${daemon.pid}/status`, 'utf8')
+  t.ok(
+    await comesTrue(() => /^Uid:\t[1-9]\d*\t[1-9]\d*\t[1-9]/m.test(status())),
+    'not root any more',
+  )
+  const [, gid = ''] = /^Gid:\t([1-9]\d*)\t/m.exec(status()) ?? []
+  t.match(status(), new RegExp(`^Groups:\t${gid} *$`, 'm'), 'nor in the groups of root')
+  t.equal(await answer(daemon.port, 'nonsense\r\nquit\r\n'), 'ERROR\r\n')
+})
+
+t.test('a user that is not there is refused before anything else', ONLY_ROOT, async t => {
+  const { status, stderr } = run('-u', 'no-such-user')
+  t.equal(stderr, "can't find the user no-such-user to switch to\n")
+  t.equal(status, 67)
+})
+
+function run(...args: string[]): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', timeout: WAIT_MS_MAX })
+}
+
+function warnings(): string {
+  return IS_ROOT ? 'warning: running as root, -u <user> would run it as somebody else\n' : ''
+}
+
+/** All that comes back until the other side closes. */
+async function answer(port: number, request: string): Promise<string> {
+  const socket = dial(port, HOST)
+  socket.setEncoding('utf8').write(request)
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  return text
+}
+
+async function takenPort(t: Test): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(listens => server.listen(0, listens))
+  t.teardown(() => server.close())
+  const address = server.address()
+  return address !== null && typeof address === 'object' ? address.port : 0
+}
+
+function stopLater(t: Test, pid: number): void {
+  t.teardown(() => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended, as it should.
+    }
+  })
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+async function comesTrue(fact: () => boolean): Promise<boolean> {
+  const deadline = Date.now() + WAIT_MS_MAX
+  while (!fact() && Date.now() < deadline) await sleep(20)
+  return fact()
+}

@@ -1,0 +1,46 @@
+/** Small arenas, and items put into them by hand, for tests of single structures. */
+import { type Arena, type ArenaOptions, chunkWords, createArena } from '../../lib/engine/arena.ts'
+import { Area } from '../../lib/engine/bytes.ts'
+import { hashBytes } from '../../lib/engine/hash.ts'
+import { itemBytes, writeItem } from '../../lib/engine/item.ts'
+import * as L from '../../lib/engine/layout.ts'
+import { NIL, type Ref } from '../../lib/engine/layout.ts'
+import { classFor, takeChunk } from '../../lib/engine/slabs.ts'
+import { MIB } from '../../lib/limits.ts'
+
+export function createSmallArena(options: Partial<ArenaOptions> = {}): Arena {
+  return createArena({
+    dataBytes: 4 * MIB,
+    itemBytesMax: MIB,
+    growthFactor: 1.25,
+    chunkBytesMin: 48,
+    evictions: true,
+    trackSizes: false,
+    bucketsInitial: 64,
+    seeds: [0x12345678, -0x7654321],
+    ...options,
+  })
+}
+
+export function areaOf(text: string): Area {
+  return new Area(Buffer.from(text, 'latin1'))
+}
+
+export function hashOf(arena: Arena, key: string): number {
+  const { words } = arena
+  return hashBytes(areaOf(key), 0, key.length, words[L.HASH_SEED_0], words[L.HASH_SEED_1])
+}
+
+/** An item that is not linked, with its key and an empty value. */
+export function makeItem(arena: Arena, key: string): Ref {
+  const classId = classFor(arena, (itemBytes(key.length, 0, 0) + 3) >> 2)
+  const ref = takeChunk(arena, classId)
+  if (ref === NIL) throw new Error('the arena is full')
+  writeItem(arena, ref, classId, false, areaOf(key), 0, key.length, 0, 0, 0)
+  return ref
+}
+
+/** Bytes of a chunk of this class. */
+export function chunkBytes(arena: Arena, classId: number): number {
+  return chunkWords(arena, classId) * 4
+}
