@@ -59,9 +59,10 @@ export const RECOVER_WAIT_MS_MAX = 100
 
 /** A worker that takes no connections this long after its start is given up and started again. */
 export const WORKER_START_MS_MAX = 5000
-/** A worker that lives this long is sound; so many that do not, one after the other, are too many. */
+/** After so many workers, one after the other, that did not live this long, the next one waits. */
 export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20
+export const WORKER_DELAY_MS = 1000
 
 /** When to look again at an arena that could not be cleared up after a dead worker. */
 export const RECOVER_AGAIN_MS = 200

@@ -10,6 +10,9 @@ import { Connection, type Hall } from '../lib/server/connection.ts'
 import { type Delivery, hostOf, type WorkerTask } from '../lib/server/host.ts'
 import { Roster } from '../lib/server/roster.ts'
 
+/** Does nothing: the main thread runs it when the pool is short of a thread. */
+export function nudge(): void {}
+
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port } = task
   const cache = Cache.attach(task.cache, task.holder)

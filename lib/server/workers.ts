@@ -12,6 +12,7 @@ import type { Cache } from '../engine/cache.ts'
 import {
   RECOVER_AGAIN_MS,
   WORKER_DEATHS_MAX,
+  WORKER_DELAY_MS,
   WORKER_START_MS_MAX,
   WORKER_STEADY_MS,
 } from '../limits.ts'
@@ -35,7 +36,7 @@ interface Worker {
   isReady: boolean
   /** Settled when its task has ended. */
   done: Promise<void>
-  /** Gives it up before it is ready: piscina forgets a task whose thread dies while it starts. */
+  /** Gives it up before it is ready. */
   abort: AbortController
   startedMs: number
 }
@@ -62,7 +63,9 @@ export class Workers {
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: 'disabled',
     })
-    this.pool.on('workerDestroy', () => setImmediate(() => this.giveUpForgotten()))
+    // A thread that dies as it answers is met twice; its task tells what there is to know.
+    this.pool.on('error', () => {})
+    this.pool.on('workerDestroy', () => setImmediate(() => this.nudge()))
   }
 
   /** Starts all workers; resolves when all of them take connections. */
@@ -145,10 +148,18 @@ export class Workers {
     })
   }
 
-  /** piscina makes no new thread for one that dies while it starts: the task has to be run again. */
-  private giveUpForgotten(): void {
+  /**
+   * piscina makes no new thread for one that dies while it starts, and its task waits for ever. Any
+   * further task makes it see that a thread is missing; that one takes the task that waits longest.
+   */
+  private nudge(): void {
     if (this.closing || this.pool.threads.length >= this.workers.length) return
-    for (const { isReady, abort } of this.workers) if (!isReady) abort.abort()
+    const options = { name: 'nudge', signal: AbortSignal.timeout(WORKER_START_MS_MAX) }
+    this.pool.run(undefined, options).catch(() => {})
+  }
+
+  private restart(index: number): void {
+    if (!this.closing) this.startWorker(index)
   }
 
   private recover(holder?: number): void {
@@ -168,9 +179,7 @@ export class Workers {
     process.stderr.write(`worker ${dead.index} died and is replaced: ${reason}\n`)
     const early = performance.now() - dead.startedMs < WORKER_STEADY_MS
     this.earlyDeaths = early ? this.earlyDeaths + 1 : 0
-    if (this.earlyDeaths > WORKER_DEATHS_MAX) {
-      throw new Error(`workers die as soon as they start: ${reason}`)
-    }
-    this.startWorker(dead.index)
+    if (this.earlyDeaths <= WORKER_DEATHS_MAX) this.startWorker(dead.index)
+    else setTimeout(() => this.restart(dead.index), WORKER_DELAY_MS).unref()
   }
 }

@@ -217,7 +217,7 @@ function ownKeys(random: Random, name: string): Buffer {
     .replaceAll(/\b(a|b|c|long|longer|counter|none)\b/g, `$1${name}`)
     .replaceAll('K'.repeat(250), name.repeat(250))
     .replaceAll('flush_all', 'verbosity 0')
-    .replaceAll(/\b(get|gat)s /g, '$1 ')
+    .replaceAll(/(get|gat)s /g, '$1 ')
     .replaceAll(/ 0 0 1 \d+( noreply)?\r\n/g, ' 0 0 1 999999999$1\r\n')
   return Buffer.from(renamed, 'latin1')
 }

@@ -95,9 +95,10 @@ t.test('one that leaves an arena torn costs that arena alone', async t => {
   t.equal(await keptCount(port), before, 'what the other arena has is there')
   await keepValues(port)
   t.equal(await keptCount(port), KEPT, 'and the emptied one serves again')
+  t.ok(await allServe(daemon))
   torn[LOCK] = FIRST_WORKER + 2
-  await daemon.workers.pool.threads[1].terminate()
-  t.ok(await comesTrue(() => daemon.roster.restarts() === 2))
+  await Promise.all(daemon.workers.pool.threads.map(thread => thread.terminate()))
+  t.ok(await comesTrue(() => daemon.roster.restarts() === 3))
   t.equal(await keptCount(port), KEPT, 'a second death finds it sound')
   await endsClean(t, daemon)
 })
@@ -285,7 +286,7 @@ class Load {
   async isServed(): Promise<boolean> {
     const served = new Set<string>()
     this.served = served
-    return comesTrue(() => served.size >= this.open)
+    return comesTrue(() => served.size >= PEERS)
   }
 
   async stop(): Promise<void> {
