@@ -63,8 +63,8 @@ export class Workers {
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: 'disabled',
     })
-    // A thread that dies as it answers is met twice; its task tells what there is to know.
-    this.pool.on('error', () => {})
+    // A late word of a thread that is gone; what became of its task is told by the task.
+    this.pool.on('error', (error: Error) => process.stderr.write(`worker pool: ${error.message}\n`))
     this.pool.on('workerDestroy', () => setImmediate(() => this.nudge()))
   }
 
