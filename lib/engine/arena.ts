@@ -63,6 +63,8 @@ export class Arena {
   readonly sizesAt: number
   readonly bucketsAt: number
   readonly dataAt: number
+  /** The class for each number of words up to the largest chunk; as slabs.ts finds it. */
+  readonly classOfWords: Uint8Array
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer
@@ -85,6 +87,7 @@ export class Arena {
     this.sizesAt = at.sizes
     this.bucketsAt = at.buckets
     this.dataAt = at.data
+    this.classOfWords = classTable(this.words, this.classCount)
   }
 }
 
@@ -189,6 +192,17 @@ function chunkSizes(pageWords: number, chunkBytesMin: number, growthFactor: numb
   }
   sizes.push(largest)
   return sizes
+}
+
+function classTable(words: Int32Array, classCount: number): Uint8Array {
+  const table = new Uint8Array(words[L.classAt(classCount) + L.CLASS_CHUNK_WORDS] + 1)
+  let from = 0
+  for (let classId = 1; classId <= classCount; classId++) {
+    const chunk = words[L.classAt(classId) + L.CLASS_CHUNK_WORDS]
+    table.fill(classId, from, chunk + 1)
+    from = chunk + 1
+  }
+  return table
 }
 
 /** What all pages together hold of one item. */

@@ -11,18 +11,24 @@ import { NIL, type Ref } from './layout.ts'
 import { pushHead, removeFromList } from './lru.ts'
 import { giveChunk } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
-import { findItem, hashOfItem, insertItem, removeItem } from './table.ts'
+import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
 
 /** Makes an item the one that its key finds, with a new CAS. No other has this key. */
 export function linkItem(arena: Arena, hash: number, ref: Ref): void {
-  const { words, counters } = arena
-  words[ref + L.ITEM_META] |= L.STATE_LINKED
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
-  renewCas(arena, ref)
+  prepareLink(arena, ref)
   insertItem(arena, hash, ref)
   pushHead(arena, ref)
-  counters[counterAt(Counter.TOTAL_ITEMS)]++
-  countSize(arena, ref, 1)
+}
+
+/** As linkItem, in place of the item that has the key; that one ends as in unlinkItem. */
+export function replaceItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+  countSize(arena, old, -1)
+  removeFromList(arena, old)
+  arena.words[old + L.ITEM_META] &= ~L.STATE_LINKED
+  prepareLink(arena, ref)
+  swapItem(arena, hash, old, ref)
+  pushHead(arena, ref)
+  if (!isHeld(arena, old)) freeItem(arena, old)
 }
 
 /** Ends an item: its key finds nothing any more, its chunks are free unless somebody holds it. */
@@ -123,6 +129,15 @@ function isFlushed(arena: Arena, ref: Ref): boolean {
   const flushedHigh = words[L.FLUSHED_CAS_HIGH]
   if (high !== flushedHigh) return high < flushedHigh
   return words[ref + L.ITEM_CAS_LOW] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
+}
+
+function prepareLink(arena: Arena, ref: Ref): void {
+  const { words, counters } = arena
+  words[ref + L.ITEM_META] |= L.STATE_LINKED
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  renewCas(arena, ref)
+  counters[counterAt(Counter.TOTAL_ITEMS)]++
+  countSize(arena, ref, 1)
 }
 
 function countSize(arena: Arena, ref: Ref, sign: number): void {

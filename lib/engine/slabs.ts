@@ -4,20 +4,13 @@
 // never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
 // that those of one page can be pulled out when the page moves to another class.
 
-import { type Arena, chunkWords, pageRef } from './arena.ts'
+import { type Arena, pageRef } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 
 /** The smallest class whose chunks hold `words`; 0 if none does. */
 export function classFor(arena: Arena, words: number): number {
-  let low = 1
-  let high = arena.classCount + 1
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (chunkWords(arena, middle) < words) low = middle + 1
-    else high = middle
-  }
-  return low > arena.classCount ? 0 : low
+  return words < arena.classOfWords.length ? arena.classOfWords[words] : 0
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   linkItem,
   releaseHold,
   renewCas,
+  replaceItem,
   unlinkItem,
 } from './links.ts'
 import { lockHolder } from './lock.ts'
@@ -97,8 +98,8 @@ export function commitItem(
     return status
   }
   if (mode === Mode.APPEND || mode === Mode.PREPEND) return join(arena, mode, hash, old, ref)
-  if (old !== NIL) unlinkItem(arena, hash, old)
-  linkItem(arena, hash, ref)
+  if (old === NIL) linkItem(arena, hash, ref)
+  else replaceItem(arena, hash, old, ref)
   return Status.OK
 }
 
@@ -192,9 +193,8 @@ function successor(arena: Arena, old: Ref, valueBytes: number): Ref {
 
 /** Links what `successor` made in place of `old`. */
 function succeed(arena: Arena, hash: number, old: Ref, ref: Ref): void {
-  unlinkItem(arena, hash, old)
+  replaceItem(arena, hash, old, ref)
   releaseHold(arena, successorSlot)
-  linkItem(arena, hash, ref)
 }
 
 /** Whether memcached would take an item of this size at the same -I. */

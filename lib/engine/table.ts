@@ -40,9 +40,7 @@ export function insertItem(arena: Arena, hash: number, ref: Ref): void {
   const { words } = arena
   if (words[L.ITEM_COUNT] >= words[L.BUCKET_COUNT]) addBucket(arena)
   const bucket = bucketOf(arena, hash)
-  const meta = words[ref + L.ITEM_META]
-  words[ref + L.ITEM_META] =
-    (meta & ~(0xff << L.META_TAG_SHIFT)) | (tagOf(hash) << L.META_TAG_SHIFT)
+  setTag(arena, hash, ref)
   words[ref + L.ITEM_CHAIN_NEXT] = words[bucket]
   words[bucket] = ref
   words[L.ITEM_COUNT]++
@@ -51,11 +49,16 @@ export function insertItem(arena: Arena, hash: number, ref: Ref): void {
 /** Takes an item out of its chain. */
 export function removeItem(arena: Arena, hash: number, ref: Ref): void {
   const { words } = arena
-  // The link to follow is a bucket first and an item's CHAIN_NEXT, its word 0, from then on.
-  let link = bucketOf(arena, hash)
-  while (words[link] !== ref) link = words[link] + L.ITEM_CHAIN_NEXT
-  words[link] = words[ref + L.ITEM_CHAIN_NEXT]
+  words[linkTo(arena, hash, ref)] = words[ref + L.ITEM_CHAIN_NEXT]
   words[L.ITEM_COUNT]--
+}
+
+/** Puts an item in the place of another that has its key. */
+export function swapItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+  const { words } = arena
+  setTag(arena, hash, ref)
+  words[ref + L.ITEM_CHAIN_NEXT] = words[old + L.ITEM_CHAIN_NEXT]
+  words[linkTo(arena, hash, old)] = ref
 }
 
 /** The hash of a stored item's key. */
@@ -72,6 +75,20 @@ export function bucketOf(arena: Arena, hash: number): number {
   const mask = words[L.BUCKET_MASK]
   const bucket = hash & mask
   return arena.bucketsAt + (bucket < words[L.BUCKET_COUNT] ? bucket : bucket & (mask >> 1))
+}
+
+/** The word that points to an item: a bucket, or the CHAIN_NEXT, word 0, of the item before it. */
+function linkTo(arena: Arena, hash: number, ref: Ref): number {
+  const { words } = arena
+  let link = bucketOf(arena, hash)
+  while (words[link] !== ref) link = words[link] + L.ITEM_CHAIN_NEXT
+  return link
+}
+
+function setTag(arena: Arena, hash: number, ref: Ref): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META] & ~(0xff << L.META_TAG_SHIFT)
+  words[ref + L.ITEM_META] = meta | (tagOf(hash) << L.META_TAG_SHIFT)
 }
 
 function addBucket(arena: Arena): void {

@@ -59,28 +59,20 @@ export class TextProtocol {
   /** Runs the command at `at`; how far it ate, or NEED_MORE. */
   command(input: Area, at: number, end: number): number {
     const { bytes } = input
-    let newline = at
+    let start = at
+    while (start < end && bytes[start] === BLANK) start++
+    let stop = start
+    while (stop < end && bytes[stop] > BLANK) stop++
+    const verb = verbOf(bytes, start, stop)
+    if (verb < Verb.GET || verb > Verb.GATS || bytes[stop] !== BLANK) {
+      return this.line(input, at, end)
+    }
+    let newline = stop
     while (newline < end && bytes[newline] !== LF) newline++
     if (newline === end) return this.unfinishedLine(input, at, end)
-    const lineEnd = newline - at > 1 && bytes[newline - 1] === CR ? newline - 1 : newline
-    if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, lineEnd)
-    this.isWaiting = false
-    let start = at
-    while (start < lineEnd && bytes[start] === BLANK) start++
-    let stop = start
-    while (stop < lineEnd && bytes[stop] !== BLANK && bytes[stop] !== 0) stop++
-    const verb = verbOf(bytes, start, stop)
-    if (verb >= Verb.GET && verb <= Verb.GATS) {
-      this.beginKeys(verb)
-      return this.keys(input, stop, newline + 1)
-    }
-    tokenize(bytes, start, lineEnd)
-    this.request.noreply = false
-    if (verb >= Verb.SET && verb <= Verb.CAS) {
-      return this.update(verb, input, newline + 1, end)
-    }
-    this.dispatch(verb, input)
-    return newline + 1
+    if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
+    this.beginKeys(verb)
+    return this.keys(input, stop, newline + 1)
   }
 
   /** Serves the keys of a get up to the end of its line or of the input. */
@@ -130,6 +122,20 @@ export class TextProtocol {
     if (this.host.control[Control.VERBOSITY] > 1) {
       this.host.log(`>${this.peer.id} ${line.bytes.toString('latin1', 0, line.bytes.length - 2)}`)
     }
+  }
+
+  /** Any command but a get with keys. */
+  private line(input: Area, at: number, end: number): number {
+    const { bytes } = input
+    const newline = tokenize(bytes, at, end)
+    if (newline < 0) return this.unfinishedLine(input, at, end)
+    if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
+    this.isWaiting = false
+    this.request.noreply = false
+    const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
+    if (verb >= Verb.SET && verb <= Verb.CAS) return this.update(verb, input, newline + 1, end)
+    this.dispatch(verb, input)
+    return newline + 1
   }
 
   private beginKeys(verb: Verb): void {
@@ -403,24 +409,49 @@ export class TextProtocol {
     this.request.noreply = equalsWord(bytes, tokenStart[last], tokenEnd[last], 'noreply')
   }
 
-  private logInput(bytes: Buffer, start: number, end: number): void {
+  private logInput(bytes: Buffer, start: number, newline: number): void {
     if (this.isWaiting) return
+    const end = bytes[newline - 1] === CR ? newline - 1 : newline
     this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
   }
 }
 
-/** Finds the words of a line, at most TOKENS_MAX of them. */
-function tokenize(bytes: Buffer, start: number, end: number): void {
+/**
+ * Finds the words of the line at `lineStart`, at most TOKENS_MAX of them, in one pass with its end.
+ * Where its \n stands, or -1 if that has not come yet.
+ */
+function tokenize(bytes: Buffer, lineStart: number, end: number): number {
   tokenCount = 0
-  let at = start
-  while (at < end && tokenCount < TOKENS_MAX) {
-    while (at < end && bytes[at] === BLANK) at++
-    if (at === end || bytes[at] === 0) return
-    tokenStart[tokenCount] = at
-    while (at < end && bytes[at] !== BLANK && bytes[at] !== 0) at++
-    tokenEnd[tokenCount++] = at
-    if (bytes[at] === 0) return
+  let at = lineStart
+  while (at < end) {
+    if (bytes[at] === BLANK) {
+      at++
+      continue
+    }
+    const start = at
+    while (at < end && !endsToken(bytes[at])) at++
+    if (at === end) return -1
+    const byte = bytes[at]
+    const dropsReturn = byte === LF && at - lineStart > 1 && bytes[at - 1] === CR
+    const stop = dropsReturn ? at - 1 : at
+    if (stop > start) {
+      tokenStart[tokenCount] = start
+      tokenEnd[tokenCount++] = stop
+    }
+    if (byte === LF) return at
+    if (byte === 0 || tokenCount === TOKENS_MAX) return findNewline(bytes, at, end)
   }
+  return -1
+}
+
+function endsToken(byte: number): boolean {
+  return byte <= BLANK && (byte === BLANK || byte === LF || byte === 0)
+}
+
+function findNewline(bytes: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && bytes[at] !== LF) at++
+  return at < end ? at : -1
 }
 
 function modeOf(verb: Verb): Mode {
