@@ -99,7 +99,7 @@ async function tryCommands(
   for (let start = 0; start < commands.length; start += BATCH_COMMANDS) {
     steps.push(commands.slice(start, start + BATCH_COMMANDS).join('') + RESYNC)
   }
-  return compare(pair, { steps, withoutPadding: true, ...cutting })
+  return compare(pair, { steps, withoutPadding: true, closeLosesReplies: true, ...cutting })
 }
 
 async function report(

@@ -31,6 +31,8 @@ const DEAF_PEER_BYTES_MAX = 256 * 1024
 /** What a heap may take on besides before it is collected. */
 const SLACK_BYTES = 16 * MIB
 const SERVED_MS_MAX = 1000
+/** The runtime may open one or two of its own meanwhile; a leak is hundreds. */
+const FILES_OF_THE_RUNTIME = 4
 const CONNECTIONS_DROPPED = 500
 
 t.test('peers that do not read cost no more than their bound, and miss nothing', async t => {
@@ -191,7 +193,8 @@ t.test('connections dropped at random leave neither files nor memory', async t =
   }
   const same = async () => (await statsOf(daemon.port)).get('curr_connections') === connections
   t.ok(await comesTrue(same), 'connections')
-  t.ok(await comesTrue(() => openFiles(daemon.pid) === files), `${files} files`)
+  const noMore = () => openFiles(daemon.pid) <= files + FILES_OF_THE_RUNTIME
+  t.ok(await comesTrue(noMore), `${openFiles(daemon.pid)} files, ${files} before`)
   await ask(asker, 'delete a\r\ndelete b\r\ndelete c\r\nget none\r\n', 'END\r\n')
   t.ok(await comesTrue(async () => (await usedChunks(daemon.port)) === 0), 'nothing stays held')
 })

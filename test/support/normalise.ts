@@ -8,6 +8,8 @@
  *   sent yet (tests send such a get as a step of its own);
  * - replies to earlier requests of a write wait while a value that is too large is swallowed;
  * - incr on a value of white space alone reads whatever memory follows the item;
+ * - replies not sent yet are lost when it closes on a line that has no end (random sessions take
+ *   more replies from memslab there, and only there);
  * - a line of 16 KiB and more closes the connection or not, depending on how the reads fell;
  * - an item set in the second of a `flush_all 1` dies with the rest unless the clock ticked between.
  */
