@@ -172,5 +172,8 @@ function randomValue(random: Random): string {
 }
 
 function largeValue(random: Random): string {
-  return random.pick(['large', 'get k1\r\n', '7']).repeat(random.between(100, 4000))
+  // No line of it is long: read as commands, behind a broken length, memcached may or may not close
+  // on lines of more than 2048 bytes, depending on how its reads fell.
+  if (random.once(3)) return '7'.repeat(random.between(100, 1000))
+  return random.pick([`${'large'.repeat(40)}\n`, 'get k1\r\n']).repeat(random.between(50, 1000))
 }
