@@ -25,6 +25,7 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
     spare: [],
     open: new Set(),
   }
+  cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   port.on('message', ({ socket, slot }: Delivery) => new Connection(hall, socket, slot))
   port.postMessage('ready')

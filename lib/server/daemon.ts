@@ -61,6 +61,7 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   }
   accept = (socket, listener) => welcome(cache, roster, workers, socket, listener)
   for (const { socket, listener } of waiting) accept(socket, listener)
+  cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   const close = () => closeDaemon(clock, listeners, workers)
   return { addresses: listeners.map(({ bound }) => bound), roster, workers, cache, close }
