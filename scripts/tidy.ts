@@ -53,7 +53,9 @@ const ENGINE_RANKS = [
 const HOMES: Readonly<Record<string, string[]>> = {
   yargs: ['lib/cli.ts', 'scripts/'],
   piscina: ['lib/server/workers.ts'],
-  memjs: ['lib/client/'],
+  memjs: ['lib/client/', 'test/'],
+  memcached: ['test/'],
+  'memcache-client': ['test/'],
   autocannon: ['scripts/'],
   typescript: ['scripts/'],
   tap: ['test/'],
