@@ -88,6 +88,8 @@ export const READ_BYTES = 64 * KIB
 export const REPLY_BYTES = 64 * KIB
 /** After so many bytes of replies in one turn a connection lets the others have theirs. */
 export const YIELD_BYTES = MIB
+/** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */
+export const SOURCE_STEPS_MAX = 8
 /** Reply buffers kept for reuse in one worker beyond the one in use. */
 export const REPLY_POOL_MAX = 64
 /** Room for everything in a reply around a value: `VALUE key flags bytes cas`, line ends, `END`. */

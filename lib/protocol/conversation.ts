@@ -1,7 +1,9 @@
-// What a session and its protocols tell each other: the states of a conversation, and what a
-// protocol may ask of the session it serves (session.ts, which draws the states).
+// What a session and its protocols tell each other: the states of a conversation, what a protocol
+// may ask of the session it serves (session.ts, which draws the states), and what every protocol can
+// do for its session.
 
 import type { Area } from '../engine/bytes.ts'
+import type { Status } from '../engine/status.ts'
 import type { Host } from './host.ts'
 import type { Request } from './request.ts'
 
@@ -16,8 +18,23 @@ export const State = {
 
 export type State = (typeof State)[keyof typeof State]
 
+/** Which protocol a connection speaks; auto: the first byte of the connection tells. */
+export type ProtocolName = 'auto' | 'ascii' | 'binary'
+
 /** A step that could not go on until more input comes; else it returns how far it ate. */
 export const NEED_MORE = -1
+
+/**
+ * Output of any length, asked for piece by piece while the peer takes it. Each call is bounded; an
+ * empty piece says "not yet": the next call comes after `pauseMs`, others have their turn between.
+ */
+export interface Source {
+  readonly pauseMs: number
+  /** The next piece, or null behind the last. */
+  next(): Buffer | null
+  /** The peer is gone, or `next` said null. */
+  close(): void
+}
 
 export interface Conversation {
   readonly host: Host
@@ -33,10 +50,28 @@ export interface Conversation {
   sendHeld(): void
   /** The value of the item that the request holds is on its way in. */
   fillHeld(): void
-  /** The next bytes are to be thrown away; then comes `reply`. */
+  /** The next bytes are to be thrown away; then comes `reply`, as the protocol says it. */
   swallow(bytes: number, reply: Area | null): void
   /** The rest of the line is to be thrown away; then comes `reply`. */
   swallowLine(reply: Area): void
-  /** A reply of any length, sent before anything else. */
+  /** A reply of any length that is there whole, sent before anything else. */
   sendTail(bytes: Buffer): void
+  /** As sendTail, for a reply that is made while it is sent. */
+  sendSource(source: Source): void
+}
+
+/** A way to parse requests and print replies. All but `command` serve the other states. */
+export interface Protocol {
+  /** COMMAND: runs the request at `at`, with at least one byte there; how far it ate. */
+  command(input: Area, at: number, end: number): number
+  /** KEYS: goes on with a request that was begun; how far it ate. */
+  keys(input: Area, at: number, end: number): number
+  /** SENDING is done: the request's value stands in the reply, its hold is released. */
+  endSending(): void
+  /** FILLING is done: eats what stands behind the value, stores it and answers. */
+  endFilling(input: Area, at: number, end: number): number
+  /** FILLING failed with LOST, `bytes` of the value before its end. */
+  refuse(status: Status, bytes: number): void
+  /** SWALLOW is done. */
+  say(reply: Area): void
 }

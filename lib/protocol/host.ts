@@ -13,6 +13,17 @@ export const ThreadCounter = {
   /** Of the main thread alone: connections accepted, and those turned away. */
   ACCEPTED: 4,
   REJECTED: 5,
+  CMD_META: 6,
+  AUTH_CMDS: 7,
+  AUTH_ERRORS: 8,
+  /** Connections closed because they were idle. */
+  IDLE_KICKS: 9,
+  /** Lines for watchers: written, dropped before they were, sent to one, skipped for one. */
+  LOG_WRITTEN: 10,
+  LOG_DROPPED: 11,
+  LOG_SENT: 12,
+  LOG_SKIPPED: 13,
+  TLS_ERRORS: 14,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */

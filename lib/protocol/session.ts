@@ -1,8 +1,8 @@
 // One peer's conversation: eats input cut anywhere, runs whole requests, writes replies in order.
 // Knows no socket: whoever owns one feeds bytes to `run` and gives a way to send what was written.
 //
-//   COMMAND   at the start of a request; text.ts parses and runs it
-//   KEYS      inside a get: the keys still to come, so that a get may have any number of them
+//   COMMAND   at the start of a request; the protocol parses and runs it
+//   KEYS      inside a request with more to come: the keys of a get, of which there may be any number
 //   SENDING   inside a value that is longer than the reply buffer; held, sent piece by piece
 //   FILLING   inside a value on its way in that is not there whole; held, written as it comes
 //   SWALLOW   inside bytes to be thrown away: a value that was refused, the rest of a broken get
@@ -10,23 +10,35 @@
 //
 // `run` eats what it can and says how far it came. It stops for two reasons: it needs more input, or
 // the replies cannot be sent now, and then it goes on when it is called again.
+//
+// The first byte of a connection chooses its protocol, unless the listener has one.
 
 import type { Area } from '../engine/bytes.ts'
 import { Status } from '../engine/status.ts'
-import { REPLY_FRAME_BYTES_MAX } from '../limits.ts'
-import { type Conversation, NEED_MORE, State } from './conversation.ts'
-import { commit } from './execute.ts'
+import { REPLY_FRAME_BYTES_MAX, SOURCE_STEPS_MAX } from '../limits.ts'
+import { BinaryProtocol } from './binary.ts'
+import { REQUEST_MAGIC } from './binary-layout.ts'
+import {
+  type Conversation,
+  NEED_MORE,
+  type Protocol,
+  type ProtocolName,
+  type Source,
+  State,
+} from './conversation.ts'
 import type { Host } from './host.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
 import { TextProtocol } from './text.ts'
 
-/** The way out: sends the reply buffer; false when the peer must first take what it was sent. */
+/** The way out of a session. */
 export interface Outlet {
+  /** Sends the reply buffer; false when the peer must first take what it was sent. */
   flush(): boolean
+  /** Calls `run` again after so many milliseconds, at once but behind the others with 0. */
+  later(pauseMs: number): void
 }
 
-const CR = 13
 const LF = 10
 
 export class Session implements Conversation {
@@ -37,28 +49,30 @@ export class Session implements Conversation {
   replyStart = 0
   private readonly reply: Reply
   private readonly outlet: Outlet
-  private readonly text: TextProtocol
+  private readonly protocolName: ProtocolName
+  /** Chosen with the first byte. */
+  private protocol: Protocol | null = null
   /** The outlet takes no more for now. */
   private stuck = false
   /** Bytes of a value already filled or sent. */
   private offset = 0
-  /** The \r behind a value has come, its \n has not. */
-  private sawReturn = false
   /** Bytes still to be thrown away; Infinity: up to the end of the line. */
   private swallowBytes = 0
   /** What is said once they are gone. */
   private swallowReply: Area | null = null
   private tail: Buffer | null = null
   private tailOffset = 0
+  /** Where the next tail comes from. */
+  private source: Source | null = null
 
   /** `id` names the peer in logs, as memcached's file descriptor does. */
-  constructor(host: Host, outlet: Outlet, id: number) {
+  constructor(host: Host, outlet: Outlet, id: number, protocolName: ProtocolName = 'auto') {
     this.host = host
+    this.protocolName = protocolName
     this.reply = host.reply
     this.outlet = outlet
     this.id = id
     this.request = new Request(host.reply.area, host.cache.shards[0])
-    this.text = new TextProtocol(this)
   }
 
   /** Eats requests from [start, end); how far it came. Call again with what is left and more. */
@@ -70,6 +84,10 @@ export class Session implements Conversation {
       if (this.reply.room() < REPLY_FRAME_BYTES_MAX && !this.flush()) break
       if (this.tail !== null) {
         this.writeTail(this.tail)
+        continue
+      }
+      if (this.source !== null) {
+        this.drawSource(this.source)
         continue
       }
       const next = this.step(input, at, end)
@@ -96,6 +114,8 @@ export class Session implements Conversation {
     }
     this.state = State.ENDED
     this.tail = null
+    this.source?.close()
+    this.source = null
   }
 
   flush(): boolean {
@@ -112,7 +132,6 @@ export class Session implements Conversation {
   fillHeld(): void {
     this.state = State.FILLING
     this.offset = 0
-    this.sawReturn = false
   }
 
   swallow(bytes: number, reply: Area | null): void {
@@ -131,23 +150,50 @@ export class Session implements Conversation {
     this.tailOffset = 0
   }
 
+  sendSource(source: Source): void {
+    this.source = source
+  }
+
   private step(input: Area, at: number, end: number): number {
     if (this.state === State.SENDING) {
       this.sendPiece()
       return at
     }
+    if (this.state === State.FILLING) return this.fillPiece(input, at, end)
     if (at === end) return NEED_MORE
+    if (this.protocol === null) this.protocol = this.choose(input.bytes[at])
     switch (this.state) {
       case State.COMMAND:
         this.replyStart = this.reply.length
-        return this.text.command(input, at, end)
+        return this.protocol.command(input, at, end)
       case State.KEYS:
-        return this.text.keys(input, at, end)
-      case State.FILLING:
-        return this.fillPiece(input, at, end)
+        return this.protocol.keys(input, at, end)
       default:
         return this.swallowPiece(input, at, end)
     }
+  }
+
+  private choose(firstByte: number): Protocol {
+    const { protocolName } = this
+    const isBinary =
+      protocolName === 'auto' ? firstByte === REQUEST_MAGIC : protocolName === 'binary'
+    return isBinary ? new BinaryProtocol(this) : new TextProtocol(this)
+  }
+
+  /** Takes the source's next pieces until one is not empty; waits when it has none for now. */
+  private drawSource(source: Source): void {
+    for (let step = 0; step < SOURCE_STEPS_MAX; step++) {
+      const piece = source.next()
+      if (piece === null) {
+        this.source = null
+        source.close()
+        return
+      }
+      if (piece.length > 0) return this.sendTail(piece)
+      if (source.pauseMs > 0) break
+    }
+    if (this.flush()) this.outlet.later(source.pauseMs)
+    this.stuck = true
   }
 
   private writeTail(tail: Buffer): void {
@@ -177,37 +223,24 @@ export class Session implements Conversation {
       return
     }
     request.shard.release(request.hold)
-    reply.endLine()
-    this.state = State.KEYS
+    this.state = State.COMMAND
+    this.protocol?.endSending()
   }
 
   private fillPiece(input: Area, at: number, end: number): number {
-    const { request } = this
+    const { request, protocol } = this
+    if (protocol === null) return NEED_MORE
     const left = request.valueBytes - this.offset
-    if (left === 0) return this.endFilling(input, at)
+    if (left === 0) return protocol.endFilling(input, at, end)
+    if (at === end) return NEED_MORE
     const bytes = Math.min(left, end - at)
     const status = request.shard.fill(request.hold, this.offset, input, at, bytes)
     if (status !== Status.OK) {
-      this.text.refuse(status, left + 2)
+      protocol.refuse(status, left)
       return at
     }
     this.offset += bytes
     return at + bytes
-  }
-
-  /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
-  private endFilling(input: Area, at: number): number {
-    const wanted = this.sawReturn ? LF : CR
-    if (input.bytes[at] !== wanted) {
-      this.request.shard.release(this.request.hold)
-      this.text.refuseChunk(this.sawReturn ? 0 : 1)
-    } else if (this.sawReturn) {
-      this.state = State.COMMAND
-      this.text.printStored(commit(this.request))
-    } else {
-      this.sawReturn = true
-    }
-    return at + 1
   }
 
   private swallowPiece(input: Area, at: number, end: number): number {
@@ -225,6 +258,6 @@ export class Session implements Conversation {
 
   private endSwallow(): void {
     this.state = State.COMMAND
-    if (this.swallowReply !== null) this.text.say(this.swallowReply)
+    if (this.swallowReply !== null) this.protocol?.say(this.swallowReply)
   }
 }

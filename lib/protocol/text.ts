@@ -1,8 +1,6 @@
 // The classic text protocol: parses a line, has execute.ts do what it means, prints the reply. Every
-// error is in memcached's words, and so is the choice between answering and closing.
-//
-// As in memcached a line ends at \n, one \r before it is dropped, only blanks separate words, and
-// whatever follows a NUL is not seen.
+// error is in memcached's words, and so is the choice between answering and closing. How a line falls
+// into words is told in tokens.ts.
 
 import type { Area } from '../engine/bytes.ts'
 import { parseU64, printU64, u64, u64ToWords } from '../engine/decimal.ts'
@@ -12,30 +10,24 @@ import {
   LINE_BYTES_MAX,
   LINE_SPACES_MAX,
   STREAM_VALUE_BYTES_MIN,
-  TOKENS_MAX,
   VALUE_BYTES_MAX,
-  VERBOSITY_MAX,
 } from '../limits.ts'
 import { equalsWord, parseInt32, parseUint32 } from './ascii.ts'
-import { type Conversation, NEED_MORE, State } from './conversation.ts'
-import { adjust, begin, flushAll, get, getAndTouch, remove, store, touch } from './execute.ts'
-import { Control, type Host, ThreadCounter } from './host.ts'
+import { runControl } from './control.ts'
+import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
+import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
+import { Control, type Host } from './host.ts'
 import type { Reply } from './reply.ts'
-import { reportStats } from './report.ts'
 import type { Request } from './request.ts'
 import { Line, storedLine, TextSink } from './text-print.ts'
+import { endsWithNoreply, tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
 import { Verb, verbOf } from './verbs.ts'
 
 const LF = 10
 const CR = 13
 const BLANK = 32
 
-// The words of the line in hand: starts and ends. Lines are parsed one at a time in a thread.
-const tokenStart = new Int32Array(TOKENS_MAX)
-const tokenEnd = new Int32Array(TOKENS_MAX)
-let tokenCount = 0
-
-export class TextProtocol {
+export class TextProtocol implements Protocol {
   private readonly peer: Conversation
   private readonly host: Host
   private readonly request: Request
@@ -47,6 +39,8 @@ export class TextProtocol {
   private wordsSeen = 0
   /** The command in hand was met before, and waits for its value. */
   private isWaiting = false
+  /** The \r behind a value that came in pieces is there, its \n is not. */
+  private sawReturn = false
 
   constructor(peer: Conversation) {
     this.peer = peer
@@ -100,19 +94,31 @@ export class TextProtocol {
     }
   }
 
-  /** Answers a store, unless the peer wants no reply. */
-  printStored(status: Status): void {
-    this.say(storedLine(status))
+  /** The value of a get was sent. */
+  endSending(): void {
+    this.reply.endLine()
+    this.peer.state = State.KEYS
   }
 
-  /** Throws a value away, then says why it was not stored. */
+  /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
+  endFilling(input: Area, at: number, end: number): number {
+    if (at === end) return NEED_MORE
+    const wanted = this.sawReturn ? LF : CR
+    if (input.bytes[at] !== wanted) {
+      this.request.shard.release(this.request.hold)
+      this.peer.swallow(this.sawReturn ? 0 : 1, this.request.noreply ? null : Line.BAD_CHUNK)
+    } else if (this.sawReturn) {
+      this.peer.state = State.COMMAND
+      this.say(storedLine(commit(this.request)))
+    } else {
+      this.sawReturn = true
+    }
+    return at + 1
+  }
+
+  /** Throws the rest of a value away, then says why it was not stored. */
   refuse(status: Status, bytes: number): void {
-    this.peer.swallow(bytes, this.request.noreply ? null : storedLine(status))
-  }
-
-  /** As refuse, for a value whose line end is not where it must be. */
-  refuseChunk(bytes: number): void {
-    this.peer.swallow(bytes, this.request.noreply ? null : Line.BAD_CHUNK)
+    this.peer.swallow(bytes + 2, this.request.noreply ? null : storedLine(status))
   }
 
   /** Adds a line, unless the peer wants no reply. */
@@ -224,7 +230,6 @@ export class TextProtocol {
   }
 
   private dispatch(verb: Verb, input: Area): void {
-    const { bytes } = input
     switch (verb) {
       case Verb.INCR:
         return this.adjust(input, false)
@@ -234,19 +239,13 @@ export class TextProtocol {
         return this.touch(input)
       case Verb.DELETE:
         return this.remove(input)
-      case Verb.FLUSH_ALL:
-        return this.flushAll(bytes)
-      case Verb.STATS:
-        return this.stats(bytes)
-      case Verb.VERSION:
-        return this.peer.sendTail(Buffer.from(`VERSION ${this.host.version}\r\n`))
-      case Verb.VERBOSITY:
-        return this.verbosity(bytes)
       case Verb.QUIT:
         this.peer.state = State.ENDED
         return
+      case Verb.NONE:
+        return this.unknown(input.bytes)
       default:
-        return this.unknown(bytes)
+        return runControl(verb, input.bytes, this.peer, this)
     }
   }
 
@@ -258,7 +257,7 @@ export class TextProtocol {
       return valueStart
     }
     const { bytes } = input
-    this.readNoreply(bytes)
+    this.request.noreply = endsWithNoreply(bytes)
     if (!this.readUpdate(verb, input)) {
       this.say(Line.BAD_FORMAT)
       return valueStart
@@ -267,7 +266,7 @@ export class TextProtocol {
     const valueEnd = valueStart + request.valueBytes
     if (valueEnd + 2 > end) return this.updateLater(valueStart)
     if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
-      this.printStored(store(this.host.cache, request, input, valueStart))
+      this.say(storedLine(store(this.host.cache, request, input, valueStart)))
       return valueEnd + 2
     }
     // Refused for its size before its value is looked at, as when it comes in pieces.
@@ -286,9 +285,10 @@ export class TextProtocol {
     }
     const status = begin(this.host.cache, request)
     if (status === Status.OK) {
+      this.sawReturn = false
       this.peer.fillHeld()
     } else {
-      this.refuse(status, request.valueBytes + 2)
+      this.refuse(status, request.valueBytes)
     }
     return valueStart
   }
@@ -315,7 +315,7 @@ export class TextProtocol {
 
   private adjust(input: Area, subtract: boolean): void {
     if (tokenCount !== 3 && tokenCount !== 4) return this.say(Line.ERROR)
-    this.readNoreply(input.bytes)
+    this.request.noreply = endsWithNoreply(input.bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
     if (!parseU64(input.bytes, tokenStart[2], tokenEnd[2])) return this.say(Line.BAD_DELTA)
     const status = adjust(this.host.cache, this.request, subtract, u64.high, u64.low)
@@ -330,7 +330,7 @@ export class TextProtocol {
   private touch(input: Area): void {
     const { request } = this
     if (tokenCount !== 3 && tokenCount !== 4) return this.say(Line.ERROR)
-    this.readNoreply(input.bytes)
+    this.request.noreply = endsWithNoreply(input.bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
     const exptime = parseInt32(input.bytes, tokenStart[2], tokenEnd[2])
     if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
@@ -343,7 +343,7 @@ export class TextProtocol {
     if (tokenCount < 2 || tokenCount > 4) return this.say(Line.ERROR)
     if (tokenCount > 2) {
       const zero = equalsWord(bytes, tokenStart[2], tokenEnd[2], '0')
-      this.readNoreply(bytes)
+      this.request.noreply = endsWithNoreply(bytes)
       const { noreply } = this.request
       const valid = tokenCount === 3 ? zero || noreply : zero && noreply
       if (!valid) return this.say(Line.BAD_DELETE)
@@ -351,41 +351,6 @@ export class TextProtocol {
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
     const status = remove(this.host.cache, this.request)
     this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
-  }
-
-  private flushAll(bytes: Buffer): void {
-    if (tokenCount > 3) return this.say(Line.ERROR)
-    this.readNoreply(bytes)
-    this.host.counters[ThreadCounter.CMD_FLUSH]++
-    if (!this.host.flushAllowed) return this.say(Line.FLUSH_DISABLED)
-    let exptime = 0
-    if (tokenCount !== (this.request.noreply ? 2 : 1)) {
-      exptime = parseInt32(bytes, tokenStart[1], tokenEnd[1])
-      if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
-    }
-    flushAll(this.host.cache, exptime)
-    this.say(Line.OK)
-  }
-
-  private verbosity(bytes: Buffer): void {
-    if (tokenCount !== 2 && tokenCount !== 3) return this.say(Line.ERROR)
-    this.readNoreply(bytes)
-    const level = parseUint32(bytes, tokenStart[1], tokenEnd[1])
-    if (level < 0) return this.say(Line.BAD_FORMAT)
-    this.host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
-    this.say(Line.OK)
-  }
-
-  private stats(bytes: Buffer): void {
-    const name = tokenCount < 2 ? '' : bytes.toString('latin1', tokenStart[1], tokenEnd[1])
-    if (name === 'reset') {
-      for (const shard of this.host.cache.shards) shard.resetStats()
-      this.host.facts.reset()
-      return this.say(Line.RESET)
-    }
-    const report = reportStats(this.host, name, this.peer.id)
-    if (report === null) return this.say(Line.ERROR)
-    this.peer.sendTail(Buffer.from(report, 'latin1'))
   }
 
   /** An HTTP request sent here by mistake, or worse, is hung up on as memcached does. */
@@ -404,54 +369,11 @@ export class TextProtocol {
     return true
   }
 
-  private readNoreply(bytes: Buffer): void {
-    const last = tokenCount - 1
-    this.request.noreply = equalsWord(bytes, tokenStart[last], tokenEnd[last], 'noreply')
-  }
-
   private logInput(bytes: Buffer, start: number, newline: number): void {
     if (this.isWaiting) return
     const end = bytes[newline - 1] === CR ? newline - 1 : newline
     this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
   }
-}
-
-/**
- * Finds the words of the line at `lineStart`, at most TOKENS_MAX of them, in one pass with its end.
- * Where its \n stands, or -1 if that has not come yet.
- */
-function tokenize(bytes: Buffer, lineStart: number, end: number): number {
-  tokenCount = 0
-  let at = lineStart
-  while (at < end) {
-    if (bytes[at] === BLANK) {
-      at++
-      continue
-    }
-    const start = at
-    while (at < end && !endsToken(bytes[at])) at++
-    if (at === end) return -1
-    const byte = bytes[at]
-    const dropsReturn = byte === LF && at - lineStart > 1 && bytes[at - 1] === CR
-    const stop = dropsReturn ? at - 1 : at
-    if (stop > start) {
-      tokenStart[tokenCount] = start
-      tokenEnd[tokenCount++] = stop
-    }
-    if (byte === LF) return at
-    if (byte === 0 || tokenCount === TOKENS_MAX) return findNewline(bytes, at, end)
-  }
-  return -1
-}
-
-function endsToken(byte: number): boolean {
-  return byte <= BLANK && (byte === BLANK || byte === LF || byte === 0)
-}
-
-function findNewline(bytes: Buffer, start: number, end: number): number {
-  let at = start
-  while (at < end && bytes[at] !== LF) at++
-  return at < end ? at : -1
 }
 
 function modeOf(verb: Verb): Mode {

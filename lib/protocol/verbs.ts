@@ -24,6 +24,20 @@ export const Verb = {
   VERSION: 17,
   VERBOSITY: 18,
   QUIT: 19,
+  LRU_CRAWLER: 20,
+  LRU: 21,
+  SLABS: 22,
+  CACHE_MEMLIMIT: 23,
+  WATCH: 24,
+  SHUTDOWN: 25,
+  CONFIG: 26,
+  REFRESH_CERTS: 27,
+  MG: 32,
+  MS: 33,
+  MD: 34,
+  MA: 35,
+  MN: 36,
+  ME: 37,
 } as const
 
 export type Verb = (typeof Verb)[keyof typeof Verb]
@@ -36,6 +50,7 @@ const GAT = packed('gat')
 
 /** The verb in [start, end). */
 export function verbOf(bytes: Buffer, start: number, end: number): Verb {
+  if (end - start === 2) return metaVerb(bytes, start)
   if (end - start !== 3) return longVerb(bytes, start, end)
   switch ((bytes[start] << 16) | (bytes[start + 1] << 8) | bytes[start + 2]) {
     case GET:
@@ -48,6 +63,34 @@ export function verbOf(bytes: Buffer, start: number, end: number): Verb {
       return Verb.CAS
     case GAT:
       return Verb.GAT
+    default:
+      return longVerb(bytes, start, end)
+  }
+}
+
+const LETTER_M = 'm'.charCodeAt(0)
+const LETTER_G = 'g'.charCodeAt(0)
+const LETTER_S = 's'.charCodeAt(0)
+const LETTER_D = 'd'.charCodeAt(0)
+const LETTER_A = 'a'.charCodeAt(0)
+const LETTER_N = 'n'.charCodeAt(0)
+const LETTER_E = 'e'.charCodeAt(0)
+
+function metaVerb(bytes: Buffer, start: number): Verb {
+  if (bytes[start] !== LETTER_M) return Verb.NONE
+  switch (bytes[start + 1]) {
+    case LETTER_G:
+      return Verb.MG
+    case LETTER_S:
+      return Verb.MS
+    case LETTER_D:
+      return Verb.MD
+    case LETTER_A:
+      return Verb.MA
+    case LETTER_N:
+      return Verb.MN
+    case LETTER_E:
+      return Verb.ME
     default:
       return Verb.NONE
   }
@@ -69,6 +112,14 @@ const LONG: readonly (readonly [string, Verb])[] = [
   ['flush_all', Verb.FLUSH_ALL],
   ['verbosity', Verb.VERBOSITY],
   ['bget', Verb.GET],
+  ['watch', Verb.WATCH],
+  ['lru_crawler', Verb.LRU_CRAWLER],
+  ['lru', Verb.LRU],
+  ['slabs', Verb.SLABS],
+  ['cache_memlimit', Verb.CACHE_MEMLIMIT],
+  ['shutdown', Verb.SHUTDOWN],
+  ['config', Verb.CONFIG],
+  ['refresh_certs', Verb.REFRESH_CERTS],
 ]
 
 function longVerb(bytes: Buffer, start: number, end: number): Verb {

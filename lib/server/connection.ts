@@ -74,8 +74,13 @@ export class Connection implements Outlet {
     }
     if (this.written < YIELD_BYTES) return true
     counters[ThreadCounter.CONN_YIELDS]++
-    setImmediate(() => this.goOn())
+    this.later(0)
     return false
+  }
+
+  later(pauseMs: number): void {
+    if (pauseMs === 0) setImmediate(() => this.goOn())
+    else setTimeout(() => this.goOn(), pauseMs)
   }
 
   /** Ends the connection now; what was not sent is lost. */

@@ -16,7 +16,7 @@ const CONTROL_WORDS = 16
 const RESTARTS = 10
 const SLOTS_TAKEN_MAX = 11
 
-const THREAD_COUNTERS = 8
+const THREAD_COUNTERS = 32
 
 const SLOT_WORDS = 24
 const SLOT_OPEN = 0

@@ -83,7 +83,7 @@ t.test('thousands of requests in one run', async t => {
     host.reply.length = 0
     return true
   }
-  const session = new Session(host, { flush }, 1)
+  const session = new Session(host, { flush, later: () => {} }, 1)
   t.equal(session.run(input, 0, stream.length), stream.length)
   flush()
   const hits = sets.map((_, i) => `VALUE k${i} 0 ${`${i}`.length}\r\n${i}\r\nEND\r\n`)
@@ -109,7 +109,7 @@ t.test('millions of gets and sets leave the heap as it was', async t => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const host = createHost()
-  const session = new Session(host, { flush: () => empty(host.reply) }, 1)
+  const session = new Session(host, { flush: () => empty(host.reply), later: () => {} }, 1)
   const requests = Array.from({ length: BATCH / 2 }, (_, i) => [
     `set key${i} ${i % 3} 0 20\r\n${'v'.repeat(20)}\r\n`,
     `get key${i} none\r\n`,

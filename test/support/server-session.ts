@@ -21,7 +21,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     reply: new Reply(),
     version: '1.2.3-test',
     flushAllowed: true,
-    counters: new Float64Array(8),
+    counters: new Float64Array(32),
     control: new Int32Array(8),
     facts: createFacts(),
     log: () => {},
@@ -66,6 +66,9 @@ export class Peer implements Outlet {
     reply.area = Area.allocate(reply.area.bytes.length)
     return false
   }
+
+  /** Whoever feeds calls `goOn` anyway. */
+  later(): void {}
 
   /** Feeds bytes; while the outlet is stuck they wait, as a paused socket's do. */
   feed(bytes: Buffer): void {

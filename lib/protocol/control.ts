@@ -1,0 +1,70 @@
+// The commands of operators, in the text protocol: what they ask of the daemon is not about one item.
+// Their words stand in tokens.ts. They are rare and may allocate.
+
+import type { Area } from '../engine/bytes.ts'
+import { VERBOSITY_MAX } from '../limits.ts'
+import { parseInt32, parseUint32 } from './ascii.ts'
+import type { Conversation } from './conversation.ts'
+import { flushAll } from './execute.ts'
+import { Control, ThreadCounter } from './host.ts'
+import { reportStats } from './report.ts'
+import { Line } from './text-print.ts'
+import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from './tokens.ts'
+import { Verb } from './verbs.ts'
+
+/** Adds a line to the reply, unless the peer wants none. */
+interface Speaker {
+  say(line: Area): void
+}
+
+/** Runs the command in hand, whose line stands in `bytes`. */
+export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  switch (verb) {
+    case Verb.FLUSH_ALL:
+      return flush(bytes, peer, speaker)
+    case Verb.STATS:
+      return stats(bytes, peer, speaker)
+    case Verb.VERSION:
+      return peer.sendTail(Buffer.from(`VERSION ${peer.host.version}\r\n`))
+    case Verb.VERBOSITY:
+      return verbosity(bytes, peer, speaker)
+    default:
+      return speaker.say(Line.ERROR)
+  }
+}
+
+function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
+  if (tokenCount > 3) return speaker.say(Line.ERROR)
+  request.noreply = endsWithNoreply(bytes)
+  host.counters[ThreadCounter.CMD_FLUSH]++
+  if (!host.flushAllowed) return speaker.say(Line.FLUSH_DISABLED)
+  let exptime = 0
+  if (tokenCount !== (request.noreply ? 2 : 1)) {
+    exptime = parseInt32(bytes, tokenStart[1], tokenEnd[1])
+    if (Number.isNaN(exptime)) return speaker.say(Line.BAD_EXPTIME)
+  }
+  flushAll(host.cache, exptime)
+  speaker.say(Line.OK)
+}
+
+function verbosity(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
+  if (tokenCount !== 2 && tokenCount !== 3) return speaker.say(Line.ERROR)
+  request.noreply = endsWithNoreply(bytes)
+  const level = parseUint32(bytes, tokenStart[1], tokenEnd[1])
+  if (level < 0) return speaker.say(Line.BAD_FORMAT)
+  host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
+  speaker.say(Line.OK)
+}
+
+function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  const { host } = peer
+  const name = tokenCount < 2 ? '' : bytes.toString('latin1', tokenStart[1], tokenEnd[1])
+  if (name === 'reset') {
+    for (const shard of host.cache.shards) shard.resetStats()
+    host.facts.reset()
+    return speaker.say(Line.RESET)
+  }
+  const report = reportStats(host, name, peer.id)
+  if (report === null) return speaker.say(Line.ERROR)
+  peer.sendTail(Buffer.from(report, 'latin1'))
+}
