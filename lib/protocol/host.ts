@@ -2,6 +2,7 @@
 // counters of its thread, and what `stats` tells. The server builds it; tests build small ones.
 
 import type { Cache } from '../engine/cache.ts'
+import type { Authenticator } from './authenticator.ts'
 import type { Reply } from './reply.ts'
 
 /** Counters of one thread, indices into `Host.counters`; only that thread writes them. */
@@ -64,6 +65,8 @@ export interface Host {
   readonly counters: Float64Array
   readonly control: Int32Array
   readonly facts: ServerFacts
+  /** Null: everybody is served. */
+  readonly auth: Authenticator | null
   /** One line to the daemon's log, stderr. */
   log(line: string): void
 }

@@ -58,6 +58,7 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       reset: () => roster.reset(),
       eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
     },
+    auth: null,
     log: line => process.stderr.write(`${line}\n`),
   }
 }

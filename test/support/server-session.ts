@@ -24,6 +24,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     counters: new Float64Array(32),
     control: new Int32Array(8),
     facts: createFacts(),
+    auth: null,
     log: () => {},
   }
 }
