@@ -4,27 +4,23 @@
 // values, unique beginnings of long names, the later of two options. What memcached has and memslab
 // has not is refused where somebody could rely on it, and accepted where it only tunes.
 
+import { readListen } from './server/listen-text.ts'
+import { checkOptions, THREADS_ADVISED_MAX } from './server/option-checks.ts'
+import { readExtended } from './server/option-extended.ts'
 import {
   type Given,
   Refused,
-  readExtended,
   readFactor,
   readItemSize,
-  readListen,
   readMemoryLimit,
+  readNapiIds,
   readPort,
+  readPrefix,
   readProtocol,
-  readUdpPort,
+  readUnixMask,
   wholeOf,
 } from './server/option-text.ts'
-import {
-  checkOptions,
-  DEFAULTS,
-  isRefusal,
-  type Options,
-  type Refusal,
-  THREADS_ADVISED_MAX,
-} from './server/options.ts'
+import { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'
 import { packageVersion, readPackageFile } from './server/package.ts'
 import { runDetached, runHere } from './server/process.ts'
 
@@ -64,8 +60,8 @@ const SWITCHES: Switch[] = [
     letter: 'U',
     name: 'udp-port',
     value: '<num>',
-    help: ['UDP port to listen on (only 0, off, for now)'],
-    read: readUdpPort,
+    help: ['UDP port to listen on (default: 0, off; -1: a free one)'],
+    read: text => ({ udpPort: wholeOf(text, '-U') }),
   },
   {
     letter: 'l',
@@ -85,6 +81,7 @@ const SWITCHES: Switch[] = [
     name: 'enable-coredumps',
     help: ['accepted without effect'],
     idle: 'warning: -r has no effect, the core file limit stays as it is',
+    read: () => ({ coreDumps: true }),
   },
   {
     letter: 'u',
@@ -155,6 +152,7 @@ const SWITCHES: Switch[] = [
     name: 'enable-largepages',
     help: ['accepted without effect'],
     idle: 'warning: -L has no effect, large pages are up to the operating system',
+    read: () => ({ largePages: true }),
   },
   {
     letter: 't',
@@ -170,7 +168,12 @@ const SWITCHES: Switch[] = [
     help: [`requests per event, accepted (default: ${DEFAULTS.requestsPerEventMax})`],
     read: text => ({ requestsPerEventMax: wholeOf(text, '-R') }),
   },
-  { letter: 'C', name: 'disable-cas', help: ['accepted without effect: CAS stays on'] },
+  {
+    letter: 'C',
+    name: 'disable-cas',
+    help: ['disable the use of CAS'],
+    read: () => ({ casEnabled: false }),
+  },
   {
     letter: 'b',
     name: 'listen-backlog',
@@ -182,7 +185,7 @@ const SWITCHES: Switch[] = [
     letter: 'B',
     name: 'protocol',
     value: '<name>',
-    help: ['protocol: ascii or auto (default: auto-negotiate)'],
+    help: ['protocol: ascii, binary or auto (default: auto-negotiate)'],
     read: readProtocol,
   },
   {
@@ -204,9 +207,60 @@ const SWITCHES: Switch[] = [
     help: ['disable commands that list keys'],
     read: () => ({ dumpAllowed: false }),
   },
-  { letter: 'W', name: 'disable-watch', help: ['accepted: there is no watch command'] },
-  { letter: 'a', name: 'unix-mask', value: '<mask>', help: ['accepted without effect'] },
-  { letter: 'N', name: 'napi_ids', value: '<num>', help: ['accepted without effect'] },
+  {
+    letter: 'W',
+    name: 'disable-watch',
+    help: ['disable watch commands'],
+    read: () => ({ watchAllowed: false }),
+  },
+  {
+    letter: 's',
+    name: 'unix-socket',
+    value: '<file>',
+    help: ['UNIX socket to listen on (disables network support)'],
+    read: text => ({ unixSocket: text }),
+  },
+  {
+    letter: 'a',
+    name: 'unix-mask',
+    value: '<mask>',
+    help: ['access mask for UNIX socket, in octal (default: 700)'],
+    read: readUnixMask,
+  },
+  {
+    letter: 'A',
+    name: 'enable-shutdown',
+    help: ['enable the shutdown command'],
+    read: () => ({ shutdownAllowed: true }),
+  },
+  {
+    letter: 'D',
+    name: 'delimiter',
+    value: '<char>',
+    help: ['what ends key prefixes, for "stats detail", which it turns on'],
+    read: readPrefix,
+  },
+  {
+    letter: 'S',
+    name: 'enable-sasl',
+    help: ['turn on SASL authentication'],
+    read: () => ({ sasl: true }),
+  },
+  {
+    letter: 'Y',
+    name: 'auth-file',
+    value: '<file>',
+    help: ['turn on authentication of text connections'],
+    read: text => ({ authFile: text }),
+  },
+  { letter: 'Z', name: 'enable-ssl', help: ['enable TLS'], read: () => ({ tls: true }) },
+  {
+    letter: 'N',
+    name: 'napi_ids',
+    value: '<num>',
+    help: ['accepted without effect'],
+    read: readNapiIds,
+  },
   {
     letter: 'o',
     name: 'extended',
@@ -221,13 +275,7 @@ const SWITCHES: Switch[] = [
     adds: true,
     read: readExtended,
   },
-  { letter: 's', name: 'unix-socket', value: '<file>', help: [], missing: 'UNIX sockets' },
-  { letter: 'A', name: 'enable-shutdown', help: [], missing: 'the shutdown command' },
-  { letter: 'D', name: 'delimiter', value: '<char>', help: [], missing: 'stats by key prefix' },
-  { letter: 'S', name: 'enable-sasl', help: [], missing: 'SASL authentication' },
-  { letter: 'Y', name: 'auth-file', value: '<file>', help: [], missing: 'authentication' },
   { letter: 'e', name: 'memory-file', value: '<file>', help: [], missing: 'a memory file' },
-  { letter: 'Z', name: 'enable-ssl', help: [], missing: 'TLS' },
 ]
 
 const HELP_COLUMN = 26
@@ -251,7 +299,8 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
     if (action !== undefined) return { action }
     const { listenText, ...given } = await readArguments(args)
     const listen = readListen(listenText ?? '', given.port ?? DEFAULTS.port)
-    const options = checkOptions({ ...given, listen, listenText })
+    const saslFile = given.saslFile ?? process.env.MEMCACHED_SASL_PWDB
+    const options = checkOptions({ ...given, listen, listenText, saslFile })
     if (isRefusal(options)) return options
     return { action: 'serve', options, warnings: warningsOf(options, args, rest), args }
   } catch (error) {
@@ -358,7 +407,7 @@ function take(found: Switch, text: string | undefined, normal: Normal): void {
     throw new Refused(`Illegal argument "-${letter}": --${name} needs a value`)
   }
   if (missing !== undefined) {
-    throw new Refused(`-${letter} is not supported yet: memslab has not got ${missing}`)
+    throw new Refused(`-${letter} is not supported: memslab has not got ${missing}`)
   }
   normal.action = action
   const before = adds ? normal.args.findIndex(arg => arg.startsWith(`--${name}=`)) : -1

@@ -6,17 +6,25 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { type Command, readCommandLine } from '../lib/cli.ts'
 import { GIB, KIB, MIB } from '../lib/limits.ts'
-import {
-  checkOptions,
-  DEFAULTS,
-  isRefusal,
-  type Options,
-  type Refusal,
-} from '../lib/server/options.ts'
+import { checkOptions } from '../lib/server/option-checks.ts'
+import { DEFAULTS, isRefusal, type Options, type Refusal } from '../lib/server/options.ts'
 import { findProgram, skipWithout } from './support/oracle.ts'
 
 const MAIN = fileURLToPath(new URL('../lib/main.ts', import.meta.url))
 const RUN_MS_MAX = 10_000
+
+const NO_MODERN: Partial<Options> = {
+  slabReassign: false,
+  slabAutomove: 0,
+  maxconnsFast: false,
+  lruSegmented: false,
+  hashAlgorithm: 'jenkins',
+  lruCrawler: false,
+  lruMaintainer: false,
+}
+const AUTOMOVE: Partial<Options> = { slabAutomoveRatio: 0.5, slabAutomoveWindow: 3 }
+const LOGBUFS: Partial<Options> = { watcherLogbufBytes: KIB, workerLogbufBytes: 2 * KIB }
+const TLS_FILES: Partial<Options> = { sslKeyFormat: 'DER', sslCiphers: 'c', sslCaCert: 'd' }
 
 const ACCEPTED: [args: string, changes: Partial<Options>][] = [
   ['', {}],
@@ -52,19 +60,58 @@ const ACCEPTED: [args: string, changes: Partial<Options>][] = [
   ['-k', { lockMemory: true }],
   ['-u daemon', { user: 'daemon' }],
   ['-P /run/a.pid', { pidFile: '/run/a.pid' }],
-  ['-F -X', { flushAllowed: false, dumpAllowed: false }],
+  ['-F -X -W', { flushAllowed: false, dumpAllowed: false, watchAllowed: false }],
+  ['-C -A -L -r', { casEnabled: false, shutdownAllowed: true, largePages: true, coreDumps: true }],
+  ['-D /:', { detailPrefix: '/', detailEnabled: true }],
+  ['-N 2', { napiIds: 2 }],
+  ['-U 0', {}],
+  ['-U 11299', { udpPort: 11299, port: 11299 }],
+  ['-U 11299 -p 5', { udpPort: 11299, port: 5 }],
+  ['-U -1 -p 5', { udpPort: -1, port: 5 }],
+  ['-U 11299 -p 0', { udpPort: 11299, port: 0, tcpEnabled: false }],
+  ['-s /tmp/a -a 770', { unixSocket: '/tmp/a', unixMask: 0o770, tcpEnabled: false }],
+  ['-s /tmp/a -p 0 -U 5', { unixSocket: '/tmp/a', port: 0, tcpEnabled: false }],
+  ['-S', { sasl: true, protocol: 'binary' }],
+  ['-S -B binary -o sasl_pwdb=a', { sasl: true, protocol: 'binary', saslFile: 'a' }],
+  ['-Y a', { authFile: 'a', protocol: 'ascii' }],
+  ['-Y a -S', { authFile: 'a', sasl: true }],
+  ['-Y a -S -B auto', { authFile: 'a', sasl: true }],
+  ['-B binary', { protocol: 'binary' }],
   ['-B ascii', { protocol: 'ascii' }],
   ['-B ascii -B auto', {}],
   ['-R 5', { requestsPerEventMax: 5 }],
-  ['-U 0 -C -L -r -W -a 700 -N 1', {}],
   ['-o maxconns_fast', {}],
-  ['-o no_maxconns_fast', {}],
-  ['-o no_modern', {}],
-  ['-o no_modern,maxconns_fast', {}],
+  ['-o no_maxconns_fast', { maxconnsFast: false }],
+  ['-o no_modern', NO_MODERN],
+  ['-o no_modern,maxconns_fast', { ...NO_MODERN, maxconnsFast: true }],
   ['-o hashpower=20,track_sizes', { hashpowerInit: 20, trackSizes: true }],
   ['-o hashpower=20 -o track_sizes', { hashpowerInit: 20, trackSizes: true }],
-  ['-o modern,lru_crawler,no_lru_crawler,lru_maintainer,slab_reassign,slab_automove', {}],
-  ['-o slab_automove=2,hash_algorithm=xxh3,hot_lru_pct=10,idle_timeout=0', {}],
+  ['-o modern,lru_crawler,lru_maintainer,slab_reassign,slab_automove', {}],
+  ['-o no_lru_crawler,no_slab_reassign', { lruCrawler: false, slabReassign: false }],
+  ['-o no_lru_maintainer', { lruMaintainer: false, lruSegmented: false }],
+  ['-o no_lru_maintainer,lru_maintainer', {}],
+  ['-o slab_automove=2,hash_algorithm=xxh3', { slabAutomove: 2, hashAlgorithm: 'xxh3' }],
+  ['-o no_slab_automove,no_hashexpand', { slabAutomove: 0, hashExpand: false }],
+  ['-o hot_lru_pct=10,warm_lru_pct=30', { hotLruPct: 10, warmLruPct: 30 }],
+  ['-o hot_max_factor=0.5,warm_max_factor=3', { hotMaxFactor: 0.5, warmMaxFactor: 3 }],
+  ['-o temporary_ttl=30', { temporaryTtlS: 30, temporaryLru: true }],
+  ['-o idle_timeout=0', {}],
+  ['-o idle_timeout=9,tail_repair_time=10', { idleTimeoutS: 9, tailRepairTimeS: 10 }],
+  ['-o lru_crawler_sleep=5,lru_crawler_tocrawl=7', { lruCrawlerSleepUs: 5, lruCrawlerToCrawl: 7 }],
+  ['-o slab_automove_ratio=0.5,slab_automove_window=3', AUTOMOVE],
+  ['-o slab_automove_freeratio=0.2', { slabAutomoveFreeRatio: 0.2 }],
+  ['-o slab_chunk_max=16384,no_chunked_items', { slabChunkMaxBytes: 16384 }],
+  ['-o watcher_logbuf_size=1,worker_logbuf_size=2', LOGBUFS],
+  ['-o read_buf_mem_limit=3', { readBufMemLimitBytes: 3 * MIB }],
+  ['-o resp_obj_mem_limit=3,inline_ascii_resp,no_inline_ascii_resp', {}],
+  ['-o drop_privileges,no_drop_privileges,sock_cookie_id=3', {}],
+  ['-Z -o ssl_chain_cert=a,ssl_key=b', { tls: true, sslChainCert: 'a', sslKey: 'b' }],
+  ['-o ssl_keyformat=DER,ssl_ciphers=c,ssl_ca_cert=d', TLS_FILES],
+  ['-o ssl_keyformat=1', {}],
+  ['-o ssl_verify_mode=3,ssl_wbuf_size=32', { sslVerifyMode: 3, sslWbufSize: 32 * KIB }],
+  ['-o ssl_session_cache,ssl_kernel_tls', { sslSessionCache: true, sslKernelTls: true }],
+  ['-o ssl_min_version=3', { sslMinVersion: 'tlsv1.3' }],
+  ['-o ssl_min_version=tlsv1.1', { sslMinVersion: 'tlsv1.1' }],
   ['-o ,', {}],
   ['-- -m 3', {}],
 ]
@@ -78,7 +125,6 @@ const LISTENERS: [args: string, listen: [host: string, port: number][]][] = [
   ['-l ::1', [['::1', 11211]]],
   ['-l [::1]', [['::1', 11211]]],
   ['-l [::1]:6', [['::1', 6]]],
-  ['-l notls:127.0.0.1:6', [['127.0.0.1', 6]]],
   [
     '-l 127.0.0.1,[::1]:6;10.0.0.1',
     [
@@ -115,7 +161,7 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-p abc', 64, 'ERROR: Invalid port number abc.'],
   ['-p 70000', 64, 'ERROR: Invalid port number 70000.'],
   ['-p -2', 64, 'ERROR: Invalid port number -2.'],
-  ['-p 0', 1, '-p 0 is not supported yet: without TCP there is no way in'],
+  ['-p 0', 64, 'ERROR: -p 0 leaves no way in, it needs -s or -U'],
   ['-m 2g', 1, 'Illegal value "2g" for -m: a whole number is needed'],
   ['-m 9999999', 64, 'Memory limit must be from 0 to 1048576 megabytes'],
   ['-t 3x', 1, 'Illegal value "3x" for -t: a whole number is needed'],
@@ -125,28 +171,27 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-n 5000000', 1, 'Chunk size must be a whole number, at most 16384'],
   ['-I 1g', 1, 'Illegal value "1g" for -I: a whole number is needed'],
   ['-f abc', 1, 'Illegal value "abc" for -f: a number is needed'],
-  ['-U 11211', 1, '-U is not supported yet: memslab has not got UDP, only -U 0 is accepted'],
-  ['-B foo', 64, 'Invalid value for binding protocol: foo -- should be one of auto or ascii'],
-  ['-B binary', 1, '-B binary is not supported yet: memslab has not got the binary protocol'],
-  ['-s /tmp/a', 1, '-s is not supported yet: memslab has not got UNIX sockets'],
-  ['-Z', 1, '-Z is not supported yet: memslab has not got TLS'],
-  ['-S', 1, '-S is not supported yet: memslab has not got SASL authentication'],
-  ['-Y f', 1, '-Y is not supported yet: memslab has not got authentication'],
-  ['-e f', 1, '-e is not supported yet: memslab has not got a memory file'],
-  ['-A', 1, '-A is not supported yet: memslab has not got the shutdown command'],
-  ['-D :', 1, '-D is not supported yet: memslab has not got stats by key prefix'],
-  ['-o ssl_key=a', 1, '-o ssl_key is not supported yet'],
-  ['-o ext_path=a:1G', 1, '-o ext_path is not supported yet'],
-  ['-o idle_timeout=5', 1, '-o idle_timeout is not supported yet: only 0, no timeout, is accepted'],
+  ['-U 70000', 64, 'ERROR: Invalid UDP port number 70000.'],
+  [
+    '-B foo',
+    64,
+    'Invalid value for binding protocol: foo -- should be one of auto, binary, or ascii',
+  ],
+  ['-a 999', 1, 'Illegal value "999" for -a: an octal number is needed'],
+  ['-a 1000', 1, 'Access mask of the UNIX socket must be from 0 to 777, in octal'],
+  ['-e f', 1, '-e is not supported: memslab has not got a memory file'],
+  ['-o ext_path=a:1G', 1, '-o ext_path is not supported: memslab keeps items in memory only'],
+  ['-o idle_timeout=abc', 1, 'Illegal value "abc" for -o idle_timeout: a whole number is needed'],
+  ['-Z', 64, 'Error loading the certificate chain: -Z needs -o ssl_chain_cert=<file>'],
+  ['-o ssl_min_version=4', 1, 'Invalid ssl_min_version. Use help to see valid options.'],
+  ['-o ssl_keyformat=ENGINE', 1, 'could not parse argument to ssl_keyformat'],
   ['-o track_sizes,,no_such', 1, 'Illegal suboption "no_such"'],
   ['-o hashpower=0', 1, 'Initial hashtable multiplier of 0 is too low'],
   ['-l [::1', 71, 'Invalid IPV6 address: "[::1"'],
   ['-l 127.0.0.1:99999', 71, 'Invalid port number: "99999"'],
-  [
-    '-l proto[ascii]:127.0.0.1:1',
-    1,
-    '-l proto[ascii]:127.0.0.1:1 is not supported yet: a listener takes no protocol, tag or TLS',
-  ],
+  ['-l notls:127.0.0.1', 71, "'notls' option is valid only when SSL is enabled"],
+  ['-l proto[foo]:127.0.0.1', 71, 'Invalid protocol spec: "foo"'],
+  ['-l proto[ascii]:tag[]:h', 71, 'Listener tags must be between 1 and 8 characters: ""'],
 ]
 
 // memcached's words and exit codes.
@@ -161,6 +206,41 @@ const SAME_AS_ORACLE = [
   '-I 1023',
   '-I 33m',
   '-m 1',
+  '-p -1 -S -B auto',
+  '-p -1 -S -B ascii',
+  '-p -1 -S -U 11299',
+  '-p -1 -Y f -B auto',
+  '-p -1 -Y f -B binary',
+  '-p -1 -Y f -U 5',
+  '-o slab_automove=3',
+  '-o slab_automove_ratio',
+  '-o slab_automove_ratio=0',
+  '-o slab_automove_window=2',
+  '-o hot_lru_pct=0',
+  '-o warm_lru_pct=80',
+  '-p -1 -o hot_lru_pct=50,warm_lru_pct=40',
+  '-o hot_max_factor=0',
+  '-o warm_max_factor',
+  '-p -1 -o temporary_ttl=5,no_lru_maintainer',
+  '-o lru_crawler_sleep',
+  '-o lru_crawler_sleep=1000001',
+  '-o lru_crawler_tocrawl',
+  '-o lru_crawler_tocrawl=a',
+  '-o tail_repair_time',
+  '-o tail_repair_time=9',
+  '-o idle_timeout',
+  '-o watcher_logbuf_size',
+  '-o watcher_logbuf_size=a',
+  '-o worker_logbuf_size=a',
+  '-o read_buf_mem_limit=a',
+  '-o ssl_chain_cert',
+  '-o ssl_verify_mode=4',
+  '-o ssl_verify_mode=a',
+  '-o ssl_min_version=4',
+  '-o ssl_min_version=a',
+  '-o ssl_wbuf_size=a',
+  '-N 0',
+  '-p -1 -N 9',
   '-m 4096 -I 1025m',
   '-o foo=3',
   '-o hashpower',
@@ -184,6 +264,11 @@ t.test('listeners have a port of their own, or that of -p', async t => {
     const expected = listen.map(([host, port]) => ({ host, port }))
     t.same(optionsFrom(await read(args)).listen, expected, args)
   }
+  const prefixed = '-Z -o ssl_chain_cert=a -l mtls:proto[ascii]:tag_tools_:[::1]:5,notls:tag[x]:h'
+  t.same(optionsFrom(await read(prefixed)).listen, [
+    { host: '::1', port: 5, tls: 'mutual', protocol: 'ascii', tag: 'tools' },
+    { host: 'h', port: 11211, tls: 'none', tag: 'x' },
+  ])
   const { listenText } = optionsFrom(await read('-l 127.0.0.1 -l ::1'))
   t.equal(listenText, '127.0.0.1,::1')
 })
@@ -236,7 +321,7 @@ t.test('the program prints help, version and license', async t => {
   t.equal(help.status, 0)
   t.match(help.stdout, /^memslab \d+\.\d+\.\d+\n-p, --port=<num> {10}TCP port to listen on /)
   t.match(help.stdout, /\n-M, --disable-evictions {3}\S/)
-  t.notMatch(help.stdout, /unix-socket/)
+  t.match(help.stdout, /\n-s, --unix-socket=<file> {2}\S/)
   const version = run(process.execPath, [MAIN, '-V'])
   t.match(version, { status: 0, stderr: '', stdout: /^memslab \d+\.\d+\.\d+\n$/ })
   t.match(run(process.execPath, [MAIN, '-i']), { status: 0, stdout: /^MIT License\n/ })

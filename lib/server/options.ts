@@ -1,55 +1,145 @@
-// The daemon's settings: what there is to set, what each is by default, and the bounds they must
-// keep, alone and between each other. Where memcached has words for a value that cannot be, and an
-// exit code, they are used here. The command line is read in cli.ts; a program that starts the
-// daemon by itself calls `checkOptions` with what it wants otherwise than by default.
+// The daemon's settings: what there is to set, and what each is by default. The command line is read
+// in cli.ts; a program that starts the daemon by itself calls `checkOptions` of option-checks.ts with
+// what it wants otherwise than by default.
 
-import {
-  GIB,
-  ITEM_BYTES_MAX,
-  KIB,
-  LARGEST_CHUNKS_PER_PAGE,
-  MIB,
-  PAGE_BYTES_MIN,
-} from '../limits.ts'
+import { KIB, MIB } from '../limits.ts'
+
+export type ProtocolName = 'auto' | 'ascii' | 'binary'
+export type TlsVersion = (typeof TLS_VERSIONS)[number]
+
+/** In the order of the numbers that -o ssl_min_version takes. */
+export const TLS_VERSIONS = ['tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3'] as const
+export const HASH_ALGORITHMS = ['jenkins', 'murmur3', 'xxh3'] as const
 
 export interface ListenAddress {
   /** A name or an address, IPv6 without brackets. */
   host: string
   port: number
+  /** What this listener speaks, if not what all do. */
+  protocol?: ProtocolName
+  /** Names the listener; nothing else. */
+  tag?: string
+  /** With TLS on: without it here, without asking for certificates, or insisting on them. */
+  tls?: 'none' | 'basic' | 'mutual'
 }
 
 export interface Options {
+  // Where it listens.
   /** TCP port of listeners that do not say theirs; 0 lets the system choose. */
   port: number
+  /** False: no TCP at all, there is a UNIX socket or UDP. */
+  tcpEnabled: boolean
   /** Empty: every interface. */
   listen: readonly ListenAddress[]
   /** What -l said, for `stats settings`. */
   listenText: string | undefined
+  /** 0: no UDP; -1 lets the system choose. */
+  udpPort: number
+  /** Its path; with one there is neither TCP nor UDP. */
+  unixSocket: string | undefined
+  unixMask: number
+  backlog: number
+
+  // Connections.
+  connectionsMax: number
+  /** False: connections above the limit wait in the backlog instead of being turned away. */
+  maxconnsFast: boolean
+  /** 0: connections may be idle for ever. */
+  idleTimeoutS: number
+  requestsPerEventMax: number
+  readBufMemLimitBytes: number
+  inlineAsciiResp: boolean
+  /** 0: off. */
+  napiIds: number
+
+  // What peers may do.
+  protocol: ProtocolName
+  casEnabled: boolean
+  flushAllowed: boolean
+  dumpAllowed: boolean
+  watchAllowed: boolean
+  shutdownAllowed: boolean
+  /** What ends the prefix of a key, in `stats detail`. */
+  detailPrefix: string
+  /** `stats detail` counts from the start. */
+  detailEnabled: boolean
+  /** Binary connections say who they are by SASL. */
+  sasl: boolean
+  /** Names and passwords for SASL; undefined: those of `authFile`. */
+  saslFile: string | undefined
+  /** Names and passwords for text connections. */
+  authFile: string | undefined
+
+  // TLS.
+  tls: boolean
+  sslChainCert: string | undefined
+  sslKey: string | undefined
+  sslKeyFormat: 'PEM' | 'DER'
+  /** 0: certificates of peers are not asked for, 1: asked for, 2 and 3: needed. */
+  sslVerifyMode: number
+  sslCiphers: string | undefined
+  sslCaCert: string | undefined
+  sslWbufSize: number
+  sslSessionCache: boolean
+  sslKernelTls: boolean
+  sslMinVersion: TlsVersion
+
+  // Memory.
   memoryLimitBytes: number
   /** False: a full cache answers with an error instead of evicting. */
   evictions: boolean
-  threads: number
-  connectionsMax: number
-  backlog: number
   /** Longest item, bytes. */
   itemSizeMax: number
   growthFactor: number
   /** Least room of the smallest chunk for key, value and flags. */
   chunkMinBytes: number
+  slabChunkMaxBytes: number
+  slabReassign: boolean
+  /** 0: pages stay with their class, 1: they move by age, 2: at once on eviction. */
+  slabAutomove: number
+  slabAutomoveRatio: number
+  slabAutomoveWindow: number
+  slabAutomoveFreeRatio: number
+  trackSizes: boolean
   lockMemory: boolean
+  largePages: boolean
+
+  // The hash table.
+  /** Buckets of an empty hash table as a power of two; 0 is the engine's choice. */
+  hashpowerInit: number
+  hashExpand: boolean
+  hashAlgorithm: (typeof HASH_ALGORITHMS)[number]
+
+  // Lists of items and their upkeep.
+  lruCrawler: boolean
+  lruCrawlerSleepUs: number
+  /** 0: all. */
+  lruCrawlerToCrawl: number
+  lruMaintainer: boolean
+  lruSegmented: boolean
+  hotLruPct: number
+  warmLruPct: number
+  hotMaxFactor: number
+  warmMaxFactor: number
+  temporaryLru: boolean
+  /** Items that live shorter than this are kept in a list of their own, if `temporaryLru`. */
+  temporaryTtlS: number
+  /** 0: never. */
+  tailRepairTimeS: number
+
+  // Logs of `watch`.
+  watcherLogbufBytes: number
+  workerLogbufBytes: number
+
+  // The process.
+  threads: number
   /** How often -v was given. */
   verbosity: number
   /** Whose rights to take on after binding, when started by root. */
   user: string | undefined
   pidFile: string | undefined
   daemonize: boolean
-  /** Buckets of an empty hash table as a power of two; 0 is the engine's choice. */
-  hashpowerInit: number
-  trackSizes: boolean
-  flushAllowed: boolean
-  dumpAllowed: boolean
-  requestsPerEventMax: number
-  protocol: 'auto' | 'ascii'
+  coreDumps: boolean
 }
 
 /** Why a command line or a setting cannot be, in one line, and the exit code that goes with it. */
@@ -60,27 +150,87 @@ export interface Refusal {
 
 export const DEFAULTS: Readonly<Options> = Object.freeze({
   port: 11211,
+  tcpEnabled: true,
   listen: [],
   listenText: undefined,
+  udpPort: 0,
+  unixSocket: undefined,
+  unixMask: 0o700,
+  backlog: 1024,
+
+  connectionsMax: 1024,
+  maxconnsFast: true,
+  idleTimeoutS: 0,
+  requestsPerEventMax: 20,
+  readBufMemLimitBytes: 0,
+  inlineAsciiResp: false,
+  napiIds: 0,
+
+  protocol: 'auto',
+  casEnabled: true,
+  flushAllowed: true,
+  dumpAllowed: true,
+  watchAllowed: true,
+  shutdownAllowed: false,
+  detailPrefix: ':',
+  detailEnabled: false,
+  sasl: false,
+  saslFile: undefined,
+  authFile: undefined,
+
+  tls: false,
+  sslChainCert: undefined,
+  sslKey: undefined,
+  sslKeyFormat: 'PEM',
+  sslVerifyMode: 0,
+  sslCiphers: undefined,
+  sslCaCert: undefined,
+  sslWbufSize: 16 * KIB,
+  sslSessionCache: false,
+  sslKernelTls: false,
+  sslMinVersion: 'tlsv1.2',
+
   memoryLimitBytes: 64 * MIB,
   evictions: true,
-  threads: 4,
-  connectionsMax: 1024,
-  backlog: 1024,
   itemSizeMax: MIB,
   growthFactor: 1.25,
   chunkMinBytes: 48,
+  slabChunkMaxBytes: 512 * KIB,
+  slabReassign: true,
+  slabAutomove: 1,
+  slabAutomoveRatio: 0.8,
+  slabAutomoveWindow: 10,
+  slabAutomoveFreeRatio: 0.01,
+  trackSizes: false,
   lockMemory: false,
+  largePages: false,
+
+  hashpowerInit: 0,
+  hashExpand: true,
+  hashAlgorithm: 'murmur3',
+
+  lruCrawler: true,
+  lruCrawlerSleepUs: 100,
+  lruCrawlerToCrawl: 0,
+  lruMaintainer: true,
+  lruSegmented: true,
+  hotLruPct: 20,
+  warmLruPct: 40,
+  hotMaxFactor: 0.2,
+  warmMaxFactor: 2,
+  temporaryLru: false,
+  temporaryTtlS: 61,
+  tailRepairTimeS: 0,
+
+  watcherLogbufBytes: 256 * KIB,
+  workerLogbufBytes: 64 * KIB,
+
+  threads: 4,
   verbosity: 0,
   user: undefined,
   pidFile: undefined,
   daemonize: false,
-  hashpowerInit: 0,
-  trackSizes: false,
-  flushAllowed: true,
-  dumpAllowed: true,
-  requestsPerEventMax: 20,
-  protocol: 'auto',
+  coreDumps: false,
 })
 
 /** Exit codes: memcached's plain failure, and those that it takes from sysexits.h. */
@@ -89,99 +239,6 @@ export const EXIT_USAGE = 64
 export const EXIT_NO_USER = 67
 export const EXIT_OS_ERROR = 71
 
-export const PORT_MAX = 65535
-export const MEMORY_LIMIT_BYTES_MAX = 1024 * GIB
-export const ITEM_SIZE_MIN = KIB
-export const ITEM_SIZE_MAX = ITEM_BYTES_MAX
-export const THREADS_MAX = 256
-/** More threads than this earn a warning, as they do in memcached. */
-export const THREADS_ADVISED_MAX = 64
-export const CONNECTIONS_MAX = 1_048_576
-export const BACKLOG_MAX = 2 ** 31 - 1
-/** An empty chunk of this size fits several times into the smallest page there is. */
-export const CHUNK_MIN_BYTES_MAX = PAGE_BYTES_MIN / LARGEST_CHUNKS_PER_PAGE / 2
-export const HASHPOWER_INIT_MIN = 12
-export const HASHPOWER_INIT_MAX = 32
-
-/** All settings, with defaults for those not given; or the first of them that cannot be. */
-export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
-  const options: Options = { ...DEFAULTS, ...given }
-  return (
-    refusePorts(options) ??
-    refuseCounts(options) ??
-    refuseSlabs(options) ??
-    refuseSizes(options) ??
-    options
-  )
-}
-
 export function isRefusal(outcome: object): outcome is Refusal {
   return 'line' in outcome && 'exitCode' in outcome
-}
-
-function refusePorts({ port, listen }: Options): Refusal | undefined {
-  if (!isWhole(port, 0, PORT_MAX)) return usage(`ERROR: Invalid port number ${port}.`)
-  const wrong = listen.find(address => !isWhole(address.port, 0, PORT_MAX))
-  if (wrong === undefined) return undefined
-  return { line: `Invalid port number: "${wrong.port}"`, exitCode: EXIT_OS_ERROR }
-}
-
-function refuseCounts(options: Options): Refusal | undefined {
-  const { connectionsMax, threads, backlog, requestsPerEventMax, hashpowerInit } = options
-  if (!(connectionsMax > 0)) return failure('Maximum connections must be greater than 0')
-  if (!isWhole(connectionsMax, 1, CONNECTIONS_MAX)) {
-    return failure(`Maximum connections must be a whole number, at most ${CONNECTIONS_MAX}`)
-  }
-  if (!(threads > 0)) return failure('Number of threads must be greater than 0')
-  if (!isWhole(threads, 1, THREADS_MAX)) {
-    return failure(`Number of threads must be a whole number, at most ${THREADS_MAX}`)
-  }
-  if (!isWhole(backlog, 0, BACKLOG_MAX)) {
-    return failure(`Listen backlog must be a whole number from 0 to ${BACKLOG_MAX}`)
-  }
-  if (!isWhole(requestsPerEventMax, 1, Number.MAX_SAFE_INTEGER)) {
-    return failure('Number of requests per event must be greater than 0')
-  }
-  if (hashpowerInit === 0) return undefined
-  if (!(hashpowerInit >= HASHPOWER_INIT_MIN)) {
-    return failure(`Initial hashtable multiplier of ${hashpowerInit} is too low`)
-  }
-  if (isWhole(hashpowerInit, HASHPOWER_INIT_MIN, HASHPOWER_INIT_MAX)) return undefined
-  return failure(`Initial hashtable multiplier of ${hashpowerInit} is too high`)
-}
-
-function refuseSlabs({ growthFactor, chunkMinBytes }: Options): Refusal | undefined {
-  if (!(growthFactor > 1)) return failure('Factor must be greater than 1')
-  if (!Number.isFinite(growthFactor)) return failure('Factor must be finite')
-  if (!(chunkMinBytes > 0)) return failure('Chunk size must be greater than 0')
-  if (isWhole(chunkMinBytes, 1, CHUNK_MIN_BYTES_MAX)) return undefined
-  return failure(`Chunk size must be a whole number, at most ${CHUNK_MIN_BYTES_MAX}`)
-}
-
-function refuseSizes({ itemSizeMax, memoryLimitBytes }: Options): Refusal | undefined {
-  if (!isWhole(memoryLimitBytes, 0, MEMORY_LIMIT_BYTES_MAX)) {
-    return usage(`Memory limit must be from 0 to ${MEMORY_LIMIT_BYTES_MAX / MIB} megabytes`)
-  }
-  if (!(itemSizeMax >= ITEM_SIZE_MIN)) {
-    return usage(`Item max size cannot be less than ${ITEM_SIZE_MIN} bytes.`)
-  }
-  if (itemSizeMax > memoryLimitBytes / 2) {
-    return usage('Cannot set item size limit higher than 1/2 of memory max.')
-  }
-  if (itemSizeMax > ITEM_SIZE_MAX)
-    return usage('Cannot set item size limit higher than a gigabyte.')
-  if (!Number.isInteger(itemSizeMax)) return usage('Item max size must be whole bytes.')
-  return undefined
-}
-
-function isWhole(value: number, min: number, max: number): boolean {
-  return Number.isInteger(value) && value >= min && value <= max
-}
-
-function failure(line: string): Refusal {
-  return { line, exitCode: EXIT_FAILURE }
-}
-
-function usage(line: string): Refusal {
-  return { line, exitCode: EXIT_USAGE }
 }

@@ -1,0 +1,263 @@
+// The bounds that settings must keep, alone and between each other, and the settings that follow
+// from others. Where memcached has words for a value that cannot be, and an exit code, they are used
+// here, for settings from the command line and from programs alike.
+
+import {
+  GIB,
+  ITEM_BYTES_MAX,
+  KIB,
+  LARGEST_CHUNKS_PER_PAGE,
+  MIB,
+  PAGE_BYTES_MIN,
+} from '../limits.ts'
+import {
+  DEFAULTS,
+  EXIT_FAILURE,
+  EXIT_OS_ERROR,
+  EXIT_USAGE,
+  HASH_ALGORITHMS,
+  type Options,
+  type ProtocolName,
+  type Refusal,
+  TLS_VERSIONS,
+} from './options.ts'
+
+export const PORT_MAX = 65535
+export const UNIX_MASK_MAX = 0o777
+export const MEMORY_LIMIT_BYTES_MAX = 1024 * GIB
+export const ITEM_SIZE_MIN = KIB
+export const ITEM_SIZE_MAX = ITEM_BYTES_MAX
+export const THREADS_MAX = 256
+/** More threads than this earn a warning, as they do in memcached. */
+export const THREADS_ADVISED_MAX = 64
+export const CONNECTIONS_MAX = 1_048_576
+export const BACKLOG_MAX = 2 ** 31 - 1
+/** An empty chunk of this size fits several times into the smallest page there is. */
+export const CHUNK_MIN_BYTES_MAX = PAGE_BYTES_MIN / LARGEST_CHUNKS_PER_PAGE / 2
+export const HASHPOWER_INIT_MIN = 12
+export const HASHPOWER_INIT_MAX = 32
+/** Seconds of time-outs and lifetimes, and bytes of log buffers. */
+export const SECONDS_MAX = 2 ** 31 - 1
+export const LOGBUF_BYTES_MAX = 64 * MIB
+export const SSL_WBUF_BYTES_MAX = 64 * MIB
+export const CRAWLER_SLEEP_US_MAX = 1_000_000
+export const TAIL_REPAIR_S_MIN = 10
+export const LRU_PCT_MAX = 79
+export const LRU_PCT_SUM_MAX = 80
+
+/** All settings, with defaults for those not given; or the first of them that cannot be. */
+export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
+  const options: Options = { ...DEFAULTS, ...given, ...whatFollows(given) }
+  return (
+    refusePorts(options) ??
+    refuseCounts(options) ??
+    refuseHashTable(options) ??
+    refuseSlabs(options) ??
+    refuseSizes(options) ??
+    refuseLists(options) ??
+    refuseAutomove(options) ??
+    refuseBuffers(options) ??
+    refuseTls(options) ??
+    refuseAccess(options) ??
+    options
+  )
+}
+
+// A UNIX socket is the only way in if there is one; UDP alone takes TCP along to its port; who has
+// to log in can do so by one protocol only, unless there are names and passwords for both.
+function whatFollows(given: Partial<Options>): Partial<Options> {
+  const { unixSocket, udpPort = 0, port, sasl, authFile, protocol } = given
+  const follows: Partial<Options> = {}
+  if (unixSocket !== undefined) Object.assign(follows, { tcpEnabled: false, udpPort: 0 })
+  else if (udpPort > 0 && port === undefined) follows.port = udpPort
+  if (protocol === undefined) follows.protocol = protocolFor(sasl === true, authFile !== undefined)
+  return follows
+}
+
+function protocolFor(sasl: boolean, tokens: boolean): ProtocolName {
+  if (sasl === tokens) return DEFAULTS.protocol
+  return sasl ? 'binary' : 'ascii'
+}
+
+function refusePorts(options: Options): Refusal | undefined {
+  const { port, tcpEnabled, listen, udpPort, unixSocket, unixMask } = options
+  if (!isWhole(udpPort, -1, PORT_MAX)) return usage(`ERROR: Invalid UDP port number ${udpPort}.`)
+  if (!isWhole(port, 0, PORT_MAX)) return usage(`ERROR: Invalid port number ${port}.`)
+  const wrong = listen.find(address => !isWhole(address.port, 0, PORT_MAX))
+  if (wrong !== undefined) {
+    return { line: `Invalid port number: "${wrong.port}"`, exitCode: EXIT_OS_ERROR }
+  }
+  if (unixSocket === '') return failure('The path of the UNIX socket is empty')
+  if (!isWhole(unixMask, 0, UNIX_MASK_MAX)) {
+    return failure('Access mask of the UNIX socket must be from 0 to 777, in octal')
+  }
+  if (tcpEnabled || udpPort !== 0 || unixSocket !== undefined) return undefined
+  return usage('ERROR: -p 0 leaves no way in, it needs -s or -U')
+}
+
+function refuseCounts(options: Options): Refusal | undefined {
+  const { connectionsMax, threads, backlog, requestsPerEventMax, napiIds } = options
+  if (!(connectionsMax > 0)) return failure('Maximum connections must be greater than 0')
+  if (!isWhole(connectionsMax, 1, CONNECTIONS_MAX)) {
+    return failure(`Maximum connections must be a whole number, at most ${CONNECTIONS_MAX}`)
+  }
+  if (!(threads > 0)) return failure('Number of threads must be greater than 0')
+  if (!isWhole(threads, 1, THREADS_MAX)) {
+    return failure(`Number of threads must be a whole number, at most ${THREADS_MAX}`)
+  }
+  if (!isWhole(backlog, 0, BACKLOG_MAX)) {
+    return failure(`Listen backlog must be a whole number from 0 to ${BACKLOG_MAX}`)
+  }
+  if (!isWhole(requestsPerEventMax, 1, Number.MAX_SAFE_INTEGER)) {
+    return failure('Number of requests per event must be greater than 0')
+  }
+  if (!isWhole(options.idleTimeoutS, 0, SECONDS_MAX)) {
+    return failure(`idle_timeout must be a whole number of seconds from 0 to ${SECONDS_MAX}`)
+  }
+  if (isWhole(napiIds, 0, threads)) return undefined
+  return usage(
+    `Number of napi_ids(${napiIds}) cannot be greater than number of threads(${threads})`,
+  )
+}
+
+function refuseHashTable({ hashpowerInit, hashAlgorithm }: Options): Refusal | undefined {
+  if (!HASH_ALGORITHMS.includes(hashAlgorithm)) {
+    return failure(`Unknown hash_algorithm option (${HASH_ALGORITHMS.join(', ')})`)
+  }
+  if (hashpowerInit === 0) return undefined
+  if (!(hashpowerInit >= HASHPOWER_INIT_MIN)) {
+    return failure(`Initial hashtable multiplier of ${hashpowerInit} is too low`)
+  }
+  if (isWhole(hashpowerInit, HASHPOWER_INIT_MIN, HASHPOWER_INIT_MAX)) return undefined
+  return failure(`Initial hashtable multiplier of ${hashpowerInit} is too high`)
+}
+
+function refuseSlabs({ growthFactor, chunkMinBytes }: Options): Refusal | undefined {
+  if (!(growthFactor > 1)) return failure('Factor must be greater than 1')
+  if (!Number.isFinite(growthFactor)) return failure('Factor must be finite')
+  if (!(chunkMinBytes > 0)) return failure('Chunk size must be greater than 0')
+  if (isWhole(chunkMinBytes, 1, CHUNK_MIN_BYTES_MAX)) return undefined
+  return failure(`Chunk size must be a whole number, at most ${CHUNK_MIN_BYTES_MAX}`)
+}
+
+function refuseSizes(options: Options): Refusal | undefined {
+  const { itemSizeMax, memoryLimitBytes } = options
+  if (!isWhole(memoryLimitBytes, 0, MEMORY_LIMIT_BYTES_MAX)) {
+    return usage(`Memory limit must be from 0 to ${MEMORY_LIMIT_BYTES_MAX / MIB} megabytes`)
+  }
+  if (!(itemSizeMax >= ITEM_SIZE_MIN)) {
+    return usage(`Item max size cannot be less than ${ITEM_SIZE_MIN} bytes.`)
+  }
+  if (itemSizeMax > memoryLimitBytes / 2) {
+    return usage('Cannot set item size limit higher than 1/2 of memory max.')
+  }
+  if (itemSizeMax > ITEM_SIZE_MAX) {
+    return usage('Cannot set item size limit higher than a gigabyte.')
+  }
+  if (!Number.isInteger(itemSizeMax)) return usage('Item max size must be whole bytes.')
+  return undefined
+}
+
+function refuseLists(options: Options): Refusal | undefined {
+  const { hotLruPct, warmLruPct, hotMaxFactor, warmMaxFactor, tailRepairTimeS } = options
+  if (!isWhole(hotLruPct, 1, LRU_PCT_MAX)) return failure('hot_lru_pct must be > 1 and < 80')
+  if (!isWhole(warmLruPct, 1, LRU_PCT_MAX)) return failure('warm_lru_pct must be > 1 and < 80')
+  if (!(hotMaxFactor > 0)) return failure('hot_max_factor must be > 0')
+  if (!(warmMaxFactor > 0)) return failure('warm_max_factor must be > 0')
+  if (!isWhole(options.lruCrawlerSleepUs, 0, CRAWLER_SLEEP_US_MAX)) {
+    return failure('LRU crawler sleep must be between 0 and 1 second')
+  }
+  if (!isWhole(options.lruCrawlerToCrawl, 0, 2 ** 32 - 1)) {
+    return failure('lru_crawler_tocrawl takes a numeric 32bit value')
+  }
+  if (tailRepairTimeS !== 0 && !isWhole(tailRepairTimeS, TAIL_REPAIR_S_MIN, SECONDS_MAX)) {
+    return failure('Cannot set tail_repair_time to less than 10 seconds')
+  }
+  if (!isWhole(options.temporaryTtlS, 0, SECONDS_MAX)) {
+    return failure(`temporary_ttl must be a whole number of seconds from 0 to ${SECONDS_MAX}`)
+  }
+  if (options.lruMaintainer && hotLruPct + warmLruPct > LRU_PCT_SUM_MAX) {
+    return usage('hot_lru_pct + warm_lru_pct cannot be more than 80% combined')
+  }
+  if (options.lruMaintainer || !options.temporaryLru) return undefined
+  return usage('temporary_ttl requires lru_maintainer to be enabled')
+}
+
+function refuseAutomove(options: Options): Refusal | undefined {
+  const { slabAutomove, slabAutomoveRatio, slabAutomoveWindow, slabAutomoveFreeRatio } = options
+  if (!isWhole(slabAutomove, 0, 2)) return failure('slab_automove must be between 0 and 2')
+  if (!(slabAutomoveRatio > 0 && slabAutomoveRatio <= 1)) {
+    return failure('slab_automove_ratio must be > 0 and < 1')
+  }
+  if (!isWhole(slabAutomoveWindow, 3, SECONDS_MAX)) {
+    return failure('slab_automove_window must be > 2')
+  }
+  if (slabAutomoveFreeRatio >= 0 && slabAutomoveFreeRatio <= 1) return undefined
+  return failure('slab_automove_freeratio must be from 0 to 1')
+}
+
+function refuseBuffers(options: Options): Refusal | undefined {
+  if (!isWhole(options.watcherLogbufBytes, KIB, LOGBUF_BYTES_MAX)) {
+    return failure('watcher_logbuf_size must be from 1 to 65536 kilobytes')
+  }
+  if (!isWhole(options.workerLogbufBytes, KIB, LOGBUF_BYTES_MAX)) {
+    return failure('worker_logbuf_size must be from 1 to 65536 kilobytes')
+  }
+  if (!isWhole(options.sslWbufSize, KIB, SSL_WBUF_BYTES_MAX)) {
+    return failure('ssl_wbuf_size must be from 1 to 65536 kilobytes')
+  }
+  if (isWhole(options.readBufMemLimitBytes, 0, MEMORY_LIMIT_BYTES_MAX)) return undefined
+  return failure(`read_buf_mem_limit must be from 0 to ${MEMORY_LIMIT_BYTES_MAX / MIB} megabytes`)
+}
+
+function refuseTls(options: Options): Refusal | undefined {
+  if (!isWhole(options.sslVerifyMode, 0, 3)) {
+    return failure('Invalid ssl_verify_mode. Use help to see valid options.')
+  }
+  if (!TLS_VERSIONS.includes(options.sslMinVersion)) {
+    return failure('Invalid ssl_min_version. Use help to see valid options.')
+  }
+  if (!options.tls) {
+    const wrong = options.listen.find(({ tls }) => tls !== undefined)?.tls
+    if (wrong === undefined) return undefined
+    const word = { none: 'notls', basic: 'btls', mutual: 'mtls' }[wrong]
+    return { line: `'${word}' option is valid only when SSL is enabled`, exitCode: EXIT_OS_ERROR }
+  }
+  if (!options.tcpEnabled && options.unixSocket === undefined) {
+    return usage('ERROR: You cannot enable SSL without a TCP port.')
+  }
+  if (options.sslChainCert !== undefined) return undefined
+  return usage('Error loading the certificate chain: -Z needs -o ssl_chain_cert=<file>')
+}
+
+function refuseAccess(options: Options): Refusal | undefined {
+  const { sasl, authFile, protocol, udpPort, detailPrefix } = options
+  const both = sasl && authFile !== undefined
+  if (sasl && protocol !== 'binary' && !(both && protocol === 'auto')) {
+    return usage('ERROR: You cannot allow the ASCII protocol while using SASL.')
+  }
+  if (sasl && udpPort !== 0) {
+    return usage('ERROR: Cannot enable UDP while using binary SASL authentication.')
+  }
+  if (authFile !== undefined && protocol !== 'ascii' && !(both && protocol === 'auto')) {
+    return usage(
+      'ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.',
+    )
+  }
+  if (authFile !== undefined && udpPort !== 0) {
+    return usage('Cannot use UDP with ascii authentication enabled (-U 0 to disable)')
+  }
+  return detailPrefix.length === 1 ? undefined : failure('No delimiter specified')
+}
+
+function isWhole(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max
+}
+
+function failure(line: string): Refusal {
+  return { line, exitCode: EXIT_FAILURE }
+}
+
+function usage(line: string): Refusal {
+  return { line, exitCode: EXIT_USAGE }
+}
