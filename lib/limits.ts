@@ -50,6 +50,22 @@ export const SIZE_SLOTS_MAX = 32768
 /** A hit moves an item to the head of its list at most this often, seconds (memcached: 60). */
 export const BUMP_INTERVAL_S = 60
 
+/** Chunks that one step of a walk looks at, and items that one look along a list gives. */
+export const WALK_STEP_CHUNKS_MAX = 256
+export const WALK_LIST_ITEMS_MAX = 10_000
+/** One turn of upkeep: how long it works, when the next one comes while there is more to do or not. */
+export const UPKEEP_TURN_MS_MAX = 0.3
+export const UPKEEP_BUSY_MS = 2
+export const UPKEEP_IDLE_MS = 100
+/** A class is crawled unasked after so many seconds at first, then seldomer while it does not pay. */
+export const CRAWL_GAP_S = 5
+export const CRAWL_WAIT_STEP_S = 60
+export const CRAWL_WAIT_S_MAX = 3600
+/** How far ahead a crawl looks for items that will have ended, minutes. */
+export const CRAWL_HORIZON_MIN = 60
+/** Longest rest between two turns of a crawl, microseconds. */
+export const CRAWL_SLEEP_US_MAX = 1_000_000
+
 /** Spins before a thread sleeps on an arena's lock, the longest sleep, and when it gives up. */
 export const LOCK_SPINS_MAX = 200
 export const LOCK_SLEEP_MS_MAX = 50

@@ -39,7 +39,9 @@ const ENGINE = 'lib/engine/'
 const ENGINE_RANKS = [
   ['cache.ts', 'value-sink.ts'],
   ['shard.ts'],
-  ['storing.ts', 'upkeep.ts'],
+  ['upkeep.ts'],
+  ['crawl.ts'],
+  ['storing.ts', 'walk.ts'],
   ['allocate.ts', 'verify.ts'],
   ['links.ts'],
   ['table.ts'],

@@ -4,7 +4,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { Area } from '../lib/engine/bytes.ts'
 import { Cache } from '../lib/engine/cache.ts'
-import { CLOCK_TICK_MS, READ_BYTES } from '../lib/limits.ts'
+import { CLOCK_TICK_MS, READ_BYTES, UPKEEP_IDLE_MS } from '../lib/limits.ts'
 import { Reply } from '../lib/protocol/reply.ts'
 import { Connection, type Hall } from '../lib/server/connection.ts'
 import { type Delivery, hostOf, type WorkerTask } from '../lib/server/host.ts'
@@ -27,9 +27,22 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
   }
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+  const upkeep = startUpkeep(cache, task)
   port.on('message', ({ socket, slot }: Delivery) => new Connection(hall, socket, slot))
   port.postMessage('ready')
   await new Promise<void>(resolve => port.once('close', resolve))
   clearInterval(clock)
+  for (const stop of upkeep) stop()
   for (const connection of hall.open) connection.destroy()
+}
+
+/** Keeps the arenas in order that are this worker's own; how to stop it. */
+function startUpkeep(cache: Cache, { worker, roster }: WorkerTask): (() => void)[] {
+  const own = [...cache.shards.keys()].filter(index => index % roster.threads === worker)
+  return own.map(index => {
+    let timer = setTimeout(function turn() {
+      timer = setTimeout(turn, cache.upkeep(index))
+    }, UPKEEP_IDLE_MS)
+    return () => clearTimeout(timer)
+  })
 }

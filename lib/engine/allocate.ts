@@ -10,7 +10,7 @@ import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
 import { coldest } from './lru.ts'
-import { assignPage, classFor, freshCountIn, takeChunk, withdrawPage } from './slabs.ts'
+import { assignPage, classFor, takeChunk, usedChunksIn, withdrawPage } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
 
@@ -168,7 +168,7 @@ function eachChunk(
   const { words } = arena
   const classId = words[arena.pagesAt + page]
   const at = L.classAt(classId)
-  const used = words[at + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
+  const used = usedChunksIn(arena, page)
   let chunk = pageRef(arena, page)
   for (let i = 0; i < used; i++) {
     if (words[chunk + L.ITEM_META] !== L.META_FREE && !visit(arena, chunk)) return false

@@ -153,6 +153,7 @@ export function emptyArena(arena: Arena): void {
   words[L.BUCKET_MASK] = words[L.BUCKETS_INITIAL] - 1
   words[L.FLUSH_AT_S] = 0
   words[L.REWRITING] = L.NIL
+  words[L.CRAWL_KIND] = 0
   words[L.GENERATION]++
   // A torn arena may have lost the low word of its CAS sequence: go where no CAS has been.
   words[L.CAS_HIGH]++

@@ -7,6 +7,7 @@ import {
   ARENA_DATA_BYTES_MAX,
   ARENA_DATA_BYTES_MIN,
   ARENAS_MAX,
+  CRAWL_SLEEP_US_MAX,
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
   MIB,
@@ -15,14 +16,30 @@ import {
 import { type Arena, createArena, emptyArena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { monotonicS, moveClock } from './clock.ts'
+import { Crawl } from './crawl.ts'
 import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
-import { HASH_SEED_0, HASH_SEED_1, NIL, RESETS, REWRITING, type Ref } from './layout.ts'
+import type { Ref } from './layout.ts'
+import {
+  CRAWL_ITEMS_MAX,
+  CRAWL_KIND,
+  CRAWL_SLEEP_US,
+  CRAWLER_ON,
+  HASH_SEED_0,
+  HASH_SEED_1,
+  MAINTAINER_ON,
+  NIL,
+  RESETS,
+  REWRITING,
+} from './layout.ts'
 import { releaseHold, unlinkItem } from './links.ts'
 import { lockHolder, lockWithin, unlock } from './lock.ts'
 import { Shard } from './shard.ts'
+import { Order } from './status.ts'
 import { hashOfItem } from './table.ts'
+import { Upkeep } from './upkeep.ts'
 import { verify } from './verify.ts'
+import { allClasses, type ClassSet } from './walk.ts'
 
 export interface CacheOptions {
   /** Memory for items, bytes. */
@@ -41,6 +58,14 @@ export interface CacheOptions {
   trackSizes?: boolean
   /** The empty tables have 2^hashpower buckets in all. Default 16. */
   hashpower?: number
+  /** Whether items that have ended are looked for; may be changed later. Default true. */
+  crawler?: boolean
+  /** Rest between two turns of a crawl, microseconds. Default 100. */
+  crawlerSleepUs?: number
+  /** Items of a class that one crawl looks at, 0 for all. Default 0. */
+  crawlerItemsMax?: number
+  /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
+  maintainer?: boolean
 }
 
 /** What another thread needs to attach: shared memory only, fit for postMessage. */
@@ -54,6 +79,8 @@ export class Cache {
   readonly handle: CacheHandle
   private readonly seed0: number
   private readonly seed1: number
+  /** Of the shards that this thread keeps in order. */
+  private readonly upkeeps: Upkeep[] = []
   /** Threads that died and are not cleared up after in every arena. */
   private readonly dead = new Set<number>()
 
@@ -84,6 +111,7 @@ export class Cache {
         bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
         seeds,
       })
+      setUp(arena.words, options)
       arenas.push(arena.buffer)
     }
     return new Cache({ arenas, startedS: monotonicS() }, holder)
@@ -134,10 +162,56 @@ export class Cache {
     return emptied
   }
 
+  /**
+   * One turn of upkeep of a shard, bounded in time; when it wants the next one, ms. Each shard has one
+   * thread that calls this.
+   */
+  upkeep(index: number): number {
+    const shard = this.shards[index]
+    this.upkeeps[index] ??= new Upkeep(shard.arena)
+    return shard.upkeep(this.upkeeps[index])
+  }
+
+  /** Lets crawls begin, or ends the one that runs and lets none begin. */
+  crawlerEnable(on: boolean): void {
+    for (const shard of this.shards) shard.crawlerEnable(on)
+  }
+
+  /** Orders a crawl of these classes, or of all: OK, OFF, BUSY, or NOT_STARTED without an item. */
+  crawl(classes: ClassSet = allClasses()): Order {
+    for (const { arena } of this.shards) {
+      if (arena.words[CRAWL_KIND] === Crawl.ORDERED) return Order.BUSY
+    }
+    const orders = this.shards.map(shard => shard.crawl(classes))
+    return orders.includes(Order.OK) ? Order.OK : orders[0]
+  }
+
+  /** Sets how long a crawl rests between two turns, microseconds. */
+  setCrawlerSleepUs(sleepUs: number): void {
+    this.setAll(CRAWL_SLEEP_US, Math.min(sleepUs, CRAWL_SLEEP_US_MAX))
+  }
+
+  /** Sets how many items of a class a crawl looks at, 0 for all. */
+  setCrawlerItemsMax(itemsMax: number): void {
+    this.setAll(CRAWL_ITEMS_MAX, itemsMax)
+  }
+
   /** Whether nothing of a dead thread is left. */
   isRecovered(): boolean {
     return this.dead.size === 0
   }
+
+  private setAll(word: number, value: number): void {
+    for (const { arena } of this.shards) Atomics.store(arena.words, word, value)
+  }
+}
+
+/** Writes what may be changed later where all threads find it. */
+function setUp(words: Int32Array, options: CacheOptions): void {
+  words[CRAWLER_ON] = options.crawler === false ? 0 : 1
+  words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
+  words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
+  words[MAINTAINER_ON] = options.maintainer === false ? 0 : 1
 }
 
 /** Makes an arena that a dead thread keeps locked fit to be served again; false: it was torn. */

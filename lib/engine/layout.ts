@@ -4,11 +4,12 @@
 //   | header | counters | classes | class counters | pages | holds | sizes | buckets | page 0 | ...
 //   +--------+----------+---------+----------------+-------+-------+-------+---------+--------+--
 //
-// header    fixed at creation, then the lock, the clock, CAS, table, pages and holds, each group on
-//           64-byte lines of its own
+// header    fixed at creation, then the lock, the clock, CAS, table, pages and holds, and what upkeep
+//           does, each group on 64-byte lines of its own
 // counters  Float64, one a statistic (exact up to 2^53)
 // classes   CLASS_WORDS a slab class: its chunks, then HEAD TAIL COUNT for each LRU list
-// pages     the class that owns each page, 0 while nobody does
+// pages     the class that owns each page, 0 while nobody does; the first word of a page in the pool
+//           names the next one
 // holds     two words a slot: the item held and the thread that holds it
 // sizes     the histogram of `stats sizes`
 // buckets   Ref of the first item of a chain, NIL = 0
@@ -20,6 +21,7 @@
 //                 then SPAN_NEXT (only if it spans chunks), client flags (only if not 0), key, value
 //   continuation  0 SPAN_NEXT  1 SPAN_OWNER  8 META (key bytes 0), then more of the value
 //   free          0 FREE_NEXT  1 FREE_PREV  8 META = 0
+//   withheld      8 META = META_WITHHELD: free, but its page is about to leave the class
 //
 //   META          key bytes 0-7 | class 8-13 | list 14-15 | state 16-23 | tag 24-31
 //
@@ -72,7 +74,49 @@ export const PAGES_USED = 67
 export const HOLD_FREE = 68
 export const HOLD_COUNT = 69
 
-export const HEADER_WORDS = 80
+/** Pages that may be in use at once: the memory limit. */
+export const PAGE_LIMIT = 70
+/** Pages that some class has given up: the last one plus one, and how many. */
+export const POOL_HEAD = 71
+export const POOL_COUNT = 72
+
+// The crawl: whether crawls are allowed, the one that runs, and what the next one has to know
+export const CRAWLER_ON = 80
+export const CRAWL_KIND = 81
+export const CRAWL_PAGE = 82
+export const CRAWL_CHUNK = 83
+export const CRAWL_SLEEP_US = 84
+export const CRAWL_ITEMS_MAX = 85
+
+// The page that moves from one class to another: its place, its phase and its chunks
+export const MOVE_PHASE = 96
+/** Chunks given back in [FIRST, END) are withheld from their class; both 0 while no page moves. */
+export const MOVE_FIRST = 97
+export const MOVE_END = 98
+export const MOVE_PAGE = 99
+export const MOVE_TO_CLASS = 100
+export const MOVE_CHUNK = 101
+export const MOVE_USED = 102
+export const MOVE_WITHHELD = 103
+export const MOVE_BUSY = 104
+export const MOVE_PASSES = 105
+export const MOVE_LAST_BUSY = 106
+export const REASSIGN_ON = 107
+export const AUTOMOVE = 108
+
+// How the lists of a class are balanced
+export const LRU_SEGMENTED = 112
+export const LRU_HOT_PERCENT = 113
+export const LRU_WARM_PERCENT = 114
+/** Thousandths. */
+export const LRU_HOT_FACTOR = 115
+export const LRU_WARM_FACTOR = 116
+/** Items that end within so many seconds go to the temporary list; negative for none. */
+export const LRU_TEMPORARY_TTL_S = 117
+/** Whether upkeep balances lists and starts crawls of its own accord. */
+export const MAINTAINER_ON = 118
+
+export const HEADER_WORDS = 128
 
 // Counters: Float64 indices. `counters` starts at word HEADER_WORDS.
 export const COUNTERS_AT = HEADER_WORDS
@@ -90,6 +134,8 @@ export const CLASS_FRESH_COUNT = 5
 export const CLASS_PAGE_COUNT = 6
 export const CLASS_USED_COUNT = 7
 export const CLASS_EVICTED_IDLE_S = 8
+/** Items of the class that the running crawl may still look at; 0 where it does not look. */
+export const CLASS_CRAWL_LEFT = 9
 export const CLASS_LISTS = 12
 export const LIST_WORDS = 4
 export const LIST_HEAD = 0
@@ -97,7 +143,7 @@ export const LIST_TAIL = 1
 export const LIST_COUNT = 2
 export const LISTS = 4
 
-// LRU lists of a class. Only COLD is filled until lists are segmented.
+// LRU lists of a class. Only COLD is filled while lists are not segmented.
 export const LIST_HOT = 0
 export const LIST_WARM = 1
 export const LIST_COLD = 2
@@ -105,7 +151,7 @@ export const LIST_TEMP = 3
 
 // Class counters: Float64, CLASS_COUNTERS_MAX a class
 export const CLASS_COUNTERS_AT = CLASSES_AT + CLASSES_MAX * CLASS_WORDS
-export const CLASS_COUNTERS_MAX = 24
+export const CLASS_COUNTERS_MAX = 32
 export const FIXED_WORDS = CLASS_COUNTERS_AT + CLASSES_MAX * CLASS_COUNTERS_MAX * 2
 
 // Hold slots, words
@@ -143,6 +189,7 @@ export const META_LIST_SHIFT = 14
 export const META_LIST_MASK = 0x3
 export const META_TAG_SHIFT = 24
 export const META_FREE = 0
+export const META_WITHHELD = 1 << META_TAG_SHIFT
 
 // State bits, in place in META
 export const STATE_LINKED = 1 << 16
@@ -154,6 +201,7 @@ export const STATE_ACTIVE = 1 << 20
 export const STATE_HELD = 1 << 21
 
 assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
+assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && LRU_SEGMENTED % 16 === 0)
 assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')
 assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)

@@ -81,13 +81,19 @@ export function isDead(arena: Arena, ref: Ref): boolean {
   return isExpired(arena, ref) || isFlushed(arena, ref)
 }
 
-/** Ends a dead item at the cold end of its list. */
+/** Ends a dead item whose memory is wanted. */
 export function reclaimItem(arena: Arena, ref: Ref): void {
-  const { words, counters } = arena
-  const meta = words[ref + L.ITEM_META]
-  const at = classCounterAt(L.metaClass(meta), 0)
-  counters[at + ClassCounter.RECLAIMED]++
-  if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EXPIRED_UNFETCHED]++
+  const classId = L.metaClass(arena.words[ref + L.ITEM_META])
+  arena.counters[classCounterAt(classId, ClassCounter.RECLAIMED)]++
+  expireItem(arena, ref)
+}
+
+/** Ends a dead item. */
+export function expireItem(arena: Arena, ref: Ref): void {
+  const meta = arena.words[ref + L.ITEM_META]
+  if ((meta & L.STATE_FETCHED) === 0) {
+    arena.counters[classCounterAt(L.metaClass(meta), ClassCounter.EXPIRED_UNFETCHED)]++
+  }
   unlinkItem(arena, hashOfItem(arena, ref), ref)
 }
 

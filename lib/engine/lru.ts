@@ -46,6 +46,15 @@ export function coldest(arena: Arena, classId: number): Ref {
   return arena.words[L.listAt(classId, L.LIST_COLD) + L.LIST_TAIL] as Ref
 }
 
+/** Items of a class, in all its lists. */
+export function listedCount(arena: Arena, classId: number): number {
+  let count = 0
+  for (let list = 0; list < L.LISTS; list++) {
+    count += arena.words[L.listAt(classId, list) + L.LIST_COUNT]
+  }
+  return count
+}
+
 /** Notes a hit, and moves the item to the head where that is due. */
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena

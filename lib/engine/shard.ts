@@ -5,18 +5,28 @@
 //
 // Keys and values are ranges of an Area; `hash` is the key's hash from hash.ts.
 
+import { UPKEEP_TURN_MS_MAX } from '../limits.ts'
 import { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
+import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
 import { addU64, subtractU64 } from './decimal.ts'
 import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
 import { readValue, writeValue } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import { findLive, freeItem, releaseHold, scheduleFlush, unlinkItem } from './links.ts'
+import {
+  findLive,
+  flushIfDue,
+  freeItem,
+  isDead,
+  releaseHold,
+  scheduleFlush,
+  unlinkItem,
+} from './links.ts'
 import { lock, unlock } from './lock.ts'
 import { bumpItem } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
-import { type Mode, Status } from './status.ts'
+import { type Mode, type Order, Status } from './status.ts'
 import {
   admitItem,
   admitted,
@@ -25,6 +35,8 @@ import {
   refuseStore,
   replaceNumber,
 } from './storing.ts'
+import type { Upkeep } from './upkeep.ts'
+import { type ClassSet, type ItemSink, type WalkCursor, walkColdList, walkItems } from './walk.ts'
 
 /**
  * Takes a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM when it must
@@ -40,9 +52,19 @@ export interface Hold {
   generation: number
 }
 
+/** Passes on the items of a walk that have not ended. */
+class LiveItems implements ItemSink {
+  sink: ItemSink = this
+
+  take(arena: Arena, ref: Ref): boolean {
+    return isDead(arena, ref) || this.sink.take(arena, ref)
+  }
+}
+
 export class Shard {
   readonly arena: Arena
   readonly holder: number
+  private readonly live = new LiveItems()
 
   /** `holder`: the calling thread's id, positive and unique in the process, for lock and holds. */
   constructor(buffer: SharedArrayBuffer, holder: number) {
@@ -246,6 +268,57 @@ export class Shard {
     lock(arena.words, this.holder)
     scheduleFlush(arena, atS)
     unlock(arena.words)
+  }
+
+  /** One step of a walk over the linked items, without those that have ended: is there more? */
+  walk(cursor: WalkCursor, classes: ClassSet, sink: ItemSink): boolean {
+    const { arena } = this
+    this.live.sink = sink
+    lock(arena.words, this.holder)
+    flushIfDue(arena)
+    const more = walkItems(arena, cursor, classes, this.live)
+    unlock(arena.words)
+    return more
+  }
+
+  /** Shows the newest items of a class's cold list, `itemsMax` at most, 0 for no bound of its own. */
+  walkList(classId: number, itemsMax: number, sink: ItemSink): void {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    flushIfDue(arena)
+    walkColdList(arena, classId, itemsMax, sink)
+    unlock(arena.words)
+  }
+
+  /** Orders a crawl of these classes: OK, OFF, BUSY or NOT_STARTED. */
+  crawl(classes: ClassSet): Order {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    const order = startCrawl(arena, Crawl.ORDERED, classes)
+    unlock(arena.words)
+    return order
+  }
+
+  /** Lets crawls begin, or ends the one that runs and lets none begin. */
+  crawlerEnable(on: boolean): void {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    arena.words[L.CRAWLER_ON] = on ? 1 : 0
+    if (!on) stopCrawl(arena)
+    unlock(arena.words)
+  }
+
+  /** One turn of upkeep, bounded in time; when it wants the next one, ms. The owner calls this. */
+  upkeep(upkeep: Upkeep): number {
+    const { words } = this.arena
+    const endMs = performance.now() + UPKEEP_TURN_MS_MAX
+    let more = true
+    while (more && performance.now() < endMs) {
+      lock(words, this.holder)
+      more = upkeep.step()
+      unlock(words)
+    }
+    return upkeep.restMs(more)
   }
 
   /** Zeroes the counters that `stats reset` zeroes. */

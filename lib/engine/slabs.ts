@@ -88,6 +88,14 @@ export function freshCountIn(arena: Arena, classId: number, page: number): numbe
   return count > 0 && ref >= first && ref < first + arena.pageWords ? count : 0
 }
 
+/** Chunks at the start of a page that were used; those behind them were never touched. */
+export function usedChunksIn(arena: Arena, page: number): number {
+  const { words } = arena
+  if (words[L.MOVE_END] !== 0 && page === words[L.MOVE_PAGE]) return words[L.MOVE_USED]
+  const classId = words[arena.pagesAt + page]
+  return words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
+}
+
 function takeNewPage(arena: Arena, classId: number): boolean {
   const { words } = arena
   if (words[L.PAGES_USED] >= arena.pageCount) return false

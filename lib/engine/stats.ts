@@ -18,6 +18,15 @@ export const Counter = {
   STORE_TOO_LARGE: 9,
   STORE_NO_MEMORY: 10,
   SLABS_MOVED: 11,
+  CRAWLER_STARTS: 12,
+  /** Of page moves: items and parts of long items copied, items that had to go, chunks free. */
+  MOVE_RESCUES: 13,
+  MOVE_CHUNK_RESCUES: 14,
+  MOVE_EVICTIONS_NO_MEMORY: 15,
+  MOVE_INLINE_RECLAIM: 16,
+  MOVE_BUSY_ITEMS: 17,
+  /** Rounds of list balance that found something to do. */
+  MAINTAINER_JUGGLES: 18,
 } as const
 
 /** Counters of a class: indices from `classCounterAt`. */
@@ -39,6 +48,18 @@ export const ClassCounter = {
   EVICTED_ACTIVE: 14,
   /** Bytes of the items linked in this class, headers included. Not reset by `stats reset`. */
   MEM_REQUESTED: 16,
+  CRAWLER_RECLAIMED: 17,
+  CRAWLER_CHECKED: 18,
+  MOVES_TO_COLD: 19,
+  MOVES_TO_WARM: 20,
+  MOVES_WITHIN_LRU: 21,
+  /** Times a store had to make its own room. */
+  DIRECT_RECLAIMS: 22,
+  /** Hits by list, where the list is not COLD: the rest of GET_HITS is. Index by LIST_*. */
+  HITS_TO_HOT: 24,
+  HITS_TO_WARM: 25,
+  HITS_TO_COLD: 26,
+  HITS_TO_TEMP: 27,
 } as const
 
 assert(Object.keys(Counter).length <= COUNTERS_MAX)

@@ -27,3 +27,25 @@ export type Status = (typeof Status)[keyof typeof Status]
 export const Mode = { SET: 0, ADD: 1, REPLACE: 2, APPEND: 3, PREPEND: 4, CAS: 5 } as const
 
 export type Mode = (typeof Mode)[keyof typeof Mode]
+
+/** What became of an order to upkeep: a crawl, a page move, another memory limit. */
+export const Order = {
+  OK: 0,
+  /** Another one is being carried out. */
+  BUSY: 1,
+  /** Switched off. */
+  OFF: 2,
+  BAD_CLASS: 3,
+  /** No item to crawl. */
+  NOT_STARTED: 4,
+  /** The class has no page to spare. */
+  NO_SPARE: 5,
+  /** From a class to itself. */
+  SAME: 6,
+  /** A memory limit below what the cache needs. */
+  TOO_SMALL: 7,
+  /** A memory limit above what the cache has reserved. */
+  TOO_LARGE: 8,
+} as const
+
+export type Order = (typeof Order)[keyof typeof Order]

@@ -8,7 +8,7 @@ import { isHeld } from './holds.ts'
 import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import { freshCountIn } from './slabs.ts'
+import { usedChunksIn } from './slabs.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 import { bucketOf, hashOfItem } from './table.ts'
 
@@ -68,7 +68,7 @@ function walkPages(arena: Arena): Census {
 function walkPage(arena: Arena, page: number, classId: number, census: Census): void {
   const { words } = arena
   const at = L.classAt(classId)
-  const inUse = words[at + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
+  const inUse = usedChunksIn(arena, page)
   let chunk = pageRef(arena, page)
   for (let i = 0; i < inUse; i++, chunk = (chunk + words[at + L.CLASS_CHUNK_WORDS]) as Ref) {
     const meta = words[chunk + L.ITEM_META]

@@ -244,9 +244,19 @@ export class Walk {
       model.moveClock(nowS)
       return `clock ${nowS}`
     }
+    if (kind < 85) return this.#crawl()
     if (kind < 110) return this.#get(this.#key())
     for (const shard of peer.cache.shards) shard.resetStats()
     return 'reset stats'
+  }
+
+  /** Crawls are ordered, stopped and carried out a step at a time; the model knows nothing of it. */
+  #crawl(): string {
+    const { cache } = this.peer
+    if (this.#random.once(20)) cache.crawlerEnable(this.#random.once(2))
+    if (this.#random.once(4)) cache.crawl()
+    for (const index of cache.shards.keys()) cache.upkeep(index)
+    return 'upkeep'
   }
 
   #entry(): Entry {
