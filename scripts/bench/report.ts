@@ -135,7 +135,7 @@ function usText(us: number): string {
   return us < 100 ? us.toFixed(2) : Math.round(us).toLocaleString('en')
 }
 
-function plainTable(rows: readonly Row[]): string {
+export function plainTable(rows: readonly Row[]): string {
   const widths = rows[0].map((_, column) => Math.max(...rows.map(row => row[column].length)))
   const isText = (column: number) => /[a-z]/i.test(rows[1][column])
   const pad = (cell: string, column: number) =>

@@ -14,6 +14,8 @@ export interface ServerSpec {
   name: string
   command: readonly string[]
   threadCount: number
+  /** -m; 1024 unless told. */
+  memoryMib?: number
 }
 
 export interface Server {
@@ -50,7 +52,16 @@ export function whyNot(command: readonly string[]): string | undefined {
 
 export async function startServer(spec: ServerSpec, core: number | undefined): Promise<Server> {
   const port = await freePort()
-  const flags = ['-l', '127.0.0.1', '-p', port, '-m', MEMORY_MIB, '-t', spec.threadCount]
+  const flags = [
+    '-l',
+    '127.0.0.1',
+    '-p',
+    port,
+    '-m',
+    spec.memoryMib ?? MEMORY_MIB,
+    '-t',
+    spec.threadCount,
+  ]
   const child = start([...spec.command, ...flags.map(String)], core, {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
