@@ -1,0 +1,162 @@
+// Traces of a cache's requests: generated ones that resemble production, and those read from files.
+//
+// A file is CSV without a head, a request a line: time (seconds), key, key size (bytes), value size
+// (bytes), operation (get, or set for a write that no get asked for), ttl (seconds, 0: for ever). The
+// key is padded or cut to its size, its number of the line stands for an empty one.
+
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { randomFrom } from './requests.ts'
+import { type Draw, etcSizes, twitterSizes } from './sizes.ts'
+
+export interface Access {
+  key: string
+  valueBytes: number
+  isSet: boolean
+  /** Seconds, 0: for ever. */
+  ttlS: number
+}
+
+export interface Trace {
+  name: string
+  what: string
+  accesses(): Iterable<Access> | AsyncIterable<Access>
+}
+
+interface Shape {
+  /** Bytes of values in all keys together, as a multiple of the servers' memory. */
+  spread: number
+  exponent: number
+  sizes: (random: Draw) => Draw
+  /** Share of accesses to keys that come once. */
+  oncePerAccess?: number
+  /** Every so many accesses a scan over so many keys that come once. */
+  scan?: { every: number; keys: number }
+  /** Every so many accesses the popularity of all keys moves on by one rank. */
+  driftEvery?: number
+  /** Seconds; drawn for each key. */
+  ttls?: readonly number[]
+  /** Popular keys have the small values. */
+  smallIsPopular?: boolean
+}
+
+const KEY_BYTES = 24
+const MEAN_SAMPLES = 10_000
+
+const SHAPES: Readonly<Record<string, [what: string, Shape]>> = {
+  'zipf-0.7': ['popularity nearly even', { spread: 4, exponent: 0.7, sizes: etcSizes }],
+  'zipf-0.9': ['popularity uneven', { spread: 8, exponent: 0.9, sizes: twitterSizes }],
+  'zipf-1.2': ['a few keys have most of it', { spread: 64, exponent: 1.2, sizes: etcSizes }],
+  once: [
+    'a third of the requests ask for keys that come once',
+    { spread: 4, exponent: 0.9, sizes: twitterSizes, oncePerAccess: 1 / 3 },
+  ],
+  scan: [
+    'scans over keys that come once',
+    { spread: 4, exponent: 0.9, sizes: twitterSizes, scan: { every: 400_000, keys: 100_000 } },
+  ],
+  drift: ['popularity moves on', { spread: 6, exponent: 1, sizes: twitterSizes, driftEvery: 20 }],
+  ttl: [
+    'most items end soon',
+    { spread: 6, exponent: 0.9, sizes: twitterSizes, ttls: [2, 3, 5, 10, 60, 0] },
+  ],
+  sizes: [
+    'popular keys have small values',
+    { spread: 8, exponent: 0.8, sizes: etcSizes, smallIsPopular: true },
+  ],
+}
+
+/** The generated traces: so many accesses each, for servers with so much memory. */
+export function generatedTraces(accessCount: number, memoryBytes: number, seed: number): Trace[] {
+  return Object.entries(SHAPES).map(([name, [what, shape]]) => ({
+    name,
+    what,
+    accesses: () => generate(shape, accessCount, memoryBytes, seed),
+  }))
+}
+
+export function traceOfFile(path: string): Trace {
+  return { name: path, what: 'as recorded', accesses: () => readTrace(path) }
+}
+
+function* generate(
+  shape: Shape,
+  accessCount: number,
+  memoryBytes: number,
+  seed: number,
+): Generator<Access> {
+  const random = randomFrom(seed)
+  const keys = keysOf(shape, memoryBytes, random)
+  const rankOf = zipf(keys.length, shape.exponent, random)
+  let shift = 0
+  let once = 0
+  let scanLeft = 0
+  const drawSize = shape.sizes(random)
+  for (let i = 0; i < accessCount; i++) {
+    if (shape.scan !== undefined && i % shape.scan.every === 0) scanLeft = shape.scan.keys
+    if (shape.driftEvery !== undefined && i % shape.driftEvery === 0) shift++
+    if (scanLeft > 0 || random() < (shape.oncePerAccess ?? 0)) {
+      if (scanLeft > 0) scanLeft--
+      yield { key: keyOf('o', once++), valueBytes: drawSize(), isSet: false, ttlS: 0 }
+    } else {
+      yield keys[(rankOf() + shift) % keys.length]
+    }
+  }
+}
+
+function keysOf(shape: Shape, memoryBytes: number, random: Draw): Access[] {
+  const { spread, sizes, ttls, smallIsPopular } = shape
+  const drawSize = sizes(random)
+  let sum = 0
+  for (let i = 0; i < MEAN_SAMPLES; i++) sum += drawSize()
+  const meanBytes = KEY_BYTES + sum / MEAN_SAMPLES
+  const count = Math.ceil((memoryBytes * spread) / meanBytes)
+  const values = Float64Array.from({ length: count }, drawSize)
+  if (smallIsPopular) values.sort()
+  const ttlOf = () => (ttls === undefined ? 0 : ttls[Math.floor(random() * ttls.length)])
+  return Array.from(values, (valueBytes, id) => {
+    return { key: keyOf('k', id), valueBytes, isSet: false, ttlS: ttlOf() }
+  })
+}
+
+/** Ranks 0, 1, 2 .. with a probability of 1 / (rank + 1) ^ exponent. */
+function zipf(count: number, exponent: number, random: Draw): Draw {
+  const sums = new Float64Array(count)
+  let sum = 0
+  for (let rank = 0; rank < count; rank++) {
+    sum += 1 / (rank + 1) ** exponent
+    sums[rank] = sum
+  }
+  return () => {
+    const target = random() * sum
+    let low = 0
+    let high = count - 1
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (sums[middle] > target) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}
+
+async function* readTrace(path: string): AsyncGenerator<Access> {
+  let number = 0
+  for await (const line of createInterface({ input: createReadStream(path) })) {
+    number++
+    if (line.trim() === '') continue
+    const [, key = '', keySize, valueSize, operation = 'get', ttl = '0'] = line.split(',')
+    const valueBytes = Number(valueSize)
+    const keyBytes = Number(keySize)
+    if (!(valueBytes >= 0) || !(keyBytes > 0 && keyBytes <= 250) || !(Number(ttl) >= 0)) {
+      throw new Error(`${path}:${number}: time, key, key size, value size, operation, ttl needed`)
+    }
+    const name = (key || String(number)).replace(/[^!-~]/g, '_')
+    const padded = name.padEnd(keyBytes, '_').slice(-keyBytes)
+    yield { key: padded, valueBytes, isSet: operation.trim() !== 'get', ttlS: Number(ttl) }
+  }
+}
+
+function keyOf(kind: string, id: number): string {
+  return kind + String(id).padStart(KEY_BYTES - 1, '0')
+}
