@@ -10,6 +10,8 @@ import { CLOCK_S, STARTED_AT_S } from './layout.ts'
 /** What a new arena's clock shows. */
 export const FIRST_S = 2
 const EXPIRED_S = 1
+/** The last second that an item's word holds, 68 years after the arena was made. */
+const LAST_S = 2 ** 31 - 1
 /** Above this many seconds an exptime is an absolute Unix time (protocol.txt: 30 days). */
 export const RELATIVE_S_MAX = 60 * 60 * 24 * 30
 
@@ -40,5 +42,5 @@ export function expiresAt(words: Int32Array, exptime: number): number {
   if (exptime < 0) return EXPIRED_S
   if (exptime <= RELATIVE_S_MAX) return words[CLOCK_S] + exptime
   const atS = exptime - words[STARTED_AT_S]
-  return Math.max(atS, EXPIRED_S)
+  return Math.min(Math.max(atS, EXPIRED_S), LAST_S)
 }

@@ -13,6 +13,9 @@ import { giveChunk } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
 
+/** The CAS that this thread gave last, as an item's words: to be taken before anything else runs. */
+export const lastCas = { high: 0, low: 0 }
+
 /** Makes an item the one that its key finds, with a new CAS. No other has this key. */
 export function linkItem(arena: Arena, hash: number, ref: Ref): void {
   prepareLink(arena, ref)
@@ -105,6 +108,8 @@ export function renewCas(arena: Arena, ref: Ref): void {
   if (low === 0) words[L.CAS_HIGH]++
   words[ref + L.ITEM_CAS_LOW] = low
   words[ref + L.ITEM_CAS_HIGH] = words[L.CAS_HIGH]
+  lastCas.low = low
+  lastCas.high = words[L.CAS_HIGH]
 }
 
 /** Ends every item stored up to now, once the clock reaches `atS`. */

@@ -9,7 +9,7 @@ import { UPKEEP_TURN_MS_MAX } from '../limits.ts'
 import { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
-import { addU64, subtractU64 } from './decimal.ts'
+import { u64 } from './decimal.ts'
 import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
 import { readValue, writeValue } from './item.ts'
 import * as L from './layout.ts'
@@ -28,12 +28,13 @@ import { bumpItem } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
 import { type Mode, type Order, Status } from './status.ts'
 import {
+  addNumber,
+  adjustItem,
   admitItem,
   admitted,
+  casMatches,
   commitItem,
-  parseValue,
   refuseStore,
-  replaceNumber,
 } from './storing.ts'
 import type { Upkeep } from './upkeep.ts'
 import { type ClassSet, type ItemSink, type WalkCursor, walkColdList, walkItems } from './walk.ts'
@@ -123,24 +124,29 @@ export class Shard {
     return ref === NIL ? Status.MISS : Status.OK
   }
 
-  /** Deletes: OK or MISS. */
-  remove(hash: number, key: Area, start: number, length: number): Status {
+  /** Deletes an item if it has the CAS asked for; 0 asks for none. OK, MISS or EXISTS. */
+  remove(hash: number, key: Area, start: number, length: number, casHigh = 0, casLow = 0): Status {
     const { words, counters } = this.arena
     lock(words, this.holder)
     const ref = findLive(this.arena, hash, key, start, length)
+    let status: Status = Status.OK
     if (ref === NIL) {
       counters[counterAt(Counter.DELETE_MISSES)]++
+      status = Status.MISS
+    } else if (!casMatches(this.arena, ref, casHigh, casLow)) {
+      status = Status.EXISTS
     } else {
       const classId = L.metaClass(words[ref + L.ITEM_META])
       counters[classCounterAt(classId, ClassCounter.DELETE_HITS)]++
       unlinkItem(this.arena, hash, ref)
     }
     unlock(words)
-    return ref === NIL ? Status.MISS : Status.OK
+    return status
   }
 
   /**
-   * Stores a value that is there whole. `casHigh`, `casLow`: the CAS that Mode.CAS asks for.
+   * Stores a value that is there whole. `casHigh`, `casLow`: the CAS that Mode.CAS asks for, and
+   * APPEND and PREPEND too unless it is 0. The new one is `lastCas` of links.ts.
    * OK, MISS (cas), EXISTS (cas), NOT_STORED, TOO_LARGE or NO_MEMORY; after the last two a SET has
    * removed the old item, so that nothing stale stays.
    */
@@ -233,8 +239,9 @@ export class Shard {
   }
 
   /**
-   * Adds (high, low) of decimal.ts to a number, or subtracts it: OK with the result in decimal.ts's
-   * u64, MISS, NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting stops at 0.
+   * Adds (high, low) of decimal.ts to a number, or subtracts it, if it has the CAS asked for; 0 asks
+   * for none. OK with the result in decimal.ts's u64 and its CAS in `lastCas`, MISS, EXISTS,
+   * NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting stops at 0.
    */
   adjust(
     hash: number,
@@ -244,21 +251,49 @@ export class Shard {
     subtract: boolean,
     high: number,
     low: number,
+    casHigh = 0,
+    casLow = 0,
   ): Status {
-    const { words, counters } = this.arena
-    lock(words, this.holder)
-    const ref = findLive(this.arena, hash, key, start, length)
+    const { arena } = this
+    lock(arena.words, this.holder)
+    const ref = findLive(arena, hash, key, start, length)
     let status: Status = Status.MISS
     if (ref === NIL) {
-      counters[counterAt(subtract ? Counter.DECR_MISSES : Counter.INCR_MISSES)]++
-    } else if (!parseValue(this.arena, ref)) {
-      status = Status.NON_NUMERIC
+      arena.counters[counterAt(subtract ? Counter.DECR_MISSES : Counter.INCR_MISSES)]++
     } else {
-      if (subtract) subtractU64(high, low)
-      else addU64(high, low)
-      status = replaceNumber(this.arena, hash, ref, subtract)
+      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow)
     }
-    unlock(words)
+    unlock(arena.words)
+    return status
+  }
+
+  /** As `adjust`, but where there is no item makes one of `initial` that ends at `expiresAtS`. */
+  adjustOrAdd(
+    hash: number,
+    key: Area,
+    start: number,
+    length: number,
+    subtract: boolean,
+    high: number,
+    low: number,
+    casHigh: number,
+    casLow: number,
+    initialHigh: number,
+    initialLow: number,
+    expiresAtS: number,
+  ): Status {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    const ref = findLive(arena, hash, key, start, length)
+    let status: Status
+    if (ref === NIL) {
+      u64.high = initialHigh
+      u64.low = initialLow
+      status = addNumber(arena, hash, key, start, length, expiresAtS)
+    } else {
+      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow)
+    }
+    unlock(arena.words)
     return status
   }
 

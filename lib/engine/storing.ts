@@ -7,7 +7,7 @@
 import { allocateItem } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
-import { digitsOfU64, parseU64, printU64 } from './decimal.ts'
+import { addU64, digitsOfU64, parseU64, printU64, subtractU64 } from './decimal.ts'
 import { isHeld, NO_SLOT, takeHold } from './holds.ts'
 import { copyValue, itemFlags, keyAt, nextChunk, valueAt } from './item.ts'
 import * as L from './layout.ts'
@@ -103,14 +103,63 @@ export function commitItem(
   return Status.OK
 }
 
-export function parseValue(arena: Arena, ref: Ref): boolean {
+/** Whether an item has the CAS asked for; 0 asks for none. */
+export function casMatches(arena: Arena, ref: Ref, casHigh: number, casLow: number): boolean {
+  const { words } = arena
+  if ((casHigh | casLow) === 0) return true
+  return words[ref + L.ITEM_CAS_LOW] === casLow && words[ref + L.ITEM_CAS_HIGH] === casHigh
+}
+
+/**
+ * Adds (high, low) of decimal.ts to an item's number, or subtracts it, if the item has the CAS asked
+ * for: OK with the result in u64, EXISTS, NON_NUMERIC or NO_MEMORY.
+ */
+export function adjustItem(
+  arena: Arena,
+  hash: number,
+  ref: Ref,
+  subtract: boolean,
+  high: number,
+  low: number,
+  casHigh: number,
+  casLow: number,
+): Status {
+  // As in memcached the CAS is looked at before the value, but not where there is none.
+  if (arena.words[ref + L.ITEM_VALUE_BYTES] === 0) return Status.NON_NUMERIC
+  if (!casMatches(arena, ref, casHigh, casLow)) return Status.EXISTS
+  if (!parseValue(arena, ref)) return Status.NON_NUMERIC
+  if (subtract) subtractU64(high, low)
+  else addU64(high, low)
+  return replaceNumber(arena, hash, ref, subtract)
+}
+
+/** Links a new item whose value is u64 in decimal. No other has this key: OK or NO_MEMORY. */
+export function addNumber(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  expiresAtS: number,
+): Status {
+  const ref = allocateItem(arena, key, start, length, 0, expiresAtS, digitsOfU64())
+  if (ref === NIL) {
+    arena.counters[counterAt(Counter.STORE_NO_MEMORY)]++
+    return Status.NO_MEMORY
+  }
+  printU64(arena.area.bytes, valueAt(arena, ref))
+  linkItem(arena, hash, ref)
+  return Status.OK
+}
+
+function parseValue(arena: Arena, ref: Ref): boolean {
   if (nextChunk(arena, ref) !== NIL) return false
   const at = valueAt(arena, ref)
   return parseU64(arena.area.bytes, at, at + arena.words[ref + L.ITEM_VALUE_BYTES])
 }
 
 /** Writes u64 as the item's value: in place, padded with spaces, where it fits the old length. */
-export function replaceNumber(arena: Arena, hash: number, ref: Ref, subtract: boolean): Status {
+function replaceNumber(arena: Arena, hash: number, ref: Ref, subtract: boolean): Status {
   const { words, counters } = arena
   const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
   const digits = digitsOfU64()
@@ -141,7 +190,10 @@ function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: numb
     if (old !== NIL) bumpItem(arena, old)
     return old === NIL ? Status.OK : Status.NOT_STORED
   }
-  if (mode !== Mode.CAS) return old === NIL ? Status.NOT_STORED : Status.OK
+  if (mode !== Mode.CAS) {
+    if (old === NIL) return Status.NOT_STORED
+    return casMatches(arena, old, casHigh, casLow) ? Status.OK : Status.EXISTS
+  }
   if (old === NIL) {
     counters[counterAt(Counter.CAS_MISSES)]++
     return Status.MISS

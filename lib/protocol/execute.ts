@@ -30,10 +30,11 @@ export function touch(cache: Cache, request: Request): Status {
   return request.shard.touch(hash, area, keyStart, keyBytes, endOf(request))
 }
 
-/** OK or MISS. */
+/** Deletes an item with the request's CAS, any if that is 0: OK, MISS or EXISTS. */
 export function remove(cache: Cache, request: Request): Status {
   const hash = locate(cache, request)
-  return request.shard.remove(hash, request.area, request.keyStart, request.keyBytes)
+  const { area, keyStart, keyBytes, cas } = request
+  return request.shard.remove(hash, area, keyStart, keyBytes, cas.high, cas.low)
 }
 
 /** Stores a value that stands whole at `start` of `value`; statuses as Shard.store. */
@@ -77,7 +78,10 @@ export function commit(request: Request): Status {
   return shard.commit(mode, hold, hash, cas.high, cas.low)
 }
 
-/** Adds (high, low) of decimal.ts, or subtracts it: OK, MISS, NON_NUMERIC or NO_MEMORY. */
+/**
+ * Adds (high, low) of decimal.ts to an item with the request's CAS, any if that is 0, or subtracts
+ * it: OK, MISS, EXISTS, NON_NUMERIC or NO_MEMORY.
+ */
 export function adjust(
   cache: Cache,
   request: Request,
@@ -86,8 +90,36 @@ export function adjust(
   low: number,
 ): Status {
   const hash = locate(cache, request)
-  const { area, keyStart, keyBytes } = request
-  return request.shard.adjust(hash, area, keyStart, keyBytes, subtract, high, low)
+  const { area, keyStart, keyBytes, cas, shard } = request
+  return shard.adjust(hash, area, keyStart, keyBytes, subtract, high, low, cas.high, cas.low)
+}
+
+/** As `adjust`, but a miss makes an item of the initial number with the request's exptime. */
+export function adjustOrAdd(
+  cache: Cache,
+  request: Request,
+  subtract: boolean,
+  high: number,
+  low: number,
+  initialHigh: number,
+  initialLow: number,
+): Status {
+  const hash = locate(cache, request)
+  const { cas } = request
+  return request.shard.adjustOrAdd(
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    subtract,
+    high,
+    low,
+    cas.high,
+    cas.low,
+    initialHigh,
+    initialLow,
+    endOf(request),
+  )
 }
 
 /**

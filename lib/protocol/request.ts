@@ -19,7 +19,7 @@ export class Request {
   /** Seconds, as in protocol.txt; above 30 days an absolute Unix time; negative: at once. */
   exptime = 0
   valueBytes = 0
-  /** The CAS number asked for, as 32-bit words. */
+  /** The CAS number asked for, as 32-bit words; 0: none. */
   readonly cas = { high: 0, low: 0 }
   noreply = false
   /** The item that `shard` holds for this request. */

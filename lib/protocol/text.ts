@@ -138,6 +138,8 @@ export class TextProtocol implements Protocol {
     if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
     this.isWaiting = false
     this.request.noreply = false
+    this.request.cas.high = 0
+    this.request.cas.low = 0
     const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
     if (verb >= Verb.SET && verb <= Verb.CAS) return this.update(verb, input, newline + 1, end)
     this.dispatch(verb, input)

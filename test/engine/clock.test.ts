@@ -80,3 +80,11 @@ t.test('the last Unix time of 32 bits is no time in the past', async t => {
   words[CLOCK_S + 2] = expiresAt(words, 2 ** 31 - 1)
   t.ok(words[CLOCK_S + 2] > words[CLOCK_S])
 })
+
+t.test('a time beyond what an item can hold is far away', async t => {
+  const words = clockAfter(7)
+  for (const exptime of [2 ** 32 - 1, 2 ** 32 - 2]) {
+    t.ok(expiresAt(words, exptime) > words[CLOCK_S] + 10 * 365 * 86_400)
+    t.equal(expiresAt(words, exptime) | 0, expiresAt(words, exptime))
+  }
+})

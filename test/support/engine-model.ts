@@ -84,7 +84,7 @@ export class Model {
     this.#oldCas.set(key, cas)
   }
 
-  /** `casGiven` counts for Mode.CAS only. */
+  /** `casGiven` counts for Mode.CAS, and for joins unless it is 0. */
   sawStore(mode: Mode, key: string, entry: Entry, casGiven: bigint, status: Status): void {
     const old = this.live(key)
     if (!this.fits(key, entry.flags, entry.value.length)) {
@@ -97,7 +97,7 @@ export class Model {
       assert.equal(status, Status.OK, `set ${key}`)
       this.entries.set(key, entry)
     } else if (mode === Mode.APPEND || mode === Mode.PREPEND) {
-      this.#sawJoin(mode, key, entry, old, status)
+      this.#sawJoin(mode, key, entry, old, casGiven, status)
     } else if (mode === Mode.CAS) {
       this.#sawCas(key, entry, casGiven, status)
     } else {
@@ -148,9 +148,20 @@ export class Model {
     if (status === Status.OK) this.entries.set(key, entry)
   }
 
-  #sawJoin(mode: Mode, key: string, part: Entry, old: Entry | undefined, status: Status): void {
+  #sawJoin(
+    mode: Mode,
+    key: string,
+    part: Entry,
+    old: Entry | undefined,
+    casGiven: bigint,
+    status: Status,
+  ): void {
     if (old === undefined) {
       assert.equal(status, Status.NOT_STORED, `append to ${key}, which is not there`)
+      return
+    }
+    if (casGiven !== 0n && casGiven !== old.cas && status !== Status.NOT_STORED) {
+      assert.equal(status, Status.EXISTS, `append to ${key} with another CAS`)
       return
     }
     const length = old.value.length + part.value.length

@@ -170,16 +170,34 @@ export class Peer {
     return shard.touch(this.#hash, this.#key, this.#start, this.#length, expiresAtS)
   }
 
-  remove(key: string): Status {
+  remove(key: string, cas: StoreOptions = {}): Status {
     const shard = this.find(key)
-    return shard.remove(this.#hash, this.#key, this.#start, this.#length)
+    const { casHigh, casLow } = cas
+    return shard.remove(this.#hash, this.#key, this.#start, this.#length, casHigh, casLow)
   }
 
-  adjust(key: string, subtract: boolean, delta: bigint): Status {
+  adjust(key: string, subtract: boolean, delta: bigint, cas: StoreOptions = {}): Status {
     const shard = this.find(key)
-    const high = Number(delta / 10_000_000_000n)
-    const low = Number(delta % 10_000_000_000n)
-    return shard.adjust(this.#hash, this.#key, this.#start, this.#length, subtract, high, low)
+    const { casHigh, casLow } = cas
+    const where = [this.#hash, this.#key, this.#start, this.#length] as const
+    return shard.adjust(...where, subtract, ...limbs(delta), casHigh, casLow)
+  }
+
+  /** As `adjust`, but makes an item of `initial` where there is none. */
+  adjustOrAdd(key: string, delta: bigint, initial: bigint, expiresAtS = 0): Status {
+    const shard = this.find(key)
+    return shard.adjustOrAdd(
+      this.#hash,
+      this.#key,
+      this.#start,
+      this.#length,
+      false,
+      ...limbs(delta),
+      0,
+      0,
+      ...limbs(initial),
+      expiresAtS,
+    )
   }
 
   flush(atS: number): void {
@@ -211,6 +229,10 @@ export class Peer {
     this.#hash = this.cache.hash(this.#key, this.#start, this.#length)
     return this.cache.shardOf(this.#hash)
   }
+}
+
+function limbs(number: bigint): [high: number, low: number] {
+  return [Number(number / 10_000_000_000n), Number(number % 10_000_000_000n)]
 }
 
 function areaOf(bytes: Buffer): Area {

@@ -89,7 +89,7 @@ export class Walk {
     const mode = this.#random.pick(MODES)
     if (mode === Mode.CAS && this.#random.once(2)) this.#get(key)
     const entry = this.#entry()
-    const casGiven = this.#cas(key)
+    const casGiven = this.#cas(key, mode)
     const status = peer.store(mode, key, entry.value, { ...entry, ...casWords(casGiven) })
     model.sawStore(mode, key, entry, casGiven, status)
     return `store ${mode} ${key} of ${entry.value.length}: ${status}`
@@ -100,8 +100,9 @@ export class Walk {
     const entry = this.#entry()
     const length = (this.model.live(key)?.value.length ?? 0) + entry.value.length
     if (length > this.#options.joinBytesMax) return 'nothing'
-    const status = this.peer.store(mode, key, entry.value, entry)
-    this.model.sawStore(mode, key, entry, 0n, status)
+    const casGiven = this.#cas(key, mode)
+    const status = this.peer.store(mode, key, entry.value, { ...entry, ...casWords(casGiven) })
+    this.model.sawStore(mode, key, entry, casGiven, status)
     return `join ${mode} ${key} to ${length}: ${status}`
   }
 
@@ -188,7 +189,7 @@ export class Walk {
       return `begin ${mode} ${key} of ${entry.value.length}: ${peer.status}`
     }
     assert(model.fits(key, entry.flags, entry.value.length), 'taken though too long')
-    this.#writings.push({ held, key, mode, entry, offset: 0, casGiven: this.#cas(key) })
+    this.#writings.push({ held, key, mode, entry, offset: 0, casGiven: this.#cas(key, mode) })
     model.holds++
     return `begin ${mode} ${key} of ${entry.value.length}`
   }
@@ -279,7 +280,9 @@ export class Walk {
   }
 
   /** The CAS that a get told, by preference; else a wrong one. */
-  #cas(key: string): bigint {
+  #cas(key: string, mode: Mode): bigint {
+    const joins = mode === Mode.APPEND || mode === Mode.PREPEND
+    if (mode !== Mode.CAS && !(joins && this.#random.once(3))) return 0n
     const known = this.model.live(key)?.cas
     if (known === undefined) return NO_CAS
     return this.#random.once(4) ? known ^ (1n << 40n) : known
