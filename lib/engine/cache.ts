@@ -21,6 +21,7 @@ import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
 import type { Ref } from './layout.ts'
 import {
+  CAS_SHOWN,
   CRAWL_ITEMS_MAX,
   CRAWL_KIND,
   CRAWL_SLEEP_US,
@@ -58,6 +59,8 @@ export interface CacheOptions {
   trackSizes?: boolean
   /** The empty tables have 2^hashpower buckets in all. Default 16. */
   hashpower?: number
+  /** Whether items have CAS numbers that peers see (-C: no). Default true. */
+  cas?: boolean
   /** Whether items that have ended are looked for; may be changed later. Default true. */
   crawler?: boolean
   /** Rest between two turns of a crawl, microseconds. Default 100. */
@@ -208,6 +211,7 @@ export class Cache {
 
 /** Writes what may be changed later where all threads find it. */
 function setUp(words: Int32Array, options: CacheOptions): void {
+  words[CAS_SHOWN] = options.cas === false ? 0 : -1
   words[CRAWLER_ON] = options.crawler === false ? 0 : 1
   words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
   words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0

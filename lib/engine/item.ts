@@ -7,6 +7,7 @@
 import { SIZE_STEP_BYTES } from '../limits.ts'
 import { type Arena, chunkWords } from './arena.ts'
 import { type Area, copyBytes, equalBytes } from './bytes.ts'
+import { u64FromWords } from './decimal.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 
@@ -33,6 +34,13 @@ export function itemFlags(arena: Arena, ref: Ref): number {
   if ((meta & L.STATE_FLAGS) === 0) return 0
   const at = ref + L.ITEM_WORDS + ((meta & L.STATE_SPANS) === 0 ? 0 : 1)
   return arena.words[at] >>> 0
+}
+
+/** The item's CAS as peers see it, into decimal.ts's u64. */
+export function loadCas(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const shown = words[L.CAS_SHOWN]
+  u64FromWords(words[ref + L.ITEM_CAS_HIGH] & shown, words[ref + L.ITEM_CAS_LOW] & shown)
 }
 
 /** The item's size as `stats sizes` and mem_requested count it, bytes. */

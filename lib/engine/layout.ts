@@ -66,6 +66,8 @@ export const CAS_HIGH = 49
 export const FLUSH_AT_S = 50
 export const FLUSHED_CAS_LOW = 51
 export const FLUSHED_CAS_HIGH = 52
+/** -1 where peers see CAS numbers and compare them, 0 where they do not (-C). */
+export const CAS_SHOWN = 53
 
 export const BUCKET_COUNT = 64
 export const BUCKET_MASK = 65

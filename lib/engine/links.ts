@@ -71,9 +71,9 @@ export function findLive(
   flushIfDue(arena)
   const ref = findItem(arena, hash, key, keyStart, keyBytes)
   if (ref === NIL) return NIL
-  const expired = isExpired(arena, ref)
-  if (!expired && !isFlushed(arena, ref)) return ref
-  const counter = expired ? Counter.GET_EXPIRED : Counter.GET_FLUSHED
+  const flushed = isFlushed(arena, ref)
+  if (!flushed && !isExpired(arena, ref)) return ref
+  const counter = flushed ? Counter.GET_FLUSHED : Counter.GET_EXPIRED
   arena.counters[counterAt(counter)]++
   unlinkItem(arena, hash, ref)
   return NIL

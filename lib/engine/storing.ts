@@ -199,7 +199,10 @@ function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: numb
     return Status.MISS
   }
   const at = classCounterAt(L.metaClass(words[old + L.ITEM_META]), 0)
-  const same = words[old + L.ITEM_CAS_LOW] === casLow && words[old + L.ITEM_CAS_HIGH] === casHigh
+  const same =
+    words[old + L.ITEM_CAS_LOW] === casLow &&
+    words[old + L.ITEM_CAS_HIGH] === casHigh &&
+    words[L.CAS_SHOWN] !== 0
   counters[at + (same ? ClassCounter.CAS_HITS : ClassCounter.CAS_BADVAL)]++
   return same ? Status.OK : Status.EXISTS
 }

@@ -39,10 +39,20 @@ export interface ConnectionFacts {
   idleS: number
 }
 
+/** What is switched on, where `stats` has lines of it only then. */
+export interface Features {
+  idleTimeout: boolean
+  slabReassign: boolean
+  lruMaintainer: boolean
+  tls: boolean
+  tlsSessions: boolean
+}
+
 /** What the server tells `stats`; every number is taken at the moment it is asked for. */
 export interface ServerFacts {
   /** Names and values in the order of memcached's `stats settings`. */
   settings: readonly (readonly [name: string, value: string | number])[]
+  features: Features
   threads: number
   arenas: number
   memoryLimitBytes: number

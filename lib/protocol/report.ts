@@ -5,10 +5,12 @@
 import type { Arena } from '../engine/arena.ts'
 import { FIRST_S } from '../engine/clock.ts'
 import * as L from '../engine/layout.ts'
-import { NIL, type Ref } from '../engine/layout.ts'
-import { ClassCounter, Counter, classCounterAt, counterAt } from '../engine/stats.ts'
-import { SIZE_STEP_BYTES } from '../limits.ts'
-import { Control, type Host, ThreadCounter } from './host.ts'
+import { ClassCounter, Counter } from '../engine/stats.ts'
+import { READ_BYTES } from '../limits.ts'
+import { type Host, ThreadCounter } from './host.ts'
+import { reportItems, reportSizes, reportSlabs } from './report-items.ts'
+import { Lines, Sums } from './report-lines.ts'
+import { reportSettings } from './report-settings.ts'
 
 /** The reply to `stats name` for the peer `id`, END included; null if there is no such report. */
 export function reportStats(host: Host, name: string, id: number): string | null {
@@ -18,9 +20,7 @@ export function reportStats(host: Host, name: string, id: number): string | null
       reportGeneral(host, lines)
       break
     case 'settings':
-      for (const [setting, value] of host.facts.settings) {
-        lines.add(setting, setting === 'verbosity' ? host.control[Control.VERBOSITY] : value)
-      }
+      reportSettings(host, lines)
       break
     case 'items':
       reportItems(host, lines)
@@ -40,61 +40,13 @@ export function reportStats(host: Host, name: string, id: number): string | null
   return lines.end()
 }
 
-class Lines {
-  private readonly parts: string[] = []
-
-  add(name: string, value: string | number): void {
-    this.parts.push(`STAT ${name} ${value}\r\n`)
-  }
-
-  zeros(names: string): void {
-    for (const name of names.split(' ')) this.add(name, 0)
-  }
-
-  end(): string {
-    return `${this.parts.join('')}END\r\n`
-  }
-}
-
-/** Sums over all arenas, by counter. */
-class Sums {
-  private readonly arenas: Arena[]
-
-  constructor(host: Host) {
-    this.arenas = host.cache.shards.map(shard => shard.arena)
-  }
-
-  counter(counter: number): number {
-    return this.over(arena => arena.counters[counterAt(counter)])
-  }
-
-  ofClass(classId: number, counter: number): number {
-    return this.over(arena => arena.counters[classCounterAt(classId, counter)])
-  }
-
-  classes(counter: number): number {
-    let sum = 0
-    for (let id = 1; id <= this.classCount(); id++) sum += this.ofClass(id, counter)
-    return sum
-  }
-
-  classCount(): number {
-    return this.arenas[0].classCount
-  }
-
-  word(at: number): number {
-    return this.over(arena => arena.words[at])
-  }
-
-  over(read: (arena: Arena) => number): number {
-    return this.arenas.reduce((sum, arena) => sum + read(arena), 0)
-  }
-}
-
 function reportGeneral(host: Host, lines: Lines): void {
   const sums = new Sums(host)
   reportProcess(host, lines)
   reportCommands(host, lines, sums)
+  reportThreads(host, lines, sums)
+  reportUpkeep(host, lines, sums)
+  reportLogs(host, lines)
   reportMemory(host, lines, sums)
 }
 
@@ -116,7 +68,11 @@ function reportProcess({ facts, version, cache }: Host, lines: Lines): void {
   lines.add('rejected_connections', connections.rejected)
   lines.add('connection_structures', connections.structures)
   lines.zeros('response_obj_oom response_obj_count response_obj_bytes')
-  lines.zeros('read_buf_count read_buf_bytes read_buf_bytes_free read_buf_oom reserved_fds')
+  // Each thread has one, and whoever asks for this is not reading.
+  lines.add('read_buf_count', facts.threads)
+  lines.add('read_buf_bytes', facts.threads * READ_BYTES)
+  lines.add('read_buf_bytes_free', facts.threads * READ_BYTES)
+  lines.zeros('read_buf_oom reserved_fds')
 }
 
 function reportCommands({ facts }: Host, lines: Lines, sums: Sums): void {
@@ -128,7 +84,7 @@ function reportCommands({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.add('cmd_set', sums.classes(ClassCounter.SET_CMDS))
   lines.add('cmd_flush', facts.sum(ThreadCounter.CMD_FLUSH))
   lines.add('cmd_touch', touchHits + touchMisses)
-  lines.add('cmd_meta', 0)
+  lines.add('cmd_meta', facts.sum(ThreadCounter.CMD_META))
   lines.add('get_hits', hits)
   lines.add('get_misses', misses)
   lines.add('get_expired', sums.counter(Counter.GET_EXPIRED))
@@ -146,10 +102,13 @@ function reportCommands({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.add('touch_misses', touchMisses)
   lines.add('store_too_large', sums.counter(Counter.STORE_TOO_LARGE))
   lines.add('store_no_memory', sums.counter(Counter.STORE_NO_MEMORY))
-  lines.zeros('auth_cmds auth_errors')
+  lines.add('auth_cmds', facts.sum(ThreadCounter.AUTH_CMDS))
+  lines.add('auth_errors', facts.sum(ThreadCounter.AUTH_ERRORS))
+  if (facts.features.idleTimeout) lines.add('idle_kicks', facts.sum(ThreadCounter.IDLE_KICKS))
 }
 
-function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
+function reportThreads({ facts }: Host, lines: Lines, sums: Sums): void {
+  const buckets = sums.word(L.BUCKET_COUNT)
   lines.add('bytes_read', facts.sum(ThreadCounter.BYTES_READ))
   lines.add('bytes_written', facts.sum(ThreadCounter.BYTES_WRITTEN))
   lines.add('limit_maxbytes', facts.memoryLimitBytes)
@@ -157,135 +116,82 @@ function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.zeros('listen_disabled_num time_in_listen_disabled_us')
   lines.add('threads', facts.threads)
   lines.add('conn_yields', facts.sum(ThreadCounter.CONN_YIELDS))
-  const buckets = sums.word(L.BUCKET_COUNT)
   lines.add('hash_power_level', Math.floor(Math.log2(buckets)))
   lines.add('hash_bytes', buckets * 4)
-  lines.zeros('hash_is_expanding slab_reassign_rescues slab_reassign_chunk_rescues')
-  lines.zeros('slab_reassign_evictions_nomem slab_reassign_inline_reclaim')
-  lines.zeros('slab_reassign_busy_items slab_reassign_busy_deletes slab_reassign_running')
-  lines.add('slabs_moved', sums.counter(Counter.SLABS_MOVED))
-  lines.zeros('lru_crawler_running lru_crawler_starts lru_maintainer_juggles malloc_fails')
-  lines.zeros('log_worker_dropped log_worker_written log_watcher_skipped log_watcher_sent')
-  lines.zeros('log_watchers unexpected_napi_ids round_robin_fallback')
-  lines.add('bytes', sums.classes(ClassCounter.MEM_REQUESTED))
+  // It grows by a bucket at a time: on the way to the next power of two it is expanding.
+  lines.add('hash_is_expanding', sums.any(isExpanding))
+}
+
+function isExpanding({ words }: Arena): boolean {
+  return words[L.BUCKET_COUNT] <= words[L.BUCKET_MASK]
+}
+
+function reportUpkeep({ facts }: Host, lines: Lines, sums: Sums): void {
+  const { features } = facts
+  const add = (name: string, counter: number) => lines.add(name, sums.counter(counter))
+  if (features.slabReassign) {
+    add('slab_reassign_rescues', Counter.MOVE_RESCUES)
+    add('slab_reassign_chunk_rescues', Counter.MOVE_CHUNK_RESCUES)
+    add('slab_reassign_inline_reclaim', Counter.MOVE_INLINE_RECLAIM)
+    add('slab_reassign_busy_items', Counter.MOVE_BUSY_ITEMS)
+    lines.zeros('slab_reassign_busy_deletes')
+    add('slab_reassign_busy_nomem', Counter.MOVE_EVICTIONS_NO_MEMORY)
+    lines.add('slab_reassign_last_busy_status', 'none')
+    lines.add(
+      'slab_reassign_running',
+      sums.any(({ words }) => words[L.MOVE_PHASE] !== 0),
+    )
+    add('slabs_moved', Counter.SLABS_MOVED)
+  }
+  if (sums.any(({ words }) => words[L.CRAWLER_ON] === 1) === 1) {
+    lines.add(
+      'lru_crawler_running',
+      sums.any(({ words }) => words[L.CRAWL_KIND] !== 0),
+    )
+    add('lru_crawler_starts', Counter.CRAWLER_STARTS)
+  }
+  if (features.lruMaintainer) add('lru_maintainer_juggles', Counter.MAINTAINER_JUGGLES)
+}
+
+function reportLogs({ facts }: Host, lines: Lines): void {
+  const { features } = facts
+  lines.zeros('malloc_fails')
+  lines.add('log_worker_dropped', facts.sum(ThreadCounter.LOG_DROPPED))
+  lines.add('log_worker_written', facts.sum(ThreadCounter.LOG_WRITTEN))
+  lines.add('log_watcher_skipped', facts.sum(ThreadCounter.LOG_SKIPPED))
+  lines.add('log_watcher_sent', facts.sum(ThreadCounter.LOG_SENT))
+  lines.zeros('log_watchers')
+  if (features.tls) {
+    if (features.tlsSessions) lines.zeros('ssl_new_sessions')
+    lines.add('ssl_handshake_errors', facts.sum(ThreadCounter.TLS_ERRORS))
+    lines.zeros('ssl_proto_errors time_since_server_cert_refresh')
+  }
+  lines.zeros('unexpected_napi_ids round_robin_fallback')
+}
+
+function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
+  const add = (name: string, counter: number) => lines.add(name, sums.classes(counter))
+  const freePages = sums.over(arena => arena.pageCount - arena.words[L.PAGES_USED])
+  add('bytes', ClassCounter.MEM_REQUESTED)
   lines.add('curr_items', sums.word(L.ITEM_COUNT))
   lines.add('total_items', sums.counter(Counter.TOTAL_ITEMS))
-  const freePages = sums.over(arena => arena.pageCount - arena.words[L.PAGES_USED])
   lines.add('slab_global_page_pool', freePages)
-  lines.add('expired_unfetched', sums.classes(ClassCounter.EXPIRED_UNFETCHED))
-  lines.add('evicted_unfetched', sums.classes(ClassCounter.EVICTED_UNFETCHED))
-  lines.add('evicted_active', sums.classes(ClassCounter.EVICTED_ACTIVE))
-  lines.add('evictions', sums.classes(ClassCounter.EVICTED))
-  lines.add('reclaimed', sums.classes(ClassCounter.RECLAIMED))
-  lines.zeros('crawler_reclaimed crawler_items_checked lrutail_reflocked')
-  lines.zeros('moves_to_cold moves_to_warm moves_within_lru')
-  lines.add('direct_reclaims', sums.classes(ClassCounter.EVICTED))
+  add('expired_unfetched', ClassCounter.EXPIRED_UNFETCHED)
+  add('evicted_unfetched', ClassCounter.EVICTED_UNFETCHED)
+  add('evicted_active', ClassCounter.EVICTED_ACTIVE)
+  add('evictions', ClassCounter.EVICTED)
+  add('reclaimed', ClassCounter.RECLAIMED)
+  add('crawler_reclaimed', ClassCounter.CRAWLER_RECLAIMED)
+  add('crawler_items_checked', ClassCounter.CRAWLER_CHECKED)
+  lines.zeros('lrutail_reflocked')
+  add('moves_to_cold', ClassCounter.MOVES_TO_COLD)
+  add('moves_to_warm', ClassCounter.MOVES_TO_WARM)
+  add('moves_within_lru', ClassCounter.MOVES_WITHIN_LRU)
+  add('direct_reclaims', ClassCounter.DIRECT_RECLAIMS)
   lines.zeros('lru_bumps_dropped')
   lines.add('arenas', facts.arenas)
   lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
-}
-
-function reportItems(host: Host, lines: Lines): void {
-  const sums = new Sums(host)
-  const { cache } = host
-  for (let id = 1; id <= sums.classCount(); id++) {
-    const count = (list: number) => sums.word(L.listAt(id, list) + L.LIST_COUNT)
-    const number = [L.LIST_HOT, L.LIST_WARM, L.LIST_COLD, L.LIST_TEMP].reduce(
-      (sum, list) => sum + count(list),
-      0,
-    )
-    if (number === 0) continue
-    const add = (name: string, value: number) => lines.add(`items:${id}:${name}`, value)
-    const of = (counter: number) => sums.ofClass(id, counter)
-    const ages = cache.shards.map(shard => coldestIdleS(shard.arena, id))
-    const evictedIdles = cache.shards.map(
-      ({ arena }) => arena.words[L.classAt(id) + L.CLASS_EVICTED_IDLE_S],
-    )
-    add('number', number)
-    add('number_hot', count(L.LIST_HOT))
-    add('number_warm', count(L.LIST_WARM))
-    add('number_cold', count(L.LIST_COLD))
-    add('age_hot', 0)
-    add('age_warm', 0)
-    add('age', Math.max(...ages))
-    add('mem_requested', of(ClassCounter.MEM_REQUESTED))
-    add('evicted', of(ClassCounter.EVICTED))
-    add('evicted_nonzero', of(ClassCounter.EVICTED_NONZERO))
-    add('evicted_time', Math.max(...evictedIdles))
-    add('outofmemory', of(ClassCounter.OUT_OF_MEMORY))
-    add('tailrepairs', 0)
-    add('reclaimed', of(ClassCounter.RECLAIMED))
-    add('expired_unfetched', of(ClassCounter.EXPIRED_UNFETCHED))
-    add('evicted_unfetched', of(ClassCounter.EVICTED_UNFETCHED))
-    add('evicted_active', of(ClassCounter.EVICTED_ACTIVE))
-    for (const name of ITEM_ZEROS) add(name, 0)
-    add('direct_reclaims', of(ClassCounter.EVICTED))
-    add('hits_to_hot', 0)
-    add('hits_to_warm', 0)
-    add('hits_to_cold', of(ClassCounter.GET_HITS))
-    add('hits_to_temp', 0)
-  }
-}
-
-const ITEM_ZEROS = [
-  'crawler_reclaimed',
-  'crawler_items_checked',
-  'lrutail_reflocked',
-  'moves_to_cold',
-  'moves_to_warm',
-  'moves_within_lru',
-]
-
-function coldestIdleS({ words }: Arena, classId: number): number {
-  const ref = words[L.listAt(classId, L.LIST_COLD) + L.LIST_TAIL] as Ref
-  return ref === NIL ? 0 : words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
-}
-
-function reportSlabs(host: Host, lines: Lines): void {
-  const sums = new Sums(host)
-  const { words, pageWords } = host.cache.shards[0].arena
-  let active = 0
-  for (let id = 1; id <= sums.classCount(); id++) {
-    const at = L.classAt(id)
-    const pages = sums.word(at + L.CLASS_PAGE_COUNT)
-    if (pages === 0) continue
-    active++
-    const add = (name: string, value: number) => lines.add(`${id}:${name}`, value)
-    const of = (counter: number) => sums.ofClass(id, counter)
-    const perPage = words[at + L.CLASS_CHUNKS_PER_PAGE]
-    const used = sums.word(at + L.CLASS_USED_COUNT)
-    add('chunk_size', words[at + L.CLASS_CHUNK_WORDS] * 4)
-    add('chunks_per_page', perPage)
-    add('total_pages', pages)
-    add('total_chunks', pages * perPage)
-    add('used_chunks', used)
-    add('free_chunks', pages * perPage - used)
-    add('free_chunks_end', 0)
-    add('get_hits', of(ClassCounter.GET_HITS))
-    add('cmd_set', of(ClassCounter.SET_CMDS))
-    add('delete_hits', of(ClassCounter.DELETE_HITS))
-    add('incr_hits', of(ClassCounter.INCR_HITS))
-    add('decr_hits', of(ClassCounter.DECR_HITS))
-    add('cas_hits', of(ClassCounter.CAS_HITS))
-    add('cas_badval', of(ClassCounter.CAS_BADVAL))
-    add('touch_hits', of(ClassCounter.TOUCH_HITS))
-  }
-  lines.add('active_slabs', active)
-  lines.add('total_malloced', sums.word(L.PAGES_USED) * pageWords * 4)
-}
-
-function reportSizes({ cache }: Host, lines: Lines): void {
-  const slots = cache.shards[0].arena.words[L.SIZE_SLOTS]
-  if (slots === 0) {
-    lines.add('sizes_status', 'disabled')
-    return
-  }
-  for (let slot = 0; slot < slots; slot++) {
-    let count = 0
-    for (const { arena } of cache.shards) count += arena.words[arena.sizesAt + slot]
-    if (count > 0) lines.add(String(slot * SIZE_STEP_BYTES), count)
-  }
 }
 
 function reportConnections({ facts }: Host, lines: Lines, id: number): void {

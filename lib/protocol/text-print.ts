@@ -2,9 +2,9 @@
 
 import type { Arena } from '../engine/arena.ts'
 import { copyBytes } from '../engine/bytes.ts'
-import { printNumber, printU64, u64FromWords } from '../engine/decimal.ts'
-import { itemFlags, readValue } from '../engine/item.ts'
-import { ITEM_CAS_HIGH, ITEM_CAS_LOW, ITEM_VALUE_BYTES, type Ref } from '../engine/layout.ts'
+import { printNumber, printU64 } from '../engine/decimal.ts'
+import { itemFlags, loadCas, readValue } from '../engine/item.ts'
+import { ITEM_VALUE_BYTES, type Ref } from '../engine/layout.ts'
 import type { HitSink } from '../engine/shard.ts'
 import { Status } from '../engine/status.ts'
 import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../limits.ts'
@@ -93,7 +93,7 @@ export class TextSink implements HitSink {
     at = printNumber(bytes, at + 1, valueBytes)
     if (this.withCas) {
       bytes[at] = BLANK
-      u64FromWords(words[ref + ITEM_CAS_HIGH], words[ref + ITEM_CAS_LOW])
+      loadCas(arena, ref)
       at = printU64(bytes, at + 1)
     }
     view.setInt16(at, CRLF, true)

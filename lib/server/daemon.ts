@@ -11,7 +11,7 @@ import { addressText, type Bound, closeAll, type Listener, listenAll } from './l
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
 import { Roster, setVerbosity } from './roster.ts'
-import { settingLines } from './settings.ts'
+import { featuresOf, settingLines } from './settings.ts'
 import { MAIN_HOLDER, Workers } from './workers.ts'
 
 const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
@@ -36,6 +36,7 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
     flushAllowed: options.flushAllowed,
     memoryLimitBytes: options.memoryLimitBytes,
+    features: featuresOf(options),
     lines: [],
     listeners: [],
   }
@@ -47,8 +48,11 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     accept(...accepted),
   )
   const { arena } = cache.shards[0]
-  const largestChunk = chunkWords(arena, arena.classCount) * 4
-  settings.lines = settingLines(options, listeners[0].bound.port, largestChunk)
+  settings.lines = settingLines(options, {
+    tcpPort: listeners[0].bound.port,
+    udpPort: options.udpPort,
+    largestChunkBytes: chunkWords(arena, arena.classCount) * 4,
+  })
   settings.listeners = listeners.map(({ bound }) => addressText(bound.address, bound.port))
   const workers = new Workers(cache, roster, settings)
   try {
@@ -79,6 +83,11 @@ function createCache(options: Options): Cache {
         evictions: options.evictions,
         trackSizes: options.trackSizes,
         hashpower: options.hashpowerInit || HASHPOWER_DEFAULT,
+        cas: options.casEnabled,
+        crawler: options.lruCrawler,
+        crawlerSleepUs: options.lruCrawlerSleepUs,
+        crawlerItemsMax: options.lruCrawlerToCrawl,
+        maintainer: options.lruMaintainer,
       },
       MAIN_HOLDER,
     )

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import type { ConnectionFacts, Host } from '../protocol/host.ts'
+import type { ConnectionFacts, Features, Host } from '../protocol/host.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 
@@ -30,6 +30,7 @@ export interface DaemonSettings {
   version: string
   flushAllowed: boolean
   memoryLimitBytes: number
+  features: Features
   /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
   /** `tcp:127.0.0.1:11211`, in the order that roster slots refer to. */
@@ -48,6 +49,7 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
     control: roster.control,
     facts: {
       settings: settings.lines,
+      features: settings.features,
       threads: task.roster.threads,
       arenas: cache.shards.length,
       memoryLimitBytes: settings.memoryLimitBytes,

@@ -34,6 +34,8 @@ export const CONNECTIONS_MAX = 1_048_576
 export const BACKLOG_MAX = 2 ** 31 - 1
 /** An empty chunk of this size fits several times into the smallest page there is. */
 export const CHUNK_MIN_BYTES_MAX = PAGE_BYTES_MIN / LARGEST_CHUNKS_PER_PAGE / 2
+/** A page of memcached, which -o slab_chunk_max has to fit. */
+export const SLAB_PAGE_BYTES = MIB
 export const HASHPOWER_INIT_MIN = 12
 export const HASHPOWER_INIT_MAX = 32
 /** Seconds of time-outs and lifetimes, and bytes of log buffers. */
@@ -132,12 +134,28 @@ function refuseHashTable({ hashpowerInit, hashAlgorithm }: Options): Refusal | u
   return failure(`Initial hashtable multiplier of ${hashpowerInit} is too high`)
 }
 
-function refuseSlabs({ growthFactor, chunkMinBytes }: Options): Refusal | undefined {
+function refuseSlabs(options: Options): Refusal | undefined {
+  const { growthFactor, chunkMinBytes, itemSizeMax, slabChunkMaxBytes } = options
   if (!(growthFactor > 1)) return failure('Factor must be greater than 1')
   if (!Number.isFinite(growthFactor)) return failure('Factor must be finite')
   if (!(chunkMinBytes > 0)) return failure('Chunk size must be greater than 0')
-  if (isWhole(chunkMinBytes, 1, CHUNK_MIN_BYTES_MAX)) return undefined
-  return failure(`Chunk size must be a whole number, at most ${CHUNK_MIN_BYTES_MAX}`)
+  if (!isWhole(chunkMinBytes, 1, CHUNK_MIN_BYTES_MAX)) {
+    return failure(`Chunk size must be a whole number, at most ${CHUNK_MIN_BYTES_MAX}`)
+  }
+  const chunk = `slab_chunk_max (bytes: ${slabChunkMaxBytes})`
+  if (!isWhole(slabChunkMaxBytes, KIB, SLAB_PAGE_BYTES)) {
+    return usage(`${chunk} must be from 1024 to ${SLAB_PAGE_BYTES}`)
+  }
+  // memcached's own default breaks this rule where -I is small; here it is no hindrance.
+  if (slabChunkMaxBytes === DEFAULTS.slabChunkMaxBytes) return undefined
+  if (slabChunkMaxBytes > itemSizeMax) {
+    return usage(`${chunk} cannot be larger than -I (item_size_max ${itemSizeMax})`)
+  }
+  if (itemSizeMax % slabChunkMaxBytes !== 0) {
+    return usage(`-I (item_size_max: ${itemSizeMax}) must be evenly divisible by ${chunk}`)
+  }
+  if (SLAB_PAGE_BYTES % slabChunkMaxBytes === 0) return undefined
+  return usage(`${chunk} must divide evenly into ${SLAB_PAGE_BYTES} (slab_page_size)`)
 }
 
 function refuseSizes(options: Options): Refusal | undefined {
@@ -176,7 +194,7 @@ function refuseLists(options: Options): Refusal | undefined {
   if (!isWhole(options.temporaryTtlS, 0, SECONDS_MAX)) {
     return failure(`temporary_ttl must be a whole number of seconds from 0 to ${SECONDS_MAX}`)
   }
-  if (options.lruMaintainer && hotLruPct + warmLruPct > LRU_PCT_SUM_MAX) {
+  if (hotLruPct + warmLruPct > LRU_PCT_SUM_MAX) {
     return usage('hot_lru_pct + warm_lru_pct cannot be more than 80% combined')
   }
   if (options.lruMaintainer || !options.temporaryLru) return undefined

@@ -115,7 +115,7 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   fraction('slab_automove_ratio', slabAutomoveRatio => ({ slabAutomoveRatio })),
   whole('slab_automove_window', slabAutomoveWindow => ({ slabAutomoveWindow })),
   fraction('slab_automove_freeratio', slabAutomoveFreeRatio => ({ slabAutomoveFreeRatio })),
-  parsed('slab_chunk_max', slabChunkMaxBytes => ({ slabChunkMaxBytes })),
+  parsed('slab_chunk_max', readChunkMax),
   ['no_chunked_items', word({})],
 
   parsed('watcher_logbuf_size', kilobytes => ({ watcherLogbufBytes: kilobytes * KIB })),
@@ -159,6 +159,13 @@ function readToCrawl(text: string): Given {
 function readAutomove(text: string): Given {
   if (text === '') return { slabAutomove: DEFAULTS.slabAutomove }
   return { slabAutomove: wholeOf(text, '-o slab_automove') }
+}
+
+/** memcached took bytes once. */
+function readChunkMax(kilobytes: number): Given {
+  if (kilobytes === 0) throw new Refused('slab_chunk_max must be >= 0')
+  if (kilobytes <= KIB) return { slabChunkMaxBytes: kilobytes * KIB }
+  throw new Refused('slab_chunk_max must be specified in kilobytes.')
 }
 
 /** By name, as memcached's help has it, or by the number that it reads. */

@@ -1,71 +1,118 @@
 // The lines of `stats settings`: memcached's names in memcached's order, from the options. A
-// setting that has no meaning here shows what memcached shows where the feature is off.
+// setting that has no meaning here shows what memcached shows where the feature is off. What
+// operators change later is put in its place by report-settings.ts.
 
+import type { Features } from '../protocol/host.ts'
 import type { Options } from './options.ts'
 
 type Line = [name: string, value: string | number]
 
+/** What is only known once the daemon listens and has its memory. */
+export interface Found {
+  tcpPort: number
+  udpPort: number
+  largestChunkBytes: number
+}
+
+const PROTOCOL_TEXTS = { auto: 'auto-negotiate', ascii: 'ascii', binary: 'binary' } as const
+/** As OpenSSL numbers them. */
+const KEY_FORMAT_NUMBERS = { PEM: 1, DER: 2 } as const
+/** Keyed at random for each process, whatever -o hash_algorithm says. */
+const HASH_ALGORITHM = 'halfsiphash13'
+
 const yes = (value: boolean) => (value ? 'yes' : 'no')
 
-export function settingLines(options: Options, port: number, largestChunkBytes: number): Line[] {
+export function settingLines(options: Options, found: Found): Line[] {
+  return [
+    ...generalLines(options, found),
+    ...upkeepLines(options, found),
+    ...bufferLines(options),
+    ...EXTERNAL_STORAGE,
+    ['slab_automove_freeratio', options.slabAutomoveFreeRatio.toFixed(3)],
+    ['ext_drop_unread', 'no'],
+    ...tlsLines(options),
+    ['num_napi_ids', options.napiIds],
+    ['memory_file', '(null)'],
+    ['client_flags_size', 4],
+  ]
+}
+
+/** Which lines of `stats` there are. */
+export function featuresOf(options: Options): Features {
+  return {
+    idleTimeout: options.idleTimeoutS > 0,
+    slabReassign: options.slabReassign,
+    lruMaintainer: options.lruMaintainer,
+    tls: options.tls,
+    tlsSessions: options.sslSessionCache,
+  }
+}
+
+function generalLines(options: Options, found: Found): Line[] {
+  const listensTwice = options.listenText?.includes(',') === true
   return [
     ['maxbytes', options.memoryLimitBytes],
     ['maxconns', options.connectionsMax],
-    ['tcpport', port],
-    ['udpport', 0],
+    ['tcpport', found.tcpPort],
+    ['udpport', found.udpPort],
     ['inter', options.listenText ?? 'NULL'],
     ['verbosity', options.verbosity],
     ['oldest', 0],
     ['evictions', options.evictions ? 'on' : 'off'],
-    ['domain_socket', 'NULL'],
-    ['umask', 700],
-    ['shutdown_command', 'no'],
+    ['domain_socket', options.unixSocket ?? 'NULL'],
+    ['umask', options.unixMask.toString(8)],
+    ['shutdown_command', yes(options.shutdownAllowed)],
     ['growth_factor', options.growthFactor.toFixed(2)],
     ['chunk_size', options.chunkMinBytes],
     ['num_threads', options.threads],
-    ['num_threads_per_udp', options.threads],
-    ['stat_key_prefix', ':'],
-    ['detail_enabled', 'no'],
+    ['num_threads_per_udp', listensTwice ? 1 : options.threads],
+    ['stat_key_prefix', options.detailPrefix],
+    ['detail_enabled', yes(options.detailEnabled)],
     ['reqs_per_event', options.requestsPerEventMax],
-    ['cas_enabled', 'yes'],
+    ['cas_enabled', yes(options.casEnabled)],
     ['tcp_backlog', options.backlog],
-    ['binding_protocol', options.protocol === 'auto' ? 'auto-negotiate' : options.protocol],
-    ['auth_enabled_sasl', 'no'],
-    ['auth_enabled_ascii', 'no'],
+    ['binding_protocol', PROTOCOL_TEXTS[options.protocol]],
+    ['auth_enabled_sasl', yes(options.sasl)],
+    ['auth_enabled_ascii', options.authFile ?? 'no'],
     ['item_size_max', options.itemSizeMax],
-    ['maxconns_fast', 'yes'],
+    ['maxconns_fast', yes(options.maxconnsFast)],
     ['hashpower_init', options.hashpowerInit],
-    ['slab_reassign', 'no'],
-    ['slab_automove', 0],
-    ['slab_automove_ratio', '0.80'],
-    ['slab_automove_window', 10],
-    ['slab_chunk_max', largestChunkBytes],
-    ['lru_crawler', 'no'],
-    ['lru_crawler_sleep', 100],
-    ['lru_crawler_tocrawl', 0],
-    ['tail_repair_time', 0],
+  ]
+}
+
+function upkeepLines(options: Options, found: Found): Line[] {
+  return [
+    ['slab_reassign', yes(options.slabReassign)],
+    ['slab_automove', options.slabAutomove],
+    ['slab_automove_ratio', options.slabAutomoveRatio.toFixed(2)],
+    ['slab_automove_window', options.slabAutomoveWindow],
+    ['slab_chunk_max', found.largestChunkBytes],
+    ['lru_crawler', yes(options.lruCrawler)],
+    ['lru_crawler_sleep', options.lruCrawlerSleepUs],
+    ['lru_crawler_tocrawl', options.lruCrawlerToCrawl],
+    ['tail_repair_time', options.tailRepairTimeS],
     ['flush_enabled', yes(options.flushAllowed)],
     ['dump_enabled', yes(options.dumpAllowed)],
-    ['hash_algorithm', 'halfsiphash13'],
-    ['lru_maintainer_thread', 'no'],
-    ['lru_segmented', 'no'],
-    ['hot_lru_pct', 0],
-    ['warm_lru_pct', 0],
-    ['hot_max_factor', '0.00'],
-    ['warm_max_factor', '0.00'],
-    ['temp_lru', 'no'],
-    ['temporary_ttl', 0],
-    ['idle_timeout', 0],
-    ['watcher_logbuf_size', 0],
-    ['worker_logbuf_size', 0],
-    ['read_buf_mem_limit', 0],
+    ['hash_algorithm', HASH_ALGORITHM],
+    ['lru_maintainer_thread', yes(options.lruMaintainer)],
+    ['lru_segmented', yes(options.lruSegmented)],
+    ['hot_lru_pct', options.hotLruPct],
+    ['warm_lru_pct', options.warmLruPct],
+    ['hot_max_factor', options.hotMaxFactor.toFixed(2)],
+    ['warm_max_factor', options.warmMaxFactor.toFixed(2)],
+    ['temp_lru', yes(options.temporaryLru)],
+    ['temporary_ttl', options.temporaryTtlS],
+    ['idle_timeout', options.idleTimeoutS],
+  ]
+}
+
+function bufferLines(options: Options): Line[] {
+  return [
+    ['watcher_logbuf_size', options.watcherLogbufBytes],
+    ['worker_logbuf_size', options.workerLogbufBytes],
+    ['read_buf_mem_limit', options.readBufMemLimitBytes],
     ['track_sizes', yes(options.trackSizes)],
     ['inline_ascii_response', 'no'],
-    ...EXTERNAL_STORAGE,
-    ...TLS,
-    ['num_napi_ids', 0],
-    ['memory_file', '(null)'],
-    ['client_flags_size', 4],
   ]
 }
 
@@ -79,20 +126,20 @@ const EXTERNAL_STORAGE: readonly Line[] = [
   ['ext_drop_under', 0],
   ['ext_max_sleep', 0],
   ['ext_max_frag', '0.00'],
-  ['slab_automove_freeratio', '0.000'],
-  ['ext_drop_unread', 'no'],
 ]
 
-const TLS: readonly Line[] = [
-  ['ssl_enabled', 'no'],
-  ['ssl_chain_cert', '(null)'],
-  ['ssl_key', '(null)'],
-  ['ssl_verify_mode', 0],
-  ['ssl_keyformat', 1],
-  ['ssl_ciphers', 'NULL'],
-  ['ssl_ca_cert', 'NULL'],
-  ['ssl_wbuf_size', 0],
-  ['ssl_session_cache', 'no'],
-  ['ssl_kernel_tls', 'no'],
-  ['ssl_min_version', 'NULL'],
-]
+function tlsLines(options: Options): Line[] {
+  return [
+    ['ssl_enabled', yes(options.tls)],
+    ['ssl_chain_cert', options.sslChainCert ?? '(null)'],
+    ['ssl_key', options.sslKey ?? '(null)'],
+    ['ssl_verify_mode', options.sslVerifyMode],
+    ['ssl_keyformat', KEY_FORMAT_NUMBERS[options.sslKeyFormat]],
+    ['ssl_ciphers', options.sslCiphers ?? 'NULL'],
+    ['ssl_ca_cert', options.sslCaCert ?? 'NULL'],
+    ['ssl_wbuf_size', options.sslWbufSize],
+    ['ssl_session_cache', yes(options.sslSessionCache)],
+    ['ssl_kernel_tls', yes(options.sslKernelTls)],
+    ['ssl_min_version', options.sslMinVersion],
+  ]
+}

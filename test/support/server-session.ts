@@ -130,6 +130,13 @@ function createFacts(): ServerFacts {
   const settings = Array.from({ length: 4000 }, (_, i) => [`setting_${i}`, i * 7919] as const)
   return {
     settings,
+    features: {
+      idleTimeout: false,
+      slabReassign: true,
+      lruMaintainer: true,
+      tls: false,
+      tlsSessions: false,
+    },
     threads: 1,
     arenas: 1,
     memoryLimitBytes: 16 * MIB,

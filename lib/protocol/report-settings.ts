@@ -1,0 +1,30 @@
+// `stats settings`: what the daemon was started with, and what operators have changed since.
+
+import * as L from '../engine/layout.ts'
+import { Control, type Host } from './host.ts'
+import type { Lines } from './report-lines.ts'
+
+type Value = string | number
+
+export function reportSettings(host: Host, lines: Lines): void {
+  for (const [name, value] of host.facts.settings) {
+    lines.add(name, CHANGEABLE[name]?.(host) ?? value)
+  }
+}
+
+/** Settings that commands change, as they are at this moment. */
+const CHANGEABLE: Readonly<Record<string, (host: Host) => Value>> = {
+  verbosity: ({ control }) => control[Control.VERBOSITY],
+  lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
+  lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),
+  lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX),
+}
+
+/** All arenas are set alike. */
+function wordOf({ cache }: Host, at: number): number {
+  return cache.shards[0].arena.words[at]
+}
+
+function yes(value: boolean): string {
+  return value ? 'yes' : 'no'
+}
