@@ -113,6 +113,15 @@ export const REPLY_FRAME_BYTES_MAX = 384
 /** Values up to this size are copied into the reply at once; longer ones are streamed from a hold. */
 export const INLINE_VALUE_BYTES_MAX = 32 * KIB
 
+/** Nodes of a client's ring; node index and point value share a double. */
+export const RING_NODES_MAX = 65_536
+/** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */
+export const RING_WEIGHT_MAX = 1_000_000
+export const RING_POINTS_PER_NODE = 160
+/** Points that one md5 gives. */
+export const RING_POINTS_PER_HASH = 4
+
+assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its owner are one double')
 assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
 assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
 assert(KEY_BYTES_MAX < 256, 'a key length is one byte of an item header')
