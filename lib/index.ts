@@ -8,6 +8,15 @@ export { type HitSink, type Hold, Shard } from './engine/shard.ts'
 export { Mode, Status } from './engine/status.ts'
 export { ValueSink } from './engine/value-sink.ts'
 export { verify } from './engine/verify.ts'
+export {
+  CacheError,
+  type Found,
+  LocalCache,
+  type LocalCacheHandle,
+  type LocalCacheOptions,
+  type LocalCacheStats,
+  type StoreOptions,
+} from './local.ts'
 export { type Daemon, startDaemon } from './server/daemon.ts'
 export { checkOptions } from './server/option-checks.ts'
 export { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'

@@ -113,6 +113,9 @@ export const REPLY_FRAME_BYTES_MAX = 384
 /** Values up to this size are copied into the reply at once; longer ones are streamed from a hold. */
 export const INLINE_VALUE_BYTES_MAX = 32 * KIB
 
+/** Longer values of the in-process door are not copied on their way in. */
+export const LOCAL_SCRATCH_BYTES = 64 * KIB
+
 /** Nodes of a client's ring; node index and point value share a double. */
 export const RING_NODES_MAX = 65_536
 /** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */

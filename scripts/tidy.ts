@@ -70,7 +70,7 @@ const HOMES: Readonly<Record<string, string[]>> = {
   'node:http2': ['lib/server/', 'scripts/', 'test/'],
   'node:child_process': ['lib/server/', 'scripts/', 'test/'],
   'node:cluster': [],
-  'node:worker_threads': ['lib/server/workers.ts', 'workers/', 'scripts/', 'test/'],
+  'node:worker_threads': ['lib/local.ts', 'lib/server/workers.ts', 'workers/', 'scripts/', 'test/'],
 }
 
 // Put together so that this file does not break its own rule.

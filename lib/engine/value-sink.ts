@@ -3,7 +3,7 @@
 import type { Arena } from './arena.ts'
 import { Area } from './bytes.ts'
 import { itemFlags, readValue } from './item.ts'
-import { ITEM_VALUE_BYTES, type Ref } from './layout.ts'
+import { ITEM_CAS_HIGH, ITEM_CAS_LOW, ITEM_VALUE_BYTES, type Ref } from './layout.ts'
 import type { HitSink } from './shard.ts'
 import { Status } from './status.ts'
 
@@ -14,6 +14,9 @@ export class ValueSink implements HitSink {
   length = 0
   /** Client flags of the last hit, unsigned 32 bits. */
   flags = 0
+  /** CAS of the last hit, as the item's words. */
+  casHigh = 0
+  casLow = 0
 
   constructor(bytes: number) {
     this.area = Area.allocate(bytes)
@@ -23,6 +26,8 @@ export class ValueSink implements HitSink {
     this.length = arena.words[ref + ITEM_VALUE_BYTES]
     if (this.length > this.area.bytes.length) return Status.NO_ROOM
     this.flags = itemFlags(arena, ref)
+    this.casHigh = arena.words[ref + ITEM_CAS_HIGH]
+    this.casLow = arena.words[ref + ITEM_CAS_LOW]
     readValue(arena, ref, 0, this.length, this.area, 0)
     return Status.OK
   }

@@ -1,0 +1,160 @@
+// The in-process door against a plain map, and between threads.
+
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import { Arena } from '../lib/engine/arena.ts'
+import { verify } from '../lib/engine/verify.ts'
+import { MIB } from '../lib/limits.ts'
+import { CacheError, LocalCache } from '../lib/local.ts'
+import { announceSeed, createRandom } from './support/prng.ts'
+
+const seed = announceSeed(t)
+const THREAD = new URL('./support/local-thread.ts', import.meta.url)
+
+const create = () => LocalCache.create({ memoryBytes: 16 * MIB })
+
+t.test('strings and bytes go in and come out', async t => {
+  const cache = create()
+  t.equal(cache.get('a'), undefined)
+  cache.set('a', 'täglich')
+  t.equal(cache.getString('a'), 'täglich')
+  cache.set(Buffer.from([0, 255, 10]), Buffer.from([1, 2, 3]), { flags: 0xffffffff })
+  const found = cache.gets(Buffer.from([0, 255, 10]))
+  t.strictSame([found?.flags, found?.value], [0xffffffff, Buffer.from([1, 2, 3])])
+  const long = 'x'.repeat(700_000)
+  cache.set('long', long)
+  t.equal(cache.getString('long'), long)
+  cache.set('long', Buffer.from(long))
+  t.equal(cache.get('long')?.length, long.length)
+})
+
+t.test('a value that was handed out is a copy', async t => {
+  const cache = create()
+  cache.set('a', 'one')
+  const before = cache.get('a')
+  cache.set('a', 'two')
+  cache.get('a')
+  t.equal(before?.toString(), 'one')
+})
+
+t.test('add, replace, append, prepend, cas, delete', async t => {
+  const cache = create()
+  t.notOk(cache.replace('a', '1'))
+  t.ok(cache.add('a', '1'))
+  t.notOk(cache.add('a', '2'))
+  t.ok(cache.append('a', '2'))
+  t.ok(cache.prepend('a', '0'))
+  const found = cache.gets('a')
+  t.equal(found?.value.toString(), '012')
+  t.ok(cache.cas('a', 'x', found?.cas ?? 0n))
+  t.notOk(cache.cas('a', 'y', found?.cas ?? 0n))
+  t.notOk(cache.cas('nobody', 'y', 1n))
+  t.equal(cache.getString('a'), 'x')
+  t.ok(cache.delete('a'))
+  t.notOk(cache.delete('a'))
+})
+
+t.test('numbers of 64 bits', async t => {
+  const cache = create()
+  t.equal(cache.incr('n'), undefined)
+  cache.set('n', '10')
+  t.equal(cache.incr('n'), 11n)
+  t.equal(cache.decr('n', 20), 0n)
+  t.equal(cache.incr('n', 2n ** 64n - 1n), 2n ** 64n - 1n)
+  t.equal(cache.incr('n', 3), 2n, 'wraps')
+  t.throws(() => cache.incr('n', -1), RangeError)
+  cache.set('n', 'ten')
+  t.throws(() => cache.incr('n'), { code: 'NON_NUMERIC' })
+})
+
+t.test('items end', async t => {
+  const cache = create()
+  cache.set('soon', 'v', { ttlS: 1 })
+  cache.set('never', 'v')
+  cache.set('past', 'v', { ttlS: -1 })
+  t.equal(cache.get('past'), undefined)
+  t.ok(cache.touch('never', 1))
+  t.notOk(cache.touch('nobody', 1))
+  t.ok(cache.getAndTouch('never', 100))
+  await sleep(2300)
+  t.equal(cache.get('soon'), undefined)
+  t.ok(cache.has('never'))
+  cache.flush()
+  t.notOk(cache.has('never'))
+})
+
+t.test('what cannot be is refused with a code', async t => {
+  const cache = create()
+  for (const key of ['', 'k'.repeat(251), 'ä'.repeat(126)]) {
+    t.throws(() => cache.get(key), { name: 'CacheError', code: 'KEY' })
+  }
+  cache.set('a', 'old')
+  t.throws(() => cache.set('a', 'x'.repeat(2 * MIB)), { code: 'TOO_LARGE' })
+  t.equal(cache.get('a'), undefined, 'nothing stale stays')
+  t.ok(new CacheError('KEY', 'm') instanceof Error)
+})
+
+t.test('random steps agree with a map', async t => {
+  const random = createRandom(seed)
+  const cache = create()
+  const model = new Map<string, string>()
+  for (let i = 0; i < 20_000; i++) {
+    const key = `k${random.below(50)}`
+    const value = 'v'.repeat(random.below(300)) + i
+    const there = model.has(key)
+    const step = random.below(5)
+    if (step === 0) {
+      cache.set(key, value)
+      model.set(key, value)
+    } else if (step === 1) {
+      if (cache.add(key, value) === there) t.fail(`add ${key}`)
+      if (!there) model.set(key, value)
+    } else if (step === 2) {
+      if (cache.append(key, 'x') !== there) t.fail(`append ${key}`)
+      if (there) model.set(key, `${model.get(key)}x`)
+    } else if (step === 3) {
+      if (cache.delete(key) !== model.delete(key)) t.fail(`delete ${key}`)
+    } else if (cache.getString(key) !== model.get(key)) {
+      t.fail(`get ${key}`)
+    }
+  }
+  const { items, getHits, getMisses } = cache.stats()
+  t.equal(items, model.size)
+  t.ok(getHits > 1000 && getMisses > 1000)
+})
+
+t.test('threads share one cache', async t => {
+  const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
+  cache.set('count', '0')
+  cache.set('greeting', 'hello')
+  const workers = [1, 2].map(
+    () => new Worker(THREAD, { workerData: { cache: cache.handle, counts: 20_000 } }),
+  )
+  const words = await Promise.all(workers.map(worker => once(worker, 'message')))
+  t.strictSame(words.flat(), ['hello', 'hello'])
+  t.equal(cache.getString('count')?.trim(), '40000')
+})
+
+t.test('a thread that is terminated leaves a cache that serves', async t => {
+  const random = createRandom(seed, 1)
+  const cache = LocalCache.create({ memoryBytes: 16 * MIB })
+  cache.set('count', '0')
+  for (let i = 0; i < 10; i++) {
+    const worker = new Worker(THREAD, { workerData: { cache: cache.handle, counts: 1e9 } })
+    cache.guard(worker)
+    await sleep(200 + random.below(50))
+    await worker.terminate()
+    cache.set('after', String(i))
+    t.equal(cache.getString('after'), String(i))
+  }
+  for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
+})
+
+t.test('timers stop, and keep no process alive', async t => {
+  const cache = create()
+  cache.close()
+  cache.set('a', 'still there')
+  t.equal(cache.getString('a'), 'still there')
+})

@@ -1,0 +1,18 @@
+// A thread of the tests of the in-process door: counts up as often as it is told, then says so; or
+// works until it is terminated.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { LocalCache, type LocalCacheHandle } from '../../lib/local.ts'
+
+interface Work {
+  cache: LocalCacheHandle
+  counts: number
+}
+
+const { cache: handle, counts } = workerData as Work
+const cache = LocalCache.attach(handle)
+for (let i = 0; i < counts; i++) {
+  cache.incr('count')
+  cache.set(`key-${i % 1000}`, `value ${i}`)
+}
+parentPort?.postMessage(cache.getString('greeting'))
