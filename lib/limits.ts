@@ -99,6 +99,27 @@ export const VERBOSITY_MAX = 3
 /** Words of a command line that are told apart; memcached's tokenizer has 24 with the end mark. */
 export const TOKENS_MAX = 23
 
+/** Users of a password file, and bytes of one of its lines (memcached: 255). */
+export const AUTH_USERS_MAX = 256
+export const AUTH_LINE_BYTES_MAX = 255
+export const AUTH_FILE_BYTES_MAX = MIB
+/** Longest name and password that a peer's claim is looked at for; a longer one is wrong. */
+export const AUTH_CLAIM_BYTES_MAX = 2 * KIB
+/** Wrong passwords of a connection, or of an address, that are answered at once. */
+export const AUTH_FAILURES_FREE = 3
+/** A connection is closed after so many. */
+export const AUTH_FAILURES_MAX = 10
+/** Each further answer waits twice as long as the one before, between these bounds. */
+export const AUTH_DELAY_MS_MIN = 100
+export const AUTH_DELAY_MS_MAX = 2000
+/** Addresses remembered in each worker for what they failed; one failure is forgiven in so long. */
+export const AUTH_ADDRESSES_MAX = 1024
+export const AUTH_FORGIVE_MS = 1000
+/** An address with more failures than this waits for right answers too. */
+export const AUTH_ADDRESS_FAILURES_FREE = 64
+/** A worker logs failures at most this often. */
+export const AUTH_LOG_MS_MIN = 1000
+
 /** One read from a socket, and one write to it, bytes. Each worker reuses one buffer of each. */
 export const READ_BYTES = 64 * KIB
 export const REPLY_BYTES = 64 * KIB
@@ -128,3 +149,4 @@ assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its own
 assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
 assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
 assert(KEY_BYTES_MAX < 256, 'a key length is one byte of an item header')
+assert(AUTH_CLAIM_BYTES_MAX > 2 * AUTH_LINE_BYTES_MAX)

@@ -58,6 +58,8 @@ export interface Conversation {
   sendTail(bytes: Buffer): void
   /** As sendTail, for a reply that is made while it is sent. */
   sendSource(source: Source): void
+  /** From the next request on the session speaks this protocol. */
+  speak(protocol: Protocol): void
 }
 
 /** A way to parse requests and print replies. All but `command` serve the other states. */

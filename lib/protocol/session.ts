@@ -16,6 +16,7 @@
 import type { Area } from '../engine/bytes.ts'
 import { Status } from '../engine/status.ts'
 import { REPLY_FRAME_BYTES_MAX, SOURCE_STEPS_MAX } from '../limits.ts'
+import { AuthText } from './auth-text.ts'
 import { BinaryProtocol } from './binary.ts'
 import { REQUEST_MAGIC } from './binary-layout.ts'
 import {
@@ -154,6 +155,10 @@ export class Session implements Conversation {
     this.source = source
   }
 
+  speak(protocol: Protocol): void {
+    this.protocol = protocol
+  }
+
   private step(input: Area, at: number, end: number): number {
     if (this.state === State.SENDING) {
       this.sendPiece()
@@ -161,7 +166,13 @@ export class Session implements Conversation {
     }
     if (this.state === State.FILLING) return this.fillPiece(input, at, end)
     if (at === end) return NEED_MORE
-    if (this.protocol === null) this.protocol = this.choose(input.bytes[at])
+    if (this.protocol === null) {
+      this.protocol = this.choose(input.bytes[at])
+      if (this.protocol === null) {
+        this.state = State.ENDED
+        return end
+      }
+    }
     switch (this.state) {
       case State.COMMAND:
         this.replyStart = this.reply.length
@@ -173,11 +184,19 @@ export class Session implements Conversation {
     }
   }
 
-  private choose(firstByte: number): Protocol {
+  /** Null: peers must say who they are, and this protocol gives them no way to. */
+  private choose(firstByte: number): Protocol | null {
+    const { auth } = this.host
+    if (this.isBinary(firstByte)) {
+      return auth === null || auth.saslNeeded ? new BinaryProtocol(this) : null
+    }
+    if (auth === null) return new TextProtocol(this)
+    return auth.textNeeded ? new AuthText(this, auth) : null
+  }
+
+  private isBinary(firstByte: number): boolean {
     const { protocolName } = this
-    const isBinary =
-      protocolName === 'auto' ? firstByte === REQUEST_MAGIC : protocolName === 'binary'
-    return isBinary ? new BinaryProtocol(this) : new TextProtocol(this)
+    return protocolName === 'auto' ? firstByte === REQUEST_MAGIC : protocolName === 'binary'
   }
 
   /** Takes the source's next pieces until one is not empty; waits when it has none for now. */

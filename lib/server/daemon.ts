@@ -6,6 +6,7 @@ import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
+import { AuthFiles } from './auth-files.ts'
 import type { DaemonSettings } from './host.ts'
 import { addressText, type Bound, closeAll, type Listener, listenAll } from './listener.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
@@ -23,12 +24,15 @@ export interface Daemon {
   roster: Roster
   workers: Workers
   cache: Cache
+  /** Reads password files again. */
+  reload(): void
   /** Stops listening, ends all connections and all workers. */
   close(): Promise<void>
 }
 
 /** Resolves when every listener accepts; rejects with an Error whose message is one line. */
 export async function startDaemon(options: Options): Promise<Daemon> {
+  const auth = openAuthFiles(options)
   const cache = createCache(options)
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
@@ -39,6 +43,7 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     features: featuresOf(options),
     lines: [],
     listeners: [],
+    auth: auth?.handle ?? null,
   }
   const waiting: { socket: Socket; listener: number }[] = []
   let accept = (socket: Socket, listener: number): void => {
@@ -68,7 +73,19 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   const close = () => closeDaemon(clock, listeners, workers)
-  return { addresses: listeners.map(({ bound }) => bound), roster, workers, cache, close }
+  const reload = () => tell(auth?.reload() ?? [])
+  return { addresses: listeners.map(({ bound }) => bound), roster, workers, cache, reload, close }
+}
+
+function openAuthFiles(options: Options): AuthFiles | null {
+  if (!options.sasl && options.authFile === undefined) return null
+  const auth = new AuthFiles(options)
+  if (options.verbosity > 0) tell(auth.warnings())
+  return auth
+}
+
+function tell(lines: readonly string[]): void {
+  for (const line of lines) process.stderr.write(`${line}\n`)
 }
 
 function createCache(options: Options): Cache {

@@ -3,8 +3,11 @@
 import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import type { ConnectionFacts, Features, Host } from '../protocol/host.ts'
+import type { Authenticator } from '../protocol/authenticator.ts'
+import { type ConnectionFacts, Control, type Features, type Host } from '../protocol/host.ts'
 import type { Reply } from '../protocol/reply.ts'
+import type { AuthHandle } from './auth-files.ts'
+import { FileAuthenticator } from './authenticator.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 
 /** What a worker is started with, beside its port. Fit for postMessage. */
@@ -35,6 +38,8 @@ export interface DaemonSettings {
   lines: [name: string, value: string | number][]
   /** `tcp:127.0.0.1:11211`, in the order that roster slots refer to. */
   listeners: string[]
+  /** Null: everybody is served. */
+  auth: AuthHandle | null
 }
 
 export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Reply): Host {
@@ -60,9 +65,23 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       reset: () => roster.reset(),
       eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
     },
-    auth: null,
-    log: line => process.stderr.write(`${line}\n`),
+    auth: authenticatorOf(settings.auth, roster),
+    log,
   }
+}
+
+function log(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+function authenticatorOf(handle: AuthHandle | null, roster: Roster): Authenticator | null {
+  if (handle === null) return null
+  return new FileAuthenticator(handle, {
+    addressOf: id => roster.addressOf(id),
+    log: line => {
+      if (roster.control[Control.VERBOSITY] > 0) log(line)
+    },
+  })
 }
 
 function* connectionFacts(

@@ -5,10 +5,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
-import { getSystemErrorMessage } from 'node:util'
 import { EXIT_NO_USER, EXIT_OS_ERROR, type Options, type Refusal } from './options.ts'
+import { reasonFor } from './reason.ts'
 
 export interface Running {
+  /** Reads again what may change while it runs. */
+  reload(): void
   close(): Promise<void>
 }
 
@@ -120,12 +122,6 @@ function refusalFrom(error: unknown, { port, listenText }: Options): Refusal {
   return { line: `failed to listen on ${what}: ${reason}`, exitCode: EXIT_OS_ERROR }
 }
 
-function reasonFor(errno: number | undefined): string {
-  if (errno === undefined) return 'Unknown error'
-  const reason = getSystemErrorMessage(errno)
-  return reason.charAt(0).toUpperCase() + reason.slice(1)
-}
-
 // Node raises the soft limit to the hard one by itself, so the hard one decides.
 function checkOpenFiles(connectionsMax: number): void {
   let limits = ''
@@ -212,8 +208,8 @@ function closeOnSignals(held: Held): void {
   process.on('SIGINT', () => close(() => console.log('Signal handled: Interrupt.')))
   // Node would open its debugger on this one; memcached stops gracefully.
   process.on('SIGUSR1', () => close(() => console.error('Gracefully stopping')))
-  // memcached reads its authentication file again; there is none, and a lost terminal is no end.
-  process.on('SIGHUP', () => {})
+  // As in memcached a lost terminal is no end, and password files are read again.
+  process.on('SIGHUP', () => held.running?.reload())
   process.on('exit', () => {
     if (held.pidFile !== undefined) removePidFile(held.pidFile)
   })

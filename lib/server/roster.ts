@@ -146,6 +146,14 @@ export class Roster {
     return slot + FIRST_ID
   }
 
+  /** The peer's address of an open connection, by its number. */
+  addressOf(id: number): string {
+    const at = (id - FIRST_ID) * SLOT_WORDS
+    const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
+    const addressEnd = addressAt + this.slots[at + SLOT_ADDRESS_BYTES]
+    return this.bytes.toString('latin1', addressAt, addressEnd)
+  }
+
   /** A worker died and was replaced. */
   countRestart(): void {
     Atomics.add(this.control, RESTARTS, 1)
@@ -177,11 +185,10 @@ export class Roster {
     for (let slot = 0; slot < this.handle.slots; slot++) {
       const at = slot * SLOT_WORDS
       if (this.slots[at + SLOT_OPEN] === 0) continue
-      const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
-      const addressEnd = addressAt + this.slots[at + SLOT_ADDRESS_BYTES]
+      const id = Roster.idOf(slot)
       yield {
-        id: Roster.idOf(slot),
-        address: this.bytes.toString('latin1', addressAt, addressEnd),
+        id,
+        address: this.addressOf(id),
         listener: this.slots[at + SLOT_LISTENER],
         lastS: this.slots[at + SLOT_LAST_S],
       }

@@ -1,0 +1,68 @@
+// A worker's side of authentication: checks claims against the users that the main thread put into
+// shared memory, remembers which addresses fail, and logs failures, rarely.
+
+import { AUTH_LOG_MS_MIN } from '../limits.ts'
+import type { Authenticator, Claim } from '../protocol/authenticator.ts'
+import { Credentials } from '../protocol/credentials.ts'
+import { Penalties } from '../protocol/penalties.ts'
+import type { AuthHandle } from './auth-files.ts'
+
+export interface Surroundings {
+  /** The address of a connection, with its port, as `stats conns` writes it. */
+  addressOf(id: number): string
+  /** Tells the operator, if he wants to hear it. */
+  log(line: string): void
+}
+
+export class FileAuthenticator implements Authenticator {
+  private readonly text: Credentials | null
+  private readonly sasl: Credentials | null
+  private readonly surroundings: Surroundings
+  private readonly penalties = new Penalties()
+  private loggedMs = Number.NEGATIVE_INFINITY
+  /** Failures since the last line. */
+  private unlogged = 0
+
+  constructor({ text, sasl }: AuthHandle, surroundings: Surroundings) {
+    this.text = text === null ? null : new Credentials(text)
+    this.sasl = sasl === null ? null : new Credentials(sasl)
+    this.surroundings = surroundings
+  }
+
+  get textNeeded(): boolean {
+    return this.text !== null
+  }
+
+  get saslNeeded(): boolean {
+    return this.sasl !== null
+  }
+
+  checkText(claim: Claim): boolean {
+    return this.text?.has(claim) ?? false
+  }
+
+  checkSasl(claim: Claim): boolean {
+    return this.sasl?.has(claim) ?? false
+  }
+
+  judge(id: number, failures: number, right: boolean): number {
+    const address = this.surroundings.addressOf(id)
+    const nowMs = performance.now()
+    if (!right) this.logFailure(address, nowMs)
+    return this.penalties.judge(withoutPort(address), failures, right, nowMs)
+  }
+
+  private logFailure(address: string, nowMs: number): void {
+    this.unlogged++
+    if (nowMs - this.loggedMs < AUTH_LOG_MS_MIN) return
+    const others = this.unlogged > 1 ? `, and ${this.unlogged - 1} more since the last line` : ''
+    this.surroundings.log(`authentication failed: ${address}${others}`)
+    this.loggedMs = nowMs
+    this.unlogged = 0
+  }
+}
+
+/** `tcp:127.0.0.1:4321` without the port, which is another one for each connection. */
+function withoutPort(address: string): string {
+  return address.startsWith('tcp') ? address.slice(0, address.lastIndexOf(':')) : address
+}

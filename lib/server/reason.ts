@@ -1,0 +1,17 @@
+// Why the system refused something, in the words that strerror has for it.
+
+import { getSystemErrorMessage } from 'node:util'
+
+/** The words for an error number. */
+export function reasonFor(errno: number | undefined): string {
+  if (errno === undefined) return 'Unknown error'
+  const reason = getSystemErrorMessage(errno)
+  return reason.charAt(0).toUpperCase() + reason.slice(1)
+}
+
+/** The words for whatever was thrown. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { errno, message } = error as NodeJS.ErrnoException
+  return errno === undefined ? message : reasonFor(errno)
+}
