@@ -38,9 +38,11 @@ const FLOORS: [from: string, to: string[]][] = [
 const ENGINE = 'lib/engine/'
 const ENGINE_RANKS = [
   ['cache.ts', 'value-sink.ts'],
+  ['shard-terms.ts'],
   ['shard.ts'],
   ['upkeep.ts'],
   ['crawl.ts'],
+  ['leases.ts'],
   ['storing.ts', 'walk.ts'],
   ['allocate.ts', 'verify.ts'],
   ['links.ts'],
@@ -48,7 +50,8 @@ const ENGINE_RANKS = [
   ['holds.ts', 'item.ts', 'lru.ts', 'slabs.ts'],
   ['arena.ts'],
   ['clock.ts', 'hash.ts', 'lock.ts', 'stats.ts'],
-  ['layout.ts', 'bytes.ts', 'decimal.ts', 'status.ts'],
+  ['layout.ts', 'bytes.ts', 'decimal.ts', 'terms.ts'],
+  ['status.ts'],
 ]
 
 /** Each package has one home, and so have the modules of Node that reach outside the process. */

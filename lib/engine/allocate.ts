@@ -14,7 +14,7 @@ import { assignPage, classFor, takeChunk, usedChunksIn, withdrawPage } from './s
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
 
-/** A new item with its key written, not linked; NIL when there is no memory for it. */
+/** A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts. */
 export function allocateItem(
   arena: Arena,
   key: Area,
@@ -23,14 +23,28 @@ export function allocateItem(
   flags: number,
   expiresAtS: number,
   valueBytes: number,
+  state: number,
 ): Ref {
-  const classId = classFor(arena, (itemBytes(keyBytes, flags, valueBytes) + 3) >> 2)
+  const bytes = itemBytes(keyBytes, flags, valueBytes, state)
+  const classId = classFor(arena, (bytes + 3) >> 2)
   const spans = classId === 0
   const headClass = spans ? arena.classCount : classId
   const ref = takeOrEvict(arena, headClass)
   if (ref === NIL) return NIL
-  writeItem(arena, ref, headClass, spans, key, keyStart, keyBytes, flags, expiresAtS, valueBytes)
-  if (!spans || allocateSpans(arena, ref, itemBytes(keyBytes, flags, valueBytes))) return ref
+  writeItem(
+    arena,
+    ref,
+    headClass,
+    spans,
+    key,
+    keyStart,
+    keyBytes,
+    flags,
+    expiresAtS,
+    valueBytes,
+    state,
+  )
+  if (!spans || allocateSpans(arena, ref, bytes)) return ref
   freeItem(arena, ref)
   return NIL
 }

@@ -6,6 +6,7 @@
 // two, where it still tells items apart in large tables and up to four arenas.
 
 import type { Area } from './bytes.ts'
+import { META_TAG_MASK } from './layout.ts'
 
 /** Hash of `length` bytes from `start`, keyed with the two seed words. */
 export function hashBytes(
@@ -66,7 +67,7 @@ export function arenaOf(hash: number, count: number): number {
   return ((hash >>> 16) * count) >>> 16
 }
 
-/** The eight bits kept in an item's header: most misses stop at them. */
+/** The six bits kept in an item's header: most misses stop at them. */
 export function tagOf(hash: number): number {
-  return (hash >>> 22) & 0xff
+  return (hash >>> 24) & META_TAG_MASK
 }

@@ -12,14 +12,21 @@ import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 
 /** Header, key and value of an item in one piece, bytes. */
-export function itemBytes(keyBytes: number, flags: number, valueBytes: number): number {
-  return L.ITEM_WORDS * 4 + (flags === 0 ? 0 : 4) + keyBytes + valueBytes
+export function itemBytes(
+  keyBytes: number,
+  flags: number,
+  valueBytes: number,
+  state: number,
+): number {
+  const optional = (flags === 0 ? 0 : 4) + ((state & L.STATE_STAMPED) === 0 ? 0 : 8)
+  return L.ITEM_WORDS * 4 + optional + keyBytes + valueBytes
 }
 
 /** Byte address of the item's key. */
 export function keyAt(arena: Arena, ref: Ref): number {
   const meta = arena.words[ref + L.ITEM_META]
-  const optional = ((meta & L.STATE_SPANS) === 0 ? 0 : 4) + ((meta & L.STATE_FLAGS) === 0 ? 0 : 4)
+  let optional = ((meta & L.STATE_SPANS) === 0 ? 0 : 4) + ((meta & L.STATE_FLAGS) === 0 ? 0 : 4)
+  if ((meta & L.STATE_STAMPED) !== 0) optional += 8
   return (ref << 2) + L.ITEM_WORDS * 4 + optional
 }
 
@@ -32,8 +39,12 @@ export function valueAt(arena: Arena, ref: Ref): number {
 export function itemFlags(arena: Arena, ref: Ref): number {
   const meta = arena.words[ref + L.ITEM_META]
   if ((meta & L.STATE_FLAGS) === 0) return 0
-  const at = ref + L.ITEM_WORDS + ((meta & L.STATE_SPANS) === 0 ? 0 : 1)
-  return arena.words[at] >>> 0
+  return arena.words[stampAt(arena, ref) + ((meta & L.STATE_STAMPED) === 0 ? 0 : 2)] >>> 0
+}
+
+/** Where the two words of an item's stamp stand, if it has one: low, then high. */
+export function stampAt(arena: Arena, ref: Ref): number {
+  return ref + L.ITEM_WORDS + ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0 ? 0 : 1)
 }
 
 /** The item's CAS as peers see it, into decimal.ts's u64. */
@@ -50,6 +61,7 @@ export function itemTotalBytes(arena: Arena, ref: Ref): number {
     L.metaKeyBytes(words[ref + L.ITEM_META]),
     itemFlags(arena, ref),
     words[ref + L.ITEM_VALUE_BYTES],
+    words[ref + L.ITEM_META],
   )
 }
 
@@ -66,7 +78,10 @@ export function nextChunk(arena: Arena, chunk: Ref): Ref {
   return (meta & L.STATE_SPANS) === 0 ? NIL : (arena.words[chunk + L.ITEM_SPAN_NEXT] as Ref)
 }
 
-/** Writes the header, flags and key of a new item into its head chunk; SPAN_NEXT is the caller's. */
+/**
+ * Writes the header, flags and key of a new item into its head chunk; SPAN_NEXT is the caller's.
+ * `state`: STATE_KEY_BINARY, STATE_STAMPED, both or none.
+ */
 export function writeItem(
   arena: Arena,
   ref: Ref,
@@ -78,6 +93,7 @@ export function writeItem(
   flags: number,
   expiresAtS: number,
   valueBytes: number,
+  state: number,
 ): void {
   const { words } = arena
   words[ref + L.ITEM_CHAIN_NEXT] = NIL
@@ -88,12 +104,13 @@ export function writeItem(
   words[ref + L.ITEM_VALUE_BYTES] = valueBytes
   words[ref + L.ITEM_CAS_LOW] = 0
   words[ref + L.ITEM_CAS_HIGH] = 0
-  let meta = keyBytes | (classId << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
+  let meta = state | keyBytes | (classId << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
   let at = ref + L.ITEM_WORDS
   if (spans) {
     meta |= L.STATE_SPANS
     at++
   }
+  if ((state & L.STATE_STAMPED) !== 0) at += 2
   if (flags !== 0) {
     meta |= L.STATE_FLAGS
     words[at++] = flags

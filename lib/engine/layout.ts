@@ -18,12 +18,13 @@
 //
 //   item          0 CHAIN_NEXT  1 LRU_PREV  2 LRU_NEXT  3 EXPIRES_AT_S  4 TOUCHED_AT_S
 //                 5 VALUE_BYTES  6 CAS_LOW  7 CAS_HIGH  8 META
-//                 then SPAN_NEXT (only if it spans chunks), client flags (only if not 0), key, value
+//                 then SPAN_NEXT (only if it spans chunks), STAMP_LOW and STAMP_HIGH (only if a peer
+//                 chose its CAS), client flags (only if not 0), key, value
 //   continuation  0 SPAN_NEXT  1 SPAN_OWNER  8 META (key bytes 0), then more of the value
 //   free          0 FREE_NEXT  1 FREE_PREV  8 META = 0
 //   withheld      8 META = META_WITHHELD: free, but its page is about to leave the class
 //
-//   META          key bytes 0-7 | class 8-13 | list 14-15 | state 16-23 | tag 24-31
+//   META          key bytes 0-7 | class 8-13 | list 14-15 | state 16-25 | tag 26-31
 //
 // Times are seconds on the arena's own clock (clock.ts); 0 in EXPIRES_AT_S is "never".
 
@@ -189,7 +190,9 @@ export const META_CLASS_SHIFT = 8
 export const META_CLASS_MASK = 0x3f
 export const META_LIST_SHIFT = 14
 export const META_LIST_MASK = 0x3
-export const META_TAG_SHIFT = 24
+/** Six bits: of the misses that meet an item in their chain, one in 64 compares its key in vain. */
+export const META_TAG_SHIFT = 26
+export const META_TAG_MASK = 0x3f
 export const META_FREE = 0
 export const META_WITHHELD = 1 << META_TAG_SHIFT
 
@@ -201,6 +204,14 @@ export const STATE_FETCHED = 1 << 19
 export const STATE_ACTIVE = 1 << 20
 /** At least one hold slot has it. */
 export const STATE_HELD = 1 << 21
+/** Out of date, but still served: somebody is to make it anew. */
+export const STATE_STALE = 1 << 22
+/** A peer was told that it is the one to make it anew. */
+export const STATE_CLAIMED = 1 << 23
+/** The key came in base64 and goes out so. */
+export const STATE_KEY_BINARY = 1 << 24
+/** Its CAS was chosen by a peer: the number that the arena gave it stands in STAMP. */
+export const STATE_STAMPED = 1 << 25
 
 assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
 assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && LRU_SEGMENTED % 16 === 0)
@@ -209,6 +220,7 @@ assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)
 assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK)
 assert(ITEM_META === ITEM_WORDS - 1, 'META is the last word: what follows depends on it')
+assert(ITEM_CAS_HIGH === ITEM_CAS_LOW + 1, 'as in a stamp: low, then high')
 assert(ITEM_SPAN_NEXT === ITEM_WORDS, 'the optional words follow META')
 
 export function metaKeyBytes(meta: number): number {

@@ -5,7 +5,7 @@
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { dropHold, isHeld } from './holds.ts'
-import { itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
+import { itemTotalBytes, nextChunk, sizeSlot, stampAt } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { pushHead, removeFromList } from './lru.ts'
@@ -108,6 +108,10 @@ export function renewCas(arena: Arena, ref: Ref): void {
   if (low === 0) words[L.CAS_HIGH]++
   words[ref + L.ITEM_CAS_LOW] = low
   words[ref + L.ITEM_CAS_HIGH] = words[L.CAS_HIGH]
+  if ((words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0) {
+    words[stampAt(arena, ref)] = low
+    words[stampAt(arena, ref) + 1] = words[L.CAS_HIGH]
+  }
   lastCas.low = low
   lastCas.high = words[L.CAS_HIGH]
 }
@@ -136,10 +140,12 @@ function isExpired(arena: Arena, ref: Ref): boolean {
 
 function isFlushed(arena: Arena, ref: Ref): boolean {
   const { words } = arena
-  const high = words[ref + L.ITEM_CAS_HIGH]
+  const stamped = (words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0
+  const at = stamped ? stampAt(arena, ref) : ref + L.ITEM_CAS_LOW
+  const high = words[at + 1]
   const flushedHigh = words[L.FLUSHED_CAS_HIGH]
   if (high !== flushedHigh) return high < flushedHigh
-  return words[ref + L.ITEM_CAS_LOW] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
+  return words[at] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
 }
 
 function prepareLink(arena: Arena, ref: Ref): void {

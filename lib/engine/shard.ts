@@ -1,5 +1,5 @@
-// The operations on one arena. This file alone takes the arena's lock: below it all code assumes
-// the lock, above it nobody has it. Every operation is bounded, allocates nothing and waits for
+// The operations on one arena. This file takes the arena's lock, and so does shard-terms.ts for
+// those that are asked for on terms: below them all code assumes the lock, above nobody has it. Every operation is bounded, allocates nothing and waits for
 // nothing while it holds the lock. A failed assertion leaves the arena locked on purpose: what it
 // found torn must not be served, and `recover` in cache.ts decides.
 //
@@ -166,7 +166,7 @@ export class Shard {
   ): Status {
     const { arena } = this
     lock(arena.words, this.holder)
-    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes)
+    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
     if (status === Status.OK) {
       writeValue(arena, admitted, 0, value, valueStart, valueBytes)
       status = commitItem(arena, mode, hash, admitted, casHigh, casLow)
@@ -189,7 +189,7 @@ export class Shard {
   ): Status {
     const { arena } = this
     lock(arena.words, this.holder)
-    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes)
+    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
     if (status === Status.OK && !this.hold(admitted, hold)) {
       freeItem(arena, admitted)
       status = refuseStore(arena, mode, hash, key, start, length, Status.NO_MEMORY)
@@ -261,7 +261,7 @@ export class Shard {
     if (ref === NIL) {
       arena.counters[counterAt(subtract ? Counter.DECR_MISSES : Counter.INCR_MISSES)]++
     } else {
-      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow)
+      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow, 0)
     }
     unlock(arena.words)
     return status
@@ -289,9 +289,9 @@ export class Shard {
     if (ref === NIL) {
       u64.high = initialHigh
       u64.low = initialLow
-      status = addNumber(arena, hash, key, start, length, expiresAtS)
+      status = addNumber(arena, hash, key, start, length, expiresAtS, 0)
     } else {
-      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow)
+      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow, 0)
     }
     unlock(arena.words)
     return status
@@ -364,19 +364,22 @@ export class Shard {
     unlock(arena.words)
   }
 
-  private offer(ref: Ref, sink: HitSink, hold: Hold): Status {
+  /** Assumes the lock: what the sink says of an item, which is held if it says HELD. */
+  offer(ref: Ref, sink: HitSink, hold: Hold): Status {
     const status = sink.accept(this.arena, ref)
     if (status === Status.HELD && !this.hold(ref, hold)) return Status.NO_MEMORY
     return status
   }
 
-  private hold(ref: Ref, hold: Hold): boolean {
+  /** Assumes the lock: fills `hold`; false if no slot is free. */
+  hold(ref: Ref, hold: Hold): boolean {
     hold.slot = takeHold(this.arena, ref, this.holder)
     hold.generation = this.arena.words[L.GENERATION]
     return hold.slot !== NO_SLOT
   }
 
-  private isGood(hold: Hold): boolean {
+  /** Assumes the lock: whether the hold is of this generation of the arena. */
+  isGood(hold: Hold): boolean {
     return hold.generation === this.arena.words[L.GENERATION]
   }
 

@@ -31,11 +31,16 @@ import { Mode, Status } from './status.ts'
 const MEMCACHED_ITEM_BYTES = 59
 const BLANK = 32
 
-// Second results of `admitItem` and `successor`: taken before anything else runs.
+// Second results of `admitItem`, of what links an item, and of `successor`: taken before anything
+// else runs.
 export let admitted: Ref = NIL
+export let placed: Ref = NIL
 let successorSlot = NO_SLOT
 
-/** Allocates a new item, `admitted`, its key written; after a refusal a SET's old item is gone. */
+/**
+ * Allocates a new item, `admitted`, its key written; after a refusal a SET's old item is gone.
+ * `state`: item.ts.
+ */
 export function admitItem(
   arena: Arena,
   mode: Mode,
@@ -46,12 +51,13 @@ export function admitItem(
   flags: number,
   expiresAtS: number,
   valueBytes: number,
+  state: number,
 ): Status {
   if (!itemFits(arena, length, flags, valueBytes)) {
     return refuseStore(arena, mode, hash, key, start, length, Status.TOO_LARGE)
   }
   flushIfDue(arena)
-  admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes)
+  admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes, state)
   if (admitted !== NIL) {
     const classId = L.metaClass(arena.words[admitted + L.ITEM_META])
     arena.counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
@@ -89,18 +95,40 @@ export function commitItem(
   casHigh: number,
   casLow: number,
 ): Status {
-  const { words } = arena
-  const keyBytes = L.metaKeyBytes(words[ref + L.ITEM_META])
-  const old = findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytes)
+  return placeItem(arena, mode, hash, findOld(arena, hash, ref), ref, casHigh, casLow, 0)
+}
+
+/** The live item that has the key of a new one. */
+export function findOld(arena: Arena, hash: number, ref: Ref): Ref {
+  const keyBytes = L.metaKeyBytes(arena.words[ref + L.ITEM_META])
+  return findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytes)
+}
+
+/** As commitItem, where `old` is known; an item that a join makes begins with `state`. */
+export function placeItem(
+  arena: Arena,
+  mode: Mode,
+  hash: number,
+  old: Ref,
+  ref: Ref,
+  casHigh: number,
+  casLow: number,
+  state: number,
+): Status {
   const status = judge(arena, mode, old, casHigh, casLow)
   if (status !== Status.OK) {
     freeItem(arena, ref)
     return status
   }
-  if (mode === Mode.APPEND || mode === Mode.PREPEND) return join(arena, mode, hash, old, ref)
+  if (isJoin(mode)) return join(arena, mode, hash, old, ref, state)
   if (old === NIL) linkItem(arena, hash, ref)
   else replaceItem(arena, hash, old, ref)
+  placed = ref
   return Status.OK
+}
+
+export function isJoin(mode: Mode): boolean {
+  return mode === Mode.APPEND || mode === Mode.PREPEND
 }
 
 /** Whether an item has the CAS asked for; 0 asks for none. */
@@ -112,7 +140,8 @@ export function casMatches(arena: Arena, ref: Ref, casHigh: number, casLow: numb
 
 /**
  * Adds (high, low) of decimal.ts to an item's number, or subtracts it, if the item has the CAS asked
- * for: OK with the result in u64, EXISTS, NON_NUMERIC or NO_MEMORY.
+ * for: OK with the result in u64, EXISTS, NON_NUMERIC or NO_MEMORY. `state`: STATE_STAMPED if the item
+ * has to have a stamp afterwards.
  */
 export function adjustItem(
   arena: Arena,
@@ -123,6 +152,7 @@ export function adjustItem(
   low: number,
   casHigh: number,
   casLow: number,
+  state: number,
 ): Status {
   // As in memcached the CAS is looked at before the value, but not where there is none.
   if (arena.words[ref + L.ITEM_VALUE_BYTES] === 0) return Status.NON_NUMERIC
@@ -130,7 +160,7 @@ export function adjustItem(
   if (!parseValue(arena, ref)) return Status.NON_NUMERIC
   if (subtract) subtractU64(high, low)
   else addU64(high, low)
-  return replaceNumber(arena, hash, ref, subtract)
+  return replaceNumber(arena, hash, ref, subtract, state)
 }
 
 /** Links a new item whose value is u64 in decimal. No other has this key: OK or NO_MEMORY. */
@@ -141,14 +171,16 @@ export function addNumber(
   start: number,
   length: number,
   expiresAtS: number,
+  state: number,
 ): Status {
-  const ref = allocateItem(arena, key, start, length, 0, expiresAtS, digitsOfU64())
+  const ref = allocateItem(arena, key, start, length, 0, expiresAtS, digitsOfU64(), state)
   if (ref === NIL) {
     arena.counters[counterAt(Counter.STORE_NO_MEMORY)]++
     return Status.NO_MEMORY
   }
   printU64(arena.area.bytes, valueAt(arena, ref))
   linkItem(arena, hash, ref)
+  placed = ref
   return Status.OK
 }
 
@@ -159,13 +191,20 @@ function parseValue(arena: Arena, ref: Ref): boolean {
 }
 
 /** Writes u64 as the item's value: in place, padded with spaces, where it fits the old length. */
-function replaceNumber(arena: Arena, hash: number, ref: Ref, subtract: boolean): Status {
+function replaceNumber(
+  arena: Arena,
+  hash: number,
+  ref: Ref,
+  subtract: boolean,
+  state: number,
+): Status {
   const { words, counters } = arena
   const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
   const digits = digitsOfU64()
   let target = ref
-  if (digits > valueBytes || isHeld(arena, ref)) {
-    target = successor(arena, ref, Math.max(digits, valueBytes))
+  const lacksStamp = (state & ~words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0
+  if (digits > valueBytes || lacksStamp || isHeld(arena, ref)) {
+    target = likeSuccessor(arena, ref, Math.max(digits, valueBytes), state)
     if (target === NIL) return Status.NO_MEMORY
   }
   const { bytes } = arena.area
@@ -179,6 +218,7 @@ function replaceNumber(arena: Arena, hash: number, ref: Ref, subtract: boolean):
   counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), counter)]++
   if (target === ref) renewCas(arena, ref)
   else succeed(arena, hash, ref, target)
+  placed = target
   return Status.OK
 }
 
@@ -208,30 +248,46 @@ function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: numb
 }
 
 /** Replaces `old` by its value and the value of `part`, in the mode's order; frees `part`. */
-function join(arena: Arena, mode: Mode, hash: number, old: Ref, part: Ref): Status {
+function join(arena: Arena, mode: Mode, hash: number, old: Ref, part: Ref, state: number): Status {
   const { words } = arena
   const oldBytes = words[old + L.ITEM_VALUE_BYTES]
   const partBytes = words[part + L.ITEM_VALUE_BYTES]
-  const whole = successor(arena, old, oldBytes + partBytes)
+  const whole = likeSuccessor(arena, old, oldBytes + partBytes, state)
   if (whole !== NIL) {
     copyValue(arena, old, oldBytes, whole, mode === Mode.APPEND ? 0 : partBytes)
     copyValue(arena, part, partBytes, whole, mode === Mode.APPEND ? oldBytes : 0)
     succeed(arena, hash, old, whole)
   }
+  placed = whole
   freeItem(arena, part)
   return whole === NIL ? Status.NOT_STORED : Status.OK
 }
 
-/** A new item with the key, flags and end of `old` and room for another value; NIL if none fits. */
-function successor(arena: Arena, old: Ref, valueBytes: number): Ref {
+/** A new item with the flags and end of `old`; see successor. */
+function likeSuccessor(arena: Arena, old: Ref, valueBytes: number, state: number): Ref {
+  const endsAtS = arena.words[old + L.ITEM_EXPIRES_AT_S]
+  return successor(arena, old, itemFlags(arena, old), endsAtS, valueBytes, state)
+}
+
+/**
+ * A new item with the key of `old`, and the way in which that is written, and room for another value;
+ * NIL if none fits. To be filled and given to `succeed`.
+ */
+export function successor(
+  arena: Arena,
+  old: Ref,
+  flags: number,
+  expiresAtS: number,
+  valueBytes: number,
+  state: number,
+): Ref {
   const { words } = arena
-  const keyBytes = L.metaKeyBytes(words[old + L.ITEM_META])
-  const flags = itemFlags(arena, old)
+  const meta = words[old + L.ITEM_META]
+  const keyBytes = L.metaKeyBytes(meta)
   if (!itemFits(arena, keyBytes, flags, valueBytes)) return NIL
   // Held, for the allocation may choose the old item as its victim.
   const slot = takeHold(arena, old, lockHolder(words))
   if (slot === NO_SLOT) return NIL
-  const expiresAtS = words[old + L.ITEM_EXPIRES_AT_S]
   const ref = allocateItem(
     arena,
     arena.area,
@@ -240,6 +296,7 @@ function successor(arena: Arena, old: Ref, valueBytes: number): Ref {
     flags,
     expiresAtS,
     valueBytes,
+    state | (meta & L.STATE_KEY_BINARY),
   )
   if (ref === NIL) releaseHold(arena, slot)
   else successorSlot = slot
@@ -247,9 +304,22 @@ function successor(arena: Arena, old: Ref, valueBytes: number): Ref {
 }
 
 /** Links what `successor` made in place of `old`. */
-function succeed(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+export function succeed(arena: Arena, hash: number, old: Ref, ref: Ref): void {
   replaceItem(arena, hash, old, ref)
   releaseHold(arena, successorSlot)
+}
+
+/** Puts an item with the same contents, but with `state`, in the place of `old`; NIL: no memory. */
+export function copyItem(arena: Arena, hash: number, old: Ref, state: number): Ref {
+  const { words } = arena
+  const valueBytes = words[old + L.ITEM_VALUE_BYTES]
+  const ref = likeSuccessor(arena, old, valueBytes, state)
+  if (ref === NIL) return NIL
+  copyValue(arena, old, valueBytes, ref, 0)
+  const hits = words[old + L.ITEM_META] & (L.STATE_FETCHED | L.STATE_ACTIVE)
+  succeed(arena, hash, old, ref)
+  words[ref + L.ITEM_META] |= hits
+  return ref
 }
 
 /** Whether memcached would take an item of this size at the same -I. */

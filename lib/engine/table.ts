@@ -87,7 +87,7 @@ function linkTo(arena: Arena, hash: number, ref: Ref): number {
 
 function setTag(arena: Arena, hash: number, ref: Ref): void {
   const { words } = arena
-  const meta = words[ref + L.ITEM_META] & ~(0xff << L.META_TAG_SHIFT)
+  const meta = words[ref + L.ITEM_META] & ~(L.META_TAG_MASK << L.META_TAG_SHIFT)
   words[ref + L.ITEM_META] = meta | (tagOf(hash) << L.META_TAG_SHIFT)
 }
 

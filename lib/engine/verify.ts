@@ -100,7 +100,7 @@ function countItem(arena: Arena, ref: Ref, classId: number, census: Census): voi
     assert(census.reachable <= arena.pageCount * arena.pageWords, 'a chain of chunks has no end')
   }
   const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
-  const bytes = itemBytes(L.metaKeyBytes(meta), itemFlags(arena, ref), valueBytes)
+  const bytes = itemBytes(L.metaKeyBytes(meta), itemFlags(arena, ref), valueBytes, meta)
   assert(valueBytes >= 0 && bytes <= room, `item ${ref} fits its chunks`)
   if (!linked) return
   census.linked[classId]++

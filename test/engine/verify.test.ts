@@ -154,8 +154,8 @@ interface FlipTarget {
 }
 
 const ALL_BITS = Array.from({ length: 32 }, (_, bit) => bit)
-// Bits 19 and 20 say how often an item was read, 21 to 23 nothing.
-const META_BITS = ALL_BITS.filter(bit => bit < 19 || bit > 23)
+// Bits 19 and 20 say how often an item was read, 22 to 24 what peers said of it; 21 is told by holds.
+const META_BITS = ALL_BITS.filter(bit => bit < 19 || bit > 24)
 
 function flipTargets(sample: Sample): FlipTarget[] {
   return [...targetsInChunks(sample), ...targetsInTables(sample)]

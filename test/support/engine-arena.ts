@@ -33,10 +33,10 @@ export function hashOf(arena: Arena, key: string): number {
 
 /** An item that is not linked, with its key and an empty value. */
 export function makeItem(arena: Arena, key: string): Ref {
-  const classId = classFor(arena, (itemBytes(key.length, 0, 0) + 3) >> 2)
+  const classId = classFor(arena, (itemBytes(key.length, 0, 0, 0) + 3) >> 2)
   const ref = takeChunk(arena, classId)
   if (ref === NIL) throw new Error('the arena is full')
-  writeItem(arena, ref, classId, false, areaOf(key), 0, key.length, 0, 0, 0)
+  writeItem(arena, ref, classId, false, areaOf(key), 0, key.length, 0, 0, 0, 0)
   return ref
 }
 

@@ -1,0 +1,232 @@
+// Items on terms: what the meta commands ask beyond the classic ones. Assumes the arena's lock.
+//
+// An item may be stale: it is out of date but still served, until somebody stores it anew. Of all
+// the peers that fetch such an item, or one that is about to end, or one that was made on a miss, a
+// single one wins: it is the one to make the value anew, and STATE_CLAIMED says to the others that
+// somebody does. A new value clears both states, for it is a new item.
+//
+// A peer may choose an item's CAS. What a flush ends is told by the arena's own numbers, so such an
+// item keeps that number in its stamp; renewCas writes it there.
+
+import { allocateItem } from './allocate.ts'
+import type { Arena } from './arena.ts'
+import type { Area } from './bytes.ts'
+import { u64 } from './decimal.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import { findLive, lastCas, linkItem, renewCas, unlinkItem } from './links.ts'
+import { bumpItem } from './lru.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
+import { Mode, Status } from './status.ts'
+import {
+  addNumber,
+  adjustItem,
+  copyItem,
+  findOld,
+  isJoin,
+  placed,
+  placeItem,
+  succeed,
+  successor,
+} from './storing.ts'
+import type { Terms } from './terms.ts'
+
+/** The live item; where there is none and the terms want one, a new one without a value; or NIL. */
+export function findOrCreate(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  terms: Terms,
+): Ref {
+  let ref = findLive(arena, hash, key, start, length)
+  terms.created = false
+  if (ref === NIL && terms.creates) {
+    ref = allocateItem(arena, key, start, length, 0, endOfCreated(terms), 0, stateOf(terms))
+    if (ref !== NIL) {
+      linkItem(arena, hash, ref)
+      giveCas(arena, ref, terms)
+      terms.created = true
+    }
+  }
+  if (ref === NIL) arena.counters[counterAt(Counter.GET_MISSES)]++
+  return ref
+}
+
+/** Finds out what a fetch is to be told of an item; changes nothing of it. */
+export function judgeFetch(arena: Arena, ref: Ref, terms: Terms): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  terms.wasClaimed = (meta & L.STATE_CLAIMED) !== 0
+  terms.wasStale = (meta & L.STATE_STALE) !== 0
+  terms.endedAtS = terms.created ? 0 : words[ref + L.ITEM_EXPIRES_AT_S]
+  const endsAtS = terms.touches && terms.recachesTouched ? terms.touchAtS : terms.endedAtS
+  const endsSoon = terms.recaches && endsAtS !== 0 && endsAtS < terms.recacheAtS
+  terms.won = terms.created || (!terms.wasClaimed && (terms.wasStale || endsSoon))
+}
+
+/** The fetch has taken place: gives the item its new end and its claim, counts and bumps. */
+export function settleFetch(arena: Arena, ref: Ref, terms: Terms): void {
+  const { words, counters } = arena
+  const at = classCounterAt(L.metaClass(words[ref + L.ITEM_META]), 0)
+  counters[at + (terms.touches ? ClassCounter.TOUCH_HITS : ClassCounter.GET_HITS)]++
+  if (terms.touches && !terms.created) words[ref + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
+  if (terms.won) words[ref + L.ITEM_META] |= L.STATE_CLAIMED
+  if (terms.bumps) bumpItem(arena, ref)
+}
+
+/** Deletes an item, marks it stale or takes its value away: OK, MISS, EXISTS or NO_MEMORY. */
+export function removeOnTerms(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  terms: Terms,
+): Status {
+  const { words, counters } = arena
+  let ref = findLive(arena, hash, key, start, length)
+  if (ref === NIL || (terms.compares && compareCas(arena, ref, terms) !== 0)) {
+    counters[counterAt(Counter.DELETE_MISSES)]++
+    return ref === NIL ? Status.MISS : Status.EXISTS
+  }
+  if (terms.clears) {
+    ref = clearItem(arena, hash, ref, terms)
+    if (ref === NIL) return Status.NO_MEMORY
+  }
+  if (terms.invalidates) return invalidateItem(arena, hash, ref, terms)
+  const classId = L.metaClass(words[ref + L.ITEM_META])
+  counters[classCounterAt(classId, ClassCounter.DELETE_HITS)]++
+  if (!terms.clears) unlinkItem(arena, hash, ref)
+  return Status.OK
+}
+
+/** As commitItem, on terms. */
+export function commitOnTerms(arena: Arena, hash: number, ref: Ref, terms: Terms): Status {
+  const { words } = arena
+  const old = findOld(arena, hash, ref)
+  let { mode } = terms
+  terms.created = old === NIL
+  terms.valueBytes = words[ref + L.ITEM_VALUE_BYTES]
+  if (old === NIL) {
+    if (isJoin(mode) && terms.creates) mode = Mode.SET
+  } else if (mode === Mode.CAS && terms.invalidates && isOutdated(arena, old, terms)) {
+    mode = Mode.SET
+    words[ref + L.ITEM_EXPIRES_AT_S] = words[old + L.ITEM_EXPIRES_AT_S]
+    words[ref + L.ITEM_META] |= L.STATE_STALE | (words[old + L.ITEM_META] & L.STATE_CLAIMED)
+  }
+  const { casHigh, casLow } = terms
+  const status = placeItem(arena, mode, hash, old, ref, casHigh, casLow, stateOf(terms))
+  if (status === Status.OK) {
+    giveCas(arena, placed, terms)
+    terms.valueBytes = words[placed + L.ITEM_VALUE_BYTES]
+  }
+  return status
+}
+
+/** As adjustItem, on terms; MISS where there is no item and none is wanted. */
+export function adjustOnTerms(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  subtract: boolean,
+  high: number,
+  low: number,
+  initialHigh: number,
+  initialLow: number,
+  terms: Terms,
+): Status {
+  const { words } = arena
+  const ref = findLive(arena, hash, key, start, length)
+  const state = stateOf(terms)
+  let status: Status
+  terms.created = ref === NIL
+  terms.endedAtS = 0
+  if (ref !== NIL) {
+    terms.endedAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+    const { casHigh, casLow } = terms
+    status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow, state)
+  } else {
+    if (!terms.creates) {
+      arena.counters[counterAt(subtract ? Counter.DECR_MISSES : Counter.INCR_MISSES)]++
+      return Status.MISS
+    }
+    u64.high = initialHigh
+    u64.low = initialLow
+    status = addNumber(arena, hash, key, start, length, endOfCreated(terms), state)
+  }
+  if (status !== Status.OK) return status
+  giveCas(arena, placed, terms)
+  if (terms.touches && !terms.created) words[placed + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
+  return Status.OK
+}
+
+/** State bits of an item made on these terms. */
+export function stateOf(terms: Terms): number {
+  return (terms.keyBinary ? L.STATE_KEY_BINARY : 0) | (choosesCas(terms) ? L.STATE_STAMPED : 0)
+}
+
+function choosesCas(terms: Terms): boolean {
+  return (terms.newCasHigh | terms.newCasLow) !== 0
+}
+
+function endOfCreated(terms: Terms): number {
+  return terms.touches && terms.touchesCreated ? terms.touchAtS : terms.createAtS
+}
+
+/** Gives an item with a stamp the CAS that the terms choose, if they do. */
+function giveCas(arena: Arena, ref: Ref, terms: Terms): void {
+  if (!choosesCas(terms)) return
+  const { words } = arena
+  words[ref + L.ITEM_CAS_HIGH] = terms.newCasHigh
+  words[ref + L.ITEM_CAS_LOW] = terms.newCasLow
+  lastCas.high = terms.newCasHigh
+  lastCas.low = terms.newCasLow
+}
+
+/** The item's CAS beside the one that the terms ask for: below 0, 0 or above. */
+function compareCas(arena: Arena, ref: Ref, terms: Terms): number {
+  const { words } = arena
+  const high = (words[ref + L.ITEM_CAS_HIGH] >>> 0) - (terms.casHigh >>> 0)
+  return high !== 0 ? high : (words[ref + L.ITEM_CAS_LOW] >>> 0) - (terms.casLow >>> 0)
+}
+
+/** Whether the terms name a CAS that is older than the item's. */
+function isOutdated(arena: Arena, ref: Ref, terms: Terms): boolean {
+  return (terms.casHigh | terms.casLow) !== 0 && compareCas(arena, ref, terms) > 0
+}
+
+/** Marks an item stale, with a new CAS, so that the next peer that fetches it wins. */
+function invalidateItem(arena: Arena, hash: number, old: Ref, terms: Terms): Status {
+  const { words } = arena
+  let ref = old
+  const chooses = choosesCas(terms)
+  if (chooses && (words[old + L.ITEM_META] & L.STATE_STAMPED) === 0) {
+    ref = copyItem(arena, hash, old, L.STATE_STAMPED)
+    if (ref === NIL) return Status.NO_MEMORY
+  }
+  if (terms.touches) words[ref + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
+  words[ref + L.ITEM_META] = (words[ref + L.ITEM_META] | L.STATE_STALE) & ~L.STATE_CLAIMED
+  renewCas(arena, ref)
+  giveCas(arena, ref, terms)
+  return Status.OK
+}
+
+/** Puts an item without a value in the place of another; it keeps the CAS unless one is chosen. */
+function clearItem(arena: Arena, hash: number, old: Ref, terms: Terms): Ref {
+  const { words } = arena
+  const casHigh = words[old + L.ITEM_CAS_HIGH]
+  const casLow = words[old + L.ITEM_CAS_LOW]
+  const state = stateOf(terms) | (words[old + L.ITEM_META] & L.STATE_STAMPED)
+  const endsAtS = terms.touches ? terms.touchAtS : 0
+  const ref = successor(arena, old, terms.flags, endsAtS, 0, state)
+  if (ref === NIL) return NIL
+  succeed(arena, hash, old, ref)
+  words[ref + L.ITEM_CAS_HIGH] = casHigh
+  words[ref + L.ITEM_CAS_LOW] = casLow
+  giveCas(arena, ref, terms)
+  return ref
+}
