@@ -94,6 +94,8 @@ export const LINE_SPACES_MAX = 100
 export const VALUE_BYTES_MAX = 2 ** 31 - 3
 /** Shorter values are waited for; longer ones go into their item as they come. */
 export const STREAM_VALUE_BYTES_MIN = 4 * KIB
+/** Header, extras and key of a binary frame: what memcached reads before it looks at the key. */
+export const BINARY_HEAD_BYTES_MAX = 16 * KIB
 /** Highest level of `verbosity`, as in memcached. */
 export const VERBOSITY_MAX = 3
 /** Words of a command line that are told apart; memcached's tokenizer has 24 with the end mark. */

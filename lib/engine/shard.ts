@@ -34,6 +34,7 @@ import {
   admitted,
   casMatches,
   commitItem,
+  dropStale,
   refuseStore,
 } from './storing.ts'
 import type { Upkeep } from './upkeep.ts'
@@ -196,6 +197,14 @@ export class Shard {
     }
     unlock(arena.words)
     return status
+  }
+
+  /** Ends an item that a refused store would have replaced; after a SET it is gone already. */
+  dropStale(hash: number, key: Area, start: number, length: number): void {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    dropStale(arena, hash, key, start, length)
+    unlock(arena.words)
   }
 
   /** Writes `length` bytes at `offset` of a value begun: OK or LOST. */

@@ -79,11 +79,20 @@ export function refuseStore(
   const tooLarge = status === Status.TOO_LARGE
   const counter = tooLarge ? Counter.STORE_TOO_LARGE : Counter.STORE_NO_MEMORY
   arena.counters[counterAt(counter)]++
-  if (mode === Mode.SET) {
-    const old = findLive(arena, hash, key, start, length)
-    if (old !== NIL) unlinkItem(arena, hash, old)
-  }
+  if (mode === Mode.SET) dropStale(arena, hash, key, start, length)
   return status
+}
+
+/** Ends the item that a refused store would have replaced; nobody asked for that, so none counts it. */
+export function dropStale(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+): void {
+  const old = findLive(arena, hash, key, start, length)
+  if (old !== NIL) unlinkItem(arena, hash, old)
 }
 
 /** Links a filled item if its mode allows, else frees it. */

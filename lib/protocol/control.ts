@@ -6,7 +6,7 @@ import { VERBOSITY_MAX } from '../limits.ts'
 import { parseInt32, parseUint32 } from './ascii.ts'
 import type { Conversation } from './conversation.ts'
 import { flushAll } from './execute.ts'
-import { Control, ThreadCounter } from './host.ts'
+import { Control, type Host, ThreadCounter } from './host.ts'
 import { reportStats } from './report.ts'
 import { Line } from './text-print.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from './tokens.ts'
@@ -31,6 +31,12 @@ export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speake
     default:
       return speaker.say(Line.ERROR)
   }
+}
+
+/** Zeroes what `stats reset` zeroes. */
+export function resetStats({ cache, facts }: Host): void {
+  for (const shard of cache.shards) shard.resetStats()
+  facts.reset()
 }
 
 function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
@@ -60,8 +66,7 @@ function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   const { host } = peer
   const name = tokenCount < 2 ? '' : bytes.toString('latin1', tokenStart[1], tokenEnd[1])
   if (name === 'reset') {
-    for (const shard of host.cache.shards) shard.resetStats()
-    host.facts.reset()
+    resetStats(host)
     return speaker.say(Line.RESET)
   }
   const report = reportStats(host, name, peer.id)

@@ -72,6 +72,11 @@ export function begin(cache: Cache, request: Request): Status {
   )
 }
 
+/** Ends the item that the request, a store that was just refused, would have replaced. */
+export function dropStale({ shard, hash, area, keyStart, keyBytes }: Request): void {
+  shard.dropStale(hash, area, keyStart, keyBytes)
+}
+
 /** Stores the value that `begin` made room for; statuses as Shard.store, or LOST. */
 export function commit(request: Request): Status {
   const { shard, mode, hold, hash, cas } = request
