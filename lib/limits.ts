@@ -20,6 +20,15 @@ export const ARENA_BYTES_MAX = 2 * GIB
 export const ARENA_DATA_BYTES_MIN = 4 * MIB
 export const ARENAS_MAX = 1024
 
+/**
+ * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as far
+ * as the arenas reach. Memory that nobody touches costs address space only.
+ */
+export const MEMORY_HEADROOM = 4
+export const MEMORY_RESERVED_BYTES_MIN = GIB
+/** It may be lowered to so many pages in each arena. */
+export const ARENA_PAGES_MIN = 16
+
 /** A page is about 1/256 of its arena, between these bounds, so that small arenas serve all classes. */
 export const PAGE_BYTES_MIN = 64 * KIB
 export const PAGE_BYTES_MAX = MIB
@@ -65,6 +74,17 @@ export const CRAWL_WAIT_S_MAX = 3600
 export const CRAWL_HORIZON_MIN = 60
 /** Longest rest between two turns of a crawl, microseconds. */
 export const CRAWL_SLEEP_US_MAX = 1_000_000
+
+/** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
+export const MOVE_STEP_CHUNKS_MAX = 128
+export const MOVE_STEP_BYTES_MAX = 128 * KIB
+/** A page that holds keep from moving is tried so often, one turn of upkeep apart, then left. */
+export const MOVE_PASSES_MAX = 50
+/** A class gives a page to older ones above so many pages, and to the pool with so many spare. */
+export const AUTOMOVE_PAGES_MIN = 2
+export const AUTOMOVE_SPARE_PAGES = 2.5
+/** Longest window over which ages and evictions are watched, seconds. */
+export const AUTOMOVE_WINDOW_S_MAX = 300
 
 /** Spins before a thread sleeps on an arena's lock, the longest sleep, and when it gives up. */
 export const LOCK_SPINS_MAX = 200

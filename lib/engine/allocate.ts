@@ -5,12 +5,12 @@ import { PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { isHeld } from './holds.ts'
-import { itemBytes, writeItem } from './item.ts'
+import { itemBytes, ownerOf, writeItem } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
 import { coldest } from './lru.ts'
-import { assignPage, classFor, takeChunk, usedChunksIn, withdrawPage } from './slabs.ts'
+import { assignPage, classFor, isMoving, takeChunk, usedChunksIn, withdrawPage } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
 
@@ -97,8 +97,10 @@ function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
 function takeOrEvict(arena: Arena, classId: number): Ref {
   let ref = takeChunk(arena, classId)
   if (ref !== NIL) return ref
-  const victim = pickVictim(arena, classId)
-  if (victim !== NIL) {
+  // One victim will do, unless its chunk is withheld because its page is on the way out.
+  for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
+    const victim = pickVictim(arena, classId)
+    if (victim === NIL) break
     evictItem(arena, victim)
     ref = takeChunk(arena, classId)
   }
@@ -108,7 +110,7 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
 }
 
 /** The coldest item whose eviction gives a chunk at once; without evictions, a dead one. */
-function pickVictim(arena: Arena, classId: number): Ref {
+export function pickVictim(arena: Arena, classId: number): Ref {
   const { words } = arena
   const evictions = words[L.EVICTIONS_ON] === 1
   let ref = coldest(arena, classId)
@@ -137,7 +139,7 @@ function takePage(arena: Arena, toClass: number): boolean {
 }
 
 /** Classes by falling number of pages: the one after `last`, the first after 0; 0 at the end. */
-function nextDonor(arena: Arena, last: number): number {
+export function nextDonor(arena: Arena, last: number): number {
   const bound = last === 0 ? arena.pageCount + 1 : pagesOf(arena, last)
   let best = 0
   let most = 0
@@ -161,12 +163,12 @@ function pickPage(arena: Arena, classId: number): number {
   let ref = coldest(arena, classId)
   for (let tries = 0; tries < PAGE_TRIES_MAX && ref !== NIL; tries++) {
     const page = pageOf(arena, ref)
-    if (eachChunk(arena, page, canEvictOwner)) return page
+    if (!isMoving(arena, page) && eachChunk(arena, page, canEvictOwner)) return page
     ref = words[ref + L.ITEM_LRU_PREV] as Ref
   }
   let tries = 0
   for (let page = 0; page < words[L.PAGES_USED] && tries < PAGE_TRIES_MAX; page++) {
-    if (words[arena.pagesAt + page] !== classId) continue
+    if (words[arena.pagesAt + page] !== classId || isMoving(arena, page)) continue
     if (eachChunk(arena, page, canEvictOwner)) return page
     tries++
   }
@@ -202,11 +204,4 @@ function canEvictOwner(arena: Arena, chunk: Ref): boolean {
 function evictOwner(arena: Arena, chunk: Ref): boolean {
   evictItem(arena, ownerOf(arena, chunk))
   return true
-}
-
-/** The head chunk of the item that a chunk belongs to; NIL while it is being allocated. */
-function ownerOf(arena: Arena, chunk: Ref): Ref {
-  const { words } = arena
-  if (L.metaKeyBytes(words[chunk + L.ITEM_META]) > 0) return chunk
-  return words[chunk + L.SPAN_OWNER] as Ref
 }

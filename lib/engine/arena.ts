@@ -24,6 +24,8 @@ import { ClassCounter, classCounterAt } from './stats.ts'
 export interface ArenaOptions {
   /** Bytes for items; rounded down to whole pages. */
   dataBytes: number
+  /** Bytes for items that the limit may be raised to later. Default: dataBytes. */
+  dataBytesMax?: number
   /** Longest item, bytes, by memcached's measure (see itemLimitBytes). */
   itemBytesMax: number
   /** Factor between the chunk sizes of neighbouring classes. */
@@ -93,10 +95,12 @@ export class Arena {
 
 /** Makes an arena; throws RangeError where the memory cannot be had. */
 export function createArena(options: ArenaOptions): Arena {
-  assert(options.dataBytes <= ARENA_DATA_BYTES_MAX)
+  const dataBytesMax = Math.max(options.dataBytes, options.dataBytesMax ?? 0)
+  assert(dataBytesMax <= ARENA_DATA_BYTES_MAX)
   const pageBytes = pageBytesFor(options.dataBytes)
   const pageWords = pageBytes >> 2
-  const pageCount = Math.max(1, Math.floor(options.dataBytes / pageBytes))
+  const pageLimit = Math.max(1, Math.floor(options.dataBytes / pageBytes))
+  const pageCount = Math.max(1, Math.floor(dataBytesMax / pageBytes))
   const chunks = chunkSizes(pageWords, options.chunkBytesMin, options.growthFactor)
   const bucketsMax = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0]))
   const sizeSlots = options.trackSizes
@@ -115,8 +119,9 @@ export function createArena(options: ArenaOptions): Arena {
   words[L.BUCKETS_INITIAL] = Math.min(options.bucketsInitial, bucketsMax)
   words[L.HOLD_SLOTS] = HOLD_SLOTS_MAX
   words[L.SIZE_SLOTS] = sizeSlots
-  words[L.ITEM_BYTES_LIMIT] = Math.min(options.itemBytesMax, longestItemBytes(pageCount, pageWords))
+  words[L.ITEM_BYTES_LIMIT] = Math.min(options.itemBytesMax, longestItemBytes(pageLimit, pageWords))
   words[L.EVICTIONS_ON] = options.evictions ? 1 : 0
+  words[L.PAGE_LIMIT] = pageLimit
   words[L.HASH_SEED_0] = options.seeds[0]
   words[L.HASH_SEED_1] = options.seeds[1]
   for (let i = 0; i < chunks.length; i++) {
@@ -154,6 +159,11 @@ export function emptyArena(arena: Arena): void {
   words[L.FLUSH_AT_S] = 0
   words[L.REWRITING] = L.NIL
   words[L.CRAWL_KIND] = 0
+  words[L.POOL_HEAD] = 0
+  words[L.POOL_COUNT] = 0
+  words[L.MOVE_PHASE] = 0
+  words[L.MOVE_FIRST] = 0
+  words[L.MOVE_END] = 0
   words[L.GENERATION]++
   // A torn arena may have lost the low word of its CAS sequence: go where no CAS has been.
   words[L.CAS_HIGH]++

@@ -6,14 +6,20 @@ import { randomBytes } from 'node:crypto'
 import {
   ARENA_DATA_BYTES_MAX,
   ARENA_DATA_BYTES_MIN,
+  ARENA_PAGES_MIN,
   ARENAS_MAX,
+  AUTOMOVE_WINDOW_S_MAX,
   CRAWL_SLEEP_US_MAX,
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
+  KIB,
+  MEMORY_HEADROOM,
+  MEMORY_RESERVED_BYTES_MIN,
   MIB,
   RECOVER_WAIT_MS_MAX,
 } from '../limits.ts'
 import { type Arena, createArena, emptyArena } from './arena.ts'
+import { Automove } from './automove.ts'
 import type { Area } from './bytes.ts'
 import { monotonicS, moveClock } from './clock.ts'
 import { Crawl } from './crawl.ts'
@@ -21,21 +27,32 @@ import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
 import type { Ref } from './layout.ts'
 import {
+  AUTOMOVE,
+  AUTOMOVE_RATIO,
+  AUTOMOVE_WINDOW_S,
   CAS_SHOWN,
+  CLASS_PAGE_COUNT,
   CRAWL_ITEMS_MAX,
   CRAWL_KIND,
   CRAWL_SLEEP_US,
   CRAWLER_ON,
+  classAt,
   HASH_SEED_0,
   HASH_SEED_1,
   MAINTAINER_ON,
+  MEMORY_LIMIT_KIB,
+  MOVE_PHASE,
   NIL,
+  PAGE_LIMIT,
+  REASSIGN_ON,
   RESETS,
   REWRITING,
 } from './layout.ts'
 import { releaseHold, unlinkItem } from './links.ts'
 import { lockHolder, lockWithin, unlock } from './lock.ts'
+import { POOL } from './moves.ts'
 import { Shard } from './shard.ts'
+import { pagesAboveLimit } from './slabs.ts'
 import { Order } from './status.ts'
 import { hashOfItem } from './table.ts'
 import { Upkeep } from './upkeep.ts'
@@ -67,6 +84,16 @@ export interface CacheOptions {
   crawlerSleepUs?: number
   /** Items of a class that one crawl looks at, 0 for all. Default 0. */
   crawlerItemsMax?: number
+  /** Whether pages may be moved between classes by order and by upkeep. Default true. */
+  reassign?: boolean
+  /** Pages moved unasked: 0 never, 1 where it pays, 2 at every eviction. Default 1. */
+  automove?: number
+  /** Ages below this share of the oldest deserve a page. Default 0.8. */
+  automoveRatio?: number
+  /** Seconds of ages and evictions to judge by. Default 10. */
+  automoveWindowS?: number
+  /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
+  headroom?: boolean
   /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
   maintainer?: boolean
 }
@@ -97,27 +124,13 @@ export class Cache {
 
   /** Makes a cache; `holder`: this thread's id, positive and unique in the process. */
   static create(options: CacheOptions, holder = 1): Cache {
-    const itemBytesMax = options.itemBytesMax ?? MIB
-    const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
-    const random = randomBytes(8)
-    const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
-    const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
-    const arenas: SharedArrayBuffer[] = []
-    for (let i = 0; i < count; i++) {
-      const arena = createArena({
-        dataBytes: Math.floor(options.memoryBytes / count),
-        itemBytesMax,
-        growthFactor: options.growthFactor ?? 1.25,
-        chunkBytesMin: options.chunkBytesMin ?? 48,
-        evictions: options.evictions ?? true,
-        trackSizes: options.trackSizes ?? false,
-        bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
-        seeds,
-      })
-      setUp(arena.words, options)
-      arenas.push(arena.buffer)
+    try {
+      return new Cache(createArenas(options), holder)
+    } catch (error) {
+      if (options.headroom !== true || !(error instanceof RangeError)) throw error
+      // Address space is short where it must be backed: do without raising the limit.
+      return new Cache(createArenas({ ...options, headroom: false }), holder)
     }
-    return new Cache({ arenas, startedS: monotonicS() }, holder)
   }
 
   /** Attaches to a cache that another thread made, under this thread's own id. */
@@ -199,14 +212,102 @@ export class Cache {
     this.setAll(CRAWL_ITEMS_MAX, itemsMax)
   }
 
+  /**
+   * Orders a page from one class to another: in the arena that has most to spare. Class 0 is the
+   * pool that all classes take from, -1 any class. OK, OFF, BUSY, BAD_CLASS, SAME or NO_SPARE.
+   */
+  reassignPage(fromClass: number, toClass: number): Order {
+    const { arena } = this.shards[0]
+    if (arena.words[REASSIGN_ON] === 0) return Order.OFF
+    if (this.shards.some(shard => shard.arena.words[MOVE_PHASE] !== 0)) return Order.BUSY
+    if (fromClass === toClass) return Order.SAME
+    const from = fromClass === -1 ? this.richestClass(toClass) : fromClass
+    const isClass = (id: number) => id >= 0 && id <= arena.classCount
+    if (!isClass(from) || !isClass(toClass)) return Order.BAD_CLASS
+    const pages = this.shards.map(shard => sparePages(shard.arena, from))
+    const most = Math.max(...pages)
+    const all = pages.reduce((sum, count) => sum + count, 0)
+    if (most === 0 || (from !== POOL && all < 2)) return Order.NO_SPARE
+    return this.shards[pages.indexOf(most)].reassignPage(from, toClass)
+  }
+
+  /** Sets whether pages are moved unasked: 0 never, 1 where it pays, 2 at every eviction. */
+  setAutomove(mode: number): void {
+    this.setAll(AUTOMOVE, mode)
+  }
+
+  /** Memory for items that may be in use, bytes. */
+  memoryLimitBytes(): number {
+    return this.shards[0].arena.words[MEMORY_LIMIT_KIB] * KIB
+  }
+
+  /**
+   * Changes the memory limit: OK, TOO_SMALL or TOO_LARGE. Pages above a lower limit are given back by
+   * upkeep, a step at a time; until then no class gets another.
+   */
+  setMemoryLimit(bytes: number): Order {
+    const { arena } = this.shards[0]
+    const pages = Math.floor(bytes / this.shards.length / (arena.pageWords * 4))
+    if (pages < ARENA_PAGES_MIN) return Order.TOO_SMALL
+    if (pages > arena.pageCount) return Order.TOO_LARGE
+    this.setAll(PAGE_LIMIT, pages)
+    this.setAll(MEMORY_LIMIT_KIB, Math.floor(bytes / KIB))
+    return Order.OK
+  }
+
   /** Whether nothing of a dead thread is left. */
   isRecovered(): boolean {
     return this.dead.size === 0
   }
 
+  /** The class, other than `besides`, with most pages; -1 if none has two. */
+  private richestClass(besides: number): number {
+    let best = -1
+    let most = 1
+    for (let classId = 1; classId <= this.shards[0].arena.classCount; classId++) {
+      const pages = this.shards.reduce((sum, { arena }) => sum + sparePages(arena, classId), 0)
+      if (classId === besides || pages <= most) continue
+      best = classId
+      most = pages
+    }
+    return best
+  }
+
   private setAll(word: number, value: number): void {
     for (const { arena } of this.shards) Atomics.store(arena.words, word, value)
   }
+}
+
+function createArenas(options: CacheOptions): CacheHandle {
+  const itemBytesMax = options.itemBytesMax ?? MIB
+  const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
+  const dataBytes = Math.floor(options.memoryBytes / count)
+  const random = randomBytes(8)
+  const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
+  const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
+  const arenas: SharedArrayBuffer[] = []
+  for (let i = 0; i < count; i++) {
+    const arena = createArena({
+      dataBytes,
+      dataBytesMax: options.headroom === true ? roomFor(dataBytes, count) : dataBytes,
+      itemBytesMax,
+      growthFactor: options.growthFactor ?? 1.25,
+      chunkBytesMin: options.chunkBytesMin ?? 48,
+      evictions: options.evictions ?? true,
+      trackSizes: options.trackSizes ?? false,
+      bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
+      seeds,
+    })
+    setUp(arena.words, options)
+    arenas.push(arena.buffer)
+  }
+  return { arenas, startedS: monotonicS() }
+}
+
+/** Bytes to reserve in an arena so that the memory limit can be raised. */
+function roomFor(dataBytes: number, arenas: number): number {
+  const wanted = Math.max(dataBytes * MEMORY_HEADROOM, MEMORY_RESERVED_BYTES_MIN / arenas)
+  return Math.min(Math.floor(wanted), ARENA_DATA_BYTES_MAX)
 }
 
 /** Writes what may be changed later where all threads find it. */
@@ -215,7 +316,18 @@ function setUp(words: Int32Array, options: CacheOptions): void {
   words[CRAWLER_ON] = options.crawler === false ? 0 : 1
   words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
   words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
+  words[MEMORY_LIMIT_KIB] = Math.floor(options.memoryBytes / KIB)
+  words[REASSIGN_ON] = options.reassign === false ? 0 : 1
+  words[AUTOMOVE] = options.automove ?? Automove.BALANCE
+  words[AUTOMOVE_RATIO] = Math.round((options.automoveRatio ?? 0.8) * 1000)
+  words[AUTOMOVE_WINDOW_S] = Math.min(options.automoveWindowS ?? 10, AUTOMOVE_WINDOW_S_MAX)
   words[MAINTAINER_ON] = options.maintainer === false ? 0 : 1
+}
+
+/** Pages that a class, or the pool, could give away. */
+function sparePages(arena: Arena, classId: number): number {
+  if (classId === POOL) return Math.max(0, -pagesAboveLimit(arena))
+  return arena.words[classAt(classId) + CLASS_PAGE_COUNT]
 }
 
 /** Makes an arena that a dead thread keeps locked fit to be served again; false: it was torn. */

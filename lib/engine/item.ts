@@ -78,6 +78,13 @@ export function nextChunk(arena: Arena, chunk: Ref): Ref {
   return (meta & L.STATE_SPANS) === 0 ? NIL : (arena.words[chunk + L.ITEM_SPAN_NEXT] as Ref)
 }
 
+/** The head chunk of the item that a chunk belongs to; NIL while it is being allocated. */
+export function ownerOf(arena: Arena, chunk: Ref): Ref {
+  const { words } = arena
+  if (L.metaKeyBytes(words[chunk + L.ITEM_META]) > 0) return chunk
+  return words[chunk + L.SPAN_OWNER] as Ref
+}
+
 /**
  * Writes the header, flags and key of a new item into its head chunk; SPAN_NEXT is the caller's.
  * `state`: STATE_KEY_BINARY, STATE_STAMPED, both or none.

@@ -79,6 +79,8 @@ export const HOLD_COUNT = 69
 
 /** Pages that may be in use at once: the memory limit. */
 export const PAGE_LIMIT = 70
+/** The memory limit of the whole cache as it was asked for, KiB. */
+export const MEMORY_LIMIT_KIB = 73
 /** Pages that some class has given up: the last one plus one, and how many. */
 export const POOL_HEAD = 71
 export const POOL_COUNT = 72
@@ -105,7 +107,12 @@ export const MOVE_BUSY = 104
 export const MOVE_PASSES = 105
 export const MOVE_LAST_BUSY = 106
 export const REASSIGN_ON = 107
+/** The page plus one whose last move was given up; another one is tried next. */
+export const MOVE_GIVEN_UP = 111
+/** Pages moved unasked, as memcached's slab_automove; the ratio of ages in thousandths, the window. */
 export const AUTOMOVE = 108
+export const AUTOMOVE_RATIO = 109
+export const AUTOMOVE_WINDOW_S = 110
 
 // How the lists of a class are balanced
 export const LRU_SEGMENTED = 112

@@ -34,6 +34,19 @@ export function removeFromList(arena: Arena, ref: Ref): void {
   words[list + L.LIST_COUNT]--
 }
 
+/** Puts an item, whose header is a copy of a listed one's, in the place of that one. */
+export function replaceInList(arena: Arena, old: Ref, ref: Ref): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  const list = L.listAt(L.metaClass(meta), L.metaList(meta))
+  const prev = words[old + L.ITEM_LRU_PREV] as Ref
+  const next = words[old + L.ITEM_LRU_NEXT] as Ref
+  if (prev === NIL) words[list + L.LIST_HEAD] = ref
+  else words[prev + L.ITEM_LRU_NEXT] = ref
+  if (next === NIL) words[list + L.LIST_TAIL] = ref
+  else words[next + L.ITEM_LRU_PREV] = ref
+}
+
 /** Moves a listed item to the head. */
 export function moveToHead(arena: Arena, ref: Ref): void {
   if (arena.words[ref + L.ITEM_LRU_PREV] === NIL) return
@@ -44,6 +57,13 @@ export function moveToHead(arena: Arena, ref: Ref): void {
 /** The coldest item of a class, NIL if it has none; the one before it is its LRU_PREV. */
 export function coldest(arena: Arena, classId: number): Ref {
   return arena.words[L.listAt(classId, L.LIST_COLD) + L.LIST_TAIL] as Ref
+}
+
+/** Seconds since the coldest item of a class was used; 0 where there is none. */
+export function coldestIdleS(arena: Arena, classId: number): number {
+  const ref = coldest(arena, classId)
+  if (ref === NIL) return 0
+  return arena.words[L.CLOCK_S] - arena.words[ref + L.ITEM_TOUCHED_AT_S]
 }
 
 /** Items of a class, in all its lists. */

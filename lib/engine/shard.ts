@@ -25,6 +25,7 @@ import {
 } from './links.ts'
 import { lock, unlock } from './lock.ts'
 import { bumpItem } from './lru.ts'
+import { startMove } from './moves.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
 import { type Mode, type Order, Status } from './status.ts'
 import {
@@ -350,6 +351,15 @@ export class Shard {
     arena.words[L.CRAWLER_ON] = on ? 1 : 0
     if (!on) stopCrawl(arena)
     unlock(arena.words)
+  }
+
+  /** Orders a page move: OK, BUSY or NO_SPARE. Class 0 is the pool that all classes take from. */
+  reassignPage(fromClass: number, toClass: number): Order {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    const order = startMove(arena, fromClass, toClass)
+    unlock(arena.words)
+    return order
   }
 
   /** One turn of upkeep, bounded in time; when it wants the next one, ms. The owner calls this. */

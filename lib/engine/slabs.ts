@@ -36,8 +36,20 @@ export function takeChunk(arena: Arena, classId: number): Ref {
   return ref
 }
 
-/** Gives a chunk back to its class. */
+/** Gives a chunk back to its class, or withholds it if its page is about to leave the class. */
 export function giveChunk(arena: Arena, classId: number, ref: Ref): void {
+  const { words } = arena
+  words[L.classAt(classId) + L.CLASS_USED_COUNT]--
+  if (ref < words[L.MOVE_END] && ref >= words[L.MOVE_FIRST]) {
+    words[ref + L.ITEM_META] = L.META_WITHHELD
+    words[L.MOVE_WITHHELD]++
+  } else {
+    freeChunk(arena, classId, ref)
+  }
+}
+
+/** Puts a chunk that counts for nothing yet on the free list of its class. */
+export function freeChunk(arena: Arena, classId: number, ref: Ref): void {
   const { words } = arena
   const at = L.classAt(classId)
   const head = words[at + L.CLASS_FREE_HEAD] as Ref
@@ -47,7 +59,33 @@ export function giveChunk(arena: Arena, classId: number, ref: Ref): void {
   if (head !== NIL) words[head + L.FREE_PREV] = ref
   words[at + L.CLASS_FREE_HEAD] = ref
   words[at + L.CLASS_FREE_COUNT]++
-  words[at + L.CLASS_USED_COUNT]--
+}
+
+/** Withholds a free chunk of the page that is about to leave its class. */
+export function withholdChunk(arena: Arena, classId: number, ref: Ref): void {
+  const { words } = arena
+  unlinkFree(arena, L.classAt(classId), ref)
+  words[ref + L.ITEM_META] = L.META_WITHHELD
+  words[L.MOVE_WITHHELD]++
+}
+
+/** Whether the class has a chunk without taking a page for it. */
+export function hasChunk(arena: Arena, classId: number): boolean {
+  const { words } = arena
+  const at = L.classAt(classId)
+  return words[at + L.CLASS_FREE_HEAD] !== NIL || words[at + L.CLASS_FRESH_COUNT] > 0
+}
+
+/** Puts some chunks that were never used on the free list, so that the class can take a page. */
+export function spendFresh(arena: Arena, classId: number, chunksMax: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  for (let left = chunksMax; left > 0 && words[at + L.CLASS_FRESH_COUNT] > 0; left--) {
+    const ref = words[at + L.CLASS_FRESH_REF] as Ref
+    words[at + L.CLASS_FRESH_REF] += words[at + L.CLASS_CHUNK_WORDS]
+    words[at + L.CLASS_FRESH_COUNT]--
+    freeChunk(arena, classId, ref)
+  }
 }
 
 /** Hands a page that no class uses to a class whose newest page is used up. */
@@ -91,16 +129,45 @@ export function freshCountIn(arena: Arena, classId: number, page: number): numbe
 /** Chunks at the start of a page that were used; those behind them were never touched. */
 export function usedChunksIn(arena: Arena, page: number): number {
   const { words } = arena
-  if (words[L.MOVE_END] !== 0 && page === words[L.MOVE_PAGE]) return words[L.MOVE_USED]
+  if (isMoving(arena, page)) return words[L.MOVE_USED]
   const classId = words[arena.pagesAt + page]
   return words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
 }
 
-function takeNewPage(arena: Arena, classId: number): boolean {
+/** Whether a page is on its way out of its class. */
+export function isMoving(arena: Arena, page: number): boolean {
+  return arena.words[L.MOVE_PHASE] !== 0 && page === arena.words[L.MOVE_PAGE]
+}
+
+/** How many pages more are in use than the memory limit allows, or, below zero, how many fewer. */
+export function pagesAboveLimit(arena: Arena): number {
   const { words } = arena
-  if (words[L.PAGES_USED] >= arena.pageCount) return false
-  assignPage(arena, words[L.PAGES_USED]++, classId)
-  return true
+  return words[L.PAGES_USED] - words[L.POOL_COUNT] - words[L.PAGE_LIMIT]
+}
+
+/** A page that nobody has: one from the pool, or one never used; -1 at the memory limit. */
+export function takeFreePage(arena: Arena): number {
+  const { words } = arena
+  if (pagesAboveLimit(arena) >= 0) return -1
+  if (words[L.POOL_COUNT] === 0) return words[L.PAGES_USED]++
+  const page = words[L.POOL_HEAD] - 1
+  words[L.POOL_HEAD] = words[pageRef(arena, page)]
+  words[L.POOL_COUNT]--
+  return page
+}
+
+/** Puts a page that no class has into the pool. */
+export function poolPage(arena: Arena, page: number): void {
+  const { words } = arena
+  words[pageRef(arena, page)] = words[L.POOL_HEAD]
+  words[L.POOL_HEAD] = page + 1
+  words[L.POOL_COUNT]++
+}
+
+function takeNewPage(arena: Arena, classId: number): boolean {
+  const page = takeFreePage(arena)
+  if (page >= 0) assignPage(arena, page, classId)
+  return page >= 0
 }
 
 function unlinkFree(arena: Arena, classAt: number, ref: Ref): void {

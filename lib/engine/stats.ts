@@ -19,12 +19,13 @@ export const Counter = {
   STORE_NO_MEMORY: 10,
   SLABS_MOVED: 11,
   CRAWLER_STARTS: 12,
-  /** Of page moves: items and parts of long items copied, items that had to go, chunks free. */
+  /** Of page moves: items copied, parts of long items copied, items that had to go for them. */
   MOVE_RESCUES: 13,
   MOVE_CHUNK_RESCUES: 14,
   MOVE_EVICTIONS_NO_MEMORY: 15,
-  MOVE_INLINE_RECLAIM: 16,
-  MOVE_BUSY_ITEMS: 17,
+  /** Items met that somebody held, and moves given up for want of memory. */
+  MOVE_BUSY_ITEMS: 16,
+  MOVE_BUSY_NO_MEMORY: 17,
   /** Rounds of list balance that found something to do. */
   MAINTAINER_JUGGLES: 18,
 } as const

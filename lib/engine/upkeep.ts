@@ -3,18 +3,29 @@
 // here and is learned anew by whoever takes over.
 
 import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS } from '../limits.ts'
+import { nextDonor } from './allocate.ts'
 import type { Arena } from './arena.ts'
-import { Crawler } from './crawl.ts'
+import { Automover } from './automove.ts'
+import { Crawl, Crawler } from './crawl.ts'
 import * as L from './layout.ts'
+import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
+import { pagesAboveLimit } from './slabs.ts'
+import { Order } from './status.ts'
 
 export class Upkeep {
   private readonly arena: Arena
   private readonly crawler: Crawler
+  private readonly automover: Automover
   private decidedAtS: number
+  /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
+  private donor = 0
+  /** Whether classes may still be asked in this second: not after one could not give. */
+  private asks = true
 
   constructor(arena: Arena) {
     this.arena = arena
     this.crawler = new Crawler(arena)
+    this.automover = new Automover(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
@@ -25,18 +36,45 @@ export class Upkeep {
       this.decidedAtS = words[L.CLOCK_S]
       this.decide()
     }
-    return this.crawler.step()
+    const crawls = this.crawler.step()
+    const moves = this.stepMove()
+    return crawls || moves
   }
 
   /** How long to let others work before the next turn, ms. */
   restMs(more: boolean): number {
+    const { words } = this.arena
     if (!more) return UPKEEP_IDLE_MS
-    return Math.max(UPKEEP_BUSY_MS, Math.ceil(this.arena.words[L.CRAWL_SLEEP_US] / 1000))
+    if (words[L.CRAWL_KIND] === Crawl.NONE) return UPKEEP_BUSY_MS
+    return Math.max(UPKEEP_BUSY_MS, Math.ceil(words[L.CRAWL_SLEEP_US] / 1000))
   }
 
   /** Once a second: what to begin. */
   private decide(): void {
-    if (this.arena.words[L.MAINTAINER_ON] === 0) return
-    this.crawler.startDue()
+    const { words } = this.arena
+    this.asks = true
+    if (words[L.MAINTAINER_ON] === 1) this.crawler.startDue()
+    if (words[L.REASSIGN_ON] === 1) this.automover.watch()
+  }
+
+  private stepMove(): boolean {
+    const { words } = this.arena
+    if (words[L.MOVE_PHASE] === MovePhase.NONE && !this.giveBack()) return false
+    const more = stepMove(this.arena)
+    if (words[L.MOVE_PHASE] === MovePhase.UNDO) this.asks = false
+    if (words[L.MOVE_PHASE] === MovePhase.SETTLE) this.donor = 0
+    return more || (words[L.MOVE_PHASE] === MovePhase.NONE && this.isAboveLimit())
+  }
+
+  /** Begins to give a page back where the memory limit asks for it; false: none, or not now. */
+  private giveBack(): boolean {
+    if (!this.isAboveLimit()) return false
+    this.donor = nextDonor(this.arena, this.donor)
+    if (this.donor === 0) this.asks = false
+    return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
+  }
+
+  private isAboveLimit(): boolean {
+    return this.asks && pagesAboveLimit(this.arena) > 0
   }
 }

@@ -8,14 +8,16 @@ import { isHeld } from './holds.ts'
 import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import { usedChunksIn } from './slabs.ts'
+import { MovePhase } from './moves.ts'
+import { isMoving, usedChunksIn } from './slabs.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 import { bucketOf, hashOfItem } from './table.ts'
 
-/** What the walk over the pages found in one class. */
+/** What the walk over the pages found, by class where it is a list. */
 interface Census {
   used: number[]
   free: number[]
+  withheld: number[]
   linked: number[]
   memRequested: number[]
   continuations: number
@@ -26,6 +28,7 @@ interface Census {
 
 export function verify(arena: Arena): void {
   const census = walkPages(arena)
+  verifyMove(arena, census)
   verifyClasses(arena, census)
   verifyTable(arena, census)
   verifyHolds(arena, census)
@@ -38,6 +41,7 @@ function walkPages(arena: Arena): Census {
   const census: Census = {
     used: zeros(),
     free: zeros(),
+    withheld: zeros(),
     linked: zeros(),
     memRequested: zeros(),
     continuations: 0,
@@ -53,8 +57,9 @@ function walkPages(arena: Arena): Census {
       assert.equal(classId, 0, 'a page beyond the last one used has a class')
       continue
     }
-    assert(classId >= 1 && classId <= arena.classCount, `page ${page} has class ${classId}`)
+    assert(classId >= 0 && classId <= arena.classCount, `page ${page} has class ${classId}`)
     pages[classId]++
+    if (classId === 0) continue
     walkPage(arena, page, classId, census)
   }
   for (let classId = 1; classId <= arena.classCount; classId++) {
@@ -62,7 +67,53 @@ function walkPages(arena: Arena): Census {
     assert.equal(count, pages[classId], `pages of class ${classId}`)
   }
   assert.equal(census.continuations, census.reachable, 'continuations belong to one item each')
+  verifyPool(arena, pages[0])
   return census
+}
+
+/** Pages below the last one used that no class has are in the pool, or on the way from it. */
+function verifyPool(arena: Arena, unowned: number): void {
+  const { words } = arena
+  const pooled = new Set<number>()
+  for (let page = words[L.POOL_HEAD] - 1; page >= 0; ) {
+    assert(page < words[L.PAGES_USED], `page ${page} of the pool was used`)
+    assert.equal(words[arena.pagesAt + page], 0, `page ${page} of the pool has no class`)
+    assert(!pooled.has(page), 'the pool has no end')
+    pooled.add(page)
+    page = words[pageRef(arena, page)] - 1
+  }
+  assert.equal(pooled.size, words[L.POOL_COUNT], 'pages of the pool')
+  const page = words[L.MOVE_PAGE]
+  const between = words[L.MOVE_PHASE] === MovePhase.SETTLE && words[arena.pagesAt + page] === 0
+  assert(!between || !pooled.has(page), 'the page that leaves the pool has left it')
+  assert.equal(unowned, pooled.size + (between ? 1 : 0), 'pages of no class')
+  assert(words[L.PAGE_LIMIT] <= arena.pageCount, 'the limit is within what is reserved')
+}
+
+function verifyMove(arena: Arena, census: Census): void {
+  const { words } = arena
+  const phase = words[L.MOVE_PHASE]
+  const page = words[L.MOVE_PAGE]
+  const classId = words[arena.pagesAt + page]
+  const moves = phase !== MovePhase.NONE && classId !== 0
+  const withholds = moves && phase !== MovePhase.UNDO
+  const first = withholds ? pageRef(arena, page) : 0
+  assert(phase >= MovePhase.NONE && phase <= MovePhase.UNDO, 'the phase of the move')
+  assert.equal(words[L.MOVE_FIRST], first, 'chunks are withheld from the first of the moving page')
+  assert.equal(words[L.MOVE_END], withholds ? first + arena.pageWords : 0, 'to its last')
+  const withheld = census.withheld.reduce((sum, n) => sum + n, 0)
+  if (moves) {
+    assert(page < words[L.PAGES_USED], 'the page that moves was used')
+    assert.equal(withheld, words[L.MOVE_WITHHELD], 'chunks withheld')
+    assert.equal(withheld, census.withheld[classId], 'withheld chunks are of the moving class')
+    const perPage = words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE]
+    assert(words[L.MOVE_USED] >= 0 && words[L.MOVE_USED] <= perPage, 'chunks of the moving page')
+    assert(words[L.MOVE_CHUNK] >= 0 && words[L.MOVE_CHUNK] <= perPage, 'the next chunk to move')
+    if (phase === MovePhase.SETTLE) assert.equal(withheld, words[L.MOVE_USED], 'it is empty')
+    census.withheld[classId] += perPage - words[L.MOVE_USED]
+  } else {
+    assert.equal(withheld, 0, 'nothing is withheld while nothing moves')
+  }
 }
 
 function walkPage(arena: Arena, page: number, classId: number, census: Census): void {
@@ -74,6 +125,13 @@ function walkPage(arena: Arena, page: number, classId: number, census: Census): 
     const meta = words[chunk + L.ITEM_META]
     if (meta === L.META_FREE) {
       census.free[classId]++
+      const evacuated = isMoving(arena, page) && words[L.MOVE_PHASE] === MovePhase.EVACUATE
+      assert(!evacuated, `chunk ${chunk} of the page that moves is withheld`)
+      continue
+    }
+    if (meta === L.META_WITHHELD) {
+      assert(isMoving(arena, page), `chunk ${chunk} is withheld in a page that moves`)
+      census.withheld[classId]++
       continue
     }
     assert.equal(L.metaClass(meta), classId, `chunk ${chunk} is of its page's class`)
@@ -119,7 +177,8 @@ function verifyClasses(arena: Arena, census: Census): void {
     assert.equal(used, census.used[classId], `used chunks of class ${classId}`)
     assert.equal(free, census.free[classId], `free chunks of class ${classId}`)
     const total = words[at + L.CLASS_PAGE_COUNT] * words[at + L.CLASS_CHUNKS_PER_PAGE]
-    assert.equal(used + free + words[at + L.CLASS_FRESH_COUNT], total, `chunks of class ${classId}`)
+    const unused = free + words[at + L.CLASS_FRESH_COUNT] + census.withheld[classId]
+    assert.equal(used + unused, total, `chunks of class ${classId}`)
     verifyFresh(arena, classId)
     verifyFreeList(arena, classId)
     let listed = 0

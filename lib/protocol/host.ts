@@ -55,7 +55,6 @@ export interface ServerFacts {
   features: Features
   threads: number
   arenas: number
-  memoryLimitBytes: number
   connectionsMax: number
   /** Workers that died and were replaced. */
   workerRestarts(): number

@@ -14,7 +14,9 @@ export function reportSettings(host: Host, lines: Lines): void {
 
 /** Settings that commands change, as they are at this moment. */
 const CHANGEABLE: Readonly<Record<string, (host: Host) => Value>> = {
+  maxbytes: ({ cache }) => cache.memoryLimitBytes(),
   verbosity: ({ control }) => control[Control.VERBOSITY],
+  slab_automove: host => wordOf(host, L.AUTOMOVE),
   lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
   lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),
   lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX),

@@ -107,11 +107,11 @@ function reportCommands({ facts }: Host, lines: Lines, sums: Sums): void {
   if (facts.features.idleTimeout) lines.add('idle_kicks', facts.sum(ThreadCounter.IDLE_KICKS))
 }
 
-function reportThreads({ facts }: Host, lines: Lines, sums: Sums): void {
+function reportThreads({ facts, cache }: Host, lines: Lines, sums: Sums): void {
   const buckets = sums.word(L.BUCKET_COUNT)
   lines.add('bytes_read', facts.sum(ThreadCounter.BYTES_READ))
   lines.add('bytes_written', facts.sum(ThreadCounter.BYTES_WRITTEN))
-  lines.add('limit_maxbytes', facts.memoryLimitBytes)
+  lines.add('limit_maxbytes', cache.memoryLimitBytes())
   lines.add('accepting_conns', 1)
   lines.zeros('listen_disabled_num time_in_listen_disabled_us')
   lines.add('threads', facts.threads)
@@ -126,17 +126,21 @@ function isExpanding({ words }: Arena): boolean {
   return words[L.BUCKET_COUNT] <= words[L.BUCKET_MASK]
 }
 
+/** In the order of Busy in moves.ts. */
+const BUSY_WORDS = ['none', 'busy_uploading', 'busy_active']
+
 function reportUpkeep({ facts }: Host, lines: Lines, sums: Sums): void {
   const { features } = facts
   const add = (name: string, counter: number) => lines.add(name, sums.counter(counter))
   if (features.slabReassign) {
     add('slab_reassign_rescues', Counter.MOVE_RESCUES)
     add('slab_reassign_chunk_rescues', Counter.MOVE_CHUNK_RESCUES)
-    add('slab_reassign_inline_reclaim', Counter.MOVE_INLINE_RECLAIM)
+    lines.zeros('slab_reassign_inline_reclaim')
     add('slab_reassign_busy_items', Counter.MOVE_BUSY_ITEMS)
     lines.zeros('slab_reassign_busy_deletes')
-    add('slab_reassign_busy_nomem', Counter.MOVE_EVICTIONS_NO_MEMORY)
-    lines.add('slab_reassign_last_busy_status', 'none')
+    add('slab_reassign_busy_nomem', Counter.MOVE_BUSY_NO_MEMORY)
+    const busy = sums.max(({ words }) => words[L.MOVE_LAST_BUSY])
+    lines.add('slab_reassign_last_busy_status', BUSY_WORDS[busy])
     lines.add(
       'slab_reassign_running',
       sums.any(({ words }) => words[L.MOVE_PHASE] !== 0),
@@ -171,11 +175,10 @@ function reportLogs({ facts }: Host, lines: Lines): void {
 
 function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
   const add = (name: string, counter: number) => lines.add(name, sums.classes(counter))
-  const freePages = sums.over(arena => arena.pageCount - arena.words[L.PAGES_USED])
   add('bytes', ClassCounter.MEM_REQUESTED)
   lines.add('curr_items', sums.word(L.ITEM_COUNT))
   lines.add('total_items', sums.counter(Counter.TOTAL_ITEMS))
-  lines.add('slab_global_page_pool', freePages)
+  lines.add('slab_global_page_pool', sums.word(L.POOL_COUNT))
   add('expired_unfetched', ClassCounter.EXPIRED_UNFETCHED)
   add('evicted_unfetched', ClassCounter.EVICTED_UNFETCHED)
   add('evicted_active', ClassCounter.EVICTED_ACTIVE)

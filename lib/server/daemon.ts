@@ -39,7 +39,6 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   const settings: DaemonSettings = {
     version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
     flushAllowed: options.flushAllowed,
-    memoryLimitBytes: options.memoryLimitBytes,
     features: featuresOf(options),
     lines: [],
     listeners: [],
@@ -105,6 +104,11 @@ function createCache(options: Options): Cache {
         crawlerSleepUs: options.lruCrawlerSleepUs,
         crawlerItemsMax: options.lruCrawlerToCrawl,
         maintainer: options.lruMaintainer,
+        headroom: true,
+        reassign: options.slabReassign,
+        automove: options.slabAutomove,
+        automoveRatio: options.slabAutomoveRatio,
+        automoveWindowS: options.slabAutomoveWindow,
       },
       MAIN_HOLDER,
     )

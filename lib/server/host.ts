@@ -32,7 +32,6 @@ export interface Delivery {
 export interface DaemonSettings {
   version: string
   flushAllowed: boolean
-  memoryLimitBytes: number
   features: Features
   /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
@@ -57,7 +56,6 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       features: settings.features,
       threads: task.roster.threads,
       arenas: cache.shards.length,
-      memoryLimitBytes: settings.memoryLimitBytes,
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
       connections: () => roster.connections(),

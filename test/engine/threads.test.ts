@@ -17,6 +17,7 @@ import { announceSeed, createRandom } from '../support/prng.ts'
 const COUNTERS = ['n0', 'n1', 'n2', 'n3']
 const SWAPPED = ['x0', 'x1', 'x2']
 const VALUE_JOBS: Job[] = ['value', 'value', 'value', 'hold', 'upload', 'remove', 'append']
+const ALL_JOBS: Job[] = [...VALUE_JOBS, 'upkeep']
 const KILLS = 80
 const KILL_SECONDS_MAX = 7
 const THREADS = 3
@@ -46,7 +47,7 @@ for (const [name, options] of [
   ['full', { memoryBytes: 4 * MIB }],
 ] as const) {
   t.test(`values of four threads in a ${name} memory are never torn`, async t => {
-    const crew = new Crew(options, VALUE_JOBS, 4000, 600_000, seed)
+    const crew = new Crew(options, ALL_JOBS, 4000, 600_000, seed)
     for (let i = 0; i < 4; i++) await crew.start()
     crew.go()
     for (const { failure } of await crew.reports()) t.equal(failure, '')
@@ -57,7 +58,7 @@ for (const [name, options] of [
 
 t.test('threads that die at any moment leave a sound cache', async t => {
   const random = createRandom(seed, 7)
-  const jobs: Job[] = [...VALUE_JOBS, 'upload', 'append', 'adjust', 'cas']
+  const jobs: Job[] = [...ALL_JOBS, 'upkeep', 'upload', 'append', 'adjust', 'cas']
   const crew = new Crew({ memoryBytes: 8 * MIB, shards: 2 }, jobs, 2 ** 30, 900_000, seed)
   const { cache } = crew.peer
   crew.go()

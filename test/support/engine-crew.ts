@@ -26,7 +26,7 @@ export interface ThreadOptions {
   control: Int32Array
 }
 
-export type Job = 'adjust' | 'cas' | 'value' | 'hold' | 'upload' | 'remove' | 'append'
+export type Job = 'adjust' | 'cas' | 'value' | 'hold' | 'upload' | 'remove' | 'append' | 'upkeep'
 
 export interface ThreadReport {
   holder: number

@@ -54,6 +54,8 @@ class Thread {
         return this.#upload()
       case 'append':
         return this.#append()
+      case 'upkeep':
+        return this.#upkeep()
       default:
         this.#peer.remove(this.#key())
     }
@@ -135,6 +137,17 @@ class Thread {
     const status = this.#peer.store(mode, this.#key(), Buffer.alloc(0))
     const fine = status === Status.OK || status === Status.NOT_STORED
     if (!fine && status !== Status.NO_MEMORY) this.#fail(`append: ${status}`)
+  }
+
+  /** More than one thread may do this here: what it learns is its own, what it does is locked. */
+  #upkeep(): void {
+    const { cache } = this.#peer
+    if (this.#random.once(4)) cache.crawl()
+    if (this.#random.once(2)) {
+      const { classCount } = cache.shards[0].arena
+      cache.reassignPage(this.#random.between(-1, classCount), this.#random.between(0, classCount))
+    }
+    cache.upkeep(this.#random.below(cache.shards.length))
   }
 
   #fail(failure: string): void {

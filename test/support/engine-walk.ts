@@ -4,7 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
+import { lock, unlock } from '../../lib/engine/lock.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
+import { Upkeep } from '../../lib/engine/upkeep.ts'
 import { type Entry, Model, type ModelRules } from './engine-model.ts'
 import { type Held, Peer } from './engine-peer.ts'
 import { isWhole, makeValue } from './engine-values.ts'
@@ -51,12 +53,15 @@ export class Walk {
   readonly #random: Random
   readonly #readings: Reading[] = []
   readonly #writings: Writing[] = []
+  /** Of each shard, done by steps rather than turns so that every state between is seen. */
+  readonly #upkeeps: Upkeep[]
   #serial = 0
 
   constructor(options: WalkOptions, random: Random) {
     this.#options = options
     this.#random = random
     this.peer = new Peer(Cache.create(options.cache))
+    this.#upkeeps = this.peer.cache.shards.map(({ arena }) => new Upkeep(arena))
     this.model = new Model(options.rules, this.peer.nowS())
   }
 
@@ -73,7 +78,7 @@ export class Walk {
     if (kind < 77) return this.#hold(key)
     if (kind < 83) return this.#read()
     if (kind < 86) return this.#begin(key)
-    if (kind < 96) return this.#fill()
+    if (kind < 93) return this.#fill()
     return this.#rare()
   }
 
@@ -232,7 +237,7 @@ export class Walk {
 
   #rare(): string {
     const { peer, model } = this
-    const kind = this.#random.below(120)
+    const kind = this.#random.below(270)
     if (kind < 2) {
       const atS = peer.nowS() + this.#random.between(-2, 20)
       peer.flush(atS)
@@ -245,19 +250,36 @@ export class Walk {
       model.moveClock(nowS)
       return `clock ${nowS}`
     }
-    if (kind < 85) return this.#crawl()
-    if (kind < 110) return this.#get(this.#key())
+    if (kind < 250) return this.#upkeep()
+    if (kind < 260) return this.#get(this.#key())
     for (const shard of peer.cache.shards) shard.resetStats()
     return 'reset stats'
   }
 
-  /** Crawls are ordered, stopped and carried out a step at a time; the model knows nothing of it. */
-  #crawl(): string {
+  /** Crawls, page moves and other limits, a turn at a time; the model knows nothing of them. */
+  #upkeep(): string {
     const { cache } = this.peer
     if (this.#random.once(20)) cache.crawlerEnable(this.#random.once(2))
     if (this.#random.once(4)) cache.crawl()
-    for (const index of cache.shards.keys()) cache.upkeep(index)
-    return 'upkeep'
+    if (this.#random.once(2)) {
+      const { classCount } = cache.shards[0].arena
+      cache.reassignPage(this.#random.between(-1, classCount), this.#random.between(0, classCount))
+    }
+    if (this.#random.once(4)) {
+      const { memoryBytes } = this.#options.cache
+      cache.setMemoryLimit(memoryBytes * this.#random.pick([0.7, 0.8, 1, 1.2]))
+    }
+    const steps = this.#random.between(1, 4)
+    for (const [index, shard] of cache.shards.entries()) {
+      const { words } = shard.arena
+      const upkeep = this.#upkeeps[index]
+      for (let i = 0; i < steps; i++) {
+        lock(words, shard.holder)
+        upkeep.step()
+        unlock(words)
+      }
+    }
+    return `upkeep of ${steps} steps`
   }
 
   #entry(): Entry {

@@ -139,7 +139,6 @@ function createFacts(): ServerFacts {
     },
     threads: 1,
     arenas: 1,
-    memoryLimitBytes: 16 * MIB,
     connectionsMax: 10,
     workerRestarts: () => 0,
     connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1 }),

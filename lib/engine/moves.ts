@@ -1,0 +1,263 @@
+// Page moves: takes a page from a class and gives it to another, or to the pool of pages that all
+// classes take from. One page of an arena moves at a time, in bounded steps; assumes the lock, which
+// others may have between two steps. The state stands in the arena and outlives the thread.
+//
+//   WITHHOLD  takes the page's free chunks off the free list; from the start on, chunks of the page
+//             that are given back are withheld too
+//   EVACUATE  copies live items and parts of items to free chunks of the class; in a full memory its
+//             coldest items are evicted where there is none. Held items are waited for
+//   SETTLE    the page is empty: its new class makes room for it, and takes it
+//   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
+
+import { MOVE_PASSES_MAX, MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX } from '../limits.ts'
+import { evictItem, pickVictim } from './allocate.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
+import { copyBytes } from './bytes.ts'
+import { isHeld } from './holds.ts'
+import { itemTotalBytes, nextChunk, ownerOf } from './item.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import { isDead, reclaimItem } from './links.ts'
+import { coldest, replaceInList } from './lru.ts'
+import {
+  assignPage,
+  freeChunk,
+  giveChunk,
+  hasChunk,
+  pagesAboveLimit,
+  poolPage,
+  spendFresh,
+  takeChunk,
+  takeFreePage,
+  usedChunksIn,
+  withholdChunk,
+} from './slabs.ts'
+import { Counter, counterAt } from './stats.ts'
+import { Order } from './status.ts'
+import { hashOfItem, swapItem } from './table.ts'
+
+export const MovePhase = { NONE: 0, WITHHOLD: 1, EVACUATE: 2, SETTLE: 3, UNDO: 4 } as const
+
+/** What kept the last page from moving on: values of MOVE_LAST_BUSY. */
+export const Busy = { NONE: 0, UPLOADING: 1, ACTIVE: 2 } as const
+
+/** The class number of the pool. */
+export const POOL = 0
+
+/** Begins to move a page: OK, BUSY while another moves, NO_SPARE where there is none to move. */
+export function startMove(arena: Arena, fromClass: number, toClass: number): Order {
+  const { words } = arena
+  if (words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
+  const page = fromClass === POOL ? takeFreePage(arena) : pickPage(arena, fromClass)
+  if (page < 0) return Order.NO_SPARE
+  words[L.MOVE_USED] = 0
+  if (fromClass !== POOL) {
+    const used = usedChunksIn(arena, page)
+    const at = L.classAt(fromClass)
+    if (used < words[at + L.CLASS_CHUNKS_PER_PAGE]) words[at + L.CLASS_FRESH_COUNT] = 0
+    words[L.MOVE_USED] = used
+    words[L.MOVE_FIRST] = pageRef(arena, page)
+    words[L.MOVE_END] = words[L.MOVE_FIRST] + arena.pageWords
+  }
+  words[L.MOVE_PAGE] = page
+  words[L.MOVE_TO_CLASS] = toClass
+  words[L.MOVE_WITHHELD] = 0
+  words[L.MOVE_PASSES] = 0
+  enter(arena, fromClass === POOL ? MovePhase.SETTLE : MovePhase.WITHHOLD)
+  return Order.OK
+}
+
+/** One bounded step of the move under way; whether the next one has something to do at once. */
+export function stepMove(arena: Arena): boolean {
+  switch (arena.words[L.MOVE_PHASE]) {
+    case MovePhase.WITHHOLD:
+      return withhold(arena)
+    case MovePhase.EVACUATE:
+      return evacuate(arena)
+    case MovePhase.SETTLE:
+      return settle(arena)
+    case MovePhase.UNDO:
+      return undo(arena)
+    default:
+      return false
+  }
+}
+
+/** The page with the coldest item, or, where that was given up last, the next one of the class. */
+function pickPage(arena: Arena, classId: number): number {
+  const { words } = arena
+  const givenUp = words[L.MOVE_GIVEN_UP]
+  const ref = coldest(arena, classId)
+  if (ref !== NIL && pageOf(arena, ref) !== givenUp - 1) return pageOf(arena, ref)
+  for (let i = 0; i < words[L.PAGES_USED]; i++) {
+    const page = (givenUp + i) % words[L.PAGES_USED]
+    if (words[arena.pagesAt + page] === classId) return page
+  }
+  return -1
+}
+
+function enter(arena: Arena, phase: number): boolean {
+  arena.words[L.MOVE_PHASE] = phase
+  arena.words[L.MOVE_CHUNK] = 0
+  arena.words[L.MOVE_BUSY] = 0
+  return true
+}
+
+function withhold(arena: Arena): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  for (let left = MOVE_STEP_CHUNKS_MAX; left > 0; left--) {
+    if (words[L.MOVE_CHUNK] === words[L.MOVE_USED]) return enter(arena, MovePhase.EVACUATE)
+    const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK]++)
+    if (words[chunk + L.ITEM_META] === L.META_FREE) withholdChunk(arena, classId, chunk)
+  }
+  return true
+}
+
+function evacuate(arena: Arena): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  let bytesLeft = MOVE_STEP_BYTES_MAX
+  for (let left = MOVE_STEP_CHUNKS_MAX; left > 0 && bytesLeft > 0; left--) {
+    if (words[L.MOVE_CHUNK] === words[L.MOVE_USED]) return endPass(arena)
+    const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK])
+    if (words[chunk + L.ITEM_META] === L.META_WITHHELD) {
+      words[L.MOVE_CHUNK]++
+      continue
+    }
+    bytesLeft -= chunkWords(arena, classId) << 2
+    if (!clear(arena, classId, chunk)) return giveUp(arena)
+  }
+  return true
+}
+
+/** Empties one chunk, makes room to empty it, or notes that it is busy; false: give the move up. */
+function clear(arena: Arena, classId: number, chunk: Ref): boolean {
+  const { words, counters } = arena
+  const owner = ownerOf(arena, chunk)
+  const meta = words[owner + L.ITEM_META]
+  const linked = owner !== NIL && (meta & L.STATE_LINKED) !== 0
+  if (!linked || (isHeld(arena, owner) && (meta & L.STATE_SPANS) !== 0)) {
+    return skipBusy(arena, linked ? Busy.ACTIVE : Busy.UPLOADING)
+  }
+  if (isDead(arena, owner)) {
+    reclaimItem(arena, owner)
+    return true
+  }
+  if (!hasChunk(arena, classId) && pagesAboveLimit(arena) >= 0) {
+    const victim = pickVictim(arena, classId)
+    const counter = victim === NIL ? Counter.MOVE_BUSY_NO_MEMORY : Counter.MOVE_EVICTIONS_NO_MEMORY
+    counters[counterAt(counter)]++
+    if (victim !== NIL) evictItem(arena, victim)
+    return victim !== NIL
+  }
+  const to = takeChunk(arena, classId)
+  if (chunk !== owner) rescuePart(arena, owner, chunk, to)
+  else rescueItem(arena, chunk, to)
+  return true
+}
+
+function skipBusy(arena: Arena, why: number): boolean {
+  const { words } = arena
+  arena.counters[counterAt(Counter.MOVE_BUSY_ITEMS)]++
+  words[L.MOVE_LAST_BUSY] = why
+  words[L.MOVE_BUSY]++
+  words[L.MOVE_CHUNK]++
+  return true
+}
+
+/** Puts a copy of an item in its place. Who holds the old one keeps it, and the copy is not held. */
+function rescueItem(arena: Arena, from: Ref, to: Ref): void {
+  const { words } = arena
+  const hash = hashOfItem(arena, from)
+  const meta = words[from + L.ITEM_META]
+  const spans = (meta & L.STATE_SPANS) !== 0
+  const classId = L.metaClass(meta)
+  const bytes = spans ? chunkWords(arena, classId) << 2 : itemTotalBytes(arena, from)
+  copyBytes(arena.area, from << 2, arena.area, to << 2, bytes)
+  words[to + L.ITEM_META] &= ~L.STATE_HELD
+  swapItem(arena, hash, from, to)
+  replaceInList(arena, from, to)
+  for (let part = nextChunk(arena, to); part !== NIL; part = nextChunk(arena, part)) {
+    words[part + L.SPAN_OWNER] = to
+  }
+  arena.counters[counterAt(Counter.MOVE_RESCUES)]++
+  if (isHeld(arena, from)) words[from + L.ITEM_META] &= ~L.STATE_LINKED
+  else giveChunk(arena, classId, from)
+}
+
+function rescuePart(arena: Arena, owner: Ref, from: Ref, to: Ref): void {
+  const { words } = arena
+  const classId = L.metaClass(words[from + L.ITEM_META])
+  copyBytes(arena.area, from << 2, arena.area, to << 2, chunkWords(arena, classId) << 2)
+  let link = owner + L.ITEM_SPAN_NEXT
+  while (words[link] !== from) link = words[link] + L.SPAN_NEXT
+  words[link] = to
+  arena.counters[counterAt(Counter.MOVE_CHUNK_RESCUES)]++
+  giveChunk(arena, classId, from)
+}
+
+/** The page was looked through: is it empty, must it be looked at again, or be given up? */
+function endPass(arena: Arena): boolean {
+  const { words } = arena
+  if (words[L.MOVE_WITHHELD] === words[L.MOVE_USED]) return enter(arena, MovePhase.SETTLE)
+  words[L.MOVE_PASSES]++
+  if (words[L.MOVE_PASSES] > MOVE_PASSES_MAX) return giveUp(arena)
+  enter(arena, MovePhase.EVACUATE)
+  return false
+}
+
+function settle(arena: Arena): boolean {
+  const { words } = arena
+  const page = words[L.MOVE_PAGE]
+  const fromClass = words[arena.pagesAt + page]
+  const toClass = pagesAboveLimit(arena) > 0 ? POOL : words[L.MOVE_TO_CLASS]
+  if (toClass !== POOL) {
+    spendFresh(arena, toClass, MOVE_STEP_CHUNKS_MAX)
+    if (words[L.classAt(toClass) + L.CLASS_FRESH_COUNT] > 0) return true
+  }
+  if (fromClass !== POOL) words[L.classAt(fromClass) + L.CLASS_PAGE_COUNT]--
+  words[arena.pagesAt + page] = POOL
+  words[L.MOVE_GIVEN_UP] = 0
+  end(arena)
+  if (toClass === POOL) poolPage(arena, page)
+  else assignPage(arena, page, toClass)
+  arena.counters[counterAt(Counter.SLABS_MOVED)]++
+  return false
+}
+
+function giveUp(arena: Arena): boolean {
+  endWithholding(arena)
+  arena.words[L.MOVE_GIVEN_UP] = arena.words[L.MOVE_PAGE] + 1
+  return enter(arena, MovePhase.UNDO)
+}
+
+function undo(arena: Arena): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  for (let left = MOVE_STEP_CHUNKS_MAX; left > 0; left--) {
+    const index = words[L.MOVE_CHUNK]++
+    if (index === words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE]) return end(arena)
+    const chunk = chunkAt(arena, classId, index)
+    if (index === words[L.MOVE_USED]) words[L.MOVE_USED]++
+    else if (words[chunk + L.ITEM_META] === L.META_WITHHELD) words[L.MOVE_WITHHELD]--
+    else continue
+    freeChunk(arena, classId, chunk)
+  }
+  return true
+}
+
+/** From here on chunks that are given back go to the free list as ever. */
+function endWithholding(arena: Arena): void {
+  arena.words[L.MOVE_FIRST] = 0
+  arena.words[L.MOVE_END] = 0
+}
+
+function end(arena: Arena): boolean {
+  endWithholding(arena)
+  return !enter(arena, MovePhase.NONE)
+}
+
+function chunkAt(arena: Arena, classId: number, index: number): Ref {
+  return (pageRef(arena, arena.words[L.MOVE_PAGE]) + index * chunkWords(arena, classId)) as Ref
+}
