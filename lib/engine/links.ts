@@ -112,8 +112,8 @@ export function renewCas(arena: Arena, ref: Ref): void {
     words[stampAt(arena, ref)] = low
     words[stampAt(arena, ref) + 1] = words[L.CAS_HIGH]
   }
-  lastCas.low = low
-  lastCas.high = words[L.CAS_HIGH]
+  lastCas.low = low & words[L.CAS_SHOWN]
+  lastCas.high = words[L.CAS_HIGH] & words[L.CAS_SHOWN]
 }
 
 /** Ends every item stored up to now, once the clock reaches `atS`. */

@@ -142,9 +142,14 @@ export function isJoin(mode: Mode): boolean {
 
 /** Whether an item has the CAS asked for; 0 asks for none. */
 export function casMatches(arena: Arena, ref: Ref, casHigh: number, casLow: number): boolean {
+  return (casHigh | casLow) === 0 || casIs(arena, ref, casHigh, casLow)
+}
+
+function casIs(arena: Arena, ref: Ref, casHigh: number, casLow: number): boolean {
   const { words } = arena
-  if ((casHigh | casLow) === 0) return true
-  return words[ref + L.ITEM_CAS_LOW] === casLow && words[ref + L.ITEM_CAS_HIGH] === casHigh
+  if (words[ref + L.ITEM_CAS_LOW] !== casLow || words[ref + L.ITEM_CAS_HIGH] !== casHigh)
+    return false
+  return words[L.CAS_SHOWN] !== 0
 }
 
 /**
@@ -248,10 +253,7 @@ function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: numb
     return Status.MISS
   }
   const at = classCounterAt(L.metaClass(words[old + L.ITEM_META]), 0)
-  const same =
-    words[old + L.ITEM_CAS_LOW] === casLow &&
-    words[old + L.ITEM_CAS_HIGH] === casHigh &&
-    words[L.CAS_SHOWN] !== 0
+  const same = casIs(arena, old, casHigh, casLow)
   counters[at + (same ? ClassCounter.CAS_HITS : ClassCounter.CAS_BADVAL)]++
   return same ? Status.OK : Status.EXISTS
 }
