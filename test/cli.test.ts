@@ -330,11 +330,18 @@ t.test('settings that a program makes are checked too', async t => {
 t.test('the program prints help, version and license', async t => {
   const help = run(process.execPath, [MAIN, '-h'])
   t.equal(help.status, 0)
-  t.match(help.stdout, /^memslab \d+\.\d+\.\d+\n-p, --port=<num> {10}TCP port to listen on /)
+  t.match(
+    help.stdout,
+    /^memslab \d+\.\d+\.\d+ \(memcached 1\.6\.\d+\)\n-p, --port=<num> {10}TCP port /,
+  )
   t.match(help.stdout, /\n-M, --disable-evictions {3}\S/)
   t.match(help.stdout, /\n-s, --unix-socket=<file> {2}\S/)
   const version = run(process.execPath, [MAIN, '-V'])
-  t.match(version, { status: 0, stderr: '', stdout: /^memslab \d+\.\d+\.\d+\n$/ })
+  t.match(version, {
+    status: 0,
+    stderr: '',
+    stdout: /^memslab \d+\.\d+\.\d+ \(memcached 1\.6\.\d+\)\n$/,
+  })
   t.match(run(process.execPath, [MAIN, '-i']), { status: 0, stdout: /^MIT License\n/ })
 })
 

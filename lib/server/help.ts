@@ -1,0 +1,78 @@
+// The help, in the form of memcached's: scripts look in it for options such as `-S, --enable-sasl`
+// before they use them. The switches print themselves; what -o takes is described here.
+
+import { SWITCHES, type Switch } from './switches.ts'
+
+const HELP_COLUMN = 26
+
+/** The names that -o takes, in memcached's order; a `no_` form is named where it has an effect. */
+export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] = [
+  [
+    'maxconns_fast',
+    'turn connections above the limit away at once (default);',
+    'no_: let them wait',
+  ],
+  ['hashpower', 'how large the hash table starts, a power of two (12 to 32)'],
+  ['tail_repair_time', 'without effect: nothing can hold the end of a list for ever'],
+  ['hash_algorithm', 'jenkins, murmur3 or xxh3, without effect: the hash is keyed', 'at random'],
+  ['no_lru_crawler', 'do not look for items that have ended'],
+  ['lru_crawler_sleep', 'microseconds between two turns of the crawler (default: 100)'],
+  ['lru_crawler_tocrawl', 'items of a class that a crawl looks at (default: 0, all)'],
+  ['read_buf_mem_limit', 'without effect: each thread has one read buffer'],
+  ['no_lru_maintainer', 'one list for each slab class, no upkeep of its own accord'],
+  ['hot_lru_pct', 'percent of a class for its hot list (default: 20)'],
+  ['warm_lru_pct', 'percent of a class for its warm list (default: 40)'],
+  ['hot_max_factor', 'share of the cold age that ends the time in hot (default: 0.2)'],
+  ['warm_max_factor', 'share of the cold age that ends the time in warm (default: 2)'],
+  ['temporary_ttl', 'items with a shorter time get a list that is not evicted'],
+  ['idle_timeout', 'seconds after which an idle connection is closed', '(default: 0, never)'],
+  ['slab_chunk_max', 'without effect: the largest chunk is half a page (kilobytes)'],
+  ['watcher_logbuf_size', 'kilobytes that may wait for a watcher (default: 256)'],
+  ['worker_logbuf_size', 'kilobytes of log lines of a thread (default: 64)'],
+  ['track_sizes', 'count item sizes for "stats sizes"'],
+  ['no_hashexpand', 'the hash table stays as it starts'],
+  ['modern', "nothing: memcached's newest defaults are the defaults"],
+  ['no_modern', 'as memcached 1.4: no crawler, one list, pages do not move,', 'connections wait'],
+  ['sock_cookie_id', 'without effect on this system'],
+  ['ext_*', 'not supported: items are kept in memory only'],
+  ['no_slab_reassign', 'pages stay with the class that has them'],
+  ['slab_automove', '0: pages move on command, 1: by age (default), 2: eagerly'],
+  ['slab_automove_ratio', 'without effect'],
+  ['slab_automove_window', 'without effect'],
+  ['slab_automove_freeratio', 'without effect'],
+  ['sasl_pwdb', 'names and passwords for -S, in place of those of -Y'],
+  ['ssl_chain_cert', 'file of the certificate and its chain, PEM'],
+  ['ssl_key', 'file of the private key, if it is not in the chain file'],
+  ['ssl_keyformat', 'form of the private key: PEM (default) or DER'],
+  [
+    'ssl_verify_mode',
+    'certificates of peers: 0 not asked for (default), 1 asked for,',
+    '2 and 3 needed',
+  ],
+  ['ssl_ciphers', 'ciphers, as OpenSSL lists them'],
+  ['ssl_ca_cert', 'file of the authorities that sign certificates of peers, PEM'],
+  ['ssl_wbuf_size', 'without effect (kilobytes)'],
+  ['ssl_session_cache', 'let sessions be resumed'],
+  ['ssl_kernel_tls', 'without effect'],
+  ['ssl_min_version', '0 tlsv1.0, 1 tlsv1.1, 2 tlsv1.2 (default), 3 tlsv1.3'],
+]
+
+export function helpText(): string {
+  return SWITCHES.map(helpOf).join('')
+}
+
+function helpOf({ letter, name, value, help }: Switch): string {
+  const head = `-${letter}, --${name}${value === undefined ? '' : `=${value}`}`
+  const text = column(head, help)
+  return letter === 'o' ? text + EXTENDED.map(helpOfExtended).join('') : text
+}
+
+function helpOfExtended([name, ...help]: (typeof EXTENDED)[number]): string {
+  return column(`   - ${name}:`, help)
+}
+
+/** The head, then the lines below each other. */
+function column(head: string, lines: readonly string[]): string {
+  const heads = [head, ...Array(lines.length).fill('')]
+  return lines.map((line, index) => `${heads[index].padEnd(HELP_COLUMN - 1)} ${line}\n`).join('')
+}
