@@ -47,11 +47,18 @@ export function stampAt(arena: Arena, ref: Ref): number {
   return ref + L.ITEM_WORDS + ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0 ? 0 : 1)
 }
 
+/** The item's CAS as peers see it, 32-bit words. */
+export function casHighOf({ words }: Arena, ref: Ref): number {
+  return words[ref + L.ITEM_CAS_HIGH] & words[L.CAS_SHOWN]
+}
+
+export function casLowOf({ words }: Arena, ref: Ref): number {
+  return words[ref + L.ITEM_CAS_LOW] & words[L.CAS_SHOWN]
+}
+
 /** The item's CAS as peers see it, into decimal.ts's u64. */
 export function loadCas(arena: Arena, ref: Ref): void {
-  const { words } = arena
-  const shown = words[L.CAS_SHOWN]
-  u64FromWords(words[ref + L.ITEM_CAS_HIGH] & shown, words[ref + L.ITEM_CAS_LOW] & shown)
+  u64FromWords(casHighOf(arena, ref), casLowOf(arena, ref))
 }
 
 /** The item's size as `stats sizes` and mem_requested count it, bytes. */

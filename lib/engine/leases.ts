@@ -12,6 +12,7 @@ import { allocateItem } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { u64 } from './decimal.ts'
+import { casHighOf, casLowOf } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { findLive, lastCas, linkItem, renewCas, unlinkItem } from './links.ts'
@@ -183,15 +184,14 @@ function giveCas(arena: Arena, ref: Ref, terms: Terms): void {
   const { words } = arena
   words[ref + L.ITEM_CAS_HIGH] = terms.newCasHigh
   words[ref + L.ITEM_CAS_LOW] = terms.newCasLow
-  lastCas.high = terms.newCasHigh
-  lastCas.low = terms.newCasLow
+  lastCas.high = casHighOf(arena, ref)
+  lastCas.low = casLowOf(arena, ref)
 }
 
 /** The item's CAS beside the one that the terms ask for: below 0, 0 or above. */
 function compareCas(arena: Arena, ref: Ref, terms: Terms): number {
-  const { words } = arena
-  const high = (words[ref + L.ITEM_CAS_HIGH] >>> 0) - (terms.casHigh >>> 0)
-  return high !== 0 ? high : (words[ref + L.ITEM_CAS_LOW] >>> 0) - (terms.casLow >>> 0)
+  const high = (casHighOf(arena, ref) >>> 0) - (terms.casHigh >>> 0)
+  return high !== 0 ? high : (casLowOf(arena, ref) >>> 0) - (terms.casLow >>> 0)
 }
 
 /** Whether the terms name a CAS that is older than the item's. */

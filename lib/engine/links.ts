@@ -5,7 +5,7 @@
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { dropHold, isHeld } from './holds.ts'
-import { itemTotalBytes, nextChunk, sizeSlot, stampAt } from './item.ts'
+import { casHighOf, casLowOf, itemTotalBytes, nextChunk, sizeSlot, stampAt } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { pushHead, removeFromList } from './lru.ts'
@@ -112,8 +112,8 @@ export function renewCas(arena: Arena, ref: Ref): void {
     words[stampAt(arena, ref)] = low
     words[stampAt(arena, ref) + 1] = words[L.CAS_HIGH]
   }
-  lastCas.low = low & words[L.CAS_SHOWN]
-  lastCas.high = words[L.CAS_HIGH] & words[L.CAS_SHOWN]
+  lastCas.low = casLowOf(arena, ref)
+  lastCas.high = casHighOf(arena, ref)
 }
 
 /** Ends every item stored up to now, once the clock reaches `atS`. */

@@ -3,8 +3,8 @@
 import type { Arena } from '../engine/arena.ts'
 import { type Area, copyBytes } from '../engine/bytes.ts'
 import { u64ToWords } from '../engine/decimal.ts'
-import { itemFlags, readValue } from '../engine/item.ts'
-import { ITEM_CAS_HIGH, ITEM_CAS_LOW, ITEM_VALUE_BYTES, type Ref } from '../engine/layout.ts'
+import { casHighOf, casLowOf, itemFlags, readValue } from '../engine/item.ts'
+import { ITEM_VALUE_BYTES, type Ref } from '../engine/layout.ts'
 import { lastCas } from '../engine/links.ts'
 import type { HitSink } from '../engine/shard.ts'
 import { Status } from '../engine/status.ts'
@@ -118,8 +118,8 @@ export class Responder implements HitSink {
       B.HIT_EXTRA_BYTES,
       keyBytes,
       B.HIT_EXTRA_BYTES + keyBytes + valueBytes,
-      words[ref + ITEM_CAS_HIGH],
-      words[ref + ITEM_CAS_LOW],
+      casHighOf(arena, ref),
+      casLowOf(arena, ref),
     )
     reply.area.view.setUint32(reply.length, itemFlags(arena, ref))
     reply.length += B.HIT_EXTRA_BYTES
