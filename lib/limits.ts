@@ -100,6 +100,9 @@ export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20
 export const WORKER_DELAY_MS = 1000
 
+/** How often the door looks for a free place while connections wait for one (memcached: 10 ms). */
+export const DOOR_POLL_MS = 10
+
 /** When to look again at an arena that could not be cleared up after a dead worker. */
 export const RECOVER_AGAIN_MS = 200
 

@@ -25,6 +25,9 @@ export const ThreadCounter = {
   LOG_SENT: 12,
   LOG_SKIPPED: 13,
   TLS_ERRORS: 14,
+  /** Of the main thread alone: how often, and for how long, new connections had to wait. */
+  LISTEN_DISABLED: 15,
+  LISTEN_DISABLED_US: 16,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */
@@ -48,6 +51,16 @@ export interface Features {
   tlsSessions: boolean
 }
 
+/** The connections of all threads; `structures` is the most there were at once. */
+export interface ConnectionCounts {
+  current: number
+  total: number
+  rejected: number
+  structures: number
+  /** False: new ones have to wait. */
+  accepting: boolean
+}
+
 /** What the server tells `stats`; every number is taken at the moment it is asked for. */
 export interface ServerFacts {
   /** Names and values in the order of memcached's `stats settings`. */
@@ -58,7 +71,7 @@ export interface ServerFacts {
   connectionsMax: number
   /** Workers that died and were replaced. */
   workerRestarts(): number
-  connections(): { current: number; total: number; rejected: number; structures: number }
+  connections(): ConnectionCounts
   /** Sum over all threads of one ThreadCounter. */
   sum(counter: number): number
   eachConnection(): Iterable<ConnectionFacts>

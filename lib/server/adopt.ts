@@ -21,6 +21,8 @@ export function adoptSocket(accepted: Socket, buffer: Uint8Array, onRead: OnRead
   }
   const handle = donor._handle
   donor._handle = null
+  // Its server, if that is in this thread, waits for it no more.
+  accepted.destroy()
   const options = { handle, onread: { buffer, callback: onRead } }
   return new Socket(options as ConstructorParameters<typeof Socket>[0])
 }

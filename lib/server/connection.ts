@@ -15,20 +15,31 @@ import { State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { adoptSocket } from './adopt.ts'
+import type { ListenerFacts } from './host.ts'
 import { Roster } from './roster.ts'
 
-/** What the connections of one worker share. */
+/** What the connections of one thread share. */
 export interface Hall {
   readonly host: Host
   readonly roster: Roster
+  /** What they came through, in the order that roster slots refer to. */
+  readonly listeners: readonly ListenerFacts[]
   /** Where every socket reads to. */
   readonly input: Area
   /** Reply buffers that wait to be used again. */
   readonly spare: Area[]
   readonly open: Set<Connection>
+  /** Something was thrown while a peer was served. */
+  readonly fail: (error: unknown) => void
 }
 
 const NOTHING = new Uint8Array(0)
+/** memcached's words for connections that begin. */
+const KINDS = {
+  auto: 'auto-negotiating client connection',
+  ascii: 'ascii client connection.',
+  binary: 'binary client connection.',
+} as const
 
 export class Connection implements Outlet {
   private readonly hall: Hall
@@ -46,13 +57,14 @@ export class Connection implements Outlet {
   constructor(hall: Hall, accepted: Socket, slot: number) {
     this.hall = hall
     this.slot = slot
-    this.session = new Session(hall.host, this, Roster.idOf(slot))
+    const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
+    this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
     this.socket = adoptSocket(accepted, hall.input.bytes, bytes => this.read(bytes))
     // A reset is the peer's right; 'close' follows and clears up.
     this.socket.on('error', () => {})
     this.socket.on('close', () => this.close())
     hall.open.add(this)
-    this.log('new auto-negotiating client connection')
+    this.log(`new ${KINDS[protocol]}`)
     this.socket.resume()
   }
 
@@ -88,7 +100,23 @@ export class Connection implements Outlet {
     this.socket.destroy()
   }
 
+  /** Ends the connection now and leaves what the session holds to others. */
+  abandon(): void {
+    this.closed = true
+    this.hall.open.delete(this)
+    this.socket.destroy()
+  }
+
   private read(bytes: number): boolean {
+    try {
+      return this.take(bytes)
+    } catch (error) {
+      this.hall.fail(error)
+      return false
+    }
+  }
+
+  private take(bytes: number): boolean {
     const { host, input, roster } = this.hall
     host.counters[ThreadCounter.BYTES_READ] += bytes
     roster.spoke(this.slot, host.cache.shards[0].arena.words[CLOCK_S])
@@ -123,7 +151,11 @@ export class Connection implements Outlet {
     this.givePending()
     if (this.closed || this.socket.destroyed || this.session.state === State.ENDED) return
     const rest = this.rest ?? Area.allocate(0)
-    if (this.eat(rest, rest.bytes.length)) this.socket.resume()
+    try {
+      if (this.eat(rest, rest.bytes.length)) this.socket.resume()
+    } catch (error) {
+      this.hall.fail(error)
+    }
   }
 
   private close(): void {
@@ -131,10 +163,14 @@ export class Connection implements Outlet {
     this.closed = true
     this.log('connection closed.')
     this.givePending()
-    this.session.close()
     this.rest = null
     this.hall.open.delete(this)
     this.hall.roster.give(this.slot)
+    try {
+      this.session.close()
+    } catch (error) {
+      this.hall.fail(error)
+    }
   }
 
   private log(event: string): void {

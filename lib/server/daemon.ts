@@ -1,5 +1,5 @@
 // The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
-// has the fewest. The main thread runs no request.
+// has the fewest. The main thread runs no request but those of local.ts.
 
 import type { Socket } from 'node:net'
 import { chunkWords } from '../engine/arena.ts'
@@ -7,15 +7,15 @@ import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
 import { AuthFiles } from './auth-files.ts'
+import { Door } from './door.ts'
 import type { DaemonSettings } from './host.ts'
-import { addressText, type Bound, closeAll, type Listener, listenAll } from './listener.ts'
+import { type Bound, closeAll, listenAll } from './listener.ts'
+import { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
 import { MAIN_HOLDER, Workers } from './workers.ts'
-
-const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
 
 export interface Daemon {
   /** Where it listens, in the order of the options. */
@@ -48,16 +48,15 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   let accept = (socket: Socket, listener: number): void => {
     waiting.push({ socket, listener })
   }
-  const listeners = await listenAll(options.listen, options.port, options.backlog, (...accepted) =>
-    accept(...accepted),
-  )
+  const listeners = await listenAll(options, (...accepted) => accept(...accepted))
+  const addresses = listeners.flatMap(({ bound }) => bound ?? [])
   const { arena } = cache.shards[0]
   settings.lines = settingLines(options, {
-    tcpPort: listeners[0].bound.port,
+    tcpPort: addresses[0]?.port ?? options.port,
     udpPort: options.udpPort,
     largestChunkBytes: chunkWords(arena, arena.classCount) * 4,
   })
-  settings.listeners = listeners.map(({ bound }) => addressText(bound.address, bound.port))
+  settings.listeners = listeners.map(({ facts }) => facts)
   const workers = new Workers(cache, roster, settings)
   try {
     await workers.start()
@@ -67,13 +66,20 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     await workers.close()
     throw error
   }
-  accept = (socket, listener) => welcome(cache, roster, workers, socket, listener)
+  const local = options.unixSocket === undefined ? undefined : new LocalService(workers)
+  const door = new Door(roster, workers, local, options, () => arena.words[CLOCK_S])
+  accept = (socket, listener) => door.welcome(socket, listener)
   for (const { socket, listener } of waiting) accept(socket, listener)
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
-  const close = () => closeDaemon(clock, listeners, workers)
   const reload = () => tell(auth?.reload() ?? [])
-  return { addresses: listeners.map(({ bound }) => bound), roster, workers, cache, reload, close }
+  const close = async () => {
+    clearInterval(clock)
+    door.close()
+    local?.close()
+    await Promise.all([closeAll(listeners), workers.close()])
+  }
+  return { addresses, roster, workers, cache, reload, close }
 }
 
 function openAuthFiles(options: Options): AuthFiles | null {
@@ -117,40 +123,4 @@ function createCache(options: Options): Cache {
     const refusal = new Error(`failed to allocate ${options.memoryLimitBytes} bytes: ${reason}`)
     throw Object.assign(refusal, { exitCode: EXIT_FAILURE })
   }
-}
-
-/** A new connection: to the worker with the fewest, or away with it in memcached's words. */
-function welcome(
-  cache: Cache,
-  roster: Roster,
-  workers: Workers,
-  socket: Socket,
-  listener: number,
-): void {
-  socket.on('error', () => {})
-  const { remoteAddress, remotePort } = socket
-  if (remoteAddress === undefined || remotePort === undefined) {
-    socket.destroy()
-    return
-  }
-  const worker = workers.leastLoaded()
-  const nowS = cache.shards[0].arena.words[CLOCK_S]
-  const slot = roster.take(worker, listener, addressText(remoteAddress, remotePort), nowS)
-  if (slot < 0) {
-    socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy())
-  } else if (!workers.deliver(worker, socket, slot)) {
-    roster.give(slot)
-    socket.destroy()
-  }
-}
-
-async function closeDaemon(
-  clock: NodeJS.Timeout,
-  listeners: readonly Listener[],
-  workers: Workers,
-): Promise<void> {
-  clearInterval(clock)
-  const closed = closeAll(listeners)
-  await workers.close()
-  await closed
 }

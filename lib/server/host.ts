@@ -4,15 +4,16 @@ import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import type { Authenticator } from '../protocol/authenticator.ts'
+import type { ProtocolName } from '../protocol/conversation.ts'
 import { type ConnectionFacts, Control, type Features, type Host } from '../protocol/host.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth-files.ts'
 import { FileAuthenticator } from './authenticator.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 
-/** What a worker is started with, beside its port. Fit for postMessage. */
+/** What a thread that serves peers is started with. Fit for postMessage. */
 export interface WorkerTask {
-  /** Index of the worker, 0..threads - 1. */
+  /** Index of the worker, 0..threads - 1; as many as there are threads for the main thread. */
   worker: number
   /** Its id for locks and holds, unique in the process. */
   holder: number
@@ -35,10 +36,17 @@ export interface DaemonSettings {
   features: Features
   /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
-  /** `tcp:127.0.0.1:11211`, in the order that roster slots refer to. */
-  listeners: string[]
+  /** In the order that roster slots refer to. */
+  listeners: ListenerFacts[]
   /** Null: everybody is served. */
   auth: AuthHandle | null
+}
+
+/** A listener, as connections that came through it know it. */
+export interface ListenerFacts {
+  /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
+  address: string
+  protocol: ProtocolName
 }
 
 export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Reply): Host {
@@ -83,18 +91,18 @@ function authenticatorOf(handle: AuthHandle | null, roster: Roster): Authenticat
 }
 
 function* connectionFacts(
-  listeners: string[],
+  listeners: readonly ListenerFacts[],
   roster: Roster,
   nowS: number,
 ): Generator<ConnectionFacts> {
-  for (const [index, address] of listeners.entries()) {
+  for (const [index, { address }] of listeners.entries()) {
     yield { id: index + 1, address, listenAddress: '', state: 'conn_listening', idleS: 0 }
   }
   for (const { id, address, listener, lastS } of roster.each()) {
     yield {
       id,
       address,
-      listenAddress: listeners[listener] ?? '',
+      listenAddress: listeners[listener]?.address ?? '',
       state: 'conn_read',
       idleS: Math.max(0, nowS - lastS),
     }

@@ -3,8 +3,9 @@
 // on stderr and an exit code, and with -d the one who started it hears of it too.
 
 import { execFileSync, spawn } from 'node:child_process'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
+import { removeSocketFile } from './listener.ts'
 import { EXIT_NO_USER, EXIT_OS_ERROR, type Options, type Refusal } from './options.ts'
 import { reasonFor } from './reason.ts'
 
@@ -19,6 +20,12 @@ export type Start = (options: Options) => Promise<Running>
 /** What the process in the background tells the one that started it. */
 type Report = { listening: true } | Refusal
 
+/** What errors of starting may say beside Node's own. */
+interface Refused extends Partial<Refusal> {
+  /** Where it failed to listen, if not on TCP. */
+  place?: string
+}
+
 interface Identity {
   user: string
   uid: number
@@ -29,6 +36,7 @@ interface Identity {
 interface Held {
   running: Running | undefined
   pidFile: string | undefined
+  unixSocket: string | undefined
 }
 
 /** Missing in the types of Node. */
@@ -56,10 +64,11 @@ export async function runHere(options: Options, start: Start): Promise<void> {
   try {
     checkOpenFiles(options.connectionsMax)
     const identity = identityFor(options.user)
-    const held: Held = { running: undefined, pidFile: undefined }
+    const held: Held = { running: undefined, pidFile: undefined, unixSocket: undefined }
     closeOnSignals(held)
+    if (options.unixSocket !== undefined) held.unixSocket = resolvePath(options.unixSocket)
     held.running = await start(options)
-    if (identity !== undefined) assume(identity)
+    if (identity !== undefined) assume(identity, options.unixSocket)
     held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
     if (held.pidFile !== undefined) writePidFile(held.pidFile)
   } catch (error) {
@@ -112,14 +121,14 @@ function report(outcome: Report): Promise<void> {
 
 function refusalFrom(error: unknown, { port, listenText }: Options): Refusal {
   if (!(error instanceof Error)) return { line: String(error), exitCode: EXIT_OS_ERROR }
-  const { exitCode, syscall, errno } = error as Error & NodeJS.ErrnoException & Partial<Refusal>
+  const { exitCode, syscall, errno, place } = error as Error & NodeJS.ErrnoException & Refused
   if (exitCode !== undefined) return { line: error.message, exitCode }
   if (syscall === undefined || !['bind', 'listen', 'getaddrinfo'].includes(syscall)) {
     return { line: error.message, exitCode: EXIT_OS_ERROR }
   }
   const reason = syscall === 'getaddrinfo' ? 'Name or service not known' : reasonFor(errno)
-  const what = listenText === undefined ? `TCP port ${port}` : `one of interface(s) ${listenText}`
-  return { line: `failed to listen on ${what}: ${reason}`, exitCode: EXIT_OS_ERROR }
+  const tcp = listenText === undefined ? `TCP port ${port}` : `one of interface(s) ${listenText}`
+  return { line: `failed to listen on ${place ?? tcp}: ${reason}`, exitCode: EXIT_OS_ERROR }
 }
 
 // Node raises the soft limit to the hard one by itself, so the hard one decides.
@@ -159,8 +168,10 @@ function askForUser(user: string): string {
   }
 }
 
-function assume({ user, uid, gid }: Identity): void {
+// memcached makes its UNIX socket once it is somebody else; here it is made before, and given away.
+function assume({ user, uid, gid }: Identity, unixSocket: string | undefined): void {
   try {
+    if (unixSocket !== undefined) chownSync(unixSocket, uid, gid)
     const { initgroups } = process as Partial<Posix>
     initgroups?.(user, gid)
     process.setgid?.(gid)
@@ -212,6 +223,8 @@ function closeOnSignals(held: Held): void {
   process.on('SIGHUP', () => held.running?.reload())
   process.on('exit', () => {
     if (held.pidFile !== undefined) removePidFile(held.pidFile)
+    // Gone already if the daemon was closed, not if it was still starting.
+    if (held.unixSocket !== undefined) removeSocketFile(held.unixSocket)
   })
 }
 

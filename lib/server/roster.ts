@@ -2,29 +2,31 @@
 // of all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
 //
 //   control   Int32: the protocols' Control words, then the server's own
-//   open      Int32 a worker: how many connections it serves
-//   counters  Float64, THREAD_COUNTERS a worker and as many for the main thread; only that thread
-//             writes them
+//   open      Int32 a thread: how many connections it serves
+//   counters  Float64, THREAD_COUNTERS a thread; only that thread writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, who serves it, when it last spoke,
-//             the listener it came through, the peer's address as text
+//             the listener it came through, which delivery brought it, the peer's address as text
 //
-// Only the main thread takes slots; the worker that serves a connection gives its slot back.
+// Threads are the workers and, last, the main thread, which serves peers too. Only the main thread
+// takes slots; the thread that serves a connection gives its slot back.
 
 import { Control, ThreadCounter } from '../protocol/host.ts'
 
 const CONTROL_WORDS = 16
 const RESTARTS = 10
 const SLOTS_TAKEN_MAX = 11
+const SHUT = 12
 
 const THREAD_COUNTERS = 32
 
-const SLOT_WORDS = 24
+const SLOT_WORDS = 25
 const SLOT_OPEN = 0
 const SLOT_WORKER = 1
 const SLOT_LAST_S = 2
 const SLOT_LISTENER = 3
-const SLOT_ADDRESS_BYTES = 4
-const SLOT_ADDRESS = 5
+const SLOT_DELIVERY = 4
+const SLOT_ADDRESS_BYTES = 5
+const SLOT_ADDRESS = 6
 const ADDRESS_BYTES_MAX = (SLOT_WORDS - SLOT_ADDRESS) * 4
 
 /** Numbers of connections in logs and `stats conns` begin here, as file descriptors do. */
@@ -51,11 +53,11 @@ export class Roster {
   constructor(handle: RosterHandle) {
     const { buffer, threads, slots } = handle
     const openAt = CONTROL_WORDS * 4
-    const countersAt = openAt + Math.ceil(threads / 2) * 8
+    const countersAt = openAt + Math.ceil((threads + 1) / 2) * 8
     this.slotsAt = countersAt + (threads + 1) * THREAD_COUNTERS * 8
     this.handle = handle
     this.control = new Int32Array(buffer, 0, CONTROL_WORDS)
-    this.open = new Int32Array(buffer, openAt, threads)
+    this.open = new Int32Array(buffer, openAt, threads + 1)
     this.counters = new Float64Array(buffer, countersAt, (threads + 1) * THREAD_COUNTERS)
     this.own = this.countersOf(threads)
     this.slots = new Int32Array(buffer, this.slotsAt, slots * SLOT_WORDS)
@@ -65,11 +67,16 @@ export class Roster {
   /** Room for so many threads and connections. */
   static create(threads: number, slots: number): Roster {
     const counterWords = (threads + 1) * THREAD_COUNTERS * 2
-    const words = CONTROL_WORDS + threads + 2 + counterWords + slots * SLOT_WORDS
+    const words = CONTROL_WORDS + threads + 3 + counterWords + slots * SLOT_WORDS
     return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots })
   }
 
-  /** The counters of one worker, ThreadCounter indices. */
+  /** The main thread, where a worker's index stands for a thread. */
+  get mainThread(): number {
+    return this.handle.threads
+  }
+
+  /** The counters of one thread, ThreadCounter indices. */
   countersOf(worker: number): Float64Array {
     const at = worker * THREAD_COUNTERS
     return this.counters.subarray(at, at + THREAD_COUNTERS)
@@ -96,13 +103,10 @@ export class Roster {
     return Atomics.load(this.open, worker)
   }
 
-  /** A slot for a new connection; -1 when all are taken, which counts as a rejection. */
+  /** A slot for a new connection; -1 when all are taken. */
   take(worker: number, listener: number, address: string, nowS: number): number {
     const slot = this.findFree()
-    if (slot < 0) {
-      this.own[ThreadCounter.REJECTED]++
-      return -1
-    }
+    if (slot < 0) return -1
     const at = slot * SLOT_WORDS
     this.slots[at + SLOT_WORKER] = worker
     this.slots[at + SLOT_LAST_S] = nowS
@@ -118,6 +122,25 @@ export class Roster {
     return slot
   }
 
+  /** The listener that the connection in this slot came through. */
+  listenerOf(slot: number): number {
+    return this.slots[slot * SLOT_WORDS + SLOT_LISTENER]
+  }
+
+  /** The connection in this slot is about to be sent to its worker, as the `delivery`th. */
+  deliver(slot: number, delivery: number): void {
+    this.slots[slot * SLOT_WORDS + SLOT_DELIVERY] = delivery
+  }
+
+  /** Gives back the slot of a connection that never reached its worker. */
+  giveLost(worker: number, delivery: number): void {
+    for (let slot = 0; slot < this.handle.slots; slot++) {
+      const at = slot * SLOT_WORDS
+      const isTheirs = this.slots[at + SLOT_OPEN] === 1 && this.slots[at + SLOT_WORKER] === worker
+      if (isTheirs && this.slots[at + SLOT_DELIVERY] === delivery) return this.give(slot)
+    }
+  }
+
   /** Gives a slot back: its connection is closed. */
   give(slot: number): void {
     const at = slot * SLOT_WORDS
@@ -126,7 +149,7 @@ export class Roster {
     if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 1) Atomics.sub(this.open, worker, 1)
   }
 
-  /** Gives back all slots of a worker that died. */
+  /** Gives back all slots of a thread that failed. */
   giveAll(worker: number): void {
     for (let slot = 0; slot < this.handle.slots; slot++) {
       const at = slot * SLOT_WORDS
@@ -154,6 +177,23 @@ export class Roster {
     return this.bytes.toString('latin1', addressAt, addressEnd)
   }
 
+  /** A connection was turned away. */
+  countRejection(): void {
+    this.own[ThreadCounter.REJECTED]++
+  }
+
+  /** New connections have to wait from now on. */
+  shut(): void {
+    Atomics.store(this.control, SHUT, 1)
+    this.own[ThreadCounter.LISTEN_DISABLED]++
+  }
+
+  /** New connections are taken again, after so many microseconds. */
+  reopen(shutUs: number): void {
+    Atomics.store(this.control, SHUT, 0)
+    this.own[ThreadCounter.LISTEN_DISABLED_US] += shutUs
+  }
+
   /** A worker died and was replaced. */
   countRestart(): void {
     Atomics.add(this.control, RESTARTS, 1)
@@ -177,6 +217,7 @@ export class Roster {
       total: this.own[ThreadCounter.ACCEPTED],
       rejected: this.own[ThreadCounter.REJECTED],
       structures: this.control[SLOTS_TAKEN_MAX],
+      accepting: this.control[SHUT] === 0,
     }
   }
 

@@ -36,6 +36,8 @@ interface Worker {
   isReady: boolean
   /** Settled when its task has ended. */
   done: Promise<void>
+  /** Connections sent to it so far. */
+  deliveries: number
   /** Gives it up before it is ready. */
   abort: AbortController
   startedMs: number
@@ -87,13 +89,28 @@ export class Workers {
 
   /** Hands a paused socket over; false if it is gone already. */
   deliver(index: number, socket: Socket, slot: number): boolean {
+    const worker = this.workers[index]
     try {
       const delivery: Delivery = { socket, slot }
-      this.workers[index].port.postMessage(delivery, [socket])
+      this.roster.deliver(slot, worker.deliveries + 1)
+      worker.port.postMessage(delivery, [socket])
+      worker.deliveries++
       return true
     } catch {
       return false
     }
+  }
+
+  /** What the main thread serves peers with, under an id of its own. */
+  localTask(): WorkerTask {
+    return this.taskFor(this.roster.mainThread)
+  }
+
+  /** Clears up after the main thread, which failed to serve its peers under this id. */
+  buryLocal(holder: number): void {
+    this.recover(holder)
+    this.roster.giveAll(this.roster.mainThread)
+    this.roster.countRestart()
   }
 
   /** Ends all workers; their connections end with what was not sent yet. */
@@ -109,27 +126,20 @@ export class Workers {
 
   private startWorker(index: number): void {
     const { port1, port2 } = new MessageChannel()
-    const holder = this.nextHolder++
-    const task: WorkerTask & { port: MessagePort } = {
-      worker: index,
-      holder,
-      cache: this.cache.handle,
-      roster: this.roster.handle,
-      settings: this.settings,
-      port: port2,
-    }
+    const task = this.taskFor(index)
     const abort = new AbortController()
     const transferList = [port2] as object as TransferList
-    const done = this.pool.run(task, { transferList, signal: abort.signal })
+    const done = this.pool.run({ ...task, port: port2 }, { transferList, signal: abort.signal })
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>()
     const startedMs = performance.now()
     const worker: Worker = {
       index,
-      holder,
+      holder: task.holder,
       port: port1,
       ready,
       isReady: false,
       done,
+      deliveries: 0,
       abort,
       startedMs,
     }
@@ -146,6 +156,16 @@ export class Workers {
       reject(error)
       this.replace(worker, error)
     })
+  }
+
+  private taskFor(index: number): WorkerTask {
+    return {
+      worker: index,
+      holder: this.nextHolder++,
+      cache: this.cache.handle,
+      roster: this.roster.handle,
+      settings: this.settings,
+    }
   }
 
   /**

@@ -5,12 +5,18 @@
  */
 import { fileURLToPath } from 'node:url'
 import { HOST, type Owner, type ServerProcess, startServer } from './process.ts'
+import { startUnixServer, type UnixServer } from './unix.ts'
 
 const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 
 export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerProcess> {
   const [command, ...first] = commandWords()
   return startServer(owner, command, port => [...first, '-p', `${port}`, '-l', HOST, ...args])
+}
+
+/** The same on a UNIX socket. */
+export function startUnixDaemon(owner: Owner, args: string[] = []): Promise<UnixServer> {
+  return startUnixServer(owner, commandWords(), args)
 }
 
 function commandWords(): string[] {

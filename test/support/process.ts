@@ -18,6 +18,7 @@ export interface Owner {
 }
 
 export interface ServerProcess {
+  /** 0 if it listens on a UNIX socket. */
   readonly port: number
   readonly pid: number
   /** What it printed so far (the last 16 KiB). */
@@ -40,16 +41,38 @@ export async function startServer(
   let reason = ''
   for (let tries = 0; tries < START_TRIES_MAX; tries++) {
     const port = await freePort()
-    const spawned = spawnServer(command, argsFor(port))
-    const stop = () => stopServer(spawned.child, stopSignal)
-    owner.teardown(stop)
-    if (await becomesReady(spawned.child, port)) {
-      return { port, pid: spawned.child.pid ?? 0, output: spawned.output, stop }
-    }
-    await stop()
-    reason = spawned.output()
+    const { isReady, server } = await tryToStart(owner, command, argsFor(port), port, stopSignal)
+    if (isReady) return { ...server, port }
+    reason = server.output()
   }
   throw new Error(`${command} did not start: ${reason.trim() || 'it printed nothing'}`)
+}
+
+/** Starts `command`, which listens on the UNIX socket at `path`. */
+export async function startServerAt(
+  owner: Owner,
+  command: string,
+  args: string[],
+  path: string,
+): Promise<ServerProcess> {
+  const { isReady, server } = await tryToStart(owner, command, args, path, 'SIGTERM')
+  if (isReady) return server
+  throw new Error(`${command} did not start: ${server.output().trim() || 'it printed nothing'}`)
+}
+
+async function tryToStart(
+  owner: Owner,
+  command: string,
+  args: string[],
+  place: number | string,
+  stopSignal: NodeJS.Signals,
+): Promise<{ isReady: boolean; server: ServerProcess }> {
+  const { child, output } = spawnServer(command, args)
+  const stop = () => stopServer(child, stopSignal)
+  owner.teardown(stop)
+  const isReady = await becomesReady(child, place)
+  if (!isReady) await stop()
+  return { isReady, server: { port: 0, pid: child.pid ?? 0, output, stop } }
 }
 
 export async function freePort(): Promise<number> {
@@ -75,19 +98,19 @@ function spawnServer(command: string, args: string[]): Spawned {
   return { child, output: () => text }
 }
 
-async function becomesReady(child: ChildProcess, port: number): Promise<boolean> {
+async function becomesReady(child: ChildProcess, place: number | string): Promise<boolean> {
   const deadline = Date.now() + START_MS_MAX
   while (Date.now() < deadline && isRunning(child)) {
     // A connection alone is no proof: it may have reached whoever took the port.
-    if ((await accepts(port)) && isRunning(child)) return true
+    if ((await accepts(place)) && isRunning(child)) return true
     await sleep(20)
   }
   return false
 }
 
-function accepts(port: number): Promise<boolean> {
+export function accepts(place: number | string): Promise<boolean> {
   return new Promise(resolve => {
-    const socket = connect(port, HOST)
+    const socket = typeof place === 'string' ? connect(place) : connect(place, HOST)
     const settle = (accepted: boolean) => {
       socket.destroy()
       resolve(accepted)

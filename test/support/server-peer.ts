@@ -11,9 +11,13 @@ import { HOST } from './process.ts'
 
 export const ANSWER_MS_MAX = 10_000
 
+/** A TCP port, or the path of a UNIX socket. */
+export type Place = number | string
+
 /** Resolves with a connected socket that reads nothing until it is told to. */
-export async function openPeer(port: number, host = HOST): Promise<Socket> {
-  const socket = connect({ port, host, noDelay: true, allowHalfOpen: true })
+export async function openPeer(place: Place, host = HOST): Promise<Socket> {
+  const where = typeof place === 'string' ? { path: place } : { port: place, host }
+  const socket = connect({ ...where, noDelay: true, allowHalfOpen: true })
   socket.on('error', () => {})
   await once(socket, 'connect')
   return socket
@@ -56,16 +60,16 @@ export async function readUntil(socket: Socket, ending: string): Promise<Buffer>
 }
 
 /** One request on a connection of its own. */
-export async function askOnce(port: number, request: string, ending: string, host = HOST) {
-  const socket = await openPeer(port, host)
+export async function askOnce(place: Place, request: string, ending: string, host = HOST) {
+  const socket = await openPeer(place, host)
   const reply = await ask(socket, request, ending)
   socket.destroy()
   return reply
 }
 
 /** `stats` or one of its reports, by name. */
-export async function statsOf(port: number, report = ''): Promise<Map<string, string>> {
-  const text = await askOnce(port, `stats ${report}\r\n`, 'END\r\n')
+export async function statsOf(place: Place, report = ''): Promise<Map<string, string>> {
+  const text = await askOnce(place, `stats ${report}\r\n`, 'END\r\n')
   const lines = text.split('\r\n').filter(line => line.startsWith('STAT '))
   return new Map(
     lines.map(line => {
@@ -76,8 +80,8 @@ export async function statsOf(port: number, report = ''): Promise<Map<string, st
 }
 
 /** Chunks in use in all slab classes. */
-export async function usedChunks(port: number): Promise<number> {
-  const stats = [...(await statsOf(port, 'slabs'))]
+export async function usedChunks(place: Place): Promise<number> {
+  const stats = [...(await statsOf(place, 'slabs'))]
   const used = stats.filter(([name]) => name.endsWith(':used_chunks'))
   return used.reduce((sum, [, value]) => sum + Number(value), 0)
 }

@@ -141,7 +141,7 @@ function createFacts(): ServerFacts {
     arenas: 1,
     connectionsMax: 10,
     workerRestarts: () => 0,
-    connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1 }),
+    connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1, accepting: true }),
     sum: () => 0,
     eachConnection: () => connections(),
     reset: () => {},

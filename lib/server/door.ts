@@ -1,0 +1,101 @@
+// Where connections come in: finds each a place in the roster and the thread that serves it. Above
+// the limit a connection is sent away in memcached's words or, with -o no_maxconns_fast, waits, paused
+// and unread, until a place is free; those that wait are bounded by the backlog.
+
+import type { Socket } from 'node:net'
+import { DOOR_POLL_MS } from '../limits.ts'
+import { addressText } from './listener.ts'
+import type { LocalService } from './local.ts'
+import type { Options } from './options.ts'
+import type { Roster } from './roster.ts'
+import type { Workers } from './workers.ts'
+
+const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
+/** How memcached writes the address of a peer of a UNIX socket: it has none. */
+const NO_ADDRESS = '?:<AF 0>'
+
+interface Arrival {
+  socket: Socket
+  listener: number
+}
+
+export class Door {
+  private readonly roster: Roster
+  private readonly workers: Workers
+  /** Given when connections come through a UNIX socket: it serves them. */
+  private readonly local: LocalService | undefined
+  private readonly waitingMax: number
+  private readonly nowS: () => number
+  private readonly waiting: Arrival[] = []
+  private poll: NodeJS.Timeout | undefined
+  private shutMs = 0
+
+  constructor(
+    roster: Roster,
+    workers: Workers,
+    local: LocalService | undefined,
+    { maxconnsFast, backlog }: Options,
+    nowS: () => number,
+  ) {
+    this.roster = roster
+    this.workers = workers
+    this.local = local
+    this.waitingMax = maxconnsFast ? 0 : backlog
+    this.nowS = nowS
+  }
+
+  welcome(socket: Socket, listener: number): void {
+    socket.on('error', () => {})
+    const arrival = { socket, listener }
+    if (this.waiting.length === 0 && this.admit(arrival)) return
+    if (this.waiting.length < this.waitingMax) return this.wait(arrival)
+    this.roster.countRejection()
+    socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy())
+  }
+
+  /** Ends those that wait. */
+  close(): void {
+    clearInterval(this.poll)
+    for (const { socket } of this.waiting.splice(0)) socket.destroy()
+  }
+
+  /** Hands a connection to the thread that serves it; false if there is no place for it. */
+  private admit({ socket, listener }: Arrival): boolean {
+    const { roster, workers, local } = this
+    const address = local === undefined ? peerText(socket) : NO_ADDRESS
+    if (address === undefined) {
+      socket.destroy()
+      return true
+    }
+    const thread = local === undefined ? workers.leastLoaded() : roster.mainThread
+    const slot = roster.take(thread, listener, address, this.nowS())
+    if (slot < 0) return false
+    if (local !== undefined) {
+      local.serve(socket, slot)
+    } else if (!workers.deliver(thread, socket, slot)) {
+      roster.give(slot)
+      socket.destroy()
+    }
+    return true
+  }
+
+  private wait(arrival: Arrival): void {
+    if (this.waiting.push(arrival) > 1) return
+    this.shutMs = performance.now()
+    this.roster.shut()
+    this.poll = setInterval(() => this.admitWaiting(), DOOR_POLL_MS)
+  }
+
+  private admitWaiting(): void {
+    while (this.waiting.length > 0 && this.admit(this.waiting[0])) this.waiting.shift()
+    if (this.waiting.length > 0) return
+    clearInterval(this.poll)
+    this.roster.reopen(Math.round((performance.now() - this.shutMs) * 1000))
+  }
+}
+
+/** Undefined: the peer is gone already. */
+function peerText({ remoteAddress, remotePort }: Socket): string | undefined {
+  if (remoteAddress === undefined || remotePort === undefined) return undefined
+  return addressText(remoteAddress, remotePort)
+}

@@ -1,0 +1,57 @@
+// What one thread does for its peers: keeps what their connections share, begins and ends them.
+// Every worker has one, and so has the main thread, for the peers that it cannot hand to a worker.
+
+import type { Socket } from 'node:net'
+import { Area } from '../engine/bytes.ts'
+import { Cache } from '../engine/cache.ts'
+import { CLOCK_TICK_MS, READ_BYTES } from '../limits.ts'
+import type { Host } from '../protocol/host.ts'
+import { Reply } from '../protocol/reply.ts'
+import { Connection, type Hall } from './connection.ts'
+import { hostOf, type ListenerFacts, type WorkerTask } from './host.ts'
+import { Roster } from './roster.ts'
+
+/** What becomes of something thrown while a peer was served; without it the thread ends. */
+export type OnFailure = (error: unknown) => void
+
+export class Service implements Hall {
+  readonly host: Host
+  readonly roster: Roster
+  readonly listeners: readonly ListenerFacts[]
+  readonly input = new Area(Buffer.allocUnsafeSlow(READ_BYTES))
+  readonly spare: Area[] = []
+  readonly open = new Set<Connection>()
+  readonly fail: OnFailure
+  private readonly clock: NodeJS.Timeout
+
+  constructor(task: WorkerTask, fail: OnFailure = rethrow) {
+    const cache = Cache.attach(task.cache, task.holder)
+    this.roster = new Roster(task.roster)
+    this.host = hostOf(task, cache, this.roster, new Reply())
+    this.listeners = task.settings.listeners
+    this.fail = fail
+    cache.tick()
+    this.clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+  }
+
+  /** Serves the connection in this slot from now on. */
+  serve(socket: Socket, slot: number): void {
+    new Connection(this, socket, slot)
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    clearInterval(this.clock)
+    for (const connection of this.open) connection.destroy()
+  }
+
+  /** Ends all connections and touches nothing that they hold: whoever failed is cleared up after. */
+  abandon(): void {
+    clearInterval(this.clock)
+    for (const connection of this.open) connection.abandon()
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error
+}
