@@ -32,12 +32,16 @@ export interface ArenaOptions {
   growthFactor: number
   /** Smallest room for key, value and client flags, bytes. */
   chunkBytesMin: number
+  /** Longest chunk, bytes. Default, and at most: half a page. */
+  chunkBytesMax?: number
   /** False: a full arena refuses new items instead of evicting old ones. */
   evictions: boolean
   /** Keep the histogram of item sizes. */
   trackSizes: boolean
   /** Buckets of the empty table, a power of two. */
   bucketsInitial: number
+  /** False: the table keeps that size. Default true. */
+  tableGrows?: boolean
   /** Two random words that key the hash, the same in all arenas of a cache. */
   seeds: readonly [number, number]
 }
@@ -101,8 +105,12 @@ export function createArena(options: ArenaOptions): Arena {
   const pageWords = pageBytes >> 2
   const pageLimit = Math.max(1, Math.floor(options.dataBytes / pageBytes))
   const pageCount = Math.max(1, Math.floor(dataBytesMax / pageBytes))
-  const chunks = chunkSizes(pageWords, options.chunkBytesMin, options.growthFactor)
-  const bucketsMax = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0]))
+  const halfPage = Math.floor(pageWords / LARGEST_CHUNKS_PER_PAGE)
+  const largestChunk = Math.min(halfPage, (options.chunkBytesMax ?? pageBytes) >> 2)
+  const chunks = chunkSizes(largestChunk, options.chunkBytesMin, options.growthFactor)
+  const bucketsFull = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0]))
+  const grows = options.tableGrows !== false
+  const bucketsMax = grows ? bucketsFull : Math.min(options.bucketsInitial, bucketsFull)
   const sizeSlots = options.trackSizes
     ? Math.min(SIZE_SLOTS_MAX, Math.ceil(options.itemBytesMax / SIZE_STEP_BYTES) + 1)
     : 0
@@ -119,7 +127,10 @@ export function createArena(options: ArenaOptions): Arena {
   words[L.BUCKETS_INITIAL] = Math.min(options.bucketsInitial, bucketsMax)
   words[L.HOLD_SLOTS] = HOLD_SLOTS_MAX
   words[L.SIZE_SLOTS] = sizeSlots
-  words[L.ITEM_BYTES_LIMIT] = Math.min(options.itemBytesMax, longestItemBytes(pageLimit, pageWords))
+  words[L.ITEM_BYTES_LIMIT] = Math.min(
+    options.itemBytesMax,
+    longestItemBytes(pageLimit, pageWords, largestChunk),
+  )
   words[L.EVICTIONS_ON] = options.evictions ? 1 : 0
   words[L.PAGE_LIMIT] = pageLimit
   words[L.HASH_SEED_0] = options.seeds[0]
@@ -191,9 +202,8 @@ function pageBytesFor(dataBytes: number): number {
   return Math.min(PAGE_BYTES_MAX, Math.max(PAGE_BYTES_MIN, wanted))
 }
 
-/** Chunk sizes of classes 1, 2, ..., words: grown by the factor, the last one a share of a page. */
-function chunkSizes(pageWords: number, chunkBytesMin: number, growthFactor: number): number[] {
-  const largest = Math.floor(pageWords / LARGEST_CHUNKS_PER_PAGE)
+/** Chunk sizes of classes 1, 2, ..., words: grown by the factor, the last one as large as allowed. */
+function chunkSizes(largest: number, chunkBytesMin: number, growthFactor: number): number[] {
   const sizes: number[] = []
   let bytes = L.ITEM_WORDS * 4 + chunkBytesMin
   while (sizes.length < CLASSES_MAX - 2 && bytes / 4 <= largest / growthFactor) {
@@ -217,9 +227,9 @@ function classTable(words: Int32Array, classCount: number): Uint8Array {
 }
 
 /** What all pages together hold of one item. */
-function longestItemBytes(pageCount: number, pageWords: number): number {
-  const chunkBytes = (Math.floor(pageWords / LARGEST_CHUNKS_PER_PAGE) - L.SPAN_WORDS) * 4
-  return pageCount * LARGEST_CHUNKS_PER_PAGE * chunkBytes - L.ITEM_WORDS * 4
+function longestItemBytes(pageCount: number, pageWords: number, largestChunk: number): number {
+  const chunkBytes = (largestChunk - L.SPAN_WORDS) * 4
+  return pageCount * Math.floor(pageWords / largestChunk) * chunkBytes - L.ITEM_WORDS * 4
 }
 
 function regionsOf(pageCount: number, pageWords: number, sizeSlots: number, bucketsMax: number) {

@@ -70,12 +70,16 @@ export interface CacheOptions {
   growthFactor?: number
   /** Least room for key, value and flags in a chunk, bytes (-n). Default 48. */
   chunkBytesMin?: number
+  /** Longest chunk, bytes; longer items have several. Default, and at most: half a page. */
+  chunkBytesMax?: number
   /** False: refuse new items when full instead of evicting old ones (-M). Default true. */
   evictions?: boolean
   /** Keep the histogram of item sizes for `stats sizes`. Default false. */
   trackSizes?: boolean
   /** The empty tables have 2^hashpower buckets in all. Default 16. */
   hashpower?: number
+  /** Whether the tables grow with their items. Default true. */
+  tableGrows?: boolean
   /** Whether items have CAS numbers that peers see (-C: no). Default true. */
   cas?: boolean
   /** Whether items that have ended are looked for; may be changed later. Default true. */
@@ -293,9 +297,11 @@ function createArenas(options: CacheOptions): CacheHandle {
       itemBytesMax,
       growthFactor: options.growthFactor ?? 1.25,
       chunkBytesMin: options.chunkBytesMin ?? 48,
+      chunkBytesMax: options.chunkBytesMax,
       evictions: options.evictions ?? true,
       trackSizes: options.trackSizes ?? false,
       bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
+      tableGrows: options.tableGrows,
       seeds,
     })
     setUp(arena.words, options)
