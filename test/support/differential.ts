@@ -13,8 +13,21 @@ import { Wire } from './wire.ts'
 /** Bytes as latin1 text; `<CAS k>` stands for the last CAS number seen for key k. */
 export type Step = string
 
+/** How the steps of a protocol are sent, told to be answered, and compared. */
+export interface Dialect {
+  /** What follows every step, and its reply: the end of that is what nothing else prints. */
+  readonly mark: string
+  readonly markReply: string
+  readonly markReplyEnd: string
+  createNormaliser(withoutPadding?: boolean): Normaliser
+  /** The step with the CAS numbers that it stands for. */
+  fill(step: Step, normalise: Normaliser): string
+}
+
 export interface Script {
   readonly steps: readonly Step[]
+  /** The classic text protocol by default. */
+  readonly dialect?: Dialect
   readonly raw?: boolean
   /** How long a raw script listens for more. */
   readonly quietMs?: number
@@ -48,7 +61,14 @@ export interface Difference {
 const MARK_KEY = 'mark@end'
 const MARK = `set ${MARK_KEY} 0 0 4\r\nDONE\r\nget ${MARK_KEY}\r\n`
 const MARK_REPLY_END = `VALUE ${MARK_KEY} 0 4\r\nDONE\r\nEND\r\n`
-const MARK_REPLY = `STORED\r\n${MARK_REPLY_END}`
+const TEXT: Dialect = {
+  mark: MARK,
+  markReply: `STORED\r\n${MARK_REPLY_END}`,
+  markReplyEnd: MARK_REPLY_END,
+  createNormaliser,
+  fill: (step, normalise) =>
+    step.replace(/<CAS ([^>]+)>/g, (_, key) => normalise.lastCas(key) ?? '0'),
+}
 const REPLY_MS_MAX = 3_000 // without a byte, while the mark's reply is owed
 const WARM_UP_CONNECTIONS = 8
 const RAW_QUIET_MS = 200
@@ -72,14 +92,15 @@ export async function compare(pair: Pair, script: Script): Promise<Difference | 
 
 export async function runScript(port: number, script: Script): Promise<Outcome> {
   const wire = await Wire.connect(port)
-  const normalise = createNormaliser(script.withoutPadding)
+  const dialect = script.dialect ?? TEXT
+  const normalise = dialect.createNormaliser(script.withoutPadding)
   const replies: string[] = []
   let state: Outcome['state'] = 'open'
   try {
     for (const step of script.steps) {
       if (state !== 'open') break
-      const end = await runStep(wire, step, script, normalise)
-      replies.push(normalise(withoutMark(wire.take().toString('latin1'))))
+      const end = await runStep(wire, dialect.fill(step, normalise), script, dialect)
+      replies.push(normalise(withoutMark(wire.take().toString('latin1'), dialect)))
       state = end === 'closed' || wire.closed ? 'closed' : end === 'found' ? 'open' : 'stuck'
     }
   } finally {
@@ -134,11 +155,10 @@ async function warmUp(port: number): Promise<void> {
   for (const wire of wires) wire.close()
 }
 
-async function runStep(wire: Wire, step: Step, script: Script, normalise: Normaliser) {
-  const filled = step.replace(/<CAS ([^>]+)>/g, (_, key) => normalise.lastCas(key) ?? '0')
-  const bytes = Buffer.from(script.raw ? filled : filled + MARK, 'latin1')
+async function runStep(wire: Wire, step: string, script: Script, dialect: Dialect) {
+  const bytes = Buffer.from(script.raw ? step : step + dialect.mark, 'latin1')
   await wire.sendCut(bytes, cutsOf(script, bytes.length), script.everyByte ? 0 : 1)
-  if (!script.raw) return wire.readUntil(Buffer.from(MARK_REPLY_END), REPLY_MS_MAX)
+  if (!script.raw) return wire.readUntil(Buffer.from(dialect.markReplyEnd, 'latin1'), REPLY_MS_MAX)
   const end = await wire.readUntilQuiet(script.quietMs ?? RAW_QUIET_MS)
   return end === 'quiet' ? 'found' : end
 }
@@ -148,8 +168,8 @@ function cutsOf(script: Script, length: number): number[] {
   return (script.cuts ?? []).map(fraction => Math.floor(fraction * length)).sort((a, b) => a - b)
 }
 
-function withoutMark(reply: string): string {
-  return reply.endsWith(MARK_REPLY) ? reply.slice(0, -MARK_REPLY.length) : reply
+function withoutMark(reply: string, { markReply }: Dialect): string {
+  return reply.endsWith(markReply) ? reply.slice(0, -markReply.length) : reply
 }
 
 /** Both texts from shortly before the place where they part. */

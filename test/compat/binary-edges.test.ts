@@ -1,0 +1,50 @@
+/**
+ * Hand-written frames of the binary protocol, every opcode in every form: the same bytes to memcached
+ * and to memslab, the responses and whether the connection stays open compared field by field.
+ */
+import t, { type Test } from 'tap'
+import { BINARY, frame, Op } from '../support/binary-frames.ts'
+import { compare, describe, type Pair, runScript, startPair } from '../support/differential.ts'
+import { skipWithout } from '../support/oracle.ts'
+import { KEYS } from './cases/binary-case.ts'
+import { commands } from './cases/binary-commands.ts'
+import { frames } from './cases/binary-frames.ts'
+import type { Group } from './cases/case.ts'
+
+const GROUPS: Group[] = [...frames, ...commands]
+const CASES_MIN = 1000
+const RESET = KEYS.map(key => frame(Op.DELETEQ, { key })).join('')
+
+t.test('frames get the same responses', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t)
+  for (const group of GROUPS) await t.test(group.name, t => runGroup(t, pair, group))
+})
+
+t.test('the cases are many, and each has a name of its own', async t => {
+  const cases = GROUPS.flatMap(group => group.cases.map(([name]) => `${group.name}: ${name}`))
+  t.ok(cases.length >= CASES_MIN, `${cases.length} cases`)
+  t.equal(new Set(cases).size, cases.length)
+})
+
+async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
+  let passed = 0
+  for (const [name, steps, kind] of group.cases) {
+    await reset(pair)
+    // memcached may lose responses that it has not sent when it closes.
+    const found = await compare(pair, {
+      steps: typeof steps === 'string' ? [steps] : steps,
+      raw: kind === 'raw',
+      quietMs: 60,
+      closeLosesReplies: true,
+      dialect: BINARY,
+    })
+    if (found === undefined) passed++
+    else t.fail(name, { found: describe(found) })
+  }
+  t.equal(passed, group.cases.length, `${passed} cases`)
+}
+
+async function reset(pair: Pair): Promise<void> {
+  const script = { steps: [RESET], dialect: BINARY }
+  await Promise.all([runScript(pair.oracle.port, script), runScript(pair.daemon.port, script)])
+}
