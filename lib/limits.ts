@@ -125,11 +125,13 @@ export const VERBOSITY_MAX = 3
 export const TOKENS_MAX = 23
 
 /** Users of a password file, and bytes of one of its lines (memcached: 255). */
-export const AUTH_USERS_MAX = 256
+export const AUTH_USERS_MAX = 1024
 export const AUTH_LINE_BYTES_MAX = 255
 export const AUTH_FILE_BYTES_MAX = MIB
 /** Longest name and password that a peer's claim is looked at for; a longer one is wrong. */
 export const AUTH_CLAIM_BYTES_MAX = 2 * KIB
+/** Longest name of a SASL mechanism, as in memcached. */
+export const SASL_MECHANISM_BYTES_MAX = 32
 /** Wrong passwords of a connection, or of an address, that are answered at once. */
 export const AUTH_FAILURES_FREE = 3
 /** A connection is closed after so many. */

@@ -38,10 +38,10 @@ import type { Request } from './request.ts'
 const NOTHING = text('')
 
 export class BinaryProtocol implements Protocol {
-  private readonly peer: Conversation
+  protected readonly peer: Conversation
   private readonly host: Host
   private readonly request: Request
-  private readonly reply: Reply
+  protected readonly reply: Reply
   private readonly responder: Responder
   /** What the frame in hand asks for; UNKNOWN if nobody knows. */
   private opcode = UNKNOWN

@@ -128,11 +128,11 @@ function* entriesOf(file: Buffer, form: FileForm): Generator<Claim | null> {
   }
 }
 
-/** The password may hold colons too: it ends at any of them. */
+/** The password may hold colons too: it ends at any of them, but at one that follows another. */
 function* tokenEntries(file: Buffer, start: number, userEnd: number, end: number) {
   for (let stop = userEnd; stop < end; ) {
     stop = endOf(file, stop + 1, COLON, end)
-    yield entry(file, start, userEnd, stop)
+    if (stop === userEnd + 1 || file[stop - 1] !== COLON) yield entry(file, start, userEnd, stop)
   }
 }
 

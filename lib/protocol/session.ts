@@ -16,6 +16,7 @@
 import type { Area } from '../engine/bytes.ts'
 import { Status } from '../engine/status.ts'
 import { REPLY_FRAME_BYTES_MAX, SOURCE_STEPS_MAX } from '../limits.ts'
+import { AuthBinary } from './auth-binary.ts'
 import { AuthText } from './auth-text.ts'
 import { BinaryProtocol } from './binary.ts'
 import { REQUEST_MAGIC } from './binary-layout.ts'
@@ -187,10 +188,9 @@ export class Session implements Conversation {
   /** Null: peers must say who they are, and this protocol gives them no way to. */
   private choose(firstByte: number): Protocol | null {
     const { auth } = this.host
-    if (this.isBinary(firstByte)) {
-      return auth === null || auth.saslNeeded ? new BinaryProtocol(this) : null
-    }
-    if (auth === null) return new TextProtocol(this)
+    const isBinary = this.isBinary(firstByte)
+    if (auth === null) return isBinary ? new BinaryProtocol(this) : new TextProtocol(this)
+    if (isBinary) return auth.saslNeeded ? new AuthBinary(this, auth) : null
     return auth.textNeeded ? new AuthText(this, auth) : null
   }
 

@@ -47,3 +47,51 @@ export class TestAuthenticator implements Authenticator {
     return user === USER && password === PASSWORD
   }
 }
+
+export const Op = {
+  GET: 0x00,
+  QUIT: 0x07,
+  NOOP: 0x0a,
+  VERSION: 0x0b,
+  STAT: 0x10,
+  SETQ: 0x11,
+} as const
+export const Sasl = { LIST: 0x20, AUTH: 0x21, STEP: 0x22 } as const
+
+export interface Wrong {
+  extras?: string
+  magic?: number
+  bodyBytes?: number
+}
+
+/** A binary request as latin1 text, with what is wrong with it. */
+export function frame(opcode: number, key = '', value = '', wrong: Wrong = {}): string {
+  const { extras = '', magic = 0x80, bodyBytes = extras.length + key.length + value.length } = wrong
+  const header = Buffer.alloc(24)
+  header[0] = magic
+  header[1] = opcode
+  header.writeUInt16BE(key.length, 2)
+  header[4] = extras.length
+  header.writeUInt32BE(bodyBytes, 8)
+  header.writeUInt32BE(0xfeedbeef, 12)
+  return header.toString('latin1') + extras + key + value
+}
+
+/** A PLAIN message. */
+export function plain(user: string, password: string, authzid = ''): string {
+  return `${authzid}\0${user}\0${password}`
+}
+
+/** Binary responses in a form to read: opcode, status, body, each without what has to be so. */
+export function readResponses(bytes: Buffer): string[] {
+  const found: string[] = []
+  let at = 0
+  while (bytes.length - at >= 24) {
+    const end = at + 24 + bytes.readUInt32BE(at + 8)
+    const mark = bytes.readUInt32BE(at + 12) === 0xfeedbeef && bytes[at] === 0x81 ? '' : '?'
+    const [opcode, status] = [bytes[at + 1], bytes.readUInt16BE(at + 6)].map(n => n.toString(16))
+    found.push(`${mark}${opcode} ${status} ${bytes.toString('latin1', at + 24, end)}`.trim())
+    at = end
+  }
+  return at < bytes.length ? [...found, bytes.toString('latin1', at)] : found
+}
