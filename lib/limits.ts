@@ -75,6 +75,8 @@ export const CRAWL_HORIZON_MIN = 60
 /** Longest rest between two turns of a crawl, microseconds. */
 export const CRAWL_SLEEP_US_MAX = 1_000_000
 
+/** Items that one step of list balance moves. */
+export const BALANCE_STEP_ITEMS_MAX = 64
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
 export const MOVE_STEP_CHUNKS_MAX = 128
 export const MOVE_STEP_BYTES_MAX = 128 * KIB

@@ -9,7 +9,7 @@ import { itemBytes, ownerOf, writeItem } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
-import { coldest } from './lru.ts'
+import { COLD_FIRST, coldest, tailOf, warmItem } from './lru.ts'
 import { assignPage, classFor, isMoving, takeChunk, usedChunksIn, withdrawPage } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
@@ -101,6 +101,7 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
     const victim = pickVictim(arena, classId)
     if (victim === NIL) break
+    arena.counters[classCounterAt(classId, ClassCounter.DIRECT_RECLAIMS)]++
     evictItem(arena, victim)
     ref = takeChunk(arena, classId)
   }
@@ -109,14 +110,32 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
   return ref
 }
 
-/** The coldest item whose eviction gives a chunk at once; without evictions, a dead one. */
+/**
+ * The coldest item whose eviction gives a chunk at once; without evictions, a dead one. On the way
+ * items that were used again are warmed (balance.ts) rather than evicted.
+ */
 export function pickVictim(arena: Arena, classId: number): Ref {
+  for (let i = 0; i < L.LISTS; i++) {
+    const victim = victimOf(arena, classId, COLD_FIRST[i])
+    if (victim !== NIL) return victim
+  }
+  return NIL
+}
+
+function victimOf(arena: Arena, classId: number, list: number): Ref {
   const { words } = arena
   const evictions = words[L.EVICTIONS_ON] === 1
-  let ref = coldest(arena, classId)
+  const spares = words[L.LRU_SEGMENTED] === 1 && list !== L.LIST_WARM && list !== L.LIST_TEMP
+  let ref = tailOf(arena, classId, list)
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref !== NIL; tries++) {
-    if ((evictions || isDead(arena, ref)) && !isHeld(arena, ref)) return ref
-    ref = words[ref + L.ITEM_LRU_PREV] as Ref
+    const prev = words[ref + L.ITEM_LRU_PREV] as Ref
+    if (!isHeld(arena, ref)) {
+      if (isDead(arena, ref)) return ref
+      const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
+      if (evictions && !(spares && active)) return ref
+      if (evictions) warmItem(arena, ref)
+    }
+    ref = prev
   }
   return NIL
 }

@@ -39,6 +39,12 @@ import {
   classAt,
   HASH_SEED_0,
   HASH_SEED_1,
+  LRU_HOT_FACTOR,
+  LRU_HOT_PERCENT,
+  LRU_SEGMENTED,
+  LRU_TEMPORARY_TTL_S,
+  LRU_WARM_FACTOR,
+  LRU_WARM_PERCENT,
   MAINTAINER_ON,
   MEMORY_LIMIT_KIB,
   MOVE_PHASE,
@@ -98,6 +104,16 @@ export interface CacheOptions {
   automoveWindowS?: number
   /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
   headroom?: boolean
+  /** Whether the lists of a class are segmented (balance.ts); needs the maintainer. Default false. */
+  segmented?: boolean
+  /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */
+  hotPercent?: number
+  warmPercent?: number
+  /** How idle their ends may be, by the idle time of the cold list's end. Default 0.2 and 2. */
+  hotFactor?: number
+  warmFactor?: number
+  /** Items that end within so many seconds are kept in a list of their own; 0 for none. Default 0. */
+  temporaryTtlS?: number
   /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
   maintainer?: boolean
 }
@@ -240,6 +256,24 @@ export class Cache {
     this.setAll(AUTOMOVE, mode)
   }
 
+  /** Segments the lists of each class, or puts their items back into one, a step at a time. */
+  setSegmented(on: boolean): void {
+    this.setAll(LRU_SEGMENTED, on ? 1 : 0)
+  }
+
+  /** Sets the shares of the hot and the warm list, percent, and how idle their ends may be. */
+  tuneLists(hotPercent: number, warmPercent: number, hotFactor: number, warmFactor: number): void {
+    this.setAll(LRU_HOT_PERCENT, hotPercent)
+    this.setAll(LRU_WARM_PERCENT, warmPercent)
+    this.setAll(LRU_HOT_FACTOR, thousandths(hotFactor))
+    this.setAll(LRU_WARM_FACTOR, thousandths(warmFactor))
+  }
+
+  /** Sets how soon a new item must end to be kept in the temporary list; 0 or less for none. */
+  setTemporaryTtlS(ttlS: number): void {
+    this.setAll(LRU_TEMPORARY_TTL_S, ttlS)
+  }
+
   /** Memory for items that may be in use, bytes. */
   memoryLimitBytes(): number {
     return this.shards[0].arena.words[MEMORY_LIMIT_KIB] * KIB
@@ -322,10 +356,16 @@ function setUp(words: Int32Array, options: CacheOptions): void {
   words[CRAWLER_ON] = options.crawler === false ? 0 : 1
   words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
   words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
+  words[LRU_SEGMENTED] = options.segmented === true && options.maintainer !== false ? 1 : 0
+  words[LRU_HOT_PERCENT] = options.hotPercent ?? 20
+  words[LRU_WARM_PERCENT] = options.warmPercent ?? 40
+  words[LRU_HOT_FACTOR] = thousandths(options.hotFactor ?? 0.2)
+  words[LRU_WARM_FACTOR] = thousandths(options.warmFactor ?? 2)
+  words[LRU_TEMPORARY_TTL_S] = options.temporaryTtlS ?? 0
   words[MEMORY_LIMIT_KIB] = Math.floor(options.memoryBytes / KIB)
   words[REASSIGN_ON] = options.reassign === false ? 0 : 1
   words[AUTOMOVE] = options.automove ?? Automove.BALANCE
-  words[AUTOMOVE_RATIO] = Math.round((options.automoveRatio ?? 0.8) * 1000)
+  words[AUTOMOVE_RATIO] = thousandths(options.automoveRatio ?? 0.8)
   words[AUTOMOVE_WINDOW_S] = Math.min(options.automoveWindowS ?? 10, AUTOMOVE_WINDOW_S_MAX)
   words[MAINTAINER_ON] = options.maintainer === false ? 0 : 1
 }
@@ -334,6 +374,11 @@ function setUp(words: Int32Array, options: CacheOptions): void {
 function sparePages(arena: Arena, classId: number): number {
   if (classId === POOL) return Math.max(0, -pagesAboveLimit(arena))
   return arena.words[classAt(classId) + CLASS_PAGE_COUNT]
+}
+
+/** A factor as a word of an arena. */
+function thousandths(factor: number): number {
+  return Math.min(Math.round(factor * 1000), 2 ** 31 - 1)
 }
 
 /** Makes an arena that a dead thread keeps locked fit to be served again; false: it was torn. */

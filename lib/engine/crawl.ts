@@ -17,7 +17,7 @@ import {
 import type { Arena } from './arena.ts'
 import type { Ref } from './layout.ts'
 import * as L from './layout.ts'
-import { expireItem, flushIfDue, isDead } from './links.ts'
+import { expireItem, isDead } from './links.ts'
 import { listedCount } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { Order } from './status.ts'
@@ -37,7 +37,7 @@ export function startCrawl(
   arena: Arena,
   kind: Crawl,
   classes: ClassSet,
-  itemsMax = arena.words[L.CRAWL_ITEMS_MAX],
+  itemsMax = arena.words[L.CRAWL_ITEMS_MAX] >>> 0,
 ): Order {
   const { words, counters } = arena
   if (words[L.CRAWLER_ON] === 0) return Order.OFF
@@ -45,7 +45,9 @@ export function startCrawl(
   let started = 0
   for (let classId = 1; classId <= arena.classCount; classId++) {
     const wanted = classes[classId] === 1 && listedCount(arena, classId) > 0
-    words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] = wanted ? itemsMax || UNBOUNDED : 0
+    words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] = wanted
+      ? Math.min(itemsMax || UNBOUNDED, UNBOUNDED)
+      : 0
     if (wanted) started++
   }
   if (started === 0) return Order.NOT_STARTED
@@ -86,7 +88,6 @@ export class Crawler implements ItemSink {
   step(): boolean {
     const { words } = this.arena
     if (words[L.CRAWL_KIND] === Crawl.NONE) return false
-    flushIfDue(this.arena)
     this.cursor.page = words[L.CRAWL_PAGE]
     this.cursor.chunk = words[L.CRAWL_CHUNK]
     if (this.cursor.page === 0 && this.cursor.chunk === 0) this.begin()

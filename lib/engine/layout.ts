@@ -121,7 +121,7 @@ export const LRU_WARM_PERCENT = 114
 /** Thousandths. */
 export const LRU_HOT_FACTOR = 115
 export const LRU_WARM_FACTOR = 116
-/** Items that end within so many seconds go to the temporary list; negative for none. */
+/** Items that end within so many seconds go to the temporary list; 0 or less for none. */
 export const LRU_TEMPORARY_TTL_S = 117
 /** Whether upkeep balances lists and starts crawls of its own accord. */
 export const MAINTAINER_ON = 118

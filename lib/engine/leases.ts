@@ -16,7 +16,7 @@ import { casHighOf, casLowOf } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { findLive, lastCas, linkItem, renewCas, unlinkItem } from './links.ts'
-import { bumpItem } from './lru.ts'
+import { bumpItem, countHit } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { Mode, Status } from './status.ts'
 import {
@@ -70,8 +70,9 @@ export function judgeFetch(arena: Arena, ref: Ref, terms: Terms): void {
 /** The fetch has taken place: gives the item its new end and its claim, counts and bumps. */
 export function settleFetch(arena: Arena, ref: Ref, terms: Terms): void {
   const { words, counters } = arena
-  const at = classCounterAt(L.metaClass(words[ref + L.ITEM_META]), 0)
-  counters[at + (terms.touches ? ClassCounter.TOUCH_HITS : ClassCounter.GET_HITS)]++
+  const classId = L.metaClass(words[ref + L.ITEM_META])
+  if (terms.touches) counters[classCounterAt(classId, ClassCounter.TOUCH_HITS)]++
+  else countHit(arena, ref)
   if (terms.touches && !terms.created) words[ref + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
   if (terms.won) words[ref + L.ITEM_META] |= L.STATE_CLAIMED
   if (terms.bumps) bumpItem(arena, ref)

@@ -8,7 +8,7 @@ import { dropHold, isHeld } from './holds.ts'
 import { casHighOf, casLowOf, itemTotalBytes, nextChunk, sizeSlot, stampAt } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import { pushHead, removeFromList } from './lru.ts'
+import { pushHead, removeFromList, setList } from './lru.ts'
 import { giveChunk } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
@@ -151,10 +151,20 @@ function isFlushed(arena: Arena, ref: Ref): boolean {
 function prepareLink(arena: Arena, ref: Ref): void {
   const { words, counters } = arena
   words[ref + L.ITEM_META] |= L.STATE_LINKED
+  setList(arena, ref, firstList(arena, ref))
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   renewCas(arena, ref)
   counters[counterAt(Counter.TOTAL_ITEMS)]++
   countSize(arena, ref, 1)
+}
+
+/** The list that a new item begins in. */
+function firstList(arena: Arena, ref: Ref): number {
+  const { words } = arena
+  const endsAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+  const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
+  if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
+  return words[L.LRU_SEGMENTED] === 1 ? L.LIST_HOT : L.LIST_COLD
 }
 
 function countSize(arena: Arena, ref: Ref, sign: number): void {

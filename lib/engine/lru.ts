@@ -1,10 +1,11 @@
 // The LRU lists of each class: doubly linked, the most recently used item at the head. Assumes the
-// arena's lock. Lists hold linked items only.
+// arena's lock. Lists hold linked items only. balance.ts says what each list is for.
 
 import { BUMP_INTERVAL_S } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
+import { ClassCounter, classCounterAt } from './stats.ts'
 
 /** Puts an item at the head of the list that its META names. */
 export function pushHead(arena: Arena, ref: Ref): void {
@@ -54,9 +55,53 @@ export function moveToHead(arena: Arena, ref: Ref): void {
   pushHead(arena, ref)
 }
 
-/** The coldest item of a class, NIL if it has none; the one before it is its LRU_PREV. */
+/** Moves a listed item to the head of another list of its class. */
+export function moveToList(arena: Arena, ref: Ref, list: number): void {
+  removeFromList(arena, ref)
+  setList(arena, ref, list)
+  pushHead(arena, ref)
+}
+
+/** Names the list that an item shall be put into. */
+export function setList(arena: Arena, ref: Ref, list: number): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META] & ~(L.META_LIST_MASK << L.META_LIST_SHIFT)
+  words[ref + L.ITEM_META] = meta | (list << L.META_LIST_SHIFT)
+}
+
+/** An item that was used again comes to the head of WARM, where it has to be used again to stay. */
+export function warmItem(arena: Arena, ref: Ref): void {
+  const { words, counters } = arena
+  const meta = words[ref + L.ITEM_META]
+  const isWarm = L.metaList(meta) === L.LIST_WARM
+  const counter = isWarm ? ClassCounter.MOVES_WITHIN_LRU : ClassCounter.MOVES_TO_WARM
+  counters[classCounterAt(L.metaClass(meta), counter)]++
+  words[ref + L.ITEM_META] = meta & ~L.STATE_ACTIVE
+  moveToList(arena, ref, L.LIST_WARM)
+}
+
+/** The lists of a class in the order in which they are searched for a victim. */
+export const COLD_FIRST = [L.LIST_COLD, L.LIST_HOT, L.LIST_WARM, L.LIST_TEMP]
+
+/** The end of a list, NIL if it is empty; the item before it is its LRU_PREV. */
+export function tailOf(arena: Arena, classId: number, list: number): Ref {
+  return arena.words[L.listAt(classId, list) + L.LIST_TAIL] as Ref
+}
+
+/** The coldest item of a class, NIL if it has none. */
 export function coldest(arena: Arena, classId: number): Ref {
-  return arena.words[L.listAt(classId, L.LIST_COLD) + L.LIST_TAIL] as Ref
+  for (let i = 0; i < L.LISTS; i++) {
+    const ref = tailOf(arena, classId, COLD_FIRST[i])
+    if (ref !== NIL) return ref
+  }
+  return NIL
+}
+
+/** Seconds since the item at the end of a list was used; 0 where there is none. */
+export function tailIdleS(arena: Arena, classId: number, list: number): number {
+  const ref = tailOf(arena, classId, list)
+  if (ref === NIL) return 0
+  return arena.words[L.CLOCK_S] - arena.words[ref + L.ITEM_TOUCHED_AT_S]
 }
 
 /** Seconds since the coldest item of a class was used; 0 where there is none. */
@@ -75,7 +120,17 @@ export function listedCount(arena: Arena, classId: number): number {
   return count
 }
 
-/** Notes a hit, and moves the item to the head where that is due. */
+/** Counts a hit for the item's class and list. */
+export function countHit(arena: Arena, ref: Ref): void {
+  const { counters } = arena
+  const meta = arena.words[ref + L.ITEM_META]
+  const at = classCounterAt(L.metaClass(meta), 0)
+  const list = L.metaList(meta)
+  counters[at + ClassCounter.GET_HITS]++
+  if (list !== L.LIST_COLD) counters[at + ClassCounter.HITS_TO_HOT + list]++
+}
+
+/** Notes a hit. Where lists are not segmented the item goes to the head if that is due. */
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
@@ -87,5 +142,5 @@ export function bumpItem(arena: Arena, ref: Ref): void {
   // bounce its cache line between threads.
   if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
-  moveToHead(arena, ref)
+  if (words[L.LRU_SEGMENTED] === 0) moveToHead(arena, ref)
 }

@@ -24,7 +24,7 @@ import {
   unlinkItem,
 } from './links.ts'
 import { lock, unlock } from './lock.ts'
-import { bumpItem } from './lru.ts'
+import { bumpItem, countHit } from './lru.ts'
 import { startMove } from './moves.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
 import { type Mode, type Order, Status } from './status.ts'
@@ -86,7 +86,7 @@ export class Shard {
     } else {
       status = this.offer(ref, sink, hold)
       if (status === Status.OK || status === Status.HELD) {
-        counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.GET_HITS)]++
+        countHit(this.arena, ref)
         bumpItem(this.arena, ref)
       }
     }

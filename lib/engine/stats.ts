@@ -56,7 +56,7 @@ export const ClassCounter = {
   MOVES_WITHIN_LRU: 21,
   /** Times a store had to make its own room. */
   DIRECT_RECLAIMS: 22,
-  /** Hits by list, where the list is not COLD: the rest of GET_HITS is. Index by LIST_*. */
+  /** GET_HITS of items in other lists than COLD, in the order of LIST_HOT and so on. */
   HITS_TO_HOT: 24,
   HITS_TO_WARM: 25,
   HITS_TO_COLD: 26,

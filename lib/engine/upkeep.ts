@@ -6,8 +6,10 @@ import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS } from '../limits.ts'
 import { nextDonor } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import { Automover } from './automove.ts'
+import { Balancer } from './balance.ts'
 import { Crawl, Crawler } from './crawl.ts'
 import * as L from './layout.ts'
+import { flushIfDue } from './links.ts'
 import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
 import { pagesAboveLimit } from './slabs.ts'
 import { Order } from './status.ts'
@@ -16,6 +18,7 @@ export class Upkeep {
   private readonly arena: Arena
   private readonly crawler: Crawler
   private readonly automover: Automover
+  private readonly balancer: Balancer
   private decidedAtS: number
   /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
   private donor = 0
@@ -26,6 +29,7 @@ export class Upkeep {
     this.arena = arena
     this.crawler = new Crawler(arena)
     this.automover = new Automover(arena)
+    this.balancer = new Balancer(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
@@ -36,9 +40,11 @@ export class Upkeep {
       this.decidedAtS = words[L.CLOCK_S]
       this.decide()
     }
+    flushIfDue(this.arena)
     const crawls = this.crawler.step()
     const moves = this.stepMove()
-    return crawls || moves
+    const balances = words[L.MAINTAINER_ON] === 1 && this.balancer.step()
+    return crawls || moves || balances
   }
 
   /** How long to let others work before the next turn, ms. */

@@ -19,7 +19,7 @@ const CHANGEABLE: Readonly<Record<string, (host: Host) => Value>> = {
   slab_automove: host => wordOf(host, L.AUTOMOVE),
   lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
   lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),
-  lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX),
+  lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX) >>> 0,
 }
 
 /** All arenas are set alike. */

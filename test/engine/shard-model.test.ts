@@ -56,6 +56,22 @@ const RUNS: Run[] = [
     holdsMax: 0,
   },
   {
+    name: 'a memory with segmented lists refuses nothing while nothing is held',
+    steps: 6000,
+    keys: 2000,
+    lengths: phasedLengths(130_000),
+    cache: {
+      memoryBytes: 4 * MIB,
+      itemBytesMax: MIB,
+      hashpower: 6,
+      segmented: true,
+      temporaryTtlS: 20,
+    },
+    rules: { evicts: true, refuses: false, itemBytesMax: MIB },
+    joinBytesMax: MIB,
+    holdsMax: 0,
+  },
+  {
     name: 'a memory of two arenas that evicts, with the longest items',
     steps: 5000,
     keys: 1500,

@@ -269,6 +269,7 @@ export class Walk {
       const { memoryBytes } = this.#options.cache
       cache.setMemoryLimit(memoryBytes * this.#random.pick([0.7, 0.8, 1, 1.2]))
     }
+    if (this.#random.once(10)) cache.setSegmented(this.#random.once(2))
     const steps = this.#random.between(1, 4)
     for (const [index, shard] of cache.shards.entries()) {
       const { words } = shard.arena
