@@ -172,7 +172,7 @@ t.test('who takes over goes on with the crawl that was ordered', async t => {
 t.test(
   'a class where items end is crawled unasked, one where none does ever less often',
   async t => {
-    const peer = createPeer()
+    const peer = createPeer({ maintainer: true })
     const { arena } = peer.cache.shards[0]
     peer.cache.upkeep(0)
     const startS = peer.nowS()
@@ -195,7 +195,7 @@ t.test(
 )
 
 t.test('without the maintainer nothing is crawled unasked', async t => {
-  const peer = createPeer({ maintainer: false })
+  const peer = createPeer()
   peer.cache.upkeep(0)
   peer.set('ends', makeValue(1, 10), { expiresAtS: peer.nowS() + 2 })
   peer.setClock(peer.nowS() + 100)
@@ -204,7 +204,9 @@ t.test('without the maintainer nothing is crawled unasked', async t => {
 })
 
 function createPeer(options: Partial<CacheOptions> = {}): Peer {
-  return new Peer(Cache.create({ memoryBytes: 4 * MIB, hashpower: 6, ...options }))
+  return new Peer(
+    Cache.create({ memoryBytes: 4 * MIB, hashpower: 6, maintainer: false, ...options }),
+  )
 }
 
 function walkAll(peer: Peer, sink: ItemSink, classes = allClasses()): void {
