@@ -181,6 +181,7 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-a 1000', 1, 'Access mask of the UNIX socket must be from 0 to 777, in octal'],
   ['-e f', 1, '-e is not supported: memslab has not got a memory file'],
   ['-o ext_path=a:1G', 1, '-o ext_path is not supported: memslab keeps items in memory only'],
+  ['-o slab_sizes=100', 1, '-o slab_sizes is not supported: chunk sizes follow from -f and -n'],
   ['-o idle_timeout=abc', 1, 'Illegal value "abc" for -o idle_timeout: a whole number is needed'],
   ['-Z', 64, 'Error loading the certificate chain: -Z needs -o ssl_chain_cert=<file>'],
   ['-o ssl_min_version=4', 1, 'Invalid ssl_min_version. Use help to see valid options.'],

@@ -27,6 +27,9 @@ function readSuboption(word: string): Given {
   if (name.startsWith('ext_')) {
     throw new Refused(`-o ${name} is not supported: memslab keeps items in memory only`)
   }
+  if (name === 'slab_sizes') {
+    throw new Refused(`-o ${name} is not supported: chunk sizes follow from -f and -n`)
+  }
   const found = SUBOPTIONS.get(name)
   if (found === undefined) throw new Refused(`Illegal suboption "${word}"`)
   if (text === '' && found.missing !== undefined) throw new Refused(found.missing)
