@@ -160,6 +160,13 @@ export const SOURCE_STEPS_MAX = 8
 export const REPLY_POOL_MAX = 64
 /** Room for everything in a reply around a value: `VALUE key flags bytes cas`, line ends, `END`. */
 export const REPLY_FRAME_BYTES_MAX = 384
+/** A UDP datagram of a reply, its header included (memcached: 1400), and the header. */
+export const UDP_DATAGRAM_BYTES_MAX = 1400
+export const UDP_HEADER_BYTES = 8
+/** What one UDP datagram may be answered with: an item of a megabyte, in about 800 datagrams. */
+export const UDP_REPLY_BYTES_MAX = MIB + 64 * KIB
+/** Replies on their way out of a UDP socket; while there are more, requests are dropped. */
+export const UDP_SEND_BYTES_MAX = 4 * MIB
 /** Values up to this size are copied into the reply at once; longer ones are streamed from a hold. */
 export const INLINE_VALUE_BYTES_MAX = 32 * KIB
 
@@ -177,5 +184,6 @@ export const RING_POINTS_PER_HASH = 4
 assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its owner are one double')
 assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
 assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
+assert(UDP_REPLY_BYTES_MAX < 65535 * (UDP_DATAGRAM_BYTES_MAX - UDP_HEADER_BYTES))
 assert(KEY_BYTES_MAX < 256, 'a key length is one byte of an item header')
 assert(AUTH_CLAIM_BYTES_MAX > 2 * AUTH_LINE_BYTES_MAX)

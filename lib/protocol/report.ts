@@ -202,6 +202,7 @@ function reportConnections({ facts }: Host, lines: Lines, id: number): void {
   for (const connection of facts.eachConnection()) {
     const add = (name: string, value: string | number) =>
       lines.add(`${connection.id}:${name}`, value)
+    if (connection.address.startsWith('udp')) add('UDP', 'UDP')
     add('addr', connection.address)
     if (connection.listenAddress !== '') add('listen_addr', connection.listenAddress)
     add('state', connection.id === id ? 'conn_parse_cmd' : connection.state)

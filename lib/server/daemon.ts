@@ -1,20 +1,21 @@
 // The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
 // has the fewest. The main thread runs no request but those of local.ts.
 
-import type { Socket } from 'node:net'
 import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
+import { type Bound, closeAll } from './address.ts'
 import { AuthFiles } from './auth-files.ts'
 import { Door } from './door.ts'
 import type { DaemonSettings } from './host.ts'
-import { type Bound, closeAll, listenAll } from './listener.ts'
+import { listenAll } from './listener.ts'
 import { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
+import { bindUdp, type UdpListener, UdpService } from './udp.ts'
 import { MAIN_HOLDER, Workers } from './workers.ts'
 
 export interface Daemon {
@@ -44,16 +45,14 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     listeners: [],
     auth: auth?.handle ?? null,
   }
-  const waiting: { socket: Socket; listener: number }[] = []
-  let accept = (socket: Socket, listener: number): void => {
-    waiting.push({ socket, listener })
-  }
-  const listeners = await listenAll(options, (...accepted) => accept(...accepted))
-  const addresses = listeners.flatMap(({ bound }) => bound ?? [])
   const { arena } = cache.shards[0]
+  const door = new Door(roster, options, () => arena.words[CLOCK_S])
+  const { streams, datagrams } = await listen(options, door)
+  const listeners = [...streams, ...datagrams]
+  const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.lines = settingLines(options, {
     tcpPort: addresses[0]?.port ?? options.port,
-    udpPort: options.udpPort,
+    udpPort: datagrams[0]?.bound.port ?? options.udpPort,
     largestChunkBytes: chunkWords(arena, arena.classCount) * 4,
   })
   settings.listeners = listeners.map(({ facts }) => facts)
@@ -61,15 +60,13 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   try {
     await workers.start()
   } catch (error) {
-    for (const { socket } of waiting) socket.destroy()
+    door.close()
     await closeAll(listeners)
     await workers.close()
     throw error
   }
-  const local = options.unixSocket === undefined ? undefined : new LocalService(workers)
-  const door = new Door(roster, workers, local, options, () => arena.words[CLOCK_S])
-  accept = (socket, listener) => door.welcome(socket, listener)
-  for (const { socket, listener } of waiting) accept(socket, listener)
+  const local = serveHere(workers, options, streams.length, datagrams)
+  door.open({ workers, local: options.unixSocket === undefined ? undefined : local })
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   const reload = () => tell(auth?.reload() ?? [])
@@ -80,6 +77,33 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     await Promise.all([closeAll(listeners), workers.close()])
   }
   return { addresses, roster, workers, cache, reload, close }
+}
+
+/** Listens on all that the options name, or on nothing. */
+async function listen(options: Options, door: Door) {
+  const streams = await listenAll(options, (socket, listener) => door.welcome(socket, listener))
+  try {
+    return { streams, datagrams: await bindUdp(options) }
+  } catch (error) {
+    door.close()
+    await closeAll(streams)
+    throw error
+  }
+}
+
+/** Lets the main thread serve what the workers cannot, if there is any. */
+function serveHere(
+  workers: Workers,
+  { unixSocket }: Options,
+  streamCount: number,
+  datagrams: readonly UdpListener[],
+): LocalService | undefined {
+  if (unixSocket === undefined && datagrams.length === 0) return undefined
+  const local = new LocalService(workers)
+  for (const [index, listener] of datagrams.entries()) {
+    new UdpService(local, listener, streamCount + index + 1)
+  }
+  return local
 }
 
 function openAuthFiles(options: Options): AuthFiles | null {

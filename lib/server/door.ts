@@ -4,7 +4,7 @@
 
 import type { Socket } from 'node:net'
 import { DOOR_POLL_MS } from '../limits.ts'
-import { addressText } from './listener.ts'
+import { addressText } from './address.ts'
 import type { LocalService } from './local.ts'
 import type { Options } from './options.ts'
 import type { Roster } from './roster.ts'
@@ -19,38 +19,52 @@ interface Arrival {
   listener: number
 }
 
+/** Who serves connections. */
+export interface Servers {
+  workers: Workers
+  /** Given when connections come through a UNIX socket: workers cannot have them. */
+  local: LocalService | undefined
+}
+
 export class Door {
   private readonly roster: Roster
-  private readonly workers: Workers
-  /** Given when connections come through a UNIX socket: it serves them. */
-  private readonly local: LocalService | undefined
-  private readonly waitingMax: number
   private readonly nowS: () => number
+  private readonly connectionsMax: number
+  private readonly waitingMax: number
   private readonly waiting: Arrival[] = []
+  private servers: Servers | undefined
   private poll: NodeJS.Timeout | undefined
   private shutMs = 0
 
   constructor(
     roster: Roster,
-    workers: Workers,
-    local: LocalService | undefined,
-    { maxconnsFast, backlog }: Options,
+    { connectionsMax, maxconnsFast, backlog }: Options,
     nowS: () => number,
   ) {
     this.roster = roster
-    this.workers = workers
-    this.local = local
-    this.waitingMax = maxconnsFast ? 0 : backlog
     this.nowS = nowS
+    this.connectionsMax = connectionsMax
+    this.waitingMax = maxconnsFast ? 0 : backlog
+  }
+
+  /** From now on somebody serves; those that came before are let in. */
+  open(servers: Servers): void {
+    this.servers = servers
+    for (const { socket, listener } of this.waiting.splice(0)) this.welcome(socket, listener)
   }
 
   welcome(socket: Socket, listener: number): void {
     socket.on('error', () => {})
     const arrival = { socket, listener }
-    if (this.waiting.length === 0 && this.admit(arrival)) return
-    if (this.waiting.length < this.waitingMax) return this.wait(arrival)
-    this.roster.countRejection()
-    socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy())
+    const { servers, waiting } = this
+    if (servers === undefined) {
+      if (waiting.length < this.connectionsMax) waiting.push(arrival)
+      else this.turnAway(socket)
+      return
+    }
+    if (waiting.length === 0 && this.admit(arrival, servers)) return
+    if (waiting.length < this.waitingMax) this.wait(arrival, servers)
+    else this.turnAway(socket)
   }
 
   /** Ends those that wait. */
@@ -60,8 +74,8 @@ export class Door {
   }
 
   /** Hands a connection to the thread that serves it; false if there is no place for it. */
-  private admit({ socket, listener }: Arrival): boolean {
-    const { roster, workers, local } = this
+  private admit({ socket, listener }: Arrival, { workers, local }: Servers): boolean {
+    const { roster } = this
     const address = local === undefined ? peerText(socket) : NO_ADDRESS
     if (address === undefined) {
       socket.destroy()
@@ -79,15 +93,20 @@ export class Door {
     return true
   }
 
-  private wait(arrival: Arrival): void {
+  private turnAway(socket: Socket): void {
+    this.roster.countRejection()
+    socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy())
+  }
+
+  private wait(arrival: Arrival, servers: Servers): void {
     if (this.waiting.push(arrival) > 1) return
     this.shutMs = performance.now()
     this.roster.shut()
-    this.poll = setInterval(() => this.admitWaiting(), DOOR_POLL_MS)
+    this.poll = setInterval(() => this.admitWaiting(servers), DOOR_POLL_MS)
   }
 
-  private admitWaiting(): void {
-    while (this.waiting.length > 0 && this.admit(this.waiting[0])) this.waiting.shift()
+  private admitWaiting(servers: Servers): void {
+    while (this.waiting.length > 0 && this.admit(this.waiting[0], servers)) this.waiting.shift()
     if (this.waiting.length > 0) return
     clearInterval(this.poll)
     this.roster.reopen(Math.round((performance.now() - this.shutMs) * 1000))

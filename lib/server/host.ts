@@ -46,6 +46,8 @@ export interface DaemonSettings {
 export interface ListenerFacts {
   /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
   address: string
+  /** `conn_listening`, or `conn_read` for UDP, as memcached has it. */
+  state: string
   protocol: ProtocolName
 }
 
@@ -95,8 +97,8 @@ function* connectionFacts(
   roster: Roster,
   nowS: number,
 ): Generator<ConnectionFacts> {
-  for (const [index, { address }] of listeners.entries()) {
-    yield { id: index + 1, address, listenAddress: '', state: 'conn_listening', idleS: 0 }
+  for (const [index, { address, state }] of listeners.entries()) {
+    yield { id: index + 1, address, listenAddress: '', state, idleS: 0 }
   }
   for (const { id, address, listener, lastS } of roster.each()) {
     yield {

@@ -10,6 +10,7 @@
 // another id for locks and holds.
 
 import type { Socket } from 'node:net'
+import type { Host } from '../protocol/host.ts'
 import { Service } from './service.ts'
 import type { Workers } from './workers.ts'
 
@@ -25,6 +26,20 @@ export class LocalService {
 
   serve(socket: Socket, slot: number): void {
     this.service.serve(socket, slot)
+  }
+
+  /** What sessions without a connection are begun with; another one after a failure. */
+  get host(): Host {
+    return this.service.host
+  }
+
+  /** Runs something that serves a peer. */
+  guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.service.fail(error)
+    }
   }
 
   close(): void {

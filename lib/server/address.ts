@@ -1,0 +1,53 @@
+// Where to listen: addresses as options name them, as they are bound, and as `stats conns` writes them.
+
+import { lookup } from 'node:dns/promises'
+import { isIPv6 } from 'node:net'
+import type { ListenerFacts } from './host.ts'
+import type { ListenAddress } from './options.ts'
+
+export interface Bound {
+  address: string
+  port: number
+  family: string
+}
+
+export interface Listener {
+  facts: ListenerFacts
+  /** A UNIX socket has none. */
+  bound: Bound | undefined
+  close(): Promise<void>
+}
+
+/** Tells TCP and UDP addresses apart, as memcached writes them. */
+export type Transport = 'tcp' | 'udp'
+
+/** `tcp:127.0.0.1:11211` or `tcp6:[::1]:11211`. */
+export function addressText(address: string, port: number, transport: Transport = 'tcp'): string {
+  return isIPv6(address) ? `${transport}6:[${address}]:${port}` : `${transport}:${address}:${port}`
+}
+
+/** Calls `bind` for each address of the list, or for all interfaces if it is empty. */
+export async function bindEach(
+  list: readonly ListenAddress[],
+  port: number,
+  bind: (wanted: ListenAddress) => Promise<Bound>,
+): Promise<void> {
+  for (const wanted of list) {
+    for (const { address } of await lookup(wanted.host, { all: true })) {
+      await bind({ ...wanted, host: address })
+    }
+  }
+  if (list.length > 0) return
+  // IPv4 and, where the system has it, IPv6: two sockets on one port, as memcached has.
+  const bound = await bind({ host: '0.0.0.0', port })
+  try {
+    await bind({ host: '::', port: bound.port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw error
+  }
+}
+
+export async function closeAll(listeners: readonly { close(): Promise<void> }[]): Promise<void> {
+  await Promise.all(listeners.map(listener => listener.close()))
+}

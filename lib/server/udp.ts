@@ -1,0 +1,166 @@
+// UDP: a request in one datagram, its reply in one or more, all big endian:
+//
+//   0  request id         the peer's; every datagram of the reply carries it
+//   2  sequence number    of this datagram in its message, from 0
+//   4  datagrams          in the message; 1 for requests
+//   6  reserved           0
+//   8  the request, or the next part of the reply
+//
+// Served by the main thread (local.ts). Nothing is kept from one datagram to the next: what is not
+// whole in its own is dropped without a word, as is what comes in several datagrams or cannot be
+// answered. All that a datagram asks for is one message, bounded; memcached begins a message with each
+// item of a reply, and a peer has to guess how many will come.
+//
+// Addresses of senders can be forged. Nothing that comes from the daemon's own port is answered, so
+// that two daemons cannot be made to talk to each other for ever.
+
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
+import { Area } from '../engine/bytes.ts'
+import {
+  UDP_DATAGRAM_BYTES_MAX,
+  UDP_HEADER_BYTES,
+  UDP_REPLY_BYTES_MAX,
+  UDP_SEND_BYTES_MAX,
+} from '../limits.ts'
+import { ThreadCounter } from '../protocol/host.ts'
+import { type Outlet, Session } from '../protocol/session.ts'
+import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
+import type { LocalService } from './local.ts'
+import type { Options } from './options.ts'
+
+export interface UdpListener extends Listener {
+  bound: Bound
+  socket: Socket
+}
+
+const BODY_BYTES_MAX = UDP_DATAGRAM_BYTES_MAX - UDP_HEADER_BYTES
+const DATAGRAMS_AT = 4
+const BINARY_MAGIC = 0x80
+const TOO_LARGE = Buffer.from('SERVER_ERROR reply too large for UDP\r\n')
+const NOTHING = Buffer.alloc(0)
+
+/** Binds UDP sockets to the addresses of the options; each drops what it gets until it is served. */
+export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpListener[]> {
+  const listeners: UdpListener[] = []
+  if (udpPort === 0) return listeners
+  // A port of its own in -l is meant for UDP too.
+  const list = listen.map(wanted => ({
+    ...wanted,
+    port: wanted.port === port ? Math.max(0, udpPort) : wanted.port,
+  }))
+  try {
+    await bindEach(list, Math.max(0, udpPort), async ({ host, port }) => {
+      const listener = await bindOne(host, port)
+      listeners.push(listener)
+      return listener.bound
+    })
+  } catch (error) {
+    await closeAll(listeners)
+    throw Object.assign(error as Error, { place: `UDP port ${udpPort}` })
+  }
+  return listeners
+}
+
+async function bindOne(host: string, port: number): Promise<UdpListener> {
+  const ipv6Only = isIPv6(host)
+  const type = ipv6Only ? 'udp6' : 'udp4'
+  const socket = createSocket({ type, ipv6Only, sendBufferSize: UDP_SEND_BYTES_MAX })
+  const bound = once(socket, 'listening')
+  socket.bind({ address: host, port, exclusive: true })
+  await bound
+  socket.on('error', () => {})
+  const place = socket.address()
+  const facts = {
+    address: addressText(place.address, place.port, 'udp'),
+    state: 'conn_read',
+    protocol: 'auto',
+  } as const
+  const close = () => new Promise<void>(resolve => socket.close(resolve))
+  return { facts, bound: place, socket, close }
+}
+
+/** Answers what a UDP socket gets. */
+export class UdpService implements Outlet {
+  private readonly local: LocalService
+  private readonly socket: Socket
+  private readonly port: number
+  private readonly id: number
+  /** The reply in hand, as far as it left the reply buffer. */
+  private parts: Buffer[] = []
+  private replyBytes = 0
+  private isTooLarge = false
+  private isDropped = false
+
+  /** `id` is the listener's number in `stats conns`. */
+  constructor(local: LocalService, { socket, bound }: UdpListener, id: number) {
+    this.local = local
+    this.socket = socket
+    this.port = bound.port
+    this.id = id
+    socket.on('message', (datagram, peer) => {
+      if (this.isRequest(datagram, peer)) local.guard(() => this.answer(datagram, peer))
+    })
+  }
+
+  flush(): boolean {
+    const { reply } = this.local.host
+    this.replyBytes += reply.length
+    this.isTooLarge = this.replyBytes > UDP_REPLY_BYTES_MAX
+    if (!this.isTooLarge) this.parts.push(Buffer.from(reply.area.bytes.subarray(0, reply.length)))
+    reply.length = 0
+    return !this.isTooLarge
+  }
+
+  /** A reply that comes in its own time does not come by UDP. */
+  later(): void {
+    this.isDropped = true
+  }
+
+  private isRequest(datagram: Buffer, { port }: RemoteInfo): boolean {
+    if (datagram.length <= UDP_HEADER_BYTES || port === 0 || port === this.port) return false
+    if (datagram.readUInt16BE(DATAGRAMS_AT) !== 1) return false
+    return this.socket.getSendQueueSize() < UDP_SEND_BYTES_MAX
+  }
+
+  private answer(datagram: Buffer, peer: RemoteInfo): void {
+    const { host } = this.local
+    host.counters[ThreadCounter.BYTES_READ] += datagram.length
+    const input = new Area(datagram.subarray(UDP_HEADER_BYTES))
+    this.parts = []
+    this.replyBytes = 0
+    this.isTooLarge = false
+    this.isDropped = false
+    const session = new Session(host, this, this.id)
+    session.run(input, 0, input.bytes.length)
+    this.flush()
+    session.close()
+    const reply = this.isTooLarge ? refusalOf(input.bytes) : Buffer.concat(this.parts)
+    this.parts = []
+    if (!this.isDropped) this.send(datagram.readUInt16BE(0), reply, peer)
+  }
+
+  private send(requestId: number, reply: Buffer, { port, address }: RemoteInfo): void {
+    const { counters } = this.local.host
+    const count = Math.ceil(reply.length / BODY_BYTES_MAX)
+    for (let sequence = 0; sequence < count; sequence++) {
+      const body = reply.subarray(sequence * BODY_BYTES_MAX, (sequence + 1) * BODY_BYTES_MAX)
+      const datagram = Buffer.allocUnsafe(UDP_HEADER_BYTES + body.length)
+      datagram.writeUInt16BE(requestId, 0)
+      datagram.writeUInt16BE(sequence, 2)
+      datagram.writeUInt16BE(count, DATAGRAMS_AT)
+      datagram.writeUInt16BE(0, 6)
+      body.copy(datagram, UDP_HEADER_BYTES)
+      counters[ThreadCounter.BYTES_WRITTEN] += datagram.length
+      this.socket.send(datagram, port, address, ignore)
+    }
+  }
+}
+
+function refusalOf(request: Buffer): Buffer {
+  return request[0] === BINARY_MAGIC ? NOTHING : TOO_LARGE
+}
+
+// A peer that cannot be reached is told of here, and nothing is to be done.
+function ignore(): void {}

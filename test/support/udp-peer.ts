@@ -1,0 +1,101 @@
+/**
+ * A UDP peer for tests: sends datagrams as they are, or requests with a header, and collects what
+ * comes back. UDP may lose what it likes; on loopback it does so only when buffers are full.
+ */
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HOST, type Owner } from './process.ts'
+
+export const HEADER_BYTES = 8
+const RECEIVE_BYTES = 4 * 2 ** 20
+const POLL_MS = 5
+
+export interface Header {
+  id: number
+  sequence: number
+  total: number
+  reserved?: number
+}
+
+export class UdpPeer {
+  readonly #socket: Socket
+  readonly #port: number
+  #received: Buffer[] = []
+
+  static async open(owner: Owner, port: number, host = HOST): Promise<UdpPeer> {
+    const type = host.includes(':') ? 'udp6' : 'udp4'
+    const socket = createSocket({ type, recvBufferSize: RECEIVE_BYTES })
+    socket.bind(0, host)
+    await once(socket, 'listening')
+    socket.connect(port, host)
+    await once(socket, 'connect')
+    owner.teardown(() => socket.close())
+    return new UdpPeer(socket, port)
+  }
+
+  constructor(socket: Socket, port: number) {
+    this.#socket = socket
+    this.#port = port
+    socket.on('message', datagram => this.#received.push(datagram))
+    socket.on('error', () => {})
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  send(datagram: Buffer): void {
+    this.#socket.send(datagram)
+  }
+
+  /** Sends a request in one datagram; the datagrams that came once nothing came for quietMs. */
+  async ask(request: string | Buffer, id = 1, quietMs = 60): Promise<Buffer[]> {
+    return this.exchange([datagramOf({ id, sequence: 0, total: 1 }, request)], quietMs)
+  }
+
+  async exchange(datagrams: Buffer[], quietMs = 60): Promise<Buffer[]> {
+    this.#received = []
+    for (const datagram of datagrams) this.send(datagram)
+    let count = 0
+    let quiet = 0
+    while (quiet < quietMs) {
+      await sleep(POLL_MS)
+      quiet = this.#received.length === count ? quiet + POLL_MS : 0
+      count = this.#received.length
+    }
+    return this.#received
+  }
+
+  /** The text of a reply in one message; throws unless its datagrams are numbered as they must be. */
+  async askText(request: string, id = 1): Promise<string> {
+    const datagrams = await this.ask(request, id)
+    for (const [index, datagram] of datagrams.entries()) {
+      const { id: given, sequence, total } = headerOf(datagram)
+      if (given !== id || sequence !== index || total !== datagrams.length) {
+        throw new Error(`${given} ${sequence} of ${total}, wanted ${id} ${index}`)
+      }
+    }
+    return bodyOf(datagrams).toString('latin1')
+  }
+}
+
+export function datagramOf({ id, sequence, total, reserved = 0 }: Header, body: string | Buffer) {
+  const header = Buffer.alloc(HEADER_BYTES)
+  for (const [index, value] of [id, sequence, total, reserved].entries()) {
+    header.writeUInt16BE(value, index * 2)
+  }
+  return Buffer.concat([header, Buffer.from(body as string, 'latin1')])
+}
+
+export function headerOf(datagram: Buffer): Required<Header> {
+  const [id = 0, sequence = 0, total = 0, reserved = 0] = [0, 2, 4, 6].map(at =>
+    datagram.readUInt16BE(at),
+  )
+  return { id, sequence, total, reserved }
+}
+
+/** What datagrams carry, in their order. */
+export function bodyOf(datagrams: Buffer[]): Buffer {
+  return Buffer.concat(datagrams.map(datagram => datagram.subarray(HEADER_BYTES)))
+}
