@@ -125,6 +125,12 @@ export const BINARY_HEAD_BYTES_MAX = 16 * KIB
 export const VERBOSITY_MAX = 3
 /** Words of a command line that are told apart; memcached's tokenizer has 24 with the end mark. */
 export const TOKENS_MAX = 23
+/** Words of a meta command, the command and its key among them. */
+export const META_WORDS_MAX = 20
+/** Longest opaque of a meta command, its letter included. */
+export const OPAQUE_BYTES_MAX = 32
+/** What a meta store keeps of its line while its value is on its way: the key, and what is echoed. */
+export const META_STASH_BYTES = 512
 
 /** Users of a password file, and bytes of one of its lines (memcached: 255). */
 export const AUTH_USERS_MAX = 1024
@@ -158,8 +164,11 @@ export const YIELD_BYTES = MIB
 export const SOURCE_STEPS_MAX = 8
 /** Reply buffers kept for reuse in one worker beyond the one in use. */
 export const REPLY_POOL_MAX = 64
-/** Room for everything in a reply around a value: `VALUE key flags bytes cas`, line ends, `END`. */
-export const REPLY_FRAME_BYTES_MAX = 384
+/**
+ * Room for everything in a reply around a value: `VALUE key flags bytes cas`, line ends, `END`, or
+ * `VA` and all that a meta command may ask for, its key in base64 among it.
+ */
+export const REPLY_FRAME_BYTES_MAX = 640
 /** A UDP datagram of a reply, its header included (memcached: 1400), and the header. */
 export const UDP_DATAGRAM_BYTES_MAX = 1400
 export const UDP_HEADER_BYTES = 8
@@ -183,6 +192,8 @@ export const RING_POINTS_PER_HASH = 4
 
 assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its owner are one double')
 assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
+assert(META_STASH_BYTES >= KEY_BYTES_MAX + OPAQUE_BYTES_MAX + 16)
+assert(META_WORDS_MAX < TOKENS_MAX, 'a word too many is seen')
 assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
 assert(UDP_REPLY_BYTES_MAX < 65535 * (UDP_DATAGRAM_BYTES_MAX - UDP_HEADER_BYTES))
 assert(KEY_BYTES_MAX < 256, 'a key length is one byte of an item header')

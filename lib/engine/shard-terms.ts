@@ -14,7 +14,7 @@ import {
   settleFetch,
   stateOf,
 } from './leases.ts'
-import { freeItem, unlinkItem } from './links.ts'
+import { findLive, freeItem, unlinkItem } from './links.ts'
 import { lock, unlock } from './lock.ts'
 import type { HitSink, Hold, Shard } from './shard.ts'
 import { Mode, Status } from './status.ts'
@@ -46,6 +46,23 @@ export function fetchOn(
     if (status === Status.OK || status === Status.HELD) settleFetch(arena, ref, terms)
     else if (terms.created) unlinkItem(arena, hash, ref)
   }
+  unlock(arena.words)
+  return status
+}
+
+/** Shows the live item to `sink`, which is no hit: MISS, or what the sink said. */
+export function peek(
+  shard: Shard,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  sink: HitSink,
+): Status {
+  const { arena } = shard
+  lock(arena.words, shard.holder)
+  const ref = findLive(arena, hash, key, start, length)
+  const status = ref === NIL ? Status.MISS : sink.accept(arena, ref)
   unlock(arena.words)
   return status
 }

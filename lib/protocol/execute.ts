@@ -6,7 +6,9 @@ import type { Cache } from '../engine/cache.ts'
 import { expiresAt } from '../engine/clock.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import type { HitSink } from '../engine/shard.ts'
-import type { Status } from '../engine/status.ts'
+import * as onTerms from '../engine/shard-terms.ts'
+import { Mode, type Status } from '../engine/status.ts'
+import type { Terms } from '../engine/terms.ts'
 import type { Request } from './request.ts'
 
 /** Offers the item to the sink: OK, MISS, NO_ROOM, HELD or NO_MEMORY. */
@@ -127,6 +129,106 @@ export function adjustOrAdd(
   )
 }
 
+/** Offers the item, or one made on the terms, to the sink: OK, MISS, NO_ROOM, HELD or NO_MEMORY. */
+export function fetchOn(cache: Cache, request: Request, terms: Terms, sink: HitSink): Status {
+  const hash = locate(cache, request)
+  const { area, keyStart, keyBytes, hold, shard } = request
+  setTimes(request, terms)
+  return onTerms.fetchOn(shard, hash, area, keyStart, keyBytes, terms, sink, hold)
+}
+
+/** Shows the item to the sink, which is no hit: OK or MISS. */
+export function peek(cache: Cache, request: Request, sink: HitSink): Status {
+  const hash = locate(cache, request)
+  return onTerms.peek(request.shard, hash, request.area, request.keyStart, request.keyBytes, sink)
+}
+
+/** Deletes, marks stale or clears, as the terms say: OK, MISS, EXISTS or NO_MEMORY. */
+export function removeOn(cache: Cache, request: Request, terms: Terms): Status {
+  const hash = locate(cache, request)
+  setTimes(request, terms)
+  return onTerms.removeOn(
+    request.shard,
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    terms,
+  )
+}
+
+/** As `store`, on terms. */
+export function storeOn(
+  cache: Cache,
+  request: Request,
+  terms: Terms,
+  value: Area,
+  start: number,
+): Status {
+  const hash = locate(cache, request)
+  return onTerms.storeOn(
+    request.shard,
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    endOnTerms(request, terms),
+    terms,
+    value,
+    start,
+    request.valueBytes,
+  )
+}
+
+/** As `begin`, on terms. */
+export function beginOn(cache: Cache, request: Request, terms: Terms): Status {
+  const hash = locate(cache, request)
+  return onTerms.beginOn(
+    request.shard,
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    endOnTerms(request, terms),
+    terms,
+    request.valueBytes,
+    request.hold,
+  )
+}
+
+/** As `commit`, on the terms on which the store was begun. */
+export function commitOn(request: Request, terms: Terms): Status {
+  return onTerms.commitOn(request.shard, request.hold, request.hash, terms)
+}
+
+/** As `adjust`, or `adjustOrAdd`, on terms. */
+export function adjustOn(
+  cache: Cache,
+  request: Request,
+  terms: Terms,
+  subtract: boolean,
+  high: number,
+  low: number,
+  initialHigh: number,
+  initialLow: number,
+): Status {
+  const hash = locate(cache, request)
+  setTimes(request, terms)
+  return onTerms.adjustOn(
+    request.shard,
+    hash,
+    request.area,
+    request.keyStart,
+    request.keyBytes,
+    subtract,
+    high,
+    low,
+    initialHigh,
+    initialLow,
+    terms,
+  )
+}
+
 /**
  * Ends all items: now, or those stored before the delay is over. As in memcached a delay of n ends
  * them with the clock's tick n - 1 seconds from now. An absolute time that is past changes nothing.
@@ -151,4 +253,18 @@ function locate(cache: Cache, request: Request): number {
 
 function endOf(request: Request): number {
   return expiresAt(request.shard.arena.words, request.exptime)
+}
+
+function setTimes(request: Request, terms: Terms): void {
+  const { words } = request.shard.arena
+  if (terms.touches) terms.touchAtS = expiresAt(words, request.exptime)
+  if (terms.creates) terms.createAtS = expiresAt(words, request.createExptime)
+  if (terms.recaches) terms.recacheAtS = expiresAt(words, request.recacheExptime)
+}
+
+/** When a stored item ends; one that a join may have to make has an end of its own. */
+function endOnTerms(request: Request, { mode, creates }: Terms): number {
+  const makes = creates && (mode === Mode.APPEND || mode === Mode.PREPEND)
+  const exptime = makes ? request.createExptime : request.exptime
+  return expiresAt(request.shard.arena.words, exptime)
 }

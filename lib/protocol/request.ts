@@ -18,6 +18,9 @@ export class Request {
   flags = 0
   /** Seconds, as in protocol.txt; above 30 days an absolute Unix time; negative: at once. */
   exptime = 0
+  /** As exptime: the end of an item that is made on a miss, and when a new value is asked for. */
+  createExptime = 0
+  recacheExptime = 0
   valueBytes = 0
   /** The CAS number asked for, as 32-bit words; 0: none. */
   readonly cas = { high: 0, low: 0 }

@@ -17,6 +17,7 @@ import { runControl } from './control.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
+import { MetaCommands } from './meta.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import { Line, storedLine, TextSink } from './text-print.ts'
@@ -41,6 +42,9 @@ export class TextProtocol implements Protocol {
   private isWaiting = false
   /** The \r behind a value that came in pieces is there, its \n is not. */
   private sawReturn = false
+  /** Made for the first meta command; the command in hand is one. */
+  private meta: MetaCommands | null = null
+  private isMeta = false
 
   constructor(peer: Conversation) {
     this.peer = peer
@@ -94,10 +98,10 @@ export class TextProtocol implements Protocol {
     }
   }
 
-  /** The value of a get was sent. */
+  /** The value of a get was sent; more keys may follow. */
   endSending(): void {
     this.reply.endLine()
-    this.peer.state = State.KEYS
+    if (!this.isMeta) this.peer.state = State.KEYS
   }
 
   /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
@@ -109,7 +113,8 @@ export class TextProtocol implements Protocol {
       this.peer.swallow(this.sawReturn ? 0 : 1, this.request.noreply ? null : Line.BAD_CHUNK)
     } else if (this.sawReturn) {
       this.peer.state = State.COMMAND
-      this.say(storedLine(commit(this.request)))
+      if (this.isMeta) this.meta?.finish()
+      else this.say(storedLine(commit(this.request)))
     } else {
       this.sawReturn = true
     }
@@ -141,12 +146,23 @@ export class TextProtocol implements Protocol {
     this.request.cas.high = 0
     this.request.cas.low = 0
     const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
+    this.isMeta = verb >= Verb.MG
+    if (verb >= Verb.MG) return this.runMeta(verb, input, at, newline + 1, end)
     if (verb >= Verb.SET && verb <= Verb.CAS) return this.update(verb, input, newline + 1, end)
     this.dispatch(verb, input)
     return newline + 1
   }
 
+  /** A meta command waits for its value, or for room for its reply, before it has done anything. */
+  private runMeta(verb: Verb, input: Area, at: number, next: number, end: number): number {
+    this.meta ??= new MetaCommands(this.peer, this)
+    const used = this.meta.run(verb, input, at, next, end)
+    this.isWaiting = used === NEED_MORE || used === at
+    return used
+  }
+
   private beginKeys(verb: Verb): void {
+    this.isMeta = false
     this.peer.state = State.KEYS
     this.sink.withCas = verb === Verb.GETS || verb === Verb.GATS
     this.touching = verb === Verb.GAT || verb === Verb.GATS
