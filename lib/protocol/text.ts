@@ -156,6 +156,7 @@ export class TextProtocol implements Protocol {
   /** A meta command waits for its value, or for room for its reply, before it has done anything. */
   private runMeta(verb: Verb, input: Area, at: number, next: number, end: number): number {
     this.meta ??= new MetaCommands(this.peer, this)
+    this.sawReturn = false
     const used = this.meta.run(verb, input, at, next, end)
     this.isWaiting = used === NEED_MORE || used === at
     return used

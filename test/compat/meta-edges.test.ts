@@ -1,0 +1,63 @@
+/**
+ * Hand-written edge cases of the meta commands: the same bytes to memcached and to memslab, the
+ * replies and whether the connection stays open compared byte for byte. What is left out, and why,
+ * stands at the head of cases/meta.ts; what may differ in a reply is in test/support/normalise.ts.
+ */
+import t, { type Test } from 'tap'
+import { compare, describe, type Pair, runScript, startPair } from '../support/differential.ts'
+import { createNormaliser } from '../support/normalise.ts'
+import { skipWithout } from '../support/oracle.ts'
+import { type Case, type Group, RESET_KEYS } from './cases/case.ts'
+import { meta } from './cases/meta.ts'
+
+const CASES_MIN = 2000
+const RESET = RESET_KEYS.map(key => `md ${key} q\r\n`).join('')
+
+t.test('edge cases get the same replies', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t)
+  for (const group of meta) await t.test(group.name, t => runGroup(t, pair, group))
+})
+
+t.test('the cases are many, and each has a name of its own', async t => {
+  const cases = meta.flatMap(group => group.cases.map(([name]) => `${group.name}: ${name}`))
+  t.ok(cases.length >= CASES_MIN, `${cases.length} cases`)
+  t.equal(new Set(cases).size, cases.length)
+})
+
+t.test('normalising keeps what must be compared', async t => {
+  const normalise = createNormaliser()
+  t.equal(
+    normalise('VA 2 c77 kx f5\r\nhi\r\nHD c78 kx\r\n'),
+    'VA 2 c#0 kx f5\r\nhi\r\nHD c#1 kx\r\n',
+  )
+  t.equal(normalise.lastCas('x'), '78')
+  t.equal(
+    normalise('HD c5 t30\r\nHD c5 t29 l4\r\nHD t31\r\n'),
+    'HD c#0 t30\r\nHD c#0 t30 l*\r\nHD t40\r\n',
+  )
+  t.equal(
+    normalise('VA 9\r\nHD c1 t2\n\r\nMN\r\n'),
+    'VA 9\r\nHD c1 t2\n\r\nMN\r\n',
+    'a value is no line',
+  )
+  t.equal(normalise('NS c0\r\nHD t4294967290 s4\r\n'), 'NS c0\r\nHD tpast s4\r\n')
+})
+
+async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
+  const failed: string[] = []
+  for (const [name, steps, kind] of group.cases) {
+    await reset(pair)
+    const found = await compare(pair, scriptOf(steps, kind))
+    if (found !== undefined) failed.push(`${name}: ${describe(found)}`)
+  }
+  t.same(failed, [], `${group.cases.length} cases`)
+}
+
+function scriptOf(steps: Case[1], kind: Case[2]) {
+  return { steps: typeof steps === 'string' ? [steps] : steps, raw: kind === 'raw' }
+}
+
+async function reset(pair: Pair): Promise<void> {
+  const script = { steps: [RESET] }
+  await Promise.all([runScript(pair.oracle.port, script), runScript(pair.daemon.port, script)])
+}
