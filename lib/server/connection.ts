@@ -107,6 +107,21 @@ export class Connection implements Outlet {
     this.socket.destroy()
   }
 
+  /**
+   * Ends the connection if nothing it said since then was a request or a part of a value. One in the
+   * middle of a value, in either direction, or of a reply without end, is not idle.
+   */
+  endIfIdle(sinceS: number): void {
+    const { hall, session, slot, socket } = this
+    if (hall.roster.spokeAtS(slot) >= sinceS || session.isStuck() || socket.destroyed) return
+    if (session.state !== State.COMMAND && session.state !== State.KEYS) return
+    hall.host.counters[ThreadCounter.IDLE_KICKS]++
+    if (hall.host.control[Control.VERBOSITY] > 1) {
+      hall.host.log(`Closing idle fd ${Roster.idOf(slot)}`)
+    }
+    socket.destroy()
+  }
+
   private read(bytes: number): boolean {
     try {
       return this.take(bytes)
@@ -117,9 +132,8 @@ export class Connection implements Outlet {
   }
 
   private take(bytes: number): boolean {
-    const { host, input, roster } = this.hall
+    const { host, input } = this.hall
     host.counters[ThreadCounter.BYTES_READ] += bytes
-    roster.spoke(this.slot, host.cache.shards[0].arena.words[CLOCK_S])
     if (this.rest === null) return this.eat(input, bytes)
     const { rest } = this
     const all = Area.allocate(rest.bytes.length + bytes)
@@ -133,6 +147,7 @@ export class Connection implements Outlet {
     const { session } = this
     this.written = 0
     const used = session.run(input, 0, end)
+    if (used > 0) this.hall.roster.spoke(this.slot, this.nowS())
     if (!session.isStuck() && !this.flush()) session.wait()
     this.rest = null
     if (session.state === State.ENDED) {
@@ -176,6 +191,10 @@ export class Connection implements Outlet {
   private log(event: string): void {
     const { host } = this.hall
     if (host.control[Control.VERBOSITY] > 1) host.log(`<${Roster.idOf(this.slot)} ${event}`)
+  }
+
+  private nowS(): number {
+    return this.hall.host.cache.shards[0].arena.words[CLOCK_S]
   }
 
   private givePending(): void {

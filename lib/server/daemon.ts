@@ -13,6 +13,7 @@ import { listenAll } from './listener.ts'
 import { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
+import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
 import { bindUdp, type UdpListener, UdpService } from './udp.ts'
@@ -40,6 +41,7 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   const settings: DaemonSettings = {
     version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
     flushAllowed: options.flushAllowed,
+    idleTimeoutS: options.idleTimeoutS,
     features: featuresOf(options),
     lines: [],
     listeners: [],
@@ -67,6 +69,10 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   }
   const local = serveHere(workers, options, streams.length, datagrams)
   door.open({ workers, local: options.unixSocket === undefined ? undefined : local })
+  const portsFile = process.env[PORTS_FILE_VARIABLE]
+  if (portsFile !== undefined && options.unixSocket === undefined) {
+    writePortsFile(portsFile, { tcp: addresses, udp: datagrams.map(({ bound }) => bound) })
+  }
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   const reload = () => tell(auth?.reload() ?? [])

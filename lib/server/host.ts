@@ -33,6 +33,8 @@ export interface Delivery {
 export interface DaemonSettings {
   version: string
   flushAllowed: boolean
+  /** 0: connections may be idle for ever. */
+  idleTimeoutS: number
   features: Features
   /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]

@@ -164,6 +164,11 @@ export class Roster {
     this.slots[slot * SLOT_WORDS + SLOT_LAST_S] = nowS
   }
 
+  /** When the peer in this slot last spoke. */
+  spokeAtS(slot: number): number {
+    return this.slots[slot * SLOT_WORDS + SLOT_LAST_S]
+  }
+
   /** Number of a connection in logs and `stats conns`. */
   static idOf(slot: number): number {
     return slot + FIRST_ID

@@ -4,6 +4,7 @@
 import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { Cache } from '../engine/cache.ts'
+import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, READ_BYTES } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
@@ -22,16 +23,21 @@ export class Service implements Hall {
   readonly spare: Area[] = []
   readonly open = new Set<Connection>()
   readonly fail: OnFailure
+  private readonly cache: Cache
+  private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
+  private tickedAtS = 0
 
   constructor(task: WorkerTask, fail: OnFailure = rethrow) {
-    const cache = Cache.attach(task.cache, task.holder)
+    this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
-    this.host = hostOf(task, cache, this.roster, new Reply())
+    this.host = hostOf(task, this.cache, this.roster, new Reply())
     this.listeners = task.settings.listeners
+    // As in memcached, peers of a UNIX socket may be idle.
+    this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
     this.fail = fail
-    cache.tick()
-    this.clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+    this.tick()
+    this.clock = setInterval(() => this.tick(), CLOCK_TICK_MS)
   }
 
   /** Serves the connection in this slot from now on. */
@@ -49,6 +55,15 @@ export class Service implements Hall {
   abandon(): void {
     clearInterval(this.clock)
     for (const connection of this.open) connection.abandon()
+  }
+
+  private tick(): void {
+    this.cache.tick()
+    const nowS = this.cache.shards[0].arena.words[CLOCK_S]
+    if (nowS === this.tickedAtS) return
+    this.tickedAtS = nowS
+    if (this.idleTimeoutS === 0) return
+    for (const connection of this.open) connection.endIfIdle(nowS - this.idleTimeoutS)
   }
 }
 

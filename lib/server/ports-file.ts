@@ -1,0 +1,26 @@
+// The file that MEMCACHED_PORT_FILENAME names: which ports were bound, for whoever let the system
+// choose them. Written under another name and renamed, so that a reader finds all of it or nothing.
+
+import { appendFileSync, renameSync } from 'node:fs'
+import type { Bound, Transport } from './address.ts'
+import { reasonOf } from './reason.ts'
+
+export const PORTS_FILE_VARIABLE = 'MEMCACHED_PORT_FILENAME'
+
+/** As in memcached, a file that cannot be written is told of and the daemon goes on. */
+export function writePortsFile(path: string, bound: Readonly<Record<Transport, Bound[]>>): void {
+  const beside = `${path}.lck`
+  const lines = [...linesOf('TCP', bound.tcp), ...linesOf('UDP', bound.udp)]
+  try {
+    appendFileSync(beside, lines.join(''))
+    renameSync(beside, path)
+  } catch (error) {
+    process.stderr.write(`Failed to open "${beside}": ${reasonOf(error)}\n`)
+  }
+}
+
+function linesOf(name: string, bound: Bound[]): string[] {
+  return bound.map(
+    ({ family, port }) => `${name} ${family === 'IPv6' ? 'INET6' : 'INET'}: ${port}\n`,
+  )
+}

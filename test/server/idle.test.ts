@@ -1,0 +1,128 @@
+// Connections that do nothing: those that -o idle_timeout ends and those that it leaves alone; those
+// that wait for a place with -o no_maxconns_fast. And the file that tells which ports were bound.
+
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
+import { HOST } from '../support/process.ts'
+import { ask, comesTrue, openPeer, readUntil, statsOf } from '../support/server-peer.ts'
+import { shortFolder } from '../support/unix.ts'
+
+const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const TIMEOUT = ['-o', 'idle_timeout=1']
+/** Two seconds may pass before a silence of more than one is seen, in steps of whole seconds. */
+const KICKED_MS_MAX = 4000
+const TOO_MANY = 'ERROR Too many open connections\r\n'
+
+t.test('idle connections are ended, busy ones are not', async t => {
+  const daemon = await startDaemon(t, [...TIMEOUT, '-t', '2'])
+  const busy = await openPeer(daemon.port)
+  const asked = keepAsking(busy, KICKED_MS_MAX)
+  const silent = await Promise.all(Array.from({ length: 6 }, () => openPeer(daemon.port)))
+  await ask(silent[1], 'get a\r\n', 'END\r\n')
+  silent[2].write('get half a lin')
+  const trickle = setInterval(() => silent[3].write('x'), 200)
+  t.teardown(() => clearInterval(trickle))
+  const started = performance.now()
+  const ends = await Promise.all(silent.map(peer => readUntil(peer, '')))
+  const tookMs = performance.now() - started
+  t.same(ends.map(String), Array(6).fill(''), 'without a word')
+  t.ok(tookMs > 900 && tookMs < KICKED_MS_MAX, `after ${tookMs.toFixed(0)} ms`)
+  t.ok(await asked, 'the busy one was served all the time')
+  const stats = await statsOf(daemon.port)
+  t.ok(Number(stats.get('idle_kicks')) >= 6, `${stats.get('idle_kicks')} kicks`)
+})
+
+t.test('a value on its way, in or out, is not idleness', async t => {
+  const daemon = await startDaemon(t, [...TIMEOUT, '-t', '1'])
+  const value = 'v'.repeat(900_000)
+  const deaf = await openPeer(daemon.port)
+  await ask(deaf, `set a 0 0 900000\r\n${value}\r\n`, 'STORED\r\n')
+  deaf.write('get a\r\n'.repeat(30))
+  const filling = await openPeer(daemon.port)
+  filling.write(`set b 0 0 900000\r\n${value.slice(0, 500_000)}`)
+  await sleep(KICKED_MS_MAX - 500)
+  const stored = ask(filling, `${value.slice(500_000)}\r\n`, 'STORED\r\n')
+  t.equal(await stored, 'STORED\r\n')
+  deaf.end()
+  const replies = await readUntil(deaf, '')
+  t.equal(replies.length, 30 * (value.length + 'VALUE a 0 900000\r\n\r\nEND\r\n'.length))
+})
+
+t.test('peers of a UNIX socket may be idle, as in memcached', async t => {
+  const daemon = await startUnixDaemon(t, TIMEOUT)
+  const peer = await openPeer(daemon.path)
+  await sleep(3000)
+  t.equal(await ask(peer, 'get a\r\n', 'END\r\n'), 'END\r\n')
+})
+
+t.test('with no_maxconns_fast connections wait for a place', async t => {
+  const daemon = await startDaemon(t, ['-c', '3', '-b', '4', '-o', 'no_maxconns_fast', '-t', '2'])
+  const peers: Socket[] = []
+  while (peers.length < 3) peers.push(await servedPeer(daemon.port))
+  const waiting = await Promise.all(Array.from({ length: 4 }, () => openPeer(daemon.port)))
+  const replies = waiting.map(peer => ask(peer, 'get none\r\n', '\r\n'))
+  const stat = async (name: string) => {
+    const stats = await ask(peers[0], 'stats\r\n', 'END\r\n')
+    return new RegExp(`STAT ${name} (\\d+)`).exec(stats)?.[1]
+  }
+  t.ok(await comesTrue(async () => (await stat('accepting_conns')) === '0'))
+  t.equal(await stat('listen_disabled_num'), '1')
+  t.equal(await stat('curr_connections'), '3')
+  const extra = await openPeer(daemon.port)
+  t.equal((await readUntil(extra, '')).toString(), TOO_MANY, 'no more than the backlog wait')
+  for (const [index, reply] of replies.entries()) {
+    if (index < 2) peers[index + 1].destroy()
+    else waiting[index - 2].destroy()
+    t.equal(await reply, 'END\r\n', 'the next one is served')
+  }
+  t.ok(await comesTrue(async () => (await stat('accepting_conns')) === '1'))
+  t.ok(Number(await stat('time_in_listen_disabled_us')) > 0)
+})
+
+t.test('those that wait may leave', async t => {
+  const daemon = await startDaemon(t, ['-c', '2', '-o', 'no_maxconns_fast'])
+  const peers = [await servedPeer(daemon.port), await servedPeer(daemon.port)]
+  const waiting = await Promise.all(Array.from({ length: 20 }, () => openPeer(daemon.port)))
+  for (const peer of waiting.slice(0, 19)) peer.resetAndDestroy()
+  for (const peer of peers) peer.destroy()
+  t.equal(await ask(waiting[19], 'get none\r\n', '\r\n'), 'END\r\n')
+})
+
+t.test('ports that the system chose stand in a file', async t => {
+  const file = join(shortFolder(t), 'ports')
+  const args = [MAIN, '-p', '-1', '-U', '-1', '-l', HOST, '-l', 'localhost']
+  const env = { ...process.env, MEMCACHED_PORT_FILENAME: file }
+  const child = spawn(process.execPath, args, { env, stdio: 'ignore' })
+  t.teardown(() => child.kill('SIGKILL'))
+  t.ok(await comesTrue(() => existsSync(file)))
+  const text = readFileSync(file, 'utf8')
+  t.match(text, /^(TCP INET6?: [1-9]\d*\n){2,}(UDP INET6?: [1-9]\d*\n){2,}$/)
+  const [, port] = /^TCP INET: (\d+)/.exec(text) ?? []
+  const peer = await openPeer(Number(port))
+  t.equal(await ask(peer, 'get none\r\n', '\r\n'), 'END\r\n')
+  t.notOk(existsSync(`${file}.lck`))
+})
+
+/** Asks now and then; false if it was not always answered. */
+async function keepAsking(peer: Socket, ms: number): Promise<boolean> {
+  const end = performance.now() + ms
+  while (performance.now() < end) {
+    if ((await ask(peer, 'get none\r\n', '\r\n')) !== 'END\r\n') return false
+    await sleep(100)
+  }
+  return true
+}
+
+/** A connection that has a place, once there is one. */
+async function servedPeer(port: number): Promise<Socket> {
+  const peer = await openPeer(port)
+  const reply = await ask(peer, 'get none\r\n', '\r\n')
+  if (reply !== 'END\r\n') throw new Error(reply)
+  return peer
+}
