@@ -13,13 +13,20 @@ export function reportSettings(host: Host, lines: Lines): void {
 }
 
 /** Settings that commands change, as they are at this moment. */
-const CHANGEABLE: Readonly<Record<string, (host: Host) => Value>> = {
+const CHANGEABLE: Readonly<Record<string, (host: Host) => Value | undefined>> = {
   maxbytes: ({ cache }) => cache.memoryLimitBytes(),
   verbosity: ({ control }) => control[Control.VERBOSITY],
   slab_automove: host => wordOf(host, L.AUTOMOVE),
   lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
   lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),
   lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX) >>> 0,
+  lru_segmented: host => yes(wordOf(host, L.LRU_SEGMENTED) === 1),
+  hot_lru_pct: host => wordOf(host, L.LRU_HOT_PERCENT),
+  warm_lru_pct: host => wordOf(host, L.LRU_WARM_PERCENT),
+  hot_max_factor: host => (wordOf(host, L.LRU_HOT_FACTOR) / 1000).toFixed(2),
+  warm_max_factor: host => (wordOf(host, L.LRU_WARM_FACTOR) / 1000).toFixed(2),
+  temp_lru: host => yes(wordOf(host, L.LRU_TEMPORARY_TTL_S) > 0),
+  temporary_ttl: host => wordOf(host, L.LRU_TEMPORARY_TTL_S) || undefined,
 }
 
 /** All arenas are set alike. */

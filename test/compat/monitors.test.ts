@@ -1,0 +1,155 @@
+/**
+ * Programs that watch over memcached, looking at memslab: munin's plug-in, collectd's, the Nagios check
+ * and the Prometheus exporter. Each has its own reader of `stats`, and must find what it looks for.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startDaemon } from '../support/daemon.ts'
+import { findProgram, skipWithout } from '../support/oracle.ts'
+import { freePort, HOST } from '../support/process.ts'
+import { Wire } from '../support/wire.ts'
+
+const RUN_MS_MAX = 20_000
+const COLLECT_MS = 4_000
+const MUNIN_PLUGIN = '/usr/share/munin/plugins/memcached_'
+const MUNIN_READER = '/usr/share/perl5/Cache/Memcached.pm'
+const NAGIOS_CHECK = '/usr/lib/nagios/plugins/check_memcached'
+/** Its name in Debian, and the one that its authors give it. In Debian 12 it is not. */
+const EXPORTERS = ['prometheus-memcached-exporter', 'memcached_exporter']
+
+const TRAFFIC = 'set a 0 0 3\r\nabc\r\nset b 0 0 1\r\nb\r\nget a b\r\nget none\r\ndelete b\r\n'
+const TRAFFIC_END = 'DELETED\r\n'
+
+/** After that. */
+const MUNIN_GRAPHS: [graph: string, values: string[]][] = [
+  ['rates', ['cache_hits 2', 'cache_misses 1', 'cmd_get 3', 'cmd_set 2', 'total_items 2']],
+  ['counters', ['curr_items 1', 'bytes_allocated \\d+', 'curr_connections \\d+']],
+  ['bytes', ['bytes_read \\d+', 'bytes_written \\d+']],
+]
+
+t.test('munin', { skip: skipWithoutFiles(MUNIN_PLUGIN, MUNIN_READER) }, async t => {
+  const port = await startWithTraffic(t)
+  const folder = createFolder(t)
+  for (const [graph, values] of MUNIN_GRAPHS) {
+    const plugin = join(folder, `memcached_${graph}`)
+    symlinkSync(MUNIN_PLUGIN, plugin)
+    const { out, code } = await run(plugin, [], { host: HOST, port: `${port}` })
+    t.equal(code, 0, `memcached_${graph}`)
+    for (const value of values)
+      t.match(out, new RegExp(`^memcache_${value.replace(' ', '.value ')}$`, 'm'))
+  }
+})
+
+t.test('collectd', { skip: skipWithout('collectd') }, async t => {
+  const port = await startWithTraffic(t)
+  const folder = createFolder(t)
+  const config = join(folder, 'collectd.conf')
+  writeFileSync(config, collectdConfig(folder, port))
+  // It prints what it has collected when it is told to end.
+  const { out } = await run(findProgram('collectd') ?? '', ['-f', '-C', config], {}, COLLECT_MS)
+  for (const value of ['command-set.*:2', 'command-get.*:3', 'ops-hits.*:2', 'ops-misses.*:1']) {
+    t.match(out, new RegExp(`/memcached_${value}\n`))
+  }
+  t.match(out, /\/memcached_items-current .*:1\.0+\n/)
+  t.match(out, /\/df-cache .*:\d+\.0+:\d+\.0+\n/)
+})
+
+t.test('the Nagios check', { skip: skipWithoutFiles(NAGIOS_CHECK) }, async t => {
+  const port = await startWithTraffic(t)
+  // It keeps what it saw in the cache itself, and speaks of it when it comes again.
+  const first = await run(NAGIOS_CHECK, ['-H', `${HOST}:${port}`])
+  t.match(first.out, /^OK: no stats available yet/)
+  t.equal(first.code, 0)
+})
+
+t.test('the Prometheus exporter', { skip: exporter() ? false : 'not installed' }, async t => {
+  const port = await startWithTraffic(t)
+  const web = `${HOST}:${await freePort()}`
+  const args = [`--memcached.address=${HOST}:${port}`, `--web.listen-address=${web}`]
+  const child = spawn(exporter() ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  t.teardown(() => child.kill())
+  let log = ''
+  child.stderr.on('data', data => {
+    log += data
+  })
+  const metrics = await fetchUntilUp(`http://${web}/metrics`)
+  t.match(metrics, /^memcached_up 1$/m)
+  t.match(metrics, /^memcached_current_items 1$/m)
+  t.match(metrics, /^memcached_commands_total\{command="get",status="hit"\} 2$/m)
+  t.match(metrics, /^memcached_slab_current_items\{slab="\d+"\} 1$/m)
+  t.match(metrics, /^memcached_slab_commands_total\{command="set",slab="\d+",status="hit"\} 2$/m)
+  t.notMatch(log, /error|fail/i)
+})
+
+async function startWithTraffic(t: Test): Promise<number> {
+  const { port } = await startDaemon(t)
+  const wire = await Wire.connect(port)
+  wire.send(Buffer.from(TRAFFIC))
+  await wire.readUntil(Buffer.from(TRAFFIC_END), RUN_MS_MAX)
+  wire.close()
+  return port
+}
+
+function collectdConfig(folder: string, port: number): string {
+  return `Hostname "test"
+FQDNLookup false
+Interval 1
+PIDFile "${join(folder, 'pid')}"
+BaseDir "${folder}"
+LoadPlugin csv
+LoadPlugin memcached
+<Plugin csv>
+  DataDir "stdout"
+</Plugin>
+<Plugin memcached>
+  <Instance "test">
+    Host "${HOST}"
+    Port "${port}"
+  </Instance>
+</Plugin>
+`
+}
+
+async function fetchUntilUp(url: string): Promise<string> {
+  const endMs = Date.now() + RUN_MS_MAX
+  while (Date.now() < endMs) {
+    try {
+      return await (await fetch(url)).text()
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+  }
+  return ''
+}
+
+function run(
+  program: string,
+  args: string[],
+  env: Record<string, string> = {},
+  timeout = RUN_MS_MAX,
+) {
+  const options = { timeout, env: { ...process.env, ...env } }
+  return new Promise<{ code: number; out: string }>(resolve => {
+    const child = execFile(program, args, options, (_, out, errors) => {
+      resolve({ code: child.exitCode ?? -1, out: out + errors })
+    })
+  })
+}
+
+function createFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'memslab-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  return folder
+}
+
+function exporter(): string | undefined {
+  return EXPORTERS.map(findProgram).find(path => path !== undefined)
+}
+
+function skipWithoutFiles(...paths: string[]): string | false {
+  const missing = paths.filter(path => !existsSync(path))
+  return skipWithout(...missing)
+}
