@@ -35,6 +35,8 @@ interface Identity {
 /** What the end has to give back. */
 interface Held {
   running: Running | undefined
+  /** It was asked to read its files again before it ran. */
+  reloads: boolean
   pidFile: string | undefined
   unixSocket: string | undefined
 }
@@ -64,10 +66,16 @@ export async function runHere(options: Options, start: Start): Promise<void> {
   try {
     checkOpenFiles(options.connectionsMax)
     const identity = identityFor(options.user)
-    const held: Held = { running: undefined, pidFile: undefined, unixSocket: undefined }
+    const held: Held = {
+      running: undefined,
+      reloads: false,
+      pidFile: undefined,
+      unixSocket: undefined,
+    }
     closeOnSignals(held)
     if (options.unixSocket !== undefined) held.unixSocket = resolvePath(options.unixSocket)
     held.running = await start(options)
+    if (held.reloads) held.running.reload()
     if (identity !== undefined) assume(identity, options.unixSocket)
     held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
     if (held.pidFile !== undefined) writePidFile(held.pidFile)
@@ -220,7 +228,10 @@ function closeOnSignals(held: Held): void {
   // Node would open its debugger on this one; memcached stops gracefully.
   process.on('SIGUSR1', () => close(() => console.error('Gracefully stopping')))
   // As in memcached a lost terminal is no end, and password files are read again.
-  process.on('SIGHUP', () => held.running?.reload())
+  process.on('SIGHUP', () => {
+    if (held.running === undefined) held.reloads = true
+    else held.running.reload()
+  })
   process.on('exit', () => {
     if (held.pidFile !== undefined) removePidFile(held.pidFile)
     // Gone already if the daemon was closed, not if it was still starting.

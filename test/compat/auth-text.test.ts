@@ -57,6 +57,8 @@ const SCRIPTS: Record<string, string[]> = {
   'a line of 2048 bytes without an end': ['x'.repeat(2048), '\n', RIGHT],
   'a line of 2049 bytes without an end': ['x'.repeat(2049), RIGHT],
   'a long line': [`${'x'.repeat(5000)}\n`, RIGHT],
+  'a binary frame': [`\x80\x0b${'\0'.repeat(22)}`, '\n', RIGHT],
+  'a claim in the second half of a frame': [`\x80\x0b${'\0'.repeat(22)}\r\n`, RIGHT, 'get x\r\n'],
 }
 
 t.test('claims get the same answers', SKIP, async t => {
