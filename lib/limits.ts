@@ -154,6 +154,20 @@ export const AUTH_FORGIVE_MS = 1000
 export const AUTH_ADDRESS_FAILURES_FREE = 64
 /** A worker logs failures at most this often. */
 export const AUTH_LOG_MS_MIN = 1000
+/** Connections that may watch at once (memcached: 20). */
+export const WATCHERS_MAX = 20
+/** A thread's log ring is made of blocks of this size. */
+export const LOG_BLOCK_BYTES = 4 * KIB
+/** How long a watcher rests while there is nothing new; it looks more often while there is. */
+export const WATCH_PAUSE_MS_MIN = 5
+export const WATCH_PAUSE_MS_MAX = 50
+/** Most that a watcher is sent at a time, bytes, and records that it looks at for it. */
+export const WATCH_PIECE_BYTES_MAX = 32 * KIB
+export const WATCH_RECORDS_MAX = 4096
+
+/** Prefixes of keys that `stats detail` counts, and slots looked at for one (memcached: 65536). */
+export const PREFIXES_MAX = 16 * KIB
+export const PREFIX_PROBES_MAX = 64
 
 /** One read from a socket, and one write to it, bytes. Each worker reuses one buffer of each. */
 export const READ_BYTES = 64 * KIB

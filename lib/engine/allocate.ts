@@ -55,6 +55,7 @@ export function evictItem(arena: Arena, ref: Ref): void {
     reclaimItem(arena, ref)
     return
   }
+  if (arena.witness !== null) arena.witness.evicting(arena, ref)
   const { words, counters } = arena
   const meta = words[ref + L.ITEM_META]
   const classId = L.metaClass(meta)

@@ -46,6 +46,12 @@ export interface ArenaOptions {
   seeds: readonly [number, number]
 }
 
+/** Is shown what this thread does to items on its own account; under the lock, so it is quick. */
+export interface Witness {
+  /** An item that is alive is about to be evicted. */
+  evicting(arena: Arena, ref: Ref): void
+}
+
 /** Where the regions of an arena begin, in words. */
 interface Regions {
   pages: number
@@ -71,6 +77,8 @@ export class Arena {
   readonly dataAt: number
   /** The class for each number of words up to the largest chunk; as slabs.ts finds it. */
   readonly classOfWords: Uint8Array
+  /** This thread's. */
+  witness: Witness | null = null
 
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer

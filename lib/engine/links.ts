@@ -132,13 +132,15 @@ export function flushIfDue(arena: Arena): void {
   words[L.FLUSH_AT_S] = 0
 }
 
-function isExpired(arena: Arena, ref: Ref): boolean {
+/** Whether an item's time is over. */
+export function isExpired(arena: Arena, ref: Ref): boolean {
   const { words } = arena
   const atS = words[ref + L.ITEM_EXPIRES_AT_S]
   return atS !== 0 && atS <= words[L.CLOCK_S]
 }
 
-function isFlushed(arena: Arena, ref: Ref): boolean {
+/** Whether a flush has ended an item. */
+export function isFlushed(arena: Arena, ref: Ref): boolean {
   const { words } = arena
   const stamped = (words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0
   const at = stamped ? stampAt(arena, ref) : ref + L.ITEM_CAS_LOW

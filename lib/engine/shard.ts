@@ -38,6 +38,7 @@ import {
   dropStale,
   refuseStore,
 } from './storing.ts'
+import { findItem } from './table.ts'
 import type { Upkeep } from './upkeep.ts'
 import { type ClassSet, type ItemSink, type WalkCursor, walkColdList, walkItems } from './walk.ts'
 
@@ -305,6 +306,24 @@ export class Shard {
     }
     unlock(arena.words)
     return status
+  }
+
+  /** Shows an item to `sink` as it is, ended or not; that changes and counts nothing. */
+  inspect(hash: number, key: Area, start: number, length: number, sink: HitSink): void {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    flushIfDue(arena)
+    const ref = findItem(arena, hash, key, start, length)
+    if (ref !== NIL) sink.accept(arena, ref)
+    unlock(arena.words)
+  }
+
+  /** Shows a held item to `sink`, unless it is lost. */
+  inspectHeld(hold: Hold, sink: HitSink): void {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    if (this.isGood(hold)) sink.accept(arena, heldRef(arena, hold.slot))
+    unlock(arena.words)
   }
 
   /** Ends all items stored up to now once the clock reaches `atS`; now if that is past. */

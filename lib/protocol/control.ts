@@ -1,21 +1,17 @@
 // The commands of operators, in the text protocol: what they ask of the daemon is not about one item.
 // Their words stand in tokens.ts. They are rare and may allocate.
 
-import type { Area } from '../engine/bytes.ts'
 import { VERBOSITY_MAX } from '../limits.ts'
 import { parseInt32, parseUint32 } from './ascii.ts'
+import { watch } from './control-watch.ts'
 import type { Conversation } from './conversation.ts'
 import { flushAll } from './execute.ts'
 import { Control, type Host, ThreadCounter } from './host.ts'
 import { reportStats } from './report.ts'
+import type { Speaker } from './speaker.ts'
 import { Line } from './text-print.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from './tokens.ts'
 import { Verb } from './verbs.ts'
-
-/** Adds a line to the reply, unless the peer wants none. */
-interface Speaker {
-  say(line: Area): void
-}
 
 /** Runs the command in hand, whose line stands in `bytes`. */
 export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
@@ -28,6 +24,8 @@ export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speake
       return peer.sendTail(Buffer.from(`VERSION ${peer.host.version}\r\n`))
     case Verb.VERBOSITY:
       return verbosity(bytes, peer, speaker)
+    case Verb.WATCH:
+      return watch(bytes, peer, speaker)
     default:
       return speaker.say(Line.ERROR)
   }

@@ -5,6 +5,7 @@
 import type { Area } from '../engine/bytes.ts'
 import type { Status } from '../engine/status.ts'
 import type { Host } from './host.ts'
+import type { CloseReason } from './journal.ts'
 import type { Request } from './request.ts'
 
 export const State = {
@@ -14,6 +15,7 @@ export const State = {
   FILLING: 3,
   SWALLOW: 4,
   ENDED: 5,
+  WATCHING: 6,
 } as const
 
 export type State = (typeof State)[keyof typeof State]
@@ -44,6 +46,8 @@ export interface Conversation {
   state: State
   /** Where in the reply buffer the current request's reply begins; -1 once some of it was sent. */
   readonly replyStart: number
+  /** Why the conversation ended, once it has: an error unless the protocol says otherwise. */
+  closeReason: CloseReason
   /** Sends what stands in the reply buffer; false if the peer must first take it. */
   flush(): boolean
   /** The value of the item that the request holds shall follow what was written. */
@@ -60,6 +64,8 @@ export interface Conversation {
   sendSource(source: Source): void
   /** From the next request on the session speaks this protocol. */
   speak(protocol: Protocol): void
+  /** What the source gives is all that the peer gets from now on; what it says is not heard. */
+  watch(source: Source): void
 }
 
 /** A way to parse requests and print replies. All but `command` serve the other states. */

@@ -9,26 +9,46 @@ import type { HitSink } from '../engine/shard.ts'
 import * as onTerms from '../engine/shard-terms.ts'
 import { Mode, type Status } from '../engine/status.ts'
 import type { Terms } from '../engine/terms.ts'
+import {
+  look,
+  noteBegin,
+  noteCommit,
+  noteGet,
+  noteLook,
+  noteRemove,
+  noteStore,
+  recallKey,
+} from './notes.ts'
 import type { Request } from './request.ts'
 
 /** Offers the item to the sink: OK, MISS, NO_ROOM, HELD or NO_MEMORY. */
 export function get(cache: Cache, request: Request, sink: HitSink): Status {
   const { area, keyStart, keyBytes, hold } = request
   const hash = locate(cache, request)
-  return request.shard.get(hash, area, keyStart, keyBytes, sink, hold)
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const status = request.shard.get(hash, area, keyStart, keyBytes, sink, hold)
+  if (noted) noteGet(request, status)
+  return status
 }
 
 /** As `get`, and gives the item the request's exptime. */
 export function getAndTouch(cache: Cache, request: Request, sink: HitSink): Status {
   const { area, keyStart, keyBytes, hold } = request
   const hash = locate(cache, request)
-  return request.shard.getAndTouch(hash, area, keyStart, keyBytes, endOf(request), sink, hold)
+  const endsAtS = endOf(request)
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const status = request.shard.getAndTouch(hash, area, keyStart, keyBytes, endsAtS, sink, hold)
+  if (noted) noteGet(request, status)
+  return status
 }
 
 /** OK or MISS. */
 export function touch(cache: Cache, request: Request): Status {
   const hash = locate(cache, request)
   const { area, keyStart, keyBytes } = request
+  if (isNoted(request)) lookAndNote(request)
   return request.shard.touch(hash, area, keyStart, keyBytes, endOf(request))
 }
 
@@ -36,13 +56,19 @@ export function touch(cache: Cache, request: Request): Status {
 export function remove(cache: Cache, request: Request): Status {
   const hash = locate(cache, request)
   const { area, keyStart, keyBytes, cas } = request
-  return request.shard.remove(hash, area, keyStart, keyBytes, cas.high, cas.low)
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const status = request.shard.remove(hash, area, keyStart, keyBytes, cas.high, cas.low)
+  if (noted) noteRemove(request, status, false)
+  return status
 }
 
 /** Stores a value that stands whole at `start` of `value`; statuses as Shard.store. */
 export function store(cache: Cache, request: Request, value: Area, start: number): Status {
   const hash = locate(cache, request)
-  return request.shard.store(
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const status = request.shard.store(
     request.mode,
     hash,
     request.area,
@@ -56,12 +82,16 @@ export function store(cache: Cache, request: Request, value: Area, start: number
     start,
     request.valueBytes,
   )
+  if (noted) noteStore(request, status)
+  return status
 }
 
 /** Makes room for a value that is still to come: OK, TOO_LARGE or NO_MEMORY. */
 export function begin(cache: Cache, request: Request): Status {
   const hash = locate(cache, request)
-  return request.shard.begin(
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const status = request.shard.begin(
     request.mode,
     hash,
     request.area,
@@ -72,6 +102,8 @@ export function begin(cache: Cache, request: Request): Status {
     request.valueBytes,
     request.hold,
   )
+  if (noted) noteBegin(request, status)
+  return status
 }
 
 /** Ends the item that the request, a store that was just refused, would have replaced. */
@@ -82,7 +114,12 @@ export function dropStale({ shard, hash, area, keyStart, keyBytes }: Request): v
 /** Stores the value that `begin` made room for; statuses as Shard.store, or LOST. */
 export function commit(request: Request): Status {
   const { shard, mode, hold, hash, cas } = request
-  return shard.commit(mode, hold, hash, cas.high, cas.low)
+  const noted = isNoted(request)
+  if (noted) recallKey(request)
+  if (noted) look(request)
+  const status = shard.commit(mode, hold, hash, cas.high, cas.low)
+  if (noted) noteCommit(request, status)
+  return status
 }
 
 /**
@@ -98,6 +135,7 @@ export function adjust(
 ): Status {
   const hash = locate(cache, request)
   const { area, keyStart, keyBytes, cas, shard } = request
+  if (isNoted(request)) lookAndNote(request)
   return shard.adjust(hash, area, keyStart, keyBytes, subtract, high, low, cas.high, cas.low)
 }
 
@@ -113,6 +151,7 @@ export function adjustOrAdd(
 ): Status {
   const hash = locate(cache, request)
   const { cas } = request
+  if (isNoted(request)) lookAndNote(request)
   return request.shard.adjustOrAdd(
     hash,
     request.area,
@@ -134,12 +173,17 @@ export function fetchOn(cache: Cache, request: Request, terms: Terms, sink: HitS
   const hash = locate(cache, request)
   const { area, keyStart, keyBytes, hold, shard } = request
   setTimes(request, terms)
-  return onTerms.fetchOn(shard, hash, area, keyStart, keyBytes, terms, sink, hold)
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const status = onTerms.fetchOn(shard, hash, area, keyStart, keyBytes, terms, sink, hold)
+  if (noted) noteGet(request, status)
+  return status
 }
 
 /** Shows the item to the sink, which is no hit: OK or MISS. */
 export function peek(cache: Cache, request: Request, sink: HitSink): Status {
   const hash = locate(cache, request)
+  if (isNoted(request)) lookAndNote(request)
   return onTerms.peek(request.shard, hash, request.area, request.keyStart, request.keyBytes, sink)
 }
 
@@ -147,14 +191,12 @@ export function peek(cache: Cache, request: Request, sink: HitSink): Status {
 export function removeOn(cache: Cache, request: Request, terms: Terms): Status {
   const hash = locate(cache, request)
   setTimes(request, terms)
-  return onTerms.removeOn(
-    request.shard,
-    hash,
-    request.area,
-    request.keyStart,
-    request.keyBytes,
-    terms,
-  )
+  const noted = isNoted(request)
+  if (noted) look(request)
+  const { shard, area, keyStart, keyBytes } = request
+  const status = onTerms.removeOn(shard, hash, area, keyStart, keyBytes, terms)
+  if (noted) noteRemove(request, status, true)
+  return status
 }
 
 /** As `store`, on terms. */
@@ -166,7 +208,9 @@ export function storeOn(
   start: number,
 ): Status {
   const hash = locate(cache, request)
-  return onTerms.storeOn(
+  const noted = isNoted(request)
+  if (noted) lookOn(request, terms)
+  const status = onTerms.storeOn(
     request.shard,
     hash,
     request.area,
@@ -178,12 +222,16 @@ export function storeOn(
     start,
     request.valueBytes,
   )
+  if (noted) noteStore(request, status)
+  return status
 }
 
 /** As `begin`, on terms. */
 export function beginOn(cache: Cache, request: Request, terms: Terms): Status {
   const hash = locate(cache, request)
-  return onTerms.beginOn(
+  const noted = isNoted(request)
+  if (noted) lookOn(request, terms)
+  const status = onTerms.beginOn(
     request.shard,
     hash,
     request.area,
@@ -194,11 +242,18 @@ export function beginOn(cache: Cache, request: Request, terms: Terms): Status {
     request.valueBytes,
     request.hold,
   )
+  if (noted) noteBegin(request, status)
+  return status
 }
 
 /** As `commit`, on the terms on which the store was begun. */
 export function commitOn(request: Request, terms: Terms): Status {
-  return onTerms.commitOn(request.shard, request.hold, request.hash, terms)
+  const noted = isNoted(request)
+  if (noted) recallKey(request)
+  if (noted) lookOn(request, terms)
+  const status = onTerms.commitOn(request.shard, request.hold, request.hash, terms)
+  if (noted) noteCommit(request, status)
+  return status
 }
 
 /** As `adjust`, or `adjustOrAdd`, on terms. */
@@ -214,6 +269,7 @@ export function adjustOn(
 ): Status {
   const hash = locate(cache, request)
   setTimes(request, terms)
+  if (isNoted(request)) lookAndNote(request)
   return onTerms.adjustOn(
     request.shard,
     hash,
@@ -242,6 +298,23 @@ export function flushAll(cache: Cache, exptime: number): void {
       if (atS > 0) shard.flush(atS)
     }
   }
+}
+
+/** Whether anybody wants to know of requests: one load, and one branch where nobody does. */
+function isNoted({ journal }: Request): boolean {
+  return journal.wanted() !== 0
+}
+
+function lookAndNote(request: Request): void {
+  look(request)
+  noteLook(request)
+}
+
+/** As `look`, for a store on terms: they have its mode and flags. */
+function lookOn(request: Request, { mode, flags }: Terms): void {
+  request.mode = mode
+  request.flags = flags
+  look(request)
 }
 
 function locate(cache: Cache, request: Request): number {

@@ -3,6 +3,7 @@
 
 import type { Cache } from '../engine/cache.ts'
 import type { Authenticator } from './authenticator.ts'
+import type { Journal } from './journal.ts'
 import type { Reply } from './reply.ts'
 
 /** Counters of one thread, indices into `Host.counters`; only that thread writes them. */
@@ -61,6 +62,15 @@ export interface ConnectionCounts {
   accepting: boolean
 }
 
+/** What peers may ask for. */
+export interface Allowed {
+  dump: boolean
+  watch: boolean
+  shutdown: boolean
+  /** Most that may wait to be sent to one that watches, bytes. */
+  watcherBufferBytes: number
+}
+
 /** What the server tells `stats`; every number is taken at the moment it is asked for. */
 export interface ServerFacts {
   /** Names and values in the order of memcached's `stats settings`. */
@@ -72,6 +82,8 @@ export interface ServerFacts {
   /** Workers that died and were replaced. */
   workerRestarts(): number
   connections(): ConnectionCounts
+  /** Connections that watch. */
+  watchers(): number
   /** Sum over all threads of one ThreadCounter. */
   sum(counter: number): number
   eachConnection(): Iterable<ConnectionFacts>
@@ -87,6 +99,8 @@ export interface Host {
   readonly counters: Float64Array
   readonly control: Int32Array
   readonly facts: ServerFacts
+  readonly journal: Journal
+  readonly allowed: Allowed
   /** Null: everybody is served. */
   readonly auth: Authenticator | null
   /** One line to the daemon's log, stderr. */

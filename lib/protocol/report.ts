@@ -165,7 +165,7 @@ function reportLogs({ facts }: Host, lines: Lines): void {
   lines.add('log_worker_written', facts.sum(ThreadCounter.LOG_WRITTEN))
   lines.add('log_watcher_skipped', facts.sum(ThreadCounter.LOG_SKIPPED))
   lines.add('log_watcher_sent', facts.sum(ThreadCounter.LOG_SENT))
-  lines.zeros('log_watchers')
+  lines.add('log_watchers', facts.watchers())
   if (features.tls) {
     if (features.tlsSessions) lines.zeros('ssl_new_sessions')
     lines.add('ssl_handshake_errors', facts.sum(ThreadCounter.TLS_ERRORS))

@@ -4,6 +4,7 @@
 import type { Area } from '../engine/bytes.ts'
 import type { Hold, Shard } from '../engine/shard.ts'
 import { Mode } from '../engine/status.ts'
+import type { Journal } from './journal.ts'
 
 export class Request {
   /** Where the key stands; valid only until the input moves on. */
@@ -28,9 +29,15 @@ export class Request {
   /** The item that `shard` holds for this request. */
   readonly hold: Hold = { slot: 0, generation: 0 }
 
-  constructor(area: Area, shard: Shard) {
+  /** Where requests are noted while somebody wants to know, and whose they are. */
+  readonly journal: Journal
+  readonly peerId: number
+
+  constructor(area: Area, shard: Shard, journal: Journal, peerId: number) {
     this.area = area
     this.shard = shard
+    this.journal = journal
+    this.peerId = peerId
   }
 
   setKey(area: Area, start: number, end: number): void {

@@ -6,6 +6,7 @@
 //   SENDING   inside a value that is longer than the reply buffer; held, sent piece by piece
 //   FILLING   inside a value on its way in that is not there whole; held, written as it comes
 //   SWALLOW   inside bytes to be thrown away: a value that was refused, the rest of a broken get
+//   WATCHING  told of what others do, by a source that has no end; input is thrown away
 //   ENDED     the peer said quit or what cannot be answered; no more input is eaten
 //
 // `run` eats what it can and says how far it came. It stops for two reasons: it needs more input, or
@@ -29,6 +30,7 @@ import {
   State,
 } from './conversation.ts'
 import type { Host } from './host.ts'
+import { CloseReason } from './journal.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
 import { TextProtocol } from './text.ts'
@@ -48,6 +50,7 @@ export class Session implements Conversation {
   readonly request: Request
   readonly id: number
   state: State = State.COMMAND
+  closeReason: CloseReason = CloseReason.ERROR
   replyStart = 0
   private readonly reply: Reply
   private readonly outlet: Outlet
@@ -74,7 +77,7 @@ export class Session implements Conversation {
     this.reply = host.reply
     this.outlet = outlet
     this.id = id
-    this.request = new Request(host.reply.area, host.cache.shards[0])
+    this.request = new Request(host.reply.area, host.cache.shards[0], host.journal, id)
   }
 
   /** Eats requests from [start, end); how far it came. Call again with what is left and more. */
@@ -96,7 +99,7 @@ export class Session implements Conversation {
       if (next === NEED_MORE) break
       at = next
     }
-    return at
+    return this.state === State.WATCHING ? end : at
   }
 
   /** Whether the last `run` stopped because the replies could not be sent. */
@@ -158,6 +161,11 @@ export class Session implements Conversation {
 
   speak(protocol: Protocol): void {
     this.protocol = protocol
+  }
+
+  watch(source: Source): void {
+    this.state = State.WATCHING
+    this.source = source
   }
 
   private step(input: Area, at: number, end: number): number {

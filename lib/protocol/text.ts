@@ -17,6 +17,7 @@ import { runControl } from './control.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
+import { CloseReason } from './journal.ts'
 import { MetaCommands } from './meta.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
@@ -259,6 +260,7 @@ export class TextProtocol implements Protocol {
       case Verb.DELETE:
         return this.remove(input)
       case Verb.QUIT:
+        this.peer.closeReason = CloseReason.NORMAL
         this.peer.state = State.ENDED
         return
       case Verb.NONE:

@@ -13,6 +13,7 @@ import { CLOCK_S } from '../engine/layout.ts'
 import { REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
 import { State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
+import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { adoptSocket } from './adopt.ts'
 import type { ListenerFacts } from './host.ts'
@@ -62,8 +63,12 @@ export class Connection implements Outlet {
     this.socket = adoptSocket(accepted, hall.input.bytes, bytes => this.read(bytes))
     // A reset is the peer's right; 'close' follows and clears up.
     this.socket.on('error', () => {})
-    this.socket.on('close', () => this.close())
+    this.socket.on('close', hadError => this.close(hadError))
     hall.open.add(this)
+    const { journal } = hall.host
+    if (journal.wants(Kind.CONNEVENTS)) {
+      journal.opened(this.id, hall.roster.addressOf(this.id))
+    }
     this.log(`new ${KINDS[protocol]}`)
     this.socket.resume()
   }
@@ -95,6 +100,10 @@ export class Connection implements Outlet {
     else setTimeout(() => this.goOn(), pauseMs)
   }
 
+  private get id(): number {
+    return Roster.idOf(this.slot)
+  }
+
   /** Ends the connection now; what was not sent is lost. */
   destroy(): void {
     this.socket.destroy()
@@ -117,8 +126,9 @@ export class Connection implements Outlet {
     if (session.state !== State.COMMAND && session.state !== State.KEYS) return
     hall.host.counters[ThreadCounter.IDLE_KICKS]++
     if (hall.host.control[Control.VERBOSITY] > 1) {
-      hall.host.log(`Closing idle fd ${Roster.idOf(slot)}`)
+      hall.host.log(`Closing idle fd ${this.id}`)
     }
+    session.closeReason = CloseReason.IDLE_TIMEOUT
     socket.destroy()
   }
 
@@ -134,6 +144,8 @@ export class Connection implements Outlet {
   private take(bytes: number): boolean {
     const { host, input } = this.hall
     host.counters[ThreadCounter.BYTES_READ] += bytes
+    // Only the end of what it says is of interest: the session is at work by itself.
+    if (this.session.state === State.WATCHING) return true
     if (this.rest === null) return this.eat(input, bytes)
     const { rest } = this
     const all = Area.allocate(rest.bytes.length + bytes)
@@ -158,7 +170,7 @@ export class Connection implements Outlet {
       this.rest = Area.allocate(end - used)
       input.bytes.copy(this.rest.bytes, 0, used, end)
     }
-    return !session.isStuck()
+    return !session.isStuck() || session.state === State.WATCHING
   }
 
   /** The pending write is done, or the others had their turn: the session goes on. */
@@ -173,9 +185,10 @@ export class Connection implements Outlet {
     }
   }
 
-  private close(): void {
+  private close(hadError: boolean): void {
     if (this.closed) return
     this.closed = true
+    this.note(hadError)
     this.log('connection closed.')
     this.givePending()
     this.rest = null
@@ -188,9 +201,20 @@ export class Connection implements Outlet {
     }
   }
 
+  /** Tells those who watch of the end. */
+  private note(hadError: boolean): void {
+    const { host, roster } = this.hall
+    if (!host.journal.wants(Kind.CONNEVENTS)) return
+    const { state, closeReason } = this.session
+    const left = hadError ? CloseReason.ERROR : CloseReason.NORMAL
+    const ended = state === State.ENDED || closeReason !== CloseReason.ERROR
+    const reason = ended ? closeReason : left
+    host.journal.closed(this.id, roster.addressOf(this.id), reason)
+  }
+
   private log(event: string): void {
     const { host } = this.hall
-    if (host.control[Control.VERBOSITY] > 1) host.log(`<${Roster.idOf(this.slot)} ${event}`)
+    if (host.control[Control.VERBOSITY] > 1) host.log(`<${this.id} ${event}`)
   }
 
   private nowS(): number {

@@ -5,6 +5,8 @@ import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
+import { createLogs } from '../protocol/log-ring.ts'
+import { createPrefixes } from '../protocol/prefixes.ts'
 import { type Bound, closeAll } from './address.ts'
 import { AuthFiles } from './auth-files.ts'
 import { Door } from './door.ts'
@@ -42,6 +44,15 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
     flushAllowed: options.flushAllowed,
     idleTimeoutS: options.idleTimeoutS,
+    allowed: {
+      dump: options.dumpAllowed,
+      watch: options.watchAllowed,
+      shutdown: options.shutdownAllowed,
+      watcherBufferBytes: options.watcherLogbufBytes,
+    },
+    // The main thread has a ring too.
+    log: createLogs(options.threads + 1, options.workerLogbufBytes),
+    prefixes: createPrefixes(options.detailPrefix),
     features: featuresOf(options),
     lines: [],
     listeners: [],

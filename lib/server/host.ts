@@ -5,7 +5,17 @@ import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import type { Authenticator } from '../protocol/authenticator.ts'
 import type { ProtocolName } from '../protocol/conversation.ts'
-import { type ConnectionFacts, Control, type Features, type Host } from '../protocol/host.ts'
+import {
+  type Allowed,
+  type ConnectionFacts,
+  Control,
+  type Features,
+  type Host,
+  ThreadCounter,
+} from '../protocol/host.ts'
+import { countWatchers, Journal } from '../protocol/journal.ts'
+import type { LogHandle } from '../protocol/log-ring.ts'
+import { Prefixes, type PrefixHandle } from '../protocol/prefixes.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth-files.ts'
 import { FileAuthenticator } from './authenticator.ts'
@@ -35,6 +45,10 @@ export interface DaemonSettings {
   flushAllowed: boolean
   /** 0: connections may be idle for ever. */
   idleTimeoutS: number
+  allowed: Allowed
+  /** Where watchers read what all threads log, and the counts of `stats detail`. */
+  log: LogHandle
+  prefixes: PrefixHandle
   features: Features
   /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
@@ -55,13 +69,23 @@ export interface ListenerFacts {
 
 export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Reply): Host {
   const { settings } = task
+  const counters = roster.countersOf(task.worker)
+  const journal = new Journal(
+    settings.log,
+    task.worker,
+    counters.subarray(ThreadCounter.LOG_WRITTEN),
+    new Prefixes(settings.prefixes),
+  )
+  for (const { arena } of cache.shards) arena.witness = journal
   const clockS = () => cache.shards[0].arena.words[CLOCK_S]
   return {
     cache,
     reply,
     version: settings.version,
     flushAllowed: settings.flushAllowed,
-    counters: roster.countersOf(task.worker),
+    counters,
+    journal,
+    allowed: settings.allowed,
     control: roster.control,
     facts: {
       settings: settings.lines,
@@ -70,6 +94,7 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       arenas: cache.shards.length,
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
+      watchers: () => countWatchers(settings.log),
       connections: () => roster.connections(),
       sum: counter => roster.sum(counter),
       reset: () => roster.reset(),

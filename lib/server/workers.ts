@@ -16,6 +16,7 @@ import {
   WORKER_START_MS_MAX,
   WORKER_STEADY_MS,
 } from '../limits.ts'
+import { forgetWatchers } from '../protocol/journal.ts'
 import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
 import type { Roster } from './roster.ts'
 
@@ -110,6 +111,7 @@ export class Workers {
   buryLocal(holder: number): void {
     this.recover(holder)
     this.roster.giveAll(this.roster.mainThread)
+    forgetWatchers(this.settings.log, this.roster.mainThread)
     this.roster.countRestart()
   }
 
@@ -194,6 +196,7 @@ export class Workers {
     dead.isReady = false
     this.recover(dead.holder)
     this.roster.giveAll(dead.index)
+    forgetWatchers(this.settings.log, dead.index)
     this.roster.countRestart()
     const reason = error instanceof Error ? error.message : String(error)
     process.stderr.write(`worker ${dead.index} died and is replaced: ${reason}\n`)

@@ -7,6 +7,8 @@ import t, { type Test } from 'tap'
 import { Cache } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT, LOCK } from '../../lib/engine/layout.ts'
 import { MIB } from '../../lib/limits.ts'
+import { createLogs } from '../../lib/protocol/log-ring.ts'
+import { createPrefixes } from '../../lib/protocol/prefixes.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
 import type { WorkerTask } from '../../lib/server/host.ts'
@@ -71,6 +73,9 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
     lines: [],
     listeners: [],
     auth: null,
+    allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
+    log: createLogs(2, 0),
+    prefixes: createPrefixes(':'),
   }
   const task: WorkerTask = {
     worker: 0,

@@ -7,9 +7,12 @@ import { Area } from '../../lib/engine/bytes.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT } from '../../lib/engine/layout.ts'
 import { verify } from '../../lib/engine/verify.ts'
-import { MIB, READ_BYTES } from '../../lib/limits.ts'
+import { KIB, MIB, READ_BYTES } from '../../lib/limits.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
+import { Journal } from '../../lib/protocol/journal.ts'
+import { createLogs } from '../../lib/protocol/log-ring.ts'
+import { createPrefixes, Prefixes } from '../../lib/protocol/prefixes.ts'
 import { Reply } from '../../lib/protocol/reply.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
 
@@ -24,9 +27,17 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     counters: new Float64Array(32),
     control: new Int32Array(8),
     facts: createFacts(),
+    journal: createJournal(),
+    allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
     log: () => {},
   }
+}
+
+/** One that nobody else reads. */
+export function createJournal(): Journal {
+  const prefixes = new Prefixes(createPrefixes(':'))
+  return new Journal(createLogs(1, 64 * KIB), 0, new Float64Array(1), prefixes)
 }
 
 /** The number of items held in all arenas. */
@@ -142,6 +153,7 @@ function createFacts(): ServerFacts {
     connectionsMax: 10,
     workerRestarts: () => 0,
     connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1, accepting: true }),
+    watchers: () => 0,
     sum: () => 0,
     eachConnection: () => connections(),
     reset: () => {},

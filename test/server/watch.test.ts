@@ -1,0 +1,199 @@
+// Those who watch, on a daemon of several workers: each sees what all workers do, one that does not
+// read loses lines and costs nothing, whoever leaves is forgotten, and a worker may die.
+
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { MIB, WATCHERS_MAX } from '../../lib/limits.ts'
+import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
+import { checkOptions } from '../../lib/server/option-checks.ts'
+import { isRefusal, type Options } from '../../lib/server/options.ts'
+import { HOST } from '../support/process.ts'
+import { ask, comesTrue, openPeer, residentBytes, statsOf } from '../support/server-peer.ts'
+
+const THREADS = 3
+const PEERS = 6
+const FLOOD_REQUESTS = 100_000
+const ROUNDS = 14
+const LINES = (1 + ROUNDS) * FLOOD_REQUESTS
+/** What all these lines would take if they were kept. */
+const LINES_BYTES = LINES * 90
+const QUIET_MS = 300
+const SKIPPED_LINE = /^skipped=\d+$/
+
+t.test('one sees what all workers do, in order', async t => {
+  const daemon = await start(t)
+  const watcher = await watch(daemon, 'fetchers mutations')
+  const peers = await Promise.all(Array.from({ length: PEERS }, () => openPeer(portOf(daemon))))
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(peers.map((peer, i) => ask(peer, `get key${i}-${round}\r\n`, 'END\r\n')))
+  }
+  const lines = await linesOf(watcher)
+  t.equal(lines.length, 20 * PEERS)
+  t.equal(new Set(lines.map(keyOf)).size, 20 * PEERS, 'each of them once')
+  const rounds = lines.map(line => Number(keyOf(line).split('-')[1]))
+  t.ok(
+    rounds.every((round, i) => i === 0 || round >= rounds[i - 1] - 1),
+    'about as they came',
+  )
+  for (const peer of peers) peer.destroy()
+  watcher.destroy()
+})
+
+t.test('each gets the kinds that it asked for', async t => {
+  const daemon = await start(t)
+  const watchers = await Promise.all(
+    ['fetchers', 'mutations', 'connevents'].map(w => watch(daemon, w)),
+  )
+  const peer = await openPeer(portOf(daemon))
+  await ask(peer, 'set a 0 0 1\r\nx\r\nget a\r\n', 'END\r\n')
+  peer.end()
+  const types = []
+  for (const watcher of watchers) types.push((await linesOf(watcher)).map(typeOf))
+  t.same(types[0], ['item_get', 'item_get'])
+  t.same(types[1], ['item_store'])
+  t.ok(types[2].includes('conn_new') && types[2].includes('conn_close'), types[2].join(' '))
+  for (const watcher of watchers) watcher.destroy()
+})
+
+t.test('what a watcher says is not heard, and that it leaves is', async t => {
+  const daemon = await start(t)
+  const watcher = await watch(daemon, '')
+  watcher.write('set deaf 0 0 1\r\nx\r\nquit\r\n'.repeat(1000))
+  await sleep(50)
+  t.equal((await statsOf(portOf(daemon))).get('log_watchers'), '1')
+  t.equal(await askOnce(daemon, 'get deaf\r\n'), 'END\r\n')
+  t.equal((await linesOf(watcher)).map(keyOf).join(), 'deaf')
+  watcher.end()
+  t.ok(await comesTrue(async () => (await statsOf(portOf(daemon))).get('log_watchers') === '0'))
+  t.ok(await comesTrue(() => daemon.roster.current() === 0), 'its connection is closed')
+})
+
+t.test('one that does not read loses lines and blocks nobody', async t => {
+  const daemon = await start(t, { workerLogbufBytes: 65_536 })
+  const port = portOf(daemon)
+  const deaf = await watch(daemon, 'fetchers')
+  const peer = await openPeer(port)
+  await flood(peer)
+  const before = residentBytes(process.pid)
+  for (let round = 0; round < ROUNDS; round++) await flood(peer)
+  const grown = residentBytes(process.pid) - before
+  t.ok(grown < LINES_BYTES / 2, `${Math.round(grown / MIB)} MiB more`)
+  const stats = await statsOf(port)
+  t.equal(stats.get('log_watchers'), '1')
+  t.equal(stats.get('log_worker_written'), `${LINES}`)
+  const lines = await linesOf(deaf)
+  const skipped = lines.filter(line => SKIPPED_LINE.test(line))
+  const lost = skipped.reduce((sum, line) => sum + Number(line.slice('skipped='.length)), 0)
+  t.ok(lost > FLOOD_REQUESTS, `${lost} lines lost`)
+  t.equal(lines.length - skipped.length + lost, LINES, 'each line came or was counted')
+  t.ok(
+    lines.every(
+      line =>
+        SKIPPED_LINE.test(line) ||
+        /^ts=\d+\.\d+ gid=\d+ type=item_get key=\w+ status=not_found clsid=0 cfd=\d+ size=0$/.test(
+          line,
+        ),
+    ),
+    'none is torn',
+  )
+  const after = await statsOf(port)
+  t.equal(after.get('log_watcher_skipped'), `${lost}`)
+  t.equal(Number(after.get('log_watcher_sent')), lines.length - skipped.length)
+  deaf.destroy()
+  peer.destroy()
+})
+
+t.test('there is room for so many, and no more', async t => {
+  const daemon = await start(t)
+  const watchers: Socket[] = []
+  for (let i = 0; i < WATCHERS_MAX; i++) watchers.push(await watch(daemon, ''))
+  const refused = await openPeer(portOf(daemon))
+  const words = 'WATCHER_TOO_MANY log watcher limit reached\r\n'
+  t.equal(await ask(refused, 'watch\r\n', '\r\n'), words)
+  t.match(await ask(refused, 'version\r\n', '\r\n'), /^VERSION/, 'and is served on')
+  watchers.pop()?.destroy()
+  t.ok(await comesTrue(async () => (await ask(refused, 'watch\r\n', '\r\n')) === 'OK\r\n'))
+  for (const watcher of [...watchers, refused]) watcher.destroy()
+})
+
+t.test('a worker that dies takes its watchers with it and no others', async t => {
+  const daemon = await start(t)
+  const port = portOf(daemon)
+  const watchers = await Promise.all(Array.from({ length: 6 }, () => watch(daemon, 'fetchers')))
+  const [thread] = daemon.workers.pool.threads
+  await thread.terminate()
+  t.ok(await comesTrue(() => daemon.roster.restarts() === 1))
+  t.ok(await comesTrue(() => daemon.roster.current() === 4), 'two were its own')
+  t.equal((await statsOf(port)).get('log_watchers'), '4')
+  t.ok(await comesTrue(async () => (await askOnce(daemon, 'get probe\r\n')) === 'END\r\n'))
+  for (let i = 0; i < 2 * THREADS; i++) await askOnce(daemon, `get again${i}\r\n`)
+  const seen = []
+  for (const watcher of watchers) {
+    const keys = (await linesOf(watcher)).map(keyOf)
+    seen.push(keys.filter(key => key.startsWith('again')).length)
+    watcher.destroy()
+  }
+  t.same(seen.sort(), [0, 0, ...Array(4).fill(2 * THREADS)], 'the others see the new one too')
+  t.ok(await comesTrue(async () => (await statsOf(port)).get('log_watchers') === '0'))
+})
+
+t.test('-W refuses', async t => {
+  const daemon = await start(t, { watchAllowed: false })
+  const words = 'CLIENT_ERROR watch commands not allowed\r\n'
+  t.equal(await askOnce(daemon, 'watch\r\n'), words)
+  t.equal(await askOnce(daemon, 'watch nonsense\r\n'), words)
+})
+
+async function flood(peer: Socket): Promise<void> {
+  const batch = 'get flood\r\n'.repeat(1000)
+  const end = 'END\r\n'.repeat(1000)
+  for (let i = 0; i < FLOOD_REQUESTS; i += 1000) await ask(peer, batch, end)
+}
+
+async function start(t: Test, given: Partial<Options> = {}): Promise<Daemon> {
+  const options = checkOptions({ listen: [{ host: HOST, port: 0 }], threads: THREADS, ...given })
+  if (isRefusal(options)) throw new Error(options.line)
+  const daemon = await startDaemon(options)
+  t.teardown(() => daemon.close())
+  return daemon
+}
+
+function portOf(daemon: Daemon): number {
+  return daemon.addresses[0].port
+}
+
+async function watch(daemon: Daemon, words: string): Promise<Socket> {
+  const socket = await openPeer(portOf(daemon))
+  await ask(socket, `watch ${words}\r\n`, 'OK\r\n')
+  return socket
+}
+
+async function askOnce(daemon: Daemon, request: string): Promise<string> {
+  const peer = await openPeer(portOf(daemon))
+  const reply = await ask(peer, request, '\r\n').catch(String)
+  peer.destroy()
+  return reply
+}
+
+/** What has come, and comes until it is quiet. */
+async function linesOf(watcher: Socket): Promise<string[]> {
+  const chunks: Buffer[] = []
+  let quietMs = 0
+  const take = (chunk: Buffer) => {
+    chunks.push(chunk)
+    quietMs = 0
+  }
+  watcher.on('data', take).resume()
+  for (; quietMs < QUIET_MS; quietMs += 20) await sleep(20)
+  watcher.pause().off('data', take)
+  return Buffer.concat(chunks).toString('latin1').split('\n').slice(0, -1)
+}
+
+function keyOf(line: string): string {
+  return / key=(\S+) /.exec(line)?.[1] ?? ''
+}
+
+function typeOf(line: string): string {
+  return / type=(\S+) /.exec(line)?.[1] ?? ''
+}
