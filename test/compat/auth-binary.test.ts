@@ -13,7 +13,7 @@ import { connect } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { frame, Op, plain, readResponses, Sasl } from '../support/auth.ts'
+import { awaitSasl, frame, Op, plain, readResponses, Sasl } from '../support/auth.ts'
 import { startDaemon } from '../support/daemon.ts'
 import type { Pair } from '../support/differential.ts'
 import { findProgram, skipWithout, startOracle } from '../support/oracle.ts'
@@ -22,7 +22,6 @@ import { Wire } from '../support/wire.ts'
 
 const SKIP = { skip: skipWithout('memcached', 'saslpasswd2') }
 const QUIET_MS = 500
-const START_MS_MAX = 10_000
 
 const auth = (value: string, mechanism = 'PLAIN') => frame(Sasl.AUTH, mechanism, value)
 const step = (value: string) => frame(Sasl.STEP, 'PLAIN', value)
@@ -102,7 +101,7 @@ t.test('frames get the same answers', SKIP, async t => {
 t.test('a second claim may be right', async t => {
   t.testdir({})
   const daemon = await startDaemon(t, ['-S', '-o', `sasl_pwdb=${passwordFile(t)}`])
-  await warmUp(daemon)
+  await awaitSasl(daemon)
   const { answers } = await run(daemon, [RIGHT, RIGHT, NOOP], HOST)
   t.same(answers, [['21 0 Authenticated'], ['21 0 Authenticated'], ['a 0']])
 })
@@ -113,7 +112,7 @@ async function startBoth(t: Test): Promise<Pair> {
     startOracle(t, ['-S']),
     startDaemon(t, ['-t', '2', '-S', '-o', `sasl_pwdb=${passwordFile(t)}`]),
   ])
-  await Promise.all([oracle, daemon].map(warmUp))
+  await Promise.all([oracle, daemon].map(awaitSasl))
   return { oracle, daemon }
 }
 
@@ -138,14 +137,6 @@ function makeSaslDatabase(t: Test): string {
   }
   chmodSync(path, 0o644)
   return folder
-}
-
-/** A server that accepts may still be starting its threads: now each of them has answered. */
-async function warmUp({ port }: ServerProcess): Promise<void> {
-  const wires = await Promise.all(Array.from({ length: 8 }, () => Wire.connect(port)))
-  for (const wire of wires) wire.send(Buffer.from(frame(Sasl.LIST), 'latin1'))
-  await Promise.all(wires.map(wire => wire.readUntil(Buffer.from('PLAIN'), START_MS_MAX)))
-  for (const wire of wires) wire.close()
 }
 
 async function runBoth(pair: Pair, steps: string[], address: string) {

@@ -1,8 +1,10 @@
 /**
  * An authenticator for sessions without a socket: one user, answers as late as a test wants them, and
  * a record of what it was asked.
+ * Frames of SASL, for peers with a socket too.
  */
 import type { Authenticator, Claim } from '../../lib/protocol/authenticator.ts'
+import { Wire } from './wire.ts'
 
 export const USER = 'user'
 export const PASSWORD = 'pass word'
@@ -94,4 +96,15 @@ export function readResponses(bytes: Buffer): string[] {
     at = end
   }
   return at < bytes.length ? [...found, bytes.toString('latin1', at)] : found
+}
+
+const START_PEERS = 8
+const START_MS_MAX = 10_000
+
+/** A server that accepts may still be starting its threads: now each of them has answered. */
+export async function awaitSasl({ port }: { port: number }): Promise<void> {
+  const wires = await Promise.all(Array.from({ length: START_PEERS }, () => Wire.connect(port)))
+  for (const wire of wires) wire.send(Buffer.from(frame(Sasl.LIST), 'latin1'))
+  await Promise.all(wires.map(wire => wire.readUntil(Buffer.from('PLAIN'), START_MS_MAX)))
+  for (const wire of wires) wire.close()
 }

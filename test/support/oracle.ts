@@ -19,8 +19,21 @@ export function skipWithout(...programs: string[]): string | false {
 
 /** The same for modules of the system's Python. */
 export function skipWithoutPython(module: string): string | false {
-  const found = spawnSync(PYTHON, ['-c', `import ${module}`], { timeout: 20_000 })
-  return found.status === 0 ? false : lacking(`${PYTHON} with ${module}`)
+  return skipUnlessRuns(PYTHON, ['-c', `import ${module}`], module)
+}
+
+export function skipWithoutPhp(module: string): string | false {
+  const code = `exit(extension_loaded('${module}') ? 0 : 1);`
+  return skipUnlessRuns(findProgram('php') ?? 'php', ['-r', code], module)
+}
+
+export function skipWithoutRuby(gem: string): string | false {
+  return skipUnlessRuns(findProgram('ruby') ?? 'ruby', ['-e', `require '${gem}'`], gem)
+}
+
+function skipUnlessRuns(program: string, args: string[], module: string): string | false {
+  const ran = spawnSync(program, args, { timeout: 20_000 })
+  return ran.status === 0 ? false : lacking(`${program} with ${module}`)
 }
 
 export function findProgram(program: string): string | undefined {
