@@ -4,29 +4,26 @@
  * MEMSLAB_COMMANDS sets how many commands are sent (CI sends 100,000). A mismatch is printed as
  * the shortest session that was found to fail, with both replies.
  */
-import t, { type Test } from 'tap'
-import {
-  compare,
-  type Difference,
-  describe,
-  type Pair,
-  printable,
-  runScript,
-  type Script,
-  startPair,
-} from '../support/differential.ts'
+import t from 'tap'
+import { startPair } from '../support/differential.ts'
 import { skipWithout } from '../support/oracle.ts'
-import { announceSeed, createRandom, type Random } from '../support/prng.ts'
-import { type Command, deleteAllKeys, randomSession } from '../support/text-session.ts'
+import { announceSeed, createRandom } from '../support/prng.ts'
+import {
+  type Command,
+  type Kind,
+  randomCuts,
+  report,
+  shrink,
+  tryCommands,
+} from '../support/random-runs.ts'
+import { deleteAllKeys, randomSession } from '../support/text-session.ts'
 
 const COMMANDS = Number(process.env.MEMSLAB_COMMANDS ?? (process.env.CI ? 100_000 : 20_000))
 const SESSION_COMMANDS = 400
-const BATCH_COMMANDS = 100
 const SHORT_SESSIONS = 12
 const SHORT_COMMANDS = 15
-const SHRINK_RUNS_MAX = 400
 // After a broken length these lines are eaten, and not the mark that ends a step.
-const RESYNC = '\r\n\r\n\r\n'
+const KIND: Kind = { reset: `flush_all\r\n${deleteAllKeys()}`, resync: '\r\n\r\n\r\n' }
 
 const skip = skipWithout('memcached')
 const timeout = 170_000
@@ -39,9 +36,9 @@ t.test('random sessions get the same replies', { skip, timeout }, async t => {
     const random = createRandom(seed, part)
     const session = randomSession(random, SESSION_COMMANDS)
     const cuts = random.once(3) ? randomCuts(random) : []
-    const found = await tryCommands(pair, session, { cuts })
+    const found = await tryCommands(pair, KIND, session, { cuts })
     if (found === undefined) continue
-    return report(t, pair, `seed ${seed}, session ${part}`, session, { cuts }, found)
+    return report(t, pair, KIND, `seed ${seed}, session ${part}`, session, { cuts }, found)
   }
   t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
 })
@@ -53,10 +50,10 @@ t.test('short sessions cut at every byte', { skip, timeout }, async t => {
     const session = randomSession(createRandom(seed, 1_000_000 + part), SHORT_COMMANDS)
       // Large values would take long byte by byte and show nothing new.
       .filter(command => command.length < 400)
-    const found = await tryCommands(pair, session, { everyByte: true })
+    const found = await tryCommands(pair, KIND, session, { everyByte: true })
     if (found === undefined) continue
     const where = `seed ${seed}, short session ${part}`
-    return report(t, pair, where, session, { everyByte: true }, found)
+    return report(t, pair, KIND, where, session, { everyByte: true }, found)
   }
   t.pass(`${SHORT_SESSIONS} sessions`)
 })
@@ -70,8 +67,8 @@ t.test('short sessions cut once, at each place', { skip, timeout }, async t => {
   const length = session.join('').length
   for (let place = 1; place < length; place++) {
     const cuts = [place / length]
-    const found = await tryCommands(pair, session, { cuts })
-    if (found !== undefined) return report(t, pair, `seed ${seed}`, session, { cuts }, found)
+    const found = await tryCommands(pair, KIND, session, { cuts })
+    if (found !== undefined) return report(t, pair, KIND, `seed ${seed}`, session, { cuts }, found)
   }
   t.pass(`${length} places`)
 })
@@ -84,67 +81,3 @@ t.test('a mismatch is shrunk to the commands that matter', { skip }, async t => 
   const fails = async (commands: Command[]) => needed.every(need => commands.includes(need))
   t.same(await shrink(session, fails), needed)
 })
-
-type Cutting = Pick<Script, 'cuts' | 'everyByte'>
-
-/** Sends a session in batches to both servers, on keys that do not exist. */
-async function tryCommands(
-  pair: Pair,
-  commands: Command[],
-  cutting: Cutting,
-): Promise<Difference | undefined> {
-  const reset = { steps: [`flush_all\r\n${deleteAllKeys()}`] }
-  await Promise.all([runScript(pair.oracle.port, reset), runScript(pair.daemon.port, reset)])
-  const steps: string[] = []
-  for (let start = 0; start < commands.length; start += BATCH_COMMANDS) {
-    steps.push(commands.slice(start, start + BATCH_COMMANDS).join('') + RESYNC)
-  }
-  return compare(pair, { steps, withoutPadding: true, closeLosesReplies: true, ...cutting })
-}
-
-async function report(
-  t: Test,
-  pair: Pair,
-  where: string,
-  session: Command[],
-  cutting: Cutting,
-  first: Difference,
-): Promise<void> {
-  const fails = async (commands: Command[]) =>
-    (await tryCommands(pair, commands, cutting)) !== undefined
-  const shortest = await shrink(session, fails)
-  const found = await tryCommands(pair, shortest, cutting)
-  t.fail(`${where}: ${shortest.length} of ${session.length} commands are enough`, {
-    commands: shortest.map(command => printable(command)),
-    first: describe(first),
-    replies: found === undefined ? 'equal when sent again' : describe(found),
-  })
-}
-
-/** The shortest prefix that fails, then without each command that it fails without. */
-async function shrink(
-  session: Command[],
-  fails: (commands: Command[]) => Promise<boolean>,
-): Promise<Command[]> {
-  let low = 0
-  let high = session.length
-  while (high - low > 1) {
-    const middle = (low + high) >> 1
-    if (await fails(session.slice(0, middle))) high = middle
-    else low = middle
-  }
-  let commands = session.slice(0, high)
-  let runs = 0
-  for (let size = commands.length >> 1; size >= 1; size >>= 1) {
-    for (let start = 0; start < commands.length && runs < SHRINK_RUNS_MAX; runs++) {
-      const without = commands.toSpliced(start, size)
-      if (await fails(without)) commands = without
-      else start += size
-    }
-  }
-  return commands
-}
-
-function randomCuts(random: Random): number[] {
-  return Array.from({ length: random.between(1, 12) }, () => random.below(1_000_000) / 1_000_000)
-}

@@ -8,7 +8,7 @@ import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT } from '../../lib/engine/layout.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { KIB, MIB, READ_BYTES } from '../../lib/limits.ts'
-import { State } from '../../lib/protocol/conversation.ts'
+import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
 import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
 import { Journal } from '../../lib/protocol/journal.ts'
 import { createLogs } from '../../lib/protocol/log-ring.ts'
@@ -61,11 +61,16 @@ export class Peer implements Outlet {
   private chunks: Buffer[] = []
 
   /** `sticks` is asked at each flush: true makes the outlet take these bytes and no more for now. */
-  constructor(host: Host, sticks: () => boolean = () => false, inputBytes = 4 * READ_BYTES) {
+  constructor(
+    host: Host,
+    sticks: () => boolean = () => false,
+    inputBytes = 4 * READ_BYTES,
+    protocol: ProtocolName = 'auto',
+  ) {
     this.host = host
     this.input = Area.allocate(inputBytes)
     this.sticks = sticks
-    this.session = new Session(host, this, 32)
+    this.session = new Session(host, this, 32, protocol)
   }
 
   flush(): boolean {

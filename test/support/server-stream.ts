@@ -7,8 +7,11 @@
 import type { Random } from './prng.ts'
 
 const KEYS = ['a', 'b', 'c', 'counter', 'K'.repeat(250), 'none', 'long', 'longer']
-const SIZES = [0, 1, 2, 31, 100, 1000, 4095, 4096, 4097, 5000, 32_767, 32_768, 32_769, 65_536]
-const LARGE = [70_000, 131_072, 200_000, 300_001]
+/** Lengths of values around every bound that a session has. */
+export const SIZES = [
+  0, 1, 2, 31, 100, 1000, 4095, 4096, 4097, 5000, 32_767, 32_768, 32_769, 65_536,
+]
+export const LARGE = [70_000, 131_072, 200_000, 300_001]
 const BROKEN = [
   'nonsense\r\n',
   '\r\n',

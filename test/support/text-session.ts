@@ -10,9 +10,7 @@
  * compared without their padding and nothing is ever appended to them.
  */
 import type { Random } from './prng.ts'
-
-/** One command as latin1 text, with its value if it has one. */
-export type Command = string
+import type { Command } from './random-runs.ts'
 
 // incr and decr go to the one kind, append and prepend to the other: see the file head.
 const COUNTER_KEYS = ['n1', 'n2', 'n3', 'noreply', 'N'.repeat(250)]
@@ -164,14 +162,15 @@ function keyList(random: Random): string {
   return Array.from({ length: count }, () => random.pick(KEYS)).join(' ')
 }
 
-function randomValue(random: Random): string {
+/** Numbers, texts, and what looks like commands. */
+export function randomValue(random: Random): string {
   if (random.below(2) === 0) return random.pick(NUMBERS)
   const value = Array.from({ length: random.between(0, 3) }, () => random.pick(TEXTS)).join('')
   // Never white space alone, also where an append or a length puts two of them together.
   return /^\s+$/.test(value) ? `v${value}v` : value
 }
 
-function largeValue(random: Random): string {
+export function largeValue(random: Random): string {
   // No line of it is long: read as commands, behind a broken length, memcached may or may not close
   // on lines of more than 2048 bytes, depending on how its reads fell.
   if (random.once(3)) return '7'.repeat(random.between(100, 1000))

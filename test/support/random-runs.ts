@@ -1,0 +1,105 @@
+/**
+ * Random sessions on both servers: a list of commands is sent in batches, and what differs is shrunk
+ * to the commands that matter. Any part of a session must be a session again.
+ */
+import type { Test } from 'tap'
+import {
+  compare,
+  type Dialect,
+  type Difference,
+  describe,
+  type Pair,
+  printable,
+  runScript,
+  type Script,
+} from './differential.ts'
+import type { Random } from './prng.ts'
+
+/** One command as latin1 text, with its value if it has one. */
+export type Command = string
+
+export type Cutting = Pick<Script, 'cuts' | 'everyByte'>
+
+/** What a protocol's sessions have in common. */
+export interface Kind {
+  readonly dialect?: Dialect
+  /** Leaves nothing of an earlier session. */
+  readonly reset: string
+  /** Behind a batch: what a broken command may eat instead of the mark. */
+  readonly resync: string
+}
+
+const BATCH_COMMANDS = 100
+const SHRINK_RUNS_MAX = 400
+
+/** Sends a session in batches to both servers, on keys that do not exist. */
+export async function tryCommands(
+  pair: Pair,
+  kind: Kind,
+  commands: Command[],
+  cutting: Cutting,
+): Promise<Difference | undefined> {
+  const { dialect } = kind
+  const reset = { steps: [kind.reset], dialect }
+  await Promise.all([runScript(pair.oracle.port, reset), runScript(pair.daemon.port, reset)])
+  const steps: string[] = []
+  for (let start = 0; start < commands.length; start += BATCH_COMMANDS) {
+    steps.push(commands.slice(start, start + BATCH_COMMANDS).join('') + kind.resync)
+  }
+  return compare(pair, {
+    steps,
+    dialect,
+    withoutPadding: true,
+    closeLosesReplies: true,
+    ...cutting,
+  })
+}
+
+/** Fails the test with the shortest session that was found to differ, and both replies. */
+export async function report(
+  t: Test,
+  pair: Pair,
+  kind: Kind,
+  where: string,
+  session: Command[],
+  cutting: Cutting,
+  first: Difference,
+): Promise<void> {
+  const fails = async (commands: Command[]) =>
+    (await tryCommands(pair, kind, commands, cutting)) !== undefined
+  const shortest = await shrink(session, fails)
+  const found = await tryCommands(pair, kind, shortest, cutting)
+  t.fail(`${where}: ${shortest.length} of ${session.length} commands are enough`, {
+    commands: shortest.map(command => printable(command)),
+    first: describe(first),
+    replies: found === undefined ? 'equal when sent again' : describe(found),
+  })
+}
+
+/** The shortest prefix that fails, then without each command that it fails without. */
+export async function shrink(
+  session: Command[],
+  fails: (commands: Command[]) => Promise<boolean>,
+): Promise<Command[]> {
+  let low = 0
+  let high = session.length
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (await fails(session.slice(0, middle))) high = middle
+    else low = middle
+  }
+  let commands = session.slice(0, high)
+  let runs = 0
+  for (let size = commands.length >> 1; size >= 1; size >>= 1) {
+    for (let start = 0; start < commands.length && runs < SHRINK_RUNS_MAX; runs++) {
+      const without = commands.toSpliced(start, size)
+      if (await fails(without)) commands = without
+      else start += size
+    }
+  }
+  return commands
+}
+
+export function randomCuts(random: Random): number[] {
+  return Array.from({ length: random.between(1, 12) }, () => random.below(1_000_000) / 1_000_000)
+}
