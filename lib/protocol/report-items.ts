@@ -97,6 +97,13 @@ export function reportSlabs(host: Host, lines: Lines): void {
   lines.add('total_malloced', sums.word(L.PAGES_USED) * pageWords * 4)
 }
 
+/** Sizes are counted from the start or not at all: room for them is reserved with the arenas. */
+export function refuseSizes({ cache }: Host, lines: Lines): void {
+  const counts = cache.shards[0].arena.words[L.SIZE_SLOTS] > 0
+  lines.add('sizes_status', counts ? 'enabled' : 'error')
+  if (!counts) lines.add('sizes_error', 'start_with_track_sizes')
+}
+
 export function reportSizes({ cache }: Host, lines: Lines): void {
   const slots = cache.shards[0].arena.words[L.SIZE_SLOTS]
   if (slots === 0) {

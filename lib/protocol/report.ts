@@ -8,7 +8,7 @@ import * as L from '../engine/layout.ts'
 import { ClassCounter, Counter } from '../engine/stats.ts'
 import { READ_BYTES } from '../limits.ts'
 import { type Host, ThreadCounter } from './host.ts'
-import { reportItems, reportSizes, reportSlabs } from './report-items.ts'
+import { refuseSizes, reportItems, reportSizes, reportSlabs } from './report-items.ts'
 import { Lines, Sums } from './report-lines.ts'
 import { reportSettings } from './report-settings.ts'
 
@@ -30,6 +30,10 @@ export function reportStats(host: Host, name: string, id: number): string | null
       break
     case 'sizes':
       reportSizes(host, lines)
+      break
+    case 'sizes_enable':
+    case 'sizes_disable':
+      refuseSizes(host, lines)
       break
     case 'conns':
       reportConnections(host, lines, id)
