@@ -1,0 +1,28 @@
+/**
+ * dalli (for Ruby) against a real daemon: its whole surface, over the binary protocol.
+ */
+import t from 'tap'
+import { PASSWORD, USER } from '../support/auth.ts'
+import { runSession } from '../support/client-session.ts'
+import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
+import { skipWithoutRuby } from '../support/oracle.ts'
+import { HOST } from '../support/process.ts'
+import { startSaslDaemon } from '../support/sasl.ts'
+
+const SESSION = 'dalli/session.rb'
+const FACTS_MIN = 106
+
+t.test('dalli', { skip: skipWithoutRuby('dalli') }, async t => {
+  await t.test('over TCP', async t => {
+    const { port } = await startDaemon(t)
+    await runSession(t, SESSION, [`${HOST}:${port}`], FACTS_MIN)
+  })
+  await t.test('over a UNIX socket', async t => {
+    const { path } = await startUnixDaemon(t)
+    await runSession(t, SESSION, [path], FACTS_MIN)
+  })
+  await t.test('with SASL', async t => {
+    const { port } = await startSaslDaemon(t)
+    await runSession(t, SESSION, [`${HOST}:${port}`, USER, PASSWORD], FACTS_MIN)
+  })
+})

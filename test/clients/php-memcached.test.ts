@@ -1,0 +1,32 @@
+/**
+ * php-memcached (libmemcached for PHP) against a real daemon: its whole surface in both protocols,
+ * the options that change what it sends, and PHP's own sessions kept in the cache.
+ */
+import t from 'tap'
+import { PASSWORD, USER } from '../support/auth.ts'
+import { runSession } from '../support/client-session.ts'
+import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
+import { skipWithoutPhp } from '../support/oracle.ts'
+import { HOST } from '../support/process.ts'
+import { startSaslDaemon } from '../support/sasl.ts'
+
+const SESSION = 'php-memcached/session.php'
+const FACTS_MIN = 240
+const UNIX_PORT = 0
+
+t.test('php-memcached', { skip: skipWithoutPhp('memcached') }, async t => {
+  for (const protocol of ['text', 'binary']) {
+    await t.test(`${protocol} over TCP`, async t => {
+      const { port } = await startDaemon(t)
+      await runSession(t, SESSION, [protocol, HOST, port], FACTS_MIN)
+    })
+    await t.test(`${protocol} over a UNIX socket`, async t => {
+      const { path } = await startUnixDaemon(t)
+      await runSession(t, SESSION, [protocol, path, UNIX_PORT], FACTS_MIN)
+    })
+  }
+  await t.test('binary with SASL', async t => {
+    const { port } = await startSaslDaemon(t)
+    await runSession(t, SESSION, ['binary', HOST, port, USER, PASSWORD], FACTS_MIN)
+  })
+})

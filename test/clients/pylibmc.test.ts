@@ -1,0 +1,30 @@
+/**
+ * pylibmc (libmemcached for Python) against a real daemon: its whole surface in both protocols.
+ */
+import t from 'tap'
+import { PASSWORD, USER } from '../support/auth.ts'
+import { runSession } from '../support/client-session.ts'
+import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
+import { skipWithoutPython } from '../support/oracle.ts'
+import { HOST } from '../support/process.ts'
+import { startSaslDaemon } from '../support/sasl.ts'
+
+const SESSION = 'pylibmc/session.py'
+const FACTS_MIN = 159
+
+t.test('pylibmc', { skip: skipWithoutPython('pylibmc') }, async t => {
+  for (const protocol of ['text', 'binary']) {
+    await t.test(`${protocol} over TCP`, async t => {
+      const { port } = await startDaemon(t)
+      await runSession(t, SESSION, [protocol, `${HOST}:${port}`], FACTS_MIN)
+    })
+    await t.test(`${protocol} over a UNIX socket`, async t => {
+      const { path } = await startUnixDaemon(t)
+      await runSession(t, SESSION, [protocol, path], FACTS_MIN)
+    })
+  }
+  await t.test('binary with SASL', async t => {
+    const { port } = await startSaslDaemon(t)
+    await runSession(t, SESSION, ['binary', `${HOST}:${port}`, USER, PASSWORD], FACTS_MIN)
+  })
+})
