@@ -76,6 +76,7 @@ const ACCEPTED: [args: string, changes: Partial<Options>][] = [
   ['-Y a', { authFile: 'a', protocol: 'ascii' }],
   ['-Y a -S', { authFile: 'a', sasl: true }],
   ['-Y a -S -B auto', { authFile: 'a', sasl: true }],
+  ['-Y a -S -B ascii', { authFile: 'a', sasl: true, protocol: 'ascii' }],
   ['-B binary', { protocol: 'binary' }],
   ['-B ascii', { protocol: 'ascii' }],
   ['-B ascii -B auto', {}],
@@ -185,6 +186,13 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-o idle_timeout=abc', 1, 'Illegal value "abc" for -o idle_timeout: a whole number is needed'],
   ['-Z', 64, 'Error loading the certificate chain: -Z needs -o ssl_chain_cert=<file>'],
   ['-o ssl_min_version=4', 1, 'Invalid ssl_min_version. Use help to see valid options.'],
+  ['-S -l proto[ascii]:h', 64, 'ERROR: You cannot allow the ASCII protocol while using SASL.'],
+  ['-S -l proto[auto]:h', 64, 'ERROR: You cannot allow the ASCII protocol while using SASL.'],
+  [
+    '-Y a -l proto[binary]:h',
+    64,
+    'ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.',
+  ],
   [
     '-o slab_chunk_max=3',
     64,

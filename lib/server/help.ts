@@ -24,7 +24,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['warm_lru_pct', 'percent of a class for its warm list (default: 40)'],
   ['hot_max_factor', 'share of the cold age that ends the time in hot (default: 0.2)'],
   ['warm_max_factor', 'share of the cold age that ends the time in warm (default: 2)'],
-  ['temporary_ttl', 'items with a shorter time get a list that is not evicted'],
+  ['temporary_ttl', 'items with a shorter time get a list of their own, evicted last'],
   ['idle_timeout', 'seconds after which an idle connection is closed', '(default: 0, never)'],
   ['slab_chunk_max', 'longest chunk, kilobytes (default: 512, at most half a page)'],
   ['watcher_logbuf_size', 'kilobytes that may wait for a watcher (default: 256)'],

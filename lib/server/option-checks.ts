@@ -249,20 +249,22 @@ function refuseTls(options: Options): Refusal | undefined {
 }
 
 function refuseAccess(options: Options): Refusal | undefined {
-  const { sasl, authFile, protocol, udpPort, detailPrefix } = options
-  const both = sasl && authFile !== undefined
-  if (sasl && protocol !== 'binary' && !(both && protocol === 'auto')) {
+  const { sasl, authFile, protocol, listen, udpPort, detailPrefix } = options
+  const tokens = authFile !== undefined
+  const spoken = [protocol, ...listen.map(listener => listener.protocol ?? protocol)]
+  // Where somebody has to log in, nobody may come in by the other protocol without.
+  if (sasl && !tokens && spoken.some(name => name !== 'binary')) {
     return usage('ERROR: You cannot allow the ASCII protocol while using SASL.')
   }
   if (sasl && udpPort !== 0) {
     return usage('ERROR: Cannot enable UDP while using binary SASL authentication.')
   }
-  if (authFile !== undefined && protocol !== 'ascii' && !(both && protocol === 'auto')) {
+  if (tokens && !sasl && spoken.some(name => name !== 'ascii')) {
     return usage(
       'ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.',
     )
   }
-  if (authFile !== undefined && udpPort !== 0) {
+  if (tokens && udpPort !== 0) {
     return usage('Cannot use UDP with ascii authentication enabled (-U 0 to disable)')
   }
   return detailPrefix.length === 1 ? undefined : failure('No delimiter specified')
