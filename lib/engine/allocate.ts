@@ -5,7 +5,7 @@ import { PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { isHeld } from './holds.ts'
-import { itemBytes, ownerOf, writeItem } from './item.ts'
+import { endOf, itemBytes, ownerOf, writeItem } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
@@ -25,7 +25,8 @@ export function allocateItem(
   valueBytes: number,
   state: number,
 ): Ref {
-  const bytes = itemBytes(keyBytes, flags, valueBytes, state)
+  const fullState = expiresAtS === 0 ? state : state | L.STATE_ENDS
+  const bytes = itemBytes(keyBytes, flags, valueBytes, fullState)
   const classId = classFor(arena, (bytes + 3) >> 2)
   const spans = classId === 0
   const headClass = spans ? arena.classCount : classId
@@ -42,7 +43,7 @@ export function allocateItem(
     flags,
     expiresAtS,
     valueBytes,
-    state,
+    fullState,
   )
   if (!spans || allocateSpans(arena, ref, bytes)) return ref
   freeItem(arena, ref)
@@ -61,7 +62,7 @@ export function evictItem(arena: Arena, ref: Ref): void {
   const classId = L.metaClass(meta)
   const at = classCounterAt(classId, 0)
   counters[at + ClassCounter.EVICTED]++
-  if (words[ref + L.ITEM_EXPIRES_AT_S] !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
+  if (endOf(arena, ref) !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
   if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EVICTED_UNFETCHED]++
   if ((meta & L.STATE_ACTIVE) !== 0) counters[at + ClassCounter.EVICTED_ACTIVE]++
   words[L.classAt(classId) + L.CLASS_EVICTED_IDLE_S] =

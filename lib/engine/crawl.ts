@@ -15,6 +15,7 @@ import {
   CRAWL_WAIT_STEP_S,
 } from '../limits.ts'
 import type { Arena } from './arena.ts'
+import { endOf } from './item.ts'
 import type { Ref } from './layout.ts'
 import * as L from './layout.ts'
 import { expireItem, isDead } from './links.ts'
@@ -113,7 +114,7 @@ export class Crawler implements ItemSink {
       expireItem(arena, ref)
       return true
     }
-    const endsAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+    const endsAtS = endOf(arena, ref)
     if (endsAtS === 0) return true
     this.mortal[classId]++
     const minute = Math.floor((endsAtS - words[L.CLOCK_S]) / 60)

@@ -67,7 +67,7 @@ export function arenaOf(hash: number, count: number): number {
   return ((hash >>> 16) * count) >>> 16
 }
 
-/** The six bits kept in an item's header: most misses stop at them. */
+/** The five bits kept in an item's header: most misses stop at them. */
 export function tagOf(hash: number): number {
   return (hash >>> 24) & META_TAG_MASK
 }

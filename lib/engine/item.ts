@@ -4,6 +4,7 @@
 // The head chunk holds header, key and the first part of the value. A long item goes on in
 // continuations; only walks over whole items and value copies know that.
 
+import assert from 'node:assert/strict'
 import { SIZE_STEP_BYTES } from '../limits.ts'
 import { type Arena, chunkWords } from './arena.ts'
 import { type Area, copyBytes, equalBytes } from './bytes.ts'
@@ -18,16 +19,28 @@ export function itemBytes(
   valueBytes: number,
   state: number,
 ): number {
-  const optional = (flags === 0 ? 0 : 4) + ((state & L.STATE_STAMPED) === 0 ? 0 : 8)
-  return L.ITEM_WORDS * 4 + optional + keyBytes + valueBytes
+  const words = L.ITEM_WORDS + (flags === 0 ? 0 : 1) + ends(state) + chosen(state)
+  return words * 4 + keyBytes + valueBytes
+}
+
+/** Words that an item with this META, or this state, has for what not every item has. */
+function spans(meta: number): number {
+  return (meta >>> L.STATE_SPANS_BIT) & 1
+}
+
+function ends(meta: number): number {
+  return (meta >>> L.STATE_ENDS_BIT) & 1
+}
+
+function chosen(meta: number): number {
+  return ((meta >>> L.STATE_CHOSEN_CAS_BIT) & 1) << 1
 }
 
 /** Byte address of the item's key. */
 export function keyAt(arena: Arena, ref: Ref): number {
   const meta = arena.words[ref + L.ITEM_META]
-  let optional = ((meta & L.STATE_SPANS) === 0 ? 0 : 4) + ((meta & L.STATE_FLAGS) === 0 ? 0 : 4)
-  if ((meta & L.STATE_STAMPED) !== 0) optional += 8
-  return (ref << 2) + L.ITEM_WORDS * 4 + optional
+  const optional = spans(meta) + ends(meta) + chosen(meta) + ((meta >>> L.STATE_FLAGS_BIT) & 1)
+  return (ref + L.ITEM_WORDS + optional) << 2
 }
 
 /** Byte address of the value, or of its first part. */
@@ -39,21 +52,46 @@ export function valueAt(arena: Arena, ref: Ref): number {
 export function itemFlags(arena: Arena, ref: Ref): number {
   const meta = arena.words[ref + L.ITEM_META]
   if ((meta & L.STATE_FLAGS) === 0) return 0
-  return arena.words[stampAt(arena, ref) + ((meta & L.STATE_STAMPED) === 0 ? 0 : 2)] >>> 0
+  return arena.words[ref + L.ITEM_WORDS + spans(meta) + ends(meta) + chosen(meta)] >>> 0
 }
 
-/** Where the two words of an item's stamp stand, if it has one: low, then high. */
-export function stampAt(arena: Arena, ref: Ref): number {
-  return ref + L.ITEM_WORDS + ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0 ? 0 : 1)
+/** When the item ends, on the arena's clock; 0: never. */
+export function endOf({ words }: Arena, ref: Ref): number {
+  const meta = words[ref + L.ITEM_META]
+  return ends(meta) === 0 ? 0 : words[ref + L.ITEM_WORDS + spans(meta)]
+}
+
+/** Gives the item another end. One without a word for it (STATE_ENDS) can only be told "never". */
+export function setEnd({ words }: Arena, ref: Ref, expiresAtS: number): void {
+  const meta = words[ref + L.ITEM_META]
+  if (ends(meta) === 1) words[ref + L.ITEM_WORDS + spans(meta)] = expiresAtS
+  else assert(expiresAtS === 0, 'an item without a word for its end')
+}
+
+/** Where the CAS that a peer chose stands, in an item of STATE_CHOSEN_CAS: low, then high. */
+export function chosenCasAt({ words }: Arena, ref: Ref): number {
+  const meta = words[ref + L.ITEM_META]
+  return ref + L.ITEM_WORDS + spans(meta) + ends(meta)
+}
+
+/** High word of the number that the arena's CAS sequence gave the item, as layout.ts says. */
+export function sequenceHighOf({ words }: Arena, ref: Ref): number {
+  const isOfLastRound = words[ref + L.ITEM_CAS] >>> 0 > words[L.CAS_LOW] >>> 0
+  return words[L.CAS_HIGH] - (isOfLastRound ? 1 : 0)
 }
 
 /** The item's CAS as peers see it, 32-bit words. */
-export function casHighOf({ words }: Arena, ref: Ref): number {
-  return words[ref + L.ITEM_CAS_HIGH] & words[L.CAS_SHOWN]
+export function casHighOf(arena: Arena, ref: Ref): number {
+  const { words } = arena
+  const isChosen = (words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0
+  const high = isChosen ? words[chosenCasAt(arena, ref) + 1] : sequenceHighOf(arena, ref)
+  return high & words[L.CAS_SHOWN]
 }
 
-export function casLowOf({ words }: Arena, ref: Ref): number {
-  return words[ref + L.ITEM_CAS_LOW] & words[L.CAS_SHOWN]
+export function casLowOf(arena: Arena, ref: Ref): number {
+  const { words } = arena
+  const isChosen = (words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0
+  return words[isChosen ? chosenCasAt(arena, ref) : ref + L.ITEM_CAS] & words[L.CAS_SHOWN]
 }
 
 /** The item's CAS as peers see it, into decimal.ts's u64. */
@@ -94,7 +132,7 @@ export function ownerOf(arena: Arena, chunk: Ref): Ref {
 
 /**
  * Writes the header, flags and key of a new item into its head chunk; SPAN_NEXT is the caller's.
- * `state`: STATE_KEY_BINARY, STATE_STAMPED, both or none.
+ * `state`: STATE_KEY_BINARY, STATE_CHOSEN_CAS and STATE_ENDS, which an end other than "never" needs.
  */
 export function writeItem(
   arena: Arena,
@@ -113,18 +151,17 @@ export function writeItem(
   words[ref + L.ITEM_CHAIN_NEXT] = NIL
   words[ref + L.ITEM_LRU_PREV] = NIL
   words[ref + L.ITEM_LRU_NEXT] = NIL
-  words[ref + L.ITEM_EXPIRES_AT_S] = expiresAtS
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   words[ref + L.ITEM_VALUE_BYTES] = valueBytes
-  words[ref + L.ITEM_CAS_LOW] = 0
-  words[ref + L.ITEM_CAS_HIGH] = 0
+  words[ref + L.ITEM_CAS] = 0
   let meta = state | keyBytes | (classId << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
   let at = ref + L.ITEM_WORDS
   if (spans) {
     meta |= L.STATE_SPANS
     at++
   }
-  if ((state & L.STATE_STAMPED) !== 0) at += 2
+  if (ends(state) === 1) words[at++] = expiresAtS
+  at += chosen(state)
   if (flags !== 0) {
     meta |= L.STATE_FLAGS
     words[at++] = flags

@@ -16,15 +16,19 @@
 //
 // A chunk is an item, the continuation of a long one, or free:
 //
-//   item          0 CHAIN_NEXT  1 LRU_PREV  2 LRU_NEXT  3 EXPIRES_AT_S  4 TOUCHED_AT_S
-//                 5 VALUE_BYTES  6 CAS_LOW  7 CAS_HIGH  8 META
-//                 then SPAN_NEXT (only if it spans chunks), STAMP_LOW and STAMP_HIGH (only if a peer
-//                 chose its CAS), client flags (only if not 0), key, value
-//   continuation  0 SPAN_NEXT  1 SPAN_OWNER  8 META (key bytes 0), then more of the value
-//   free          0 FREE_NEXT  1 FREE_PREV  8 META = 0
-//   withheld      8 META = META_WITHHELD: free, but its page is about to leave the class
+//   item          0 CHAIN_NEXT  1 LRU_PREV  2 LRU_NEXT  3 TOUCHED_AT_S  4 VALUE_BYTES  5 CAS  6 META
+//                 then, each only if it is needed: SPAN_NEXT (the item spans chunks), EXPIRES_AT_S,
+//                 the CAS that a peer chose (low, high), client flags; then key and value
+//   continuation  0 SPAN_NEXT  1 SPAN_OWNER  6 META (key bytes 0), then more of the value
+//   free          0 FREE_NEXT  1 FREE_PREV  6 META = 0
+//   withheld      6 META = META_WITHHELD: free, but its page is about to leave the class
 //
-//   META          key bytes 0-7 | class 8-13 | list 14-15 | state 16-25 | tag 26-31
+//   META          key bytes 0-7 | class 8-13 | list 14-15 | state 16-26 | tag 27-31
+//
+// CAS is the low word of the arena's CAS sequence: the high word is that of the sequence, or one less
+// where the item's low word is above the sequence's. An item that 2^32 stores have left untouched
+// seems to change its CAS with that, which costs its next cas an EXISTS; no two versions of an item
+// are ever taken for one.
 //
 // Times are seconds on the arena's own clock (clock.ts); 0 in EXPIRES_AT_S is "never".
 
@@ -36,7 +40,7 @@ export type Ref = number & { readonly brand: 'Ref' }
 export const NIL = 0 as Ref
 
 export const ARENA_MAGIC = 0x6d736c62
-export const LAYOUT_VERSION = 1
+export const LAYOUT_VERSION = 2
 
 // Header, words
 export const MAGIC = 0
@@ -173,14 +177,12 @@ export const HOLD_HOLDER = 1
 export const ITEM_CHAIN_NEXT = 0
 export const ITEM_LRU_PREV = 1
 export const ITEM_LRU_NEXT = 2
-export const ITEM_EXPIRES_AT_S = 3
-export const ITEM_TOUCHED_AT_S = 4
-export const ITEM_VALUE_BYTES = 5
-export const ITEM_CAS_LOW = 6
-export const ITEM_CAS_HIGH = 7
-export const ITEM_META = 8
-export const ITEM_WORDS = 9
-export const ITEM_SPAN_NEXT = 9
+export const ITEM_TOUCHED_AT_S = 3
+export const ITEM_VALUE_BYTES = 4
+export const ITEM_CAS = 5
+export const ITEM_META = 6
+export const ITEM_WORDS = 7
+export const ITEM_SPAN_NEXT = 7
 
 // Continuation of a long item, words; META stands where an item has it
 export const SPAN_NEXT = 0
@@ -197,16 +199,20 @@ export const META_CLASS_SHIFT = 8
 export const META_CLASS_MASK = 0x3f
 export const META_LIST_SHIFT = 14
 export const META_LIST_MASK = 0x3
-/** Six bits: of the misses that meet an item in their chain, one in 64 compares its key in vain. */
-export const META_TAG_SHIFT = 26
-export const META_TAG_MASK = 0x3f
+/** Five bits: of the misses that meet an item in their chain, one in 32 compares its key in vain. */
+export const META_TAG_SHIFT = 27
+export const META_TAG_MASK = 0x1f
 export const META_FREE = 0
 export const META_WITHHELD = 1 << META_TAG_SHIFT
 
-// State bits, in place in META
+// State bits, in place in META. Those of the optional words are shifted down to count them.
+export const STATE_FLAGS_BIT = 17
+export const STATE_SPANS_BIT = 18
+export const STATE_CHOSEN_CAS_BIT = 25
+export const STATE_ENDS_BIT = 26
 export const STATE_LINKED = 1 << 16
-export const STATE_FLAGS = 1 << 17
-export const STATE_SPANS = 1 << 18
+export const STATE_FLAGS = 1 << STATE_FLAGS_BIT
+export const STATE_SPANS = 1 << STATE_SPANS_BIT
 export const STATE_FETCHED = 1 << 19
 export const STATE_ACTIVE = 1 << 20
 /** At least one hold slot has it. */
@@ -217,8 +223,10 @@ export const STATE_STALE = 1 << 22
 export const STATE_CLAIMED = 1 << 23
 /** The key came in base64 and goes out so. */
 export const STATE_KEY_BINARY = 1 << 24
-/** Its CAS was chosen by a peer: the number that the arena gave it stands in STAMP. */
-export const STATE_STAMPED = 1 << 25
+/** Its CAS was chosen by a peer and stands in two words of its own. */
+export const STATE_CHOSEN_CAS = 1 << STATE_CHOSEN_CAS_BIT
+/** It has a word for its end. */
+export const STATE_ENDS = 1 << STATE_ENDS_BIT
 
 assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
 assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && LRU_SEGMENTED % 16 === 0)
@@ -227,7 +235,6 @@ assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)
 assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK)
 assert(ITEM_META === ITEM_WORDS - 1, 'META is the last word: what follows depends on it')
-assert(ITEM_CAS_HIGH === ITEM_CAS_LOW + 1, 'as in a stamp: low, then high')
 assert(ITEM_SPAN_NEXT === ITEM_WORDS, 'the optional words follow META')
 
 export function metaKeyBytes(meta: number): number {

@@ -5,14 +5,14 @@
 // single one wins: it is the one to make the value anew, and STATE_CLAIMED says to the others that
 // somebody does. A new value clears both states, for it is a new item.
 //
-// A peer may choose an item's CAS. What a flush ends is told by the arena's own numbers, so such an
-// item keeps that number in its stamp; renewCas writes it there.
+// A peer may choose an item's CAS: it stands in words of its own beside the number that the arena
+// gave the item, which is what tells what a flush ends.
 
 import { allocateItem } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { u64 } from './decimal.ts'
-import { casHighOf, casLowOf } from './item.ts'
+import { casHighOf, casLowOf, chosenCasAt, endOf, setEnd } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { findLive, lastCas, linkItem, renewCas, unlinkItem } from './links.ts'
@@ -61,7 +61,7 @@ export function judgeFetch(arena: Arena, ref: Ref, terms: Terms): void {
   const meta = words[ref + L.ITEM_META]
   terms.wasClaimed = (meta & L.STATE_CLAIMED) !== 0
   terms.wasStale = (meta & L.STATE_STALE) !== 0
-  terms.endedAtS = terms.created ? 0 : words[ref + L.ITEM_EXPIRES_AT_S]
+  terms.endedAtS = terms.created ? 0 : endOf(arena, ref)
   const endsAtS = terms.touches && terms.recachesTouched ? terms.touchAtS : terms.endedAtS
   const endsSoon = terms.recaches && endsAtS !== 0 && endsAtS < terms.recacheAtS
   terms.won = terms.created || (!terms.wasClaimed && (terms.wasStale || endsSoon))
@@ -73,7 +73,7 @@ export function settleFetch(arena: Arena, ref: Ref, terms: Terms): void {
   const classId = L.metaClass(words[ref + L.ITEM_META])
   if (terms.touches) counters[classCounterAt(classId, ClassCounter.TOUCH_HITS)]++
   else countHit(arena, ref)
-  if (terms.touches && !terms.created) words[ref + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
+  if (terms.touches && !terms.created) setEnd(arena, ref, terms.touchAtS)
   if (terms.won) words[ref + L.ITEM_META] |= L.STATE_CLAIMED
   if (terms.bumps) bumpItem(arena, ref)
 }
@@ -115,7 +115,7 @@ export function commitOnTerms(arena: Arena, hash: number, ref: Ref, terms: Terms
     if (isJoin(mode) && terms.creates) mode = Mode.SET
   } else if (mode === Mode.CAS && terms.invalidates && isOutdated(arena, old, terms)) {
     mode = Mode.SET
-    words[ref + L.ITEM_EXPIRES_AT_S] = words[old + L.ITEM_EXPIRES_AT_S]
+    setEnd(arena, ref, endOf(arena, old))
     words[ref + L.ITEM_META] |= L.STATE_STALE | (words[old + L.ITEM_META] & L.STATE_CLAIMED)
   }
   const { casHigh, casLow } = terms
@@ -141,14 +141,13 @@ export function adjustOnTerms(
   initialLow: number,
   terms: Terms,
 ): Status {
-  const { words } = arena
   const ref = findLive(arena, hash, key, start, length)
   const state = stateOf(terms)
   let status: Status
   terms.created = ref === NIL
   terms.endedAtS = 0
   if (ref !== NIL) {
-    terms.endedAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+    terms.endedAtS = endOf(arena, ref)
     const { casHigh, casLow } = terms
     status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow, state)
   } else {
@@ -162,13 +161,19 @@ export function adjustOnTerms(
   }
   if (status !== Status.OK) return status
   giveCas(arena, placed, terms)
-  if (terms.touches && !terms.created) words[placed + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
+  if (terms.touches && !terms.created) setEnd(arena, placed, terms.touchAtS)
   return Status.OK
 }
 
-/** State bits of an item made on these terms. */
+/** State bits of an item made on these terms, for all that may still be written into it. */
 export function stateOf(terms: Terms): number {
-  return (terms.keyBinary ? L.STATE_KEY_BINARY : 0) | (choosesCas(terms) ? L.STATE_STAMPED : 0)
+  const state = terms.keyBinary ? L.STATE_KEY_BINARY : 0
+  return state | wordsOf(terms) | (terms.invalidates ? L.STATE_ENDS : 0)
+}
+
+/** State bits of the optional words that an item needs for what the terms write into it. */
+function wordsOf(terms: Terms): number {
+  return (choosesCas(terms) ? L.STATE_CHOSEN_CAS : 0) | (terms.touches ? L.STATE_ENDS : 0)
 }
 
 function choosesCas(terms: Terms): boolean {
@@ -179,12 +184,12 @@ function endOfCreated(terms: Terms): number {
   return terms.touches && terms.touchesCreated ? terms.touchAtS : terms.createAtS
 }
 
-/** Gives an item with a stamp the CAS that the terms choose, if they do. */
+/** Gives an item with words for it the CAS that the terms choose, if they do. */
 function giveCas(arena: Arena, ref: Ref, terms: Terms): void {
   if (!choosesCas(terms)) return
   const { words } = arena
-  words[ref + L.ITEM_CAS_HIGH] = terms.newCasHigh
-  words[ref + L.ITEM_CAS_LOW] = terms.newCasLow
+  words[chosenCasAt(arena, ref)] = terms.newCasLow
+  words[chosenCasAt(arena, ref) + 1] = terms.newCasHigh
   lastCas.high = casHighOf(arena, ref)
   lastCas.low = casLowOf(arena, ref)
 }
@@ -204,12 +209,12 @@ function isOutdated(arena: Arena, ref: Ref, terms: Terms): boolean {
 function invalidateItem(arena: Arena, hash: number, old: Ref, terms: Terms): Status {
   const { words } = arena
   let ref = old
-  const chooses = choosesCas(terms)
-  if (chooses && (words[old + L.ITEM_META] & L.STATE_STAMPED) === 0) {
-    ref = copyItem(arena, hash, old, L.STATE_STAMPED)
+  const wanted = wordsOf(terms)
+  if ((wanted & ~words[old + L.ITEM_META]) !== 0) {
+    ref = copyItem(arena, hash, old, wanted)
     if (ref === NIL) return Status.NO_MEMORY
   }
-  if (terms.touches) words[ref + L.ITEM_EXPIRES_AT_S] = terms.touchAtS
+  if (terms.touches) setEnd(arena, ref, terms.touchAtS)
   words[ref + L.ITEM_META] = (words[ref + L.ITEM_META] | L.STATE_STALE) & ~L.STATE_CLAIMED
   renewCas(arena, ref)
   giveCas(arena, ref, terms)
@@ -219,15 +224,19 @@ function invalidateItem(arena: Arena, hash: number, old: Ref, terms: Terms): Sta
 /** Puts an item without a value in the place of another; it keeps the CAS unless one is chosen. */
 function clearItem(arena: Arena, hash: number, old: Ref, terms: Terms): Ref {
   const { words } = arena
-  const casHigh = words[old + L.ITEM_CAS_HIGH]
-  const casLow = words[old + L.ITEM_CAS_LOW]
-  const state = stateOf(terms) | (words[old + L.ITEM_META] & L.STATE_STAMPED)
+  const cas = words[old + L.ITEM_CAS]
+  const chosen = words[old + L.ITEM_META] & L.STATE_CHOSEN_CAS
+  const chosenLow = chosen === 0 ? 0 : words[chosenCasAt(arena, old)]
+  const chosenHigh = chosen === 0 ? 0 : words[chosenCasAt(arena, old) + 1]
   const endsAtS = terms.touches ? terms.touchAtS : 0
-  const ref = successor(arena, old, terms.flags, endsAtS, 0, state)
+  const ref = successor(arena, old, terms.flags, endsAtS, 0, stateOf(terms) | chosen)
   if (ref === NIL) return NIL
   succeed(arena, hash, old, ref)
-  words[ref + L.ITEM_CAS_HIGH] = casHigh
-  words[ref + L.ITEM_CAS_LOW] = casLow
+  words[ref + L.ITEM_CAS] = cas
+  if (chosen !== 0) {
+    words[chosenCasAt(arena, ref)] = chosenLow
+    words[chosenCasAt(arena, ref) + 1] = chosenHigh
+  }
   giveCas(arena, ref, terms)
   return ref
 }

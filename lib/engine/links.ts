@@ -5,13 +5,24 @@
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { dropHold, isHeld } from './holds.ts'
-import { casHighOf, casLowOf, itemTotalBytes, nextChunk, sizeSlot, stampAt } from './item.ts'
+import {
+  casHighOf,
+  casLowOf,
+  chosenCasAt,
+  endOf,
+  itemTotalBytes,
+  nextChunk,
+  sequenceHighOf,
+  sizeSlot,
+} from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { pushHead, removeFromList, setList } from './lru.ts'
 import { giveChunk } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
+
+const KEPT_STATES = L.STATE_FETCHED | L.STATE_ACTIVE | L.STATE_STALE | L.STATE_CLAIMED
 
 /** The CAS that this thread gave last, as an item's words: to be taken before anything else runs. */
 export const lastCas = { high: 0, low: 0 }
@@ -29,6 +40,30 @@ export function replaceItem(arena: Arena, hash: number, old: Ref, ref: Ref): voi
   removeFromList(arena, old)
   arena.words[old + L.ITEM_META] &= ~L.STATE_LINKED
   prepareLink(arena, ref)
+  swapItem(arena, hash, old, ref)
+  pushHead(arena, ref)
+  if (!isHeld(arena, old)) freeItem(arena, old)
+}
+
+/**
+ * Puts a copy of an item in its place that is the same to every peer: its CAS and its states stay.
+ * The copy is filled, its key and its state for optional words are written.
+ */
+export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+  const { words } = arena
+  const kept = words[old + L.ITEM_META] & KEPT_STATES
+  countSize(arena, old, -1)
+  removeFromList(arena, old)
+  words[old + L.ITEM_META] &= ~L.STATE_LINKED
+  words[ref + L.ITEM_META] |= L.STATE_LINKED | kept
+  setList(arena, ref, L.metaList(words[old + L.ITEM_META]))
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[old + L.ITEM_TOUCHED_AT_S]
+  words[ref + L.ITEM_CAS] = words[old + L.ITEM_CAS]
+  if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
+    words[chosenCasAt(arena, ref)] = words[chosenCasAt(arena, old)]
+    words[chosenCasAt(arena, ref) + 1] = words[chosenCasAt(arena, old) + 1]
+  }
+  countSize(arena, ref, 1)
   swapItem(arena, hash, old, ref)
   pushHead(arena, ref)
   if (!isHeld(arena, old)) freeItem(arena, old)
@@ -106,11 +141,10 @@ export function renewCas(arena: Arena, ref: Ref): void {
   const low = (words[L.CAS_LOW] + 1) | 0
   words[L.CAS_LOW] = low
   if (low === 0) words[L.CAS_HIGH]++
-  words[ref + L.ITEM_CAS_LOW] = low
-  words[ref + L.ITEM_CAS_HIGH] = words[L.CAS_HIGH]
-  if ((words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0) {
-    words[stampAt(arena, ref)] = low
-    words[stampAt(arena, ref) + 1] = words[L.CAS_HIGH]
+  words[ref + L.ITEM_CAS] = low
+  if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
+    words[chosenCasAt(arena, ref)] = low
+    words[chosenCasAt(arena, ref) + 1] = words[L.CAS_HIGH]
   }
   lastCas.low = casLowOf(arena, ref)
   lastCas.high = casHighOf(arena, ref)
@@ -134,20 +168,17 @@ export function flushIfDue(arena: Arena): void {
 
 /** Whether an item's time is over. */
 export function isExpired(arena: Arena, ref: Ref): boolean {
-  const { words } = arena
-  const atS = words[ref + L.ITEM_EXPIRES_AT_S]
-  return atS !== 0 && atS <= words[L.CLOCK_S]
+  const atS = endOf(arena, ref)
+  return atS !== 0 && atS <= arena.words[L.CLOCK_S]
 }
 
 /** Whether a flush has ended an item. */
 export function isFlushed(arena: Arena, ref: Ref): boolean {
   const { words } = arena
-  const stamped = (words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0
-  const at = stamped ? stampAt(arena, ref) : ref + L.ITEM_CAS_LOW
-  const high = words[at + 1]
+  const high = sequenceHighOf(arena, ref)
   const flushedHigh = words[L.FLUSHED_CAS_HIGH]
   if (high !== flushedHigh) return high < flushedHigh
-  return words[at] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
+  return words[ref + L.ITEM_CAS] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
 }
 
 function prepareLink(arena: Arena, ref: Ref): void {
@@ -163,7 +194,7 @@ function prepareLink(arena: Arena, ref: Ref): void {
 /** The list that a new item begins in. */
 function firstList(arena: Arena, ref: Ref): number {
   const { words } = arena
-  const endsAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+  const endsAtS = endOf(arena, ref)
   const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
   if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
   return words[L.LRU_SEGMENTED] === 1 ? L.LIST_HOT : L.LIST_COLD

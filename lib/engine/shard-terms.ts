@@ -18,11 +18,11 @@ import { findLive, freeItem, unlinkItem } from './links.ts'
 import { lock, unlock } from './lock.ts'
 import type { HitSink, Hold, Shard } from './shard.ts'
 import { Mode, Status } from './status.ts'
-import { admitItem, admitted, refuseStore } from './storing.ts'
+import { admitItem, admitted, readyToEnd, refuseStore } from './storing.ts'
 import type { Terms } from './terms.ts'
 
 /**
- * Offers the live item to `sink`, or one that the terms have made: MISS, or what the sink said. What
+ * Offers the live item to `sink`, or one that the terms have made: MISS, NO_MEMORY, or what the sink said. What
  * the terms tell of the item stands in them before the sink is asked; nothing of it is done unless
  * the sink takes the item.
  */
@@ -38,8 +38,10 @@ export function fetchOn(
 ): Status {
   const { arena } = shard
   lock(arena.words, shard.holder)
-  const ref = findOrCreate(arena, hash, key, start, length, terms)
-  let status: Status = Status.MISS
+  const found = findOrCreate(arena, hash, key, start, length, terms)
+  const endsAtS = terms.touches && !terms.created ? terms.touchAtS : 0
+  const ref = found === NIL ? NIL : readyToEnd(arena, hash, found, endsAtS)
+  let status: Status = found === NIL ? Status.MISS : Status.NO_MEMORY
   if (ref !== NIL) {
     judgeFetch(arena, ref, terms)
     status = shard.offer(ref, sink, hold)

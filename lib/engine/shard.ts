@@ -11,7 +11,7 @@ import type { Area } from './bytes.ts'
 import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
 import { u64 } from './decimal.ts'
 import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
-import { readValue, writeValue } from './item.ts'
+import { readValue, setEnd, writeValue } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import {
@@ -36,6 +36,7 @@ import {
   casMatches,
   commitItem,
   dropStale,
+  readyToEnd,
   refuseStore,
 } from './storing.ts'
 import { findItem } from './table.ts'
@@ -107,8 +108,9 @@ export class Shard {
   ): Status {
     const { words } = this.arena
     lock(words, this.holder)
-    const ref = this.findToTouch(hash, key, start, length)
-    let status: Status = Status.MISS
+    const found = this.findToTouch(hash, key, start, length)
+    const ref = found === NIL ? NIL : readyToEnd(this.arena, hash, found, expiresAtS)
+    let status: Status = found === NIL ? Status.MISS : Status.NO_MEMORY
     if (ref !== NIL) {
       status = this.offer(ref, sink, hold)
       if (status === Status.OK || status === Status.HELD) this.touchItem(ref, expiresAtS)
@@ -117,14 +119,16 @@ export class Shard {
     return status
   }
 
-  /** Moves the end of an item to `expiresAtS`: OK or MISS. */
+  /** Moves the end of an item to `expiresAtS`: OK, MISS or NO_MEMORY. */
   touch(hash: number, key: Area, start: number, length: number, expiresAtS: number): Status {
     const { words } = this.arena
     lock(words, this.holder)
-    const ref = this.findToTouch(hash, key, start, length)
+    const found = this.findToTouch(hash, key, start, length)
+    const ref = found === NIL ? NIL : readyToEnd(this.arena, hash, found, expiresAtS)
     if (ref !== NIL) this.touchItem(ref, expiresAtS)
     unlock(words)
-    return ref === NIL ? Status.MISS : Status.OK
+    if (found === NIL) return Status.MISS
+    return ref === NIL ? Status.NO_MEMORY : Status.OK
   }
 
   /** Deletes an item if it has the CAS asked for; 0 asks for none. OK, MISS or EXISTS. */
@@ -430,7 +434,7 @@ export class Shard {
   private touchItem(ref: Ref, expiresAtS: number): void {
     const { words, counters } = this.arena
     counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.TOUCH_HITS)]++
-    words[ref + L.ITEM_EXPIRES_AT_S] = expiresAtS
+    setEnd(this.arena, ref, expiresAtS)
     bumpItem(this.arena, ref)
   }
 }

@@ -9,7 +9,16 @@ import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { addU64, digitsOfU64, parseU64, printU64, subtractU64 } from './decimal.ts'
 import { isHeld, NO_SLOT, takeHold } from './holds.ts'
-import { copyValue, itemFlags, keyAt, nextChunk, valueAt } from './item.ts'
+import {
+  casHighOf,
+  casLowOf,
+  copyValue,
+  endOf,
+  itemFlags,
+  keyAt,
+  nextChunk,
+  valueAt,
+} from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import {
@@ -18,6 +27,7 @@ import {
   freeItem,
   linkItem,
   releaseHold,
+  relocateItem,
   renewCas,
   replaceItem,
   unlinkItem,
@@ -146,16 +156,14 @@ export function casMatches(arena: Arena, ref: Ref, casHigh: number, casLow: numb
 }
 
 function casIs(arena: Arena, ref: Ref, casHigh: number, casLow: number): boolean {
-  const { words } = arena
-  if (words[ref + L.ITEM_CAS_LOW] !== casLow || words[ref + L.ITEM_CAS_HIGH] !== casHigh)
-    return false
-  return words[L.CAS_SHOWN] !== 0
+  if (arena.words[L.CAS_SHOWN] === 0) return false
+  return casLowOf(arena, ref) === casLow && casHighOf(arena, ref) === casHigh
 }
 
 /**
  * Adds (high, low) of decimal.ts to an item's number, or subtracts it, if the item has the CAS asked
- * for: OK with the result in u64, EXISTS, NON_NUMERIC or NO_MEMORY. `state`: STATE_STAMPED if the item
- * has to have a stamp afterwards.
+ * for: OK with the result in u64, EXISTS, NON_NUMERIC or NO_MEMORY. `state`: of
+ * STATE_CHOSEN_CAS and STATE_ENDS, those whose words the item has to have afterwards.
  */
 export function adjustItem(
   arena: Arena,
@@ -216,8 +224,8 @@ function replaceNumber(
   const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
   const digits = digitsOfU64()
   let target = ref
-  const lacksStamp = (state & ~words[ref + L.ITEM_META] & L.STATE_STAMPED) !== 0
-  if (digits > valueBytes || lacksStamp || isHeld(arena, ref)) {
+  const lacksWords = (state & ~words[ref + L.ITEM_META] & (L.STATE_CHOSEN_CAS | L.STATE_ENDS)) !== 0
+  if (digits > valueBytes || lacksWords || isHeld(arena, ref)) {
     target = likeSuccessor(arena, ref, Math.max(digits, valueBytes), state)
     if (target === NIL) return Status.NO_MEMORY
   }
@@ -276,8 +284,7 @@ function join(arena: Arena, mode: Mode, hash: number, old: Ref, part: Ref, state
 
 /** A new item with the flags and end of `old`; see successor. */
 function likeSuccessor(arena: Arena, old: Ref, valueBytes: number, state: number): Ref {
-  const endsAtS = arena.words[old + L.ITEM_EXPIRES_AT_S]
-  return successor(arena, old, itemFlags(arena, old), endsAtS, valueBytes, state)
+  return successor(arena, old, itemFlags(arena, old), endOf(arena, old), valueBytes, state)
 }
 
 /**
@@ -330,6 +337,22 @@ export function copyItem(arena: Arena, hash: number, old: Ref, state: number): R
   const hits = words[old + L.ITEM_META] & (L.STATE_FETCHED | L.STATE_ACTIVE)
   succeed(arena, hash, old, ref)
   words[ref + L.ITEM_META] |= hits
+  return ref
+}
+
+/**
+ * Makes an item ready to be told that it ends at `expiresAtS`: where it has no word for an end, a
+ * copy that has one takes its place. The item, or its copy; NIL where there is no memory for that.
+ */
+export function readyToEnd(arena: Arena, hash: number, old: Ref, expiresAtS: number): Ref {
+  const meta = arena.words[old + L.ITEM_META]
+  if (expiresAtS === 0 || (meta & L.STATE_ENDS) !== 0) return old
+  const valueBytes = arena.words[old + L.ITEM_VALUE_BYTES]
+  const ref = likeSuccessor(arena, old, valueBytes, L.STATE_ENDS | (meta & L.STATE_CHOSEN_CAS))
+  if (ref === NIL) return NIL
+  copyValue(arena, old, valueBytes, ref, 0)
+  relocateItem(arena, hash, old, ref)
+  releaseHold(arena, successorSlot)
   return ref
 }
 

@@ -2,8 +2,8 @@
 
 import type { Arena } from './arena.ts'
 import { Area } from './bytes.ts'
-import { itemFlags, readValue } from './item.ts'
-import { ITEM_CAS_HIGH, ITEM_CAS_LOW, ITEM_VALUE_BYTES, type Ref } from './layout.ts'
+import { casHighOf, casLowOf, itemFlags, readValue } from './item.ts'
+import { ITEM_VALUE_BYTES, type Ref } from './layout.ts'
 import type { HitSink } from './shard.ts'
 import { Status } from './status.ts'
 
@@ -26,8 +26,8 @@ export class ValueSink implements HitSink {
     this.length = arena.words[ref + ITEM_VALUE_BYTES]
     if (this.length > this.area.bytes.length) return Status.NO_ROOM
     this.flags = itemFlags(arena, ref)
-    this.casHigh = arena.words[ref + ITEM_CAS_HIGH]
-    this.casLow = arena.words[ref + ITEM_CAS_LOW]
+    this.casHigh = casHighOf(arena, ref)
+    this.casLow = casLowOf(arena, ref)
     readValue(arena, ref, 0, this.length, this.area, 0)
     return Status.OK
   }

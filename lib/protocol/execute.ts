@@ -44,7 +44,7 @@ export function getAndTouch(cache: Cache, request: Request, sink: HitSink): Stat
   return status
 }
 
-/** OK or MISS. */
+/** OK, MISS or NO_MEMORY. */
 export function touch(cache: Cache, request: Request): Status {
   const hash = locate(cache, request)
   const { area, keyStart, keyBytes } = request

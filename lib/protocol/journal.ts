@@ -3,7 +3,7 @@
 
 import type { Arena, Witness } from '../engine/arena.ts'
 import { type Area, copyBytes } from '../engine/bytes.ts'
-import { keyAt } from '../engine/item.ts'
+import { endOf, keyAt } from '../engine/item.ts'
 import type { Ref } from '../engine/layout.ts'
 import * as L from '../engine/layout.ts'
 import { WATCHERS_MAX } from '../limits.ts'
@@ -146,7 +146,7 @@ export class Journal implements Witness {
     const meta = words[ref + L.ITEM_META]
     const fetched = (meta & L.STATE_FETCHED) === 0 ? 0 : 1
     const length = L.metaKeyBytes(meta)
-    const endsAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+    const endsAtS = endOf(arena, ref)
     this.written[0]++
     ring.begin(LineType.EVICTION, fetched | (L.metaClass(meta) << 16), length)
     ring.words[ring.at + R.SIZE] = words[ref + L.ITEM_VALUE_BYTES]

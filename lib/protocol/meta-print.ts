@@ -4,7 +4,7 @@
 import type { Arena } from '../engine/arena.ts'
 import { copyBytes } from '../engine/bytes.ts'
 import { DIGITS_MAX, printNumber, printU64, u64FromWords } from '../engine/decimal.ts'
-import { itemFlags, itemTotalBytes, loadCas, readValue } from '../engine/item.ts'
+import { endOf, itemFlags, itemTotalBytes, loadCas, readValue } from '../engine/item.ts'
 import type { Ref } from '../engine/layout.ts'
 import * as L from '../engine/layout.ts'
 import type { HitSink } from '../engine/shard.ts'
@@ -220,7 +220,7 @@ export class FactsSink implements HitSink {
     const { area, keyStart, keyBytes } = this.request
     const key = area.bytes.subarray(keyStart, keyStart + keyBytes)
     const meta = words[ref + L.ITEM_META]
-    const endsAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+    const endsAtS = endOf(arena, ref)
     const cas = Buffer.alloc(DIGITS_MAX)
     loadCas(arena, ref)
     const facts = [

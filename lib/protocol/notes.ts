@@ -5,7 +5,7 @@
 import type { Arena } from '../engine/arena.ts'
 import { Area, copyBytes } from '../engine/bytes.ts'
 import { expiresAt } from '../engine/clock.ts'
-import { itemBytes, keyAt } from '../engine/item.ts'
+import { endOf, itemBytes, keyAt } from '../engine/item.ts'
 import type { Ref } from '../engine/layout.ts'
 import * as L from '../engine/layout.ts'
 import { isExpired, isFlushed } from '../engine/links.ts'
@@ -41,7 +41,7 @@ class Glance implements HitSink {
     this.found = Found.FOUND
     if (isFlushed(arena, ref)) this.found = Found.FLUSHED
     else if (isExpired(arena, ref)) this.found = Found.EXPIRED
-    const endsAtS = words[ref + L.ITEM_EXPIRES_AT_S]
+    const endsAtS = endOf(arena, ref)
     this.classId = L.metaClass(meta)
     this.valueBytes = words[ref + L.ITEM_VALUE_BYTES]
     this.ttlS = endsAtS === 0 ? 0 : endsAtS - words[L.CLOCK_S]

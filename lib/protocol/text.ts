@@ -356,7 +356,9 @@ export class TextProtocol implements Protocol {
     const exptime = parseInt32(input.bytes, tokenStart[2], tokenEnd[2])
     if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
     request.exptime = exptime
-    this.say(touch(this.host.cache, request) === Status.OK ? Line.TOUCHED : Line.NOT_FOUND)
+    const status = touch(this.host.cache, request)
+    if (status === Status.MISS) return this.say(Line.NOT_FOUND)
+    this.say(status === Status.OK ? Line.TOUCHED : Line.NO_MEMORY)
   }
 
   private remove(input: Area): void {

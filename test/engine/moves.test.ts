@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import type { Arena } from '../../lib/engine/arena.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
+import { keyAt } from '../../lib/engine/item.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
 import { Busy, MovePhase, POOL } from '../../lib/engine/moves.ts'
@@ -273,7 +274,7 @@ function list(arena: Arena, classId: number): string[] {
   const keys: string[] = []
   for (let ref = words[L.listAt(classId, L.LIST_COLD)]; ref !== L.NIL; ) {
     const meta = words[ref + L.ITEM_META]
-    const at = (ref + L.ITEM_WORDS + ((meta & L.STATE_SPANS) === 0 ? 0 : 1)) * 4
+    const at = keyAt(arena, ref as L.Ref)
     keys.push(arena.area.bytes.toString('latin1', at, at + L.metaKeyBytes(meta)))
     ref = words[ref + L.ITEM_LRU_NEXT]
   }

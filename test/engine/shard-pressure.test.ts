@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import type { Arena } from '../../lib/engine/arena.ts'
 import { Cache } from '../../lib/engine/cache.ts'
+import { keyAt } from '../../lib/engine/item.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
@@ -338,7 +339,7 @@ function coldestKeys(arena: Arena, count: number): string[] {
   let ref = words[L.listAt(best, L.LIST_COLD) + L.LIST_TAIL]
   while (ref !== L.NIL && keys.length < Math.min(count, listed(best) / 2)) {
     const meta = words[ref + L.ITEM_META]
-    const at = (ref + L.ITEM_WORDS + ((meta & L.STATE_SPANS) === 0 ? 0 : 1)) * 4
+    const at = keyAt(arena, ref as L.Ref)
     keys.push(arena.area.bytes.toString('latin1', at, at + L.metaKeyBytes(meta)))
     ref = words[ref + L.ITEM_LRU_PREV]
   }

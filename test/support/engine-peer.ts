@@ -5,7 +5,7 @@
 import type { Arena } from '../../lib/engine/arena.ts'
 import { Area } from '../../lib/engine/bytes.ts'
 import type { Cache } from '../../lib/engine/cache.ts'
-import { itemFlags, readValue } from '../../lib/engine/item.ts'
+import { casHighOf, casLowOf, itemFlags, readValue } from '../../lib/engine/item.ts'
 import type { Ref } from '../../lib/engine/layout.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
@@ -51,8 +51,8 @@ class CopySink implements HitSink {
     this.hit = {
       value: to.bytes,
       flags: itemFlags(arena, ref),
-      casHigh: words[ref + L.ITEM_CAS_HIGH],
-      casLow: words[ref + L.ITEM_CAS_LOW],
+      casHigh: casHighOf(arena, ref),
+      casLow: casLowOf(arena, ref),
     }
     this.valueBytes = length
     return this.keep ? Status.HELD : Status.OK
