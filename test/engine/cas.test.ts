@@ -4,6 +4,7 @@
 import t from 'tap'
 import { Cache } from '../../lib/engine/cache.ts'
 import { u64 } from '../../lib/engine/decimal.ts'
+import * as L from '../../lib/engine/layout.ts'
 import { lastCas } from '../../lib/engine/links.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
@@ -124,5 +125,40 @@ t.test('a number is made where there is none, and is no store to be counted', as
   }
   t.equal(sets, 1)
   t.equal(counters[counterAt(Counter.INCR_MISSES)], 0)
+  peer.verify()
+})
+
+t.test('an item that is given an end keeps all else, its CAS too', async t => {
+  const peer = createPeer()
+  for (const length of [1, 100, 5000, 300_000]) {
+    const value = Buffer.alloc(length, 'v')
+    peer.set('k', value, { flags: 7 })
+    const before = hitOf(peer, 'k')
+    t.equal(peer.touch('k', 1000), Status.OK)
+    t.same(hitOf(peer, 'k'), before, `${length} bytes`)
+    t.equal(peer.touch('k', 0), Status.OK, 'and one that has had an end none')
+    t.same(hitOf(peer, 'k'), before)
+    peer.verify()
+  }
+})
+
+t.test('the sequence runs over a word', async t => {
+  const peer = createPeer()
+  const { words } = peer.cache.shards[0].arena
+  words[L.CAS_LOW] = -3
+  for (const key of ['a', 'b', 'c', 'd', 'e']) peer.set(key, ONE)
+  const numbers = ['a', 'b', 'c', 'd', 'e'].map(key => {
+    const { casHigh, casLow } = hitOf(peer, key)
+    return casHigh * 2 ** 32 + (casLow >>> 0)
+  })
+  const first = 2 ** 32 - 2
+  t.same(numbers, [first, first + 1, first + 2, first + 3, first + 4])
+  t.equal(peer.store(Mode.CAS, 'a', ONE, hitOf(peer, 'a')), Status.OK)
+  t.equal(peer.store(Mode.CAS, 'e', ONE, hitOf(peer, 'e')), Status.OK)
+  peer.set('f', ONE)
+  for (const shard of peer.cache.shards) shard.flush(0)
+  for (const key of ['a', 'b', 'e', 'f']) t.equal(peer.get(key), undefined, `${key} is flushed`)
+  peer.set('b', ONE)
+  t.ok(peer.get('b'), 'what comes after the flush lives')
   peer.verify()
 })
