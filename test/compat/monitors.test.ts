@@ -1,6 +1,6 @@
 /**
- * Programs that watch over memcached, looking at memslab: munin's plug-in, collectd's, the Nagios check
- * and the Prometheus exporter. Each has its own reader of `stats`, and must find what it looks for.
+ * Programs that watch over memcached, looking at memslab: munin's plug-in, collectd's, the Nagios
+ * check, libmemcached's tools and the Prometheus exporter. Each has its own reader of `stats`, and must find what it looks for.
  */
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -28,6 +28,15 @@ const MUNIN_GRAPHS: [graph: string, values: string[]][] = [
   ['rates', ['cache_hits 2', 'cache_misses 1', 'cmd_get 3', 'cmd_set 2', 'total_items 2']],
   ['counters', ['curr_items 1', 'bytes_allocated \\d+', 'curr_connections \\d+']],
   ['bytes', ['bytes_read \\d+', 'bytes_written \\d+']],
+]
+
+const REPORTS: [report: string, value: RegExp][] = [
+  ['', /\bcurr_items: 1\n/],
+  ['items', /\bitems:\d+:number: 1\n/],
+  ['slabs', /\b\d+:used_chunks: 1\n/],
+  ['settings', /\bmaxconns: 1024\n/],
+  ['sizes', /\bsizes_status: disabled\n/],
+  ['conns', /\b\d+:state: conn_listening\n/],
 ]
 
 t.test('munin', { skip: skipWithoutFiles(MUNIN_PLUGIN, MUNIN_READER) }, async t => {
@@ -82,6 +91,28 @@ t.test('the Prometheus exporter', { skip: exporter() ? false : 'not installed' }
   t.match(metrics, /^memcached_slab_current_items\{slab="\d+"\} 1$/m)
   t.match(metrics, /^memcached_slab_commands_total\{command="set",slab="\d+",status="hit"\} 2$/m)
   t.notMatch(log, /error|fail/i)
+})
+
+t.test('memcstat and memcslap', { skip: skipWithout('memcstat', 'memcslap') }, async t => {
+  const port = await startWithTraffic(t)
+  const server = `--servers=${HOST}:${port}`
+  for (const [report, value] of REPORTS) {
+    const args = report === '' ? [server] : [server, `--args=${report}`]
+    const { out, code } = await run(findProgram('memcstat') ?? '', args)
+    t.equal(code, 0, `stats ${report}`)
+    t.match(out, value, `stats ${report}`)
+  }
+  for (const test of ['set', 'get', 'mget']) {
+    const load = ['--concurrency=2', '--execute-number=20', '--initial-load=100']
+    const { out, code } = await run(findProgram('memcslap') ?? '', [
+      server,
+      `--test=${test}`,
+      ...load,
+    ])
+    t.equal(code, 0, `memcslap ${test}`)
+    t.match(out, new RegExp(`Time to ${test} +40 keys by +2 threads`))
+    t.notMatch(out, /fail|error/i)
+  }
 })
 
 async function startWithTraffic(t: Test): Promise<number> {
