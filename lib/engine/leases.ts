@@ -115,6 +115,8 @@ export function commitOnTerms(arena: Arena, hash: number, ref: Ref, terms: Terms
     if (isJoin(mode) && terms.creates) mode = Mode.SET
   } else if (mode === Mode.CAS && terms.invalidates && isOutdated(arena, old, terms)) {
     mode = Mode.SET
+    const classId = L.metaClass(words[old + L.ITEM_META])
+    arena.counters[classCounterAt(classId, ClassCounter.CAS_HITS)]++
     setEnd(arena, ref, endOf(arena, old))
     words[ref + L.ITEM_META] |= L.STATE_STALE | (words[old + L.ITEM_META] & L.STATE_CLAIMED)
   }

@@ -130,7 +130,7 @@ export function countHit(arena: Arena, ref: Ref): void {
   if (list !== L.LIST_COLD) counters[at + ClassCounter.HITS_TO_HOT + list]++
 }
 
-/** Notes a hit. Where lists are not segmented the item goes to the head if that is due. */
+/** Notes a hit, and that the item is in use. */
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
@@ -138,9 +138,16 @@ export function bumpItem(arena: Arena, ref: Ref): void {
     const state = (meta & L.STATE_FETCHED) === 0 ? L.STATE_FETCHED : L.STATE_ACTIVE
     words[ref + L.ITEM_META] = meta | state
   }
+  refreshItem(arena, ref)
+}
+
+/** Keeps an item from getting cold without a hit: an add that finds it says that it is wanted. */
+export function refreshItem(arena: Arena, ref: Ref): void {
+  const { words } = arena
   // At most once a minute: a hot item is near the head anyway, and two writes per read would
   // bounce its cache line between threads.
   if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  // Segmented lists are put in order by upkeep.
   if (words[L.LRU_SEGMENTED] === 0) moveToHead(arena, ref)
 }

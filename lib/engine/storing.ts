@@ -33,7 +33,7 @@ import {
   unlinkItem,
 } from './links.ts'
 import { lockHolder } from './lock.ts'
-import { bumpItem } from './lru.ts'
+import { refreshItem } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { Mode, Status } from './status.ts'
 
@@ -249,7 +249,7 @@ function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: numb
   const { words, counters } = arena
   if (mode === Mode.SET) return Status.OK
   if (mode === Mode.ADD) {
-    if (old !== NIL) bumpItem(arena, old)
+    if (old !== NIL) refreshItem(arena, old)
     return old === NIL ? Status.OK : Status.NOT_STORED
   }
   if (mode !== Mode.CAS) {

@@ -274,12 +274,12 @@ export class MetaCommands {
   /** me: for people who debug. */
   private describe(input: Area): void {
     const { request, peer } = this
-    peer.host.counters[ThreadCounter.CMD_META]++
     if (tokenCount < 2 || this.checkKey() !== null) return this.speaker.say(Line.BAD_FORMAT)
     request.setKey(input, tokenStart[1], tokenEnd[1])
     if (tokenCount > 2 && equalsWord(input.bytes, tokenStart[2], tokenEnd[2], 'b')) {
       if (!decodeKey(request)) return this.speaker.say(Line.BAD_FORMAT)
     }
+    peer.host.counters[ThreadCounter.CMD_META]++
     const sink = new FactsSink(request)
     if (peek(peer.host.cache, request, sink) === Status.MISS) this.speaker.say(MetaLine.MISS)
     else peer.sendTail(sink.line)

@@ -55,6 +55,19 @@ const COUNTING = [
   'incr n x\r\ndecr n 1\r\ndecr none 1\r\ndecr none 1\r\ndecr w 1\r\nincr n 1 noreply\r\n',
 ].join('')
 const SWAP = ['gets a\r\n', 'cas a 0 0 1 <CAS a>\r\n1\r\n']
+const META = [
+  'ms a 1\r\n1\r\nms b 2 F5 T60\r\nbb\r\nms c 1 !\r\nx\r\nms d 2000000\r\n',
+  'x'.repeat(2_000_000),
+  '\r\nmg a v\r\nmg a\r\nmg none v\r\nmg none q\r\nmg a T60\r\nmg none T60\r\nmg b h l t u\r\n',
+  'mg new N60 v\r\nmg new N60\r\nmg new2 N60 T90\r\nmg a R90 v\r\nmg a !\r\nmg\r\nmn\r\n',
+  'md none\r\nmd b C99\r\nmd b I T60\r\nmg b v\r\nmd b\r\nmd b q\r\nms e 1 q\r\ne\r\nmd e q\r\n',
+  'ms a 1 ME\r\n1\r\nms f 1 ME\r\nf\r\nms none 1 MR\r\n1\r\nms a 1 MR\r\n2\r\n',
+  'ms a 1 MA\r\n3\r\nms a 1 MP\r\n1\r\nms none 1 MA\r\n1\r\nms a 1 C99\r\n1\r\nms none 1 C99\r\n1\r\n',
+  'ms a 1 C99 MA\r\n1\r\nms a 1 C1 I\r\n1\r\nms none 1 C1 MA\r\n1\r\nms a 1 C1 ME\r\n1\r\n',
+  'ms none 1 C1 ME q\r\n1\r\nms a 1 C0\r\n1\r\nme a\r\nme none\r\nme\r\nms g 1\r\nabc\r\n',
+  'ma a\r\nma miss\r\nma miss MD q\r\nma made N60 J5\r\nma made MD\r\nma a C99\r\nma a MX\r\n',
+].join('')
+const META_SWAP = ['mg a c k\r\n', 'ms a 1 C<CAS a>\r\n1\r\n', 'mg a c k\r\n', 'md a C<CAS a>\r\n']
 const FLUSH = 'flush_all\r\nget a b\r\nset h 0 0 1\r\nh\r\nget h\r\n'
 
 t.test('statistics have the same names', { skip: skipWithout('memcached') }, async t => {
@@ -101,6 +114,14 @@ t.test('counters agree after a session', { skip: skipWithout('memcached') }, asy
   await sameCounters(t, pair, 'after a flush', ['total_items', 'curr_items'])
   await onBoth(pair, ['stats reset\r\n'])
   await sameCounters(t, pair, 'after stats reset', ['curr_items'])
+})
+
+t.test('counters agree after meta commands', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, THREADS)
+  await onBoth(pair, [META])
+  await sameCounters(t, pair, 'after meta commands')
+  await onBoth(pair, META_SWAP)
+  await sameCounters(t, pair, 'after a CAS')
 })
 
 for (const args of SETTINGS_ARGS) {

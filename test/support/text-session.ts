@@ -13,8 +13,8 @@ import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
 
 // incr and decr go to the one kind, append and prepend to the other: see the file head.
-const COUNTER_KEYS = ['n1', 'n2', 'n3', 'noreply', 'N'.repeat(250)]
-const TEXT_KEYS = ['k1', 'k2', 'k3', 'key-four', 'get', '\xe9\x01\x7f', 'K'.repeat(250)]
+export const COUNTER_KEYS = ['n1', 'n2', 'n3', 'noreply', 'N'.repeat(250)]
+export const TEXT_KEYS = ['k1', 'k2', 'k3', 'key-four', 'get', '\xe9\x01\x7f', 'K'.repeat(250)]
 const KEYS = [...COUNTER_KEYS, ...TEXT_KEYS]
 
 const EXPTIMES = ['0', '0', '0', '0', '1000', '2592000', '4000000000', '-1', '2147483647']
@@ -50,7 +50,7 @@ export function deleteAllKeys(): string {
   return KEYS.map(key => `delete ${key}\r\n`).join('')
 }
 
-function randomCommand(random: Random): Command {
+export function randomCommand(random: Random): Command {
   const command = random.once(BROKEN_ONE_IN) ? brokenCommand(random) : validCommand(random)
   return random.once(40) ? command.replace('\r\n', '\n') : command
 }
@@ -102,7 +102,8 @@ function brokenCommand(random: Random): Command {
     case 3:
       return brokenStorage(random, key, '0', number === '\t7' ? 'x' : number, value)
     case 4: // a length that is not the value's: what follows is read as something else
-      return `set ${key} 0 0 ${value.length + random.between(-2, 3)}${end(random)}${value}\r\n`
+      // Not of a counter, whose value could be a line end alone: see the file head.
+      return `set ${random.pick(TEXT_KEYS)} 0 0 ${value.length + random.between(-2, 3)}${end(random)}${value}\r\n`
     case 5:
       return `${counting(random)} ${number}${end(random)}`
     case 6:
