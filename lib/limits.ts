@@ -136,6 +136,8 @@ export const META_STASH_BYTES = 512
 export const AUTH_USERS_MAX = 1024
 export const AUTH_LINE_BYTES_MAX = 255
 export const AUTH_FILE_BYTES_MAX = MIB
+/** How often SASL's file is looked at for a change. */
+export const AUTH_WATCH_MS = 2000
 /** Longest name and password that a peer's claim is looked at for; a longer one is wrong. */
 export const AUTH_CLAIM_BYTES_MAX = 2 * KIB
 /** Longest name of a SASL mechanism, as in memcached. */

@@ -1,9 +1,12 @@
 // The password files, read by the main thread: once at the start, where a file that cannot be used
 // is a reason not to start, and again on request, where it leaves the users known so far in place.
 // Whose file it is: text connections have that of -Y, SASL its own or, if there is none, that one too.
+//
+// memcached reads SASL's file for every claim: here it is looked at now and then, and read again when
+// it has changed. That of -Y waits for a request, as it does there.
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX } from '../limits.ts'
+import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX, AUTH_WATCH_MS } from '../limits.ts'
 import { Credentials, type FileFault, type FileForm } from '../protocol/credentials.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { reasonOf } from './reason.ts'
@@ -18,27 +21,52 @@ interface Door {
   path: string
   form: FileForm
   credentials: Credentials
+  /** What the file was when it was read last. */
+  stamp: string
 }
 
 export class AuthFiles {
   readonly handle: AuthHandle
   private readonly doors: Door[] = []
+  private readonly tell: (line: string) => void
+  private timer: NodeJS.Timeout | undefined
 
-  /** Reads the files; throws an Error of one line, with an exit code. */
-  constructor({ authFile, sasl, saslFile }: Options) {
+  /** Reads the files; throws an Error of one line, with an exit code. What is wrong later is told. */
+  constructor({ authFile, sasl, saslFile }: Options, tell: (line: string) => void) {
+    this.tell = tell
     const text = authFile === undefined ? null : this.open(authFile, 'plain')
     this.handle = { text, sasl: sasl ? this.openForSasl(saslFile, text) : null }
   }
 
-  /** Reads the files again; what went wrong, a line each. */
-  reload(): string[] {
-    return this.doors.map(door => fill(door)).filter(fault => fault !== null)
+  /** Reads the files again. */
+  reload(): void {
+    for (const door of this.doors) this.refill(door)
   }
 
-  /** What an operator may want to mend. */
-  warnings(): string[] {
-    const open = this.doors.filter(({ path }) => (statSync(path).mode & constants.S_IROTH) !== 0)
-    return open.map(({ path }) => `Authfile [${path}] can be read by every user of this machine`)
+  /** Sees to it that changes of SASL's file are noticed. */
+  watch(): void {
+    const doors = this.doors.filter(({ form }) => form === 'tokens')
+    if (doors.length === 0) return
+    this.timer = setInterval(() => {
+      for (const door of doors) if (stampOf(door.path) !== door.stamp) this.refill(door)
+    }, AUTH_WATCH_MS).unref()
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+  }
+
+  /** Tells what an operator may want to mend. */
+  warn(): void {
+    for (const { path } of this.doors) {
+      if ((statSync(path).mode & constants.S_IROTH) === 0) continue
+      this.tell(`Authfile [${path}] can be read by every user of this machine`)
+    }
+  }
+
+  private refill(door: Door): void {
+    const fault = fill(door)
+    if (fault !== null) this.tell(fault)
   }
 
   private openForSasl(path: string | undefined, text: SharedArrayBuffer | null) {
@@ -48,7 +76,7 @@ export class AuthFiles {
   }
 
   private open(path: string, form: FileForm): SharedArrayBuffer {
-    const door = { path, form, credentials: Credentials.create() }
+    const door: Door = { path, form, credentials: Credentials.create(), stamp: '' }
     const fault = fill(door)
     if (fault !== null) throw startError(fault)
     this.doors.push(door)
@@ -57,7 +85,10 @@ export class AuthFiles {
 }
 
 /** Puts the users of the file behind a door; what is wrong with it, else null. */
-function fill({ path, form, credentials }: Door): string | null {
+function fill(door: Door): string | null {
+  const { path, form, credentials } = door
+  // Before it is read: what changes meanwhile is a change.
+  door.stamp = stampOf(path)
   let bytes: Buffer
   try {
     bytes = readWhole(path)
@@ -67,6 +98,16 @@ function fill({ path, form, credentials }: Door): string | null {
   const fault = credentials.replace(bytes, form)
   bytes.fill(0)
   return fault === null ? null : faultText(path, fault)
+}
+
+/** Another text for another file, or another content. */
+function stampOf(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true })
+    return `${dev} ${ino} ${size} ${mtimeNs}`
+  } catch (error) {
+    return reasonOf(error)
+  }
 }
 
 /** In one buffer that is nobody else's, so that it can be wiped. */

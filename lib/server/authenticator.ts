@@ -7,6 +7,9 @@ import { Credentials } from '../protocol/credentials.ts'
 import { Penalties } from '../protocol/penalties.ts'
 import type { AuthHandle } from './auth-files.ts'
 
+const IPV6 = /^tcp6:\[([\da-f:]+)/
+const IPV6_GROUPS = 8
+
 export interface Surroundings {
   /** The address of a connection, with its port, as `stats conns` writes it. */
   addressOf(id: number): string
@@ -49,7 +52,7 @@ export class FileAuthenticator implements Authenticator {
     const address = this.surroundings.addressOf(id)
     const nowMs = performance.now()
     if (!right) this.logFailure(address, nowMs)
-    return this.penalties.judge(withoutPort(address), failures, right, nowMs)
+    return this.penalties.judge(originOf(address), failures, right, nowMs)
   }
 
   private logFailure(address: string, nowMs: number): void {
@@ -62,7 +65,20 @@ export class FileAuthenticator implements Authenticator {
   }
 }
 
-/** `tcp:127.0.0.1:4321` without the port, which is another one for each connection. */
-function withoutPort(address: string): string {
+/**
+ * Whose failures count together: an address without its port, which is another one for each
+ * connection; of IPv6 the network, since a peer has a whole /64 of addresses.
+ */
+function originOf(address: string): string {
+  const [, groups] = IPV6.exec(address) ?? []
+  if (groups !== undefined) return networkOf(groups)
   return address.startsWith('tcp') ? address.slice(0, address.lastIndexOf(':')) : address
+}
+
+/** The first half of an IPv6 address; `::` stands for as many zeros as are missing. */
+function networkOf(groups: string): string {
+  const [head, tail] = groups.split('::').map(part => part.split(':').filter(Boolean))
+  const zeros = tail === undefined ? 0 : IPV6_GROUPS - head.length - tail.length
+  const all = [...head, ...Array.from({ length: zeros }, () => '0'), ...(tail ?? [])]
+  return all.slice(0, IPV6_GROUPS / 2).join(':')
 }

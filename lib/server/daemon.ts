@@ -86,13 +86,15 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   }
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
-  const reload = () => tell(auth?.reload() ?? [])
+  auth?.watch()
   const close = async () => {
     clearInterval(clock)
+    auth?.close()
     door.close()
     local?.close()
     await Promise.all([closeAll(listeners), workers.close()])
   }
+  const reload = () => auth?.reload()
   return { addresses, roster, workers, cache, reload, close }
 }
 
@@ -125,13 +127,13 @@ function serveHere(
 
 function openAuthFiles(options: Options): AuthFiles | null {
   if (!options.sasl && options.authFile === undefined) return null
-  const auth = new AuthFiles(options)
-  if (options.verbosity > 0) tell(auth.warnings())
+  const auth = new AuthFiles(options, tell)
+  if (options.verbosity > 0) auth.warn()
   return auth
 }
 
-function tell(lines: readonly string[]): void {
-  for (const line of lines) process.stderr.write(`${line}\n`)
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 function createCache(options: Options): Cache {
