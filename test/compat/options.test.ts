@@ -16,6 +16,10 @@ const CAS_STEPS = [
   'cas k 0 0 1 0\r\n2\r\ncas k 0 0 1 1\r\n2\r\ncas none 0 0 1 0\r\n2\r\n',
   'gets k none\r\ngats 0 k\r\nincr k 1\r\nappend k 0 0 1\r\n0\r\ngets k\r\n',
 ]
+const META_STEPS = [
+  'ms k 1 c\r\n1\r\nmg k c v\r\nms k 1 C0\r\n2\r\nms k 1 C1\r\n2\r\nmg k c v\r\n',
+  'ma k c v\r\nma k C1\r\nmd k C3\r\nmg k v\r\nmd k q\r\nmn\r\nmg k v\r\n',
+]
 const FLUSH_STEPS = [
   'set k 0 0 1\r\n1\r\nflush_all\r\nget k\r\nflush_all 0\r\nflush_all noreply\r\nget k\r\n',
   'flush_all 1 noreply\r\nflush_all x\r\nget k\r\nflush_all 1 2 3\r\n',
@@ -28,6 +32,7 @@ const FINDS_ENDED = 'get a b\r\ngat 0 c\r\ntouch d 0\r\ndelete e\r\nincr f 1\r\n
 const CASES: [args: string[], steps: string[], stats: string[]][] = [
   [['-C'], CAS_STEPS, ['cas_hits', 'cas_misses', 'cas_badval', 'cmd_set', 'get_hits']],
   [['-C', '-o', 'track_sizes'], CAS_STEPS, ['cas_badval']],
+  [['-C', '-o', 'no_lru_crawler'], META_STEPS, ['cas_badval', 'cas_hits']],
   [['-F'], FLUSH_STEPS, ['cmd_flush', 'get_hits', 'get_misses']],
   [['-R', '1'], ['get k\r\n'.repeat(500), 'set k 0 0 1\r\n1\r\nget k\r\n'], ['cmd_get']],
 ]
