@@ -72,13 +72,15 @@ export const CRAWL_WAIT_STEP_S = 60
 export const CRAWL_WAIT_S_MAX = 3600
 /** How far ahead a crawl looks for items that will have ended, minutes. */
 export const CRAWL_HORIZON_MIN = 60
+/** Items that one step of a crawl ends: that takes longer than looking at them. */
+export const CRAWL_STEP_RECLAIMS_MAX = 64
 /** Longest rest between two turns of a crawl, microseconds. */
 export const CRAWL_SLEEP_US_MAX = 1_000_000
 
 /** Items that one step of list balance moves. */
 export const BALANCE_STEP_ITEMS_MAX = 64
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
-export const MOVE_STEP_CHUNKS_MAX = 128
+export const MOVE_STEP_CHUNKS_MAX = 64
 export const MOVE_STEP_BYTES_MAX = 128 * KIB
 /** A page that holds keep from moving is tried so often, one turn of upkeep apart, then left. */
 export const MOVE_PASSES_MAX = 50

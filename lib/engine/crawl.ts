@@ -11,6 +11,7 @@ import {
   CLASSES_MAX,
   CRAWL_GAP_S,
   CRAWL_HORIZON_MIN,
+  CRAWL_STEP_RECLAIMS_MAX,
   CRAWL_WAIT_S_MAX,
   CRAWL_WAIT_STEP_S,
 } from '../limits.ts'
@@ -73,6 +74,8 @@ export class Crawler implements ItemSink {
   private readonly arena: Arena
   private readonly cursor: WalkCursor = { page: 0, chunk: 0 }
   private readonly classes: ClassSet = new Uint8Array(CLASSES_MAX)
+  /** Items that this step may still end. */
+  private reclaimsLeft = 0
   /** By class: items that end, and of these how many in each minute to come. */
   private readonly mortal = new Float64Array(CLASSES_MAX)
   private readonly ends = new Float64Array(CLASSES_MAX * CRAWL_HORIZON_MIN)
@@ -95,6 +98,7 @@ export class Crawler implements ItemSink {
     for (let classId = 1; classId <= this.arena.classCount; classId++) {
       this.classes[classId] = words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] > 0 ? 1 : 0
     }
+    this.reclaimsLeft = CRAWL_STEP_RECLAIMS_MAX
     const more = walkItems(this.arena, this.cursor, this.classes, this)
     words[L.CRAWL_PAGE] = this.cursor.page
     words[L.CRAWL_CHUNK] = this.cursor.chunk
@@ -107,9 +111,12 @@ export class Crawler implements ItemSink {
     const classId = L.metaClass(words[ref + L.ITEM_META])
     const left = L.classAt(classId) + L.CLASS_CRAWL_LEFT
     if (words[left] === 0) return true
+    const dead = isDead(arena, ref)
+    if (dead && this.reclaimsLeft === 0) return false
     words[left]--
     counters[classCounterAt(classId, ClassCounter.CRAWLER_CHECKED)]++
-    if (isDead(arena, ref)) {
+    if (dead) {
+      this.reclaimsLeft--
       counters[classCounterAt(classId, ClassCounter.CRAWLER_RECLAIMED)]++
       expireItem(arena, ref)
       return true
