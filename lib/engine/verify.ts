@@ -101,6 +101,8 @@ function verifyMove(arena: Arena, census: Census): void {
   assert(phase >= MovePhase.NONE && phase <= MovePhase.UNDO, 'the phase of the move')
   assert.equal(words[L.MOVE_FIRST], first, 'chunks are withheld from the first of the moving page')
   assert.equal(words[L.MOVE_END], withholds ? first + arena.pageWords : 0, 'to its last')
+  const toClass = words[L.MOVE_TO_CLASS]
+  assert(toClass >= 0 && toClass <= arena.classCount, 'the class that a page moves to')
   const withheld = census.withheld.reduce((sum, n) => sum + n, 0)
   if (moves) {
     assert(page < words[L.PAGES_USED], 'the page that moves was used')

@@ -94,7 +94,8 @@ export function reportSlabs(host: Host, lines: Lines): void {
     add('touch_hits', of(ClassCounter.TOUCH_HITS))
   }
   lines.add('active_slabs', active)
-  lines.add('total_malloced', sums.word(L.PAGES_USED) * pageWords * 4)
+  const pages = sums.word(L.PAGES_USED) - sums.word(L.POOL_COUNT)
+  lines.add('total_malloced', pages * pageWords * 4)
 }
 
 /** Sizes are counted from the start or not at all: room for them is reserved with the arenas. */

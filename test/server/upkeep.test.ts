@@ -1,0 +1,79 @@
+// Upkeep in a daemon: it comes of its own accord, in every arena, and goes on after a worker's death.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { ITEM_COUNT, POOL_COUNT } from '../../lib/engine/layout.ts'
+import { POOL } from '../../lib/engine/moves.ts'
+import { Order } from '../../lib/engine/status.ts'
+import { MIB } from '../../lib/limits.ts'
+import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
+import { checkOptions } from '../../lib/server/option-checks.ts'
+import { isRefusal, type Options } from '../../lib/server/options.ts'
+import { HOST } from '../support/process.ts'
+import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
+import { verifyAll } from '../support/server-session.ts'
+
+const ITEMS = 400
+
+t.test('what has ended is found though nobody asks, after a death too', async t => {
+  const daemon = await start(t, { threads: 2, memoryLimitBytes: 16 * MIB })
+  const [{ port }] = daemon.addresses
+  for (let round = 0; round < 2; round++) {
+    await store(port, `ends${round}`, 1)
+    await store(port, 'lasts', 0)
+    const { cache, workers, roster } = daemon
+    t.ok(cache.shards.every(({ arena }) => arena.words[ITEM_COUNT] > ITEMS))
+    if (round === 1) {
+      await workers.pool.threads[0].terminate()
+      t.ok(await comesTrue(() => roster.restarts() === 1))
+    }
+    await sleep(1200)
+    t.ok(await comesTrue(() => cache.crawl() === Order.OK))
+    t.ok(await comesTrue(() => itemCount(daemon) === ITEMS * cache.shards.length))
+  }
+  const stats = await statsOf(port)
+  const found = Number(stats.get('crawler_reclaimed')) + Number(stats.get('reclaimed'))
+  t.equal(found, 2 * ITEMS * daemon.cache.shards.length)
+  t.doesNotThrow(() => verifyAll(daemon))
+})
+
+t.test('pages move, and the memory limit changes, while it serves', async t => {
+  const daemon = await start(t, { threads: 2, memoryLimitBytes: 16 * MIB, slabAutomove: 0 })
+  const [{ port }] = daemon.addresses
+  const { cache } = daemon
+  await store(port, 'k', 0, 5000)
+  t.equal(cache.reassignPage(-1, POOL), Order.OK)
+  const pooled = () => cache.shards.reduce((sum, { arena }) => sum + arena.words[POOL_COUNT], 0)
+  t.ok(await comesTrue(() => pooled() === 1))
+  t.equal((await statsOf(port)).get('slab_global_page_pool'), '1')
+  t.equal((await statsOf(port)).get('slabs_moved'), '1')
+  t.equal(itemCount(daemon), ITEMS * cache.shards.length, 'nothing was lost')
+  t.equal(cache.setMemoryLimit(64 * MIB), Order.OK)
+  t.equal((await statsOf(port)).get('limit_maxbytes'), `${64 * MIB}`)
+  t.equal(cache.setMemoryLimit(3 * MIB), Order.OK)
+  const malloced = async () => Number((await statsOf(port, 'slabs')).get('total_malloced'))
+  t.ok(await comesTrue(async () => (await malloced()) <= 3 * MIB))
+  t.doesNotThrow(() => verifyAll(daemon))
+})
+
+/** Stores ITEMS items for each arena. */
+async function store(port: number, name: string, exptime: number, bytes = 5): Promise<void> {
+  const peer = await openPeer(port)
+  const value = 'v'.repeat(bytes)
+  for (let i = 0; i < 2 * ITEMS; i++) {
+    await ask(peer, `set ${name}${i} 0 ${exptime} ${bytes}\r\n${value}\r\n`, 'STORED\r\n')
+  }
+  peer.destroy()
+}
+
+function itemCount({ cache }: Daemon): number {
+  return cache.shards.reduce((sum, { arena }) => sum + arena.words[ITEM_COUNT], 0)
+}
+
+async function start(t: Test, given: Partial<Options>): Promise<Daemon> {
+  const options = checkOptions({ listen: [{ host: HOST, port: 0 }], ...given })
+  if (isRefusal(options)) throw new Error(options.line)
+  const daemon = await startDaemon(options)
+  t.teardown(() => daemon.close())
+  return daemon
+}
