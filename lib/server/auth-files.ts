@@ -6,6 +6,7 @@
 // it has changed. That of -Y waits for a request, as it does there.
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX, AUTH_WATCH_MS } from '../limits.ts'
 import { Credentials, type FileFault, type FileForm } from '../protocol/credentials.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
@@ -18,6 +19,8 @@ export interface AuthHandle {
 }
 
 interface Door {
+  /** As it was given, and where that is: the process may change its folder. */
+  name: string
   path: string
   form: FileForm
   credentials: Credentials
@@ -58,9 +61,9 @@ export class AuthFiles {
 
   /** Tells what an operator may want to mend. */
   warn(): void {
-    for (const { path } of this.doors) {
+    for (const { name, path } of this.doors) {
       if ((statSync(path).mode & constants.S_IROTH) === 0) continue
-      this.tell(`Authfile [${path}] can be read by every user of this machine`)
+      this.tell(`Authfile [${name}] can be read by every user of this machine`)
     }
   }
 
@@ -75,29 +78,30 @@ export class AuthFiles {
     throw startError('-S needs a password file: MEMCACHED_SASL_PWDB, -o sasl_pwdb= or -Y')
   }
 
-  private open(path: string, form: FileForm): SharedArrayBuffer {
-    const door: Door = { path, form, credentials: Credentials.create(), stamp: '' }
+  private open(name: string, form: FileForm): SharedArrayBuffer {
+    const credentials = Credentials.create()
+    const door: Door = { name, path: resolve(name), form, credentials, stamp: '' }
     const fault = fill(door)
     if (fault !== null) throw startError(fault)
     this.doors.push(door)
-    return door.credentials.buffer
+    return credentials.buffer
   }
 }
 
 /** Puts the users of the file behind a door; what is wrong with it, else null. */
 function fill(door: Door): string | null {
-  const { path, form, credentials } = door
+  const { name, path, form, credentials } = door
   // Before it is read: what changes meanwhile is a change.
   door.stamp = stampOf(path)
   let bytes: Buffer
   try {
     bytes = readWhole(path)
   } catch (error) {
-    return `Could not open authfile [${path}] for reading, error ${reasonOf(error)}`
+    return `Could not open authfile [${name}] for reading, error ${reasonOf(error)}`
   }
   const fault = credentials.replace(bytes, form)
   bytes.fill(0)
-  return fault === null ? null : faultText(path, fault)
+  return fault === null ? null : faultText(name, fault)
 }
 
 /** Another text for another file, or another content. */
@@ -123,10 +127,10 @@ function readWhole(path: string): Buffer {
   }
 }
 
-function faultText(path: string, fault: FileFault): string {
+function faultText(name: string, fault: FileFault): string {
   return fault === 'malformed'
-    ? `Authfile [${path}] has a malformed entry. Should be 'user:password'`
-    : `Authfile [${path}] has more than ${AUTH_USERS_MAX} users`
+    ? `Authfile [${name}] has a malformed entry. Should be 'user:password'`
+    : `Authfile [${name}] has more than ${AUTH_USERS_MAX} users`
 }
 
 function startError(line: string): Error {

@@ -74,6 +74,23 @@ t.test('a file without the right to read it', async t => {
   asNobody(() => t.throws(open, { message, exitCode: 1 }))
 })
 
+t.test('a file is the one that was named, wherever the process goes', async t => {
+  const folder = t.testdir({ users: 'user:old\n', elsewhere: {} })
+  const before = process.cwd()
+  process.chdir(folder)
+  t.teardown(() => process.chdir(before))
+  const lines: string[] = []
+  const files = new AuthFiles({ ...DEFAULTS, authFile: 'users' }, line => lines.push(line))
+  process.chdir('elsewhere')
+  writeFileSync('../users', 'user:new\nann:x\n')
+  files.reload()
+  t.same(lines, [])
+  t.equal(new Credentials(files.handle.text ?? new SharedArrayBuffer(0)).count, 2)
+  writeFileSync('../users', 'nonsense')
+  files.reload()
+  t.same(lines, ["Authfile [users] has a malformed entry. Should be 'user:password'"])
+})
+
 t.test('a worker that takes the place of another knows the users of now', async t => {
   const path = join(t.testdir({ users: 'user:old\n' }), 'users')
   const options = checkOptions({
