@@ -34,6 +34,8 @@ export interface ArenaOptions {
   chunkBytesMin: number
   /** Longest chunk, bytes. Default, and at most: half a page. */
   chunkBytesMax?: number
+  /** Chunk sizes, bytes, ascending, in place of those that grow by the factor. */
+  chunkBytes?: readonly number[]
   /** False: a full arena refuses new items instead of evicting old ones. */
   evictions: boolean
   /** Keep the histogram of item sizes. */
@@ -115,7 +117,9 @@ export function createArena(options: ArenaOptions): Arena {
   const pageCount = Math.max(1, Math.floor(dataBytesMax / pageBytes))
   const halfPage = Math.floor(pageWords / LARGEST_CHUNKS_PER_PAGE)
   const largestChunk = Math.min(halfPage, (options.chunkBytesMax ?? pageBytes) >> 2)
-  const chunks = chunkSizes(largestChunk, options.chunkBytesMin, options.growthFactor)
+  const chunks = options.chunkBytes?.length
+    ? chosenSizes(largestChunk, options.chunkBytes)
+    : chunkSizes(largestChunk, options.chunkBytesMin, options.growthFactor)
   const bucketsFull = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0]))
   const grows = options.tableGrows !== false
   const bucketsMax = grows ? bucketsFull : Math.min(options.bucketsInitial, bucketsFull)
@@ -221,6 +225,13 @@ function chunkSizes(largest: number, chunkBytesMin: number, growthFactor: number
   }
   sizes.push(largest)
   return sizes
+}
+
+/** Chunk sizes of classes 1, 2, ..., words, as they were chosen; the last one as large as allowed. */
+function chosenSizes(largest: number, chunkBytes: readonly number[]): number[] {
+  const sizes = chunkBytes.map(bytes => Math.max(Math.ceil(bytes / 4), L.ITEM_WORDS + 1))
+  const rising = sizes.filter((words, i) => words < largest && (i === 0 || words > sizes[i - 1]))
+  return [...rising.slice(0, CLASSES_MAX - 2), largest]
 }
 
 function classTable(words: Int32Array, classCount: number): Uint8Array {

@@ -82,6 +82,8 @@ export interface CacheOptions {
   evictions?: boolean
   /** Keep the histogram of item sizes for `stats sizes`. Default false. */
   trackSizes?: boolean
+  /** Chunk sizes, bytes, ascending; default none: they grow by the factor from the least. */
+  chunkBytes?: readonly number[]
   /** The empty tables have 2^hashpower buckets in all. Default 16. */
   hashpower?: number
   /** Whether the tables grow with their items. Default true. */
@@ -332,6 +334,7 @@ function createArenas(options: CacheOptions): CacheHandle {
       growthFactor: options.growthFactor ?? 1.25,
       chunkBytesMin: options.chunkBytesMin ?? 48,
       chunkBytesMax: options.chunkBytesMax,
+      chunkBytes: options.chunkBytes,
       evictions: options.evictions ?? true,
       trackSizes: options.trackSizes ?? false,
       bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),

@@ -146,6 +146,7 @@ function createCache(options: Options): Cache {
         growthFactor: options.growthFactor,
         chunkBytesMin: options.chunkMinBytes,
         chunkBytesMax: options.slabChunkMaxBytes,
+        chunkBytes: options.slabSizes,
         evictions: options.evictions,
         trackSizes: options.trackSizes,
         hashpower: options.hashpowerInit || HASHPOWER_DEFAULT,

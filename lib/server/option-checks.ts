@@ -3,6 +3,7 @@
 // here, for settings from the command line and from programs alike.
 
 import {
+  CLASSES_MAX,
   GIB,
   ITEM_BYTES_MAX,
   KIB,
@@ -36,6 +37,9 @@ export const BACKLOG_MAX = 2 ** 31 - 1
 export const CHUNK_MIN_BYTES_MAX = PAGE_BYTES_MIN / LARGEST_CHUNKS_PER_PAGE / 2
 /** A page of memcached, which -o slab_chunk_max has to fit. */
 export const SLAB_PAGE_BYTES = MIB
+/** Slab sizes that may be chosen, and how far apart they are. */
+export const SLAB_SIZES_MAX = CLASSES_MAX - 2
+export const SLAB_SIZES_STEP = 8
 export const HASHPOWER_INIT_MIN = 12
 export const HASHPOWER_INIT_MAX = 32
 /** Seconds of time-outs and lifetimes, and bytes of log buffers. */
@@ -55,6 +59,7 @@ export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
     refuseCounts(options) ??
     refuseHashTable(options) ??
     refuseSlabs(options) ??
+    refuseSlabSizes(options) ??
     refuseSizes(options) ??
     refuseLists(options) ??
     refuseAutomove(options) ??
@@ -156,6 +161,26 @@ function refuseSlabs(options: Options): Refusal | undefined {
   }
   if (SLAB_PAGE_BYTES % slabChunkMaxBytes === 0) return undefined
   return usage(`${chunk} must divide evenly into ${SLAB_PAGE_BYTES} (slab_page_size)`)
+}
+
+function refuseSlabSizes(options: Options): Refusal | undefined {
+  const { slabSizes, chunkMinBytes, slabChunkMaxBytes } = options
+  if (slabSizes.length > SLAB_SIZES_MAX) return usage('too many slab classes specified')
+  let before = 0
+  for (const size of slabSizes) {
+    if (!isWhole(size, chunkMinBytes, slabChunkMaxBytes)) {
+      return usage(`slab size ${size} is out of valid range`)
+    }
+    if (size <= before) {
+      return usage(`slab size ${size} cannot be lower than or equal to a previous class size`)
+    }
+    if (size <= before + SLAB_SIZES_STEP) {
+      const least = `at least ${SLAB_SIZES_STEP} bytes larger than previous class`
+      return usage(`slab size ${size} must be ${least}`)
+    }
+    before = size
+  }
+  return undefined
 }
 
 function refuseSizes(options: Options): Refusal | undefined {

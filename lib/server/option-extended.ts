@@ -27,9 +27,6 @@ function readSuboption(word: string): Given {
   if (name.startsWith('ext_')) {
     throw new Refused(`-o ${name} is not supported: memslab keeps items in memory only`)
   }
-  if (name === 'slab_sizes') {
-    throw new Refused(`-o ${name} is not supported: chunk sizes follow from -f and -n`)
-  }
   const found = SUBOPTIONS.get(name)
   if (found === undefined) throw new Refused(`Illegal suboption "${word}"`)
   if (text === '' && found.missing !== undefined) throw new Refused(found.missing)
@@ -120,6 +117,7 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   fraction('slab_automove_freeratio', slabAutomoveFreeRatio => ({ slabAutomoveFreeRatio })),
   parsed('slab_chunk_max', readChunkMax),
   ['no_chunked_items', word({})],
+  value('slab_sizes', readSlabSizes),
 
   parsed('watcher_logbuf_size', kilobytes => ({ watcherLogbufBytes: kilobytes * KIB })),
   parsed('worker_logbuf_size', kilobytes => ({ workerLogbufBytes: kilobytes * KIB })),
@@ -162,6 +160,10 @@ function readToCrawl(text: string): Given {
 function readAutomove(text: string): Given {
   if (text === '') return { slabAutomove: DEFAULTS.slabAutomove }
   return { slabAutomove: wholeOf(text, '-o slab_automove') }
+}
+
+function readSlabSizes(text: string): Given {
+  return { slabSizes: text.split('-').map(size => wholeOf(size, '-o slab_sizes', text)) }
 }
 
 /** memcached took bytes once. */

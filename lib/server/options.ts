@@ -94,6 +94,8 @@ export interface Options {
   /** Least room of the smallest chunk for key, value and flags. */
   chunkMinBytes: number
   slabChunkMaxBytes: number
+  /** Chunk sizes, bytes, in place of those that grow by the factor; empty: those. */
+  slabSizes: readonly number[]
   slabReassign: boolean
   /** 0: pages stay with their class, 1: they move by age, 2: at once on eviction. */
   slabAutomove: number
@@ -196,6 +198,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   growthFactor: 1.25,
   chunkMinBytes: 48,
   slabChunkMaxBytes: 512 * KIB,
+  slabSizes: [],
   slabReassign: true,
   slabAutomove: 1,
   slabAutomoveRatio: 0.8,

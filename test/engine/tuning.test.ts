@@ -34,6 +34,20 @@ t.test('the longest chunk may be shorter than half a page', async t => {
   }
 })
 
+t.test('chunk sizes may be chosen', async t => {
+  const chunkBytes = [48, 100, 1_000, 1_001, 20_000, 10 * MIB]
+  const cache = Cache.create({ memoryBytes: 8 * MIB, chunkBytes })
+  const { arena } = cache.shards[0]
+  const sizes = Array.from({ length: arena.classCount }, (_, i) => chunkWords(arena, i + 1) * 4)
+  t.same(sizes, [48, 100, 1_000, 1_004, 20_000, (arena.pageWords * 4) / 2])
+  for (let serial = 0; serial < 500; serial++) {
+    const value = makeValue(serial, createRandom(seed + serial).below(30_000))
+    put(cache, 'key', value)
+    if (take(cache, 'key')?.equals(value) !== true) t.fail(`a value of ${value.length} bytes`)
+  }
+  verify(arena)
+})
+
 t.test('a table that does not grow finds all that is in it', async t => {
   const cache = Cache.create({ memoryBytes: 8 * MIB, hashpower: 8, tableGrows: false })
   const { arena } = cache.shards[0]
