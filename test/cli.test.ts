@@ -359,6 +359,18 @@ t.test('the program prints help, version and license', async t => {
   t.match(run(process.execPath, [MAIN, '-i']), { status: 0, stdout: /^MIT License\n/ })
 })
 
+t.test('help and version are printed without loading what serves', async t => {
+  const told = '{resolve(name,context,next){const found=next(name,context);console.error(found.url)'
+  const hooks = `import{registerHooks}from'node:module';registerHooks(${told};return found}})`
+  for (const option of ['-h', '-V', '-i']) {
+    const listing = ['--import', `data:text/javascript,${encodeURIComponent(hooks)}`]
+    const { status, stderr } = run(process.execPath, [...listing, MAIN, option])
+    t.equal(status, 0)
+    t.match(stderr, /\/lib\/cli\.ts\n/)
+    t.notMatch(stderr, /node_modules|\/lib\/(engine|protocol)\/|daemon\.ts|process\.ts/)
+  }
+})
+
 t.test('the program refuses in one line on stderr', async t => {
   for (const [args, exitCode, line] of [REFUSED[0], REFUSED[8]]) {
     const { status, stdout, stderr } = run(process.execPath, [MAIN, ...words(args)])
