@@ -6,6 +6,7 @@
 
 import type { Area } from '../engine/bytes.ts'
 import { u64, u64FromWords } from '../engine/decimal.ts'
+import { CAS_SHOWN } from '../engine/layout.ts'
 import { Mode, Status } from '../engine/status.ts'
 import {
   BINARY_HEAD_BYTES_MAX,
@@ -43,6 +44,8 @@ export class BinaryProtocol implements Protocol {
   private readonly request: Request
   protected readonly reply: Reply
   private readonly responder: Responder
+  /** All bits where there are CAS numbers, none where they are off (-C). */
+  private readonly casBits: number
   /** What the frame in hand asks for; UNKNOWN if nobody knows. */
   private opcode = UNKNOWN
   /** The frame in hand ends the connection: why, once its key is there. */
@@ -53,6 +56,7 @@ export class BinaryProtocol implements Protocol {
     this.host = peer.host
     this.request = peer.request
     this.reply = peer.host.reply
+    this.casBits = peer.host.cache.shards[0].arena.words[CAS_SHOWN]
     this.responder = new Responder(this.reply, this.request)
   }
 
@@ -216,6 +220,9 @@ export class BinaryProtocol implements Protocol {
   /** A store, whose value begins at `valueStart`. */
   private update(input: Area, valueStart: number, end: number, valueBytes: number): number {
     const { request, host } = this
+    // Where CAS numbers are off stores ask for none; other commands do, and fail.
+    request.cas.high &= this.casBits
+    request.cas.low &= this.casBits
     request.mode = this.modeOfStore()
     // Beyond this bound a value is too large whatever its length.
     request.valueBytes = Math.min(valueBytes, VALUE_BYTES_MAX)
