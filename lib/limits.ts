@@ -200,6 +200,19 @@ export const INLINE_VALUE_BYTES_MAX = 32 * KIB
 /** Longer values of the in-process door are not copied on their way in. */
 export const LOCAL_SCRATCH_BYTES = 64 * KIB
 
+/** Requests that may wait on one connection of a client, and the wait for authentication. */
+export const CLIENT_PENDING_MAX = 65_536
+export const CLIENT_AUTH_MS_MAX = 10_000
+/** What a pool's client waits for an answer by default, and how often it tries again at most. */
+export const CLIENT_TIMEOUT_MS = 500
+export const CLIENT_RETRIES_MAX = 10
+/** Failures in a row that eject a server by default, its first rest and its longest. */
+export const CLIENT_FAILURES = 3
+export const CLIENT_REST_MS = 1000
+export const CLIENT_REST_MS_MAX = 60_000
+/** A server that was back for so long is not held against its past. */
+export const CLIENT_STEADY_MS = 30_000
+
 /** Nodes of a client's ring; node index and point value share a double. */
 export const RING_NODES_MAX = 65_536
 /** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */

@@ -1,0 +1,238 @@
+// One server of a pool as a client sees it: what may be asked of it, and the meta protocol's way of
+// asking. A narrow interface on purpose, so that another way to the server can stand behind it.
+
+import { KEY_BYTES_MAX } from '../limits.ts'
+import {
+  addressText,
+  Connection,
+  type ConnectionOptions,
+  type ServerAddress,
+} from './connection.ts'
+import { ClientError } from './errors.ts'
+import { flagOf, type Reply } from './meta.ts'
+
+/** An item as a server has it. */
+export interface Hit {
+  value: Buffer
+  /** Client flags, unsigned 32 bits. */
+  flags: number
+  /** Names this version of the item, for `cas`. */
+  cas: bigint
+  /** Seconds that the item still has; -1: for ever. */
+  ttlS: number
+}
+
+export type StoreMode = 'set' | 'add' | 'replace' | 'append' | 'prepend'
+export type Stored = 'STORED' | 'NOT_STORED' | 'EXISTS' | 'NOT_FOUND'
+
+export interface StoreRequest {
+  mode: StoreMode
+  key: string
+  value: Buffer
+  /** Unsigned 32 bits. */
+  flags: number
+  /** Seconds, as in protocol.txt; above 30 days an absolute Unix time; 0: for ever. */
+  ttlS: number
+  /** Only if the item is still this version; undefined: whichever it is. */
+  cas: bigint | undefined
+}
+
+export interface Arithmetic {
+  key: string
+  /** From 0 to 2^64 - 1. */
+  delta: bigint
+  subtract: boolean
+  /** What the number is where there is none; undefined: then there is no answer. */
+  initial: bigint | undefined
+  /** Of a number made so. */
+  ttlS: number
+}
+
+/** Every call rejects with a ClientError at its deadline, if not sooner. */
+export interface PoolNode {
+  /** host:port, or the path of a UNIX socket. */
+  readonly name: string
+  /** Gives the item `ttlS` from now where that is not undefined. */
+  get(key: string, timeoutMs: number, ttlS?: number): Promise<Hit | undefined>
+  /** The hits among these keys. */
+  getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>>
+  store(request: StoreRequest, timeoutMs: number): Promise<Stored>
+  /** Whether there was such an item; EXISTS if it is another version than `cas`. */
+  delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'>
+  touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean>
+  adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined>
+  /** Ends all items, `delayS` from now. */
+  flush(delayS: number, timeoutMs: number): Promise<void>
+  version(timeoutMs: number): Promise<string>
+  /** `stats NAME`, '' for the general ones. */
+  stats(name: string, timeoutMs: number): Promise<Map<string, string>>
+  /** Resolves if the server answers. */
+  probe(timeoutMs: number): Promise<void>
+  close(): void
+}
+
+const CRLF = Buffer.from('\r\n')
+const GET_FLAGS = 'v f t c'
+const MODE_FLAGS = { set: '', add: ' ME', replace: ' MR', append: ' MA', prepend: ' MP' } as const
+
+export class MetaNode implements PoolNode {
+  readonly name: string
+  private readonly address: ServerAddress
+  private readonly options: ConnectionOptions
+  private connection: Connection | undefined
+  private isClosed = false
+
+  /** Connects with the first request. */
+  constructor(address: ServerAddress, options: ConnectionOptions = {}) {
+    this.name = addressText(address)
+    this.address = address
+    this.options = options
+  }
+
+  async get(key: string, timeoutMs: number, ttlS?: number): Promise<Hit | undefined> {
+    const touch = ttlS === undefined ? '' : ` T${ttlS}`
+    const reply = await this.ask(`mg ${key} ${GET_FLAGS}${touch}\r\n`, timeoutMs)
+    return reply.word === 'EN' ? undefined : this.hitOf(reply)
+  }
+
+  async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
+    const hits = new Map<string, Hit>()
+    const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
+    let failed: ClientError | undefined
+    const take = (reply: Reply) => {
+      if (reply.word === 'VA') hits.set(utf8Of(flagOf(reply, 'k') ?? ''), this.hitOf(reply))
+      else if (reply.word !== 'MN') failed = this.refusal(reply)
+      return reply.word === 'MN'
+    }
+    await this.connect().request([Buffer.from(`${text}mn\r\n`)], take, timeoutMs)
+    if (failed !== undefined) throw failed
+    return hits
+  }
+
+  async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
+    const { mode, key, value, flags, ttlS, cas } = request
+    const asked = cas === undefined ? '' : ` C${cas}`
+    const head = `ms ${key} ${value.length} F${flags} T${ttlS}${MODE_FLAGS[mode]}${asked}\r\n`
+    const { word } = await this.exchange([Buffer.from(head), value, CRLF], timeoutMs, STORE_WORDS)
+    if (word === 'HD') return 'STORED'
+    if (word === 'EX') return 'EXISTS'
+    return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
+  }
+
+  async delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
+    const asked = cas === undefined ? '' : ` C${cas}`
+    const { word } = await this.ask(`md ${key}${asked}\r\n`, timeoutMs)
+    return word === 'EX' ? 'EXISTS' : word === 'HD'
+  }
+
+  async touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean> {
+    const { word } = await this.ask(`mg ${key} T${ttlS}\r\n`, timeoutMs)
+    return word === 'HD'
+  }
+
+  /** Not by `ma` with N, which some memcached 1.6 take without effect. */
+  async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
+    const { key, delta, subtract, initial, ttlS } = request
+    const text = `ma ${key} D${delta}${subtract ? ' MD' : ''} v\r\n`
+    const deadlineMs = performance.now() + timeoutMs
+    for (;;) {
+      const leftMs = deadlineMs - performance.now()
+      const { value } = await this.ask(text, leftMs)
+      if (value !== undefined) return BigInt(value.toString('latin1').trim())
+      if (initial === undefined) return undefined
+      const add = { mode: 'add', key, value: Buffer.from(String(initial)), flags: 0, ttlS } as const
+      if ((await this.store({ ...add, cas: undefined }, leftMs)) === 'STORED') return initial
+    }
+  }
+
+  async flush(delayS: number, timeoutMs: number): Promise<void> {
+    await this.exchange([Buffer.from(`flush_all ${delayS}\r\n`)], timeoutMs, ['OK'])
+  }
+
+  async version(timeoutMs: number): Promise<string> {
+    const { tokens } = await this.exchange([Buffer.from('version\r\n')], timeoutMs, ['VERSION'])
+    return tokens.join(' ')
+  }
+
+  async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
+    const lines = new Map<string, string>()
+    let failed: ClientError | undefined
+    const take = (reply: Reply) => {
+      const [first = '', ...rest] = reply.tokens
+      if (reply.word === 'STAT') lines.set(first, rest.join(' '))
+      else if (reply.word !== 'END' && reply.word !== 'RESET') failed = this.refusal(reply)
+      return reply.word !== 'STAT'
+    }
+    await this.connect().request([Buffer.from(`stats ${name}\r\n`)], take, timeoutMs)
+    if (failed !== undefined) throw failed
+    return lines
+  }
+
+  async probe(timeoutMs: number): Promise<void> {
+    await this.exchange([Buffer.from('mn\r\n')], timeoutMs, ['MN'])
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.connection?.close()
+  }
+
+  private connect(): Connection {
+    if (this.isClosed) throw new ClientError('CLOSED', 'the client was closed', this.name)
+    this.connection ??= new Connection(this.address, this.options, () => {
+      this.connection = undefined
+    })
+    return this.connection
+  }
+
+  private ask(text: string, timeoutMs: number): Promise<Reply> {
+    return this.exchange([Buffer.from(text)], timeoutMs, ASK_WORDS)
+  }
+
+  /** One request, one reply that begins with one of these words. */
+  private async exchange(
+    bytes: readonly Buffer[],
+    timeoutMs: number,
+    words: readonly string[],
+  ): Promise<Reply> {
+    let answer: Reply | undefined
+    const take = (reply: Reply) => {
+      answer = reply
+      return true
+    }
+    await this.connect().request(bytes, take, timeoutMs)
+    if (answer === undefined || !words.includes(answer.word)) throw this.refusal(answer)
+    return answer
+  }
+
+  private hitOf(reply: Reply): Hit {
+    return {
+      value: reply.value ?? Buffer.alloc(0),
+      flags: Number(flagOf(reply, 'f') ?? 0),
+      cas: BigInt(flagOf(reply, 'c') ?? 0),
+      ttlS: Number(flagOf(reply, 't') ?? -1),
+    }
+  }
+
+  private refusal(reply: Reply | undefined): ClientError {
+    const words = reply === undefined ? 'no answer' : [reply.word, ...reply.tokens].join(' ')
+    return new ClientError('SERVER', words, this.name)
+  }
+}
+
+const ASK_WORDS = ['VA', 'HD', 'EN', 'NF', 'EX', 'NS']
+const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
+
+/** KEY unless every memcached takes this key: 1 to 250 bytes, no white space, no control characters. */
+export function checkKey(key: string): void {
+  const bytes = Buffer.byteLength(key)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  if (bytes >= 1 && bytes <= KEY_BYTES_MAX && !/[\x00-\x20\x7f]/.test(key)) return
+  const words = `a key has 1 to ${KEY_BYTES_MAX} bytes and no white space or control characters`
+  throw new ClientError('KEY', words)
+}
+
+/** Replies are read byte by character; keys are UTF-8. */
+function utf8Of(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString()
+}
