@@ -15,6 +15,9 @@ const KINDS = [
   { name: 'memcached', start: startOracle, skip: skipWithout('memcached') },
 ]
 
+/** The deadline of calls to a frozen server, ms; long enough for a busy machine to serve the rest. */
+const FROZEN_MS = 3000
+
 interface Pool {
   client: ClusterClient
   servers: ServerProcess[]
@@ -28,13 +31,13 @@ async function poolOf(
 ): Promise<Pool> {
   const servers = await Promise.all(Array.from({ length: count }, () => start(t)))
   const names = servers.map(({ port }) => `127.0.0.1:${port}`)
-  const client = new ClusterClient(names, { timeoutMs: 2000, ...options })
+  const client = new ClusterClient(names, { timeoutMs: 20_000, ...options })
   t.teardown(() => client.close())
   return { client, servers }
 }
 
 async function untilTrue(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 600; i++) {
     if (await isTrue()) return
     await sleep(50)
   }
@@ -102,7 +105,7 @@ for (const { name, start, skip } of KINDS) {
   })
 
   t.test(`a server that is killed is ejected and comes back, on ${name}`, { skip }, async t => {
-    const { client, servers } = await poolOf(t, start, 3, { timeoutMs: 500, restMs: 100 })
+    const { client, servers } = await poolOf(t, start, 3, { timeoutMs: 4000, restMs: 100 })
     const gone = `127.0.0.1:${servers[1].port}`
     const key = Array.from({ length: 100 }, (_, i) => `k${i}`).find(k => client.ownerOf(k) === gone)
     if (key === undefined) throw new Error('no key on the second server')
@@ -118,7 +121,7 @@ for (const { name, start, skip } of KINDS) {
   })
 
   t.test(`a frozen server costs no call more than its deadline, on ${name}`, { skip }, async t => {
-    const options = { timeoutMs: 200, restMs: 100, failures: 2, retries: 0 }
+    const options = { timeoutMs: FROZEN_MS, restMs: 100, failures: 2, retries: 0 }
     const { client, servers } = await poolOf(t, start, 2, { ...options, failover: 'miss' })
     const frozen = `127.0.0.1:${servers[0].port}`
     const keys = Array.from({ length: 40 }, (_, i) => `k${i}`)
@@ -128,7 +131,7 @@ for (const { name, start, skip } of KINDS) {
     const startedMs = performance.now()
     const outcomes = await Promise.allSettled(keys.map(key => client.get(key)))
     const tookMs = performance.now() - startedMs
-    t.ok(tookMs < 1500, `${Math.round(tookMs)} ms, deadline 200`)
+    t.ok(tookMs < 2 * FROZEN_MS, `${Math.round(tookMs)} ms, deadline ${FROZEN_MS}`)
     for (const [i, key] of keys.entries()) {
       const wanted = client.ownerOf(key) === frozen ? 'rejected' : 'fulfilled'
       if (outcomes[i].status !== wanted) t.fail(`${key}: ${outcomes[i].status}`)
