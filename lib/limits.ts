@@ -98,7 +98,7 @@ export const LOCK_WAIT_MS_MAX = 30_000
 export const RECOVER_WAIT_MS_MAX = 100
 
 /** A worker that takes no connections this long after its start is given up and started again. */
-export const WORKER_START_MS_MAX = 5000
+export const WORKER_START_MS_MAX = 60_000
 /** After so many workers, one after the other, that did not live this long, the next one waits. */
 export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20

@@ -4,14 +4,14 @@
  * compatibility tests test themselves.
  */
 import { fileURLToPath } from 'node:url'
-import { HOST, type Owner, type ServerProcess, startServer } from './process.ts'
+import { type Owner, type ServerProcess, startMemcached } from './process.ts'
 import { startUnixServer, type UnixServer } from './unix.ts'
 
 const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 
 export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerProcess> {
   const [command, ...first] = commandWords()
-  return startServer(owner, command, port => [...first, '-p', `${port}`, '-l', HOST, ...args])
+  return startMemcached(owner, command, [...first, ...args])
 }
 
 /** The same on a UNIX socket. */

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { HOST, type Owner, type ServerProcess, startServer } from './process.ts'
+import { type Owner, type ServerProcess, startMemcached } from './process.ts'
 
 export const PYTHON = '/usr/bin/python3'
 const EXTRA_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin']
@@ -45,9 +45,8 @@ export function startOracle(owner: Owner, args: string[] = []): Promise<ServerPr
   const command = findProgram('memcached')
   if (command === undefined) throw new Error('memcached is not here: ask skipWithout first')
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const argsFor = (port: number) => ['-p', `${port}`, '-l', HOST, ...user, ...args]
   // It takes a second to leave when asked politely, and has nothing to lose.
-  return startServer(owner, command, argsFor, 'SIGKILL')
+  return startMemcached(owner, command, [...user, ...args], 'SIGKILL')
 }
 
 function lacking(what: string): string {

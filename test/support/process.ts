@@ -4,11 +4,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export const HOST = '127.0.0.1'
-const START_MS_MAX = 15_000
+const START_MS_MAX = 60_000
 const STOP_MS_MAX = 5_000
 const START_TRIES_MAX = 3 // another process may take the free port first
 const OUTPUT_BYTES_MAX = 16_384
@@ -60,6 +63,40 @@ export async function startServerAt(
   throw new Error(`${command} did not start: ${server.output().trim() || 'it printed nothing'}`)
 }
 
+/**
+ * Starts `command`, a memcached or a stand-in for one, on a port that the system chooses and the
+ * server tells in its ports file: no other process can have taken it.
+ */
+export async function startMemcached(
+  owner: Owner,
+  command: string,
+  args: string[],
+  stopSignal: NodeJS.Signals = 'SIGTERM',
+): Promise<ServerProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'ports-'))
+  // The server may have given up its rights before it writes there.
+  chmodSync(folder, 0o777)
+  owner.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'ports')
+  const env = { ...process.env, MEMCACHED_PORT_FILENAME: file }
+  const { child, output } = spawnServer(command, [...args, '-p', '-1', '-l', HOST], env)
+  const stop = () => stopServer(child, stopSignal)
+  owner.teardown(stop)
+  const deadline = Date.now() + START_MS_MAX
+  while (Date.now() < deadline && isRunning(child)) {
+    const port = readPort(file)
+    if (port > 0 && (await accepts(port))) return { port, pid: child.pid ?? 0, output, stop }
+    await sleep(20)
+  }
+  await stop()
+  throw new Error(`${command} did not start: ${output().trim() || 'it printed nothing'}`)
+}
+
+function readPort(file: string): number {
+  if (!existsSync(file)) return 0
+  return Number(/^TCP INET: (\d+)$/m.exec(readFileSync(file, 'latin1'))?.[1] ?? 0)
+}
+
 async function tryToStart(
   owner: Owner,
   command: string,
@@ -86,8 +123,8 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-function spawnServer(command: string, args: string[]): Spawned {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+function spawnServer(command: string, args: string[], env = process.env): Spawned {
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   const keep = (chunk: Buffer) => {
     text = (text + chunk.toString('latin1')).slice(-OUTPUT_BYTES_MAX)
