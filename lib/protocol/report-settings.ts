@@ -2,6 +2,7 @@
 
 import * as L from '../engine/layout.ts'
 import { Control, type Host } from './host.ts'
+import { Kind } from './journal.ts'
 import type { Lines } from './report-lines.ts'
 
 type Value = string | number
@@ -16,6 +17,7 @@ export function reportSettings(host: Host, lines: Lines): void {
 const CHANGEABLE: Readonly<Record<string, (host: Host) => Value | undefined>> = {
   maxbytes: ({ cache }) => cache.memoryLimitBytes(),
   verbosity: ({ control }) => control[Control.VERBOSITY],
+  detail_enabled: ({ journal }) => yes(journal.wants(Kind.PREFIXES)),
   slab_automove: host => wordOf(host, L.AUTOMOVE),
   lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
   lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),

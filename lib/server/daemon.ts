@@ -5,7 +5,8 @@ import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
-import { createLogs } from '../protocol/log-ring.ts'
+import { countPrefixes } from '../protocol/journal.ts'
+import { createLogs, type LogHandle } from '../protocol/log-ring.ts'
 import { createPrefixes } from '../protocol/prefixes.ts'
 import { type Bound, closeAll } from './address.ts'
 import { AuthFiles } from './auth-files.ts'
@@ -50,8 +51,7 @@ export async function startDaemon(options: Options): Promise<Daemon> {
       shutdown: options.shutdownAllowed,
       watcherBufferBytes: options.watcherLogbufBytes,
     },
-    // The main thread has a ring too.
-    log: createLogs(options.threads + 1, options.workerLogbufBytes),
+    log: openLogs(options),
     prefixes: createPrefixes(options.detailPrefix),
     features: featuresOf(options),
     lines: [],
@@ -123,6 +123,13 @@ function serveHere(
     new UdpService(local, listener, streamCount + index + 1)
   }
   return local
+}
+
+function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHandle {
+  // The main thread has a ring too.
+  const log = createLogs(threads + 1, workerLogbufBytes)
+  countPrefixes(log, detailEnabled)
+  return log
 }
 
 function openAuthFiles(options: Options): AuthFiles | null {
