@@ -173,6 +173,17 @@ export const WATCH_RECORDS_MAX = 4096
 export const PREFIXES_MAX = 16 * KIB
 export const PREFIX_PROBES_MAX = 64
 
+/** One piece of a dump of items, and all of a `stats cachedump`, bytes. */
+export const DUMP_PIECE_BYTES = 32 * KIB
+export const CACHEDUMP_BYTES_MAX = 2 * MIB
+/** All nodes of a cluster as `config get cluster` tells of them, bytes. */
+export const CLUSTER_BYTES_MAX = 16 * KIB
+/** `lru tune`: most that the hot and the warm list may have together, percent. */
+export const LISTS_PERCENT_MAX = 80
+/** `cache_memlimit` takes megabytes between these. */
+export const MEGABYTES_MIN = 8
+export const MEGABYTES_MAX = 1_000_000_000
+
 /** One read from a socket, and one write to it, bytes. Each worker reuses one buffer of each. */
 export const READ_BYTES = 64 * KIB
 export const REPLY_BYTES = 64 * KIB

@@ -258,6 +258,11 @@ export class Cache {
     this.setAll(AUTOMOVE, mode)
   }
 
+  /** Sets how much longer a class must keep its items than the others to give a page away. */
+  setAutomoveRatio(ratio: number): void {
+    this.setAll(AUTOMOVE_RATIO, thousandths(ratio))
+  }
+
   /** Segments the lists of each class, or puts their items back into one, a step at a time. */
   setSegmented(on: boolean): void {
     this.setAll(LRU_SEGMENTED, on ? 1 : 0)

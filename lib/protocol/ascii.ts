@@ -54,3 +54,40 @@ export function equalsWord(bytes: Buffer, start: number, end: number, word: stri
   }
   return true
 }
+
+const HEX = Buffer.from('0123456789ABCDEF')
+const PERCENT = 37
+/** By byte: whether it stands for itself where keys are percent-encoded, as letters do. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  /[\w.~-]/.test(String.fromCharCode(byte)) ? 1 : 0,
+)
+
+/** Writes [start, end) of `from` percent-encoded at `at` of `to`; the end of it. */
+export function encodeBytes(
+  from: Buffer,
+  start: number,
+  end: number,
+  to: Buffer,
+  at: number,
+): number {
+  let out = at
+  for (let i = start; i < end; i++) {
+    const byte = from[i]
+    if (PLAIN[byte] === 1) {
+      to[out++] = byte
+      continue
+    }
+    to[out++] = PERCENT
+    to[out++] = HEX[byte >> 4]
+    to[out++] = HEX[byte & 15]
+  }
+  return out
+}
+
+/** A decimal number with a sign, a fraction and an exponent; NaN where it is none. (strtod) */
+export function parseDecimal(bytes: Buffer, start: number, end: number): number {
+  const text = bytes.toString('latin1', start, end)
+  return DECIMAL.test(text) ? Number(text) : Number.NaN
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i

@@ -3,7 +3,7 @@
 
 import * as B from './binary-layout.ts'
 import { Opcode } from './binary-layout.ts'
-import { resetStats } from './control.ts'
+import { resetStats } from './control-stats.ts'
 import type { Host } from './host.ts'
 import { reportStats } from './report.ts'
 

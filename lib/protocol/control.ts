@@ -3,11 +3,14 @@
 
 import { VERBOSITY_MAX } from '../limits.ts'
 import { parseInt32, parseUint32 } from './ascii.ts'
+import { crawler } from './control-crawler.ts'
+import { config, shutdown } from './control-daemon.ts'
+import { lru, memoryLimit, slabs } from './control-memory.ts'
+import { stats } from './control-stats.ts'
 import { watch } from './control-watch.ts'
 import type { Conversation } from './conversation.ts'
 import { flushAll } from './execute.ts'
-import { Control, type Host, ThreadCounter } from './host.ts'
-import { reportStats } from './report.ts'
+import { Control, ThreadCounter } from './host.ts'
 import type { Speaker } from './speaker.ts'
 import { Line } from './text-print.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from './tokens.ts'
@@ -26,15 +29,21 @@ export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speake
       return verbosity(bytes, peer, speaker)
     case Verb.WATCH:
       return watch(bytes, peer, speaker)
+    case Verb.LRU_CRAWLER:
+      return crawler(bytes, peer, speaker)
+    case Verb.SLABS:
+      return slabs(bytes, peer, speaker)
+    case Verb.LRU:
+      return lru(bytes, peer, speaker)
+    case Verb.CACHE_MEMLIMIT:
+      return memoryLimit(bytes, peer, speaker)
+    case Verb.SHUTDOWN:
+      return shutdown(bytes, peer, speaker)
+    case Verb.CONFIG:
+      return config(bytes, peer, speaker)
     default:
       return speaker.say(Line.ERROR)
   }
-}
-
-/** Zeroes what `stats reset` zeroes. */
-export function resetStats({ cache, facts }: Host): void {
-  for (const shard of cache.shards) shard.resetStats()
-  facts.reset()
 }
 
 function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
@@ -58,16 +67,4 @@ function verbosity(bytes: Buffer, { host, request }: Conversation, speaker: Spea
   if (level < 0) return speaker.say(Line.BAD_FORMAT)
   host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
   speaker.say(Line.OK)
-}
-
-function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
-  const { host } = peer
-  const name = tokenCount < 2 ? '' : bytes.toString('latin1', tokenStart[1], tokenEnd[1])
-  if (name === 'reset') {
-    resetStats(host)
-    return speaker.say(Line.RESET)
-  }
-  const report = reportStats(host, name, peer.id)
-  if (report === null) return speaker.say(Line.ERROR)
-  peer.sendTail(Buffer.from(report, 'latin1'))
 }

@@ -64,8 +64,16 @@ export interface Conversation {
   sendSource(source: Source): void
   /** From the next request on the session speaks this protocol. */
   speak(protocol: Protocol): void
+  /** Where the peer reached this daemon. */
+  endpoint(): Endpoint
   /** What the source gives is all that the peer gets from now on; what it says is not heard. */
   watch(source: Source): void
+}
+
+/** Where a peer reached this daemon. */
+export interface Endpoint {
+  address: string
+  port: number
 }
 
 /** A way to parse requests and print replies. All but `command` serve the other states. */

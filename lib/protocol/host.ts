@@ -71,6 +71,16 @@ export interface Allowed {
   watcherBufferBytes: number
 }
 
+/** The nodes of the cluster that this daemon is of, as it tells clients that look for them. */
+export interface Cluster {
+  /** Rises when the nodes change. */
+  version: number
+  /** `host|ip|port` each; empty: this daemon alone. */
+  nodes: readonly string[]
+  /** What this daemon is called. */
+  hostName: string
+}
+
 /** What the server tells `stats`; every number is taken at the moment it is asked for. */
 export interface ServerFacts {
   /** Names and values in the order of memcached's `stats settings`. */
@@ -101,8 +111,11 @@ export interface Host {
   readonly facts: ServerFacts
   readonly journal: Journal
   readonly allowed: Allowed
+  readonly cluster: Cluster
   /** Null: everybody is served. */
   readonly auth: Authenticator | null
   /** One line to the daemon's log, stderr. */
   log(line: string): void
+  /** Has the daemon end, as the signal does: SIGINT, or SIGUSR1 where it is graceful. */
+  shutdown(graceful: boolean): void
 }

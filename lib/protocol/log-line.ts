@@ -1,6 +1,8 @@
 // The lines that watchers get, in memcached's words: a record of a ring becomes text.
 
 import { Mode, Status } from '../engine/status.ts'
+import { KEY_BYTES_MAX } from '../limits.ts'
+import { encodeBytes } from './ascii.ts'
 import { CloseReason, Found, LineType } from './journal.ts'
 import type { RingReader } from './log-ring.ts'
 import * as R from './log-ring.ts'
@@ -42,20 +44,12 @@ export function lineOf(reader: RingReader): string {
   return `ts=${seconds}.${microseconds} gid=${reader.number} ${eventOf(reader)}\n`
 }
 
-/** A key as lines show it: what is not a letter, a digit or one of -._~ is percent-encoded. */
-export function encodeKey(bytes: Buffer, start: number, end: number): string {
-  let text = ''
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at]
-    const character = String.fromCharCode(byte)
-    text += /[\w.~-]/.test(character) ? character : `%${HEX[byte]}`
-  }
-  return text
-}
+const encoded = Buffer.allocUnsafe(3 * KEY_BYTES_MAX)
 
-const HEX = Array.from({ length: 256 }, (_, byte) =>
-  byte.toString(16).toUpperCase().padStart(2, '0'),
-)
+/** A key as lines show it, percent-encoded. */
+function encodeKey(bytes: Buffer, start: number, end: number): string {
+  return encoded.toString('latin1', 0, encodeBytes(bytes, start, end, encoded, 0))
+}
 
 function eventOf({ words, area, textAt }: RingReader): string {
   const codes = words[R.CODES]

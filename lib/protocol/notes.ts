@@ -109,9 +109,11 @@ export function noteCommit(request: Request, status: Status): void {
     look(request)
     noteStored(request, status, glance.ttlS, glance.classId, glance.valueBytes)
   } else {
-    const words = (itemBytes(keyBytes, flags, valueBytes, 0) + 3) >> 2
+    const ttlS = ttlOf(request)
+    const state = ttlS === 0 ? 0 : L.STATE_ENDS
+    const words = (itemBytes(keyBytes, flags, valueBytes, state) + 3) >> 2
     const classId = classFor(shard.arena, words) || shard.arena.classCount
-    noteStored(request, status, ttlOf(request), classId, valueBytes)
+    noteStored(request, status, ttlS, classId, valueBytes)
   }
 }
 

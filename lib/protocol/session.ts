@@ -23,6 +23,7 @@ import { BinaryProtocol } from './binary.ts'
 import { REQUEST_MAGIC } from './binary-layout.ts'
 import {
   type Conversation,
+  type Endpoint,
   NEED_MORE,
   type Protocol,
   type ProtocolName,
@@ -41,6 +42,8 @@ export interface Outlet {
   flush(): boolean
   /** Calls `run` again after so many milliseconds, at once but behind the others with 0. */
   later(pauseMs: number): void
+  /** Where the peer reached this daemon, if that can be said. */
+  endpoint?(): Endpoint
 }
 
 const LF = 10
@@ -157,6 +160,10 @@ export class Session implements Conversation {
 
   sendSource(source: Source): void {
     this.source = source
+  }
+
+  endpoint(): Endpoint {
+    return this.outlet.endpoint?.() ?? { address: '', port: 0 }
   }
 
   speak(protocol: Protocol): void {

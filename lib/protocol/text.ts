@@ -9,17 +9,19 @@ import {
   KEY_BYTES_MAX,
   LINE_BYTES_MAX,
   LINE_SPACES_MAX,
+  REPLY_FRAME_BYTES_MAX,
   STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from '../limits.ts'
 import { equalsWord, parseInt32, parseUint32 } from './ascii.ts'
 import { runControl } from './control.ts'
+import { CLUSTER_KEY, clusterNodes } from './control-daemon.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
 import { CloseReason } from './journal.ts'
 import { MetaCommands } from './meta.ts'
-import type { Reply } from './reply.ts'
+import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
 import { Line, storedLine, TextSink } from './text-print.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
@@ -197,9 +199,24 @@ export class TextProtocol implements Protocol {
         return false
       }
       if (status === Status.HELD) peer.sendHeld()
+      if (status === Status.MISS && !this.offerCluster()) return false
       this.wordsSeen++
       return true
     }
+  }
+
+  /** Where nobody stored the key of the cluster's nodes, they are its value; false: no room yet. */
+  private offerCluster(): boolean {
+    const { request, reply, peer } = this
+    const { area, keyStart, keyBytes } = request
+    if (keyBytes !== CLUSTER_KEY.length) return true
+    if (!equalsWord(area.bytes, keyStart, keyStart + keyBytes, CLUSTER_KEY)) return true
+    const nodes = clusterNodes(peer)
+    const cas = this.sink.withCas ? ' 0' : ''
+    const value = text(`VALUE ${CLUSTER_KEY} 0 ${nodes.length}${cas}\r\n${nodes}\r\n`)
+    if (reply.room() < value.bytes.length + REPLY_FRAME_BYTES_MAX && !peer.flush()) return false
+    reply.add(value)
+    return true
   }
 
   private readExptime(bytes: Buffer, start: number, end: number): boolean {

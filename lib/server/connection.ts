@@ -11,7 +11,7 @@ import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
-import { State } from '../protocol/conversation.ts'
+import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
@@ -102,6 +102,12 @@ export class Connection implements Outlet {
 
   private get id(): number {
     return Roster.idOf(this.slot)
+  }
+
+  /** Of a UNIX socket: where a client would look for the daemon. */
+  endpoint(): Endpoint {
+    const { localAddress = '127.0.0.1', localPort = 0 } = this.socket
+    return { address: localAddress, port: localPort }
   }
 
   /** Ends the connection now; what was not sent is lost. */

@@ -1,10 +1,12 @@
 // The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
 // has the fewest. The main thread runs no request but those of local.ts.
 
+import { hostname } from 'node:os'
 import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
+import type { Allowed } from '../protocol/host.ts'
 import { countPrefixes } from '../protocol/journal.ts'
 import { createLogs, type LogHandle } from '../protocol/log-ring.ts'
 import { createPrefixes } from '../protocol/prefixes.ts'
@@ -45,12 +47,8 @@ export async function startDaemon(options: Options): Promise<Daemon> {
     version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
     flushAllowed: options.flushAllowed,
     idleTimeoutS: options.idleTimeoutS,
-    allowed: {
-      dump: options.dumpAllowed,
-      watch: options.watchAllowed,
-      shutdown: options.shutdownAllowed,
-      watcherBufferBytes: options.watcherLogbufBytes,
-    },
+    allowed: allowedBy(options),
+    cluster: { version: 1, nodes: options.clusterNodes, hostName: hostname() },
     log: openLogs(options),
     prefixes: createPrefixes(options.detailPrefix),
     features: featuresOf(options),
@@ -141,6 +139,15 @@ function openAuthFiles(options: Options): AuthFiles | null {
 
 function tell(line: string): void {
   process.stderr.write(`${line}\n`)
+}
+
+function allowedBy(options: Options): Allowed {
+  return {
+    dump: options.dumpAllowed,
+    watch: options.watchAllowed,
+    shutdown: options.shutdownAllowed,
+    watcherBufferBytes: options.watcherLogbufBytes,
+  }
 }
 
 function createCache(options: Options): Cache {

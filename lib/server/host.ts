@@ -7,6 +7,7 @@ import type { Authenticator } from '../protocol/authenticator.ts'
 import type { ProtocolName } from '../protocol/conversation.ts'
 import {
   type Allowed,
+  type Cluster,
   type ConnectionFacts,
   Control,
   type Features,
@@ -46,6 +47,7 @@ export interface DaemonSettings {
   /** 0: connections may be idle for ever. */
   idleTimeoutS: number
   allowed: Allowed
+  cluster: Cluster
   /** Where watchers read what all threads log, and the counts of `stats detail`. */
   log: LogHandle
   prefixes: PrefixHandle
@@ -86,6 +88,9 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
     counters,
     journal,
     allowed: settings.allowed,
+    cluster: settings.cluster,
+    // The main thread has the handlers, whichever thread it is that raises a signal.
+    shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,
     facts: {
       settings: settings.lines,

@@ -2,7 +2,7 @@
 // table says what there is. They take effect in their order, so that `no_modern,slab_reassign` is
 // what it looks like. Bounds are checked in option-checks.ts.
 
-import { KIB, MIB } from '../limits.ts'
+import { CLUSTER_BYTES_MAX, KIB, MIB } from '../limits.ts'
 import { type Given, numberOf, Refused, wholeOf } from './option-text.ts'
 import { DEFAULTS, HASH_ALGORITHMS, TLS_VERSIONS } from './options.ts'
 
@@ -122,6 +122,8 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   parsed('watcher_logbuf_size', kilobytes => ({ watcherLogbufBytes: kilobytes * KIB })),
   parsed('worker_logbuf_size', kilobytes => ({ workerLogbufBytes: kilobytes * KIB })),
 
+  value('cluster_nodes', readClusterNodes),
+
   value('sasl_pwdb', saslFile => ({ saslFile })),
   value('ssl_chain_cert', sslChainCert => ({ sslChainCert })),
   value('ssl_key', sslKey => ({ sslKey })),
@@ -164,6 +166,21 @@ function readAutomove(text: string): Given {
 
 function readSlabSizes(text: string): Given {
   return { slabSizes: text.split('-').map(size => wholeOf(size, '-o slab_sizes', text)) }
+}
+
+/** `host:port` or `host|ip|port`, semicolons between; without an ip the host stands for it. */
+function readClusterNodes(text: string): Given {
+  const clusterNodes = text.split(';').map(readClusterNode)
+  if (clusterNodes.join(' ').length <= CLUSTER_BYTES_MAX) return { clusterNodes }
+  throw new Refused(`cluster_nodes may not be longer than ${CLUSTER_BYTES_MAX} bytes`)
+}
+
+function readClusterNode(text: string): string {
+  if (/^[^|\s]+\|[^|\s]*\|\d+$/.test(text)) return text
+  const [, bracketed, plain, port] = /^(?:\[([^\]|\s]+)\]|([^:|\s]+)):(\d+)$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host !== undefined) return [host, host, port].join('|')
+  throw new Refused(`Illegal node "${text}" in cluster_nodes: host:port or host|ip|port is needed`)
 }
 
 /** memcached took bytes once. */

@@ -129,6 +129,9 @@ export interface Options {
   /** 0: never. */
   tailRepairTimeS: number
 
+  /** Nodes that `config get cluster` names, `host|ip|port`; empty: this one. */
+  clusterNodes: readonly string[]
+
   // Logs of `watch`.
   watcherLogbufBytes: number
   workerLogbufBytes: number
@@ -225,6 +228,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   temporaryTtlS: 61,
   tailRepairTimeS: 0,
 
+  clusterNodes: [],
   watcherLogbufBytes: 256 * KIB,
   workerLogbufBytes: 64 * KIB,
 

@@ -14,7 +14,9 @@ import { Wire } from '../support/wire.ts'
 
 const OK = Buffer.from('OK\r\n')
 const QUIET_MS = 400
-const ANSWER_MS = 3000
+const ANSWER_MS = 15_000
+/** Told of when everything before it was. */
+const MARK = 'the-mark'
 /** A bound for lines that must not come; one that comes is seen at the next step anyway. */
 const BIG = 900_000
 
@@ -76,7 +78,7 @@ t.test('too large a value is told of too', async t => {
   const daemon = await startDaemon(t)
   const watcher = await watch(daemon, 'fetchers mutations')
   await ends(daemon, `set big 0 0 2000000\r\n${'x'.repeat(2_000_000)}\r\n`, 'cache\r\n')
-  t.same(await take(watcher), [
+  t.same(await takeToMark(daemon, watcher), [
     'type=item_store key=big status=too_large cmd=set ttl=0 cfd=# size=0',
     'type=item_get key=big status=not_found cfd=# size=0',
   ])
@@ -87,20 +89,22 @@ t.test('deletions are told of', async t => {
   const daemon = await startDaemon(t)
   const watcher = await watch(daemon, 'deletions')
   await ends(daemon, 'set vfoo 0 0 4\r\nvbar\r\ndelete vfoo\r\ndelete vfoo\r\n', 'NOT_FOUND\r\n')
-  t.same(await take(watcher), ['type=deleted key=vfoo cmd=delete size=4'])
+  t.same(await takeToMark(daemon, watcher), ['type=deleted key=vfoo cmd=delete size=4'])
   watcher.close()
 })
 
 async function linesOf(server: ServerProcess, words: string): Promise<string[]> {
   const watcher = await watch(server, words)
   for (const [bytes, ending] of REQUESTS) await ends(server, bytes, ending)
-  const lines = await take(watcher)
+  const lines = await takeToMark(server, watcher)
   watcher.close()
   return lines
 }
 
 async function connectionLines(server: ServerProcess): Promise<string[]> {
   const watcher = await watch(server, 'connevents')
+  // Connections from before may be on their way out.
+  while ((await take(watcher)).length > 0);
   const leave = [
     async (wire: Wire) => wire.close(),
     async (wire: Wire) => wire.send(Buffer.from('quit\r\n')),
@@ -112,8 +116,9 @@ async function connectionLines(server: ServerProcess): Promise<string[]> {
     const wire = await Wire.connect(server.port)
     await sleep(50)
     await way(wire)
-    lines.push(...(await take(watcher)))
+    await wire.readUntilQuiet(QUIET_MS)
     wire.close()
+    lines.push(...(await take(watcher)))
   }
   watcher.close()
   return lines
@@ -137,6 +142,19 @@ async function watch(server: ServerProcess, words: string): Promise<Wire> {
   await wire.readUntil(OK, ANSWER_MS)
   wire.take()
   return wire
+}
+
+/** The lines up to those about a last key of the test's own. */
+async function takeToMark(server: ServerProcess, watcher: Wire): Promise<string[]> {
+  const requests = `set ${MARK} 0 0 1\r\nx\r\nget ${MARK}\r\ndelete ${MARK}\r\n`
+  await ends(server, requests, 'DELETED\r\n')
+  let lines: string[] = []
+  const deadline = performance.now() + ANSWER_MS
+  const isThere = (line: string) => line.includes(` key=${MARK} `)
+  while (!lines.some(isThere) && performance.now() < deadline) {
+    lines = [...lines, ...(await take(watcher))]
+  }
+  return lines.filter(line => !isThere(line))
 }
 
 /** The lines since the last time, without what may differ. */

@@ -74,6 +74,7 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
     listeners: [],
     auth: null,
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
+    cluster: { version: 1, nodes: [], hostName: '' },
     log: createLogs(2, 0),
     prefixes: createPrefixes(':'),
   }

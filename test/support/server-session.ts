@@ -31,6 +31,8 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
     log: () => {},
+    cluster: { version: 1, nodes: [], hostName: 'test-host' },
+    shutdown: () => {},
   }
 }
 
@@ -86,6 +88,10 @@ export class Peer implements Outlet {
 
   /** Whoever feeds calls `goOn` anyway. */
   later(): void {}
+
+  endpoint() {
+    return { address: '192.0.2.1', port: 11211 }
+  }
 
   /** Feeds bytes; while the outlet is stuck they wait, as a paused socket's do. */
   feed(bytes: Buffer): void {
