@@ -18,12 +18,13 @@ import type { Request } from './request.ts'
 export function headerText(title: string, mark: string, { bytes }: Area, at: number): string {
   const lines = [title]
   for (let start = at; start < at + B.HEADER_BYTES; start += 4) {
-    const hex = Array.from(bytes.subarray(start, start + 4), byte =>
-      byte.toString(16).padStart(2, '0'),
-    )
-    lines.push(`${mark}    0x${hex.join(' 0x')}`)
+    lines.push(`${mark}    ${Array.from(bytes.subarray(start, start + 4), hexOf).join(' ')}`)
   }
   return lines.join('\n')
+}
+
+export function hexOf(byte: number): string {
+  return `0x${byte.toString(16).padStart(2, '0')}`
 }
 
 /** The bodies of responses that are no success, memcached's words. */

@@ -17,7 +17,7 @@ import {
 import { FORMS, hasForm, UNKNOWN } from './binary-forms.ts'
 import * as B from './binary-layout.ts'
 import { BinaryStatus, Opcode } from './binary-layout.ts'
-import { headerText, Responder, Words } from './binary-print.ts'
+import { headerText, hexOf, Responder, Words } from './binary-print.ts'
 import { statFrames } from './binary-stats.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
 import {
@@ -75,7 +75,9 @@ export class BinaryProtocol implements Protocol {
 
   endFilling(_input: Area, at: number, _end: number): number {
     this.peer.state = State.COMMAND
+    const before = this.reply.length
     this.endUpdate(commit(this.request))
+    if (this.host.control[Control.VERBOSITY] > 1) this.logResponse(before)
     return at
   }
 
@@ -86,14 +88,15 @@ export class BinaryProtocol implements Protocol {
 
   /** The key that is too long is gone: the last words, and the end. */
   say(words: Area): void {
-    if (words !== NOTHING) this.responder.error(this.parting, words)
-    this.peer.state = State.ENDED
+    if (words === NOTHING) this.peer.state = State.ENDED
+    else this.hangUp(this.parting, words)
   }
 
   /** Runs the frame at `at`, whose header is there; how far it ate, or NEED_MORE. */
   private frame(input: Area, at: number, end: number): number {
     const { bytes, view } = input
     if (bytes[at] !== B.REQUEST_MAGIC) {
+      this.complain('Invalid magic:', bytes[at])
       this.peer.state = State.ENDED
       return end
     }
@@ -351,6 +354,14 @@ export class BinaryProtocol implements Protocol {
   private hangUp(status: BinaryStatus, words: Area): void {
     this.responder.error(status, words)
     this.peer.state = State.ENDED
+    if (status === BinaryStatus.EINVAL)
+      this.complain('Protocol error: opcode', this.responder.opcode)
+  }
+
+  /** Tells an operator who listens why a connection ends. */
+  private complain(what: string, byte: number): void {
+    const { host, peer } = this
+    if (host.control[Control.VERBOSITY] > 0) host.log(`<${peer.id} ${what} ${hexOf(byte)}`)
   }
 
   /** As `frame`, for an operator who wants to see the headers that come and go. */
@@ -360,9 +371,15 @@ export class BinaryProtocol implements Protocol {
     const next = this.frame(input, at, end)
     if (next === NEED_MORE || next === at) return next
     host.log(headerText(`<${peer.id} Read binary protocol data:`, `<${peer.id}`, input, at))
-    const start = reply.length < before ? 0 : before
-    if (reply.length - start < B.HEADER_BYTES) return next
-    host.log(headerText(`>${peer.id} Writing bin response:`, `>${peer.id}`, reply.area, start))
+    this.logResponse(before)
     return next
+  }
+
+  /** Logs the header that was written at `before`, or at the start of a reply buffer since then. */
+  private logResponse(before: number): void {
+    const { host, peer, reply } = this
+    const start = reply.length < before ? 0 : before
+    if (reply.length - start < B.HEADER_BYTES) return
+    host.log(headerText(`>${peer.id} Writing bin response:`, `>${peer.id}`, reply.area, start))
   }
 }

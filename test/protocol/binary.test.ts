@@ -318,6 +318,14 @@ t.test('an operator sees the headers that come and go, each once', async t => {
   t.equal(lines[0].split('\n')[1], '<32    0x80 0x00 0x00 0x01')
   t.equal(lines[1].split('\n')[1], '>32    0x81 0x00 0x00 0x00')
   t.equal(lines[0].split('\n').length, 7)
+  lines.length = 0
+  peer.feedPieces(bytesOf(store(Op.SET, 'k', 'v'.repeat(5000))), () => 1000)
+  t.equal(lines.length, 2, 'a value that streams is answered once')
+  lines.length = 0
+  host.control[Control.VERBOSITY] = 1
+  peer.feed(bytesOf(frame(Op.GET)))
+  new Peer(host, undefined, undefined, 'binary').feed(bytesOf('version\r\n'.repeat(3)))
+  t.same(lines, ['<32 Protocol error: opcode 0x00', '<32 Invalid magic: 0x76'])
 })
 
 /** The responses to a stream on a cache of its own, and the host they came from. */
