@@ -100,7 +100,7 @@ t.test('frames get the same answers', SKIP, async t => {
 
 t.test('a second claim may be right', async t => {
   t.testdir({})
-  const daemon = await startDaemon(t, ['-S', '-o', `sasl_pwdb=${passwordFile(t)}`])
+  const daemon = await startDaemon(t, ['-t', '1', '-S', '-o', `sasl_pwdb=${passwordFile(t)}`])
   await awaitSasl(daemon)
   const { answers } = await run(daemon, [RIGHT, RIGHT, NOOP], HOST)
   t.same(answers, [['21 0 Authenticated'], ['21 0 Authenticated'], ['a 0']])

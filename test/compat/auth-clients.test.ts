@@ -99,7 +99,7 @@ t.test('tools of libmemcached', { skip: skipWithout('memccp', 'memccat', 'memcrm
 async function startGuarded(t: Test) {
   const path = join(t.testdir({}), 'users')
   writeFileSync(path, `${USER}:${PASSWORD}\n`, { mode: 0o600 })
-  const daemon = await startDaemon(t, ['-S', '-o', `sasl_pwdb=${path}`])
+  const daemon = await startDaemon(t, ['-t', '1', '-S', '-o', `sasl_pwdb=${path}`])
   await awaitSasl(daemon)
   return daemon
 }
