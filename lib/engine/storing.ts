@@ -254,6 +254,8 @@ function judge(arena: Arena, mode: Mode, old: Ref, casHigh: number, casLow: numb
   }
   if (mode !== Mode.CAS) {
     if (old === NIL) return Status.NOT_STORED
+    // As in memcached items without a CAS are joined whatever CAS is asked for.
+    if (words[L.CAS_SHOWN] === 0) return Status.OK
     return casMatches(arena, old, casHigh, casLow) ? Status.OK : Status.EXISTS
   }
   if (old === NIL) {

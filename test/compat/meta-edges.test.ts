@@ -18,6 +18,11 @@ t.test('edge cases get the same replies', { skip: skipWithout('memcached') }, as
   for (const group of meta) await t.test(group.name, t => runGroup(t, pair, group))
 })
 
+t.test('edge cases without CAS numbers', { skip: skipWithout('memcached') }, async t => {
+  const pair = await startPair(t, ['-C'])
+  for (const group of meta.slice(1)) await t.test(group.name, t => runGroup(t, pair, group))
+})
+
 t.test('the cases are many, and each has a name of its own', async t => {
   const cases = meta.flatMap(group => group.cases.map(([name]) => `${group.name}: ${name}`))
   t.ok(cases.length >= CASES_MIN, `${cases.length} cases`)
