@@ -222,6 +222,12 @@ export class Peer {
     for (const { arena } of this.cache.shards) arena.words[L.CLOCK_S] = atS
   }
 
+  /** Where a key is, as the operations of shard-terms.ts take it. */
+  at(key: string): [shard: Shard, hash: number, key: Area, start: number, length: number] {
+    const shard = this.find(key)
+    return [shard, this.#hash, this.#key, this.#start, this.#length]
+  }
+
   /** The shard of a key, its hash and its place in the key area set for the call that follows. */
   find(key: string): Shard {
     this.#start = (this.#start + 7) % 200
@@ -231,7 +237,7 @@ export class Peer {
   }
 }
 
-function limbs(number: bigint): [high: number, low: number] {
+export function limbs(number: bigint): [high: number, low: number] {
   return [Number(number / 10_000_000_000n), Number(number % 10_000_000_000n)]
 }
 

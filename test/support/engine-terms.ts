@@ -1,0 +1,450 @@
+/**
+ * Random operations on terms beside a plain Map: the walk of leases.test.ts. It tells every answer
+ * beforehand, and throws where the engine says otherwise. Where the memory evicts, a key that is
+ * missing is believed.
+ */
+import assert from 'node:assert/strict'
+import type { Arena } from '../../lib/engine/arena.ts'
+import { Area } from '../../lib/engine/bytes.ts'
+import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
+import { u64 } from '../../lib/engine/decimal.ts'
+import { casHighOf, casLowOf, endOf, itemFlags, readValue } from '../../lib/engine/item.ts'
+import type { Ref } from '../../lib/engine/layout.ts'
+import * as L from '../../lib/engine/layout.ts'
+import { lastCas } from '../../lib/engine/links.ts'
+import type { HitSink } from '../../lib/engine/shard.ts'
+import {
+  adjustOn,
+  beginOn,
+  commitOn,
+  fetchOn,
+  peek,
+  removeOn,
+  storeOn,
+} from '../../lib/engine/shard-terms.ts'
+import { Mode, Status } from '../../lib/engine/status.ts'
+import { Terms } from '../../lib/engine/terms.ts'
+import { limbs, Peer } from './engine-peer.ts'
+import type { Random } from './prng.ts'
+
+interface Entry {
+  value: string
+  flags: number
+  endsAtS: number
+  stale: boolean
+  claimed: boolean
+  fetched: boolean
+  keyBinary: boolean
+  cas: bigint
+}
+
+const MODES = [Mode.SET, Mode.SET, Mode.ADD, Mode.REPLACE, Mode.APPEND, Mode.PREPEND, Mode.CAS]
+const NUMBERS = ['0', '9', '99', '18446744073709551615', 'x', '', '100']
+const WRAP = 1n << 64n
+const CHOSEN = [1n, 5n, 1n << 40n, WRAP - 1n]
+
+/** Takes what an item shows of itself; refuses now and then, as a full reply does. */
+class FactsSink implements HitSink {
+  answer: Status = Status.OK
+  entry: Entry | undefined
+
+  accept(arena: Arena, ref: Ref): Status {
+    if (this.answer === Status.NO_ROOM) return this.answer
+    const { words } = arena
+    const meta = words[ref + L.ITEM_META]
+    const to = Area.allocate(words[ref + L.ITEM_VALUE_BYTES])
+    readValue(arena, ref, 0, to.bytes.length, to, 0)
+    this.entry = {
+      value: to.bytes.toString('latin1'),
+      flags: itemFlags(arena, ref),
+      endsAtS: endOf(arena, ref),
+      stale: (meta & L.STATE_STALE) !== 0,
+      claimed: (meta & L.STATE_CLAIMED) !== 0,
+      fetched: (meta & L.STATE_FETCHED) !== 0,
+      keyBinary: (meta & L.STATE_KEY_BINARY) !== 0,
+      cas: casOfWords(casHighOf(arena, ref), casLowOf(arena, ref)),
+    }
+    return this.answer
+  }
+}
+
+export class TermsWalk {
+  readonly peer: Peer
+  readonly #random: Random
+  readonly #evicts: boolean
+  readonly #keys: number
+  readonly #lengths: number[]
+  readonly #entries = new Map<string, Entry>()
+  readonly #sink = new FactsSink()
+  readonly #terms = new Terms()
+
+  constructor(
+    random: Random,
+    keys: number,
+    lengths: number[],
+    cache: CacheOptions,
+    evicts: boolean,
+  ) {
+    this.peer = new Peer(Cache.create(cache))
+    this.#random = random
+    this.#keys = keys
+    this.#lengths = lengths
+    this.#evicts = evicts
+  }
+
+  /** One random operation, compared with the model; returns what it was. */
+  step(): string {
+    const key = `k${this.#random.below(this.#keys)}`
+    this.#terms.reset()
+    this.#ask(key)
+    const kind = this.#random.below(100)
+    if (kind < 35) return this.#fetch(key)
+    if (kind < 60) return this.#store(key)
+    if (kind < 75) return this.#remove(key)
+    if (kind < 85) return this.#adjust(key)
+    if (kind < 93) return this.#classic(key)
+    return this.#rare()
+  }
+
+  /** Looks at every key: what the model has is there just so. */
+  finish(): void {
+    for (const key of this.#entries.keys()) this.#look(key)
+    this.peer.verify()
+  }
+
+  #fetch(key: string): string {
+    const { peer } = this
+    const terms = this.#terms
+    const old = this.#look(key)
+    this.#sink.answer = this.#random.once(8) ? Status.NO_ROOM : Status.OK
+    const hold = { slot: 0, generation: 0 }
+    const status = fetchOn(...peer.at(key), terms, this.#sink, hold)
+    if (status === Status.NO_ROOM) {
+      this.#sink.answer = Status.OK
+      if (old === undefined) assert.equal(this.#look(key), undefined, 'nothing is left behind')
+      return `fetch ${key} without room`
+    }
+    if (old === undefined) return this.#sawMiss(key, status)
+    assert.equal(status, Status.OK)
+    assert.equal(terms.created, false)
+    assert.equal(terms.wasClaimed, old.claimed)
+    assert.equal(terms.wasStale, old.stale)
+    assert.equal(terms.endedAtS, old.endsAtS)
+    const endsAtS = terms.touches && terms.recachesTouched ? terms.touchAtS : old.endsAtS
+    const soon = terms.recaches && endsAtS !== 0 && endsAtS < terms.recacheAtS
+    assert.equal(terms.won, !old.claimed && (old.stale || soon), `who wins ${key}`)
+    if (terms.won) old.claimed = true
+    if (terms.touches) old.endsAtS = terms.touchAtS
+    if (terms.bumps) old.fetched = true
+    return `fetch ${key}`
+  }
+
+  #sawMiss(key: string, status: Status): string {
+    const terms = this.#terms
+    if (!terms.creates) {
+      assert.equal(status, Status.MISS)
+      return `fetch ${key}: miss`
+    }
+    assert.equal(status, Status.OK)
+    assert(terms.created && terms.won && !terms.wasClaimed && !terms.wasStale)
+    this.#entries.set(key, {
+      value: '',
+      flags: 0,
+      endsAtS: this.#endOfCreated(),
+      stale: false,
+      claimed: true,
+      fetched: terms.bumps,
+      keyBinary: terms.keyBinary,
+      cas: this.#newCas(),
+    })
+    return `fetch makes ${key}`
+  }
+
+  #store(key: string): string {
+    const { peer } = this
+    const terms = this.#terms
+    const old = this.#look(key)
+    const value = this.#value()
+    terms.mode = this.#random.pick(MODES)
+    if (terms.mode === Mode.CAS) terms.compares = true
+    if (!terms.compares) terms.casHigh = terms.casLow = 0
+    const joins = terms.mode === Mode.APPEND || terms.mode === Mode.PREPEND
+    const endsAtS = joins && terms.creates ? terms.createAtS : terms.touchAtS
+    const status = this.#put(key, value, endsAtS)
+    const wanted = this.#judge(old)
+    assert.equal(status, wanted, `store ${terms.mode} ${key}`)
+    if (status !== Status.OK) {
+      assert.equal(terms.valueBytes, value.length)
+      return `store ${terms.mode} ${key}: ${status}`
+    }
+    const given = casOfWords(terms.casHigh, terms.casLow)
+    const stale = old !== undefined && terms.mode === Mode.CAS && given !== old.cas
+    const cas = this.#newCas()
+    if (joins && old !== undefined) {
+      const whole = terms.mode === Mode.APPEND ? old.value + value : value + old.value
+      Object.assign(old, { value: whole, stale: false, claimed: false, fetched: false, cas })
+      old.keyBinary ||= terms.keyBinary
+      assert.equal(terms.valueBytes, whole.length)
+    } else {
+      this.#entries.set(key, {
+        value,
+        flags: terms.flags,
+        endsAtS: stale ? old.endsAtS : endsAtS,
+        stale,
+        claimed: stale && old.claimed,
+        fetched: false,
+        keyBinary: terms.keyBinary,
+        cas,
+      })
+      assert.equal(terms.valueBytes, value.length)
+    }
+    peer.status = status
+    return `store ${terms.mode} ${key} of ${value.length}`
+  }
+
+  /** In one piece, or begun, filled and committed. */
+  #put(key: string, value: string, endsAtS: number): Status {
+    const { peer } = this
+    const bytes = new Area(Buffer.from(value, 'latin1'))
+    if (this.#random.once(2)) {
+      return storeOn(...peer.at(key), endsAtS, this.#terms, bytes, 0, value.length)
+    }
+    const hold = { slot: 0, generation: 0 }
+    const where = peer.at(key)
+    const status = beginOn(...where, endsAtS, this.#terms, value.length, hold)
+    assert.equal(status, Status.OK)
+    assert.equal(where[0].fill(hold, 0, bytes, 0, value.length), Status.OK)
+    return commitOn(where[0], hold, where[1], this.#terms)
+  }
+
+  #judge(old: Entry | undefined): Status {
+    const { mode, creates, invalidates, casHigh, casLow } = this.#terms
+    const given = casOfWords(casHigh, casLow)
+    if (mode === Mode.SET) return Status.OK
+    if (mode === Mode.ADD) return old === undefined ? Status.OK : Status.NOT_STORED
+    if (mode === Mode.REPLACE)
+      return old === undefined ? Status.NOT_STORED : this.#match(old, given)
+    if (mode === Mode.CAS) {
+      if (old === undefined) return Status.MISS
+      if (given === old.cas) return Status.OK
+      return invalidates && given !== 0n && given < old.cas ? Status.OK : Status.EXISTS
+    }
+    if (old === undefined) return creates ? Status.OK : Status.NOT_STORED
+    return this.#match(old, given)
+  }
+
+  #match(old: Entry, given: bigint): Status {
+    return given === 0n || given === old.cas ? Status.OK : Status.EXISTS
+  }
+
+  #remove(key: string): string {
+    const terms = this.#terms
+    const old = this.#look(key)
+    terms.clears = this.#random.once(3)
+    const status = removeOn(...this.peer.at(key), terms)
+    const given = casOfWords(terms.casHigh, terms.casLow)
+    if (old === undefined) assert.equal(status, Status.MISS)
+    else if (terms.compares && given !== old.cas) assert.equal(status, Status.EXISTS)
+    else {
+      assert.equal(status, Status.OK)
+      if (!terms.clears && !terms.invalidates) this.#entries.delete(key)
+      if (terms.clears) {
+        const { flags, touchAtS } = terms
+        const endsAtS = terms.touches ? touchAtS : 0
+        Object.assign(old, { value: '', flags, endsAtS, stale: false, claimed: false })
+        old.fetched = false
+        old.keyBinary ||= terms.keyBinary
+        if (this.#chosen() !== 0n) old.cas = this.#chosen()
+      }
+      if (terms.invalidates) {
+        Object.assign(old, { stale: true, claimed: false, cas: this.#newCas() })
+        if (terms.touches) old.endsAtS = terms.touchAtS
+      }
+    }
+    return `remove ${key}: ${status}`
+  }
+
+  #adjust(key: string): string {
+    const terms = this.#terms
+    const old = this.#look(key)
+    const subtract = this.#random.once(2)
+    const delta = this.#random.pick([0n, 1n, 5n, 99n, WRAP - 1n])
+    const initial = this.#random.pick([0n, 7n, WRAP - 1n])
+    const where = this.peer.at(key)
+    const status = adjustOn(...where, subtract, ...limbs(delta), ...limbs(initial), terms)
+    if (old === undefined) {
+      assert.equal(status, terms.creates ? Status.OK : Status.MISS)
+      if (status === Status.OK) this.#addNumber(key, initial)
+      return `adjust ${key}: ${status}`
+    }
+    const wanted = this.#judgeNumber(old)
+    assert.equal(status, wanted, `adjust ${key}`)
+    if (status !== Status.OK) return `adjust ${key}: ${status}`
+    const number = numberOf(old.value) ?? 0n
+    const sum = subtract ? (number > delta ? number - delta : 0n) : (number + delta) % WRAP
+    assert.equal(BigInt(u64.high) * 10_000_000_000n + BigInt(u64.low), sum)
+    assert.equal(terms.endedAtS, old.endsAtS)
+    old.value = `${sum}`.padEnd(old.value.length)
+    old.cas = this.#newCas()
+    if (terms.touches) old.endsAtS = terms.touchAtS
+    // In place or anew: what is known of hits and leases may be lost with a longer number.
+    const seen = this.#show(key)
+    if (seen !== undefined) {
+      for (const state of ['stale', 'claimed', 'fetched'] as const) old[state] &&= seen[state]
+      old.keyBinary = seen.keyBinary
+    }
+    return `adjust ${key}: ${sum}`
+  }
+
+  #judgeNumber(old: Entry): Status {
+    const given = casOfWords(this.#terms.casHigh, this.#terms.casLow)
+    if (old.value === '') return Status.NON_NUMERIC
+    if (given !== 0n && given !== old.cas) return Status.EXISTS
+    const number = numberOf(old.value)
+    return number !== undefined && number < WRAP ? Status.OK : Status.NON_NUMERIC
+  }
+
+  #addNumber(key: string, initial: bigint): void {
+    const { keyBinary, created } = this.#terms
+    assert(created)
+    this.#entries.set(key, {
+      value: `${initial}`,
+      flags: 0,
+      endsAtS: this.#endOfCreated(),
+      stale: false,
+      claimed: false,
+      fetched: false,
+      keyBinary,
+      cas: this.#newCas(),
+    })
+  }
+
+  /** The commands without terms see and change the same items. */
+  #classic(key: string): string {
+    const { peer } = this
+    const old = this.#look(key)
+    switch (this.#random.below(4)) {
+      case 0: {
+        assert.equal(peer.get(key)?.value.toString('latin1'), old?.value)
+        if (old !== undefined) old.fetched = true
+        return `get ${key}`
+      }
+      case 1: {
+        const endsAtS = this.#end()
+        assert.equal(peer.touch(key, endsAtS), old === undefined ? Status.MISS : Status.OK)
+        if (old !== undefined) Object.assign(old, { endsAtS, fetched: true })
+        return `touch ${key}`
+      }
+      case 2:
+        assert.equal(peer.remove(key), old === undefined ? Status.MISS : Status.OK)
+        this.#entries.delete(key)
+        return `remove ${key}`
+      default: {
+        const value = this.#value()
+        assert.equal(peer.set(key, Buffer.from(value, 'latin1'), { flags: 9 }), Status.OK)
+        const none = { stale: false, claimed: false, fetched: false, keyBinary: false }
+        this.#entries.set(key, { value, flags: 9, endsAtS: 0, ...none, cas: lastOfEngine() })
+        return `set ${key}`
+      }
+    }
+  }
+
+  #rare(): string {
+    const { peer } = this
+    if (this.#random.once(6)) {
+      peer.flush(peer.nowS())
+      this.#entries.clear()
+      return 'flush'
+    }
+    peer.setClock(peer.nowS() + this.#random.pick([0, 1, 2, 5, 61]))
+    return `clock ${peer.nowS()}`
+  }
+
+  /** The item as it is, compared with the model; it is no hit. */
+  #look(key: string): Entry | undefined {
+    const entry = this.#entries.get(key)
+    const nowS = this.peer.nowS()
+    if (entry !== undefined && entry.endsAtS !== 0 && entry.endsAtS <= nowS)
+      this.#entries.delete(key)
+    const seen = this.#show(key)
+    const wanted = this.#entries.get(key)
+    if (seen === undefined && wanted !== undefined && this.#evicts) this.#entries.delete(key)
+    else assert.deepEqual(seen, wanted, `${key} is what it has to be`)
+    return this.#entries.get(key)
+  }
+
+  #show(key: string): Entry | undefined {
+    this.#sink.entry = undefined
+    this.#sink.answer = Status.OK
+    peek(...this.peer.at(key), this.#sink)
+    return this.#sink.entry
+  }
+
+  /** Random terms; what an operation has no use for it takes no notice of. */
+  #ask(key: string): void {
+    const random = this.#random
+    const terms = this.#terms
+    terms.flags = random.pick([0, 0, 1, 0xffffffff])
+    terms.keyBinary = random.once(4)
+    terms.compares = random.once(4)
+    const known = this.#entries.get(key)?.cas ?? 0n
+    const cas = random.pick([known, known, 0n, 1n, known + 1n, WRAP - 1n])
+    if (terms.compares || random.once(2)) setWords(terms, 'cas', cas % WRAP)
+    if (random.once(4)) setWords(terms, 'newCas', random.pick(CHOSEN))
+    terms.touches = random.once(3)
+    if (terms.touches) terms.touchAtS = this.#end()
+    terms.creates = random.once(2)
+    if (terms.creates) terms.createAtS = this.#end()
+    terms.touchesCreated = random.once(2)
+    terms.recaches = random.once(3)
+    if (terms.recaches) terms.recacheAtS = this.#end()
+    terms.recachesTouched = random.once(2)
+    terms.bumps = !random.once(3)
+    terms.invalidates = random.once(3)
+  }
+
+  #endOfCreated(): number {
+    const { touches, touchesCreated, touchAtS, createAtS } = this.#terms
+    return touches && touchesCreated ? touchAtS : createAtS
+  }
+
+  #chosen(): bigint {
+    return casOfWords(this.#terms.newCasHigh, this.#terms.newCasLow)
+  }
+
+  /** What the engine gave, which is what was chosen, if anything was. */
+  #newCas(): bigint {
+    const given = lastOfEngine()
+    if (this.#chosen() !== 0n) assert.equal(given, this.#chosen())
+    return given
+  }
+
+  #end(): number {
+    const nowS = this.peer.nowS()
+    return this.#random.pick([0, 0, 0, nowS + 1, nowS + 5, nowS + 100, nowS + 300, 1])
+  }
+
+  #value(): string {
+    if (this.#random.once(2)) return this.#random.pick(NUMBERS)
+    return 'v'.repeat(this.#random.pick(this.#lengths))
+  }
+}
+
+/** As memcached reads numbers: what follows a blank is not looked at. */
+function numberOf(value: string): bigint | undefined {
+  const digits = /^(\d+)(?: |$)/.exec(value)?.[1]
+  return digits === undefined ? undefined : BigInt(digits)
+}
+
+function setWords(terms: Terms, name: 'cas' | 'newCas', cas: bigint): void {
+  terms[`${name}High`] = Number(cas >> 32n) | 0
+  terms[`${name}Low`] = Number(cas & 0xffffffffn) | 0
+}
+
+function casOfWords(high: number, low: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
+}
+
+function lastOfEngine(): bigint {
+  return casOfWords(lastCas.high, lastCas.low)
+}
