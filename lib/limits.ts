@@ -82,8 +82,8 @@ export const BALANCE_STEP_ITEMS_MAX = 64
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
 export const MOVE_STEP_CHUNKS_MAX = 64
 export const MOVE_STEP_BYTES_MAX = 128 * KIB
-/** A page that holds keep from moving is tried so often, one turn of upkeep apart, then left. */
-export const MOVE_PASSES_MAX = 50
+/** A page that held items keep from moving is left after so many seconds. */
+export const MOVE_WAIT_S_MAX = 5
 /** A class gives a page to older ones above so many pages, and to the pool with so many spare. */
 export const AUTOMOVE_PAGES_MIN = 2
 export const AUTOMOVE_SPARE_PAGES = 2.5

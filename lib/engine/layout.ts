@@ -108,7 +108,8 @@ export const MOVE_CHUNK = 101
 export const MOVE_USED = 102
 export const MOVE_WITHHELD = 103
 export const MOVE_BUSY = 104
-export const MOVE_PASSES = 105
+/** Since when held items keep the page from moving on; 0 while none do. */
+export const MOVE_WAITS_SINCE_S = 105
 export const MOVE_LAST_BUSY = 106
 export const REASSIGN_ON = 107
 /** The page plus one whose last move was given up; another one is tried next. */

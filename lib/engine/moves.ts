@@ -9,7 +9,7 @@
 //   SETTLE    the page is empty: its new class makes room for it, and takes it
 //   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
 
-import { MOVE_PASSES_MAX, MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX } from '../limits.ts'
+import { MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX, MOVE_WAIT_S_MAX } from '../limits.ts'
 import { evictItem, pickVictim } from './allocate.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import { copyBytes } from './bytes.ts'
@@ -62,7 +62,7 @@ export function startMove(arena: Arena, fromClass: number, toClass: number): Ord
   words[L.MOVE_PAGE] = page
   words[L.MOVE_TO_CLASS] = toClass
   words[L.MOVE_WITHHELD] = 0
-  words[L.MOVE_PASSES] = 0
+  words[L.MOVE_WAITS_SINCE_S] = 0
   enter(arena, fromClass === POOL ? MovePhase.SETTLE : MovePhase.WITHHOLD)
   return Order.OK
 }
@@ -201,8 +201,9 @@ function rescuePart(arena: Arena, owner: Ref, from: Ref, to: Ref): void {
 function endPass(arena: Arena): boolean {
   const { words } = arena
   if (words[L.MOVE_WITHHELD] === words[L.MOVE_USED]) return enter(arena, MovePhase.SETTLE)
-  words[L.MOVE_PASSES]++
-  if (words[L.MOVE_PASSES] > MOVE_PASSES_MAX) return giveUp(arena)
+  if (words[L.MOVE_WAITS_SINCE_S] === 0) words[L.MOVE_WAITS_SINCE_S] = words[L.CLOCK_S]
+  const waitedS = words[L.CLOCK_S] - words[L.MOVE_WAITS_SINCE_S]
+  if (waitedS >= MOVE_WAIT_S_MAX) return giveUp(arena)
   enter(arena, MovePhase.EVACUATE)
   return false
 }

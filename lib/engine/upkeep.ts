@@ -22,6 +22,8 @@ export class Upkeep {
   private decidedAtS: number
   /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
   private donor = 0
+  /** Whether the move under way waits for held items, until the next turn. */
+  private waits = false
   /** Whether classes may still be asked in this second: not after one could not give. */
   private asks = true
 
@@ -50,6 +52,7 @@ export class Upkeep {
   /** How long to let others work before the next turn, ms. */
   restMs(more: boolean): number {
     const { words } = this.arena
+    this.waits = false
     if (!more) return UPKEEP_IDLE_MS
     if (words[L.CRAWL_KIND] === Crawl.NONE) return UPKEEP_BUSY_MS
     return Math.max(UPKEEP_BUSY_MS, Math.ceil(words[L.CRAWL_SLEEP_US] / 1000))
@@ -65,8 +68,9 @@ export class Upkeep {
 
   private stepMove(): boolean {
     const { words } = this.arena
-    if (words[L.MOVE_PHASE] === MovePhase.NONE && !this.giveBack()) return false
+    if (this.waits || (words[L.MOVE_PHASE] === MovePhase.NONE && !this.giveBack())) return false
     const more = stepMove(this.arena)
+    this.waits = !more && words[L.MOVE_PHASE] === MovePhase.EVACUATE
     if (words[L.MOVE_PHASE] === MovePhase.UNDO) this.asks = false
     if (words[L.MOVE_PHASE] === MovePhase.SETTLE) this.donor = 0
     return more || (words[L.MOVE_PHASE] === MovePhase.NONE && this.isAboveLimit())

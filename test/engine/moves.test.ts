@@ -12,7 +12,7 @@ import { Busy, MovePhase, POOL } from '../../lib/engine/moves.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Mode, Order, Status } from '../../lib/engine/status.ts'
 import { Upkeep } from '../../lib/engine/upkeep.ts'
-import { MIB, MOVE_PASSES_MAX, UPKEEP_IDLE_MS } from '../../lib/limits.ts'
+import { MIB, MOVE_WAIT_S_MAX, UPKEEP_IDLE_MS } from '../../lib/limits.ts'
 import { Peer } from '../support/engine-peer.ts'
 import { isWhole, makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
@@ -107,7 +107,9 @@ t.test('what is held moves when it may, and holds its page back when it may not'
   t.equal(peer.cache.reassignPage(arena.classCount, POOL), Order.NO_SPARE, 'its only page')
   peer.set('longer', makeValue(2, 60_000))
   t.equal(peer.cache.reassignPage(arena.classCount, POOL), Order.OK)
-  for (let turn = 0; turn < MOVE_PASSES_MAX + 5; turn++) peer.cache.upkeep(0)
+  runSeconds(peer, MOVE_WAIT_S_MAX, () => {})
+  t.equal(arena.words[L.MOVE_PHASE], MovePhase.EVACUATE, 'it waits')
+  runSeconds(peer, 2, () => {})
   t.equal(arena.words[L.MOVE_PHASE], MovePhase.NONE, 'the move was given up')
   t.equal(arena.words[L.MOVE_LAST_BUSY], Busy.ACTIVE)
   t.ok(peer.read(long, 0, 60_000)?.equals(makeValue(1, 60_000)))
