@@ -17,7 +17,7 @@ import { announceSeed, createRandom } from '../support/prng.ts'
 const COUNTERS = ['n0', 'n1', 'n2', 'n3']
 const SWAPPED = ['x0', 'x1', 'x2']
 const VALUE_JOBS: Job[] = ['value', 'value', 'value', 'hold', 'upload', 'remove', 'append']
-const ALL_JOBS: Job[] = [...VALUE_JOBS, 'upkeep']
+const ALL_JOBS: Job[] = [...VALUE_JOBS, ...VALUE_JOBS, 'upkeep']
 const KILLS = 80
 const KILL_SECONDS_MAX = 7
 const THREADS = 3
