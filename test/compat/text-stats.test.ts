@@ -191,7 +191,16 @@ async function statsOfBoth(pair: Pair, kind: string) {
   return outcomes.map(outcome => parseStats(outcome.replies[0]))
 }
 
-/** Names once each: `stats items` repeats them for each class that the sizes happen to give. */
+/**
+ * Names once each: `stats items` repeats them for each class that the sizes happen to give. Of `stats
+ * conns` those of the entry that has most come first: listeners, which have fewer, may stand anywhere.
+ */
 function namesOf(stats: [string, string][]): string[] {
-  return [...new Set(stats.map(([name]) => normaliseStatName(name)))]
+  const entries = new Map<string, string[]>()
+  for (const [name] of stats) {
+    const [, id = ''] = /^((?:items:)?\d+):/.exec(name) ?? []
+    entries.set(id, [...(entries.get(id) ?? []), normaliseStatName(name)])
+  }
+  const fullestFirst = [...entries.values()].sort((a, b) => b.length - a.length)
+  return [...new Set(fullestFirst.flat())]
 }
