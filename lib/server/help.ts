@@ -40,6 +40,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['slab_automove_ratio', 'ages below this share of the oldest deserve a page (default: 0.8)'],
   ['slab_automove_window', 'seconds of ages and evictions to judge by (default: 10)'],
   ['slab_automove_freeratio', 'without effect: it is about external storage'],
+  ['cluster_nodes', 'nodes that "config get cluster" names, host:port;host:port'],
   ['sasl_pwdb', 'names and passwords for -S, in place of those of -Y'],
   ['ssl_chain_cert', 'file of the certificate and its chain, PEM'],
   ['ssl_key', 'file of the private key, if it is not in the chain file'],
