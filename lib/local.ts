@@ -93,7 +93,8 @@ export class LocalCache {
 
   /** Makes a cache. RangeError if the memory cannot be had. The creating thread does its upkeep. */
   static create(options: LocalCacheOptions): LocalCache {
-    const local = new LocalCache(Cache.create(options, holderOf(threadId)))
+    const segmented = { segmented: true, ...options }
+    const local = new LocalCache(Cache.create(segmented, holderOf(threadId)))
     local.every(UPKEEP_IDLE_MS, () => {
       for (const index of local.cache.shards.keys()) local.cache.upkeep(index)
     })
