@@ -3,14 +3,16 @@
 
 import * as B from './binary-layout.ts'
 import { Opcode } from './binary-layout.ts'
-import { resetStats } from './control-stats.ts'
+import { dumpPrefixes, resetStats } from './control-stats.ts'
 import type { Host } from './host.ts'
+import { countPrefixes } from './journal.ts'
 import { reportStats } from './report.ts'
 
 /** Reports that the binary protocol has too; their names count whole. */
 const REPORTS = ['', 'items', 'slabs', 'sizes', 'sizes_enable', 'sizes_disable']
 /** No report of these tells of the peer that asks. */
 const NOBODY = 0
+const DETAIL = 'detail'
 const LINE = /^STAT (\S+) (.*)$/
 
 /** The frames that answer STAT `name`; null if there is no such report. */
@@ -19,10 +21,25 @@ export function statFrames(host: Host, name: string, opaque: number): Buffer | n
     resetStats(host)
     return frameOf('', '', opaque)
   }
+  if (name.startsWith(DETAIL)) return detailFrames(host, name.slice(DETAIL.length), opaque)
   const known = name.startsWith('settings') ? 'settings' : name
   if (known !== 'settings' && !REPORTS.includes(known)) return null
   const report = reportStats(host, known, NOBODY)
   return report === null ? null : framesOf(report, opaque)
+}
+
+/** `detail on`, `detail off` and `detail dump`: counts by the prefix of keys. */
+function detailFrames(host: Host, word: string, opaque: number): Buffer | null {
+  if (!host.allowed.dump) return null
+  const end = frameOf('', '', opaque)
+  if (word.startsWith(' dump')) {
+    const lines = dumpPrefixes(host).toString('latin1')
+    return Buffer.concat([frameOf('detailed', lines, opaque), end])
+  }
+  const isOn = word.startsWith(' on')
+  if (!isOn && !word.startsWith(' off')) return null
+  countPrefixes(host.journal.handle, isOn)
+  return end
 }
 
 /** The lines of a report of the text protocol as frames. */

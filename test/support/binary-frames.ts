@@ -204,7 +204,8 @@ function lineOf(
 ): string {
   const { opcode, dataType, status, opaque, cas, extras, key, value } = response
   const plain = withoutPadding ? value.replace(/^(\d+) +$/, '$1') : value
-  const hidden = opcode === Op.VERSION || (opcode === Op.STAT && key !== '')
+  const isNamed = opcode === Op.STAT && key !== '' && key !== 'detailed'
+  const hidden = opcode === Op.VERSION || isNamed
   const parts = [extras, key, hidden && status === 0 ? '*' : plain].map(part =>
     JSON.stringify(part),
   )

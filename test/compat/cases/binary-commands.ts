@@ -227,6 +227,24 @@ const rest: Case[] = [
     frame(Op.STAT, { key: 'reset' }) + frame(Op.STAT, { key: 'reset and more' }) + NOOP,
   ],
   ['stat sizes', frame(Op.STAT, { key: 'sizes' }) + NOOP],
+  [
+    'detail counts prefixes',
+    [
+      frame(Op.STAT, { key: 'reset' }) + frame(Op.STAT, { key: 'detail on' }),
+      store(Op.SET, 'a:b', '1') + frame(Op.GET, { key: 'a:b' }) + frame(Op.GETQ, { key: 'a:c' }),
+      touch(Op.GAT, 'a:b', 0) + store(Op.REPLACEQ, 'a:none', '1') + count(Op.INCR, 'a:n', 1n),
+      frame(Op.APPEND, { key: 'a:b', value: 'x' }) + frame(Op.DELETE, { key: 'a:b' }),
+      frame(Op.STAT, { key: 'detail dump' }) + frame(Op.STAT, { key: 'detail dump it' }),
+      frame(Op.STAT, { key: 'detail off' }) + frame(Op.GET, { key: 'a:b' }),
+      frame(Op.STAT, { key: 'detail dump' }) + frame(Op.STAT, { key: 'reset' }),
+      frame(Op.STAT, { key: 'detail dump' }) + NOOP,
+    ],
+  ],
+  [
+    'detail of something else',
+    frame(Op.STAT, { key: 'detail' }) + frame(Op.STAT, { key: 'detail  on' }) + NOOP,
+  ],
+  ['detail with a longer word', frame(Op.STAT, { key: 'details' }) + NOOP],
   ['a report with a key of 250', frame(Op.STAT, { key: 's'.repeat(250) }) + NOOP],
 ]
 
