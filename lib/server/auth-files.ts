@@ -80,7 +80,9 @@ export class AuthFiles {
 
   private open(name: string, form: FileForm): SharedArrayBuffer {
     const credentials = Credentials.create()
-    const door: Door = { name, path: resolve(name), form, credentials, stamp: '' }
+    // No name is no file, and not the folder that it would be resolved to.
+    const path = name === '' ? name : resolve(name)
+    const door: Door = { name, path, form, credentials, stamp: '' }
     const fault = fill(door)
     if (fault !== null) throw startError(fault)
     this.doors.push(door)

@@ -1,20 +1,17 @@
 // A worker's side of authentication: whose failures count together, what is logged, and that a new
 // worker knows the users of now.
 
-import { chmodSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { AUTH_DELAY_MS_MIN, AUTH_FAILURES_FREE } from '../../lib/limits.ts'
 import { Credentials } from '../../lib/protocol/credentials.ts'
-import { AuthFiles } from '../../lib/server/auth-files.ts'
 import { FileAuthenticator } from '../../lib/server/authenticator.ts'
 import { startDaemon } from '../../lib/server/daemon.ts'
 import { checkOptions } from '../../lib/server/option-checks.ts'
-import { DEFAULTS, isRefusal } from '../../lib/server/options.ts'
+import { isRefusal } from '../../lib/server/options.ts'
 import { askOnce, comesTrue } from '../support/server-peer.ts'
-
-const NOBODY = 65534
 
 t.test('failures of an address count together, whatever the port', async t => {
   const { delayOf } = start()
@@ -66,31 +63,6 @@ t.test('each door has users of its own, and is there if it has', async t => {
   t.same([one.textNeeded, one.saslNeeded, one.checkSasl(claim('t'))], [true, false, false])
 })
 
-t.test('a file without the right to read it', async t => {
-  const path = join(t.testdir({ users: 'user:old\n' }), 'users')
-  chmodSync(path, 0)
-  const message = `Could not open authfile [${path}] for reading, error Permission denied`
-  const open = () => new AuthFiles({ ...DEFAULTS, authFile: path }, () => {})
-  asNobody(() => t.throws(open, { message, exitCode: 1 }))
-})
-
-t.test('a file is the one that was named, wherever the process goes', async t => {
-  const folder = t.testdir({ users: 'user:old\n', elsewhere: {} })
-  const before = process.cwd()
-  process.chdir(folder)
-  t.teardown(() => process.chdir(before))
-  const lines: string[] = []
-  const files = new AuthFiles({ ...DEFAULTS, authFile: 'users' }, line => lines.push(line))
-  process.chdir('elsewhere')
-  writeFileSync('../users', 'user:new\nann:x\n')
-  files.reload()
-  t.same(lines, [])
-  t.equal(new Credentials(files.handle.text ?? new SharedArrayBuffer(0)).count, 2)
-  writeFileSync('../users', 'nonsense')
-  files.reload()
-  t.same(lines, ["Authfile [users] has a malformed entry. Should be 'user:password'"])
-})
-
 t.test('a worker that takes the place of another knows the users of now', async t => {
   const path = join(t.testdir({ users: 'user:old\n' }), 'users')
   const options = checkOptions({
@@ -110,17 +82,6 @@ t.test('a worker that takes the place of another knows the users of now', async 
   t.equal(await askOnce(port, 'set x 0 0 8\r\nuser new\r\n', '\n'), 'STORED\r\n')
   t.match(await askOnce(port, 'set x 0 0 8\r\nuser old\r\n', '\n'), 'CLIENT_ERROR')
 })
-
-/** root may read every file. */
-function asNobody(run: () => void): void {
-  const isRoot = process.getuid?.() === 0
-  if (isRoot) process.seteuid?.(NOBODY)
-  try {
-    run()
-  } finally {
-    if (isRoot) process.seteuid?.(0)
-  }
-}
 
 function start() {
   const credentials = Credentials.create()
