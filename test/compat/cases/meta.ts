@@ -295,6 +295,11 @@ const leases: Case[] = [
   ['R of a miss', 'mg k R30 v\r\n'],
   ['a stale item: one wins', `${STALE}mg k v t f\r\nmg k v t f\r\nget k\r\nmg k v\r\n`],
   ['a stale item keeps its end without T', `${STORED}md k I\r\nmg k v t\r\n`],
+  [
+    'a stale item that did not end is given an end',
+    `${ONE}mg k v\r\nmd k I\r\nmg k T60 u h l t k v\r\nmg k h t v\r\n`,
+  ],
+  ['a claim of an item that did not end', `mg k N0\r\nmg k T60 h t\r\ntouch k 90\r\nmg k h t\r\n`],
   ['a stale item that ends at once', `${STORED}md k I T-1\r\nmg k v t\r\n`],
   [
     'a stale item has a new CAS',
