@@ -104,6 +104,17 @@ export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20
 export const WORKER_DELAY_MS = 1000
 
+/** A TLS handshake that is not done by then is given up. */
+export const TLS_HANDSHAKE_MS_MAX = 10_000
+/** Each of the files that TLS needs, and what all threads keep of them. */
+export const TLS_FILE_BYTES_MAX = MIB
+export const KEYRING_BYTES_MAX = 4 * MIB
+/** How often a thread looks whether another is done writing certificates before it writes itself. */
+export const KEYRING_TRIES_MAX = 10_000_000
+/** Sessions are resumed for two hours; the key that seals them is replaced as often. */
+export const TLS_SESSION_S_MAX = 7200
+export const TLS_TICKET_KEY_BYTES = 48
+
 /** How often the door looks for a free place while connections wait for one (memcached: 10 ms). */
 export const DOOR_POLL_MS = 10
 

@@ -41,9 +41,17 @@ export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speake
       return shutdown(bytes, peer, speaker)
     case Verb.CONFIG:
       return config(bytes, peer, speaker)
+    case Verb.REFRESH_CERTS:
+      return refreshCertificates(peer, speaker)
     default:
       return speaker.say(Line.ERROR)
   }
+}
+
+function refreshCertificates(peer: Conversation, speaker: Speaker): void {
+  const fault = peer.host.refreshCertificates()
+  if (fault === null) speaker.say(Line.OK)
+  else peer.sendTail(Buffer.from(`${fault}\r\n`))
 }
 
 function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {

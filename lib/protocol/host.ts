@@ -25,7 +25,10 @@ export const ThreadCounter = {
   LOG_DROPPED: 11,
   LOG_SENT: 12,
   LOG_SKIPPED: 13,
+  /** Of TLS: handshakes that failed, errors after one, sessions that were not resumed ones. */
   TLS_ERRORS: 14,
+  TLS_PROTOCOL_ERRORS: 17,
+  TLS_SESSIONS: 18,
   /** Of the main thread alone: how often, and for how long, new connections had to wait. */
   LISTEN_DISABLED: 15,
   LISTEN_DISABLED_US: 16,
@@ -92,6 +95,8 @@ export interface ServerFacts {
   /** Workers that died and were replaced. */
   workerRestarts(): number
   connections(): ConnectionCounts
+  /** How long ago the certificates of TLS were read. */
+  certificatesAgeS(): number
   /** Connections that watch. */
   watchers(): number
   /** Sum over all threads of one ThreadCounter. */
@@ -114,6 +119,8 @@ export interface Host {
   readonly cluster: Cluster
   /** Null: everybody is served. */
   readonly auth: Authenticator | null
+  /** Reads the certificates of TLS again; why that failed, or null. */
+  refreshCertificates(): string | null
   /** One line to the daemon's log, stderr. */
   log(line: string): void
   /** Has the daemon end, as the signal does: SIGINT, or SIGUSR1 where it is graceful. */

@@ -171,9 +171,12 @@ function reportLogs({ facts }: Host, lines: Lines): void {
   lines.add('log_watcher_sent', facts.sum(ThreadCounter.LOG_SENT))
   lines.add('log_watchers', facts.watchers())
   if (features.tls) {
-    if (features.tlsSessions) lines.zeros('ssl_new_sessions')
+    if (features.tlsSessions) {
+      lines.add('ssl_new_sessions', facts.sum(ThreadCounter.TLS_SESSIONS))
+    }
     lines.add('ssl_handshake_errors', facts.sum(ThreadCounter.TLS_ERRORS))
-    lines.zeros('ssl_proto_errors time_since_server_cert_refresh')
+    lines.add('ssl_proto_errors', facts.sum(ThreadCounter.TLS_PROTOCOL_ERRORS))
+    lines.add('time_since_server_cert_refresh', facts.certificatesAgeS())
   }
   lines.zeros('unexpected_napi_ids round_robin_fallback')
 }

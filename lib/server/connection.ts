@@ -15,7 +15,7 @@ import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
-import { adoptSocket } from './adopt.ts'
+import { adoptSocket, readByEvents } from './adopt.ts'
 import type { ListenerFacts } from './host.ts'
 import { Roster } from './roster.ts'
 
@@ -47,6 +47,7 @@ export class Connection implements Outlet {
   private readonly slot: number
   private readonly socket: Socket
   private readonly session: Session
+  private readonly encrypted: boolean
   /** Input not eaten yet. */
   private rest: Area | null = null
   /** The reply buffer that a pending write owns. */
@@ -55,12 +56,16 @@ export class Connection implements Outlet {
   private written = 0
   private closed = false
 
-  constructor(hall: Hall, accepted: Socket, slot: number) {
+  /** `encrypted`: TLS stands between this and the socket's connection. */
+  constructor(hall: Hall, accepted: Socket, slot: number, encrypted = false) {
     this.hall = hall
     this.slot = slot
     const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
     this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
-    this.socket = adoptSocket(accepted, hall.input.bytes, bytes => this.read(bytes))
+    this.encrypted = encrypted
+    const read = (bytes: number) => this.read(bytes)
+    const adopt = encrypted ? readByEvents : adoptSocket
+    this.socket = adopt(accepted, hall.input.bytes, read)
     // A reset is the peer's right; 'close' follows and clears up.
     this.socket.on('error', () => {})
     this.socket.on('close', hadError => this.close(hadError))
@@ -81,9 +86,12 @@ export class Connection implements Outlet {
     counters[ThreadCounter.BYTES_WRITTEN] += reply.length
     this.written += reply.length
     reply.length = 0
+    // TLS has sealed what it is given before write returns, unless something is before it; that it
+    // was sent is told later, which is no reason to wait.
+    const isSealed = this.encrypted && this.socket.writableLength === 0
     this.socket.write(bytes)
     if (this.socket.destroyed) return false
-    if (this.socket.writableLength > 0) {
+    if (this.socket.writableLength > 0 && !isSealed) {
       this.pending = reply.area
       reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
       this.socket.write(NOTHING, () => this.goOn())

@@ -4,16 +4,19 @@
 import { hostname } from 'node:os'
 import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
+import { FIRST_S } from '../engine/clock.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION } from '../limits.ts'
+import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION, TLS_SESSION_S_MAX } from '../limits.ts'
 import type { Allowed } from '../protocol/host.ts'
 import { countPrefixes } from '../protocol/journal.ts'
 import { createLogs, type LogHandle } from '../protocol/log-ring.ts'
 import { createPrefixes } from '../protocol/prefixes.ts'
 import { type Bound, closeAll } from './address.ts'
 import { AuthFiles } from './auth-files.ts'
+import { tlsSettingsOf } from './certificates.ts'
 import { Door } from './door.ts'
 import type { DaemonSettings } from './host.ts'
+import { openKeyring, refreshKeyring, renewTicketKey, type TlsHandle } from './keyring.ts'
 import { listenAll } from './listener.ts'
 import { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
@@ -31,7 +34,7 @@ export interface Daemon {
   roster: Roster
   workers: Workers
   cache: Cache
-  /** Reads password files again. */
+  /** Reads password files and certificates again. */
   reload(): void
   /** Stops listening, ends all connections and all workers. */
   close(): Promise<void>
@@ -40,22 +43,11 @@ export interface Daemon {
 /** Resolves when every listener accepts; rejects with an Error whose message is one line. */
 export async function startDaemon(options: Options): Promise<Daemon> {
   const auth = openAuthFiles(options)
+  const tls = options.tls ? openKeyring(tlsSettingsOf(options), FIRST_S) : null
   const cache = createCache(options)
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
-  const settings: DaemonSettings = {
-    version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
-    flushAllowed: options.flushAllowed,
-    idleTimeoutS: options.idleTimeoutS,
-    allowed: allowedBy(options),
-    cluster: { version: 1, nodes: options.clusterNodes, hostName: hostname() },
-    log: openLogs(options),
-    prefixes: createPrefixes(options.detailPrefix),
-    features: featuresOf(options),
-    lines: [],
-    listeners: [],
-    auth: auth?.handle ?? null,
-  }
+  const settings = settingsOf(options, auth, tls)
   const { arena } = cache.shards[0]
   const door = new Door(roster, options, () => arena.words[CLOCK_S])
   const { streams, datagrams } = await listen(options, door)
@@ -85,15 +77,44 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   auth?.watch()
+  const sealing =
+    tls === null ? undefined : setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000, tls)
   const close = async () => {
     clearInterval(clock)
+    clearInterval(sealing)
     auth?.close()
     door.close()
     local?.close()
     await Promise.all([closeAll(listeners), workers.close()])
   }
-  const reload = () => auth?.reload()
+  const reload = () => {
+    auth?.reload()
+    const fault = tls === null ? null : refreshKeyring(tls, arena.words[CLOCK_S])
+    if (fault !== null) tell(fault)
+  }
   return { addresses, roster, workers, cache, reload, close }
+}
+
+/** What threads are told of the options; the rest follows when the listeners are known. */
+function settingsOf(
+  options: Options,
+  auth: AuthFiles | null,
+  tls: TlsHandle | null,
+): DaemonSettings {
+  return {
+    version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
+    flushAllowed: options.flushAllowed,
+    idleTimeoutS: options.idleTimeoutS,
+    allowed: allowedBy(options),
+    cluster: { version: 1, nodes: options.clusterNodes, hostName: hostname() },
+    log: openLogs(options),
+    prefixes: createPrefixes(options.detailPrefix),
+    features: featuresOf(options),
+    lines: [],
+    listeners: [],
+    auth: auth?.handle ?? null,
+    tls,
+  }
 }
 
 /** Listens on all that the options name, or on nothing. */

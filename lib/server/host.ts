@@ -20,6 +20,7 @@ import { Prefixes, type PrefixHandle } from '../protocol/prefixes.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth-files.ts'
 import { FileAuthenticator } from './authenticator.ts'
+import { Keyring, refreshKeyring, type TlsHandle } from './keyring.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 
 /** What a thread that serves peers is started with. Fit for postMessage. */
@@ -58,6 +59,8 @@ export interface DaemonSettings {
   listeners: ListenerFacts[]
   /** Null: everybody is served. */
   auth: AuthHandle | null
+  /** Null: without TLS. */
+  tls: TlsHandle | null
 }
 
 /** A listener, as connections that came through it know it. */
@@ -67,7 +70,12 @@ export interface ListenerFacts {
   /** `conn_listening`, or `conn_read` for UDP, as memcached has it. */
   state: string
   protocol: ProtocolName
+  /** Null: without TLS. */
+  peerCheck: PeerCheck | null
 }
+
+/** Whether TLS peers show certificates: never, if they have one, or always. */
+export type PeerCheck = 'none' | 'request' | 'require'
 
 export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Reply): Host {
   const { settings } = task
@@ -100,14 +108,27 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
       watchers: () => countWatchers(settings.log),
+      certificatesAgeS: () => clockS() - refreshedAtS(settings.tls),
       connections: () => roster.connections(),
       sum: counter => roster.sum(counter),
       reset: () => roster.reset(),
       eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
     },
     auth: authenticatorOf(settings.auth, roster),
+    refreshCertificates: () => refreshCertificates(settings.tls, clockS()),
     log,
   }
+}
+
+function refreshedAtS(tls: TlsHandle | null): number {
+  return tls === null ? 0 : new Keyring(tls.keyring).refreshedAtS
+}
+
+function refreshCertificates(tls: TlsHandle | null, nowS: number): string | null {
+  if (tls === null) return 'Error TLS not enabled'
+  const fault = refreshKeyring(tls, nowS)
+  if (fault !== null) log(fault)
+  return fault
 }
 
 function log(line: string): void {

@@ -4,6 +4,7 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
+import type { PeerCheck } from './host.ts'
 import type { ListenAddress, Options } from './options.ts'
 
 /** Called with each accepted socket, paused, and the index of its listener. */
@@ -44,6 +45,9 @@ export async function listenAll(options: Options, accept: Accept): Promise<Liste
   return listeners
 }
 
+/** By -o ssl_verify_mode. */
+const PEER_CHECKS: readonly PeerCheck[] = ['none', 'request', 'require', 'require']
+
 /** Removes the file of a UNIX socket; any other file stays. */
 export function removeSocketFile(path: string): void {
   try {
@@ -54,7 +58,7 @@ export function removeSocketFile(path: string): void {
 }
 
 async function listenTcp(
-  { host, port, protocol }: ListenAddress,
+  { host, port, protocol, tls }: ListenAddress,
   options: Options,
   connect: Connect,
 ): Promise<Listener & { bound: Bound }> {
@@ -66,6 +70,7 @@ async function listenTcp(
     address: addressText(bound.address, bound.port),
     state: 'conn_listening',
     protocol: protocol ?? options.protocol,
+    peerCheck: peerCheckOf(tls, options),
   }
   return { facts, bound, close: () => closeServer(server) }
 }
@@ -85,8 +90,15 @@ async function listenUnix(path: string, options: Options, connect: Connect): Pro
   } catch (error) {
     throw Object.assign(error as Error, { place: `UNIX socket: ${path}` })
   }
-  const facts = { address: `unix:${path}`, state: 'conn_listening', protocol }
+  const facts = { address: `unix:${path}`, state: 'conn_listening', protocol, peerCheck: null }
   return { facts, bound: undefined, close: () => closeServer(server) }
+}
+
+function peerCheckOf(tls: ListenAddress['tls'], options: Options): PeerCheck | null {
+  if (!options.tls || tls === 'none') return null
+  if (tls === 'basic') return 'none'
+  if (tls === 'mutual') return 'require'
+  return PEER_CHECKS[options.sslVerifyMode]
 }
 
 async function listening(server: Server, listen: () => void): Promise<void> {

@@ -9,7 +9,9 @@ import { CLOCK_TICK_MS, READ_BYTES } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
+import { Handshakes } from './handshakes.ts'
 import { hostOf, type ListenerFacts, type WorkerTask } from './host.ts'
+import { Keyring } from './keyring.ts'
 import { Roster } from './roster.ts'
 
 /** What becomes of something thrown while a peer was served; without it the thread ends. */
@@ -24,6 +26,7 @@ export class Service implements Hall {
   readonly open = new Set<Connection>()
   readonly fail: OnFailure
   private readonly cache: Cache
+  private readonly handshakes: Handshakes | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
@@ -36,18 +39,22 @@ export class Service implements Hall {
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
     this.fail = fail
+    this.handshakes = this.openHandshakes(task)
     this.tick()
     this.clock = setInterval(() => this.tick(), CLOCK_TICK_MS)
   }
 
   /** Serves the connection in this slot from now on. */
   serve(socket: Socket, slot: number): void {
-    new Connection(this, socket, slot)
+    const { peerCheck } = this.listeners[this.roster.listenerOf(slot)]
+    if (peerCheck === null || this.handshakes === null) new Connection(this, socket, slot)
+    else this.handshakes.begin(socket, slot, peerCheck)
   }
 
   /** Ends all connections. */
   close(): void {
     clearInterval(this.clock)
+    this.handshakes?.close()
     for (const connection of this.open) connection.destroy()
   }
 
@@ -57,11 +64,26 @@ export class Service implements Hall {
     for (const connection of this.open) connection.abandon()
   }
 
+  private openHandshakes({ settings }: WorkerTask): Handshakes | null {
+    if (settings.tls === null) return null
+    const keyring = new Keyring(settings.tls.keyring)
+    return new Handshakes(
+      settings.tls.settings,
+      keyring,
+      this.host,
+      this.roster,
+      (socket, slot) => {
+        new Connection(this, socket, slot, true)
+      },
+    )
+  }
+
   private tick(): void {
     this.cache.tick()
     const nowS = this.cache.shards[0].arena.words[CLOCK_S]
     if (nowS === this.tickedAtS) return
     this.tickedAtS = nowS
+    this.handshakes?.sweep()
     if (this.idleTimeoutS === 0) return
     for (const connection of this.open) connection.endIfIdle(nowS - this.idleTimeoutS)
   }

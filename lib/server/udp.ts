@@ -76,6 +76,7 @@ async function bindOne(host: string, port: number): Promise<UdpListener> {
     address: addressText(place.address, place.port, 'udp'),
     state: 'conn_read',
     protocol: 'auto',
+    peerCheck: null,
   } as const
   const close = () => new Promise<void>(resolve => socket.close(resolve))
   return { facts, bound: place, socket, close }

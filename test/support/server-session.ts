@@ -30,6 +30,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     journal: createJournal(),
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
+    refreshCertificates: () => 'Error TLS not enabled',
     log: () => {},
     cluster: { version: 1, nodes: [], hostName: 'test-host' },
     shutdown: () => {},
@@ -166,6 +167,7 @@ function createFacts(): ServerFacts {
     connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1, accepting: true }),
     watchers: () => 0,
     sum: () => 0,
+    certificatesAgeS: () => 0,
     eachConnection: () => connections(),
     reset: () => {},
   }

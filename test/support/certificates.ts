@@ -1,0 +1,57 @@
+/**
+ * Certificates for tests, made by the openssl program: an authority and what it signs, among that a
+ * certificate that has ended, and another authority with one of its own. Tests that need them ask
+ * skipWithout('openssl') first.
+ */
+import { spawnSync } from 'node:child_process'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Owner } from './process.ts'
+import { shortFolder } from './unix.ts'
+
+/** A certificate and its key, paths of PEM files. */
+export interface Pair {
+  cert: string
+  key: string
+}
+
+export interface Authority {
+  ca: string
+  /** A certificate for this name, for so many days; -1: it has ended. */
+  sign(name: string, days?: number): Pair
+}
+
+const NAMES = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
+
+export function createAuthority(owner: Owner, name: string): Authority {
+  const folder = shortFolder(owner)
+  const file = (base: string) => join(folder, base)
+  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const made = ['-keyout', file('ca.key'), '-out', file('ca.pem')]
+  openssl(['req', '-x509', ...newKey, ...made, '-subj', `/CN=${name}`, '-days', '2'])
+  writeFileSync(file('names'), NAMES)
+  const sign = (subject: string, days = 2): Pair => {
+    const [key, request, cert] = [`${subject}.key`, `${subject}.csr`, `${subject}.pem`].map(file)
+    openssl(['req', '-new', ...newKey, '-keyout', key, '-out', request, '-subj', `/CN=${subject}`])
+    const by = ['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial']
+    const terms = ['-days', `${days}`, '-extfile', file('names')]
+    openssl(['x509', '-req', '-in', request, ...by, ...terms, '-out', cert])
+    // A daemon that is not root any more reads them too.
+    for (const name of readdirSync(folder)) chmodSync(file(name), 0o644)
+    return { cert, key }
+  }
+  return { ca: file('ca.pem'), sign }
+}
+
+/** The key in DER, beside the one in PEM. */
+export function keyInDer({ key }: Pair): string {
+  const out = `${key}.der`
+  openssl(['pkey', '-in', key, '-outform', 'DER', '-out', out])
+  chmodSync(out, 0o644)
+  return out
+}
+
+function openssl(args: string[]): void {
+  const { status, stderr } = spawnSync('openssl', args, { encoding: 'utf8', timeout: 20_000 })
+  if (status !== 0) throw new Error(`openssl ${args.join(' ')}: ${stderr}`)
+}
