@@ -33,6 +33,7 @@ import {
   store,
 } from './execute.ts'
 import { Control, type Host, ThreadCounter } from './host.ts'
+import { CloseReason } from './journal.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
 
@@ -187,6 +188,7 @@ export class BinaryProtocol implements Protocol {
         return this.stat(input.bytes)
       case Opcode.QUIT:
         this.responder.done()
+        this.peer.closeReason = CloseReason.NORMAL
         this.peer.state = State.ENDED
         return
       default:

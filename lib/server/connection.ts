@@ -184,6 +184,7 @@ export class Connection implements Outlet {
       this.rest = Area.allocate(end - used)
       input.bytes.copy(this.rest.bytes, 0, used, end)
     }
+    if (session.state === State.WATCHING) this.hall.roster.watches(this.slot)
     return !session.isStuck() || session.state === State.WATCHING
   }
 

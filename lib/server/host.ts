@@ -153,12 +153,12 @@ function* connectionFacts(
   for (const [index, { address, state }] of listeners.entries()) {
     yield { id: index + 1, address, listenAddress: '', state, idleS: 0 }
   }
-  for (const { id, address, listener, lastS } of roster.each()) {
+  for (const { id, address, listener, lastS, watches } of roster.each()) {
     yield {
       id,
       address,
       listenAddress: listeners[listener]?.address ?? '',
-      state: 'conn_read',
+      state: watches ? 'conn_watch' : 'conn_read',
       idleS: Math.max(0, nowS - lastS),
     }
   }

@@ -5,7 +5,8 @@
 //   open      Int32 a thread: how many connections it serves
 //   counters  Float64, THREAD_COUNTERS a thread; only that thread writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, who serves it, when it last spoke,
-//             the listener it came through, which delivery brought it, the peer's address as text
+//             the listener it came through, which delivery brought it, whether it watches, the peer's
+//             address as text
 //
 // Threads are the workers and, last, the main thread, which serves peers too. Only the main thread
 // takes slots; the thread that serves a connection gives its slot back.
@@ -19,14 +20,15 @@ const SHUT = 12
 
 const THREAD_COUNTERS = 32
 
-const SLOT_WORDS = 25
+const SLOT_WORDS = 26
 const SLOT_OPEN = 0
 const SLOT_WORKER = 1
 const SLOT_LAST_S = 2
 const SLOT_LISTENER = 3
 const SLOT_DELIVERY = 4
-const SLOT_ADDRESS_BYTES = 5
-const SLOT_ADDRESS = 6
+const SLOT_WATCHES = 5
+const SLOT_ADDRESS_BYTES = 6
+const SLOT_ADDRESS = 7
 const ADDRESS_BYTES_MAX = (SLOT_WORDS - SLOT_ADDRESS) * 4
 
 /** Numbers of connections in logs and `stats conns` begin here, as file descriptors do. */
@@ -36,6 +38,17 @@ export interface RosterHandle {
   buffer: SharedArrayBuffer
   threads: number
   slots: number
+}
+
+/** One open connection. */
+export interface Occupant {
+  id: number
+  address: string
+  /** Index of the one it came through. */
+  listener: number
+  /** It watches what others do. */
+  watches: boolean
+  lastS: number
 }
 
 export class Roster {
@@ -111,6 +124,7 @@ export class Roster {
     this.slots[at + SLOT_WORKER] = worker
     this.slots[at + SLOT_LAST_S] = nowS
     this.slots[at + SLOT_LISTENER] = listener
+    this.slots[at + SLOT_WATCHES] = 0
     const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
     const bytes = this.bytes.write(address, addressAt, ADDRESS_BYTES_MAX, 'latin1')
     this.slots[at + SLOT_ADDRESS_BYTES] = bytes
@@ -157,6 +171,11 @@ export class Roster {
         this.give(slot)
       }
     }
+  }
+
+  /** The peer in this slot watches what others do, from now on. */
+  watches(slot: number): void {
+    this.slots[slot * SLOT_WORDS + SLOT_WATCHES] = 1
   }
 
   /** The peer in this slot has just spoken. */
@@ -227,7 +246,7 @@ export class Roster {
   }
 
   /** Every open connection: its number, its peer, its listener's index, when it last spoke. */
-  *each(): Generator<{ id: number; address: string; listener: number; lastS: number }> {
+  *each(): Generator<Occupant> {
     for (let slot = 0; slot < this.handle.slots; slot++) {
       const at = slot * SLOT_WORDS
       if (this.slots[at + SLOT_OPEN] === 0) continue
@@ -236,6 +255,7 @@ export class Roster {
         id,
         address: this.addressOf(id),
         listener: this.slots[at + SLOT_LISTENER],
+        watches: this.slots[at + SLOT_WATCHES] === 1,
         lastS: this.slots[at + SLOT_LAST_S],
       }
     }
