@@ -23,6 +23,7 @@ const NO_MODERN: Partial<Options> = {
   lruMaintainer: false,
 }
 const AUTOMOVE: Partial<Options> = { slabAutomoveRatio: 0.5, slabAutomoveWindow: 3 }
+const CLUSTER: Partial<Options> = { clusterNodes: ['a|a|1', '::1|::1|2', 'h|10.0.0.1|3'] }
 const LOGBUFS: Partial<Options> = { watcherLogbufBytes: KIB, workerLogbufBytes: 2 * KIB }
 const TLS_FILES: Partial<Options> = { sslKeyFormat: 'DER', sslCiphers: 'c', sslCaCert: 'd' }
 
@@ -104,6 +105,7 @@ const ACCEPTED: [args: string, changes: Partial<Options>][] = [
   ['-o slab_automove_freeratio=0.2', { slabAutomoveFreeRatio: 0.2 }],
   ['-o slab_chunk_max=16,no_chunked_items', { slabChunkMaxBytes: 16384 }],
   ['-o watcher_logbuf_size=1,worker_logbuf_size=2', LOGBUFS],
+  ['-o cluster_nodes=a:1;[::1]:2;h|10.0.0.1|3', CLUSTER],
   ['-o read_buf_mem_limit=3', { readBufMemLimitBytes: 3 * MIB }],
   ['-o resp_obj_mem_limit=3,inline_ascii_resp,no_inline_ascii_resp', {}],
   ['-o drop_privileges,no_drop_privileges,sock_cookie_id=3', {}],
@@ -186,6 +188,11 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-o slab_sizes=10', 64, 'slab size 10 is out of valid range'],
   ['-o idle_timeout=abc', 1, 'Illegal value "abc" for -o idle_timeout: a whole number is needed'],
   ['-Z', 64, 'Error loading the certificate chain: -Z needs -o ssl_chain_cert=<file>'],
+  ['-o cluster_nodes', 1, 'Missing cluster_nodes argument'],
+  ['-o cluster_nodes=a', 1, nodeRefusal('a')],
+  ['-o cluster_nodes=a:1;::1:2', 1, nodeRefusal('::1:2')],
+  ['-o cluster_nodes=a:b', 1, nodeRefusal('a:b')],
+  ['-o cluster_nodes=a|b|c', 1, nodeRefusal('a|b|c')],
   ['-o ssl_min_version=4', 1, 'Invalid ssl_min_version. Use help to see valid options.'],
   ['-S -l proto[ascii]:h', 64, 'ERROR: You cannot allow the ASCII protocol while using SASL.'],
   ['-S -l proto[auto]:h', 64, 'ERROR: You cannot allow the ASCII protocol while using SASL.'],
@@ -423,4 +430,8 @@ function warningsFrom(command: Command | Refusal): string[] {
 
 function run(command: string, args: string[]) {
   return spawnSync(command, args, { encoding: 'utf8', timeout: RUN_MS_MAX })
+}
+
+function nodeRefusal(node: string): string {
+  return `Illegal node "${node}" in cluster_nodes: host:port or host|ip|port is needed`
 }

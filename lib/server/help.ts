@@ -29,6 +29,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['slab_chunk_max', 'longest chunk, kilobytes (default: 512, at most half a page)'],
   ['watcher_logbuf_size', 'kilobytes that may wait for a watcher (default: 256)'],
   ['worker_logbuf_size', 'kilobytes of log lines of a thread (default: 64)'],
+  ['cluster_nodes', 'what "config get cluster" names: host:port or host|ip|port, ; between'],
   ['track_sizes', 'count item sizes for "stats sizes"'],
   ['no_hashexpand', 'the hash table stays as it starts'],
   ['modern', "nothing: memcached's newest defaults are the defaults"],
