@@ -3,8 +3,8 @@
  */
 import t from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'
+import { startServing, startServingUnix } from '../support/client-server.ts'
 import { runSession } from '../support/client-session.ts'
-import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
 import { skipWithoutRuby } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
 import { startSaslDaemon } from '../support/sasl.ts'
@@ -14,11 +14,11 @@ const FACTS_MIN = 106
 
 t.test('dalli', { skip: skipWithoutRuby('dalli') }, async t => {
   await t.test('over TCP', async t => {
-    const { port } = await startDaemon(t)
+    const { port } = await startServing(t)
     await runSession(t, SESSION, [`${HOST}:${port}`], FACTS_MIN)
   })
   await t.test('over a UNIX socket', async t => {
-    const { path } = await startUnixDaemon(t)
+    const { path } = await startServingUnix(t)
     await runSession(t, SESSION, [path], FACTS_MIN)
   })
   await t.test('with SASL', async t => {

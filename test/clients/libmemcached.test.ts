@@ -6,10 +6,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'
+import { startServing, startServingUnix } from '../support/client-server.ts'
 import { run } from '../support/client-session.ts'
-import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
 import { skipWithout } from '../support/oracle.ts'
-import { HOST } from '../support/process.ts'
+import { freePort, HOST } from '../support/process.ts'
 import { startSaslDaemon } from '../support/sasl.ts'
 import { shortFolder } from '../support/unix.ts'
 
@@ -26,7 +26,7 @@ type Tool = (name: string, ...args: string[]) => ReturnType<typeof run>
 t.test('memccapable', { skip: skipWithout('memccapable') }, async t => {
   for (const [protocol, option] of Object.entries({ text: '-a', binary: '-b' })) {
     await t.test(`${protocol} passes whole`, async t => {
-      const { port } = await startDaemon(t)
+      const { port } = await startServing(t)
       const args = [option, '-t', WAIT_S_MAX, '-h', HOST, '-p', `${port}`]
       const ran = await run('memccapable', args)
       const lines = ran.out.split('\n').filter(line => /\[\w+\]/.test(line))
@@ -59,6 +59,7 @@ t.test('tools', { skip: skipWithout(...TOOLS, 'memcstat', 'memcslap', 'memcerror
       await files(t, tool)
       await keys(t, tool)
       await statistics(t, tool)
+      if (!way.includes('--binary')) t.equal((await tool('memcdump')).code, 0, 'memcdump')
       await flush(t, tool)
     })
   }
@@ -73,7 +74,7 @@ t.test('tools', { skip: skipWithout(...TOOLS, 'memcstat', 'memcslap', 'memcerror
 })
 
 t.test('memcaslap', { skip: skipWithout('memcaslap') }, async t => {
-  const { port } = await startDaemon(t)
+  const { port } = await startServing(t)
   const plain = ['-s', `${HOST}:${port}`, '-T', '1', '-c', '8', '-x', '4000', '-v', '0.5']
   for (const [name, args] of Object.entries({
     text: plain,
@@ -88,12 +89,29 @@ t.test('memcaslap', { skip: skipWithout('memcaslap') }, async t => {
   }
 })
 
+t.test('UDP', { skip: skipWithout('memccp', 'memccat', 'memcslap', 'memcaslap') }, async t => {
+  // libmemcached takes one number for both: a port that is free for TCP mostly is for UDP too.
+  const udpPort = await freePort()
+  const server = `${HOST}:${udpPort}`
+  await startServing(t, ['-U', `${udpPort}`, '-l', server])
+  const file = join(shortFolder(t), 'datagram')
+  writeFileSync(file, 'by datagram')
+  t.equal((await run('memccp', ['--udp', `--servers=${server}`, file])).code, 0, 'memccp')
+  const read = await run('memccat', [`--servers=${server}`, 'datagram'])
+  t.equal(read.out, 'by datagram\n', 'what came by UDP is there for TCP')
+  const counts = [`--execute-number=${KEYS_MAX}`, '--concurrency=4', `--servers=${server}`]
+  const slap = await run('memcslap', ['--udp', '--test=set', ...counts])
+  t.match(slap.out, / 800 keys by/, 'memcslap')
+  const load = ['-U', '-s', server, '-T', '1', '-c', '4', '-x', '1000']
+  t.match((await run('memcaslap', load)).out, /get_misses: 0\n.*udp_timeout: 0\n/s, 'memcaslap')
+})
+
 async function tcp(t: Test): Promise<string> {
-  return `--servers=${HOST}:${(await startDaemon(t)).port}`
+  return `--servers=${HOST}:${(await startServing(t)).port}`
 }
 
 async function unix(t: Test): Promise<string> {
-  return `--servers=${(await startUnixDaemon(t)).path}`
+  return `--servers=${(await startServingUnix(t)).path}`
 }
 
 /** memcping knows one protocol only. */

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { deflateSync, inflateSync } from 'node:zlib'
 import { MemcacheClient } from 'memcache-client'
 import t, { type Test } from 'tap'
-import { startDaemon } from '../support/daemon.ts'
+import { startServing } from '../support/client-server.ts'
 import { HOST } from '../support/process.ts'
 
 const PARALLEL = 2_000
@@ -20,7 +20,7 @@ const compressor = {
 }
 
 t.test('memcache-client', async t => {
-  const { port } = await startDaemon(t)
+  const { port } = await startServing(t)
   const client = new MemcacheClient({
     server: { server: `${HOST}:${port}`, maxConnections: 4 },
     cmdTimeout: 20_000,

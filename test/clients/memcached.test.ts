@@ -5,8 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import Memcached from 'memcached'
 import t, { type Test } from 'tap'
-import { startDaemon } from '../support/daemon.ts'
+import { startServing } from '../support/client-server.ts'
 import { HOST } from '../support/process.ts'
+import { comesTrue } from '../support/server-peer.ts'
 
 const PARALLEL = 2_000
 
@@ -16,7 +17,7 @@ type Call = (name: string, ...args: unknown[]) => Promise<unknown>
 type Methods = Record<string, Function>
 
 t.test('memcached', async t => {
-  const { port } = await startDaemon(t)
+  const { port } = await startServing(t)
   const server = `${HOST}:${port}`
   const call = connect(t, server)
   await t.test('stores', t => stores(t, call))
@@ -33,7 +34,7 @@ t.test('memcached', async t => {
     t.equal(await call('get', 'space:a'), 'spaced', 'it is part of the key')
   })
   await t.test('two servers', async t => {
-    const other = await startDaemon(t)
+    const other = await startServing(t)
     await twoServers(t, connect(t, [server, `${HOST}:${other.port}`]))
   })
   t.same(await call('flush'), [true], 'flush')
@@ -150,6 +151,10 @@ async function statistics(t: Test, call: Call, server: string) {
   const items = (await call('items')) as Record<string, { number: number }>[]
   const [first] = Object.keys(items[0] ?? {}).filter(name => name !== 'server')
   t.match(items, [{ server, [`${first}`]: { number: Number } }], 'items')
+  const dump = () => call('cachedump', server, Number(first), 1)
+  // It lists what lies cold, and so do the items some time after they were stored.
+  t.ok(await comesTrue(async () => (await dump()) !== undefined), 'cachedump')
+  t.match(await dump(), { key: String, b: Number, s: Number }, 'an item of it')
 }
 
 async function twoServers(t: Test, call: Call) {

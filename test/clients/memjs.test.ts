@@ -5,8 +5,10 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'memjs'
 import t, { type Test } from 'tap'
-import { startDaemon } from '../support/daemon.ts'
+import { PASSWORD, USER } from '../support/auth.ts'
+import { startServing } from '../support/client-server.ts'
 import { HOST } from '../support/process.ts'
+import { startSaslDaemon } from '../support/sasl.ts'
 
 type Memjs = Client<string | Buffer, Buffer | null>
 
@@ -15,7 +17,7 @@ const LARGE_BYTES = 1_048_000
 const MISS = { value: null, flags: null }
 
 t.test('memjs', async t => {
-  const { port } = await startDaemon(t)
+  const { port } = await startServing(t)
   const client = connect(t, `${HOST}:${port}`)
   await t.test('stores', t => stores(t, client))
   await t.test('counts', t => counts(t, client))
@@ -30,13 +32,29 @@ t.test('memjs', async t => {
     await t.rejects(one.set('k'.repeat(251), 'x', {}), /Invalid arguments/, 'set')
   })
   await t.test('two servers', async t => {
-    const other = await startDaemon(t)
+    const other = await startServing(t)
     await twoServers(t, connect(t, `${HOST}:${port},${HOST}:${other.port}`))
   })
 })
 
-function connect(t: Test, servers: string): Memjs {
-  const client: Memjs = Client.create(servers, { timeout: 20, retries: 1, logger: { log() {} } })
+t.test('memjs with SASL', async t => {
+  const { port } = await startSaslDaemon(t)
+  const server = `${HOST}:${port}`
+  const client = connect(t, server, { username: USER, password: PASSWORD })
+  await t.test('stores', t => stores(t, client))
+  await t.test('counts', t => counts(t, client))
+  await t.test('values', t => keepsValues(t, client))
+  await t.test('many at once', t => manyAtOnce(t, client))
+  await t.test('leaves and comes back', t => leaves(t, client))
+
+  // What it rejects with is no Error.
+  const refused = connect(t, server, { username: USER, password: 'wrong' })
+  t.match(await refused.get('a').catch(String), /authentication failed/, 'a wrong password')
+})
+
+function connect(t: Test, servers: string, login = {}): Memjs {
+  const options = { timeout: 20, retries: 1, logger: { log() {} }, ...login }
+  const client: Memjs = Client.create(servers, options)
   t.teardown(() => client.close())
   return client
 }

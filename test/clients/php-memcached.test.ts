@@ -4,24 +4,24 @@
  */
 import t from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'
+import { startServing, startServingUnix } from '../support/client-server.ts'
 import { runSession } from '../support/client-session.ts'
-import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
 import { skipWithoutPhp } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
 import { startSaslDaemon } from '../support/sasl.ts'
 
 const SESSION = 'php-memcached/session.php'
-const FACTS_MIN = 240
+const FACTS_MIN = 241
 const UNIX_PORT = 0
 
 t.test('php-memcached', { skip: skipWithoutPhp('memcached') }, async t => {
   for (const protocol of ['text', 'binary']) {
     await t.test(`${protocol} over TCP`, async t => {
-      const { port } = await startDaemon(t)
+      const { port } = await startServing(t)
       await runSession(t, SESSION, [protocol, HOST, port], FACTS_MIN)
     })
     await t.test(`${protocol} over a UNIX socket`, async t => {
-      const { path } = await startUnixDaemon(t)
+      const { path } = await startServingUnix(t)
       await runSession(t, SESSION, [protocol, path, UNIX_PORT], FACTS_MIN)
     })
   }

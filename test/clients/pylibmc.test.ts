@@ -3,8 +3,8 @@
  */
 import t from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'
+import { startServing, startServingUnix } from '../support/client-server.ts'
 import { runSession } from '../support/client-session.ts'
-import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
 import { skipWithoutPython } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
 import { startSaslDaemon } from '../support/sasl.ts'
@@ -15,11 +15,11 @@ const FACTS_MIN = 159
 t.test('pylibmc', { skip: skipWithoutPython('pylibmc') }, async t => {
   for (const protocol of ['text', 'binary']) {
     await t.test(`${protocol} over TCP`, async t => {
-      const { port } = await startDaemon(t)
+      const { port } = await startServing(t)
       await runSession(t, SESSION, [protocol, `${HOST}:${port}`], FACTS_MIN)
     })
     await t.test(`${protocol} over a UNIX socket`, async t => {
-      const { path } = await startUnixDaemon(t)
+      const { path } = await startServingUnix(t)
       await runSession(t, SESSION, [protocol, path], FACTS_MIN)
     })
   }

@@ -2,21 +2,21 @@
  * pymemcache against a real daemon: its whole surface, over the text protocol.
  */
 import t from 'tap'
+import { startServing, startServingUnix } from '../support/client-server.ts'
 import { runSession } from '../support/client-session.ts'
-import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
 import { skipWithoutPython } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
 
 const SESSION = 'pymemcache/session.py'
-const FACTS_MIN = 134
+const FACTS_MIN = 135
 
 t.test('pymemcache', { skip: skipWithoutPython('pymemcache') }, async t => {
   await t.test('over TCP', async t => {
-    const { port } = await startDaemon(t)
+    const { port } = await startServing(t)
     await runSession(t, SESSION, [HOST, port], FACTS_MIN)
   })
   await t.test('over a UNIX socket', async t => {
-    const { path } = await startUnixDaemon(t)
+    const { path } = await startServingUnix(t)
     await runSession(t, SESSION, [path], FACTS_MIN)
   })
 })

@@ -56,6 +56,14 @@ t.test('-p 0 leaves UDP alone', async t => {
   await t.rejects(openPeer(port), 'no TCP')
 })
 
+t.test('two TCP listeners on one host share a UDP port', async t => {
+  const port = await freePort()
+  await startServing(t, port, ['-l', `${HOST}:${port}`])
+  const peer = await UdpPeer.open(t, port)
+  t.equal(await peer.askText('set a 0 0 1\r\n4\r\n'), 'STORED\r\n')
+  t.equal(await askOnce(port, 'get a\r\n', 'END\r\n'), 'VALUE a 0 1\r\n4\r\nEND\r\n')
+})
+
 t.test('a port in use is told of', async t => {
   const taken = createSocket('udp4')
   taken.bind(0, HOST)

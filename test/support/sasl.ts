@@ -19,7 +19,7 @@ export async function startSaslDaemon(owner: Owner): Promise<ServerProcess> {
   writeFileSync(users, `${USER}:${PASSWORD}\n`, { mode: 0o600 })
   process.env.MEMCACHED_SASL_PWDB = users
   if (process.env.MEMSLAB_COMMAND !== undefined) prepareLibsasl(folder)
-  const server = await startDaemon(owner, ['-S'])
+  const server = await startDaemon(owner, ['-t', '2', '-S'])
   await awaitSasl(server)
   return server
 }

@@ -182,4 +182,5 @@ client = connect
 client.flush
 %i[store kinds expire swap count many control].each { |name| part(name) { method(name).call(client) } }
 part('variants') { variants }
+raises('a wrong password', Dalli::DalliError) { connect(password: 'wrong').get('a') } if USER
 done

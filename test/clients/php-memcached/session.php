@@ -187,6 +187,7 @@ function control(string $title, Memcached $client): void
     fact('getStats of slabs', (int) current($client->getStats('slabs'))['active_slabs'] > 0);
     fact('getVersion', preg_match('/^\d+\.\d+\.\d+/', current($client->getVersion())), 1);
     $client->set('listed', 1);
+    if (!BINARY) fact('getAllKeys', is_array($client->getAllKeys()));
     fact('getServerList', $client->getServerList()[0]['host'], SERVER[0]);
     fact('flush in a while', $client->flush(1000));
     fact('which does not empty yet', $client->get('listed'), 1);
@@ -222,9 +223,17 @@ function sessions(string $title): void
     fact('session_destroy', session_destroy());
 }
 
+function refused(string $title): void
+{
+    $stranger = connect();
+    $stranger->setSaslAuthData(LOGIN[0], 'wrong');
+    fact('a wrong password', [$stranger->get('a'), $stranger->getResultCode()], [false, Memcached::RES_AUTH_FAILURE]);
+}
+
 $client = connect();
 $client->flush();
 foreach (['store', 'kinds', 'swap', 'count_up', 'many', 'by_key', 'control'] as $name) part($name, $name, $client);
 part('options', 'options');
 part('sessions', 'sessions');
+if (LOGIN !== []) part('refused', 'refused');
 done();

@@ -209,10 +209,17 @@ def control(client):
     fact("a client comes back after disconnect_all", client.set("again", 1))
 
 
+def refused():
+    stranger = pylibmc.Client([SERVER], binary=True, username=LOGIN["username"], password="wrong")
+    raises("a wrong password", pylibmc.Error, stranger.get, "a")
+
+
 plain = connect()
 plain.flush_all()
 for function in (store, kinds, count, many, control):
     part(function.__name__, function, plain)
 for function in (swap, behave, pools):
     part(function.__name__, function)
+if LOGIN:
+    part("refused", refused)
 done()

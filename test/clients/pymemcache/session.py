@@ -188,6 +188,7 @@ def control(client):
     fact("stats slabs", client.stats("slabs"), lambda lines: lines[b"active_slabs"] >= 1)
     fact("stats sizes", client.stats("sizes"), dict)
     fact("stats conns", client.stats("conns"), lambda lines: len(lines) >= 1)
+    fact("cache_memlimit", client.cache_memlimit(100))
     fact("flush_all", client.flush_all())
     fact("which empties", client.get("text"), None)
     client.set("after", b"flush")

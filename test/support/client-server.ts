@@ -1,0 +1,32 @@
+/**
+ * The server under test for clients that have a patience of their own: it is handed over once each of
+ * its threads has answered, however busy the machine is.
+ */
+import { startDaemon, startUnixDaemon } from './daemon.ts'
+import type { Owner, ServerProcess } from './process.ts'
+import { askOnce, comesTrue, type Place } from './server-peer.ts'
+import type { UnixServer } from './unix.ts'
+
+const THREADS = ['-t', '2'] // enough for them to meet, and soon started
+const PEERS = 8
+const START_MS_MAX = 60_000
+
+export async function startServing(owner: Owner, args: string[] = []): Promise<ServerProcess> {
+  const server = await startDaemon(owner, [...THREADS, ...args])
+  await awaitAnswers(server.port)
+  return server
+}
+
+/** The same on a UNIX socket. */
+export async function startServingUnix(owner: Owner): Promise<UnixServer> {
+  const server = await startUnixDaemon(owner, THREADS)
+  await awaitAnswers(server.path)
+  return server
+}
+
+async function awaitAnswers(place: Place): Promise<void> {
+  const answers = () => askOnce(place, 'version\r\n', '\r\n').catch(() => '')
+  const all = () => Promise.all(Array.from({ length: PEERS }, answers))
+  const isServed = async () => (await all()).every(answer => answer.startsWith('VERSION'))
+  if (!(await comesTrue(isServed, START_MS_MAX))) throw new Error('the server does not answer')
+}
