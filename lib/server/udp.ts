@@ -52,6 +52,9 @@ export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpLi
   }))
   try {
     await bindEach(list, Math.max(0, udpPort), async ({ host, port }) => {
+      // Two TCP listeners on one host ask for the same UDP port: one socket does.
+      const same = listeners.find(({ bound }) => bound.address === host && bound.port === port)
+      if (same !== undefined) return same.bound
       const listener = await bindOne(host, port)
       listeners.push(listener)
       return listener.bound
