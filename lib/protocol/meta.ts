@@ -24,6 +24,7 @@ import { decodeKey, Flag, letter, MetaFlags } from './meta-flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './meta-print.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
+import type { Speaker } from './speaker.ts'
 import { Line, storedLine } from './text-print.ts'
 import { tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
 import { Verb } from './verbs.ts'
@@ -45,11 +46,6 @@ const ModeByte = {
   DECREMENT: letter('D'),
   MINUS: letter('-'),
 } as const
-
-/** Adds a line to the reply. */
-interface Speaker {
-  say(line: Area): void
-}
 
 export class MetaCommands {
   private readonly peer: Conversation
@@ -116,16 +112,17 @@ export class MetaCommands {
       this.speaker.say(wrong)
       return true
     }
-    const before = reply.length
+    let before = reply.length
     let status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
     while (status === Status.NO_ROOM) {
       if (!peer.flush()) return false
+      before = reply.length
       status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
     }
     if (status === Status.HELD) {
       peer.sendHeld()
     } else if (status === Status.NO_MEMORY) {
-      reply.length = Math.min(before, reply.length)
+      reply.length = before
       this.speaker.say(Line.NO_MEMORY_GET)
     } else if (status === Status.MISS && !flags.quiet) {
       this.printer.addEcho(Code.EN)

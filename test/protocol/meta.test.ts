@@ -4,7 +4,15 @@
 import t, { type Test } from 'tap'
 import { emptyArena } from '../../lib/engine/arena.ts'
 import { Area } from '../../lib/engine/bytes.ts'
-import { MIB, REPLY_BYTES, STREAM_VALUE_BYTES_MIN } from '../../lib/limits.ts'
+import type { Hold } from '../../lib/engine/shard.ts'
+import { Status } from '../../lib/engine/status.ts'
+import {
+  HOLD_SLOTS_MAX,
+  INLINE_VALUE_BYTES_MAX,
+  MIB,
+  REPLY_BYTES,
+  STREAM_VALUE_BYTES_MIN,
+} from '../../lib/limits.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import type { Host } from '../../lib/protocol/host.ts'
 import { randomMetaSession } from '../support/meta-session.ts'
@@ -169,6 +177,28 @@ t.test('an upload whose arena is emptied meanwhile is refused', async t => {
   emptyArena(host.cache.shards[0].arena)
   peer.feed(Buffer.from(`${'v'.repeat(40_000)}\r\nmg a\r\n`))
   t.equal(peer.take().toString(), 'SERVER_ERROR out of memory storing object\r\nEN\r\n')
+  verifyAll(host)
+})
+
+t.test('a value that nobody can hold is refused, and nobody wins it', async t => {
+  const host = createHost()
+  const [shard] = host.cache.shards
+  const key = new Area(Buffer.from('k'))
+  const value = 'v'.repeat(INLINE_VALUE_BYTES_MAX + 1)
+  talk(host, Buffer.from(`ms k ${value.length}\r\n${value}\r\nmd k I\r\n`))
+  const holds: Hold[] = []
+  const sink = { accept: () => Status.HELD }
+  const hash = host.cache.hash(key, 0, 1)
+  for (let status: Status = Status.HELD; status === Status.HELD; ) {
+    const hold = { slot: 0, generation: 0 }
+    status = shard.get(hash, key, 0, 1, sink, hold)
+    if (status === Status.HELD) holds.push(hold)
+  }
+  t.equal(holds.length, HOLD_SLOTS_MAX)
+  const refused = 'SERVER_ERROR out of memory writing get response\r\n'
+  t.equal(talk(host, Buffer.from('mg k v\r\nmn\r\n')), `${refused}MN\r\n`)
+  for (const hold of holds) shard.release(hold)
+  t.equal(talk(host, Buffer.from('mg k v\r\n')), `VA ${value.length} X W\r\n${value}\r\n`)
   verifyAll(host)
 })
 
