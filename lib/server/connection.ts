@@ -54,6 +54,8 @@ export class Connection implements Outlet {
   private pending: Area | null = null
   /** Bytes of replies since the session was last given a turn. */
   private written = 0
+  /** The peer said its last, and waits for what it asked. */
+  private left = false
   private closed = false
 
   /** `encrypted`: TLS stands between this and the socket's connection. */
@@ -69,6 +71,7 @@ export class Connection implements Outlet {
     // A reset is the peer's right; 'close' follows and clears up.
     this.socket.on('error', () => {})
     this.socket.on('close', hadError => this.close(hadError))
+    if (encrypted) this.socket.on('end', () => this.leave())
     hall.open.add(this)
     const { journal } = hall.host
     if (journal.wants(Kind.CONNEVENTS)) {
@@ -194,10 +197,19 @@ export class Connection implements Outlet {
     if (this.closed || this.socket.destroyed || this.session.state === State.ENDED) return
     const rest = this.rest ?? Area.allocate(0)
     try {
-      if (this.eat(rest, rest.bytes.length)) this.socket.resume()
+      if (!this.eat(rest, rest.bytes.length)) return
+      if (this.left) this.socket.end()
+      else this.socket.resume()
     } catch (error) {
       this.hall.fail(error)
     }
+  }
+
+  // Through TLS the end comes even while nothing is read: replies that wait go out before.
+  private leave(): void {
+    this.left = true
+    const { session } = this
+    if (!session.isStuck() || session.state === State.WATCHING) this.socket.end()
   }
 
   private close(hadError: boolean): void {

@@ -143,6 +143,8 @@ export class Handshakes {
     socket.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
       if (code.startsWith('ERR_SSL')) counters[ThreadCounter.TLS_PROTOCOL_ERRORS]++
     })
+    // From here on the connection decides when it ends its side.
+    socket.allowHalfOpen = true
     this.pending.delete(arrival)
     this.onSecure(socket, arrival.slot)
   }

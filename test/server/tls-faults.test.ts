@@ -75,12 +75,13 @@ t.test('connections that break at any time leave nothing', NEEDS_OPENSSL, async 
     raw[1].destroy()
     raw[2].write('16', 'hex', () => raw[2].resetAndDestroy())
     raw[3].end()
-    const peer = await openSecure(daemon.tlsPort)
+    const socket = await openPeer(daemon.tlsPort)
+    const peer = await openSecure(daemon.tlsPort, { socket })
     peer.write(
       ['get a\r\n'.repeat(100), 'set a 0 0 90000\r\nhalf', 'set a 0', 'quit\r\n'][round % 4],
     )
     if (round % 2 === 0) peer.destroy()
-    else peer.resetAndDestroy()
+    else socket.resetAndDestroy()
     raw[3].destroy()
   }
   const gone = async () => (await statsOf(daemon.port)).get('curr_connections') === '1'
