@@ -57,13 +57,19 @@ export class Prefixes {
     if (Atomics.add(this.words, at, 1) === -1) Atomics.add(this.words, at + 1, 1)
   }
 
-  /** Forgets all prefixes. */
+  /** Forgets all prefixes. Memory that was never used is left alone: it costs nothing. */
   clear(): void {
-    this.words.fill(0)
+    const { words } = this
+    if (words[COUNT] === 0) return
+    for (let slot = HEADER_WORDS; slot < words.length; slot += SLOT_WORDS) {
+      if (Atomics.load(words, slot + HASH) !== FREE) words.fill(0, slot, slot + SLOT_WORDS)
+    }
+    Atomics.store(words, COUNT, 0)
   }
 
   /** One line a prefix. */
   *lines(): Generator<string> {
+    if (this.words[COUNT] === 0) return
     const sums = new Map<string, number[]>()
     for (let slot = HEADER_WORDS; slot < this.words.length; slot += SLOT_WORDS) {
       if ((Atomics.load(this.words, slot + HASH) & GOOD) === 0) continue
