@@ -1,13 +1,15 @@
 /**
  * The `memcache-client` package for Node.js against a real daemon: its whole surface, over the text
- * protocol.
+ * protocol, in the clear and over TLS.
  */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ConnectionOptions } from 'node:tls'
 import { deflateSync, inflateSync } from 'node:zlib'
 import { MemcacheClient } from 'memcache-client'
 import t, { type Test } from 'tap'
-import { startServing } from '../support/client-server.ts'
+import { skipWithoutTls, startServing, startServingTls } from '../support/client-server.ts'
 import { HOST } from '../support/process.ts'
 
 const PARALLEL = 2_000
@@ -21,12 +23,26 @@ const compressor = {
 
 t.test('memcache-client', async t => {
   const { port } = await startServing(t)
+  await wholeSurface(t, connect(t, port))
+})
+
+t.test('memcache-client over TLS', { skip: skipWithoutTls() }, async t => {
+  const { port, ca } = await startServingTls(t)
+  await wholeSurface(t, connect(t, port, { ca: readFileSync(ca) }))
+})
+
+function connect(t: Test, port: number, tls?: ConnectionOptions): MemcacheClient {
   const client = new MemcacheClient({
     server: { server: `${HOST}:${port}`, maxConnections: 4 },
     cmdTimeout: 20_000,
     compressor: compressor as never,
+    ...(tls === undefined ? {} : { tls }),
   })
   t.teardown(() => client.shutdown())
+  return client
+}
+
+async function wholeSurface(t: Test, client: MemcacheClient) {
   await t.test('stores', t => stores(t, client))
   await t.test('swaps', t => swaps(t, client))
   await t.test('counts and expires', t => countsAndExpires(t, client))
@@ -34,7 +50,7 @@ t.test('memcache-client', async t => {
   await t.test('without replies', t => silent(t, client))
   await t.test('many at once', t => manyAtOnce(t, client))
   await t.test('commands', t => commands(t, client))
-})
+}
 
 async function stores(t: Test, client: MemcacheClient) {
   t.same(await client.set('a', 'one'), ['STORED'], 'set')

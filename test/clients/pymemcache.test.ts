@@ -2,7 +2,12 @@
  * pymemcache against a real daemon: its whole surface, over the text protocol.
  */
 import t from 'tap'
-import { startServing, startServingUnix } from '../support/client-server.ts'
+import {
+  skipWithoutTls,
+  startServing,
+  startServingTls,
+  startServingUnix,
+} from '../support/client-server.ts'
 import { runSession } from '../support/client-session.ts'
 import { skipWithoutPython } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
@@ -14,6 +19,10 @@ t.test('pymemcache', { skip: skipWithoutPython('pymemcache') }, async t => {
   await t.test('over TCP', async t => {
     const { port } = await startServing(t)
     await runSession(t, SESSION, [HOST, port], FACTS_MIN)
+  })
+  await t.test('over TLS', { skip: skipWithoutTls() }, async t => {
+    const { port, ca } = await startServingTls(t)
+    await runSession(t, SESSION, [HOST, port, ca], FACTS_MIN)
   })
   await t.test('over a UNIX socket', async t => {
     const { path } = await startServingUnix(t)

@@ -2,9 +2,12 @@
  * The server under test for clients that have a patience of their own: it is handed over once each of
  * its threads has answered, however busy the machine is.
  */
+import { createAuthority } from './certificates.ts'
 import { startDaemon, startUnixDaemon } from './daemon.ts'
+import { skipWithout } from './oracle.ts'
 import type { Owner, ServerProcess } from './process.ts'
 import { askOnce, comesTrue, type Place } from './server-peer.ts'
+import { startTlsDaemon } from './tls-peer.ts'
 import type { UnixServer } from './unix.ts'
 
 const THREADS = ['-t', '2'] // enough for them to meet, and soon started
@@ -22,6 +25,19 @@ export async function startServingUnix(owner: Owner): Promise<UnixServer> {
   const server = await startUnixDaemon(owner, THREADS)
   await awaitAnswers(server.path)
   return server
+}
+
+/** For a test's `skip` option: Debian's memcached, as a stand-in, is not asked for TLS. */
+export function skipWithoutTls(): string | false {
+  return process.env.MEMSLAB_COMMAND === undefined ? skipWithout('openssl') : 'not in a stand-in'
+}
+
+/** The same over TLS, and the authority that signed what it shows. */
+export async function startServingTls(owner: Owner): Promise<{ port: number; ca: string }> {
+  const authority = createAuthority(owner, 'authority')
+  const server = await startTlsDaemon(owner, authority.sign('server'), [], THREADS)
+  await awaitAnswers(server.port)
+  return { port: server.tlsPort, ca: authority.ca }
 }
 
 async function awaitAnswers(place: Place): Promise<void> {

@@ -1,7 +1,11 @@
-"""pymemcache's whole surface against HOST PORT, or against the unix socket PATH."""
+"""pymemcache's whole surface against HOST PORT [CA_FILE], or against the unix socket PATH.
+
+With CA_FILE it is over TLS, and the server's certificate has to be signed by that authority.
+"""
 
 import json
 import pathlib
+import ssl
 import sys
 import threading
 
@@ -22,6 +26,8 @@ from pymemcache.exceptions import (
 ADDRESS = (sys.argv[1], int(sys.argv[2])) if len(sys.argv) > 2 else sys.argv[1]
 LARGE = b"0123456789abcdef" * 65530  # near 1 MiB, item header included
 PATIENCE = {"timeout": 20, "connect_timeout": 20}
+if len(sys.argv) > 3:
+    PATIENCE["tls_context"] = ssl.create_default_context(cafile=sys.argv[3])
 
 
 def store(client):
