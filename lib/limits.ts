@@ -40,6 +40,19 @@ export const LARGEST_CHUNKS_PER_PAGE = 2
 export const CLASSES_MAX = 64
 export const ITEM_BYTES_MAX = GIB
 
+/** Classes that may be cut for the sizes that come, beside those of -f and -n. */
+export const FITTED_CLASSES_MAX = 20
+/** Sizes in the ring that such a class is chosen from, and how many allocations apart they are. */
+export const FIT_SAMPLES = 256
+export const FIT_EVERY = 8
+/** What a new class must save of the memory of the sampled items. */
+export const FIT_GAIN_MIN = 0.01
+/** How much more it must save than the one that is given up for it. */
+export const FIT_WORTH_FACTOR = 4
+/** A page is given to a class that wants it by one whose coldest item was used so much longer ago. */
+export const YIELD_AGE_FACTOR = 1.25
+export const YIELD_AGE_S_MIN = 2
+
 /** Buckets of the hash table when it is empty, in all arenas together (memcached's hashpower 16). */
 export const HASHPOWER_DEFAULT = 16
 export const HASHPOWER_MIN = 6

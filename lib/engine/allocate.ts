@@ -4,6 +4,7 @@
 import { PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import type { Area } from './bytes.ts'
+import { noteSize } from './fit.ts'
 import { isHeld } from './holds.ts'
 import { endOf, itemBytes, ownerOf, writeItem } from './item.ts'
 import * as L from './layout.ts'
@@ -29,7 +30,8 @@ export function allocateItem(
   const bytes = itemBytes(keyBytes, flags, valueBytes, fullState)
   const classId = classFor(arena, (bytes + 3) >> 2)
   const spans = classId === 0
-  const headClass = spans ? arena.classCount : classId
+  if (!spans) noteSize(arena, (bytes + 3) >> 2)
+  const headClass = spans ? arena.baseClasses : classId
   const ref = takeOrEvict(arena, headClass)
   if (ref === NIL) return NIL
   writeItem(
@@ -73,7 +75,7 @@ export function evictItem(arena: Arena, ref: Ref): void {
 /** Chains continuations behind a head chunk until `bytes` of item fit. */
 function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
   const { words } = arena
-  const largest = chunkWords(arena, arena.classCount)
+  const largest = chunkWords(arena, arena.baseClasses)
   words[ref + L.ITEM_SPAN_NEXT] = NIL
   let left = ((bytes + 3) >> 2) + 1 - largest
   let link = ref + L.ITEM_SPAN_NEXT
@@ -81,9 +83,9 @@ function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
     const wanted = Math.min(left + L.SPAN_WORDS, largest)
     let classId = classFor(arena, wanted)
     let chunk = takeOrEvict(arena, classId)
-    if (chunk === NIL && classId !== arena.classCount) {
+    if (chunk === NIL && classId !== arena.baseClasses) {
       // The item's own chunks may keep the pages that its last part needs: a larger chunk does.
-      classId = arena.classCount
+      classId = arena.baseClasses
       chunk = takeOrEvict(arena, classId)
     }
     if (chunk === NIL) return false
@@ -105,11 +107,21 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
     if (victim === NIL) break
     arena.counters[classCounterAt(classId, ClassCounter.DIRECT_RECLAIMS)]++
     evictItem(arena, victim)
+    askForPage(arena, classId)
     ref = takeChunk(arena, classId)
   }
   if (ref === NIL && takePage(arena, classId)) ref = takeChunk(arena, classId)
   if (ref === NIL) arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
   return ref
+}
+
+/** A class that evicts a pageful of its own items asks whether another has older ones. */
+function askForPage(arena: Arena, classId: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  if (++words[at + L.CLASS_EVICTED_RUN] < words[at + L.CLASS_CHUNKS_PER_PAGE]) return
+  words[at + L.CLASS_EVICTED_RUN] = 0
+  words[L.WANTING_CLASS] = classId
 }
 
 /**

@@ -7,6 +7,8 @@ import {
   ARENA_BYTES_MAX,
   ARENA_DATA_BYTES_MAX,
   CLASSES_MAX,
+  FIT_SAMPLES,
+  FITTED_CLASSES_MAX,
   HOLD_SLOTS_MAX,
   LARGEST_CHUNKS_PER_PAGE,
   PAGE_BYTES_MAX,
@@ -38,6 +40,8 @@ export interface ArenaOptions {
   chunkBytes?: readonly number[]
   /** False: a full arena refuses new items instead of evicting old ones. */
   evictions: boolean
+  /** Whether further classes are cut for the sizes that come (fit.ts). Default true. */
+  fitted?: boolean
   /** Keep the histogram of item sizes. */
   trackSizes: boolean
   /** Buckets of the empty table, a power of two. */
@@ -59,6 +63,8 @@ interface Regions {
   pages: number
   holds: number
   sizes: number
+  map: number
+  samples: number
   buckets: number
   data: number
   end: number
@@ -77,8 +83,10 @@ export class Arena {
   readonly sizesAt: number
   readonly bucketsAt: number
   readonly dataAt: number
-  /** The class for each number of words up to the largest chunk; as slabs.ts finds it. */
-  readonly classOfWords: Uint8Array
+  /** Classes cut at creation, the last of them the largest; those behind it fit.ts cuts. */
+  readonly baseClasses: number
+  readonly mapAt: number
+  readonly samplesAt: number
   /** This thread's. */
   witness: Witness | null = null
 
@@ -92,18 +100,21 @@ export class Arena {
     this.pageWords = this.words[L.PAGE_WORDS]
     this.pageCount = this.words[L.PAGE_COUNT]
     this.classCount = this.words[L.CLASS_COUNT]
+    this.baseClasses = this.words[L.BASE_CLASSES]
     const at = regionsOf(
       this.pageCount,
       this.pageWords,
       this.words[L.SIZE_SLOTS],
+      chunkWordsAt(this.words, this.baseClasses),
       this.words[L.BUCKETS_MAX],
     )
     this.pagesAt = at.pages
     this.holdsAt = at.holds
     this.sizesAt = at.sizes
     this.bucketsAt = at.buckets
+    this.mapAt = at.map
+    this.samplesAt = at.samples
     this.dataAt = at.data
-    this.classOfWords = classTable(this.words, this.classCount)
   }
 }
 
@@ -120,13 +131,13 @@ export function createArena(options: ArenaOptions): Arena {
   const chunks = options.chunkBytes?.length
     ? chosenSizes(largestChunk, options.chunkBytes)
     : chunkSizes(largestChunk, options.chunkBytesMin, options.growthFactor)
-  const bucketsFull = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / chunks[0]))
+  const bucketsFull = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / L.ITEM_WORDS))
   const grows = options.tableGrows !== false
   const bucketsMax = grows ? bucketsFull : Math.min(options.bucketsInitial, bucketsFull)
   const sizeSlots = options.trackSizes
     ? Math.min(SIZE_SLOTS_MAX, Math.ceil(options.itemBytesMax / SIZE_STEP_BYTES) + 1)
     : 0
-  const at = regionsOf(pageCount, pageWords, sizeSlots, bucketsMax)
+  const at = regionsOf(pageCount, pageWords, sizeSlots, chunks[chunks.length - 1], bucketsMax)
   assert(at.end * 4 <= ARENA_BYTES_MAX, 'a byte address in an arena is a positive int32')
   const buffer = new SharedArrayBuffer(at.end * 4)
   const words = new Int32Array(buffer)
@@ -134,7 +145,9 @@ export function createArena(options: ArenaOptions): Arena {
   words[L.VERSION] = L.LAYOUT_VERSION
   words[L.PAGE_WORDS] = pageWords
   words[L.PAGE_COUNT] = pageCount
-  words[L.CLASS_COUNT] = chunks.length
+  words[L.CLASS_COUNT] = Math.min(chunks.length + FITTED_CLASSES_MAX, CLASSES_MAX - 1)
+  words[L.BASE_CLASSES] = chunks.length
+  words[L.FIT_ON] = options.fitted === false || options.chunkBytes?.length ? 0 : 1
   words[L.BUCKETS_MAX] = bucketsMax
   words[L.BUCKETS_INITIAL] = Math.min(options.bucketsInitial, bucketsMax)
   words[L.HOLD_SLOTS] = HOLD_SLOTS_MAX
@@ -163,6 +176,11 @@ export function emptyArena(arena: Arena): void {
   const { words } = arena
   words.fill(0, arena.pagesAt, arena.holdsAt)
   words.fill(0, arena.sizesAt, arena.bucketsAt + words[L.BUCKET_COUNT])
+  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+    words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] = 0
+    words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE] = 0
+  }
+  fillMap(arena)
   for (let classId = 1; classId <= arena.classCount; classId++) {
     const at = L.classAt(classId)
     words.fill(0, at + L.CLASS_FREE_HEAD, at + L.CLASS_WORDS)
@@ -184,6 +202,7 @@ export function emptyArena(arena: Arena): void {
   words[L.CRAWL_KIND] = 0
   words[L.POOL_HEAD] = 0
   words[L.POOL_COUNT] = 0
+  words[L.WANTING_CLASS] = 0
   words[L.MOVE_PHASE] = 0
   words[L.MOVE_FIRST] = 0
   words[L.MOVE_END] = 0
@@ -195,7 +214,11 @@ export function emptyArena(arena: Arena): void {
 
 /** Words of a chunk of this class. */
 export function chunkWords(arena: Arena, classId: number): number {
-  return arena.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS]
+  return chunkWordsAt(arena.words, classId)
+}
+
+function chunkWordsAt(words: Int32Array, classId: number): number {
+  return words[L.classAt(classId) + L.CLASS_CHUNK_WORDS]
 }
 
 /** The page that a chunk lies in. */
@@ -234,15 +257,16 @@ function chosenSizes(largest: number, chunkBytes: readonly number[]): number[] {
   return [...rising.slice(0, CLASSES_MAX - 2), largest]
 }
 
-function classTable(words: Int32Array, classCount: number): Uint8Array {
-  const table = new Uint8Array(words[L.classAt(classCount) + L.CLASS_CHUNK_WORDS] + 1)
+/** Every size goes to the smallest class cut at creation that holds it. */
+function fillMap(arena: Arena): void {
+  const { bytes } = arena.area
+  const mapAt = arena.mapAt << 2
   let from = 0
-  for (let classId = 1; classId <= classCount; classId++) {
-    const chunk = words[L.classAt(classId) + L.CLASS_CHUNK_WORDS]
-    table.fill(classId, from, chunk + 1)
+  for (let classId = 1; classId <= arena.baseClasses; classId++) {
+    const chunk = chunkWords(arena, classId)
+    bytes.fill(classId, mapAt + from, mapAt + chunk + 1)
     from = chunk + 1
   }
-  return table
 }
 
 /** What all pages together hold of one item. */
@@ -251,12 +275,21 @@ function longestItemBytes(pageCount: number, pageWords: number, largestChunk: nu
   return pageCount * Math.floor(pageWords / largestChunk) * chunkBytes - L.ITEM_WORDS * 4
 }
 
-function regionsOf(pageCount: number, pageWords: number, sizeSlots: number, bucketsMax: number) {
+function regionsOf(
+  pageCount: number,
+  pageWords: number,
+  sizeSlots: number,
+  largestChunk: number,
+  bucketsMax: number,
+) {
   const pages = L.FIXED_WORDS
   const holds = pages + pageCount
   const sizes = holds + HOLD_SLOTS_MAX * L.HOLD_WORDS
-  const buckets = sizes + sizeSlots
+  const map = sizes + sizeSlots
+  const samples = map + Math.ceil((largestChunk + 1) / 4)
+  const buckets = samples + FIT_SAMPLES
   const data = Math.ceil((buckets + bucketsMax) / 1024) * 1024
-  const at: Regions = { pages, holds, sizes, buckets, data, end: data + pageCount * pageWords }
+  const end = data + pageCount * pageWords
+  const at: Regions = { pages, holds, sizes, map, samples, buckets, data, end }
   return at
 }

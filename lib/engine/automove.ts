@@ -8,6 +8,8 @@ import {
   AUTOMOVE_SPARE_PAGES,
   AUTOMOVE_WINDOW_S_MAX,
   CLASSES_MAX,
+  YIELD_AGE_FACTOR,
+  YIELD_AGE_S_MIN,
 } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
@@ -21,6 +23,24 @@ export const Automove = { OFF: 0, BALANCE: 1, EAGER: 2 } as const
 /** What one second showed of one class: bits of `pressed`. */
 const EVICTED = 1
 const GREW = 2
+
+/**
+ * The class whose coldest item was used so much longer ago than that of `wanting` that a page of it is
+ * worth more there; 0: none.
+ */
+export function oldestClass(arena: Arena, wanting: number): number {
+  let oldest = 0
+  let oldestS = coldestIdleS(arena, wanting) * YIELD_AGE_FACTOR + YIELD_AGE_S_MIN
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+    if (classId === wanting || pages <= AUTOMOVE_PAGES_MIN) continue
+    const idleS = coldestIdleS(arena, classId)
+    if (idleS <= oldestS) continue
+    oldest = classId
+    oldestS = idleS
+  }
+  return oldest
+}
 
 export class Automover {
   private readonly arena: Arena

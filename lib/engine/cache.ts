@@ -106,6 +106,8 @@ export interface CacheOptions {
   automoveWindowS?: number
   /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
   headroom?: boolean
+  /** Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default true. */
+  fitted?: boolean
   /** Whether the lists of a class are segmented (balance.ts); needs the maintainer. Default false. */
   segmented?: boolean
   /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */

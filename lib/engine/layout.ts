@@ -1,8 +1,9 @@
 // Every offset in an arena. All other files name words through this one.
 //
-//   +--------+----------+---------+----------------+-------+-------+-------+---------+--------+--
-//   | header | counters | classes | class counters | pages | holds | sizes | buckets | page 0 | ...
-//   +--------+----------+---------+----------------+-------+-------+-------+---------+--------+--
+//   +--------+----------+---------+----------------+-------+-------+-------+-----+---------+---------+-
+//   | header | counters | classes | class counters | pages | holds | sizes | map | samples | buckets |
+//   +--------+----------+---------+----------------+-------+-------+-------+-----+---------+---------+-
+//   then page 0, page 1, ...
 //
 // header    fixed at creation, then the lock, the clock, CAS, table, pages and holds, and what upkeep
 //           does, each group on 64-byte lines of its own
@@ -12,6 +13,8 @@
 //           names the next one
 // holds     two words a slot: the item held and the thread that holds it
 // sizes     the histogram of `stats sizes`
+// map       a byte for each size of an item in words: the class that it goes to
+// samples   a ring of sizes that came, words (fit.ts)
 // buckets   Ref of the first item of a chain, NIL = 0
 //
 // A chunk is an item, the continuation of a long one, or free:
@@ -131,6 +134,13 @@ export const LRU_TEMPORARY_TTL_S = 117
 /** Whether upkeep balances lists and starts crawls of its own accord. */
 export const MAINTAINER_ON = 118
 
+// The classes: how many are cut at creation, whether others may be, allocations seen
+export const BASE_CLASSES = 119
+export const FIT_ON = 120
+export const FIT_TICK = 121
+/** The class that evicted a pageful of its own and asks for a page of another; 0: none. */
+export const WANTING_CLASS = 122
+
 export const HEADER_WORDS = 128
 
 // Counters: Float64 indices. `counters` starts at word HEADER_WORDS.
@@ -151,6 +161,8 @@ export const CLASS_USED_COUNT = 7
 export const CLASS_EVICTED_IDLE_S = 8
 /** Items of the class that the running crawl may still look at; 0 where it does not look. */
 export const CLASS_CRAWL_LEFT = 9
+/** Items evicted since the class last asked for a page of another. */
+export const CLASS_EVICTED_RUN = 10
 export const CLASS_LISTS = 12
 export const LIST_WORDS = 4
 export const LIST_HEAD = 0

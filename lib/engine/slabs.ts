@@ -4,13 +4,15 @@
 // never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
 // that those of one page can be pulled out when the page moves to another class.
 
-import { type Arena, pageRef } from './arena.ts'
+import { type Arena, chunkWords, pageRef } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 
-/** The smallest class whose chunks hold `words`; 0 if none does. */
-export function classFor(arena: Arena, words: number): number {
-  return words < arena.classOfWords.length ? arena.classOfWords[words] : 0
+/** The class that items of `size` words go to; 0 if they are longer than any chunk. */
+export function classFor(arena: Arena, size: number): number {
+  return size > chunkWords(arena, arena.baseClasses)
+    ? 0
+    : arena.area.bytes[(arena.mapAt << 2) + size]
 }
 
 /**
@@ -139,10 +141,16 @@ export function isMoving(arena: Arena, page: number): boolean {
   return arena.words[L.MOVE_PHASE] !== 0 && page === arena.words[L.MOVE_PAGE]
 }
 
+/** Pages that may be in use: what the memory limit leaves beside the hash table. */
+export function pageRoom(arena: Arena): number {
+  const tablePages = Math.ceil(arena.words[L.BUCKET_COUNT] / arena.pageWords)
+  return Math.max(arena.words[L.PAGE_LIMIT] - tablePages, 1)
+}
+
 /** How many pages more are in use than the memory limit allows, or, below zero, how many fewer. */
 export function pagesAboveLimit(arena: Arena): number {
   const { words } = arena
-  return words[L.PAGES_USED] - words[L.POOL_COUNT] - words[L.PAGE_LIMIT]
+  return words[L.PAGES_USED] - words[L.POOL_COUNT] - pageRoom(arena)
 }
 
 /** A page that nobody has: one from the pool, or one never used; -1 at the memory limit. */

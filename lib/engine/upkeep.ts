@@ -5,9 +5,10 @@
 import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS } from '../limits.ts'
 import { nextDonor } from './allocate.ts'
 import type { Arena } from './arena.ts'
-import { Automover } from './automove.ts'
+import { Automove, Automover, oldestClass } from './automove.ts'
 import { Balancer } from './balance.ts'
 import { Crawl, Crawler } from './crawl.ts'
+import { abandonedClass, Fitter } from './fit.ts'
 import * as L from './layout.ts'
 import { flushIfDue } from './links.ts'
 import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
@@ -19,6 +20,7 @@ export class Upkeep {
   private readonly crawler: Crawler
   private readonly automover: Automover
   private readonly balancer: Balancer
+  private readonly fitter: Fitter
   private decidedAtS: number
   /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
   private donor = 0
@@ -32,6 +34,7 @@ export class Upkeep {
     this.crawler = new Crawler(arena)
     this.automover = new Automover(arena)
     this.balancer = new Balancer(arena)
+    this.fitter = new Fitter(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
@@ -43,6 +46,7 @@ export class Upkeep {
       this.decide()
     }
     flushIfDue(this.arena)
+    this.fitter.refit()
     const crawls = this.crawler.step()
     const moves = this.stepMove()
     const balances = words[L.MAINTAINER_ON] === 1 && this.balancer.step()
@@ -68,7 +72,9 @@ export class Upkeep {
 
   private stepMove(): boolean {
     const { words } = this.arena
-    if (this.waits || (words[L.MOVE_PHASE] === MovePhase.NONE && !this.giveBack())) return false
+    if (this.waits) return false
+    const idle = words[L.MOVE_PHASE] === MovePhase.NONE
+    if (idle && !this.giveBack() && !this.yieldPage()) return false
     const more = stepMove(this.arena)
     this.waits = !more && words[L.MOVE_PHASE] === MovePhase.EVACUATE
     if (words[L.MOVE_PHASE] === MovePhase.UNDO) this.asks = false
@@ -82,6 +88,16 @@ export class Upkeep {
     this.donor = nextDonor(this.arena, this.donor)
     if (this.donor === 0) this.asks = false
     return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
+  }
+
+  /** Begins to move a page of old items to a class that evicts younger ones. */
+  private yieldPage(): boolean {
+    const { words } = this.arena
+    const wanting = words[L.WANTING_CLASS]
+    if (wanting === 0 || words[L.REASSIGN_ON] === 0 || words[L.AUTOMOVE] === Automove.OFF) return false
+    words[L.WANTING_CLASS] = 0
+    const donor = abandonedClass(this.arena) || oldestClass(this.arena, wanting)
+    return donor !== 0 && startMove(this.arena, donor, wanting) === Order.OK
   }
 
   private isAboveLimit(): boolean {

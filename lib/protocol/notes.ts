@@ -112,7 +112,7 @@ export function noteCommit(request: Request, status: Status): void {
     const ttlS = ttlOf(request)
     const state = ttlS === 0 ? 0 : L.STATE_ENDS
     const words = (itemBytes(keyBytes, flags, valueBytes, state) + 3) >> 2
-    const classId = classFor(shard.arena, words) || shard.arena.classCount
+    const classId = classFor(shard.arena, words) || shard.arena.baseClasses
     noteStored(request, status, ttlS, classId, valueBytes)
   }
 }

@@ -56,7 +56,7 @@ export async function startDaemon(options: Options): Promise<Daemon> {
   settings.lines = settingLines(options, {
     tcpPort: addresses[0]?.port ?? options.port,
     udpPort: datagrams[0]?.bound.port ?? options.udpPort,
-    largestChunkBytes: chunkWords(arena, arena.classCount) * 4,
+    largestChunkBytes: chunkWords(arena, arena.baseClasses) * 4,
   })
   settings.listeners = listeners.map(({ facts }) => facts)
   const workers = new Workers(cache, roster, settings)

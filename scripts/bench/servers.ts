@@ -27,7 +27,7 @@ export interface Server {
 }
 
 const MEMORY_MIB = 1024
-const START_MS = 15_000
+const START_MS = 60_000
 const ASK_MS = 5000
 const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 

@@ -9,6 +9,7 @@ import { keyAt } from '../../lib/engine/item.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
 import { Busy, MovePhase, POOL } from '../../lib/engine/moves.ts'
+import { pagesAboveLimit } from '../../lib/engine/slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Mode, Order, Status } from '../../lib/engine/status.ts'
 import { Upkeep } from '../../lib/engine/upkeep.ts'
@@ -81,7 +82,7 @@ t.test('a memory that must not evict keeps its pages when they are full', async 
   for (let i = 0; i < count; i++) assert(peer.get(`k${i}`)?.value.equals(makeValue(i, 700)))
   for (let i = 0; i < count; i++) if (i % 2 === 0) peer.remove(`k${i}`)
   runSeconds(peer, 5, () => {})
-  t.equal(arena.words[L.PAGES_USED] - arena.words[L.POOL_COUNT], arena.words[L.PAGE_LIMIT])
+  t.equal(pagesAboveLimit(arena), 0)
   for (let i = 1; i < count; i += 2) assert(peer.get(`k${i}`)?.value.equals(makeValue(i, 700)))
 })
 
@@ -104,9 +105,9 @@ t.test('what is held moves when it may, and holds its page back when it may not'
   peer.set('long', makeValue(1, 60_000))
   const long = peer.hold('long')
   assert(long !== undefined)
-  t.equal(peer.cache.reassignPage(arena.classCount, POOL), Order.NO_SPARE, 'its only page')
+  t.equal(peer.cache.reassignPage(arena.baseClasses, POOL), Order.NO_SPARE, 'its only page')
   peer.set('longer', makeValue(2, 60_000))
-  t.equal(peer.cache.reassignPage(arena.classCount, POOL), Order.OK)
+  t.equal(peer.cache.reassignPage(arena.baseClasses, POOL), Order.OK)
   runSeconds(peer, MOVE_WAIT_S_MAX, () => {})
   t.equal(arena.words[L.MOVE_PHASE], MovePhase.EVACUATE, 'it waits')
   runSeconds(peer, 2, () => {})
@@ -179,7 +180,7 @@ t.test('the memory limit is lowered and raised while it works', async t => {
   const { cache } = peer
   const arenas = cache.shards.map(({ arena }) => arena)
   const used = () =>
-    arenas.reduce((sum, { words }) => sum + words[L.PAGES_USED] - words[L.POOL_COUNT], 0)
+    arenas.reduce((sum, arena) => sum + pagesAboveLimit(arena) + arena.words[L.PAGE_LIMIT], 0)
   let serial = 0
   const fill = () => {
     for (let i = 0; i < 3000; i++) {
@@ -225,7 +226,7 @@ t.test('uploads begun before a move end after it', async t => {
   assert(upload !== undefined)
   const value = makeValue(77, 300_000)
   for (let i = 0; i < 60; i++) {
-    peer.cache.reassignPage(arena.classCount, POOL)
+    peer.cache.reassignPage(arena.baseClasses, POOL)
     peer.fill(upload, i * 5000, value.subarray(i * 5000, i * 5000 + 5000))
     peer.cache.upkeep(0)
     peer.verify()

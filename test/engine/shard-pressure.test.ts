@@ -7,9 +7,10 @@ import type { Arena } from '../../lib/engine/arena.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { keyAt } from '../../lib/engine/item.ts'
 import * as L from '../../lib/engine/layout.ts'
+import { pageRoom } from '../../lib/engine/slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
-import { HOLD_SLOTS_MAX, MIB, VICTIM_TRIES_MAX } from '../../lib/limits.ts'
+import { HOLD_SLOTS_MAX, MIB, PAGE_BYTES_MIN, VICTIM_TRIES_MAX } from '../../lib/limits.ts'
 import { type Held, Peer } from '../support/engine-peer.ts'
 import { isWhole, makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
@@ -18,6 +19,7 @@ const KEY = 'wanted--'
 const LONGEST = 2 * MIB - 59 - KEY.length
 const NEARLY_LONGEST = LONGEST - 100
 const LARGEST_CHUNKS = 128
+const HEADER = L.ITEM_WORDS * 4
 
 interface Fill {
   name: string
@@ -46,7 +48,7 @@ for (const fill of FILLS) {
     const { arena } = peer.cache.shards[0]
     fill.run(peer)
     peer.verify()
-    t.ok(arena.words[L.PAGES_USED] > arena.pageCount - 3, 'nearly all pages are used')
+    t.ok(arena.words[L.PAGES_USED] > pageRoom(arena) - 3, 'nearly all pages are used')
     const saved = arena.words.slice()
     for (const length of wantedLengths(arena)) {
       arena.words.set(saved)
@@ -175,7 +177,7 @@ t.test('all hold slots taken', async t => {
 
 t.test('without evictions nothing taken is lost, and room that is given back is used', async t => {
   for (const length of [20, 3000, 32_000, 70_000, 700_000]) {
-    const peer = createPeer(false)
+    const peer = createPeer(false, 6)
     const stored = fillUntilRefused(peer, length)
     t.equal(peer.status, Status.NO_MEMORY)
     for (let i = 0; i < stored; i++) {
@@ -197,7 +199,7 @@ t.test('without evictions nothing taken is lost, and room that is given back is 
 
 t.test('without evictions a flush makes room for every class', async t => {
   for (const length of [20, 3000, 32_000, 70_000]) {
-    const peer = createPeer(false)
+    const peer = createPeer(false, 6)
     const stored = fillUntilRefused(peer, length)
     peer.flush(peer.nowS() + 10)
     peer.setClock(peer.nowS() + 10)
@@ -211,8 +213,10 @@ t.test('without evictions a flush makes room for every class', async t => {
   }
 })
 
-function createPeer(evictions: boolean): Peer {
-  const options = { memoryBytes: 4 * MIB, itemBytesMax: 2 * MIB, hashpower: 6, evictions }
+/** 64 pages, and the room of so many more for the hash table: one is enough but for tiny items. */
+function createPeer(evictions: boolean, tablePages = 1): Peer {
+  const memoryBytes = 4 * MIB + tablePages * PAGE_BYTES_MIN
+  const options = { memoryBytes, itemBytesMax: 2 * MIB, hashpower: 6, evictions }
   return new Peer(Cache.create(options))
 }
 
@@ -224,7 +228,7 @@ function fillWith(peer: Peer, bytes: number, lengthOf: () => number): number {
     const length = lengthOf()
     const value = length < 3000 ? makeValue(7, length) : makeValue(i, length)
     if (peer.set(`${length}-${i}`, value) !== Status.OK) refused++
-    left -= length + 36
+    left -= length + HEADER
   }
   return refused
 }
@@ -271,13 +275,13 @@ function fillUntilRefused(peer: Peer, length: number): number {
 /** Values that fill a chunk of each class to the last byte, one more and one less, and long ones. */
 function wantedLengths(arena: Arena): number[] {
   const lengths = [0, 65_000, 100_000, 333_333, MIB, 1_500_000, LONGEST - 40_000, LONGEST]
-  for (let classId = 1; classId <= arena.classCount; classId++) {
-    const full = arena.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] * 4 - 36 - KEY.length
+  for (let classId = 1; classId <= arena.baseClasses; classId++) {
+    const full = arena.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] * 4 - HEADER - KEY.length
     lengths.push(full - 1, full, full + 1)
   }
-  const largest = arena.words[L.classAt(arena.classCount) + L.CLASS_CHUNK_WORDS] * 4
+  const largest = arena.words[L.classAt(arena.baseClasses) + L.CLASS_CHUNK_WORDS] * 4
   for (let count = 1; count < 5; count++) {
-    const full = (largest - 36) * count - KEY.length - 4
+    const full = (largest - HEADER) * count - KEY.length - 4
     lengths.push(full - 1, full, full + 1, full + 4)
   }
   return lengths
@@ -292,8 +296,8 @@ function storeOne(peer: Peer, length: number): string {
   if (status !== Status.OK) return `refused with ${status}`
   const hit = peer.get(KEY)
   if (hit === undefined || !isWhole(hit.value) || hit.value.length !== length) return 'not there'
-  const largestBytes = arena.words[L.classAt(arena.classCount) + L.CLASS_CHUNK_WORDS] * 4
-  const chunks = Math.ceil((length + 100) / (largestBytes - 36)) + 1
+  const largestBytes = arena.words[L.classAt(arena.baseClasses) + L.CLASS_CHUNK_WORDS] * 4
+  const chunks = Math.ceil((length + 100) / (largestBytes - HEADER)) + 1
   const moved = movedPages(arena) - movedBefore
   if (moved > chunks) return `${moved} pages moved for ${chunks} chunks`
   const gone = goneItems(arena) - evictedBefore

@@ -22,7 +22,7 @@ t.test('the longest chunk may be shorter than half a page', async t => {
     const cache = Cache.create({ memoryBytes: 8 * MIB, chunkBytesMax })
     const { arena } = cache.shards[0]
     const halfPage = (arena.pageWords * 4) / 2
-    t.equal(chunkWords(arena, arena.classCount) * 4, Math.min(chunkBytesMax, halfPage))
+    t.equal(chunkWords(arena, arena.baseClasses) * 4, Math.min(chunkBytesMax, halfPage))
     const random = createRandom(seed)
     for (let serial = 0; serial < 200; serial++) {
       const key = `key-${random.below(40)}`
@@ -38,7 +38,7 @@ t.test('chunk sizes may be chosen', async t => {
   const chunkBytes = [48, 100, 1_000, 1_001, 20_000, 10 * MIB]
   const cache = Cache.create({ memoryBytes: 8 * MIB, chunkBytes })
   const { arena } = cache.shards[0]
-  const sizes = Array.from({ length: arena.classCount }, (_, i) => chunkWords(arena, i + 1) * 4)
+  const sizes = Array.from({ length: arena.baseClasses }, (_, i) => chunkWords(arena, i + 1) * 4)
   t.same(sizes, [48, 100, 1_000, 1_004, 20_000, (arena.pageWords * 4) / 2])
   for (let serial = 0; serial < 500; serial++) {
     const value = makeValue(serial, createRandom(seed + serial).below(30_000))

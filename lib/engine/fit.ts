@@ -1,0 +1,156 @@
+// Classes that fit the sizes that really come. Assumes the arena's lock; the owner calls `refit` from
+// upkeep, a bounded step of it at a time.
+//
+// The classes of -f and -n are cut before anybody knows what is stored: a quarter between neighbours
+// means that an item wastes an eighth of its chunk on average. So every few allocations the size is
+// noted in a ring, and a look at the ring tells which further size would save most. Such a fitted
+// class gets one of the spare class numbers; from then on the sizes between the class below and its
+// own go there. A fitted class that saves little any more is given up when a better one wants its
+// number: it gets no new items, and its pages move on.
+//
+// Sizes and chunks are counted in words here.
+
+import { FIT_EVERY, FIT_GAIN_MIN, FIT_SAMPLES, FIT_WORTH_FACTOR } from '../limits.ts'
+import { type Arena, chunkWords } from './arena.ts'
+import * as L from './layout.ts'
+import { classFor } from './slabs.ts'
+
+/** Notes the size of an allocation, now and then. */
+export function noteSize(arena: Arena, itemWords: number): void {
+  const { words } = arena
+  const tick = ++words[L.FIT_TICK]
+  if (tick % FIT_EVERY !== 0) return
+  words[arena.samplesAt + ((tick / FIT_EVERY) & (FIT_SAMPLES - 1))] = itemWords
+}
+
+export class Fitter {
+  private readonly arena: Arena
+  private readonly sizes = new Int32Array(FIT_SAMPLES)
+  private lookedAt: number
+
+  constructor(arena: Arena) {
+    this.arena = arena
+    this.lookedAt = arena.words[L.FIT_TICK]
+  }
+
+  /** Looks at the sizes that came, once enough did, and may cut a new class or give one up. */
+  refit(): void {
+    const { arena } = this
+    const { words } = arena
+    if (words[L.FIT_ON] === 0) return
+    const tick = words[L.FIT_TICK]
+    if (((tick - this.lookedAt) | 0) < FIT_SAMPLES * FIT_EVERY) return
+    this.lookedAt = tick
+    this.sizes.set(words.subarray(arena.samplesAt, arena.samplesAt + FIT_SAMPLES))
+    this.sizes.sort()
+    // A look that found something is followed by another one soon.
+    if (this.cutBest()) this.lookedAt = tick - FIT_SAMPLES * FIT_EVERY
+  }
+
+  /** Whether a class was cut or given up. */
+  private cutBest(): boolean {
+    const { arena, sizes } = this
+    let best = 0
+    let bestGain = 0
+    let spent = 0
+    let below = 0
+    let classId = 0
+    for (let i = 0; i < FIT_SAMPLES; i++) {
+      const size = sizes[i]
+      if (size === 0) continue
+      const own = classFor(arena, size)
+      if (own !== classId) below = i
+      classId = own
+      if (own === 0) continue
+      spent += share(arena, chunkWords(arena, own))
+      if (i + 1 < FIT_SAMPLES && sizes[i + 1] === size) continue
+      const gain = (i + 1 - below) * (share(arena, chunkWords(arena, own)) - share(arena, size))
+      if (gain <= bestGain) continue
+      best = size
+      bestGain = gain
+    }
+    if (bestGain < spent * FIT_GAIN_MIN) return false
+    const spare = spareClass(arena)
+    if (spare !== 0) {
+      cutClass(arena, spare, best)
+      return true
+    }
+    return this.giveUpFor(bestGain)
+  }
+
+  /** Gives up the fitted class that saves least, if the gain is much larger. */
+  private giveUpFor(gain: number): boolean {
+    const { arena } = this
+    let least = 0
+    let leastWorth = gain / FIT_WORTH_FACTOR
+    for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+      if (!isCurrent(arena, classId)) continue
+      const worth = this.worthOf(classId)
+      if (worth >= leastWorth) continue
+      least = classId
+      leastWorth = worth
+    }
+    if (least !== 0) giveUpClass(arena, least)
+    return least !== 0
+  }
+
+  /** What a fitted class saves of the sampled sizes. */
+  private worthOf(classId: number): number {
+    const { arena, sizes } = this
+    const size = chunkWords(arena, classId)
+    const next = chunkWords(arena, classFor(arena, size + 1))
+    let count = 0
+    for (let i = 0; i < FIT_SAMPLES; i++) {
+      if (sizes[i] !== 0 && classFor(arena, sizes[i]) === classId) count++
+    }
+    return count * (share(arena, next) - share(arena, size))
+  }
+}
+
+/** A fitted class that nothing is stored in any more, though it may still have pages; 0: none. */
+export function abandonedClass(arena: Arena): number {
+  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+    if (pages > 0 && !isCurrent(arena, classId)) return classId
+  }
+  return 0
+}
+
+/** What a chunk of this size costs of a page, words. */
+function share(arena: Arena, size: number): number {
+  return arena.pageWords / Math.floor(arena.pageWords / size)
+}
+
+/** A class number without pages and without sizes; 0: none. */
+function spareClass(arena: Arena): number {
+  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+    if (pages === 0 && !isCurrent(arena, classId)) return classId
+  }
+  return 0
+}
+
+/** Whether items of the class's own size go to it. */
+function isCurrent(arena: Arena, classId: number): boolean {
+  const size = chunkWords(arena, classId)
+  return size > 0 && classFor(arena, size) === classId
+}
+
+function cutClass(arena: Arena, classId: number, size: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  words[at + L.CLASS_CHUNK_WORDS] = size
+  words[at + L.CLASS_CHUNKS_PER_PAGE] = Math.floor(arena.pageWords / size)
+  remap(arena, classFor(arena, size), size, classId)
+}
+
+function giveUpClass(arena: Arena, classId: number): void {
+  const size = chunkWords(arena, classId)
+  remap(arena, classId, size, classFor(arena, size + 1))
+}
+
+/** All sizes of one class up to `size` belong to another from now on. */
+function remap(arena: Arena, fromClass: number, size: number, toClass: number): void {
+  const { bytes } = arena.area
+  for (let at = (arena.mapAt << 2) + size; bytes[at] === fromClass; at--) bytes[at] = toClass
+}
