@@ -342,6 +342,7 @@ function createArenas(options: CacheOptions): CacheHandle {
       chunkBytesMin: options.chunkBytesMin ?? 48,
       chunkBytesMax: options.chunkBytesMax,
       chunkBytes: options.chunkBytes,
+      fitted: options.fitted,
       evictions: options.evictions ?? true,
       trackSizes: options.trackSizes ?? false,
       bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),

@@ -94,7 +94,8 @@ export class Upkeep {
   private yieldPage(): boolean {
     const { words } = this.arena
     const wanting = words[L.WANTING_CLASS]
-    if (wanting === 0 || words[L.REASSIGN_ON] === 0 || words[L.AUTOMOVE] === Automove.OFF) return false
+    if (wanting === 0 || words[L.REASSIGN_ON] === 0 || words[L.AUTOMOVE] === Automove.OFF)
+      return false
     words[L.WANTING_CLASS] = 0
     const donor = abandonedClass(this.arena) || oldestClass(this.arena, wanting)
     return donor !== 0 && startMove(this.arena, donor, wanting) === Order.OK

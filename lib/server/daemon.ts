@@ -182,6 +182,7 @@ function createCache(options: Options): Cache {
         chunkBytesMin: options.chunkMinBytes,
         chunkBytesMax: options.slabChunkMaxBytes,
         chunkBytes: options.slabSizes,
+        fitted: options.slabFit,
         evictions: options.evictions,
         trackSizes: options.trackSizes,
         hashpower: options.hashpowerInit || HASHPOWER_DEFAULT,

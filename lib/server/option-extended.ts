@@ -110,6 +110,8 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   ['track_sizes', word({ trackSizes: true })],
   ['slab_reassign', word({ slabReassign: true })],
   ['no_slab_reassign', word({ slabReassign: false })],
+  ['slab_fit', word({ slabFit: true })],
+  ['no_slab_fit', word({ slabFit: false })],
   ['slab_automove', { read: readAutomove }],
   ['no_slab_automove', word({ slabAutomove: 0 })],
   fraction('slab_automove_ratio', slabAutomoveRatio => ({ slabAutomoveRatio })),

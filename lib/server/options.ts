@@ -94,6 +94,8 @@ export interface Options {
   /** Least room of the smallest chunk for key, value and flags. */
   chunkMinBytes: number
   slabChunkMaxBytes: number
+  /** Cut classes for the sizes that come. */
+  slabFit: boolean
   /** Chunk sizes, bytes, in place of those that grow by the factor; empty: those. */
   slabSizes: readonly number[]
   slabReassign: boolean
@@ -201,6 +203,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   growthFactor: 1.25,
   chunkMinBytes: 48,
   slabChunkMaxBytes: 512 * KIB,
+  slabFit: true,
   slabSizes: [],
   slabReassign: true,
   slabAutomove: 1,

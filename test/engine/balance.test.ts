@@ -21,7 +21,7 @@ const seed = announceSeed(t)
 t.test('a scan does not flush what is used again', async t => {
   const segmented = scan(createPeer({ segmented: true }), 100)
   const late = scan(createPeer({ segmented: true }), 5000)
-  const flat = scan(createPeer({ segmented: false }), 100)
+  const flat = scan(createPeer({ segmented: false, fitted: false }), 100)
   t.comment(
     `of the items in use are left: ${segmented} %, ${late} % with late upkeep, ${flat} % flat`,
   )
