@@ -94,6 +94,8 @@ export interface ServerFacts {
   connectionsMax: number
   /** Workers that died and were replaced. */
   workerRestarts(): number
+  /** memslab's own, beside that of the memcached whose features it has. */
+  ownVersion: string
   connections(): ConnectionCounts
   /** How long ago the certificates of TLS were read. */
   certificatesAgeS(): number

@@ -203,6 +203,7 @@ function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.add('arenas', facts.arenas)
   lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
+  lines.add('memslab_version', facts.ownVersion)
 }
 
 function reportConnections({ facts }: Host, lines: Lines, id: number): void {

@@ -102,7 +102,8 @@ function settingsOf(
   tls: TlsHandle | null,
 ): DaemonSettings {
   return {
-    version: `${PROTOCOL_VERSION}-memslab-${packageVersion()}`,
+    version: PROTOCOL_VERSION,
+    ownVersion: packageVersion(),
     flushAllowed: options.flushAllowed,
     idleTimeoutS: options.idleTimeoutS,
     allowed: allowedBy(options),

@@ -44,6 +44,7 @@ export interface Delivery {
 /** What sessions tell of the daemon, fixed once it listens. */
 export interface DaemonSettings {
   version: string
+  ownVersion: string
   flushAllowed: boolean
   /** 0: connections may be idle for ever. */
   idleTimeoutS: number
@@ -107,6 +108,7 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       arenas: cache.shards.length,
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
+      ownVersion: settings.ownVersion,
       watchers: () => countWatchers(settings.log),
       certificatesAgeS: () => clockS() - refreshedAtS(settings.tls),
       connections: () => roster.connections(),

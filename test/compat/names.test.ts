@@ -20,7 +20,7 @@ import { createHost } from '../support/server-session.ts'
 import { STAT_NAMES, SUBOPTION_NAMES, SUBOPTION_NAMES_UNTOLD, SWITCH_NAMES } from './cases/names.ts'
 
 /** memslab's own, behind memcached's. */
-const OWN_STATS = ['arenas', 'arena_resets', 'worker_restarts']
+const OWN_STATS = ['arenas', 'arena_resets', 'worker_restarts', 'memslab_version']
 const OWN_SUBOPTIONS = ['sasl_pwdb', 'cluster_nodes']
 /** Values that are no numbers; whoever graphs the rest reads it as numbers. */
 const TEXTS = ['version', 'libevent', 'slab_reassign_last_busy_status']

@@ -306,7 +306,7 @@ class Load {
       const sets = [key, shared].map(name => `set ${name} 0 0 ${value.length}\r\n${value}\r\n`)
       const request = `${sets.join('')}get ${key}\r\nversion\r\n`
       const wanted = `STORED\r\nSTORED\r\nVALUE ${key} 0 ${value.length}\r\n${value}\r\nEND\r\nVERSION`
-      const reply = await ask(peer, request, '-memslab-0.1.0\r\n').catch(String)
+      const reply = await ask(peer, request, '1.6.45\r\n').catch(String)
       if (peer.readableEnded || peer.destroyed) break
       if (!reply.startsWith(wanted)) {
         this.wrong.push(reply.slice(0, 200))
