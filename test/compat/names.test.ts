@@ -23,7 +23,7 @@ import { STAT_NAMES, SUBOPTION_NAMES, SUBOPTION_NAMES_UNTOLD, SWITCH_NAMES } fro
 const OWN_STATS = ['arenas', 'arena_resets', 'worker_restarts', 'memslab_version']
 const OWN_SUBOPTIONS = ['sasl_pwdb', 'cluster_nodes']
 /** Values that are no numbers; whoever graphs the rest reads it as numbers. */
-const TEXTS = ['version', 'libevent', 'slab_reassign_last_busy_status']
+const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']
 
 t.test('every switch is in the help, in its order, and in the docs', async t => {
   const docs = rowsOf('options.md').map(([name]) => name)

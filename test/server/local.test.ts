@@ -65,6 +65,7 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
   const roster = Roster.create(1, 10)
   const { port1, port2 } = new MessageChannel()
   const settings = {
+    ownVersion: '0.0.0',
     version: '',
     flushAllowed: true,
     memoryLimitBytes: 16 * MIB,
