@@ -24,9 +24,9 @@ const STATISTICS = ['curr_items', 'cmd_get', 'version', 'threads']
 type Tool = (name: string, ...args: string[]) => ReturnType<typeof run>
 
 t.test('memccapable', { skip: skipWithout('memccapable') }, async t => {
+  const { port } = await startServing(t)
   for (const [protocol, option] of Object.entries({ text: '-a', binary: '-b' })) {
     await t.test(`${protocol} passes whole`, async t => {
-      const { port } = await startServing(t)
       const args = [option, '-t', WAIT_S_MAX, '-h', HOST, '-p', `${port}`]
       const ran = await run('memccapable', args)
       const lines = ran.out.split('\n').filter(line => /\[\w+\]/.test(line))

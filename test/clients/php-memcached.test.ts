@@ -15,13 +15,13 @@ const FACTS_MIN = 241
 const UNIX_PORT = 0
 
 t.test('php-memcached', { skip: skipWithoutPhp('memcached') }, async t => {
+  const { port } = await startServing(t)
+  const { path } = await startServingUnix(t)
   for (const protocol of ['text', 'binary']) {
     await t.test(`${protocol} over TCP`, async t => {
-      const { port } = await startServing(t)
       await runSession(t, SESSION, [protocol, HOST, port], FACTS_MIN)
     })
     await t.test(`${protocol} over a UNIX socket`, async t => {
-      const { path } = await startServingUnix(t)
       await runSession(t, SESSION, [protocol, path, UNIX_PORT], FACTS_MIN)
     })
   }

@@ -13,13 +13,13 @@ const SESSION = 'pylibmc/session.py'
 const FACTS_MIN = 159
 
 t.test('pylibmc', { skip: skipWithoutPython('pylibmc') }, async t => {
+  const { port } = await startServing(t)
+  const { path } = await startServingUnix(t)
   for (const protocol of ['text', 'binary']) {
     await t.test(`${protocol} over TCP`, async t => {
-      const { port } = await startServing(t)
       await runSession(t, SESSION, [protocol, `${HOST}:${port}`], FACTS_MIN)
     })
     await t.test(`${protocol} over a UNIX socket`, async t => {
-      const { path } = await startServingUnix(t)
       await runSession(t, SESSION, [protocol, path], FACTS_MIN)
     })
   }
