@@ -18,6 +18,11 @@ export type Command =
   | { action: 'serve'; options: Options; warnings: string[]; args: string[] }
 
 export async function main(argv: string[]): Promise<void> {
+  if (argv[0] === 'ring') {
+    const { tellOwners } = await import('./client/where.ts')
+    process.exitCode = await tellOwners(argv.slice(1))
+    return
+  }
   const command = await readCommandLine(argv)
   if (isRefusal(command)) {
     console.error(command.line)

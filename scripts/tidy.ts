@@ -26,7 +26,7 @@ const FLOORS: [from: string, to: string[]][] = [
   ['lib/server/', ['lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/limits.ts']],
   ['lib/client/', ['lib/client/', 'lib/limits.ts']],
   ['lib/local.ts', ['lib/engine/', 'lib/limits.ts']],
-  ['lib/cli.ts', ['lib/server/', 'lib/limits.ts']],
+  ['lib/cli.ts', ['lib/server/', 'lib/client/', 'lib/limits.ts']],
   ['lib/main.ts', ['lib/cli.ts']],
   ['lib/index.ts', ['lib/']],
   ['workers/', ['workers/', 'lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/limits.ts']],

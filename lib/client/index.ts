@@ -1,0 +1,16 @@
+// The door for applications that talk to a pool of servers: `import { ClusterClient } from 'memslab/client'`.
+
+export { ClusterClient, type ClusterOptions, parseServer, type SetOptions } from './cluster.ts'
+export type { ConnectionOptions, ServerAddress } from './connection.ts'
+export { ClientError, type ClientErrorCode } from './errors.ts'
+export type { Hit, Stored } from './node.ts'
+export {
+  createRing,
+  type KeyHash,
+  ownerOf,
+  type Ring,
+  type RingKind,
+  type RingNode,
+  type RingOptions,
+  successorsOf,
+} from './ring.ts'
