@@ -108,8 +108,10 @@ function withhold(arena: Arena): boolean {
   const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
   for (let left = MOVE_STEP_CHUNKS_MAX; left > 0; left--) {
     if (words[L.MOVE_CHUNK] === words[L.MOVE_USED]) return enter(arena, MovePhase.EVACUATE)
-    const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK]++)
+    const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK])
     if (words[chunk + L.ITEM_META] === L.META_FREE) withholdChunk(arena, classId, chunk)
+    // Last, so that a thread that dies in between has passed over no chunk.
+    words[L.MOVE_CHUNK]++
   }
   return true
 }
@@ -237,15 +239,22 @@ function undo(arena: Arena): boolean {
   const { words } = arena
   const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
   for (let left = MOVE_STEP_CHUNKS_MAX; left > 0; left--) {
-    const index = words[L.MOVE_CHUNK]++
+    const index = words[L.MOVE_CHUNK]
     if (index === words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE]) return end(arena)
-    const chunk = chunkAt(arena, classId, index)
-    if (index === words[L.MOVE_USED]) words[L.MOVE_USED]++
-    else if (words[chunk + L.ITEM_META] === L.META_WITHHELD) words[L.MOVE_WITHHELD]--
-    else continue
-    freeChunk(arena, classId, chunk)
+    giveUpChunk(arena, classId, index)
+    words[L.MOVE_CHUNK]++
   }
   return true
+}
+
+/** A chunk of the page that stays: free if it was withheld, or was never used. */
+function giveUpChunk(arena: Arena, classId: number, index: number): void {
+  const { words } = arena
+  const chunk = chunkAt(arena, classId, index)
+  if (index === words[L.MOVE_USED]) words[L.MOVE_USED]++
+  else if (words[chunk + L.ITEM_META] === L.META_WITHHELD) words[L.MOVE_WITHHELD]--
+  else return
+  freeChunk(arena, classId, chunk)
 }
 
 /** From here on chunks that are given back go to the free list as ever. */

@@ -89,7 +89,8 @@ t.test('without -l it listens on both families', NEEDS_IPV6, async t => {
 t.test('several -l, in a list and repeated, with ports of their own', NEEDS_IPV6, async t => {
   const [other, third, fourth] = [await freePort(), await freePort(), await freePort()]
   const list = `127.0.0.2,127.0.0.3:${other}`
-  const daemon = await startDaemon(t, ['-l', list, '-l', `[::1]:${third}`, `-l127.0.0.1:${fourth}`])
+  const args = ['-l', list, '-l', `[::1]:${third}`, `-l127.0.0.1:${fourth}`, '-l', HOST]
+  const daemon = await startServer(t, process.execPath, port => [MAIN, '-p', `${port}`, ...args])
   const places: [host: string, port: number][] = [
     [HOST, daemon.port],
     ['127.0.0.2', daemon.port],
