@@ -40,6 +40,11 @@ export const LARGEST_CHUNKS_PER_PAGE = 2
 export const CLASSES_MAX = 64
 export const ITEM_BYTES_MAX = GIB
 
+/** A number that is copied to an item with more optional words keeps its padding up to this length. */
+export const NUMBER_PADDED_BYTES_MAX = 64
+/** Longer values have a word for their end even without one: giving them one later copies the item. */
+export const ENDLESS_VALUE_BYTES_MAX = 4 * KIB
+
 /** Classes that may be cut for the sizes that come, beside those of -f and -n. */
 export const FITTED_CLASSES_MAX = 20
 /** Sizes in the ring that such a class is chosen from, and how many allocations apart they are. */

@@ -1,7 +1,7 @@
 // Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work for
 // each chunk is bounded: one victim of the class itself, or one page of another class.
 
-import { PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
+import { ENDLESS_VALUE_BYTES_MAX, PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { noteSize } from './fit.ts'
@@ -26,7 +26,8 @@ export function allocateItem(
   valueBytes: number,
   state: number,
 ): Ref {
-  const fullState = expiresAtS === 0 ? state : state | L.STATE_ENDS
+  const ends = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
+  const fullState = ends ? state | L.STATE_ENDS : state
   const bytes = itemBytes(keyBytes, flags, valueBytes, fullState)
   const classId = classFor(arena, (bytes + 3) >> 2)
   const spans = classId === 0

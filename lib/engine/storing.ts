@@ -4,6 +4,7 @@
 // A new value never overwrites an old one that can be seen: it is written into an item of its own,
 // and linking that is the last step. Only numbers that keep their length are written in place.
 
+import { NUMBER_PADDED_BYTES_MAX } from '../limits.ts'
 import { allocateItem } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
@@ -212,7 +213,10 @@ function parseValue(arena: Arena, ref: Ref): boolean {
   return parseU64(arena.area.bytes, at, at + arena.words[ref + L.ITEM_VALUE_BYTES])
 }
 
-/** Writes u64 as the item's value: in place, padded with spaces, where it fits the old length. */
+/**
+ * Writes u64 as the item's value: in place, padded with spaces, where it fits the old length. A new item
+ * has the length of the digits, unless it is only made for a word that the old one lacks.
+ */
 function replaceNumber(
   arena: Arena,
   hash: number,
@@ -226,7 +230,9 @@ function replaceNumber(
   let target = ref
   const lacksWords = (state & ~words[ref + L.ITEM_META] & (L.STATE_CHOSEN_CAS | L.STATE_ENDS)) !== 0
   if (digits > valueBytes || lacksWords || isHeld(arena, ref)) {
-    target = likeSuccessor(arena, ref, Math.max(digits, valueBytes), state)
+    const keepsLength = digits <= valueBytes && !isHeld(arena, ref)
+    const length = keepsLength && valueBytes <= NUMBER_PADDED_BYTES_MAX ? valueBytes : digits
+    target = likeSuccessor(arena, ref, length, state)
     if (target === NIL) return Status.NO_MEMORY
   }
   const { bytes } = arena.area

@@ -2,8 +2,9 @@
 // of one thread, and what they leave behind. What they mean is compared with memcached elsewhere.
 
 import t, { type Test } from 'tap'
-import { emptyArena } from '../../lib/engine/arena.ts'
+import { chunkWords, emptyArena } from '../../lib/engine/arena.ts'
 import { Area } from '../../lib/engine/bytes.ts'
+import * as L from '../../lib/engine/layout.ts'
 import type { Hold } from '../../lib/engine/shard.ts'
 import { Status } from '../../lib/engine/status.ts'
 import {
@@ -293,3 +294,24 @@ function difference(given: Buffer, wanted: Buffer): string {
   const show = (bytes: Buffer) => JSON.stringify(bytes.toString('latin1', at - 40, at + 60))
   return `at ${at} of ${wanted.length}: ${show(given)} instead of ${show(wanted)}`
 }
+
+t.test('a number in a long value gets further words without touching its neighbours', async t => {
+  const host = createHost({ memoryBytes: 4 * MIB })
+  const peer = new Peer(host)
+  const { arena } = host.cache.shards[0]
+  const largest = chunkWords(arena, arena.baseClasses) * 4
+  const send = (text: string) => {
+    peer.feed(Buffer.from(text, 'latin1'))
+    return peer.take().toString('latin1')
+  }
+  for (let spare = 0; spare <= 16; spare++) {
+    const length = largest - L.ITEM_WORDS * 4 - 'n'.length - spare
+    const value = `5 ${'x'.repeat(length - 2)}`
+    const next = 'y'.repeat(length)
+    send(`ms n ${length}\r\n${value}\r\nms o ${length}\r\n${next}\r\n`)
+    const reply = send(`ma n D1 E7 v\r\n`)
+    t.match(reply, /^(VA 1\r\n6\r\n|CLIENT_ERROR cannot increment)/, `${spare} bytes to spare`)
+    t.equal(send('mg o v\r\n'), `VA ${length}\r\n${next}\r\n`)
+    verifyAll(host)
+  }
+})
