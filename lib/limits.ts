@@ -26,7 +26,7 @@ export const ARENAS_MAX = 1024
  */
 export const MEMORY_HEADROOM = 4
 export const MEMORY_RESERVED_BYTES_MIN = GIB
-/** It may be lowered to so many pages in each arena. */
+/** It may be lowered to so many pages for items in each arena. */
 export const ARENA_PAGES_MIN = 16
 
 /** A page is about 1/256 of its arena, between these bounds, so that small arenas serve all classes. */

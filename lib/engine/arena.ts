@@ -154,7 +154,11 @@ export function createArena(options: ArenaOptions): Arena {
   words[L.SIZE_SLOTS] = sizeSlots
   words[L.ITEM_BYTES_LIMIT] = Math.min(
     options.itemBytesMax,
-    longestItemBytes(pageLimit, pageWords, largestChunk),
+    longestItemBytes(
+      roomBeside(words[L.BUCKETS_INITIAL], pageLimit, pageWords),
+      pageWords,
+      largestChunk,
+    ),
   )
   words[L.EVICTIONS_ON] = options.evictions ? 1 : 0
   words[L.PAGE_LIMIT] = pageLimit
@@ -269,7 +273,12 @@ function fillMap(arena: Arena): void {
   }
 }
 
-/** What all pages together hold of one item. */
+/** Pages for items beside a hash table: what it leaves of the limit, but always half. */
+export function roomBeside(buckets: number, pageLimit: number, pageWords: number): number {
+  return Math.max(pageLimit - Math.ceil(buckets / pageWords), Math.ceil(pageLimit / 2))
+}
+
+/** What so many pages together hold of one item. */
 function longestItemBytes(pageCount: number, pageWords: number, largestChunk: number): number {
   const chunkBytes = (largestChunk - L.SPAN_WORDS) * 4
   return pageCount * Math.floor(pageWords / largestChunk) * chunkBytes - L.ITEM_WORDS * 4

@@ -18,7 +18,7 @@ import {
   MIB,
   RECOVER_WAIT_MS_MAX,
 } from '../limits.ts'
-import { type Arena, createArena, emptyArena } from './arena.ts'
+import { type Arena, createArena, emptyArena, roomBeside } from './arena.ts'
 import { Automove } from './automove.ts'
 import type { Area } from './bytes.ts'
 import { monotonicS, moveClock } from './clock.ts'
@@ -30,6 +30,7 @@ import {
   AUTOMOVE,
   AUTOMOVE_RATIO,
   AUTOMOVE_WINDOW_S,
+  BUCKET_COUNT,
   CAS_SHOWN,
   CLASS_PAGE_COUNT,
   CRAWL_ITEMS_MAX,
@@ -295,7 +296,9 @@ export class Cache {
   setMemoryLimit(bytes: number): Order {
     const { arena } = this.shards[0]
     const pages = Math.floor(bytes / this.shards.length / (arena.pageWords * 4))
-    if (pages < ARENA_PAGES_MIN) return Order.TOO_SMALL
+    const isTooSmall = ({ arena: { words, pageWords } }: Shard) =>
+      roomBeside(words[BUCKET_COUNT], pages, pageWords) < ARENA_PAGES_MIN
+    if (this.shards.some(isTooSmall)) return Order.TOO_SMALL
     if (pages > arena.pageCount) return Order.TOO_LARGE
     this.setAll(PAGE_LIMIT, pages)
     this.setAll(MEMORY_LIMIT_KIB, Math.floor(bytes / KIB))

@@ -195,10 +195,10 @@ export function readValue(
     copyBytes(arena.area, valueAt(arena, ref) + offset, to, toStart, length)
     return
   }
-  let part = findPart(arena, ref, offset)
-  for (let done = 0; done < length; part = nextPart(arena, part)) {
-    const bytes = Math.min(length - done, partEnd - partStart)
-    copyBytes(arena.area, partStart, to, toStart + done, bytes)
+  findPart(arena, source, ref, offset)
+  for (let done = 0; done < length; nextPart(arena, source)) {
+    const bytes = Math.min(length - done, source.end - source.start)
+    copyBytes(arena.area, source.start, to, toStart + done, bytes)
     done += bytes
   }
 }
@@ -216,10 +216,10 @@ export function writeValue(
     copyBytes(from, fromStart, arena.area, valueAt(arena, ref) + offset, length)
     return
   }
-  let part = findPart(arena, ref, offset)
-  for (let done = 0; done < length; part = nextPart(arena, part)) {
-    const bytes = Math.min(length - done, partEnd - partStart)
-    copyBytes(from, fromStart + done, arena.area, partStart, bytes)
+  findPart(arena, target, ref, offset)
+  for (let done = 0; done < length; nextPart(arena, target)) {
+    const bytes = Math.min(length - done, target.end - target.start)
+    copyBytes(from, fromStart + done, arena.area, target.start, bytes)
     done += bytes
   }
 }
@@ -232,45 +232,51 @@ export function copyValue(
   to: Ref,
   toOffset: number,
 ): void {
-  if ((arena.words[from + L.ITEM_META] & L.STATE_SPANS) === 0) {
-    writeValue(arena, to, toOffset, arena.area, valueAt(arena, from), length)
-    return
-  }
-  let part = findPart(arena, from, 0)
-  for (let done = 0; done < length; part = nextPart(arena, part)) {
-    const start = partStart
-    const end = partEnd
-    const bytes = Math.min(length - done, end - start)
-    writeValue(arena, to, toOffset + done, arena.area, start, bytes)
+  if (length === 0) return
+  findPart(arena, source, from, 0)
+  findPart(arena, target, to, toOffset)
+  for (let done = 0; done < length; ) {
+    if (source.start === source.end) nextPart(arena, source)
+    if (target.start === target.end) nextPart(arena, target)
+    const room = Math.min(source.end - source.start, target.end - target.start)
+    const bytes = Math.min(length - done, room)
+    copyBytes(arena.area, source.start, arena.area, target.start, bytes)
     done += bytes
+    source.start += bytes
+    target.start += bytes
   }
 }
 
-// The part of a spanned value that a walk stands on: byte addresses in the arena. Walks are
-// synchronous and take what they need before they start another, so one pair is enough a thread.
-let partStart = 0
-let partEnd = 0
+/** What a walk over a value still has before it of the chunk it stands on: byte addresses. */
+interface Part {
+  chunk: Ref
+  start: number
+  end: number
+}
 
-/** Stands on the chunk that has byte `offset` of a spanned value, from that byte on. */
-function findPart(arena: Arena, ref: Ref, offset: number): Ref {
-  const { words } = arena
-  let part = ref
-  partStart = valueAt(arena, ref)
-  partEnd = (ref + chunkWords(arena, L.metaClass(words[ref + L.ITEM_META]))) << 2
+// Walks are synchronous, so one place to read and one to write are enough a thread.
+const source: Part = { chunk: NIL, start: 0, end: 0 }
+const target: Part = { chunk: NIL, start: 0, end: 0 }
+
+/** Stands on the chunk that has byte `offset` of a value, from that byte on. */
+function findPart(arena: Arena, part: Part, ref: Ref, offset: number): void {
+  const classId = L.metaClass(arena.words[ref + L.ITEM_META])
+  part.chunk = ref
+  part.start = valueAt(arena, ref)
+  part.end = (ref + chunkWords(arena, classId)) << 2
   let left = offset
-  while (left >= partEnd - partStart) {
-    left -= partEnd - partStart
-    part = nextPart(arena, part)
+  while (left >= part.end - part.start) {
+    left -= part.end - part.start
+    nextPart(arena, part)
   }
-  partStart += left
-  return part
+  part.start += left
 }
 
-function nextPart(arena: Arena, part: Ref): Ref {
-  const next = nextChunk(arena, part)
-  if (next === NIL) return NIL
+function nextPart(arena: Arena, part: Part): void {
+  const next = nextChunk(arena, part.chunk)
+  part.chunk = next
+  if (next === NIL) return
   const words = chunkWords(arena, L.metaClass(arena.words[next + L.ITEM_META]))
-  partStart = (next + L.SPAN_WORDS) << 2
-  partEnd = (next + words) << 2
-  return next
+  part.start = (next + L.SPAN_WORDS) << 2
+  part.end = (next + words) << 2
 }

@@ -4,7 +4,7 @@
 // never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
 // that those of one page can be pulled out when the page moves to another class.
 
-import { type Arena, chunkWords, pageRef } from './arena.ts'
+import { type Arena, chunkWords, pageRef, roomBeside } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 
@@ -143,8 +143,8 @@ export function isMoving(arena: Arena, page: number): boolean {
 
 /** Pages that may be in use: what the memory limit leaves beside the hash table. */
 export function pageRoom(arena: Arena): number {
-  const tablePages = Math.ceil(arena.words[L.BUCKET_COUNT] / arena.pageWords)
-  return Math.max(arena.words[L.PAGE_LIMIT] - tablePages, 1)
+  const { words } = arena
+  return roomBeside(words[L.BUCKET_COUNT], words[L.PAGE_LIMIT], arena.pageWords)
 }
 
 /** How many pages more are in use than the memory limit allows, or, below zero, how many fewer. */

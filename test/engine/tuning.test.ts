@@ -6,11 +6,13 @@ import { chunkWords } from '../../lib/engine/arena.ts'
 import { Area } from '../../lib/engine/bytes.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import * as L from '../../lib/engine/layout.ts'
-import { Mode, Status } from '../../lib/engine/status.ts'
+import { pageRoom } from '../../lib/engine/slabs.ts'
+import { Mode, Order, Status } from '../../lib/engine/status.ts'
 import { ValueSink } from '../../lib/engine/value-sink.ts'
 import { verify } from '../../lib/engine/verify.ts'
-import { KIB, MIB } from '../../lib/limits.ts'
+import { ARENA_PAGES_MIN, KIB, MIB } from '../../lib/limits.ts'
 import { areaOf } from '../support/engine-arena.ts'
+import { Peer } from '../support/engine-peer.ts'
 import { isWhole, makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 
@@ -61,6 +63,55 @@ t.test('a table that does not grow finds all that is in it', async t => {
     [],
   )
   verify(arena)
+})
+
+t.test('a large table leaves half of the memory to items', async t => {
+  const cache = Cache.create({ memoryBytes: 64 * MIB, hashpower: 24, headroom: true })
+  const { arena } = cache.shards[0]
+  const limit = arena.words[L.PAGE_LIMIT]
+  t.equal(pageRoom(arena), limit / 2)
+  const bytes = arena.pageWords * 4
+  t.equal(cache.setMemoryLimit(2 * ARENA_PAGES_MIN * bytes), Order.OK)
+  t.equal(cache.setMemoryLimit((2 * ARENA_PAGES_MIN - 2) * bytes), Order.TOO_SMALL)
+})
+
+t.test('in the least memory the longest item still fits', async t => {
+  const peer = new Peer(Cache.create({ memoryBytes: MIB }))
+  const limit = peer.cache.shards[0].arena.words[L.ITEM_BYTES_LIMIT]
+  t.ok(limit < MIB && limit > MIB / 2, `${limit} bytes`)
+  t.equal(peer.set('k', makeValue(1, limit - 100)), Status.OK)
+  t.equal(peer.set('k', makeValue(1, limit)), Status.TOO_LARGE)
+  peer.verify()
+})
+
+t.test('a value of very many chunks is copied in one pass', async t => {
+  const peer = new Peer(
+    Cache.create({ memoryBytes: 64 * MIB, chunkBytesMax: 256, itemBytesMax: 16 * MIB }),
+  )
+  const value = makeValue(1, 12 * MIB)
+  peer.set('k', value)
+  const startedMs = performance.now()
+  t.equal(peer.touch('k', peer.nowS() + 100), Status.OK)
+  const tookMs = performance.now() - startedMs
+  t.ok(tookMs < 1500, `${tookMs} ms`)
+  t.ok(peer.get('k')?.value.equals(value))
+})
+
+t.test('values that grow at either end come out whole', async t => {
+  const peer = new Peer(Cache.create({ memoryBytes: 8 * MIB, chunkBytesMax: KIB }))
+  const random = createRandom(seed, 1)
+  for (let round = 0; round < 20; round++) {
+    let expected = makeValue(round, random.below(3000))
+    peer.set('k', expected)
+    for (let step = 0; step < 15; step++) {
+      const part = makeValue(step, random.below(random.pick([3, 1200, 5000])))
+      const isAppend = random.once(2)
+      expected = Buffer.concat(isAppend ? [expected, part] : [part, expected])
+      t.equal(peer.store(isAppend ? Mode.APPEND : Mode.PREPEND, 'k', part), Status.OK)
+    }
+    if (peer.get('k')?.value.equals(expected) !== true) t.fail(`round ${round}`)
+  }
+  peer.verify()
 })
 
 function put(cache: Cache, key: string, value: Buffer): void {
