@@ -2,7 +2,7 @@
 // loop in one write; replies come back in that order. Lives once: when it ends, all that waited on
 // it is told why, and whoever owns it makes another.
 
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
 import { CLIENT_AUTH_MS_MAX, CLIENT_PENDING_MAX } from '../limits.ts'
 import { ClientError } from './errors.ts'
@@ -29,9 +29,11 @@ interface Pending {
   reject(error: Error): void
   startedMs: number
   deadlineMs: number
-  /** The caller was told already; the reply is still to come. */
+  /** The caller was told already; the reply is still to come, and its time began anew. */
   isAbandoned: boolean
 }
+
+const NO_ANSWER = 'no answer in time'
 
 export class Connection {
   private readonly socket: Socket
@@ -41,7 +43,9 @@ export class Connection {
   private waiting: Pending[] = []
   private first = 0
   private timer: NodeJS.Timeout | undefined
-  private lastReadMs = 0
+  private timerAtMs = Number.POSITIVE_INFINITY
+  /** When the last request was answered to its end. */
+  private lastDoneMs = 0
   private isCorked = false
   private ended: ClientError | undefined
   private readonly onEnd: (error: ClientError) => void
@@ -54,7 +58,7 @@ export class Connection {
   ) {
     this.name = addressText(address)
     this.onEnd = onEnd
-    this.socket = open(address, options.tls)
+    this.socket = this.open(address, options.tls)
     this.socket.setNoDelay(true)
     this.socket.on('data', (part: Buffer) => this.read(part))
     this.socket.on('error', error => this.end('CONNECTION', error.message))
@@ -73,7 +77,7 @@ export class Connection {
       const startedMs = performance.now()
       const deadlineMs = startedMs + timeoutMs
       this.waiting.push({ take, resolve, reject, startedMs, deadlineMs, isAbandoned: false })
-      this.timer ??= setTimeout(() => this.checkDeadlines(), timeoutMs)
+      this.checkAt(deadlineMs)
       this.cork()
       for (const part of bytes) this.socket.write(part)
     })
@@ -82,6 +86,14 @@ export class Connection {
   /** Ends it; what waits is told CLOSED. */
   close(): void {
     this.end('CLOSED', 'the client was closed')
+  }
+
+  private open(address: ServerAddress, tls: TlsOptions | undefined): Socket {
+    try {
+      return open(address, tls)
+    } catch (error) {
+      throw new ClientError('CONNECTION', wordsOf(error), this.name)
+    }
   }
 
   private authenticate({ user, password }: { user: string; password: string }): void {
@@ -106,11 +118,10 @@ export class Connection {
   }
 
   private read(part: Buffer): void {
-    this.lastReadMs = performance.now()
     try {
       this.reader.read(part, reply => this.give(reply))
     } catch (error) {
-      this.end('PROTOCOL', error instanceof Error ? error.message : String(error))
+      this.end('PROTOCOL', wordsOf(error))
     }
   }
 
@@ -119,31 +130,41 @@ export class Connection {
     if (pending === undefined) throw new Error(`a reply nobody asked for: ${reply.word}`)
     if (!pending.take(reply) || this.ended !== undefined) return
     this.first++
+    this.lastDoneMs = performance.now()
     if (!pending.isAbandoned) pending.resolve()
     if (this.first * 2 < this.waiting.length) return
     this.waiting = this.waiting.slice(this.first)
     this.first = 0
   }
 
-  /** Tells those whose time is over. A server that said nothing meanwhile is given up. */
+  /** Looks at the deadlines then, unless it does so sooner. */
+  private checkAt(atMs: number): void {
+    if (atMs >= this.timerAtMs) return
+    clearTimeout(this.timer)
+    this.timerAtMs = atMs
+    this.timer = setTimeout(() => this.checkDeadlines(), Math.max(1, atMs - performance.now()))
+  }
+
+  /**
+   * Tells those whose time is over. A server that answered nobody meanwhile is given up, whatever it
+   * sends; where it did, it has as much time again for the replies that nobody waits for any more.
+   */
   private checkDeadlines(): void {
-    this.timer = undefined
+    this.timerAtMs = Number.POSITIVE_INFINITY
     const nowMs = performance.now()
     let nextMs = Number.POSITIVE_INFINITY
     for (let i = this.first; i < this.waiting.length; i++) {
       const pending = this.waiting[i]
-      if (pending.isAbandoned) continue
-      if (pending.deadlineMs > nowMs) {
-        nextMs = Math.min(nextMs, pending.deadlineMs)
-        continue
+      if (pending.deadlineMs <= nowMs) {
+        if (this.lastDoneMs <= pending.startedMs) return this.end('TIMEOUT', NO_ANSWER)
+        if (!pending.isAbandoned) pending.reject(new ClientError('TIMEOUT', NO_ANSWER, this.name))
+        pending.isAbandoned = true
+        pending.deadlineMs += nowMs - pending.startedMs
+        pending.startedMs = nowMs
       }
-      pending.isAbandoned = true
-      pending.reject(new ClientError('TIMEOUT', 'no answer in time', this.name))
-      if (this.lastReadMs <= pending.startedMs)
-        return this.end('TIMEOUT', 'the server does not answer')
+      nextMs = Math.min(nextMs, pending.deadlineMs)
     }
-    if (nextMs === Number.POSITIVE_INFINITY) return
-    this.timer = setTimeout(() => this.checkDeadlines(), Math.max(1, nextMs - nowMs))
+    this.checkAt(nextMs)
   }
 
   private end(code: ClientError['code'], words: string): void {
@@ -169,5 +190,11 @@ export function addressText({ host, port }: ServerAddress): string {
 function open({ host, port }: ServerAddress, tls: TlsOptions | undefined): Socket {
   if (port === undefined) return connect({ path: host })
   if (tls === undefined) return connect({ host, port })
-  return connectTls({ host, port, servername: host, ...tls })
+  // An address is no server name; the certificate must be for it all the same.
+  const named = isIP(host) === 0 ? { servername: host } : {}
+  return connectTls({ host, port, ...named, ...tls })
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

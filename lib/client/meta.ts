@@ -6,6 +6,8 @@
 //             ms user:1 5 T60 F0               HD, NS, EX or NF
 //             mn                               MN
 
+import { ITEM_BYTES_MAX } from '../limits.ts'
+
 /** What a server says about one request. */
 export interface Reply {
   /** VA, HD, EN, NF, NS, EX, MN; or a classic word, as VERSION, OK or an error line's first word. */
@@ -63,8 +65,11 @@ export class ReplyReader {
     const end = input[newline - 1] === 13 ? newline - 1 : newline
     const [word = '', ...tokens] = input.toString('latin1', 0, end).split(' ')
     if (word === 'VA') {
-      this.valueBytes = Number(tokens.shift())
-      if (!Number.isInteger(this.valueBytes)) throw new Error(`no reply: ${word}`)
+      const length = tokens.shift() ?? ''
+      this.valueBytes = Number(length)
+      if (!/^\d+$/.test(length) || this.valueBytes > ITEM_BYTES_MAX) {
+        throw new Error(`no length of a value: ${length.slice(0, 20)}`)
+      }
     } else if (!/^[A-Z][A-Z_]+$/.test(word)) {
       throw new Error(`no reply: ${word.slice(0, 20)}`)
     }

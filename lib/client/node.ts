@@ -137,11 +137,13 @@ export class MetaNode implements PoolNode {
     const deadlineMs = performance.now() + timeoutMs
     for (;;) {
       const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) throw new ClientError('TIMEOUT', 'no answer in time', this.name)
       const { value } = await this.ask(text, leftMs)
       if (value !== undefined) return BigInt(value.toString('latin1').trim())
       if (initial === undefined) return undefined
       const add = { mode: 'add', key, value: Buffer.from(String(initial)), flags: 0, ttlS } as const
-      if ((await this.store({ ...add, cas: undefined }, leftMs)) === 'STORED') return initial
+      const addMs = deadlineMs - performance.now()
+      if ((await this.store({ ...add, cas: undefined }, addMs)) === 'STORED') return initial
     }
   }
 

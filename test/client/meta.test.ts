@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { flagOf, type Reply, ReplyReader } from '../../lib/client/meta.ts'
+import { ITEM_BYTES_MAX } from '../../lib/limits.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 
 const seed = announceSeed(t)
@@ -56,4 +57,11 @@ t.test('what is no reply is refused', async t => {
   for (const text of ['hello\r\n', '\r\n', 'VA x\r\n', '<html>\r\n', 'x'.repeat(10_000)]) {
     t.throws(() => readAll([Buffer.from(text)]), Error, text.slice(0, 10))
   }
+})
+
+t.test('a value has a length that an item can have', async t => {
+  for (const length of ['-5', '', '1e3', '0x10', '1.5', String(ITEM_BYTES_MAX + 1)]) {
+    t.throws(() => readAll([Buffer.from(`VA ${length} f0\r\n`)]), Error, length)
+  }
+  t.strictSame(readAll([Buffer.from(`VA ${ITEM_BYTES_MAX} f0\r\n`)]), [], 'the longest')
 })

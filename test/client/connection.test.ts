@@ -1,0 +1,64 @@
+// One server that is slow, silent, endless or not there, as a client sees it; and TLS.
+
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { MetaNode } from '../../lib/client/node.ts'
+import { skipWithoutTls, startServingTls } from '../support/client-server.ts'
+import { HOST } from '../support/process.ts'
+import { startScripted } from '../support/scripted-server.ts'
+import { comesTrue } from '../support/server-peer.ts'
+
+t.test('TLS to an address', { skip: skipWithoutTls() }, async t => {
+  const { port, ca } = await startServingTls(t)
+  const node = new MetaNode({ host: HOST, port }, { tls: { ca: readFileSync(ca) } })
+  t.teardown(() => node.close())
+  t.equal(await node.touch('a', 1, 20_000), false)
+})
+
+t.test('a connection that cannot even begin', async t => {
+  const noPort = new MetaNode({ host: HOST, port: 99_999 })
+  await t.rejects(noPort.get('a', 1000), { name: 'ClientError', code: 'CONNECTION' })
+  const noKey = new MetaNode({ host: HOST, port: 1 }, { tls: { key: 'no key' } })
+  await t.rejects(noKey.get('a', 1000), { name: 'ClientError', code: 'CONNECTION' })
+})
+
+t.test('a deadline holds though authentication may take longer', async t => {
+  const { port } = await startScripted(t, () => undefined)
+  const node = new MetaNode({ host: HOST, port }, { auth: { user: 'u', password: 'p' } })
+  t.teardown(() => node.close())
+  const startedMs = performance.now()
+  const calls = await Promise.allSettled([node.get('a', 200), node.get('b', 300)])
+  const tookMs = performance.now() - startedMs
+  t.ok(tookMs < 5000, `${Math.round(tookMs)} ms`)
+  const [first, second] = calls.map(call => (call.status === 'rejected' ? call.reason : call))
+  t.match(first, { code: 'TIMEOUT' })
+  t.equal(first, second, 'and one silent server is one error')
+})
+
+t.test('a server that sends without end is given up', async t => {
+  const { port, sockets } = await startScripted(t, (line, socket) => {
+    if (line.startsWith('mg a ')) return 'EN\r\n'
+    const timer = setInterval(() => socket.write('x'.repeat(100)), 5)
+    socket.once('close', () => clearInterval(timer))
+    return 'VA 1000000000 f0\r\n'
+  })
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  const both = [node.get('a', 2000), node.get('b', 300)]
+  t.equal(await both[0], undefined)
+  await t.rejects(both[1], { code: 'TIMEOUT' })
+  t.ok(await comesTrue(async () => sockets.size === 0), 'the connection is over')
+})
+
+t.test('a number that others keep taking away ends with the deadline', async t => {
+  const answers = new Map([['mn', 'MN\r\n']])
+  const { port, lines } = await startScripted(t, line => answers.get(line) ?? 'NF\r\n')
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  await node.probe(20_000)
+  const request = { key: 'n', delta: 1n, subtract: false, initial: 1n, ttlS: 0 }
+  await t.rejects(node.adjust(request, 0), { code: 'TIMEOUT' })
+  await sleep(50)
+  t.strictSame(lines, ['mn'], 'nobody is asked when the time is over')
+})
