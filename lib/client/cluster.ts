@@ -22,7 +22,10 @@ import { createRing, type Ring, type RingNode, type RingOptions, successorsOf } 
 export interface ClusterOptions extends RingOptions, ConnectionOptions {
   /** The longest that any call waits for its answer, ms. Default 500. */
   timeoutMs?: number
-  /** How often a request whose connection broke is sent again before its deadline. Default 1. */
+  /**
+   * How often a request whose connection broke is sent again before its deadline, if that changes
+   * nothing: gets, touches, and sets without a CAS. Default 1.
+   */
   retries?: number
   /** Failures in a row after which a server is ejected. Default 3. */
   failures?: number
@@ -45,6 +48,7 @@ export interface SetOptions {
 interface Member {
   node: PoolNode
   health: Health
+  isProbed: boolean
 }
 
 export class ClusterClient {
@@ -53,6 +57,8 @@ export class ClusterClient {
   private readonly members: Member[]
   private readonly ring: Ring
   private readonly closing = new AbortController()
+  /** All requests on a connection that broke have one error, which is one failure. */
+  private readonly counted = new WeakSet<ClientError>()
 
   /** `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these. */
   constructor(servers: readonly (string | RingNode)[], options: ClusterOptions = {}) {
@@ -64,6 +70,7 @@ export class ClusterClient {
     this.members = nodes.map(({ host, port }) => ({
       node: new MetaNode({ host, port }, options),
       health: new Health(failures, restMs),
+      isProbed: false,
     }))
   }
 
@@ -77,7 +84,10 @@ export class ClusterClient {
     return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS))
   }
 
-  /** The items there are, each server asked once for all its keys. One that is away has none. */
+  /**
+   * The items there are, each server asked once for all its keys. One that is away, refuses or is busy
+   * has none; rejects for KEY, AUTH and CLOSED alone.
+   */
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
     for (const key of keys) checkKey(key)
     const found = new Map<string, Hit>()
@@ -92,8 +102,8 @@ export class ClusterClient {
             found.set(key, hit)
           }
         } catch (error) {
-          if (!isAway(error)) throw error
-          missed.push(...group)
+          if (isAway(error)) for (const key of group) missed.push(key)
+          else if (!isRefusal(error)) throw error
         }
       }
       await Promise.all([...this.group(left)].map(ask))
@@ -131,9 +141,9 @@ export class ClusterClient {
     return this.store('set', key, value, options, cas)
   }
 
-  /** Deletes; whether there was such an item. */
+  /** Deletes; whether there was such an item. CONNECTION or TIMEOUT: it may be gone, or not. */
   async delete(key: string): Promise<boolean> {
-    return (await this.run(key, true, false, (node, ms) => node.delete(key, ms))) === true
+    return (await this.run(key, false, false, (node, ms) => node.delete(key, ms))) === true
   }
 
   /** Moves the item's end to `ttlS` from now; whether there is such an item. */
@@ -229,7 +239,8 @@ export class ClusterClient {
     const deadlineMs = performance.now() + this.timeoutMs
     for (let tries = 0; ; tries++) {
       const member = this.memberOf(key)
-      if (member === undefined) return away
+      if (member === undefined && this.options.failover === 'miss') return away
+      if (member === undefined) throw new ClientError('CONNECTION', 'no server of the pool answers')
       try {
         return await this.on(member, node => call(node, deadlineMs - performance.now()))
       } catch (error) {
@@ -247,7 +258,10 @@ export class ClusterClient {
       health.succeed(performance.now())
       return answer
     } catch (error) {
-      if (isAway(error) && health.fail(performance.now())) void this.probe(member)
+      if (isAway(error) && !this.counted.has(error)) {
+        this.counted.add(error)
+        if (health.fail(performance.now())) void this.probe(member)
+      }
       throw error
     }
   }
@@ -256,16 +270,14 @@ export class ClusterClient {
     return Promise.all(this.members.map(member => this.on(member, call)))
   }
 
-  /** The server to ask for a key: its owner, or the next that is up; undefined: the key misses. */
+  /** The server to ask for a key: its owner, or the next that is up; undefined: they are out. */
   private memberOf(key: string): Member | undefined {
     const { failover = 'next' } = this.options
     const count = failover === 'next' ? this.members.length : 1
     const successors = successorsOf(this.ring, key, count)
     if (successors.length === 0) throw new ClientError('CONNECTION', 'the pool has no servers')
     const up = successors.find(index => this.members[index].health.isUp())
-    if (up !== undefined) return this.members[up]
-    if (failover === 'miss') return undefined
-    throw new ClientError('CONNECTION', 'no server of the pool answers')
+    return up === undefined ? undefined : this.members[up]
   }
 
   /** Keys by the server to ask for them; those that miss are left out. */
@@ -281,9 +293,12 @@ export class ClusterClient {
     return groups
   }
 
-  /** Asks an ejected server from time to time until it answers. */
-  private async probe({ node, health }: Member): Promise<void> {
+  /** Asks an ejected server from time to time until it answers. One loop a server. */
+  private async probe(member: Member): Promise<void> {
+    const { node, health } = member
     const { signal } = this.closing
+    if (member.isProbed) return
+    member.isProbed = true
     while (!health.isUp() && !signal.aborted) {
       await sleep(health.rest(), undefined, { signal, ref: false }).catch(() => {})
       if (signal.aborted) return
@@ -292,6 +307,7 @@ export class ClusterClient {
         () => health.fail(performance.now()),
       )
     }
+    member.isProbed = false
   }
 
   private retries(): number {
@@ -313,8 +329,13 @@ const SERVER = /^(?:\[([^\]]+)\]|([^:\s[\]]+))(?::(\d{1,5})(?::(\d+))?)?$/
 const MEMCACHED_PORT = 11211
 
 /** Whether an error says that the server could not be asked, rather than what it answered. */
-function isAway(error: unknown): boolean {
+function isAway(error: unknown): error is ClientError {
   return error instanceof ClientError && AWAY_CODES.has(error.code)
 }
 
 const AWAY_CODES = new Set(['TIMEOUT', 'CONNECTION', 'PROTOCOL'])
+
+/** Whether an error says that the server, or its connection, would not take the request. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ClientError && (error.code === 'SERVER' || error.code === 'BUSY')
+}
