@@ -19,7 +19,13 @@ import type { Hold, Shard } from './engine/shard.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './engine/stats.ts'
 import { Mode, Status } from './engine/status.ts'
 import { ValueSink } from './engine/value-sink.ts'
-import { CLOCK_TICK_MS, KEY_BYTES_MAX, LOCAL_SCRATCH_BYTES, UPKEEP_IDLE_MS } from './limits.ts'
+import {
+  CLOCK_TICK_MS,
+  KEY_BYTES_MAX,
+  LOCAL_SCRATCH_BYTES,
+  LOCK_WAIT_MS_MAX,
+  UPKEEP_IDLE_MS,
+} from './limits.ts'
 
 export type LocalCacheOptions = CacheOptions
 export type LocalCacheHandle = CacheHandle
@@ -27,7 +33,7 @@ export type LocalCacheHandle = CacheHandle
 export interface StoreOptions {
   /**
    * Seconds until the item ends, as in memcached: 0 or none for ever, above 30 days an absolute Unix
-   * time, negative at once.
+   * time, negative at once; parts of a second are rounded up. RangeError for what is no number.
    */
   ttlS?: number
   /** A number of the caller's own that is kept with the value: unsigned 32 bits. Default 0. */
@@ -78,7 +84,7 @@ export class LocalCache {
   private readonly sink = new ValueSink(LOCAL_SCRATCH_BYTES)
   /** Never used: the sink takes hits whole. */
   private readonly hold: Hold = { slot: 0, generation: 0 }
-  private readonly timers: NodeJS.Timeout[] = []
+  private readonly stops: (() => void)[] = []
   private keyBytes = 0
   private hash = 0
   private shard: Shard
@@ -88,16 +94,15 @@ export class LocalCache {
     this.handle = cache.handle
     this.shard = cache.shards[0]
     cache.tick()
-    this.every(CLOCK_TICK_MS, () => cache.tick())
+    const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS).unref()
+    this.stops.push(() => clearInterval(clock))
   }
 
   /** Makes a cache. RangeError if the memory cannot be had. The creating thread does its upkeep. */
   static create(options: LocalCacheOptions): LocalCache {
     const segmented = { segmented: true, ...options }
     const local = new LocalCache(Cache.create(segmented, holderOf(threadId)))
-    local.every(UPKEEP_IDLE_MS, () => {
-      for (const index of local.cache.shards.keys()) local.cache.upkeep(index)
-    })
+    for (const index of local.cache.shards.keys()) local.startUpkeep(index)
     return local
   }
 
@@ -117,7 +122,7 @@ export class LocalCache {
 
   /** Stops this thread's timers, which keep no process alive anyway. */
   close(): void {
-    for (const timer of this.timers) clearInterval(timer)
+    for (const stop of this.stops) stop()
   }
 
   /** A copy of the value, or undefined. */
@@ -162,12 +167,18 @@ export class LocalCache {
     return this.store(Mode.REPLACE, key, value, options)
   }
 
-  /** Puts bytes behind the value there is; false if there is none. Flags and end stay. */
+  /**
+   * Puts bytes behind the value there is; flags and end stay. False if there is none, and if the whole
+   * would be too long or finds no memory.
+   */
   append(key: Value, value: Value): boolean {
     return this.store(Mode.APPEND, key, value)
   }
 
-  /** Puts bytes before the value there is; false if there is none. Flags and end stay. */
+  /**
+   * Puts bytes before the value there is; flags and end stay. False if there is none, and if the whole
+   * would be too long or finds no memory.
+   */
   prepend(key: Value, value: Value): boolean {
     return this.store(Mode.PREPEND, key, value)
   }
@@ -312,11 +323,27 @@ export class LocalCache {
   }
 
   private endOf(ttlS: number): number {
-    return expiresAt(this.shard.arena.words, Math.ceil(ttlS))
+    if (Number.isNaN(ttlS)) throw new RangeError('ttlS: a number of seconds')
+    return expiresAt(this.shard.arena.words, ttlS < 0 ? -1 : Math.ceil(ttlS))
   }
 
-  private every(ms: number, run: () => void): void {
-    this.timers.push(setInterval(run, ms).unref())
+  /** Keeps an arena in order, a turn when the one before wants it. */
+  private startUpkeep(index: number): void {
+    const turn = () => {
+      timer = setTimeout(turn, this.upkeep(index)).unref()
+    }
+    let timer = setTimeout(turn, UPKEEP_IDLE_MS).unref()
+    this.stops.push(() => clearTimeout(timer))
+  }
+
+  /** One turn; when the next is due, ms. A stuck lock, which was waited for long, gets a long rest. */
+  private upkeep(index: number): number {
+    try {
+      return this.cache.upkeep(index)
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error))
+      return LOCK_WAIT_MS_MAX
+    }
   }
 }
 

@@ -1,12 +1,14 @@
 // The in-process door against a plain map, and between threads.
 
 import { once } from 'node:events'
+import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { Arena } from '../lib/engine/arena.ts'
+import { Cache } from '../lib/engine/cache.ts'
 import { verify } from '../lib/engine/verify.ts'
-import { MIB } from '../lib/limits.ts'
+import { LOCK_WAIT_MS_MAX, MIB, UPKEEP_IDLE_MS } from '../lib/limits.ts'
 import { CacheError, LocalCache } from '../lib/local.ts'
 import { announceSeed, createRandom } from './support/prng.ts'
 
@@ -85,6 +87,19 @@ t.test('items end', async t => {
   t.notOk(cache.has('never'))
 })
 
+t.test('an end is a number, and what is below 0 is over', async t => {
+  const cache = create()
+  cache.set('a', 'v', { ttlS: -0.3 })
+  t.equal(cache.get('a'), undefined)
+  cache.set('a', 'v', { ttlS: 0.3 })
+  t.ok(cache.has('a'))
+  t.throws(() => cache.set('a', 'w', { ttlS: Number.NaN }), RangeError)
+  t.throws(() => cache.touch('a', Number.NaN), RangeError)
+  t.equal(cache.getString('a'), 'v')
+  t.ok(cache.touch('a', -0.3))
+  t.notOk(cache.has('a'))
+})
+
 t.test('what cannot be is refused with a code', async t => {
   const cache = create()
   for (const key of ['', 'k'.repeat(251), 'ä'.repeat(126)]) {
@@ -150,6 +165,37 @@ t.test('a thread that is terminated leaves a cache that serves', async t => {
     t.equal(cache.getString('after'), String(i))
   }
   for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
+})
+
+t.test('upkeep comes when it is due, outlives a stuck lock, and stops', async t => {
+  const turns: number[] = []
+  let isStuck = false
+  t.intercept(Cache.prototype, 'upkeep', {
+    value: (index: number) => {
+      turns.push(index)
+      if (isStuck) throw new Error('the lock is stuck')
+      return 7
+    },
+  })
+  const warnings = t.capture(process, 'emitWarning')
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
+  mock.timers.tick(UPKEEP_IDLE_MS)
+  t.strictSame(turns, [0, 1])
+  mock.timers.tick(7)
+  t.strictSame(turns, [0, 1, 0, 1], 'as soon as the turn before wants it')
+  isStuck = true
+  mock.timers.tick(7)
+  t.equal(warnings().length, 2, 'it is told of')
+  isStuck = false
+  mock.timers.tick(LOCK_WAIT_MS_MAX - 1)
+  t.equal(turns.length, 6)
+  mock.timers.tick(1)
+  t.equal(turns.length, 8, 'and tried again after a rest')
+  cache.close()
+  mock.timers.tick(LOCK_WAIT_MS_MAX)
+  t.equal(turns.length, 8)
 })
 
 t.test('timers stop, and keep no process alive', async t => {
