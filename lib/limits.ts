@@ -84,6 +84,7 @@ export const WALK_LIST_ITEMS_MAX = 10_000
 export const UPKEEP_TURN_MS_MAX = 0.3
 export const UPKEEP_BUSY_MS = 2
 export const UPKEEP_IDLE_MS = 100
+export const UPKEEP_IDLE_MS_MAX = 500
 /** A class is crawled unasked after so many seconds at first, then seldomer while it does not pay. */
 export const CRAWL_GAP_S = 5
 export const CRAWL_WAIT_STEP_S = 60
@@ -141,6 +142,10 @@ export const RECOVER_AGAIN_MS = 200
 
 /** How often each thread ticks the arenas' clocks, which count whole seconds. */
 export const CLOCK_TICK_MS = 200
+/** How often each thread looks for idle peers and slow handshakes; it ticks the clocks too. */
+export const SERVICE_TICK_MS = 1000
+/** Lines of the log that wait while nobody reads stderr, bytes in each thread. */
+export const LOG_BACKLOG_BYTES_MAX = 256 * KIB
 
 /** Without a newline in this many bytes only `get` and `gets` may go on (memcached: 2048). */
 export const LINE_BYTES_MAX = 2048

@@ -175,6 +175,7 @@ export function isExpired(arena: Arena, ref: Ref): boolean {
 /** Whether a flush has ended an item. */
 export function isFlushed(arena: Arena, ref: Ref): boolean {
   const { words } = arena
+  if ((words[L.FLUSHED_CAS_LOW] | words[L.FLUSHED_CAS_HIGH]) === 0) return false
   const high = sequenceHighOf(arena, ref)
   const flushedHigh = words[L.FLUSHED_CAS_HIGH]
   if (high !== flushedHigh) return high < flushedHigh

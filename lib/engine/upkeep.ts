@@ -2,7 +2,7 @@
 // each. Assumes the arena's lock. What was ordered stands in the arena; what is only learned stands
 // here and is learned anew by whoever takes over.
 
-import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS } from '../limits.ts'
+import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from '../limits.ts'
 import { nextDonor } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import { Automove, Automover, oldestClass } from './automove.ts'
@@ -22,6 +22,8 @@ export class Upkeep {
   private readonly balancer: Balancer
   private readonly fitter: Fitter
   private decidedAtS: number
+  /** The rest after a turn that found nothing to do: twice the last one. */
+  private idleMs = UPKEEP_IDLE_MS
   /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
   private donor = 0
   /** Whether the move under way waits for held items, until the next turn. */
@@ -57,7 +59,8 @@ export class Upkeep {
   restMs(more: boolean): number {
     const { words } = this.arena
     this.waits = false
-    if (!more) return UPKEEP_IDLE_MS
+    this.idleMs = more ? UPKEEP_IDLE_MS : Math.min(2 * this.idleMs, UPKEEP_IDLE_MS_MAX)
+    if (!more) return this.idleMs
     if (words[L.CRAWL_KIND] === Crawl.NONE) return UPKEEP_BUSY_MS
     return Math.max(UPKEEP_BUSY_MS, Math.ceil(words[L.CRAWL_SLEEP_US] / 1000))
   }

@@ -11,6 +11,7 @@ import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
+import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary-layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { CloseReason, Kind } from '../protocol/journal.ts'
@@ -34,6 +35,7 @@ export interface Hall {
   readonly fail: (error: unknown) => void
 }
 
+const LF = 10
 const NOTHING = new Uint8Array(0)
 /** memcached's words for connections that begin. */
 const KINDS = {
@@ -141,6 +143,7 @@ export class Connection implements Outlet {
     const { hall, session, slot, socket } = this
     if (hall.roster.spokeAtS(slot) >= sinceS || session.isStuck() || socket.destroyed) return
     if (session.state !== State.COMMAND && session.state !== State.KEYS) return
+    if (this.rest !== null && isBegun(this.rest.bytes)) return
     hall.host.counters[ThreadCounter.IDLE_KICKS]++
     if (hall.host.control[Control.VERBOSITY] > 1) {
       hall.host.log(`Closing idle fd ${this.id}`)
@@ -253,4 +256,9 @@ export class Connection implements Outlet {
     this.pending = null
     if (pending !== null && this.hall.spare.length < REPLY_POOL_MAX) this.hall.spare.push(pending)
   }
+}
+
+/** Whether the line, or the header, of a request is there whole: then its value is on its way. */
+function isBegun(bytes: Buffer): boolean {
+  return bytes[0] === REQUEST_MAGIC ? bytes.length >= HEADER_BYTES : bytes.includes(LF)
 }

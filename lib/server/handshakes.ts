@@ -26,7 +26,10 @@ interface Arrival {
 /** A handshake is done: the connection may be served. */
 export type OnSecure = (socket: TLSSocket, slot: number) => void
 
-const SESSION_ID_CONTEXT = 'memslab'
+/** A session is good only where peers are looked at in the same way. */
+function sessionsOf(check: PeerCheck) {
+  return { sessionIdContext: `memslab-${check}` }
+}
 
 export class Handshakes {
   private readonly settings: TlsSettings
@@ -90,8 +93,8 @@ export class Handshakes {
     if (found === null) return
     this.version = found.version
     this.options = this.optionsOf(found.certificates)
-    for (const server of this.servers.values()) {
-      server.setSecureContext(this.options)
+    for (const [check, server] of this.servers) {
+      server.setSecureContext({ ...this.options, ...sessionsOf(check) })
       server.setTicketKeys(this.options.ticketKeys)
     }
   }
@@ -101,6 +104,7 @@ export class Handshakes {
     if (known !== undefined) return known
     const server = createServer({
       ...this.options,
+      ...sessionsOf(check),
       requestCert: check !== 'none',
       // Not by the runtime: it would not say why.
       rejectUnauthorized: false,
@@ -121,7 +125,6 @@ export class Handshakes {
     return {
       ...contextOptions(this.settings, certificates),
       ticketKeys: Buffer.from(certificates.ticketKey, 'base64'),
-      sessionIdContext: SESSION_ID_CONTEXT,
       sessionTimeout: TLS_SESSION_S_MAX,
       secureOptions:
         constants.SSL_OP_NO_RENEGOTIATION | (sslSessionCache ? 0 : constants.SSL_OP_NO_TICKET),

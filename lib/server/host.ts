@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
+import { LOG_BACKLOG_BYTES_MAX } from '../limits.ts'
 import type { Authenticator } from '../protocol/authenticator.ts'
 import type { ProtocolName } from '../protocol/conversation.ts'
 import {
@@ -133,8 +134,18 @@ function refreshCertificates(tls: TlsHandle | null, nowS: number): string | null
   return fault
 }
 
+let dropped = 0
+
+/** One line to stderr; while nobody reads that, lines beyond a bound are dropped and counted. */
 function log(line: string): void {
-  process.stderr.write(`${line}\n`)
+  const { stderr } = process
+  if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) {
+    dropped++
+    return
+  }
+  if (dropped > 0) stderr.write(`${dropped} lines dropped: nobody read them\n`)
+  dropped = 0
+  stderr.write(`${line}\n`)
 }
 
 function authenticatorOf(handle: AuthHandle | null, roster: Roster): Authenticator | null {

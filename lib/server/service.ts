@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { CLOCK_TICK_MS, READ_BYTES } from '../limits.ts'
+import { READ_BYTES, SERVICE_TICK_MS } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
@@ -41,7 +41,7 @@ export class Service implements Hall {
     this.fail = fail
     this.handshakes = this.openHandshakes(task)
     this.tick()
-    this.clock = setInterval(() => this.tick(), CLOCK_TICK_MS)
+    this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
   }
 
   /** Serves the connection in this slot from now on. */

@@ -11,8 +11,9 @@
 // answered. All that a datagram asks for is one message, bounded; memcached begins a message with each
 // item of a reply, and a peer has to guess how many will come.
 //
-// Addresses of senders can be forged. Nothing that comes from the daemon's own port is answered, so
-// that two daemons cannot be made to talk to each other for ever.
+// Addresses of senders can be forged. Nothing is answered that comes from the daemon's own port, or that
+// is itself a refusal: no reply is a command, so what answers a reply is a refusal, and two daemons
+// cannot be made to talk to each other for ever.
 
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -125,6 +126,8 @@ export class UdpService implements Outlet {
   private isRequest(datagram: Buffer, { port }: RemoteInfo): boolean {
     if (datagram.length <= UDP_HEADER_BYTES || port === 0 || port === this.port) return false
     if (datagram.readUInt16BE(DATAGRAMS_AT) !== 1) return false
+    const text = datagram.toString('latin1', UDP_HEADER_BYTES, UDP_HEADER_BYTES + REFUSAL_BYTES_MAX)
+    if (REFUSALS.some(word => text.startsWith(word))) return false
     return this.socket.getSendQueueSize() < UDP_SEND_BYTES_MAX
   }
 
@@ -161,6 +164,10 @@ export class UdpService implements Outlet {
     }
   }
 }
+
+/** What a reply begins with that says no. */
+const REFUSALS = ['ERROR', 'CLIENT_ERROR', 'SERVER_ERROR']
+const REFUSAL_BYTES_MAX = 12
 
 function refusalOf(request: Buffer): Buffer {
   return request[0] === BINARY_MAGIC ? NOTHING : TOO_LARGE

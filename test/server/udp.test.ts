@@ -128,6 +128,27 @@ t.test('what comes from its own port is not answered', async t => {
   t.same(received, [])
 })
 
+t.test('a refusal is not answered, so that two daemons cannot go on for ever', async t => {
+  const port = await freePort()
+  await startServing(t, port)
+  const sender = createSocket('udp4')
+  sender.bind(0, HOST)
+  await once(sender, 'listening')
+  t.teardown(() => sender.close())
+  const received: string[] = []
+  sender.on('message', datagram => received.push(datagram.toString('latin1', 8)))
+  for (const text of [
+    'ERROR',
+    'CLIENT_ERROR bad',
+    'SERVER_ERROR reply too large for UDP',
+    'get a',
+  ]) {
+    sender.send(datagramOf({ id: 1, sequence: 0, total: 1 }, `${text}\r\n`), port, HOST)
+  }
+  await comesTrue(async () => received.length > 0)
+  t.same(received, ['END\r\n'], 'the request behind them is')
+})
+
 t.test('a flood of garbage and requests harms nobody', async t => {
   const port = await freePort()
   const daemon = await startServing(t, port)
