@@ -69,7 +69,7 @@ export class Fitter {
       best = size
       bestGain = gain
     }
-    if (bestGain < spent * FIT_GAIN_MIN) return false
+    if (bestGain <= 0 || bestGain < spent * FIT_GAIN_MIN) return false
     const spare = spareClass(arena)
     if (spare !== 0) {
       cutClass(arena, spare, best)
@@ -78,9 +78,10 @@ export class Fitter {
     return this.giveUpFor(bestGain)
   }
 
-  /** Gives up the fitted class that saves least, if the gain is much larger. */
+  /** Gives up the fitted class that saves least, if the gain is much larger: one after the other. */
   private giveUpFor(gain: number): boolean {
     const { arena } = this
+    if (abandonedClass(arena) !== 0) return false
     let least = 0
     let leastWorth = gain / FIT_WORTH_FACTOR
     for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
@@ -130,10 +131,13 @@ function spareClass(arena: Arena): number {
   return 0
 }
 
-/** Whether items of the class's own size go to it. */
-function isCurrent(arena: Arena, classId: number): boolean {
+/** Whether items go to the class. A thread that died may have left it the smaller ones only. */
+export function isCurrent(arena: Arena, classId: number): boolean {
   const size = chunkWords(arena, classId)
-  return size > 0 && classFor(arena, size) === classId
+  if (size === 0) return false
+  if (classFor(arena, size) === classId) return true
+  const mapAt = arena.mapAt << 2
+  return arena.area.bytes.subarray(mapAt, mapAt + size).includes(classId)
 }
 
 function cutClass(arena: Arena, classId: number, size: number): void {
@@ -149,8 +153,12 @@ function giveUpClass(arena: Arena, classId: number): void {
   remap(arena, classId, size, classFor(arena, size + 1))
 }
 
-/** All sizes of one class up to `size` belong to another from now on. */
+/**
+ * All sizes of one class up to `size` belong to another from now on, whose chunks hold that size. Larger
+ * ones go first: a thread that dies in between leaves a class that is current, or is given up again.
+ */
 function remap(arena: Arena, fromClass: number, size: number, toClass: number): void {
   const { bytes } = arena.area
-  for (let at = (arena.mapAt << 2) + size; bytes[at] === fromClass; at--) bytes[at] = toClass
+  const mapAt = arena.mapAt << 2
+  for (let at = mapAt + size; at >= mapAt; at--) if (bytes[at] === fromClass) bytes[at] = toClass
 }

@@ -154,6 +154,8 @@ function clear(arena: Arena, classId: number, chunk: Ref): boolean {
     return victim !== NIL
   }
   const to = takeChunk(arena, classId)
+  // Another thread may have lowered the limit meanwhile.
+  if (to === NIL) return false
   if (chunk !== owner) rescuePart(arena, owner, chunk, to)
   else rescueItem(arena, chunk, to)
   return true

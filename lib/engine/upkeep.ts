@@ -8,7 +8,7 @@ import type { Arena } from './arena.ts'
 import { Automove, Automover, oldestClass } from './automove.ts'
 import { Balancer } from './balance.ts'
 import { Crawl, Crawler } from './crawl.ts'
-import { abandonedClass, Fitter } from './fit.ts'
+import { abandonedClass, Fitter, isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { flushIfDue } from './links.ts'
 import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
@@ -77,7 +77,7 @@ export class Upkeep {
     const { words } = this.arena
     if (this.waits) return false
     const idle = words[L.MOVE_PHASE] === MovePhase.NONE
-    if (idle && !this.giveBack() && !this.yieldPage()) return false
+    if (idle && !this.giveBack() && !this.yieldPage() && !this.giveUpPage()) return false
     const more = stepMove(this.arena)
     this.waits = !more && words[L.MOVE_PHASE] === MovePhase.EVACUATE
     if (words[L.MOVE_PHASE] === MovePhase.UNDO) this.asks = false
@@ -88,7 +88,8 @@ export class Upkeep {
   /** Begins to give a page back where the memory limit asks for it; false: none, or not now. */
   private giveBack(): boolean {
     if (!this.isAboveLimit()) return false
-    this.donor = nextDonor(this.arena, this.donor)
+    do this.donor = nextDonor(this.arena, this.donor)
+    while (this.donor !== 0 && !this.canEmptyPage(this.donor))
     if (this.donor === 0) this.asks = false
     return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
   }
@@ -97,14 +98,43 @@ export class Upkeep {
   private yieldPage(): boolean {
     const { words } = this.arena
     const wanting = words[L.WANTING_CLASS]
-    if (wanting === 0 || words[L.REASSIGN_ON] === 0 || words[L.AUTOMOVE] === Automove.OFF)
-      return false
+    if (wanting === 0 || !this.movesUnasked()) return false
     words[L.WANTING_CLASS] = 0
+    if (!isCurrent(this.arena, wanting)) return false
     const donor = abandonedClass(this.arena) || oldestClass(this.arena, wanting)
     return donor !== 0 && startMove(this.arena, donor, wanting) === Order.OK
+  }
+
+  /**
+   * Begins to move a page of a class that was given up to the pool. While there is room for more pages
+   * its items stay: in their class they would only move from page to page.
+   */
+  private giveUpPage(): boolean {
+    const { arena } = this
+    if (!this.asks || !this.movesUnasked() || arena.words[L.EVICTIONS_ON] === 0) return false
+    const donor = abandonedClass(arena)
+    if (donor === 0 || (pagesAboveLimit(arena) < 0 && !hasPageful(arena, donor))) return false
+    return startMove(arena, donor, POOL) === Order.OK
+  }
+
+  private movesUnasked(): boolean {
+    const { words } = this.arena
+    return words[L.REASSIGN_ON] === 1 && words[L.AUTOMOVE] !== Automove.OFF
+  }
+
+  /** Whether it is worth a try: where nothing may be evicted, free chunks must take in what is moved. */
+  private canEmptyPage(classId: number): boolean {
+    return this.arena.words[L.EVICTIONS_ON] === 1 || hasPageful(this.arena, classId)
   }
 
   private isAboveLimit(): boolean {
     return this.asks && pagesAboveLimit(this.arena) > 0
   }
+}
+
+/** Whether a class has as many free chunks as a page has. */
+function hasPageful({ words }: Arena, classId: number): boolean {
+  const at = L.classAt(classId)
+  const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
+  return free >= words[at + L.CLASS_CHUNKS_PER_PAGE]
 }

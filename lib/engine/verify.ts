@@ -2,14 +2,14 @@
 // inside the lock. Assumes the lock. Throws an AssertionError that says what is wrong.
 
 import assert from 'node:assert/strict'
-import { type Arena, pageOf, pageRef } from './arena.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import { tagOf } from './hash.ts'
 import { isHeld } from './holds.ts'
 import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { MovePhase } from './moves.ts'
-import { isMoving, usedChunksIn } from './slabs.ts'
+import { classFor, isMoving, usedChunksIn } from './slabs.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 import { bucketOf, hashOfItem } from './table.ts'
 
@@ -29,6 +29,7 @@ interface Census {
 export function verify(arena: Arena): void {
   const census = walkPages(arena)
   verifyMove(arena, census)
+  verifyMap(arena)
   verifyClasses(arena, census)
   verifyTable(arena, census)
   verifyHolds(arena, census)
@@ -168,6 +169,15 @@ function countItem(arena: Arena, ref: Ref, classId: number, census: Census): voi
   if (words[L.SIZE_SLOTS] === 0) return
   const slot = sizeSlot(arena, ref)
   census.sizes.set(slot, (census.sizes.get(slot) ?? 0) + 1)
+}
+
+/** Every size goes to a class whose chunks hold it. */
+function verifyMap(arena: Arena): void {
+  for (let size = chunkWords(arena, arena.baseClasses); size > 0; size--) {
+    const classId = classFor(arena, size)
+    const fits = classId > 0 && classId <= arena.classCount && chunkWords(arena, classId) >= size
+    assert(fits, `items of ${size} words go to class ${classId}`)
+  }
 }
 
 function verifyClasses(arena: Arena, census: Census): void {

@@ -3,11 +3,14 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { chunkWords } from '../../lib/engine/arena.ts'
+import { type Arena, chunkWords, emptyArena } from '../../lib/engine/arena.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import * as L from '../../lib/engine/layout.ts'
+import { POOL } from '../../lib/engine/moves.ts'
 import { classFor, pagesAboveLimit } from '../../lib/engine/slabs.ts'
 import { Status } from '../../lib/engine/status.ts'
+import { Upkeep } from '../../lib/engine/upkeep.ts'
+import { verify } from '../../lib/engine/verify.ts'
 import {
   FIT_EVERY,
   FIT_SAMPLES,
@@ -113,3 +116,92 @@ t.test('classes go with an arena that is emptied', async t => {
   peer.verify()
   t.ok(peer.get(keyOf(19_999)))
 })
+
+t.test('one class after the other is given up', async t => {
+  const { peer, arena } = createPeer({ automove: 0 })
+  let most = 0
+  for (let phase = 0; phase < 3 * FITTED_CLASSES_MAX; phase++) {
+    const length = 50 + ((phase * 397) % 2500)
+    store(peer, 2 * FIT_SAMPLES * FIT_EVERY, () => length)
+    let abandoned = 0
+    for (let id = arena.baseClasses + 1; id <= arena.classCount; id++) {
+      const size = chunkWords(arena, id)
+      if (size > 0 && pagesOf(arena, id) > 0 && classFor(arena, size) !== id) abandoned++
+    }
+    most = Math.max(most, abandoned)
+  }
+  t.equal(most, 1)
+  peer.verify()
+})
+
+t.test('the pages of a class that was given up go to the pool', async t => {
+  const { peer, arena } = createPeer()
+  store(peer, 20_000, () => 700)
+  const classId = giveUp(arena, 700)
+  t.ok(pagesOf(arena, classId) > 10)
+  peer.verify()
+  for (let i = 0; i < 20_000; i++) peer.remove(keyOf(i))
+  for (let turn = 0; turn < TURNS_MAX; turn++) peer.cache.upkeep(0)
+  t.equal(pagesOf(arena, classId), 0)
+  peer.verify()
+})
+
+t.test('a class that was given up gets no pages, though it asked', async t => {
+  const { peer, arena } = createPeer()
+  store(peer, 20_000, () => 700)
+  arena.words[L.WANTING_CLASS] = giveUp(arena, 700)
+  new Upkeep(arena).step()
+  t.equal(arena.words[L.MOVE_TO_CLASS], POOL)
+  t.equal(arena.words[L.WANTING_CLASS], 0)
+})
+
+t.test('no class is cut for nothing', async t => {
+  const { arena } = createPeer()
+  const upkeep = new Upkeep(arena)
+  emptyArena(arena)
+  arena.words[L.FIT_TICK] += FIT_SAMPLES * FIT_EVERY
+  upkeep.step()
+  const perPage = L.classAt(arena.baseClasses + 1) + L.CLASS_CHUNKS_PER_PAGE
+  t.equal(arena.words[perPage], 0)
+  t.equal(arena.area.bytes[arena.mapAt << 2], 1)
+})
+
+t.test('a class that a dead thread left smaller sizes is not cut for others', async t => {
+  const { peer, arena } = createPeer()
+  const left = arena.baseClasses + 1
+  arena.words[L.classAt(left) + L.CLASS_CHUNK_WORDS] = 200
+  arena.words[L.classAt(left) + L.CLASS_CHUNKS_PER_PAGE] = Math.floor(arena.pageWords / 200)
+  const mapAt = arena.mapAt << 2
+  arena.area.bytes.fill(left, mapAt + 180, mapAt + 190)
+  verify(arena)
+  store(peer, 20_000, () => 100)
+  t.equal(chunkWords(arena, left), 200)
+  t.not(chunkWords(arena, left + 1), 0)
+  peer.verify()
+})
+
+t.test('a size that goes to a class of shorter chunks is noticed', async t => {
+  const { arena } = createPeer()
+  const at = (arena.mapAt << 2) + chunkWords(arena, 3)
+  for (const classId of [0, 2, arena.baseClasses + 1, arena.classCount + 1]) {
+    arena.area.bytes[at] = classId
+    t.throws(() => verify(arena), `class ${classId}`)
+  }
+})
+
+/** Gives up the class that values of this length go to. */
+function giveUp(arena: Arena, length: number): number {
+  const { bytes } = arena.area
+  const size = (L.ITEM_WORDS * 4 + keyOf(0).length + length + 3) >> 2
+  const classId = classFor(arena, size)
+  const larger = classFor(arena, chunkWords(arena, classId) + 1)
+  const mapAt = arena.mapAt << 2
+  for (let at = mapAt; at <= mapAt + chunkWords(arena, classId); at++) {
+    if (bytes[at] === classId) bytes[at] = larger
+  }
+  return classId
+}
+
+function pagesOf(arena: Arena, classId: number): number {
+  return arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+}

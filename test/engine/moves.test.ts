@@ -8,8 +8,8 @@ import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { keyAt } from '../../lib/engine/item.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
-import { Busy, MovePhase, POOL } from '../../lib/engine/moves.ts'
-import { pagesAboveLimit } from '../../lib/engine/slabs.ts'
+import { Busy, MovePhase, POOL, startMove, stepMove } from '../../lib/engine/moves.ts'
+import { hasChunk, pagesAboveLimit } from '../../lib/engine/slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Mode, Order, Status } from '../../lib/engine/status.ts'
 import { Upkeep } from '../../lib/engine/upkeep.ts'
@@ -233,6 +233,39 @@ t.test('uploads begun before a move end after it', async t => {
   }
   t.equal(peer.commit(Mode.SET, upload), Status.OK)
   t.ok(peer.get('up')?.value.equals(value))
+})
+
+t.test('a limit that is lowered within a step ends the move', async t => {
+  const { peer, arena } = createPeer()
+  for (let i = 0; i < 100; i++) peer.set(`k${i}`, makeValue(i, 700))
+  const classId = fullestClass(arena)
+  for (let i = 100; hasChunk(arena, classId); i++) peer.set(`k${i}`, makeValue(i, 700))
+  startMove(arena, classId, POOL)
+  while (arena.words[L.MOVE_PHASE] === MovePhase.WITHHOLD) stepMove(arena)
+  let looks = 0
+  const get = (words: Int32Array, at: string | symbol) =>
+    at === String(L.PAGE_LIMIT) && ++looks > 1 ? 1 : Reflect.get(words, at, words)
+  const words = new Proxy(arena.words, { get })
+  stepMove(Object.create(arena, { words: { value: words } }))
+  t.ok(looks > 1, 'another look at the limit')
+  t.equal(arena.words[L.MOVE_PHASE], MovePhase.UNDO)
+  for (let step = 0; step < 100; step++) stepMove(arena)
+  peer.verify()
+})
+
+t.test('above the limit nothing is withheld from a memory that must not evict', async t => {
+  const { peer, arena } = createPeer({ evictions: false })
+  for (let i = 0; peer.store(Mode.SET, `k${i}`, makeValue(i, 700)) === Status.OK; i++);
+  for (let i = 0; i < 40; i++) peer.remove(`k${i}`)
+  t.equal(peer.cache.setMemoryLimit(3 * MIB), Order.OK)
+  const upkeep = new Upkeep(arena)
+  for (let step = 0; step < 50; step++) {
+    if (step % 10 === 0) peer.setClock(peer.nowS() + 1)
+    upkeep.step()
+    if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) t.fail(`step ${step}`)
+  }
+  for (let i = 0; i < 40; i++) t.equal(peer.set(`k${i}`, makeValue(i, 700)), Status.OK)
+  peer.verify()
 })
 
 function createPeer(options: Partial<CacheOptions> = {}): { peer: Peer; arena: Arena } {
