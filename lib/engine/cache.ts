@@ -18,7 +18,7 @@ import {
   MIB,
   RECOVER_WAIT_MS_MAX,
 } from '../limits.ts'
-import { type Arena, createArena, emptyArena, roomBeside } from './arena.ts'
+import { type Arena, chunkWords, createArena, emptyArena, roomBeside } from './arena.ts'
 import { Automove } from './automove.ts'
 import type { Area } from './bytes.ts'
 import { monotonicS, moveClock } from './clock.ts'
@@ -249,11 +249,15 @@ export class Cache {
     const from = fromClass === -1 ? this.richestClass(toClass) : fromClass
     const isClass = (id: number) => id >= 0 && id <= arena.classCount
     if (!isClass(from) || !isClass(toClass)) return Order.BAD_CLASS
-    const pages = this.shards.map(shard => sparePages(shard.arena, from))
+    // Further classes are cut in each arena by itself (fit.ts).
+    const isCut = ({ arena }: Shard) => toClass === POOL || chunkWords(arena, toClass) > 0
+    const able = this.shards.filter(isCut)
+    if (able.length === 0) return Order.BAD_CLASS
+    const pages = able.map(shard => sparePages(shard.arena, from))
     const most = Math.max(...pages)
-    const all = pages.reduce((sum, count) => sum + count, 0)
+    const all = this.shards.reduce((sum, shard) => sum + sparePages(shard.arena, from), 0)
     if (most === 0 || (from !== POOL && all < 2)) return Order.NO_SPARE
-    return this.shards[pages.indexOf(most)].reassignPage(from, toClass)
+    return able[pages.indexOf(most)].reassignPage(from, toClass)
   }
 
   /** Sets whether pages are moved unasked: 0 never, 1 where it pays, 2 at every eviction. */

@@ -66,7 +66,7 @@ function tailIdleS({ words }: Arena, classId: number, list: number): number {
 
 export function reportSlabs(host: Host, lines: Lines): void {
   const sums = new Sums(host)
-  const { words, pageWords } = host.cache.shards[0].arena
+  const arenas = host.cache.shards.map(shard => shard.arena)
   let active = 0
   for (let id = 1; id <= sums.classCount(); id++) {
     const at = L.classAt(id)
@@ -75,14 +75,17 @@ export function reportSlabs(host: Host, lines: Lines): void {
     active++
     const add = (name: string, value: number) => lines.add(`${id}:${name}`, value)
     const of = (counter: number) => sums.ofClass(id, counter)
-    const perPage = words[at + L.CLASS_CHUNKS_PER_PAGE]
+    // Arenas cut further classes each for themselves (fit.ts): the one with most pages speaks for all.
+    const pagesIn = ({ words }: Arena) => words[at + L.CLASS_PAGE_COUNT]
+    const { words } = arenas.reduce((a, b) => (pagesIn(b) > pagesIn(a) ? b : a))
+    const chunks = sums.over(arena => pagesIn(arena) * arena.words[at + L.CLASS_CHUNKS_PER_PAGE])
     const used = sums.word(at + L.CLASS_USED_COUNT)
     add('chunk_size', words[at + L.CLASS_CHUNK_WORDS] * 4)
-    add('chunks_per_page', perPage)
+    add('chunks_per_page', words[at + L.CLASS_CHUNKS_PER_PAGE])
     add('total_pages', pages)
-    add('total_chunks', pages * perPage)
+    add('total_chunks', chunks)
     add('used_chunks', used)
-    add('free_chunks', pages * perPage - used)
+    add('free_chunks', chunks - used)
     add('free_chunks_end', 0)
     add('get_hits', of(ClassCounter.GET_HITS))
     add('cmd_set', of(ClassCounter.SET_CMDS))
@@ -95,7 +98,7 @@ export function reportSlabs(host: Host, lines: Lines): void {
   }
   lines.add('active_slabs', active)
   const pages = sums.word(L.PAGES_USED) - sums.word(L.POOL_COUNT)
-  lines.add('total_malloced', pages * pageWords * 4)
+  lines.add('total_malloced', pages * arenas[0].pageWords * 4)
 }
 
 /** Sizes are counted from the start or not at all: room for them is reserved with the arenas. */

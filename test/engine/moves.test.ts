@@ -148,6 +148,18 @@ t.test('several arenas: the one that has most gives', async t => {
   t.equal(pagesOf(first, classId) + pagesOf(second, classId), before - 6)
 })
 
+t.test('a page goes to an arena that has cut its class', async t => {
+  const { peer, arena } = createPeer({ memoryBytes: 8 * MIB, shards: 2 })
+  const classId = arena.baseClasses + 1
+  t.equal(peer.cache.reassignPage(POOL, classId), Order.BAD_CLASS)
+  const { arena: second } = peer.cache.shards[1]
+  second.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS] = 100
+  second.words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE] = Math.floor(second.pageWords / 100)
+  t.equal(peer.cache.reassignPage(POOL, classId), Order.OK)
+  runUpkeep(peer)
+  t.same([pagesOf(arena, classId), pagesOf(second, classId)], [0, 1])
+})
+
 t.test('a class that evicts young items gets pages from one that lies idle', async t => {
   for (const automove of [0, 1, 2]) {
     const { peer, arena } = createPeer({ automove, crawler: false })
