@@ -1,15 +1,15 @@
 /**
  * Programs that watch over memcached, looking at memslab: munin's plug-in, collectd's, the Nagios
- * check, libmemcached's tools and the Prometheus exporter. Each has its own reader of `stats`, and must find what it looks for.
+ * check and libmemcached's tools. Each has its own reader of `stats`, and must find what it looks for.
  */
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startDaemon } from '../support/daemon.ts'
 import { findProgram, skipWithout } from '../support/oracle.ts'
-import { freePort, HOST } from '../support/process.ts'
+import { HOST } from '../support/process.ts'
 import { Wire } from '../support/wire.ts'
 
 const RUN_MS_MAX = 20_000
@@ -17,9 +17,6 @@ const COLLECT_MS = 4_000
 const MUNIN_PLUGIN = '/usr/share/munin/plugins/memcached_'
 const MUNIN_READER = '/usr/share/perl5/Cache/Memcached.pm'
 const NAGIOS_CHECK = '/usr/lib/nagios/plugins/check_memcached'
-/** Its name in Debian, and the one that its authors give it. In Debian 12 it is not. */
-const EXPORTERS = ['prometheus-memcached-exporter', 'memcached_exporter']
-
 const TRAFFIC = 'set a 0 0 3\r\nabc\r\nset b 0 0 1\r\nb\r\nget a b\r\nget none\r\ndelete b\r\n'
 const TRAFFIC_END = 'DELETED\r\n'
 
@@ -74,25 +71,6 @@ t.test('the Nagios check', { skip: skipWithoutFiles(NAGIOS_CHECK) }, async t => 
   t.equal(first.code, 0)
 })
 
-t.test('the Prometheus exporter', { skip: exporter() ? false : 'not installed' }, async t => {
-  const port = await startWithTraffic(t)
-  const web = `${HOST}:${await freePort()}`
-  const args = [`--memcached.address=${HOST}:${port}`, `--web.listen-address=${web}`]
-  const child = spawn(exporter() ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  t.teardown(() => child.kill())
-  let log = ''
-  child.stderr.on('data', data => {
-    log += data
-  })
-  const metrics = await fetchUntilUp(`http://${web}/metrics`)
-  t.match(metrics, /^memcached_up 1$/m)
-  t.match(metrics, /^memcached_current_items 1$/m)
-  t.match(metrics, /^memcached_commands_total\{command="get",status="hit"\} 2$/m)
-  t.match(metrics, /^memcached_slab_current_items\{slab="\d+"\} 1$/m)
-  t.match(metrics, /^memcached_slab_commands_total\{command="set",slab="\d+",status="hit"\} 2$/m)
-  t.notMatch(log, /error|fail/i)
-})
-
 t.test('memcstat and memcslap', { skip: skipWithout('memcstat', 'memcslap') }, async t => {
   const port = await startWithTraffic(t)
   const server = `--servers=${HOST}:${port}`
@@ -144,18 +122,6 @@ LoadPlugin memcached
 `
 }
 
-async function fetchUntilUp(url: string): Promise<string> {
-  const endMs = Date.now() + RUN_MS_MAX
-  while (Date.now() < endMs) {
-    try {
-      return await (await fetch(url)).text()
-    } catch {
-      await new Promise(resolve => setTimeout(resolve, 100))
-    }
-  }
-  return ''
-}
-
 function run(
   program: string,
   args: string[],
@@ -174,10 +140,6 @@ function createFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'memslab-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   return folder
-}
-
-function exporter(): string | undefined {
-  return EXPORTERS.map(findProgram).find(path => path !== undefined)
 }
 
 function skipWithoutFiles(...paths: string[]): string | false {
