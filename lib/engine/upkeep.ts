@@ -23,7 +23,7 @@ export class Upkeep {
   private readonly fitter: Fitter
   private decidedAtS: number
   /** The rest after a turn that found nothing to do: twice the last one. */
-  private idleMs = UPKEEP_IDLE_MS
+  private idleMs = UPKEEP_IDLE_MS / 2
   /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
   private donor = 0
   /** Whether the move under way waits for held items, until the next turn. */
@@ -59,7 +59,7 @@ export class Upkeep {
   restMs(more: boolean): number {
     const { words } = this.arena
     this.waits = false
-    this.idleMs = more ? UPKEEP_IDLE_MS : Math.min(2 * this.idleMs, UPKEEP_IDLE_MS_MAX)
+    this.idleMs = more ? UPKEEP_IDLE_MS / 2 : Math.min(2 * this.idleMs, UPKEEP_IDLE_MS_MAX)
     if (!more) return this.idleMs
     if (words[L.CRAWL_KIND] === Crawl.NONE) return UPKEEP_BUSY_MS
     return Math.max(UPKEEP_BUSY_MS, Math.ceil(words[L.CRAWL_SLEEP_US] / 1000))
