@@ -6,6 +6,7 @@
 import { Area } from '../../lib/engine/bytes.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT } from '../../lib/engine/layout.ts'
+import { lock, unlock } from '../../lib/engine/lock.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { KIB, MIB, READ_BYTES } from '../../lib/limits.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
@@ -50,7 +51,15 @@ export function heldCount({ cache }: Host): number {
 
 /** Throws where an arena is not what it must be. */
 export function verifyAll({ cache }: Pick<Host, 'cache'>): void {
-  for (const { arena } of cache.shards) verify(arena)
+  for (const { arena, holder } of cache.shards) {
+    // Other threads may be at work in it.
+    lock(arena.words, holder)
+    try {
+      verify(arena)
+    } finally {
+      unlock(arena.words)
+    }
+  }
 }
 
 export class Peer implements Outlet {
