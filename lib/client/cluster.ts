@@ -5,6 +5,8 @@
 //   const pool = new ClusterClient(['10.0.0.1:11211', '10.0.0.2:11211'], { timeoutMs: 200 })
 //   await pool.set('user:1', Buffer.from('...'), { ttlS: 60 })
 //   const hit = await pool.get('user:1')
+//
+// Which servers there are may change while it runs: members.ts.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -14,10 +16,13 @@ import {
   CLIENT_TIMEOUT_MS,
 } from '../limits.ts'
 import type { ConnectionOptions } from './connection.ts'
+import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
 import { Health } from './health.ts'
+import { isAway, type Member, Members } from './members.ts'
 import { checkKey, type Hit, MetaNode, type PoolNode, type Stored, type StoreMode } from './node.ts'
-import { createRing, type Ring, type RingNode, type RingOptions, successorsOf } from './ring.ts'
+import type { RingNode, RingOptions } from './ring.ts'
+import { parseServer } from './servers.ts'
 
 export interface ClusterOptions extends RingOptions, ConnectionOptions {
   /** The longest that any call waits for its answer, ms. Default 500. */
@@ -36,6 +41,10 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions {
    * answers as if there were none. Default next.
    */
   failover?: 'next' | 'miss'
+  /** Told the names of all servers when they are known, and when they changed. */
+  onServers?: (names: string[]) => void
+  /** Told why servers could not be looked up; those known before stay. */
+  onDiscoveryError?: (error: Error) => void
 }
 
 export interface SetOptions {
@@ -45,33 +54,59 @@ export interface SetOptions {
   flags?: number
 }
 
-interface Member {
-  node: PoolNode
-  health: Health
-  isProbed: boolean
-}
-
 export class ClusterClient {
   private readonly options: ClusterOptions
   private readonly timeoutMs: number
-  private readonly members: Member[]
-  private readonly ring: Ring
-  private readonly closing = new AbortController()
-  /** All requests on a connection that broke have one error, which is one failure. */
-  private readonly counted = new WeakSet<ClientError>()
+  private readonly members: Members
+  /** Settled when it is known which servers there are, or never will be. */
+  private readonly known = Promise.withResolvers<void>()
+  private isKnown = false
+  private readonly stopDiscovery: () => void
 
-  /** `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these. */
-  constructor(servers: readonly (string | RingNode)[], options: ClusterOptions = {}) {
-    const nodes = servers.map(server => (typeof server === 'string' ? parseServer(server) : server))
+  /**
+   * `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these; or a
+   * source that tells of them, and of each change. Until it told of the first, requests wait.
+   */
+  constructor(servers: readonly (string | RingNode)[] | Discovery, options: ClusterOptions = {}) {
     const { failures = CLIENT_FAILURES, restMs = CLIENT_REST_MS } = options
     this.options = options
     this.timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS
-    this.ring = createRing(nodes, options)
-    this.members = nodes.map(({ host, port }) => ({
-      node: new MetaNode({ host, port }, options),
-      health: new Health(failures, restMs),
-      isProbed: false,
-    }))
+    this.members = new Members([], {
+      ...options,
+      createNode: ({ host, port }) => new MetaNode({ host, port }, options),
+      createHealth: () => new Health(failures, restMs),
+      probeMs: this.timeoutMs,
+    })
+    this.known.promise.catch(() => {})
+    this.stopDiscovery = 'watch' in servers ? this.follow(servers) : () => {}
+    if (!('watch' in servers)) this.setMembers(servers)
+  }
+
+  /**
+   * These are the servers from now on. Requests on their way end where they are, servers that stay
+   * keep their connections, and those of servers that left are closed once they are idle.
+   */
+  setMembers(servers: readonly (string | RingNode)[]): void {
+    const nodes = servers.map(server => (typeof server === 'string' ? parseServer(server) : server))
+    this.members.set(nodes)
+    this.isKnown = true
+    this.known.resolve()
+    this.options.onServers?.(this.servers())
+  }
+
+  /** The names of all servers, those that are away among them. */
+  servers(): string[] {
+    return this.members.all().map(({ node }) => node.name)
+  }
+
+  /** Resolves when it is known which servers there are. TIMEOUT: not within `timeoutMs`. */
+  async ready(timeoutMs = this.timeoutMs): Promise<void> {
+    if (this.isKnown) return
+    const timer = new AbortController()
+    const late = sleep(timeoutMs, undefined, timer).then(() => {
+      throw new ClientError('TIMEOUT', 'no servers were found in time')
+    })
+    await Promise.race([this.known.promise, late]).finally(() => timer.abort())
   }
 
   /** The item, or undefined. */
@@ -92,13 +127,14 @@ export class ClusterClient {
     for (const key of keys) checkKey(key)
     const found = new Map<string, Hit>()
     const deadlineMs = performance.now() + this.timeoutMs
+    if (!this.isKnown) await this.ready()
     let left: readonly string[] = [...new Set(keys)]
     for (let tries = 0; tries <= this.retries() && left.length > 0; tries++) {
       const missed: string[] = []
       const ask = async ([member, group]: [Member, string[]]) => {
         const ms = deadlineMs - performance.now()
         try {
-          for (const [key, hit] of await this.on(member, node => node.getMany(group, ms))) {
+          for (const [key, hit] of await this.members.on(member, node => node.getMany(group, ms))) {
             found.set(key, hit)
           }
         } catch (error) {
@@ -185,19 +221,29 @@ export class ClusterClient {
 
   /** The server that owns a key, whether it is up or not. Undefined in an empty pool. */
   ownerOf(key: string): string | undefined {
-    const [owner] = successorsOf(this.ring, key, 1)
-    return owner === undefined ? undefined : this.members[owner].node.name
+    return this.members.ownerOf(key)?.node.name
   }
 
   /** The servers that are ejected now. */
   away(): string[] {
-    return this.members.filter(({ health }) => !health.isUp()).map(({ node }) => node.name)
+    const away = this.members.all().filter(({ health }) => !health.isUp())
+    return away.map(({ node }) => node.name)
   }
 
   /** Ends all connections; what waits for an answer is told CLOSED. */
   close(): void {
-    this.closing.abort()
-    for (const { node } of this.members) node.close()
+    this.stopDiscovery()
+    this.known.reject(new ClientError('CLOSED', 'the client was closed'))
+    this.members.close()
+  }
+
+  private follow(source: Discovery): () => void {
+    return source.watch({
+      change: servers => {
+        if (servers.length > 0) this.setMembers(servers)
+      },
+      fail: error => this.options.onDiscoveryError?.(error),
+    })
   }
 
   private store(
@@ -237,12 +283,13 @@ export class ClusterClient {
   ): Promise<T> {
     checkKey(key)
     const deadlineMs = performance.now() + this.timeoutMs
+    if (!this.isKnown) await this.ready()
     for (let tries = 0; ; tries++) {
       const member = this.memberOf(key)
       if (member === undefined && this.options.failover === 'miss') return away
       if (member === undefined) throw new ClientError('CONNECTION', 'no server of the pool answers')
       try {
-        return await this.on(member, node => call(node, deadlineMs - performance.now()))
+        return await this.members.on(member, node => call(node, deadlineMs - performance.now()))
       } catch (error) {
         const isOver = performance.now() >= deadlineMs || tries >= this.retries()
         if (!isAway(error) || !isRepeatable || isOver) throw error
@@ -250,34 +297,19 @@ export class ClusterClient {
     }
   }
 
-  /** Asks one server, and keeps the account of its health. */
-  private async on<T>(member: Member, call: (node: PoolNode) => Promise<T>): Promise<T> {
-    const { node, health } = member
-    try {
-      const answer = await call(node)
-      health.succeed(performance.now())
-      return answer
-    } catch (error) {
-      if (isAway(error) && !this.counted.has(error)) {
-        this.counted.add(error)
-        if (health.fail(performance.now())) void this.probe(member)
-      }
-      throw error
-    }
-  }
-
-  private onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.members.map(member => this.on(member, call)))
+  private async onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
+    if (!this.isKnown) await this.ready()
+    return Promise.all(this.members.all().map(member => this.members.on(member, call)))
   }
 
   /** The server to ask for a key: its owner, or the next that is up; undefined: they are out. */
   private memberOf(key: string): Member | undefined {
-    const { failover = 'next' } = this.options
-    const count = failover === 'next' ? this.members.length : 1
-    const successors = successorsOf(this.ring, key, count)
-    if (successors.length === 0) throw new ClientError('CONNECTION', 'the pool has no servers')
-    const up = successors.find(index => this.members[index].health.isUp())
-    return up === undefined ? undefined : this.members[up]
+    const owner = this.members.ownerOf(key)
+    if (owner === undefined) throw new ClientError('CONNECTION', 'the pool has no servers')
+    if (owner.health.isUp()) return owner
+    if (this.options.failover === 'miss') return undefined
+    const successors = this.members.successors(key, this.members.count)
+    return successors.find(({ health }) => health.isUp())
   }
 
   /** Keys by the server to ask for them; those that miss are left out. */
@@ -293,47 +325,10 @@ export class ClusterClient {
     return groups
   }
 
-  /** Asks an ejected server from time to time until it answers. One loop a server. */
-  private async probe(member: Member): Promise<void> {
-    const { node, health } = member
-    const { signal } = this.closing
-    if (member.isProbed) return
-    member.isProbed = true
-    while (!health.isUp() && !signal.aborted) {
-      await sleep(health.rest(), undefined, { signal, ref: false }).catch(() => {})
-      if (signal.aborted) return
-      await node.probe(this.timeoutMs).then(
-        () => health.succeed(performance.now()),
-        () => health.fail(performance.now()),
-      )
-    }
-    member.isProbed = false
-  }
-
   private retries(): number {
     return Math.min(this.options.retries ?? 1, CLIENT_RETRIES_MAX)
   }
 }
-
-/** `host:port`, `host:port:weight`, `[ipv6]:port`, or the path of a UNIX socket. */
-export function parseServer(text: string): RingNode {
-  if (text.startsWith('/')) return { host: text }
-  const [, bracketed, plain, port, weight] = SERVER.exec(text) ?? []
-  const host = bracketed ?? plain
-  if (host === undefined) throw new RangeError(`not a server: ${text}`)
-  const node: RingNode = { host, port: port === undefined ? MEMCACHED_PORT : Number(port) }
-  return weight === undefined ? node : { ...node, weight: Number(weight) }
-}
-
-const SERVER = /^(?:\[([^\]]+)\]|([^:\s[\]]+))(?::(\d{1,5})(?::(\d+))?)?$/
-const MEMCACHED_PORT = 11211
-
-/** Whether an error says that the server could not be asked, rather than what it answered. */
-function isAway(error: unknown): error is ClientError {
-  return error instanceof ClientError && AWAY_CODES.has(error.code)
-}
-
-const AWAY_CODES = new Set(['TIMEOUT', 'CONNECTION', 'PROTOCOL'])
 
 /** Whether an error says that the server, or its connection, would not take the request. */
 function isRefusal(error: unknown): boolean {

@@ -1,7 +1,8 @@
 // The door for applications that talk to a pool of servers: `import { ClusterClient } from 'memslab/client'`.
 
-export { ClusterClient, type ClusterOptions, parseServer, type SetOptions } from './cluster.ts'
+export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.ts'
 export type { ConnectionOptions, ServerAddress } from './connection.ts'
+export type { Discovery, Observer } from './discovery/source.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
 export type { Hit, Stored } from './node.ts'
 export {
@@ -14,3 +15,4 @@ export {
   type RingOptions,
   successorsOf,
 } from './ring.ts'
+export { parseServer } from './servers.ts'

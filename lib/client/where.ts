@@ -2,9 +2,9 @@
 // input and prints the owner of each.
 
 import { createInterface } from 'node:readline'
-import { parseServer } from './cluster.ts'
 import { addressText } from './connection.ts'
 import { createRing, ownerOf } from './ring.ts'
+import { parseServer } from './servers.ts'
 
 const USAGE = `usage: memslab ring HOST:PORT[:WEIGHT]... < keys
 prints, for each key on a line of its own, the server of the pool that owns it,

@@ -1,0 +1,164 @@
+// The members of a pool: a node and its health for each server, and the ring that says which of them
+// owns a key. Servers may come and go while requests run: a request ends on the member it began with,
+// members that stay keep their connections and their health, and one that left is closed once it is
+// idle.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { addressText } from './connection.ts'
+import { ClientError } from './errors.ts'
+import type { Health } from './health.ts'
+import type { PoolNode } from './node.ts'
+import {
+  createRing,
+  ownerOf,
+  type Ring,
+  type RingNode,
+  type RingOptions,
+  successorsOf,
+} from './ring.ts'
+
+export interface Member {
+  readonly node: PoolNode
+  readonly health: Health
+  /** Requests on their way. */
+  busy: number
+  /** It is closed as soon as it is idle. */
+  hasLeft: boolean
+  isProbed: boolean
+}
+
+export interface MemberOptions extends RingOptions {
+  createNode(server: RingNode): PoolNode
+  createHealth(): Health
+  /** What an answer to a probe may take, ms. */
+  probeMs: number
+}
+
+/** The servers at one time; members stand in the order of the ring's node indices. */
+interface View {
+  readonly ring: Ring
+  readonly members: readonly Member[]
+}
+
+export class Members {
+  private readonly options: MemberOptions
+  private view: View
+  /** By name: those of the view, and those that left and are not idle yet. */
+  private readonly open = new Map<string, Member>()
+  private readonly closing = new AbortController()
+  /** All requests on a connection that broke have one error, which is one failure. */
+  private readonly counted = new WeakSet<ClientError>()
+
+  constructor(servers: readonly RingNode[], options: MemberOptions) {
+    this.options = options
+    this.view = this.viewOf(servers)
+  }
+
+  /** These are the servers from now on. RangeError for what cannot be a ring; then nothing changes. */
+  set(servers: readonly RingNode[]): void {
+    if (this.closing.signal.aborted) return
+    this.view = this.viewOf(servers)
+    const staying = new Set(this.view.members)
+    for (const member of [...this.open.values()]) {
+      member.hasLeft = !staying.has(member)
+      this.closeIfDone(member)
+    }
+  }
+
+  /** Each server once. */
+  all(): Member[] {
+    return [...new Set(this.view.members)]
+  }
+
+  get count(): number {
+    return this.view.members.length
+  }
+
+  /** The member that a key belongs to; undefined where there is none. */
+  ownerOf(key: string): Member | undefined {
+    const { ring, members } = this.view
+    const index = ownerOf(ring, key)
+    return index < 0 ? undefined : members[index]
+  }
+
+  /** The members that a key falls to, its owner first; at most `count`. */
+  successors(key: string, count: number): Member[] {
+    const { ring, members } = this.view
+    return successorsOf(ring, key, count).map(index => members[index])
+  }
+
+  /** Asks one server, and keeps the account of its health. */
+  async on<T>(member: Member, call: (node: PoolNode) => Promise<T>): Promise<T> {
+    const { node, health } = member
+    member.busy++
+    try {
+      const answer = await call(node)
+      health.succeed(performance.now())
+      return answer
+    } catch (error) {
+      if (isAway(error) && !this.counted.has(error)) {
+        this.counted.add(error)
+        if (health.fail(performance.now())) void this.probe(member)
+      }
+      throw error
+    } finally {
+      member.busy--
+      this.closeIfDone(member)
+    }
+  }
+
+  /** Ends all connections; what waits for an answer is told CLOSED. */
+  close(): void {
+    this.closing.abort()
+    for (const { node } of this.open.values()) node.close()
+  }
+
+  private viewOf(servers: readonly RingNode[]): View {
+    const ring = createRing(servers, this.options)
+    return { ring, members: servers.map(server => this.memberFor(server)) }
+  }
+
+  private memberFor(server: RingNode): Member {
+    const name = addressText(server)
+    const { createNode, createHealth } = this.options
+    const member = this.open.get(name) ?? {
+      node: createNode(server),
+      health: createHealth(),
+      busy: 0,
+      hasLeft: false,
+      isProbed: false,
+    }
+    this.open.set(name, member)
+    return member
+  }
+
+  private closeIfDone(member: Member): void {
+    if (member.busy > 0 || !member.hasLeft) return
+    this.open.delete(member.node.name)
+    member.node.close()
+  }
+
+  /** Asks an ejected server from time to time until it answers, or left. One loop a server. */
+  private async probe(member: Member): Promise<void> {
+    const { node, health } = member
+    const { signal } = this.closing
+    if (member.isProbed) return
+    member.isProbed = true
+    while (!health.isUp() && !member.hasLeft) {
+      await sleep(health.rest(), undefined, { signal, ref: false }).catch(() => {})
+      if (signal.aborted) return
+      await node.probe(this.options.probeMs).then(
+        () => health.succeed(performance.now()),
+        () => health.fail(performance.now()),
+      )
+    }
+    member.isProbed = false
+  }
+}
+
+/** Whether an error says that the server could not be asked, rather than what it answered. */
+export function isAway(error: unknown): error is ClientError {
+  return error instanceof ClientError && AWAY_CODES.has(error.code)
+}
+
+const AWAY_CODES = new Set(['TIMEOUT', 'CONNECTION', 'PROTOCOL'])
