@@ -17,6 +17,15 @@ export {
   type LocalCacheStats,
   type StoreOptions,
 } from './local.ts'
+export {
+  decodeValue,
+  type EncodedValue,
+  encodeValue,
+  json,
+  type Serializer,
+  structured,
+  ValueFlags,
+} from './serializer.ts'
 export { type Daemon, startDaemon } from './server/daemon.ts'
 export { checkOptions } from './server/option-checks.ts'
 export { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'

@@ -1,5 +1,6 @@
 // The door for applications that talk to a pool of servers: `import { ClusterClient } from 'memslab/client'`.
 
+export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.ts'
 export type { ConnectionOptions, ServerAddress } from './connection.ts'
 export type { Discovery, Observer } from './discovery/source.ts'

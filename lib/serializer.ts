@@ -1,0 +1,93 @@
+// How values become bytes and client flags, and come back: one way for both doors, in process and
+// over the network, so that they read what the other stored.
+//
+//   client flags   31..24  the application's own, and 0 here
+//                  23..16  the kind of value, below
+//                  15..0   0: other languages' clients keep their types there, and read ours as text
+//
+// Strings are stored as everybody stores them, as text with flags 0; what other clients stored with
+// flags 0 is therefore read as text. Where those are bytes, ask the door for the bytes.
+
+import { deserialize, serialize } from 'node:v8'
+
+/** What the kind of value adds to the client flags. */
+export const ValueFlags = {
+  /** A string, as UTF-8. */
+  TEXT: 0,
+  /** A Buffer or Uint8Array, as it is. */
+  BYTES: 1 << 16,
+  JSON: 2 << 16,
+  /** What structured clone takes, in the format of node:v8. */
+  STRUCTURED: 3 << 16,
+  /** The first for serializers of your own; the last is 255 << 16. */
+  CUSTOM: 16 << 16,
+} as const
+
+/** The bits that tell the kind of value. */
+export const VALUE_KIND_MASK = 0xff << 16
+
+/** Turns values that are neither strings nor bytes into bytes and back. */
+export interface Serializer {
+  /** Marks its values: of ValueFlags, or CUSTOM and above in steps of 1 << 16. */
+  readonly flags: number
+  /** Throws for what it does not take. */
+  encode(value: unknown): Buffer
+  /** `bytes` may be reused once this returns. Throws for what it did not encode. */
+  decode(bytes: Buffer): unknown
+}
+
+export interface EncodedValue {
+  bytes: Buffer
+  flags: number
+}
+
+/**
+ * JSON, which other languages read and a person at a telnet prompt too: objects, arrays, numbers,
+ * booleans and null. TypeError for undefined, functions, symbols, bigints and cycles.
+ */
+export const json: Serializer = {
+  flags: ValueFlags.JSON,
+  encode(value) {
+    const text: string | undefined = JSON.stringify(value)
+    if (text === undefined) throw new TypeError(`no JSON for a value of type ${typeof value}`)
+    return Buffer.from(text)
+  },
+  decode: bytes => JSON.parse(bytes.toString()),
+}
+
+/**
+ * All that structured clone takes: also Date, Map, Set, bigint, typed arrays and cycles. Node alone
+ * reads it; only for caches whose other writers are trusted.
+ */
+export const structured: Serializer = {
+  flags: ValueFlags.STRUCTURED,
+  encode(value) {
+    if (value === undefined) throw new TypeError('undefined is not stored')
+    return serialize(value)
+  },
+  // A copy: typed arrays among the value would look at the bytes for ever.
+  decode: bytes => deserialize(Buffer.from(bytes)),
+}
+
+/** Strings and bytes as they are, the rest by the serializer. Throws what it throws. */
+export function encodeValue(value: unknown, serializer: Serializer = json): EncodedValue {
+  if (typeof value === 'string') return { bytes: Buffer.from(value), flags: ValueFlags.TEXT }
+  if (value instanceof Uint8Array) return { bytes: bytesOf(value), flags: ValueFlags.BYTES }
+  return { bytes: serializer.encode(value), flags: serializer.flags }
+}
+
+/**
+ * What was encoded: text, bytes and JSON in any case, other kinds if they are the serializer's. A
+ * kind that it does not know comes as a copy of the bytes. Throws for a value that is damaged.
+ */
+export function decodeValue(bytes: Buffer, flags: number, serializer: Serializer = json): unknown {
+  const kind = flags & VALUE_KIND_MASK
+  if (kind === ValueFlags.TEXT) return bytes.toString()
+  if (kind === serializer.flags) return serializer.decode(bytes)
+  if (kind === ValueFlags.JSON) return json.decode(bytes)
+  return Buffer.from(bytes)
+}
+
+function bytesOf(value: Uint8Array): Buffer {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}

@@ -1,0 +1,73 @@
+// What goes in by a serializer comes out as it was, and nothing else is taken for it.
+
+import t from 'tap'
+import {
+  decodeValue,
+  encodeValue,
+  json,
+  type Serializer,
+  structured,
+  ValueFlags,
+} from '../lib/serializer.ts'
+
+const roundTrip = (value: unknown, serializer?: Serializer) => {
+  const { bytes, flags } = encodeValue(value, serializer)
+  return decodeValue(bytes, flags, serializer)
+}
+
+t.test('values come back as they were', async t => {
+  for (const serializer of [undefined, json, structured]) {
+    for (const value of ['', 'täglich', 0, -1.5, true, null, [1, 'two'], { a: { b: [] } }]) {
+      t.strictSame(roundTrip(value, serializer), value)
+    }
+    t.strictSame(roundTrip(Buffer.from([0, 255]), serializer), Buffer.from([0, 255]))
+    t.strictSame(roundTrip(new Uint8Array([0, 255]), serializer), Buffer.from([0, 255]))
+  }
+})
+
+t.test('strings have the flags of everybody, other kinds leave the low 16 bits alone', async t => {
+  t.equal(encodeValue('a').flags, 0)
+  for (const value of [Buffer.from('a'), { a: 1 }]) {
+    t.equal(encodeValue(value).flags & 0xffff, 0)
+    t.not(encodeValue(value).flags, 0)
+  }
+  t.strictSame(encodeValue({ a: 1 }).bytes.toString(), '{"a":1}')
+})
+
+t.test('structured values are more than JSON', async t => {
+  const value = { at: new Date(5), map: new Map([[1, new Set(['a'])]]), big: 2n ** 70n }
+  t.strictSame(roundTrip(value, structured), value)
+  const bag = encodeValue({ list: new Uint16Array([1, 2, 3]) }, structured)
+  const { list } = decodeValue(bag.bytes, bag.flags, structured) as { list: Uint16Array }
+  bag.bytes.fill(0)
+  t.strictSame([...list], [1, 2, 3], 'a copy of what may be reused')
+})
+
+t.test('what a serializer does not know comes as bytes', async t => {
+  const { bytes, flags } = encodeValue({ a: 1 }, structured)
+  t.strictSame(decodeValue(bytes, flags), bytes)
+  t.strictSame(decodeValue(Buffer.from('x'), ValueFlags.CUSTOM), Buffer.from('x'))
+})
+
+t.test('JSON of others is read whichever serializer is set', async t => {
+  t.strictSame(decodeValue(Buffer.from('{"a":1} '), ValueFlags.JSON, structured), { a: 1 })
+  t.throws(() => decodeValue(Buffer.from('{"a"'), ValueFlags.JSON), SyntaxError)
+})
+
+t.test('what cannot be stored is refused', async t => {
+  for (const value of [undefined, () => {}, Symbol('a'), 1n]) {
+    t.throws(() => encodeValue(value), TypeError)
+  }
+  t.throws(() => encodeValue(undefined, structured), TypeError)
+  t.throws(() => encodeValue(() => {}, structured))
+})
+
+t.test('a serializer of your own', async t => {
+  const upper: Serializer = {
+    flags: ValueFlags.CUSTOM,
+    encode: value => Buffer.from(JSON.stringify(value).toUpperCase()),
+    decode: bytes => JSON.parse(bytes.toString().toLowerCase()),
+  }
+  t.strictSame(roundTrip({ a: 'b' }, upper), { a: 'b' })
+  t.strictSame(encodeValue({ a: 'b' }, upper).bytes.toString(), '{"A":"B"}')
+})
