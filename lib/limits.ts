@@ -207,6 +207,20 @@ export const WATCH_RECORDS_MAX = 4096
 export const PREFIXES_MAX = 16 * KIB
 export const PREFIX_PROBES_MAX = 64
 
+/** One request in so many is sampled for hot keys, on average. */
+export const SAMPLE_EVERY = 128
+/** Keys that each thread counts for that, and keys of long values that it knows. */
+export const HOT_SLOTS = 64
+export const LONG_SLOTS = 16
+/** At so many samples a thread halves its counts. */
+export const HOT_SAMPLES_MAX = 16_384
+/** With one sample in so many a thread looks whether one of the long values is still there. */
+export const LONG_RECHECK_SAMPLES = 8
+/** Keys of each kind that `stats hotkeys` names. */
+export const HOT_SHOWN_MAX = 20
+/** Reading a sketch that its thread writes at the same time is tried so often. */
+export const SKETCH_TRIES_MAX = 100
+
 /** One piece of a dump of items, and all of a `stats cachedump`, bytes. */
 export const DUMP_PIECE_BYTES = 32 * KIB
 export const CACHEDUMP_BYTES_MAX = 2 * MIB

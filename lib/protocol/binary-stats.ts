@@ -9,7 +9,8 @@ import { countPrefixes } from './journal.ts'
 import { reportStats } from './report.ts'
 
 /** Reports that the binary protocol has too; their names count whole. */
-const REPORTS = ['', 'items', 'slabs', 'sizes', 'sizes_enable', 'sizes_disable']
+const HOT_KEYS = 'hotkeys'
+const REPORTS = ['', 'items', 'slabs', 'sizes', 'sizes_enable', 'sizes_disable', HOT_KEYS]
 /** No report of these tells of the peer that asks. */
 const NOBODY = 0
 const DETAIL = 'detail'
@@ -22,6 +23,7 @@ export function statFrames(host: Host, name: string, opaque: number): Buffer | n
     return frameOf('', '', opaque)
   }
   if (name.startsWith(DETAIL)) return detailFrames(host, name.slice(DETAIL.length), opaque)
+  if (name === HOT_KEYS && !host.allowed.dump) return null
   const known = name.startsWith('settings') ? 'settings' : name
   if (known !== 'settings' && !REPORTS.includes(known)) return null
   const report = reportStats(host, known, NOBODY)

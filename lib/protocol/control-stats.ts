@@ -5,6 +5,7 @@ import { parseUint32 } from './ascii.ts'
 import type { Conversation } from './conversation.ts'
 import { dumpColdItems } from './dump.ts'
 import type { Host } from './host.ts'
+import { resetSketches } from './hot-sketch.ts'
 import { countPrefixes } from './journal.ts'
 import { reportStats } from './report.ts'
 import { line, type Speaker, wordAt } from './speaker.ts'
@@ -13,6 +14,7 @@ import { tokenCount, tokenEnd, tokenStart } from './tokens.ts'
 
 const DETAIL_REFUSED = line('CLIENT_ERROR stats detail not allowed')
 const DETAIL_USAGE = line('CLIENT_ERROR usage: stats detail on|off|dump')
+const HOTKEYS_REFUSED = line('CLIENT_ERROR stats hotkeys not allowed')
 const CACHEDUMP_REFUSED = line('CLIENT_ERROR stats cachedump not allowed')
 const CACHEDUMP_USAGE = line('CLIENT_ERROR bad command line')
 const BAD_CLASS = line('CLIENT_ERROR Illegal slab id')
@@ -28,6 +30,10 @@ export function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void
       return detail(wordAt(bytes, 2), peer, speaker)
     case 'cachedump':
       return cachedump(bytes, peer, speaker)
+    case 'hotkeys':
+      // They are keys: who refuses dumps refuses them too.
+      if (!host.allowed.dump) return speaker.say(HOTKEYS_REFUSED)
+      break
   }
   const report = reportStats(host, name, peer.id)
   if (report === null) return speaker.say(Line.ERROR)
@@ -35,9 +41,10 @@ export function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void
 }
 
 /** Zeroes what `stats reset` zeroes. */
-export function resetStats({ cache, facts, journal }: Host): void {
+export function resetStats({ cache, facts, journal, hotKeys }: Host): void {
   for (const shard of cache.shards) shard.resetStats()
   journal.prefixes.clear()
+  resetSketches(hotKeys.handle)
   facts.reset()
 }
 

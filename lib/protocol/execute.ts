@@ -65,7 +65,7 @@ export function remove(cache: Cache, request: Request): Status {
 
 /** Stores a value that stands whole at `start` of `value`; statuses as Shard.store. */
 export function store(cache: Cache, request: Request, value: Area, start: number): Status {
-  const hash = locate(cache, request)
+  const hash = locateStore(cache, request)
   const noted = isNoted(request)
   if (noted) look(request)
   const status = request.shard.store(
@@ -88,7 +88,7 @@ export function store(cache: Cache, request: Request, value: Area, start: number
 
 /** Makes room for a value that is still to come: OK, TOO_LARGE or NO_MEMORY. */
 export function begin(cache: Cache, request: Request): Status {
-  const hash = locate(cache, request)
+  const hash = locateStore(cache, request)
   const noted = isNoted(request)
   if (noted) look(request)
   const status = request.shard.begin(
@@ -207,7 +207,7 @@ export function storeOn(
   value: Area,
   start: number,
 ): Status {
-  const hash = locate(cache, request)
+  const hash = locateStore(cache, request)
   const noted = isNoted(request)
   if (noted) lookOn(request, terms)
   const status = onTerms.storeOn(
@@ -228,7 +228,7 @@ export function storeOn(
 
 /** As `begin`, on terms. */
 export function beginOn(cache: Cache, request: Request, terms: Terms): Status {
-  const hash = locate(cache, request)
+  const hash = locateStore(cache, request)
   const noted = isNoted(request)
   if (noted) lookOn(request, terms)
   const status = onTerms.beginOn(
@@ -321,7 +321,24 @@ function locate(cache: Cache, request: Request): number {
   const hash = cache.hash(request.area, request.keyStart, request.keyBytes)
   request.hash = hash
   request.shard = cache.shardOf(hash)
+  if (--request.hotKeys.left === 0) sample(cache, request)
   return hash
+}
+
+/** As `locate`, for a store. */
+function locateStore(cache: Cache, request: Request): number {
+  const hash = locate(cache, request)
+  const { hotKeys, area, keyStart, keyBytes, valueBytes } = request
+  if (valueBytes > hotKeys.longBytes) {
+    hotKeys.measure(hash, area, keyStart, keyBytes, valueBytes)
+  }
+  return hash
+}
+
+function sample(cache: Cache, request: Request): void {
+  const { hotKeys, shard, hash, area, keyStart, keyBytes } = request
+  hotKeys.sample(shard, hash, area, keyStart, keyBytes)
+  hotKeys.recheck(cache)
 }
 
 function endOf(request: Request): number {

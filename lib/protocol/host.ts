@@ -3,6 +3,7 @@
 
 import type { Cache } from '../engine/cache.ts'
 import type { Authenticator } from './authenticator.ts'
+import type { HotKeys } from './hot-keys.ts'
 import type { Journal } from './journal.ts'
 import type { Reply } from './reply.ts'
 
@@ -117,6 +118,7 @@ export interface Host {
   readonly control: Int32Array
   readonly facts: ServerFacts
   readonly journal: Journal
+  readonly hotKeys: HotKeys
   readonly allowed: Allowed
   readonly cluster: Cluster
   /** Null: everybody is served. */

@@ -8,6 +8,7 @@ import * as L from '../engine/layout.ts'
 import { ClassCounter, Counter } from '../engine/stats.ts'
 import { READ_BYTES } from '../limits.ts'
 import { type Host, ThreadCounter } from './host.ts'
+import { reportHotKeys } from './report-hot-keys.ts'
 import { refuseSizes, reportItems, reportSizes, reportSlabs } from './report-items.ts'
 import { Lines, Sums } from './report-lines.ts'
 import { reportSettings } from './report-settings.ts'
@@ -34,6 +35,9 @@ export function reportStats(host: Host, name: string, id: number): string | null
     case 'sizes_enable':
     case 'sizes_disable':
       refuseSizes(host, lines)
+      break
+    case 'hotkeys':
+      reportHotKeys(host, lines)
       break
     case 'conns':
       reportConnections(host, lines, id)

@@ -4,6 +4,7 @@
 import type { Area } from '../engine/bytes.ts'
 import type { Hold, Shard } from '../engine/shard.ts'
 import { Mode } from '../engine/status.ts'
+import type { HotKeys } from './hot-keys.ts'
 import type { Journal } from './journal.ts'
 
 export class Request {
@@ -32,11 +33,14 @@ export class Request {
   /** Where requests are noted while somebody wants to know, and whose they are. */
   readonly journal: Journal
   readonly peerId: number
+  /** Where some of them are counted. */
+  readonly hotKeys: HotKeys
 
-  constructor(area: Area, shard: Shard, journal: Journal, peerId: number) {
+  constructor(area: Area, shard: Shard, journal: Journal, hotKeys: HotKeys, peerId: number) {
     this.area = area
     this.shard = shard
     this.journal = journal
+    this.hotKeys = hotKeys
     this.peerId = peerId
   }
 

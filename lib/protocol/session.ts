@@ -80,7 +80,8 @@ export class Session implements Conversation {
     this.reply = host.reply
     this.outlet = outlet
     this.id = id
-    this.request = new Request(host.reply.area, host.cache.shards[0], host.journal, id)
+    const { reply, cache, journal, hotKeys } = host
+    this.request = new Request(reply.area, cache.shards[0], journal, hotKeys, id)
   }
 
   /** Eats requests from [start, end); how far it came. Call again with what is left and more. */

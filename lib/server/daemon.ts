@@ -8,6 +8,7 @@ import { FIRST_S } from '../engine/clock.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION, TLS_SESSION_S_MAX } from '../limits.ts'
 import type { Allowed } from '../protocol/host.ts'
+import { createSketches } from '../protocol/hot-sketch.ts'
 import { countPrefixes } from '../protocol/journal.ts'
 import { createLogs, type LogHandle } from '../protocol/log-ring.ts'
 import { createPrefixes } from '../protocol/prefixes.ts'
@@ -110,6 +111,7 @@ function settingsOf(
     cluster: { version: 1, nodes: options.clusterNodes, hostName: hostname() },
     log: openLogs(options),
     prefixes: createPrefixes(options.detailPrefix),
+    sketches: createSketches(options.threads + 1),
     features: featuresOf(options),
     lines: [],
     listeners: [],

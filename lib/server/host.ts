@@ -15,6 +15,8 @@ import {
   type Host,
   ThreadCounter,
 } from '../protocol/host.ts'
+import { HotKeys } from '../protocol/hot-keys.ts'
+import type { SketchHandle } from '../protocol/hot-sketch.ts'
 import { countWatchers, Journal } from '../protocol/journal.ts'
 import type { LogHandle } from '../protocol/log-ring.ts'
 import { Prefixes, type PrefixHandle } from '../protocol/prefixes.ts'
@@ -54,6 +56,8 @@ export interface DaemonSettings {
   /** Where watchers read what all threads log, and the counts of `stats detail`. */
   log: LogHandle
   prefixes: PrefixHandle
+  /** What the requests of each thread say of hot keys. */
+  sketches: SketchHandle
   features: Features
   /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
@@ -97,6 +101,7 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
     flushAllowed: settings.flushAllowed,
     counters,
     journal,
+    hotKeys: new HotKeys(settings.sketches, task.worker),
     allowed: settings.allowed,
     cluster: settings.cluster,
     // The main thread has the handlers, whichever thread it is that raises a signal.

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { Cache } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT, LOCK } from '../../lib/engine/layout.ts'
 import { MIB } from '../../lib/limits.ts'
+import { createSketches } from '../../lib/protocol/hot-sketch.ts'
 import { createLogs } from '../../lib/protocol/log-ring.ts'
 import { createPrefixes } from '../../lib/protocol/prefixes.ts'
 import { Session } from '../../lib/protocol/session.ts'
@@ -79,6 +80,7 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
     cluster: { version: 1, nodes: [], hostName: '' },
     log: createLogs(2, 0),
     prefixes: createPrefixes(':'),
+    sketches: createSketches(2),
   }
   const task: WorkerTask = {
     worker: 0,

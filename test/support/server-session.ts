@@ -11,6 +11,8 @@ import { verify } from '../../lib/engine/verify.ts'
 import { KIB, MIB, READ_BYTES } from '../../lib/limits.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
 import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
+import { HotKeys } from '../../lib/protocol/hot-keys.ts'
+import { createSketches } from '../../lib/protocol/hot-sketch.ts'
 import { Journal } from '../../lib/protocol/journal.ts'
 import { createLogs } from '../../lib/protocol/log-ring.ts'
 import { createPrefixes, Prefixes } from '../../lib/protocol/prefixes.ts'
@@ -29,6 +31,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     control: new Int32Array(8),
     facts: createFacts(),
     journal: createJournal(),
+    hotKeys: new HotKeys(createSketches(1), 0),
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
     refreshCertificates: () => 'Error TLS not enabled',
