@@ -20,7 +20,16 @@ import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
 import { Health } from './health.ts'
 import { isAway, type Member, Members } from './members.ts'
-import { checkKey, type Hit, MetaNode, type PoolNode, type Stored, type StoreMode } from './node.ts'
+import {
+  checkKey,
+  type Hit,
+  type Lease,
+  type LeaseOptions,
+  MetaNode,
+  type PoolNode,
+  type Stored,
+  type StoreMode,
+} from './node.ts'
 import type { RingNode, RingOptions } from './ring.ts'
 import { parseServer } from './servers.ts'
 
@@ -119,6 +128,34 @@ export class ClusterClient {
     return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS))
   }
 
+  /** As `get`: the name that both doors have for an item with its flags and CAS. */
+  gets(key: string): Promise<Hit | undefined> {
+    return this.get(key)
+  }
+
+  /**
+   * The item, or a claim where there is none, so that of all clients a single one makes its value: the
+   * one that is told `won`. It stores with `cas` and the version it was given. Undefined where no claim
+   * can be had: the servers are away and keys miss, or they are asked in a way that knows no claims.
+   */
+  lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
+    return this.run(key, false, undefined, async (node, ms) => {
+      if (node.lease !== undefined) return node.lease(key, options, ms)
+      const hit = await node.get(key, ms)
+      return hit && { ...hit, won: false, isClaimed: false, isStale: false }
+    })
+  }
+
+  /**
+   * Keeps a value and lets the next `lease` win it, if the item is still this version: after a value
+   * that could not be made anew, or to have one made anew while the old one is served.
+   */
+  expire(key: string, cas: bigint): Promise<boolean> {
+    return this.run(key, false, false, async (node, ms) => {
+      return node.expire === undefined ? false : node.expire(key, cas, ms)
+    })
+  }
+
   /**
    * The items there are, each server asked once for all its keys. One that is away, refuses or is busy
    * has none; rejects for KEY, AUTH and CLOSED alone.
@@ -177,9 +214,12 @@ export class ClusterClient {
     return this.store('set', key, value, options, cas)
   }
 
-  /** Deletes; whether there was such an item. CONNECTION or TIMEOUT: it may be gone, or not. */
-  async delete(key: string): Promise<boolean> {
-    return (await this.run(key, false, false, (node, ms) => node.delete(key, ms))) === true
+  /**
+   * Deletes, if the item is still the version `cas` where that is given; whether it did. CONNECTION or
+   * TIMEOUT: it may be gone, or not.
+   */
+  async delete(key: string, cas?: bigint): Promise<boolean> {
+    return (await this.run(key, false, false, (node, ms) => node.delete(key, ms, cas))) === true
   }
 
   /** Moves the item's end to `ttlS` from now; whether there is such an item. */

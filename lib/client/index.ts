@@ -5,7 +5,7 @@ export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.t
 export type { ConnectionOptions, ServerAddress } from './connection.ts'
 export type { Discovery, Observer } from './discovery/source.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
-export type { Hit, Stored } from './node.ts'
+export type { Hit, Lease, LeaseOptions, Stored } from './node.ts'
 export {
   createRing,
   type KeyHash,

@@ -22,6 +22,23 @@ export interface Hit {
   ttlS: number
 }
 
+export interface LeaseOptions {
+  /** How long a claim lasts on a key that has no item, whole seconds, at least 1. */
+  claimS: number
+  /** An item that ends within so many seconds may be claimed too. Default 0: none. */
+  recacheS?: number
+}
+
+/** An item, and whose task it is to make its value. */
+export interface Lease extends Hit {
+  /** This caller's: it alone was told so. `cas` names the claim; without a value the item is empty. */
+  won: boolean
+  /** Somebody else was told before. */
+  isClaimed: boolean
+  /** The value was invalidated, and nobody has made a new one. */
+  isStale: boolean
+}
+
 export type StoreMode = 'set' | 'add' | 'replace' | 'append' | 'prepend'
 export type Stored = 'STORED' | 'NOT_STORED' | 'EXISTS' | 'NOT_FOUND'
 
@@ -60,6 +77,10 @@ export interface PoolNode {
   /** Whether there was such an item; EXISTS if it is another version than `cas`. */
   delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'>
   touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean>
+  /** The item; a claim in its place where there is none. Not every way to a server can ask this. */
+  lease?(key: string, options: LeaseOptions, timeoutMs: number): Promise<Lease>
+  /** Keeps the value of this version, but the next lease wins it; whether it was that version. */
+  expire?(key: string, cas: bigint, timeoutMs: number): Promise<boolean>
   adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined>
   /** Ends all items, `delayS` from now. */
   flush(delayS: number, timeoutMs: number): Promise<void>
@@ -127,6 +148,25 @@ export class MetaNode implements PoolNode {
 
   async touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean> {
     const { word } = await this.ask(`mg ${key} T${ttlS}\r\n`, timeoutMs)
+    return word === 'HD'
+  }
+
+  async lease(key: string, options: LeaseOptions, timeoutMs: number): Promise<Lease> {
+    const { claimS, recacheS = 0 } = options
+    const recache = recacheS === 0 ? '' : ` R${recacheS}`
+    const reply = await this.ask(`mg ${key} ${GET_FLAGS} N${claimS}${recache}\r\n`, timeoutMs)
+    if (reply.word === 'EN') throw this.refusal(reply)
+    const { tokens } = reply
+    return {
+      ...this.hitOf(reply),
+      won: tokens.includes('W'),
+      isClaimed: tokens.includes('Z'),
+      isStale: tokens.includes('X'),
+    }
+  }
+
+  async expire(key: string, cas: bigint, timeoutMs: number): Promise<boolean> {
+    const { word } = await this.ask(`md ${key} I C${cas}\r\n`, timeoutMs)
     return word === 'HD'
   }
 
