@@ -259,8 +259,9 @@ export const INLINE_VALUE_BYTES_MAX = 32 * KIB
 /** Longer values of the in-process door are not copied on their way in. */
 export const LOCAL_SCRATCH_BYTES = 64 * KIB
 
-/** Requests that may wait on one connection of a client, and the wait for authentication. */
+/** Requests that may wait on one connection of a client, their bytes, and the wait for authentication. */
 export const CLIENT_PENDING_MAX = 65_536
+export const CLIENT_PENDING_BYTES_MAX = 64 * MIB
 export const CLIENT_AUTH_MS_MAX = 10_000
 /** What a pool's client waits for an answer by default, and how often it tries again at most. */
 export const CLIENT_TIMEOUT_MS = 500

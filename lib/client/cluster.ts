@@ -20,12 +20,12 @@ import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
 import { Health } from './health.ts'
 import { isAway, type Member, Members } from './members.ts'
+import { MetaNode } from './meta-node.ts'
 import {
   checkKey,
   type Hit,
   type Lease,
   type LeaseOptions,
-  MetaNode,
   type PoolNode,
   type Stored,
   type StoreMode,

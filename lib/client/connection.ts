@@ -4,9 +4,10 @@
 
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
-import { CLIENT_AUTH_MS_MAX, CLIENT_PENDING_MAX } from '../limits.ts'
+import { CLIENT_AUTH_MS_MAX } from '../limits.ts'
 import { ClientError } from './errors.ts'
 import { type Reply, ReplyReader } from './meta.ts'
+import { NO_ANSWER, type PendingBounds, PendingLine } from './pending.ts'
 
 /** Where a server listens: a name or address with a port, or the path of a UNIX socket. */
 export interface ServerAddress {
@@ -14,38 +15,28 @@ export interface ServerAddress {
   port?: number
 }
 
-export interface ConnectionOptions {
-  /** Speak TLS, with these options of node:tls (ca, cert, key, servername ..). */
+export interface Credentials {
+  user: string
+  password: string
+}
+
+export interface ConnectionOptions extends PendingBounds {
+  /**
+   * Speak TLS, with these options of node:tls (ca, cert, key, servername ..), also to a UNIX socket,
+   * whose certificate is for `localhost` unless `servername` says otherwise.
+   */
   tls?: TlsOptions
-  /** For a server with -Y. */
-  auth?: { user: string; password: string }
+  /** For a server with -Y; for one with -S through the driver memjs. */
+  auth?: Credentials
 }
 
-/** A request on its way. */
-interface Pending {
-  /** Gets each reply; whether that was the last. */
-  take(reply: Reply): boolean
-  resolve(): void
-  reject(error: Error): void
-  startedMs: number
-  deadlineMs: number
-  /** The caller was told already; the reply is still to come, and its time began anew. */
-  isAbandoned: boolean
-}
-
-const NO_ANSWER = 'no answer in time'
+type Take = (reply: Reply) => boolean
 
 export class Connection {
   private readonly socket: Socket
   private readonly name: string
   private readonly reader = new ReplyReader()
-  /** First in, first out; what is before `first` is done with. */
-  private waiting: Pending[] = []
-  private first = 0
-  private timer: NodeJS.Timeout | undefined
-  private timerAtMs = Number.POSITIVE_INFINITY
-  /** When the last request was answered to its end. */
-  private lastDoneMs = 0
+  private readonly line: PendingLine<Take>
   private isCorked = false
   private ended: ClientError | undefined
   private readonly onEnd: (error: ClientError) => void
@@ -58,6 +49,7 @@ export class Connection {
   ) {
     this.name = addressText(address)
     this.onEnd = onEnd
+    this.line = new PendingLine(this.name, options, () => this.end('TIMEOUT', NO_ANSWER))
     this.socket = this.open(address, options.tls)
     this.socket.setNoDelay(true)
     this.socket.on('data', (part: Buffer) => this.read(part))
@@ -67,19 +59,14 @@ export class Connection {
   }
 
   /** Sends a request; settles when `take` says that the last reply came, or at the deadline. */
-  request(bytes: readonly Buffer[], take: Pending['take'], timeoutMs: number): Promise<void> {
-    if (this.ended !== undefined) return Promise.reject(this.ended)
-    if (this.waiting.length - this.first >= CLIENT_PENDING_MAX) {
-      const words = `${CLIENT_PENDING_MAX} requests wait already`
-      return Promise.reject(new ClientError('BUSY', words, this.name))
-    }
+  request(parts: readonly Buffer[], take: Take, timeoutMs: number): Promise<void> {
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+    const refusal = this.ended ?? this.line.refusal(bytes)
+    if (refusal !== undefined) return Promise.reject(refusal)
     return new Promise((resolve, reject) => {
-      const startedMs = performance.now()
-      const deadlineMs = startedMs + timeoutMs
-      this.waiting.push({ take, resolve, reject, startedMs, deadlineMs, isAbandoned: false })
-      this.checkAt(deadlineMs)
+      this.line.enter(take, bytes, timeoutMs, { resolve, reject })
       this.cork()
-      for (const part of bytes) this.socket.write(part)
+      for (const part of parts) this.socket.write(part)
     })
   }
 
@@ -96,7 +83,7 @@ export class Connection {
     }
   }
 
-  private authenticate({ user, password }: { user: string; password: string }): void {
+  private authenticate({ user, password }: Credentials): void {
     const words = Buffer.from(`${user} ${password}`)
     const request = [Buffer.from(`set auth 0 0 ${words.length}\r\n`), words, Buffer.from('\r\n')]
     const take = ({ word }: Reply) => {
@@ -126,57 +113,18 @@ export class Connection {
   }
 
   private give(reply: Reply): void {
-    const pending = this.waiting[this.first]
+    const pending = this.line.head()
     if (pending === undefined) throw new Error(`a reply nobody asked for: ${reply.word}`)
-    if (!pending.take(reply) || this.ended !== undefined) return
-    this.first++
-    this.lastDoneMs = performance.now()
-    if (!pending.isAbandoned) pending.resolve()
-    if (this.first * 2 < this.waiting.length) return
-    this.waiting = this.waiting.slice(this.first)
-    this.first = 0
-  }
-
-  /** Looks at the deadlines then, unless it does so sooner. */
-  private checkAt(atMs: number): void {
-    if (atMs >= this.timerAtMs) return
-    clearTimeout(this.timer)
-    this.timerAtMs = atMs
-    this.timer = setTimeout(() => this.checkDeadlines(), Math.max(1, atMs - performance.now()))
-  }
-
-  /**
-   * Tells those whose time is over. A server that answered nobody meanwhile is given up, whatever it
-   * sends; where it did, it has as much time again for the replies that nobody waits for any more.
-   */
-  private checkDeadlines(): void {
-    this.timerAtMs = Number.POSITIVE_INFINITY
-    const nowMs = performance.now()
-    let nextMs = Number.POSITIVE_INFINITY
-    for (let i = this.first; i < this.waiting.length; i++) {
-      const pending = this.waiting[i]
-      if (pending.deadlineMs <= nowMs) {
-        if (this.lastDoneMs <= pending.startedMs) return this.end('TIMEOUT', NO_ANSWER)
-        if (!pending.isAbandoned) pending.reject(new ClientError('TIMEOUT', NO_ANSWER, this.name))
-        pending.isAbandoned = true
-        pending.deadlineMs += nowMs - pending.startedMs
-        pending.startedMs = nowMs
-      }
-      nextMs = Math.min(nextMs, pending.deadlineMs)
-    }
-    this.checkAt(nextMs)
+    if (!pending.what(reply) || this.ended !== undefined) return
+    if (this.line.leave(pending)) pending.resolve()
   }
 
   private end(code: ClientError['code'], words: string): void {
     if (this.ended !== undefined) return
     const error = new ClientError(code, words, this.name)
     this.ended = error
-    clearTimeout(this.timer)
     this.socket.destroy()
-    const waiting = this.waiting.slice(this.first)
-    this.waiting = []
-    this.first = 0
-    for (const pending of waiting) if (!pending.isAbandoned) pending.reject(error)
+    this.line.end(error)
     this.onEnd(error)
   }
 }
@@ -188,11 +136,11 @@ export function addressText({ host, port }: ServerAddress): string {
 }
 
 function open({ host, port }: ServerAddress, tls: TlsOptions | undefined): Socket {
-  if (port === undefined) return connect({ path: host })
-  if (tls === undefined) return connect({ host, port })
+  const place = port === undefined ? { path: host } : { host, port }
+  if (tls === undefined) return connect(place)
   // An address is no server name; the certificate must be for it all the same.
-  const named = isIP(host) === 0 ? { servername: host } : {}
-  return connectTls({ host, port, ...named, ...tls })
+  const named = port !== undefined && isIP(host) === 0 ? { servername: host } : {}
+  return connectTls({ ...place, ...named, ...tls })
 }
 
 function wordsOf(error: unknown): string {

@@ -1,19 +1,58 @@
 // One server that is slow, silent, endless or not there, as a client sees it; and TLS.
 
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer } from 'node:tls'
 import t from 'tap'
-import { MetaNode } from '../../lib/client/node.ts'
+import { MetaNode } from '../../lib/client/meta-node.ts'
+import { createAuthority } from '../support/certificates.ts'
 import { skipWithoutTls, startServingTls } from '../support/client-server.ts'
 import { HOST } from '../support/process.ts'
 import { startScripted } from '../support/scripted-server.ts'
 import { comesTrue } from '../support/server-peer.ts'
+import { shortFolder } from '../support/unix.ts'
 
 t.test('TLS to an address', { skip: skipWithoutTls() }, async t => {
   const { port, ca } = await startServingTls(t)
   const node = new MetaNode({ host: HOST, port }, { tls: { ca: readFileSync(ca) } })
   t.teardown(() => node.close())
   t.equal(await node.touch('a', 1, 20_000), false)
+})
+
+t.test('TLS to a UNIX socket', { skip: skipWithoutTls() }, async t => {
+  const authority = createAuthority(t, 'authority')
+  const { cert, key } = authority.sign('server')
+  const pems = { cert: readFileSync(cert), key: readFileSync(key) }
+  const server = createServer(pems, socket => socket.on('data', () => socket.write('MN\r\n')))
+  const host = join(shortFolder(t), 'tls')
+  await new Promise<void>(resolve => server.listen(host, resolve))
+  t.teardown(() => server.close())
+  const node = new MetaNode({ host }, { tls: { ca: readFileSync(authority.ca) } })
+  await node.probe(20_000)
+  node.close()
+  const stranger = new MetaNode({ host }, { tls: {} })
+  t.teardown(() => stranger.close())
+  await t.rejects(stranger.probe(20_000), { code: 'CONNECTION' }, 'whose certificate nobody signed')
+})
+
+t.test('what may wait is bounded, in requests and in bytes', async t => {
+  const { port } = await startScripted(t, () => undefined)
+  const address = { host: HOST, port }
+  const few = new MetaNode(address, { pendingMax: 2 })
+  const waiting = [few.get('a', 20_000), few.get('b', 20_000)]
+  await t.rejects(few.get('c', 20_000), { code: 'BUSY', message: /2 requests wait already/ })
+  few.close()
+  t.strictSame(
+    (await Promise.allSettled(waiting)).map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  const short = new MetaNode(address, { pendingBytesMax: 1000 })
+  const long = { mode: 'set', key: 'k', value: Buffer.alloc(5000), flags: 0, ttlS: 0 } as const
+  const alone = short.store({ ...long, cas: undefined }, 20_000)
+  await t.rejects(short.get('c', 20_000), { code: 'BUSY', message: /50\d\d bytes of requests/ })
+  short.close()
+  await t.rejects(alone, { code: 'CLOSED' }, 'one alone may be longer')
 })
 
 t.test('a connection that cannot even begin', async t => {
