@@ -96,6 +96,10 @@ export const CRAWL_STEP_RECLAIMS_MAX = 64
 /** Longest rest between two turns of a crawl, microseconds. */
 export const CRAWL_SLEEP_US_MAX = 1_000_000
 
+/** The memory of what a flush has ended is swept so many seconds after it; items that one step ends. */
+export const SWEEP_WAIT_S = 5
+export const SWEEP_STEP_RECLAIMS_MAX = 64
+
 /** Items that one step of list balance moves. */
 export const BALANCE_STEP_ITEMS_MAX = 64
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */

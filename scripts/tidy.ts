@@ -42,7 +42,7 @@ const ENGINE_RANKS = [
   ['shard-terms.ts'],
   ['shard.ts'],
   ['upkeep.ts'],
-  ['automove.ts', 'balance.ts', 'crawl.ts'],
+  ['automove.ts', 'balance.ts', 'crawl.ts', 'sweep.ts'],
   ['verify.ts'],
   ['leases.ts'],
   ['moves.ts', 'storing.ts', 'walk.ts'],

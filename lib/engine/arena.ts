@@ -204,6 +204,8 @@ export function emptyArena(arena: Arena): void {
   words[L.FLUSH_AT_S] = 0
   words[L.REWRITING] = L.NIL
   words[L.CRAWL_KIND] = 0
+  words[L.SWEEP_AT_S] = 0
+  words[L.SWEEP_PAGE] = 0
   words[L.POOL_HEAD] = 0
   words[L.POOL_COUNT] = 0
   words[L.WANTING_CLASS] = 0

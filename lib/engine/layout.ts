@@ -31,7 +31,7 @@
 // CAS is the low word of the arena's CAS sequence: the high word is that of the sequence, or one less
 // where the item's low word is above the sequence's. An item that 2^32 stores have left untouched
 // seems to change its CAS with that, which costs its next cas an EXISTS; no two versions of an item
-// are ever taken for one.
+// are ever taken for one. What a flush has ended is gone by then (sweep.ts).
 //
 // Times are seconds on the arena's own clock (clock.ts); 0 in EXPIRES_AT_S is "never".
 
@@ -99,6 +99,10 @@ export const CRAWL_PAGE = 82
 export const CRAWL_CHUNK = 83
 export const CRAWL_SLEEP_US = 84
 export const CRAWL_ITEMS_MAX = 85
+// The sweep after a flush: when one is due, 0 for none; the page of the one that runs plus one, or 0
+export const SWEEP_AT_S = 86
+export const SWEEP_PAGE = 87
+export const SWEEP_CHUNK = 88
 
 // The page that moves from one class to another: its place, its phase and its chunks
 export const MOVE_PHASE = 96

@@ -2,6 +2,7 @@
 // unlinking. Assumes the arena's lock. An item is served only while it is linked; its chunks are
 // freed once it is neither linked nor held.
 
+import { SWEEP_WAIT_S } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { dropHold, isHeld } from './holds.ts'
@@ -161,6 +162,7 @@ export function scheduleFlush(arena: Arena, atS: number): void {
 export function flushIfDue(arena: Arena): void {
   const { words } = arena
   if (words[L.FLUSH_AT_S] === 0 || words[L.FLUSH_AT_S] > words[L.CLOCK_S]) return
+  if (words[L.SWEEP_AT_S] === 0) words[L.SWEEP_AT_S] = words[L.CLOCK_S] + SWEEP_WAIT_S
   words[L.FLUSHED_CAS_LOW] = words[L.CAS_LOW]
   words[L.FLUSHED_CAS_HIGH] = words[L.CAS_HIGH]
   words[L.FLUSH_AT_S] = 0

@@ -14,6 +14,7 @@ import { flushIfDue } from './links.ts'
 import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
 import { pagesAboveLimit } from './slabs.ts'
 import { Order } from './status.ts'
+import { Sweeper } from './sweep.ts'
 
 export class Upkeep {
   private readonly arena: Arena
@@ -21,6 +22,7 @@ export class Upkeep {
   private readonly automover: Automover
   private readonly balancer: Balancer
   private readonly fitter: Fitter
+  private readonly sweeper: Sweeper
   private decidedAtS: number
   /** The rest after a turn that found nothing to do: twice the last one. */
   private idleMs = UPKEEP_IDLE_MS / 2
@@ -37,6 +39,7 @@ export class Upkeep {
     this.automover = new Automover(arena)
     this.balancer = new Balancer(arena)
     this.fitter = new Fitter(arena)
+    this.sweeper = new Sweeper(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
@@ -49,10 +52,11 @@ export class Upkeep {
     }
     flushIfDue(this.arena)
     this.fitter.refit()
+    const sweeps = this.sweeper.step()
     const crawls = this.crawler.step()
     const moves = this.stepMove()
     const balances = words[L.MAINTAINER_ON] === 1 && this.balancer.step()
-    return crawls || moves || balances
+    return sweeps || crawls || moves || balances
   }
 
   /** How long to let others work before the next turn, ms. */
