@@ -8,15 +8,18 @@ export { type HitSink, type Hold, Shard } from './engine/shard.ts'
 export { Mode, Status } from './engine/status.ts'
 export { ValueSink } from './engine/value-sink.ts'
 export { verify } from './engine/verify.ts'
+export { LocalCache } from './local.ts'
 export {
+  type AttachOptions,
   CacheError,
   type Found,
-  LocalCache,
+  type Lease,
+  type LeaseOptions,
   type LocalCacheHandle,
   type LocalCacheOptions,
   type LocalCacheStats,
   type StoreOptions,
-} from './local.ts'
+} from './local-types.ts'
 export {
   decodeValue,
   type EncodedValue,

@@ -117,6 +117,8 @@ export const AUTOMOVE_WINDOW_S_MAX = 300
 export const LOCK_SPINS_MAX = 200
 export const LOCK_SLEEP_MS_MAX = 50
 export const LOCK_WAIT_MS_MAX = 30_000
+/** Thread ids that the cache gives out begin here; those below are for threads that bring their own. */
+export const GIVEN_HOLDER_MIN = 2 ** 29
 /** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
 export const RECOVER_WAIT_MS_MAX = 100
 

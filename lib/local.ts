@@ -1,72 +1,45 @@
 // The in-process door: one arena cache shared by the worker threads of a Node process, without a
-// socket. One thread creates it, any other attaches to its handle; keys and values are strings or
-// bytes. Calls are synchronous: they take a lock for a microsecond or less.
+// socket. One thread creates it, any other attaches to its handle. Keys are strings or bytes; values
+// are strings, bytes, or what the serializer takes. Calls are synchronous: they take a lock for a
+// microsecond or less. All memory is outside V8's heap, and is there once however many threads attach.
 //
 //   const cache = LocalCache.create({ memoryBytes: 512 * 2 ** 20 })
 //   const worker = new Worker(file, { workerData: { cache: cache.handle } })
 //   cache.guard(worker)                                         // clears up, should it die
 //   ...
 //   const cache = LocalCache.attach(workerData.cache)           // in the worker
-//   cache.set('user:1', JSON.stringify(user), { ttlS: 60 })
+//   cache.set('user:1', user, { ttlS: 60 })
+//   const found = cache.getValue<User>('user:1')
+//
+// The creating thread keeps the arenas in order. Where it closes the cache, or ended and was cleared
+// up after, the next thread that looks takes over.
 
 import { threadId, type Worker } from 'node:worker_threads'
 import { Area } from './engine/bytes.ts'
-import { Cache, type CacheHandle, type CacheOptions } from './engine/cache.ts'
+import { Cache } from './engine/cache.ts'
 import { expiresAt } from './engine/clock.ts'
 import { u64 } from './engine/decimal.ts'
-import { ITEM_COUNT, RESETS } from './engine/layout.ts'
+import { Keeper } from './engine/keeper.ts'
+import { CLOCK_S, ITEM_COUNT, RESETS } from './engine/layout.ts'
 import type { Hold, Shard } from './engine/shard.ts'
+import { adjustOn, fetchOn, removeOn } from './engine/shard-terms.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './engine/stats.ts'
 import { Mode, Status } from './engine/status.ts'
+import { Terms } from './engine/terms.ts'
 import { ValueSink } from './engine/value-sink.ts'
+import { CLOCK_TICK_MS, KEY_BYTES_MAX, LOCAL_SCRATCH_BYTES } from './limits.ts'
 import {
-  CLOCK_TICK_MS,
-  KEY_BYTES_MAX,
-  LOCAL_SCRATCH_BYTES,
-  LOCK_WAIT_MS_MAX,
-  UPKEEP_IDLE_MS,
-} from './limits.ts'
-
-export type LocalCacheOptions = CacheOptions
-export type LocalCacheHandle = CacheHandle
-
-export interface StoreOptions {
-  /**
-   * Seconds until the item ends, as in memcached: 0 or none for ever, above 30 days an absolute Unix
-   * time, negative at once; parts of a second are rounded up. RangeError for what is no number.
-   */
-  ttlS?: number
-  /** A number of the caller's own that is kept with the value: unsigned 32 bits. Default 0. */
-  flags?: number
-}
-
-/** What `gets` finds. */
-export interface Found {
-  value: Buffer
-  /** Unsigned 32 bits. */
-  flags: number
-  /** Names this version of the item, for `cas`. */
-  cas: bigint
-}
-
-export interface LocalCacheStats {
-  items: number
-  getHits: number
-  getMisses: number
-  evictions: number
-  /** Arenas that were emptied because a thread died in the middle of a change. */
-  resets: number
-}
-
-/** A call that cannot be carried out, whatever the cache holds; `code` says why. */
-export class CacheError extends Error {
-  readonly code: 'KEY' | 'TOO_LARGE' | 'NO_MEMORY' | 'NON_NUMERIC'
-  constructor(code: CacheError['code'], message: string) {
-    super(message)
-    this.name = 'CacheError'
-    this.code = code
-  }
-}
+  type AttachOptions,
+  CacheError,
+  type Found,
+  type Lease,
+  type LeaseOptions,
+  type LocalCacheHandle,
+  type LocalCacheOptions,
+  type LocalCacheStats,
+  type StoreOptions,
+} from './local-types.ts'
+import { decodeValue, encodeValue, json, type Serializer, ValueFlags } from './serializer.ts'
 
 type Value = string | Uint8Array
 
@@ -79,36 +52,39 @@ export class LocalCache {
   /** What another thread needs to attach: fit for workerData and postMessage. */
   readonly handle: LocalCacheHandle
   private readonly cache: Cache
+  private readonly serializer: Serializer
+  private readonly terms = new Terms()
   private readonly key = Area.allocate(KEY_BYTES_MAX + 1)
   private readonly scratch = Area.allocate(LOCAL_SCRATCH_BYTES)
   private readonly sink = new ValueSink(LOCAL_SCRATCH_BYTES)
   /** Never used: the sink takes hits whole. */
   private readonly hold: Hold = { slot: 0, generation: 0 }
-  private readonly stops: (() => void)[] = []
+  private readonly clock: NodeJS.Timeout
+  private readonly keeper: Keeper
   private keyBytes = 0
   private hash = 0
   private shard: Shard
 
-  private constructor(cache: Cache) {
+  private constructor(cache: Cache, { serializer = json }: AttachOptions) {
     this.cache = cache
+    this.serializer = serializer
     this.handle = cache.handle
     this.shard = cache.shards[0]
     cache.tick()
-    const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS).unref()
-    this.stops.push(() => clearInterval(clock))
+    this.clock = setInterval(() => cache.tick(), CLOCK_TICK_MS).unref()
+    this.keeper = new Keeper(cache, cache.shards.keys(), warn)
   }
 
   /** Makes a cache. RangeError if the memory cannot be had. The creating thread does its upkeep. */
   static create(options: LocalCacheOptions): LocalCache {
-    const segmented = { segmented: true, ...options }
-    const local = new LocalCache(Cache.create(segmented, holderOf(threadId)))
-    for (const index of local.cache.shards.keys()) local.startUpkeep(index)
-    return local
+    const { serializer, ...rest } = options
+    const cache = Cache.create({ segmented: true, ...rest }, holderOf(threadId))
+    return new LocalCache(cache, { serializer })
   }
 
   /** The cache of another thread of this process. Once a thread. */
-  static attach(handle: LocalCacheHandle): LocalCache {
-    return new LocalCache(Cache.attach(handle, holderOf(threadId)))
+  static attach(handle: LocalCacheHandle, options: AttachOptions = {}): LocalCache {
+    return new LocalCache(Cache.attach(handle, holderOf(threadId)), options)
   }
 
   /**
@@ -120,9 +96,13 @@ export class LocalCache {
     worker.once('exit', () => this.cache.recover(holder))
   }
 
-  /** Stops this thread's timers, which keep no process alive anyway. */
+  /**
+   * Stops this thread's timers, which keep no process alive anyway. Other threads, and a daemon that
+   * serves the cache, go on with it.
+   */
   close(): void {
-    for (const stop of this.stops) stop()
+    clearInterval(this.clock)
+    this.keeper.stop()
   }
 
   /** A copy of the value, or undefined. */
@@ -135,11 +115,64 @@ export class LocalCache {
     return this.find(key) ? this.found().toString() : undefined
   }
 
+  /**
+   * What was stored, or undefined: text as a string, bytes as a Buffer, the rest by the serializer,
+   * whose errors come through. What a client elsewhere stored with flags 0 is text.
+   */
+  getValue<T = unknown>(key: Value): T | undefined {
+    return this.find(key) ? this.decoded<T>() : undefined
+  }
+
   /** The value with its flags and CAS, or undefined. */
   gets(key: Value): Found | undefined {
-    if (!this.find(key)) return undefined
-    const { flags, casHigh, casLow } = this.sink
-    return { value: Buffer.from(this.found()), flags, cas: joinWords(casHigh, casLow) }
+    return this.find(key) ? this.foundWhole() : undefined
+  }
+
+  /** The items there are, by key. */
+  getMany<K extends Value>(keys: Iterable<K>): Map<K, Found> {
+    const hits = new Map<K, Found>()
+    for (const key of keys) if (this.find(key)) hits.set(key, this.foundWhole())
+    return hits
+  }
+
+  /** The values there are, by key, each as `getValue` has it. */
+  getManyValues<T = unknown, K extends Value = string>(keys: Iterable<K>): Map<K, T> {
+    const hits = new Map<K, T>()
+    for (const key of keys) if (this.find(key)) hits.set(key, this.decoded<T>())
+    return hits
+  }
+
+  /**
+   * The item, or a claim where there is none, so that of all threads, and all clients of a daemon on
+   * this cache, a single one makes its value: the one that is told `won`. It stores with `cas` and
+   * the version it was given. CacheError NO_MEMORY where there is no room for a claim.
+   */
+  lease(key: Value, options: LeaseOptions): Lease {
+    const { claimS, recacheS = 0 } = options
+    const { terms, sink } = this
+    this.locate(key)
+    terms.reset()
+    terms.creates = true
+    terms.createAtS = this.endOf(claimS)
+    terms.recaches = recacheS > 0
+    terms.recacheAtS = this.endOf(recacheS)
+    for (;;) {
+      const { shard, hash, keyBytes, hold } = this
+      const status = fetchOn(shard, hash, this.key, 0, keyBytes, terms, sink, hold)
+      if (status === Status.OK) break
+      if (status !== Status.NO_ROOM) throw new CacheError('NO_MEMORY', 'no memory for a claim')
+      sink.area = Area.allocate(sink.length)
+    }
+    const { won, wasClaimed: isClaimed, wasStale: isStale } = terms
+    return { ...this.foundWhole(), won, isClaimed, isStale }
+  }
+
+  /**
+   * Keeps a value and lets the next `lease` win it, if the item is still this version: after a value
+   * that could not be made anew, or to have one made anew while the old one is served.
+   */
+  expire(key: Value, cas: bigint): boolean {
+    return this.remove(key, cas, true)
   }
 
   /** As `get`, and the item ends `ttlS` from now, as StoreOptions has it. */
@@ -152,18 +185,21 @@ export class LocalCache {
     return this.find(key)
   }
 
-  /** Stores. CacheError TOO_LARGE or NO_MEMORY: then the key has no value at all. */
-  set(key: Value, value: Value, options?: StoreOptions): void {
+  /**
+   * Stores. CacheError TOO_LARGE or NO_MEMORY: then the key has no value at all. What the serializer
+   * does not take throws its error, as TypeError for undefined, and changes nothing.
+   */
+  set(key: Value, value: unknown, options?: StoreOptions): void {
     this.store(Mode.SET, key, value, options)
   }
 
   /** Stores unless there is such an item; whether it did. */
-  add(key: Value, value: Value, options?: StoreOptions): boolean {
+  add(key: Value, value: unknown, options?: StoreOptions): boolean {
     return this.store(Mode.ADD, key, value, options)
   }
 
   /** Stores if there is such an item; whether it did. */
-  replace(key: Value, value: Value, options?: StoreOptions): boolean {
+  replace(key: Value, value: unknown, options?: StoreOptions): boolean {
     return this.store(Mode.REPLACE, key, value, options)
   }
 
@@ -184,16 +220,13 @@ export class LocalCache {
   }
 
   /** Stores if the item is still the one that `gets` found; whether it did. */
-  cas(key: Value, value: Value, cas: bigint, options?: StoreOptions): boolean {
-    const wanted = {
-      high: Number(BigInt.asIntN(32, cas >> 32n)),
-      low: Number(BigInt.asIntN(32, cas)),
-    }
-    return this.store(Mode.CAS, key, value, options, wanted)
+  cas(key: Value, value: unknown, cas: bigint, options?: StoreOptions): boolean {
+    return this.store(Mode.CAS, key, value, options, wordsOf(cas))
   }
 
-  /** Deletes; whether there was such an item. */
-  delete(key: Value): boolean {
+  /** Deletes, if the item is still the version `cas` where that is given; whether it did. */
+  delete(key: Value, cas?: bigint): boolean {
+    if (cas !== undefined) return this.remove(key, cas, false)
     this.locate(key)
     return this.shard.remove(this.hash, this.key, 0, this.keyBytes) === Status.OK
   }
@@ -205,14 +238,17 @@ export class LocalCache {
     return this.shard.touch(this.hash, this.key, 0, this.keyBytes, endsAtS) === Status.OK
   }
 
-  /** Adds to a decimal number of 64 bits, wrapping; undefined without such an item. */
-  incr(key: Value, by: bigint | number = 1): bigint | undefined {
-    return this.adjust(key, by, false)
+  /**
+   * Adds to a decimal number of 64 bits, wrapping. Where there is none: undefined, or `initial`, which
+   * is stored for `ttlS`. CacheError NON_NUMERIC, RangeError for what is no number of 64 bits.
+   */
+  incr(key: Value, by: bigint | number = 1, initial?: bigint | number, ttlS = 0) {
+    return this.adjust(key, by, false, initial, ttlS)
   }
 
-  /** Subtracts from a decimal number of 64 bits, down to 0; undefined without such an item. */
-  decr(key: Value, by: bigint | number = 1): bigint | undefined {
-    return this.adjust(key, by, true)
+  /** As `incr`, but subtracts, down to 0. */
+  decr(key: Value, by: bigint | number = 1, initial?: bigint | number, ttlS = 0) {
+    return this.adjust(key, by, true, initial, ttlS)
   }
 
   /** Ends all items. */
@@ -221,13 +257,22 @@ export class LocalCache {
   }
 
   stats(): LocalCacheStats {
-    const stats = { items: 0, getHits: 0, getMisses: 0, evictions: 0, resets: 0 }
+    const stats = {
+      items: 0,
+      itemBytes: 0,
+      memoryBytes: this.cache.memoryLimitBytes(),
+      getHits: 0,
+      getMisses: 0,
+      evictions: 0,
+      resets: 0,
+    }
     for (const { arena } of this.cache.shards) {
       const { words, counters, classCount } = arena
       stats.items += words[ITEM_COUNT]
       stats.getMisses += counters[counterAt(Counter.GET_MISSES)]
       stats.resets += words[RESETS]
       for (let classId = 1; classId <= classCount; classId++) {
+        stats.itemBytes += counters[classCounterAt(classId, ClassCounter.MEM_REQUESTED)]
         stats.getHits += counters[classCounterAt(classId, ClassCounter.GET_HITS)]
         stats.getHits += counters[classCounterAt(classId, ClassCounter.TOUCH_HITS)]
         stats.evictions += counters[classCounterAt(classId, ClassCounter.EVICTED)]
@@ -256,12 +301,38 @@ export class LocalCache {
     return this.sink.area.bytes.subarray(0, this.sink.length)
   }
 
+  private foundWhole(): Found {
+    const { flags, casHigh, casLow, endsAtS } = this.sink
+    const ttlS = endsAtS === 0 ? -1 : Math.max(0, endsAtS - this.shard.arena.words[CLOCK_S])
+    return { value: Buffer.from(this.found()), flags, cas: joinWords(casHigh, casLow), ttlS }
+  }
+
+  private decoded<T>(): T {
+    return decodeValue(this.found(), this.sink.flags, this.serializer) as T
+  }
+
+  /** Strings are written by `areaOf` right where they are stored from. */
   private store(
     mode: Mode,
     key: Value,
-    value: Value,
+    value: unknown,
     options?: StoreOptions,
     cas = NO_CAS,
+  ): boolean {
+    if (typeof value === 'string')
+      return this.put(mode, key, value, options?.flags ?? 0, options, cas)
+    const { bytes, flags } = encodeValue(value, this.serializer)
+    const own = value instanceof Uint8Array ? (options?.flags ?? ValueFlags.BYTES) : flags
+    return this.put(mode, key, bytes, own, options, cas)
+  }
+
+  private put(
+    mode: Mode,
+    key: Value,
+    value: Value,
+    flags: number,
+    options: StoreOptions | undefined,
+    cas: typeof NO_CAS,
   ): boolean {
     this.locate(key)
     const bytes = typeof value === 'string' ? Buffer.byteLength(value) : value.length
@@ -271,7 +342,7 @@ export class LocalCache {
       this.key,
       0,
       this.keyBytes,
-      (options?.flags ?? 0) >>> 0,
+      flags >>> 0,
       this.endOf(options?.ttlS ?? 0),
       cas.high,
       cas.low,
@@ -296,14 +367,46 @@ export class LocalCache {
     return new Area(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
   }
 
-  private adjust(key: Value, by: bigint | number, subtract: boolean): bigint | undefined {
-    const delta = BigInt(by)
-    if (delta < 0n || delta >= TWO_64) throw new RangeError('by: a whole number from 0 to 2^64 - 1')
+  /** Deletes this version of an item, or marks it stale. */
+  private remove(key: Value, cas: bigint, invalidate: boolean): boolean {
+    const { terms } = this
+    const { high, low } = wordsOf(cas)
     this.locate(key)
-    const { shard, hash, keyBytes } = this
-    const high = Number(delta / LIMB)
-    const low = Number(delta % LIMB)
-    const status = shard.adjust(hash, this.key, 0, keyBytes, subtract, high, low)
+    terms.reset()
+    terms.compares = true
+    terms.casHigh = high
+    terms.casLow = low
+    terms.invalidates = invalidate
+    return removeOn(this.shard, this.hash, this.key, 0, this.keyBytes, terms) === Status.OK
+  }
+
+  private adjust(
+    key: Value,
+    by: bigint | number,
+    subtract: boolean,
+    initial: bigint | number | undefined,
+    ttlS: number,
+  ): bigint | undefined {
+    const { terms } = this
+    const delta = limbsOf(by)
+    const first = limbsOf(initial ?? 0)
+    this.locate(key)
+    terms.reset()
+    terms.creates = initial !== undefined
+    terms.createAtS = this.endOf(ttlS)
+    const status = adjustOn(
+      this.shard,
+      this.hash,
+      this.key,
+      0,
+      this.keyBytes,
+      subtract,
+      delta.high,
+      delta.low,
+      first.high,
+      first.low,
+      terms,
+    )
     if (status === Status.MISS) return undefined
     if (status === Status.NON_NUMERIC) throw new CacheError('NON_NUMERIC', 'the value is no number')
     if (status !== Status.OK) throw new CacheError('NO_MEMORY', 'no memory for the number')
@@ -326,25 +429,11 @@ export class LocalCache {
     if (Number.isNaN(ttlS)) throw new RangeError('ttlS: a number of seconds')
     return expiresAt(this.shard.arena.words, ttlS < 0 ? -1 : Math.ceil(ttlS))
   }
+}
 
-  /** Keeps an arena in order, a turn when the one before wants it. */
-  private startUpkeep(index: number): void {
-    const turn = () => {
-      timer = setTimeout(turn, this.upkeep(index)).unref()
-    }
-    let timer = setTimeout(turn, UPKEEP_IDLE_MS).unref()
-    this.stops.push(() => clearTimeout(timer))
-  }
-
-  /** One turn; when the next is due, ms. A stuck lock, which was waited for long, gets a long rest. */
-  private upkeep(index: number): number {
-    try {
-      return this.cache.upkeep(index)
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error))
-      return LOCK_WAIT_MS_MAX
-    }
-  }
+/** A stuck lock, which was waited for long. */
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
 }
 
 /** A thread's id for locks and holds: thread ids are never used again, and begin at 0. */
@@ -354,4 +443,16 @@ function holderOf(id: number): number {
 
 function joinWords(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
+}
+
+/** A CAS as the words of an item. */
+function wordsOf(cas: bigint): { high: number; low: number } {
+  return { high: Number(BigInt.asIntN(32, cas >> 32n)), low: Number(BigInt.asIntN(32, cas)) }
+}
+
+/** A number as decimal.ts has it. */
+function limbsOf(value: bigint | number): { high: number; low: number } {
+  const number = BigInt(value)
+  if (number < 0n || number >= TWO_64) throw new RangeError('a whole number from 0 to 2^64 - 1')
+  return { high: Number(number / LIMB), low: Number(number % LIMB) }
 }

@@ -7,9 +7,12 @@ import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { Arena } from '../lib/engine/arena.ts'
 import { Cache } from '../lib/engine/cache.ts'
+import { Keeper } from '../lib/engine/keeper.ts'
 import { verify } from '../lib/engine/verify.ts'
-import { LOCK_WAIT_MS_MAX, MIB, UPKEEP_IDLE_MS } from '../lib/limits.ts'
-import { CacheError, LocalCache } from '../lib/local.ts'
+import { LOCK_WAIT_MS_MAX, MIB, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from '../lib/limits.ts'
+import { LocalCache } from '../lib/local.ts'
+import { CacheError } from '../lib/local-types.ts'
+import { structured } from '../lib/serializer.ts'
 import { announceSeed, createRandom } from './support/prng.ts'
 
 const seed = announceSeed(t)
@@ -98,6 +101,105 @@ t.test('an end is a number, and what is below 0 is over', async t => {
   t.equal(cache.getString('a'), 'v')
   t.ok(cache.touch('a', -0.3))
   t.notOk(cache.has('a'))
+})
+
+t.test('values of any kind come back as they were', async t => {
+  const cache = create()
+  const values = ['text', Buffer.from([0, 255]), { a: [1, null] }, 7, true, null, '']
+  for (const [index, value] of values.entries()) cache.set(`k${index}`, value)
+  for (const [index, value] of values.entries()) {
+    t.strictSame(cache.getValue(`k${index}`), value)
+  }
+  t.strictSame(
+    [...cache.getManyValues(['k0', 'nobody', 'k2']).values()],
+    ['text', { a: [1, null] }],
+  )
+  const many = cache.getMany(['k0', 'nobody', 'k3', 'k0'])
+  t.strictSame([...many.keys()], ['k0', 'k3'])
+  t.equal(many.get('k3')?.value.toString(), '7')
+  t.equal(cache.incr('k3'), 8n, 'a number is one in JSON too')
+  t.equal(cache.getValue('k3'), 8)
+  t.throws(() => cache.set('k0', undefined), TypeError)
+  t.equal(cache.getValue('k0'), 'text')
+  cache.set('k0', Buffer.from('raw'), { flags: 0 })
+  t.equal(cache.getValue('k0'), 'raw', 'flags of the caller count')
+})
+
+t.test('a serializer of the application', async t => {
+  const cache = LocalCache.create({ memoryBytes: 16 * MIB, serializer: structured })
+  const value = { at: new Date(5), tags: new Set(['a']), n: 2n ** 70n }
+  cache.set('a', value)
+  const same = LocalCache.attach(cache.handle, { serializer: structured })
+  t.strictSame(same.getValue('a'), value)
+  same.close()
+})
+
+t.test('numbers begin where they are told', async t => {
+  const cache = create()
+  t.equal(cache.incr('n', 1, 5), 5n)
+  t.equal(cache.incr('n', 1, 5), 6n)
+  t.equal(cache.decr('m', 1, 2n ** 64n - 1n, 100), 2n ** 64n - 1n)
+  t.equal(cache.gets('m')?.ttlS, 100)
+  t.equal(cache.gets('n')?.ttlS, -1)
+  t.throws(() => cache.incr('n', 1, -1), RangeError)
+})
+
+t.test('a miss is won once, and what was deleted meanwhile is not stored', async t => {
+  const cache = create()
+  const first = cache.lease('a', { claimS: 100 })
+  t.match(first, { won: true, isClaimed: false, isStale: false, value: Buffer.alloc(0) })
+  t.match(cache.lease('a', { claimS: 100 }), { won: false, isClaimed: true })
+  t.ok(cache.delete('a'))
+  t.notOk(cache.cas('a', 'made', first.cas))
+  const second = cache.lease('a', { claimS: 100 })
+  t.ok(second.won)
+  t.notOk(cache.delete('a', first.cas))
+  t.ok(cache.cas('a', 'made', second.cas))
+  t.match(cache.lease('a', { claimS: 100 }), { won: false, isClaimed: false })
+})
+
+t.test('a value that ends soon is won once, and again when it is given back', async t => {
+  const cache = create()
+  cache.set('a', 'v'.repeat(100_000), { ttlS: 50 })
+  const ask = () => cache.lease('a', { claimS: 100, recacheS: 60 })
+  const first = ask()
+  t.match([first.won, first.value.length, first.ttlS], [true, 100_000, 50])
+  t.match(ask(), { won: false, isClaimed: true })
+  t.ok(cache.expire('a', first.cas))
+  t.match(ask(), { won: true, isStale: true })
+  t.notOk(cache.expire('a', first.cas))
+  cache.set('a', 'new', { ttlS: 100 })
+  t.match(ask(), { won: false, isClaimed: false, isStale: false })
+})
+
+t.test('whoever goes on keeps the arenas in order', async t => {
+  const turns: Cache[] = []
+  t.intercept(Cache.prototype, 'upkeep', {
+    value(this: Cache) {
+      turns.push(this)
+      return 7
+    },
+  })
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const cache = create()
+  const other = LocalCache.attach(cache.handle)
+  // Two caches of a thread have one id, which is not theirs here.
+  const stranger = Cache.attach(cache.handle, 77)
+  const keeper = new Keeper(stranger, [0], () => {})
+  mock.timers.tick(UPKEEP_IDLE_MS)
+  t.notOk(turns.includes(stranger), 'one at a time')
+  cache.close()
+  other.close()
+  turns.length = 0
+  mock.timers.tick(UPKEEP_IDLE_MS_MAX)
+  t.ok(turns.length > 0 && turns.every(turn => turn === stranger), 'then the next')
+  const again = Cache.attach(cache.handle, 78)
+  t.notOk(again.takeUpkeep(0))
+  again.recover(77)
+  t.ok(again.takeUpkeep(0), 'after a death too')
+  keeper.stop()
+  t.notOk(stranger.takeUpkeep(0))
 })
 
 t.test('what cannot be is refused with a code', async t => {

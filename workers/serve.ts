@@ -2,8 +2,7 @@
 // through its port, ends when the port is closed.
 
 import type { MessagePort } from 'node:worker_threads'
-import type { Cache } from '../lib/engine/cache.ts'
-import { UPKEEP_IDLE_MS } from '../lib/limits.ts'
+import { Keeper } from '../lib/engine/keeper.ts'
 import type { Delivery, WorkerTask } from '../lib/server/host.ts'
 import { Service } from '../lib/server/service.ts'
 
@@ -13,7 +12,9 @@ export function nudge(): void {}
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port, worker } = task
   const service = new Service(task)
-  const upkeep = startUpkeep(service.host.cache, task)
+  const keeper = new Keeper(service.host.cache, ownArenas(task), error => {
+    throw error
+  })
   let deliveries = 0
   port.on('message', ({ socket, slot }: Delivery) => {
     deliveries++
@@ -23,17 +24,11 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
   port.on('messageerror', () => service.roster.giveLost(worker, ++deliveries))
   port.postMessage('ready')
   await new Promise<void>(resolve => port.once('close', resolve))
-  for (const stop of upkeep) stop()
+  keeper.stop()
   service.close()
 }
 
-/** Keeps the arenas in order that are this worker's own; how to stop it. */
-function startUpkeep(cache: Cache, { worker, roster }: WorkerTask): (() => void)[] {
-  const own = [...cache.shards.keys()].filter(index => index % roster.threads === worker)
-  return own.map(index => {
-    let timer = setTimeout(function turn() {
-      timer = setTimeout(turn, cache.upkeep(index))
-    }, UPKEEP_IDLE_MS)
-    return () => clearTimeout(timer)
-  })
+/** The arenas that are this worker's own to keep in order. */
+function ownArenas({ worker, cache, roster }: WorkerTask): number[] {
+  return [...cache.arenas.keys()].filter(index => index % roster.threads === worker)
 }

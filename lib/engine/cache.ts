@@ -10,6 +10,7 @@ import {
   ARENAS_MAX,
   AUTOMOVE_WINDOW_S_MAX,
   CRAWL_SLEEP_US_MAX,
+  GIVEN_HOLDER_MIN,
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
   KIB,
@@ -49,11 +50,13 @@ import {
   MAINTAINER_ON,
   MEMORY_LIMIT_KIB,
   MOVE_PHASE,
+  NEXT_HOLDER,
   NIL,
   PAGE_LIMIT,
   REASSIGN_ON,
   RESETS,
   REWRITING,
+  UPKEEP_HOLDER,
 } from './layout.ts'
 import { releaseHold, unlinkItem } from './links.ts'
 import { lockHolder, lockWithin, unlock } from './lock.ts'
@@ -135,7 +138,7 @@ export class Cache {
   private readonly seed0: number
   private readonly seed1: number
   /** Of the shards that this thread keeps in order. */
-  private readonly upkeeps: Upkeep[] = []
+  private readonly upkeeps = new Map<number, Upkeep>()
   /** Threads that died and are not cleared up after in every arena. */
   private readonly dead = new Set<number>()
 
@@ -190,6 +193,7 @@ export class Cache {
     let complete = true
     for (const { arena, holder } of this.shards) {
       const { words } = arena
+      for (const dead of this.dead) Atomics.compareExchange(words, UPKEEP_HOLDER, dead, 0)
       if (this.dead.has(lockHolder(words))) {
         if (!repair(arena)) emptied++
       } else if (!lockWithin(words, holder, RECOVER_WAIT_MS_MAX)) {
@@ -203,14 +207,34 @@ export class Cache {
     return emptied
   }
 
+  /** An id for a thread that has none of its own, unique among all that use this cache. */
+  newHolder(): number {
+    return Atomics.add(this.shards[0].arena.words, NEXT_HOLDER, 1)
+  }
+
+  /** Whether the upkeep of a shard is this thread's: it takes it if nobody has it. */
+  takeUpkeep(index: number): boolean {
+    const { arena, holder } = this.shards[index]
+    const seen = Atomics.compareExchange(arena.words, UPKEEP_HOLDER, 0, holder)
+    return seen === 0 || seen === holder
+  }
+
+  /** Leaves the upkeep of a shard to whoever takes it next, if it was this thread's. */
+  leaveUpkeep(index: number): void {
+    const { arena, holder } = this.shards[index]
+    this.upkeeps.delete(index)
+    Atomics.compareExchange(arena.words, UPKEEP_HOLDER, holder, 0)
+  }
+
   /**
-   * One turn of upkeep of a shard, bounded in time; when it wants the next one, ms. Each shard has one
-   * thread that calls this.
+   * One turn of upkeep of a shard, bounded in time; when it wants the next one, ms. Only the thread
+   * that took it calls this.
    */
   upkeep(index: number): number {
     const shard = this.shards[index]
-    this.upkeeps[index] ??= new Upkeep(shard.arena)
-    return shard.upkeep(this.upkeeps[index])
+    const upkeep = this.upkeeps.get(index) ?? new Upkeep(shard.arena)
+    this.upkeeps.set(index, upkeep)
+    return shard.upkeep(upkeep)
   }
 
   /** Lets crawls begin, or ends the one that runs and lets none begin. */
@@ -357,6 +381,7 @@ function createArenas(options: CacheOptions): CacheHandle {
       seeds,
     })
     setUp(arena.words, options)
+    arena.words[NEXT_HOLDER] = GIVEN_HOLDER_MIN
     arenas.push(arena.buffer)
   }
   return { arenas, startedS: monotonicS() }

@@ -68,6 +68,10 @@ export const LOCK = 16
 
 export const CLOCK_S = 32
 export const STARTED_AT_S = 33
+/** The thread that does the upkeep; 0 while nobody does. */
+export const UPKEEP_HOLDER = 34
+/** Of the first arena: the next id to give to a thread that has none of its own. */
+export const NEXT_HOLDER = 35
 
 export const CAS_LOW = 48
 export const CAS_HIGH = 49

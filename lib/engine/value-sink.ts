@@ -2,7 +2,7 @@
 
 import type { Arena } from './arena.ts'
 import { Area } from './bytes.ts'
-import { casHighOf, casLowOf, itemFlags, readValue } from './item.ts'
+import { casHighOf, casLowOf, endOf, itemFlags, readValue } from './item.ts'
 import { ITEM_VALUE_BYTES, type Ref } from './layout.ts'
 import type { HitSink } from './shard.ts'
 import { Status } from './status.ts'
@@ -17,6 +17,8 @@ export class ValueSink implements HitSink {
   /** CAS of the last hit, as the item's words. */
   casHigh = 0
   casLow = 0
+  /** When the last hit ends, on the arena's clock; 0 for never. */
+  endsAtS = 0
 
   constructor(bytes: number) {
     this.area = Area.allocate(bytes)
@@ -28,6 +30,7 @@ export class ValueSink implements HitSink {
     this.flags = itemFlags(arena, ref)
     this.casHigh = casHighOf(arena, ref)
     this.casLow = casLowOf(arena, ref)
+    this.endsAtS = endOf(arena, ref)
     readValue(arena, ref, 0, this.length, this.area, 0)
     return Status.OK
   }

@@ -22,7 +22,7 @@ import type { Roster } from './roster.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const ENTRY = new URL(`../../workers/serve.${EXTENSION}`, import.meta.url).href
-/** The main thread's id for locks and holds; workers count on from it. */
+/** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
 export const MAIN_HOLDER = 1
 
 /** piscina derives this type from an overload of postMessage that newer Node types put last. */
@@ -50,7 +50,6 @@ export class Workers {
   private readonly roster: Roster
   private readonly settings: DaemonSettings
   private readonly workers: Worker[] = []
-  private nextHolder = MAIN_HOLDER + 1
   private closing = false
   private earlyDeaths = 0
 
@@ -163,7 +162,7 @@ export class Workers {
   private taskFor(index: number): WorkerTask {
     return {
       worker: index,
-      holder: this.nextHolder++,
+      holder: this.cache.newHolder(),
       cache: this.cache.handle,
       roster: this.roster.handle,
       settings: this.settings,

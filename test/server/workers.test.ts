@@ -7,12 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { HOLD_COUNT, ITEM_COUNT, LOCK, RESETS } from '../../lib/engine/layout.ts'
-import { KIB, MIB } from '../../lib/limits.ts'
+import { GIVEN_HOLDER_MIN, KIB, MIB } from '../../lib/limits.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
 import { checkOptions } from '../../lib/server/option-checks.ts'
 import { isRefusal, type Options } from '../../lib/server/options.ts'
 import { Roster } from '../../lib/server/roster.ts'
-import { MAIN_HOLDER } from '../../lib/server/workers.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'
 import { ask, comesTrue, openFiles, openPeer, statsOf } from '../support/server-peer.ts'
@@ -27,7 +26,7 @@ const KEPT = 500
 const CLOSE_MS_MAX = 3000
 const GIVING_MS = 1500
 /** The first worker's id for locks; its thread is the first of a new pool. */
-const FIRST_WORKER = MAIN_HOLDER + 1
+const FIRST_WORKER = GIVEN_HOLDER_MIN
 
 t.test('a worker killed under load disturbs nobody else', async t => {
   const daemon = await start(t, { threads: THREADS })

@@ -2,7 +2,8 @@
 // works until it is terminated.
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { LocalCache, type LocalCacheHandle } from '../../lib/local.ts'
+import { LocalCache } from '../../lib/local.ts'
+import type { LocalCacheHandle } from '../../lib/local-types.ts'
 
 interface Work {
   cache: LocalCacheHandle
