@@ -32,3 +32,4 @@ export {
 export { type Daemon, startDaemon } from './server/daemon.ts'
 export { checkOptions } from './server/option-checks.ts'
 export { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'
+export { type Served, type ServeOptions, serve } from './server/serve.ts'

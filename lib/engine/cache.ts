@@ -41,6 +41,7 @@ import {
   classAt,
   HASH_SEED_0,
   HASH_SEED_1,
+  HEADER_WORDS,
   LRU_HOT_FACTOR,
   LRU_HOT_PERCENT,
   LRU_SEGMENTED,
@@ -161,8 +162,8 @@ export class Cache {
     }
   }
 
-  /** Attaches to a cache that another thread made, under this thread's own id. */
-  static attach(handle: CacheHandle, holder: number): Cache {
+  /** Attaches to a cache that was made before, under this thread's own id or one that the cache gives. */
+  static attach(handle: CacheHandle, holder = giveHolder(handle)): Cache {
     return new Cache(handle, holder)
   }
 
@@ -209,7 +210,7 @@ export class Cache {
 
   /** An id for a thread that has none of its own, unique among all that use this cache. */
   newHolder(): number {
-    return Atomics.add(this.shards[0].arena.words, NEXT_HOLDER, 1)
+    return giveHolder(this.handle)
   }
 
   /** Whether the upkeep of a shard is this thread's: it takes it if nobody has it. */
@@ -354,6 +355,10 @@ export class Cache {
   private setAll(word: number, value: number): void {
     for (const { arena } of this.shards) Atomics.store(arena.words, word, value)
   }
+}
+
+function giveHolder({ arenas }: CacheHandle): number {
+  return Atomics.add(new Int32Array(arenas[0], 0, HEADER_WORDS), NEXT_HOLDER, 1)
 }
 
 function createArenas(options: CacheOptions): CacheHandle {

@@ -41,11 +41,14 @@ export interface Daemon {
   close(): Promise<void>
 }
 
-/** Resolves when every listener accepts; rejects with an Error whose message is one line. */
-export async function startDaemon(options: Options): Promise<Daemon> {
+/**
+ * Resolves when every listener accepts; rejects with an Error whose message is one line. `given`: a
+ * cache that is there already, which the daemon serves and leaves as it is when it ends.
+ */
+export async function startDaemon(options: Options, given?: Cache): Promise<Daemon> {
   const auth = openAuthFiles(options)
   const tls = options.tls ? openKeyring(tlsSettingsOf(options), FIRST_S) : null
-  const cache = createCache(options)
+  const cache = given ?? createCache(options)
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
   const settings = settingsOf(options, auth, tls)

@@ -1,0 +1,80 @@
+// A daemon on a cache that the application has already: peers on the network and threads in process
+// share its items.
+//
+//   const cache = LocalCache.create({ memoryBytes: 512 * 2 ** 20 })
+//   const daemon = await serve(cache, { port: 11211 })
+//   ...
+//   await daemon.close()                                        // the cache goes on
+//
+// The daemon has threads of its own, which attach as any other. The cache's memory is there as long as
+// anybody uses it, so that daemon and cache may be closed in either order; upkeep passes on to whoever
+// is left (engine/keeper.ts).
+
+import { Cache, type CacheHandle } from '../engine/cache.ts'
+import { EVICTIONS_ON, ITEM_BYTES_LIMIT } from '../engine/layout.ts'
+import type { Bound } from './address.ts'
+import { startDaemon } from './daemon.ts'
+import { checkOptions } from './option-checks.ts'
+import { isRefusal, type Options } from './options.ts'
+
+/** What the cache has settled, and what is for a process that is nothing but a daemon. */
+type Settled =
+  | 'memoryLimitBytes'
+  | 'evictions'
+  | 'itemSizeMax'
+  | 'growthFactor'
+  | 'chunkMinBytes'
+  | 'slabChunkMaxBytes'
+  | 'slabFit'
+  | 'slabSizes'
+  | 'trackSizes'
+  | 'hashpowerInit'
+  | 'hashExpand'
+  | 'hashAlgorithm'
+  | 'casEnabled'
+  | 'lockMemory'
+  | 'largePages'
+  | 'user'
+  | 'pidFile'
+  | 'daemonize'
+  | 'coreDumps'
+
+/** Options of the daemon. Default: one thread, on port 11211 of 127.0.0.1. */
+export type ServeOptions = Partial<Omit<Options, Settled>>
+
+export interface Served {
+  /** Where it listens for TCP, in the order of the options. */
+  addresses: Bound[]
+  /** Reads password files and certificates again. */
+  reload(): void
+  /** Stops listening, ends all connections and the daemon's threads; the cache goes on. */
+  close(): Promise<void>
+}
+
+const HOST = '127.0.0.1'
+const PORT = 11211
+
+/**
+ * Starts a daemon on this cache, in this process; resolves when it accepts connections. Rejects with
+ * an Error of one line for options that cannot be, or an address that cannot be had.
+ */
+export async function serve(
+  { handle }: { handle: CacheHandle },
+  options: ServeOptions = {},
+): Promise<Served> {
+  const cache = Cache.attach(handle)
+  const { words } = cache.shards[0].arena
+  const { port = PORT, listen = [{ host: HOST, port }] } = options
+  const checked = checkOptions({
+    threads: 1,
+    ...options,
+    port,
+    listen,
+    memoryLimitBytes: cache.memoryLimitBytes(),
+    itemSizeMax: words[ITEM_BYTES_LIMIT],
+    evictions: words[EVICTIONS_ON] === 1,
+  })
+  if (isRefusal(checked)) throw new Error(checked.line)
+  const { addresses, reload, close } = await startDaemon(checked, cache)
+  return { addresses, reload, close }
+}
