@@ -269,6 +269,8 @@ export const LOCAL_SCRATCH_BYTES = 64 * KIB
 export const CLIENT_PENDING_MAX = 65_536
 export const CLIENT_PENDING_BYTES_MAX = 64 * MIB
 export const CLIENT_AUTH_MS_MAX = 10_000
+/** Keys that are asked for at once through memjs, each by a request of its own. */
+export const MEMJS_BATCH_KEYS = 1024
 /** What a pool's client waits for an answer by default, and how often it tries again at most. */
 export const CLIENT_TIMEOUT_MS = 500
 export const CLIENT_RETRIES_MAX = 10

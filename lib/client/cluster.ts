@@ -15,11 +15,12 @@ import {
   CLIENT_RETRIES_MAX,
   CLIENT_TIMEOUT_MS,
 } from '../limits.ts'
-import type { ConnectionOptions } from './connection.ts'
+import type { ConnectionOptions, ServerAddress } from './connection.ts'
 import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
 import { Health } from './health.ts'
 import { isAway, type Member, Members } from './members.ts'
+import { MemjsNode } from './memjs-node.ts'
 import { MetaNode } from './meta-node.ts'
 import {
   checkKey,
@@ -34,6 +35,12 @@ import type { RingNode, RingOptions } from './ring.ts'
 import { parseServer } from './servers.ts'
 
 export interface ClusterOptions extends RingOptions, ConnectionOptions {
+  /**
+   * How servers are spoken to: `meta`, the default, over memcached's meta commands (memcached 1.6 and
+   * memslab); `memjs` over the binary protocol, for servers that want SASL, without TLS and UNIX
+   * sockets.
+   */
+  driver?: 'meta' | 'memjs'
   /** The longest that any call waits for its answer, ms. Default 500. */
   timeoutMs?: number
   /**
@@ -82,7 +89,7 @@ export class ClusterClient {
     this.timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS
     this.members = new Members([], {
       ...options,
-      createNode: ({ host, port }) => new MetaNode({ host, port }, options),
+      createNode: ({ host, port }) => nodeOf({ host, port }, options),
       createHealth: () => new Health(failures, restMs),
       probeMs: this.timeoutMs,
     })
@@ -368,6 +375,12 @@ export class ClusterClient {
   private retries(): number {
     return Math.min(this.options.retries ?? 1, CLIENT_RETRIES_MAX)
   }
+}
+
+function nodeOf(address: ServerAddress, options: ClusterOptions): PoolNode {
+  return options.driver === 'memjs'
+    ? new MemjsNode(address, options)
+    : new MetaNode(address, options)
 }
 
 /** Whether an error says that the server, or its connection, would not take the request. */

@@ -11,8 +11,8 @@ export interface Hit {
   flags: number
   /** Names this version of the item, for `cas`. */
   cas: bigint
-  /** Seconds that the item still has; -1: for ever. */
-  ttlS: number
+  /** Seconds that the item still has; -1: for ever; undefined: the driver memjs cannot tell. */
+  ttlS: number | undefined
 }
 
 export interface LeaseOptions {

@@ -4,7 +4,7 @@
  * compatibility tests test themselves.
  */
 import { fileURLToPath } from 'node:url'
-import { type Owner, type ServerProcess, startMemcached } from './process.ts'
+import { type Owner, type ServerProcess, startMemcached, startServerOn } from './process.ts'
 import { startUnixServer, type UnixServer } from './unix.ts'
 
 const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
@@ -12,6 +12,12 @@ const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerProcess> {
   const [command, ...first] = commandWords()
   return startMemcached(owner, command, [...first, ...args])
+}
+
+/** The same again on the port of one that was killed. */
+export function startDaemonOn(owner: Owner, port: number): Promise<ServerProcess> {
+  const [command, ...first] = commandWords()
+  return startServerOn(owner, command, first, port)
 }
 
 /** The same on a UNIX socket. */

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { type Owner, type ServerProcess, startMemcached } from './process.ts'
+import { type Owner, type ServerProcess, startMemcached, startServerOn } from './process.ts'
 
 export const PYTHON = '/usr/bin/python3'
 const EXTRA_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin']
@@ -42,11 +42,23 @@ export function findProgram(program: string): string | undefined {
 }
 
 export function startOracle(owner: Owner, args: string[] = []): Promise<ServerProcess> {
+  // It takes a second to leave when asked politely, and has nothing to lose.
+  return startMemcached(owner, oracleProgram(), [...asUser(), ...args], 'SIGKILL')
+}
+
+/** The same again on the port of one that was killed. */
+export function startOracleOn(owner: Owner, port: number): Promise<ServerProcess> {
+  return startServerOn(owner, oracleProgram(), asUser(), port)
+}
+
+function oracleProgram(): string {
   const command = findProgram('memcached')
   if (command === undefined) throw new Error('memcached is not here: ask skipWithout first')
-  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  // It takes a second to leave when asked politely, and has nothing to lose.
-  return startMemcached(owner, command, [...user, ...args], 'SIGKILL')
+  return command
+}
+
+function asUser(): string[] {
+  return process.getuid?.() === 0 ? ['-u', 'nobody'] : []
 }
 
 function lacking(what: string): string {

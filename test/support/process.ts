@@ -63,6 +63,19 @@ export async function startServerAt(
   throw new Error(`${command} did not start: ${server.output().trim() || 'it printed nothing'}`)
 }
 
+/** Starts `command` again on the port that was its own before. */
+export async function startServerOn(
+  owner: Owner,
+  command: string,
+  args: string[],
+  port: number,
+): Promise<ServerProcess> {
+  const place = ['-p', String(port), '-l', HOST]
+  const { isReady, server } = await tryToStart(owner, command, [...args, ...place], port, 'SIGKILL')
+  if (isReady) return { ...server, port }
+  throw new Error(`${command} did not start: ${server.output().trim() || 'it printed nothing'}`)
+}
+
 /**
  * Starts `command`, a memcached or a stand-in for one, on a port that the system chooses and the
  * server tells in its ports file: no other process can have taken it.
