@@ -245,6 +245,8 @@ export const REPLY_BYTES = 64 * KIB
 export const YIELD_BYTES = MIB
 /** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */
 export const SOURCE_STEPS_MAX = 8
+/** A reply up to so long is sent by a view of its buffer that is made once. */
+export const KEPT_HEAD_BYTES_MAX = 1024
 /** Reply buffers kept for reuse in one worker beyond the one in use. */
 export const REPLY_POOL_MAX = 64
 /**

@@ -2,11 +2,15 @@
 // Buffer, whose copy is a memmove with about 25 ns of call around it, and as a DataView, whose
 // unaligned 8-byte loads and stores are inlined: a third of that at 24 bytes, equal near 64.
 
+import { KEPT_HEAD_BYTES_MAX } from '../limits.ts'
+
 const VIEW_COPY_BYTES_MAX = 64
 
 export class Area {
   readonly bytes: Buffer
   readonly view: DataView
+  /** Views of its first bytes that were asked for before, by their length. */
+  private heads: Buffer[] | null = null
 
   constructor(bytes: Buffer) {
     this.bytes = bytes
@@ -15,6 +19,14 @@ export class Area {
 
   static allocate(size: number): Area {
     return new Area(Buffer.allocUnsafeSlow(size))
+  }
+
+  /** Its first `length` bytes. Short ones are kept: a view costs as much as a short reply's copies. */
+  head(length: number): Buffer {
+    if (length > KEPT_HEAD_BYTES_MAX) return this.bytes.subarray(0, length)
+    this.heads ??= new Array<Buffer>(KEPT_HEAD_BYTES_MAX + 1)
+    this.heads[length] ??= this.bytes.subarray(0, length)
+    return this.heads[length]
   }
 }
 

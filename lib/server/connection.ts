@@ -16,7 +16,15 @@ import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
-import { adoptSocket, readByEvents } from './adopt.ts'
+import {
+  adoptSocket,
+  readByEvents,
+  type Sender,
+  Sent,
+  StreamWriter,
+  type Writer,
+  writerOf,
+} from './adopt.ts'
 import type { ListenerFacts } from './host.ts'
 import { Roster } from './roster.ts'
 
@@ -36,7 +44,6 @@ export interface Hall {
 }
 
 const LF = 10
-const NOTHING = new Uint8Array(0)
 /** memcached's words for connections that begin. */
 const KINDS = {
   auto: 'auto-negotiating client connection',
@@ -44,12 +51,12 @@ const KINDS = {
   binary: 'binary client connection.',
 } as const
 
-export class Connection implements Outlet {
+export class Connection implements Outlet, Sender {
   private readonly hall: Hall
   private readonly slot: number
   private readonly socket: Socket
   private readonly session: Session
-  private readonly encrypted: boolean
+  private readonly writer: Writer
   /** Input not eaten yet. */
   private rest: Area | null = null
   /** The reply buffer that a pending write owns. */
@@ -66,10 +73,12 @@ export class Connection implements Outlet {
     this.slot = slot
     const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
     this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
-    this.encrypted = encrypted
     const read = (bytes: number) => this.read(bytes)
     const adopt = encrypted ? readByEvents : adoptSocket
     this.socket = adopt(accepted, hall.input.bytes, read)
+    this.writer = encrypted
+      ? new StreamWriter(this.socket, this, true)
+      : writerOf(this.socket, this)
     // A reset is the peer's right; 'close' follows and clears up.
     this.socket.on('error', () => {})
     this.socket.on('close', hadError => this.close(hadError))
@@ -87,19 +96,15 @@ export class Connection implements Outlet {
   flush(): boolean {
     const { reply, counters } = this.hall.host
     if (reply.length === 0) return true
-    const bytes = reply.area.bytes.subarray(0, reply.length)
+    const bytes = reply.area.head(reply.length)
     counters[ThreadCounter.BYTES_WRITTEN] += reply.length
     this.written += reply.length
     reply.length = 0
-    // TLS has sealed what it is given before write returns, unless something is before it; that it
-    // was sent is told later, which is no reason to wait.
-    const isSealed = this.encrypted && this.socket.writableLength === 0
-    this.socket.write(bytes)
-    if (this.socket.destroyed) return false
-    if (this.socket.writableLength > 0 && !isSealed) {
+    const sent = this.writer.write(bytes)
+    if (sent === Sent.FAILED) return false
+    if (sent === Sent.LATER) {
       this.pending = reply.area
       reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
-      this.socket.write(NOTHING, () => this.goOn())
       return false
     }
     if (this.written < YIELD_BYTES) return true
@@ -111,6 +116,10 @@ export class Connection implements Outlet {
   later(pauseMs: number): void {
     if (pauseMs === 0) setImmediate(() => this.goOn())
     else setTimeout(() => this.goOn(), pauseMs)
+  }
+
+  sent(): void {
+    this.goOn()
   }
 
   private get id(): number {

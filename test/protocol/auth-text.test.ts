@@ -2,6 +2,7 @@
 // garbage before it, and how answers are held back.
 
 import t from 'tap'
+import { Area } from '../../lib/engine/bytes.ts'
 import { AUTH_CLAIM_BYTES_MAX, AUTH_FAILURES_MAX, LINE_BYTES_MAX } from '../../lib/limits.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import { type Host, ThreadCounter } from '../../lib/protocol/host.ts'
@@ -160,8 +161,7 @@ t.test('what was claimed is wiped from the buffer', async t => {
   const { peer } = start()
   const { session } = peer
   const bytes = Buffer.from(WRONG)
-  const area = { bytes, view: new DataView(bytes.buffer) }
-  session.run(area, 0, bytes.length)
+  session.run(new Area(bytes), 0, bytes.length)
   t.equal(bytes.indexOf('wrong'), -1)
 })
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { adoptSocket, readByEvents } from '../../lib/server/adopt.ts'
+import { adoptSocket, readByEvents, Sent, StreamWriter, writerOf } from '../../lib/server/adopt.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'
 import { openPeer } from '../support/server-peer.ts'
@@ -64,6 +64,67 @@ for (const [name, way] of Object.entries(WAYS)) {
     await new Promise<void>(resolve => socket.once('close', () => resolve()))
     t.equal(read, 5)
   })
+}
+
+for (const name of ['handle', 'stream']) {
+  t.test(`a writer to the ${name} sends all, in order, to a peer that is slow`, async t => {
+    const [accepted, peer] = await pair(t)
+    const random = createRandom(seed, 1)
+    const socket = adoptSocket(accepted, Buffer.alloc(100), () => true)
+    socket.on('error', () => {})
+    let told = () => {}
+    const sender = { sent: () => told() }
+    const writer =
+      name === 'handle' ? writerOf(socket, sender) : new StreamWriter(socket, sender, false)
+    t.equal(writer instanceof StreamWriter, name === 'stream')
+    const sent: Buffer[] = []
+    let waits = 0
+    peer.pause()
+    const write = async () => {
+      const bytes = randomBytes(random.between(1, 200_000))
+      sent.push(Buffer.from(bytes))
+      const over = new Promise<void>(resolve => {
+        told = resolve
+      })
+      if (writer.write(bytes) === Sent.ALL) return
+      waits++
+      peer.resume()
+      await over
+      peer.pause()
+      bytes.fill(0)
+    }
+    const chunks: Buffer[] = []
+    peer.on('data', (chunk: Buffer) => chunks.push(chunk))
+    for (let i = 0; i < 200; i++) await write()
+    t.ok(waits > 0, `${waits} writes had to wait`)
+    peer.resume()
+    socket.end()
+    await once(peer, 'end')
+    peer.end()
+    t.ok(Buffer.concat(chunks).equals(Buffer.concat(sent)))
+    await closedBy(socket)
+    t.equal(writer.write(Buffer.from('late')), Sent.FAILED)
+  })
+
+  t.test(`a writer to the ${name} is told when its peer leaves in between`, async t => {
+    const [accepted, peer] = await pair(t)
+    const socket = adoptSocket(accepted, Buffer.alloc(100), () => true)
+    socket.on('error', () => {})
+    const over = new Promise<void>(resolve => {
+      const sender = { sent: () => resolve() }
+      const writer =
+        name === 'handle' ? writerOf(socket, sender) : new StreamWriter(socket, sender, false)
+      while (writer.write(Buffer.alloc(1_000_000)) === Sent.ALL) {}
+    })
+    peer.resetAndDestroy()
+    await over
+    await closedBy(socket)
+    t.ok(socket.destroyed)
+  })
+}
+
+async function closedBy(socket: Socket): Promise<void> {
+  if (!socket.closed) await once(socket.resume(), 'close')
 }
 
 /** A connection: as a listener of the daemon accepts it, and its peer. */
