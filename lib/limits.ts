@@ -271,6 +271,9 @@ export const LOCAL_SCRATCH_BYTES = 64 * KIB
 export const CLIENT_PENDING_MAX = 65_536
 export const CLIENT_PENDING_BYTES_MAX = 64 * MIB
 export const CLIENT_AUTH_MS_MAX = 10_000
+/** Shorter values of a pool are not compressed by default; longer ones than this never are. */
+export const COMPRESS_BYTES_MIN = KIB
+export const INFLATED_BYTES_MAX = 64 * MIB
 /** Keys that are asked for at once through memjs, each by a request of its own. */
 export const MEMJS_BATCH_KEYS = 1024
 /** What a pool's client waits for an answer by default, and how often it tries again at most. */

@@ -15,11 +15,13 @@ import {
   CLIENT_RETRIES_MAX,
   CLIENT_TIMEOUT_MS,
 } from '../limits.ts'
+import { Codec, type CodecOptions } from './codec.ts'
 import type { ConnectionOptions, ServerAddress } from './connection.ts'
 import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
 import { Health } from './health.ts'
-import { isAway, type Member, Members } from './members.ts'
+import type { Keyed } from './keyed.ts'
+import { Members } from './members.ts'
 import { MemjsNode } from './memjs-node.ts'
 import { MetaNode } from './meta-node.ts'
 import {
@@ -31,10 +33,11 @@ import {
   type Stored,
   type StoreMode,
 } from './node.ts'
+import { OneCopy } from './one-copy.ts'
 import type { RingNode, RingOptions } from './ring.ts'
 import { parseServer } from './servers.ts'
 
-export interface ClusterOptions extends RingOptions, ConnectionOptions {
+export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOptions {
   /**
    * How servers are spoken to: `meta`, the default, over memcached's meta commands (memcached 1.6 and
    * memslab); `memjs` over the binary protocol, for servers that want SASL, without TLS and UNIX
@@ -66,7 +69,10 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions {
 export interface SetOptions {
   /** Seconds, as in protocol.txt; above 30 days an absolute Unix time; 0, the default: for ever. */
   ttlS?: number
-  /** Kept with the value: unsigned 32 bits. Default 0. */
+  /**
+   * Client flags of a string or of bytes, unsigned 32 bits; default: what tells the kind of value
+   * (ValueFlags). Those of other values are the serializer's.
+   */
   flags?: number
 }
 
@@ -74,6 +80,8 @@ export class ClusterClient {
   private readonly options: ClusterOptions
   private readonly timeoutMs: number
   private readonly members: Members
+  private readonly codec: Codec
+  private readonly keyed: Keyed
   /** Settled when it is known which servers there are, or never will be. */
   private readonly known = Promise.withResolvers<void>()
   private isKnown = false
@@ -92,6 +100,14 @@ export class ClusterClient {
       createNode: ({ host, port }) => nodeOf({ host, port }, options),
       createHealth: () => new Health(failures, restMs),
       probeMs: this.timeoutMs,
+    })
+    this.codec = new Codec(options)
+    this.keyed = new OneCopy({
+      members: this.members,
+      timeoutMs: this.timeoutMs,
+      retries: Math.min(options.retries ?? 1, CLIENT_RETRIES_MAX),
+      isMissing: options.failover === 'miss',
+      known: () => (this.isKnown ? undefined : this.ready()),
     })
     this.known.promise.catch(() => {})
     this.stopDiscovery = 'watch' in servers ? this.follow(servers) : () => {}
@@ -126,13 +142,21 @@ export class ClusterClient {
   }
 
   /** The item, or undefined. */
-  get(key: string): Promise<Hit | undefined> {
-    return this.run(key, true, undefined, (node, ms) => node.get(key, ms))
+  async get(key: string): Promise<Hit | undefined> {
+    checkKey(key)
+    return this.open(await this.keyed.get(key))
+  }
+
+  /** What was stored, or undefined: text as a string, bytes as a Buffer, the rest by the serializer. */
+  async getValue<T = unknown>(key: string): Promise<T | undefined> {
+    const hit = await this.get(key)
+    return hit && this.codec.valueOf<T>(hit)
   }
 
   /** The item, or undefined; it ends `ttlS` from now, as SetOptions has it. */
-  getAndTouch(key: string, ttlS: number): Promise<Hit | undefined> {
-    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS))
+  async getAndTouch(key: string, ttlS: number): Promise<Hit | undefined> {
+    checkKey(key)
+    return this.open(await this.keyed.get(key, ttlS))
   }
 
   /** As `get`: the name that both doors have for an item with its flags and CAS. */
@@ -145,79 +169,64 @@ export class ClusterClient {
    * one that is told `won`. It stores with `cas` and the version it was given. Undefined where no claim
    * can be had: the servers are away and keys miss, or they are asked in a way that knows no claims.
    */
-  lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
-    return this.run(key, false, undefined, async (node, ms) => {
-      if (node.lease !== undefined) return node.lease(key, options, ms)
-      const hit = await node.get(key, ms)
-      return hit && { ...hit, won: false, isClaimed: false, isStale: false }
-    })
+  async lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
+    checkKey(key)
+    return this.open(await this.keyed.lease(key, options))
   }
 
   /**
    * Keeps a value and lets the next `lease` win it, if the item is still this version: after a value
    * that could not be made anew, or to have one made anew while the old one is served.
    */
-  expire(key: string, cas: bigint): Promise<boolean> {
-    return this.run(key, false, false, async (node, ms) => {
-      return node.expire === undefined ? false : node.expire(key, cas, ms)
-    })
+  async expire(key: string, cas: bigint): Promise<boolean> {
+    checkKey(key)
+    return this.keyed.expire(key, cas)
   }
 
   /**
    * The items there are, each server asked once for all its keys. One that is away, refuses or is busy
-   * has none; rejects for KEY, AUTH and CLOSED alone.
+   * has none, and what is damaged is none; rejects for KEY, AUTH and CLOSED alone.
    */
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
     for (const key of keys) checkKey(key)
-    const found = new Map<string, Hit>()
-    const deadlineMs = performance.now() + this.timeoutMs
-    if (!this.isKnown) await this.ready()
-    let left: readonly string[] = [...new Set(keys)]
-    for (let tries = 0; tries <= this.retries() && left.length > 0; tries++) {
-      const missed: string[] = []
-      const ask = async ([member, group]: [Member, string[]]) => {
-        const ms = deadlineMs - performance.now()
-        try {
-          for (const [key, hit] of await this.members.on(member, node => node.getMany(group, ms))) {
-            found.set(key, hit)
-          }
-        } catch (error) {
-          if (isAway(error)) for (const key of group) missed.push(key)
-          else if (!isRefusal(error)) throw error
-        }
-      }
-      await Promise.all([...this.group(left)].map(ask))
-      left = performance.now() < deadlineMs ? missed : []
-    }
-    return found
+    return this.each(await this.keyed.getMany(keys), hit => this.codec.open(hit))
   }
 
-  set(key: string, value: Buffer | string, options?: SetOptions): Promise<Stored> {
+  /** The values there are, by key, each as `getValue` has it; those that cannot be read are none. */
+  async getManyValues<T = unknown>(keys: readonly string[]): Promise<Map<string, T>> {
+    return this.each(await this.getMany(keys), hit => this.codec.valueOf<T>(hit))
+  }
+
+  /**
+   * Strings and bytes are stored as they are, the rest goes through the serializer, and rejects with
+   * what that throws. SERVER: the value is too long, or finds no memory.
+   */
+  set(key: string, value: unknown, options?: SetOptions): Promise<Stored> {
     return this.store('set', key, value, options)
   }
 
   /** NOT_STORED where there is such an item. */
-  add(key: string, value: Buffer | string, options?: SetOptions): Promise<Stored> {
+  add(key: string, value: unknown, options?: SetOptions): Promise<Stored> {
     return this.store('add', key, value, options)
   }
 
   /** NOT_STORED where there is no such item. */
-  replace(key: string, value: Buffer | string, options?: SetOptions): Promise<Stored> {
+  replace(key: string, value: unknown, options?: SetOptions): Promise<Stored> {
     return this.store('replace', key, value, options)
   }
 
-  /** Puts bytes behind the value there is; flags and end stay. */
-  append(key: string, value: Buffer | string): Promise<Stored> {
-    return this.store('append', key, value)
+  /** Puts bytes behind the value there is; flags and end stay. VALUE where values are compressed. */
+  append(key: string, value: Uint8Array | string): Promise<Stored> {
+    return this.join('append', key, value)
   }
 
-  /** Puts bytes before the value there is; flags and end stay. */
-  prepend(key: string, value: Buffer | string): Promise<Stored> {
-    return this.store('prepend', key, value)
+  /** Puts bytes before the value there is; flags and end stay. VALUE where values are compressed. */
+  prepend(key: string, value: Uint8Array | string): Promise<Stored> {
+    return this.join('prepend', key, value)
   }
 
   /** Stores if the item is still the version that a hit named: else EXISTS, or NOT_FOUND. */
-  cas(key: string, value: Buffer | string, cas: bigint, options?: SetOptions): Promise<Stored> {
+  cas(key: string, value: unknown, cas: bigint, options?: SetOptions): Promise<Stored> {
     return this.store('set', key, value, options, cas)
   }
 
@@ -226,24 +235,26 @@ export class ClusterClient {
    * TIMEOUT: it may be gone, or not.
    */
   async delete(key: string, cas?: bigint): Promise<boolean> {
-    return (await this.run(key, false, false, (node, ms) => node.delete(key, ms, cas))) === true
+    checkKey(key)
+    return this.keyed.delete(key, cas)
   }
 
   /** Moves the item's end to `ttlS` from now; whether there is such an item. */
-  touch(key: string, ttlS: number): Promise<boolean> {
-    return this.run(key, true, false, (node, ms) => node.touch(key, ttlS, ms))
+  async touch(key: string, ttlS: number): Promise<boolean> {
+    checkKey(key)
+    return this.keyed.touch(key, ttlS)
   }
 
   /**
    * Adds to a decimal number of 64 bits, wrapping. Where there is none: undefined, or `initial`,
    * which is stored for `ttlS`.
    */
-  incr(key: string, delta: bigint | number = 1, initial?: bigint, ttlS = 0) {
+  incr(key: string, delta: bigint | number = 1, initial?: bigint | number, ttlS = 0) {
     return this.adjust(key, delta, false, initial, ttlS)
   }
 
   /** As `incr`, but subtracts, down to 0. */
-  decr(key: string, delta: bigint | number = 1, initial?: bigint, ttlS = 0) {
+  decr(key: string, delta: bigint | number = 1, initial?: bigint | number, ttlS = 0) {
     return this.adjust(key, delta, true, initial, ttlS)
   }
 
@@ -293,87 +304,61 @@ export class ClusterClient {
     })
   }
 
-  private store(
+  private async store(
     mode: StoreMode,
     key: string,
-    value: Buffer | string,
-    { ttlS = 0, flags = 0 }: SetOptions = {},
+    value: unknown,
+    { ttlS = 0, flags }: SetOptions = {},
     cas?: bigint,
   ): Promise<Stored> {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : value
-    const request = { mode, key, value: bytes, flags, ttlS, cas }
-    const isRepeatable = mode === 'set' && cas === undefined
-    return this.run(key, isRepeatable, 'NOT_STORED', (node, ms) => node.store(request, ms))
+    checkKey(key)
+    const encoded = this.codec.encode(value, flags)
+    const request = { mode, key, value: encoded.bytes, flags: encoded.flags, ttlS, cas }
+    return this.keyed.store(request)
   }
 
-  private adjust(
+  private async join(
+    mode: 'append' | 'prepend',
+    key: string,
+    piece: Uint8Array | string,
+  ): Promise<Stored> {
+    checkKey(key)
+    const value = this.codec.encodePiece(piece)
+    return this.keyed.store({ mode, key, value, flags: 0, ttlS: 0, cas: undefined })
+  }
+
+  private async adjust(
     key: string,
     delta: bigint | number,
     subtract: boolean,
-    initial: bigint | undefined,
+    initial: bigint | number | undefined,
     ttlS: number,
   ): Promise<bigint | undefined> {
-    const request = { key, delta: BigInt(delta), subtract, initial, ttlS }
-    return this.run(key, false, undefined, (node, ms) => node.adjust(request, ms))
+    checkKey(key)
+    const start = initial === undefined ? undefined : BigInt(initial)
+    return this.keyed.adjust({ key, delta: BigInt(delta), subtract, initial: start, ttlS })
   }
 
-  /**
-   * Asks the server of a key. A connection that breaks is tried again, on whoever has the key then,
-   * if the request may be repeated. `away` is the answer where the key's server is out and its keys
-   * are to miss.
-   */
-  private async run<T>(
-    key: string,
-    isRepeatable: boolean,
-    away: T,
-    call: (node: PoolNode, timeoutMs: number) => Promise<T>,
-  ): Promise<T> {
-    checkKey(key)
-    const deadlineMs = performance.now() + this.timeoutMs
-    if (!this.isKnown) await this.ready()
-    for (let tries = 0; ; tries++) {
-      const member = this.memberOf(key)
-      if (member === undefined && this.options.failover === 'miss') return away
-      if (member === undefined) throw new ClientError('CONNECTION', 'no server of the pool answers')
+  private open<H extends Hit>(hit: H | undefined): H | undefined {
+    return hit && this.codec.open(hit)
+  }
+
+  /** What can be made of hits. */
+  private each<T>(hits: Map<string, Hit>, make: (hit: Hit) => T): Map<string, T> {
+    const made = new Map<string, T>()
+    for (const [key, hit] of hits) {
       try {
-        return await this.members.on(member, node => call(node, deadlineMs - performance.now()))
+        made.set(key, make(hit))
       } catch (error) {
-        const isOver = performance.now() >= deadlineMs || tries >= this.retries()
-        if (!isAway(error) || !isRepeatable || isOver) throw error
+        if (!(error instanceof ClientError && error.code === 'VALUE')) throw error
       }
     }
+    return made
   }
 
   private async onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
     if (!this.isKnown) await this.ready()
     return Promise.all(this.members.all().map(member => this.members.on(member, call)))
-  }
-
-  /** The server to ask for a key: its owner, or the next that is up; undefined: they are out. */
-  private memberOf(key: string): Member | undefined {
-    const owner = this.members.ownerOf(key)
-    if (owner === undefined) throw new ClientError('CONNECTION', 'the pool has no servers')
-    if (owner.health.isUp()) return owner
-    if (this.options.failover === 'miss') return undefined
-    const successors = this.members.successors(key, this.members.count)
-    return successors.find(({ health }) => health.isUp())
-  }
-
-  /** Keys by the server to ask for them; those that miss are left out. */
-  private group(keys: readonly string[]): Map<Member, string[]> {
-    const groups = new Map<Member, string[]>()
-    for (const key of keys) {
-      const member = this.memberOf(key)
-      if (member === undefined) continue
-      const group = groups.get(member)
-      if (group === undefined) groups.set(member, [key])
-      else group.push(key)
-    }
-    return groups
-  }
-
-  private retries(): number {
-    return Math.min(this.options.retries ?? 1, CLIENT_RETRIES_MAX)
   }
 }
 
@@ -381,9 +366,4 @@ function nodeOf(address: ServerAddress, options: ClusterOptions): PoolNode {
   return options.driver === 'memjs'
     ? new MemjsNode(address, options)
     : new MetaNode(address, options)
-}
-
-/** Whether an error says that the server, or its connection, would not take the request. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof ClientError && (error.code === 'SERVER' || error.code === 'BUSY')
 }

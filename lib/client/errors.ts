@@ -9,6 +9,8 @@ export type ClientErrorCode =
   | 'BUSY'
   /** A key that no memcached takes. */
   | 'KEY'
+  /** A value that cannot be read back, or that nothing can be joined to. */
+  | 'VALUE'
   /** The server refused: its words are the message. */
   | 'SERVER'
   /** What came back is not the protocol; the connection is given up. */

@@ -2,6 +2,8 @@
 
 export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.ts'
+export type { CodecOptions } from './codec.ts'
+export { type Compression, CompressionFlags } from './compression.ts'
 export type { ConnectionOptions, ServerAddress } from './connection.ts'
 export type { Discovery, Observer } from './discovery/source.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
