@@ -286,6 +286,23 @@ export const CLIENT_REST_MS_MAX = 60_000
 /** A server that was back for so long is not held against its past. */
 export const CLIENT_STEADY_MS = 30_000
 
+/** What a strategy gives a loader by default, and the pauses of those who wait for another's load. */
+export const STRATEGY_LOAD_MS = 5000
+export const STRATEGY_POLL_MS_MIN = 2
+export const STRATEGY_POLL_MS_MAX = 50
+/** Strategies without an `onError` warn at most this often. */
+export const STRATEGY_WARN_MS = 10_000
+/** Values end up to this share of their time earlier by default, so that not all end at once. */
+export const TTL_JITTER = 0.1
+/** Writes behind by default: keys that wait, saves at a time, tries of one, its time, the rest between. */
+export const BEHIND_QUEUE_MAX = 10_000
+export const BEHIND_SAVES_MAX = 8
+export const BEHIND_TRIES_MAX = 3
+export const BEHIND_SAVE_MS = 5000
+export const BEHIND_PAUSE_MS = 100
+/** What a session without an end of its own lives, seconds. */
+export const SESSION_TTL_S = 86_400
+
 /** Nodes of a client's ring; node index and point value share a double. */
 export const RING_NODES_MAX = 65_536
 /** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */

@@ -1,0 +1,177 @@
+// Write-behind: a write is done when it is in the cache and in a queue; the source gets it soon after,
+// and of several writes of one key only the last. What is queued is lost if the process dies: for
+// values that can bear that.
+//
+//   const views = new WriteBehind(cache, source, { ttlS: 600, onError: (error, key) => log(error, key) })
+//   await views.set('page:1', 17)
+//   ...
+//   await views.close()                 // all is saved, or the errors are told
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  BEHIND_PAUSE_MS,
+  BEHIND_QUEUE_MAX,
+  BEHIND_SAVE_MS,
+  BEHIND_SAVES_MAX,
+  BEHIND_TRIES_MAX,
+} from '../limits.ts'
+import { type OnError, reporter, StrategyError } from './errors.ts'
+import type { Store } from './store.ts'
+import { ReadThrough, type ThroughOptions, type WritableSource } from './through.ts'
+
+export interface BehindOptions extends ThroughOptions {
+  /** Keys that may wait to be saved. Default 10,000. */
+  queueMax?: number
+  /** Saves that are under way at a time. Default 8. */
+  savesMax?: number
+  /** How often a write is tried, with 100 ms between. Default 3. */
+  triesMax?: number
+  /** How long one try may take, ms; what comes of it later is not waited for. Default 5000. */
+  saveMs?: number
+}
+
+interface Write<T> {
+  key: string
+  /** Undefined: the key is to be removed. */
+  value: T | undefined
+}
+
+export class WriteBehind<T> extends ReadThrough<T> {
+  private readonly writable: WritableSource<T>
+  private readonly options: BehindOptions
+  private readonly report: OnError
+  private readonly queue = new Map<string, Write<T>>()
+  private readonly saving = new Map<string, Write<T>>()
+  private readonly failures: unknown[] = []
+  private isClosed = false
+  /** Settled when a save is done, whatever came of it. */
+  private progress = Promise.withResolvers<void>()
+
+  constructor(store: Store, source: WritableSource<T>, options: BehindOptions) {
+    super(store, source, options)
+    this.writable = source
+    this.options = options
+    this.report = reporter(options.onError)
+  }
+
+  /** Keys that are not saved yet. */
+  get pending(): number {
+    return this.queue.size + this.saving.size
+  }
+
+  /** The value: one that waits to be saved, else that of the cache or the source. */
+  override get(key: string): Promise<T | null | undefined> {
+    const write = this.queue.get(key) ?? this.saving.get(key)
+    return write === undefined ? super.get(key) : Promise.resolve(write.value)
+  }
+
+  /**
+   * Caches a value and queues it. While the queue is full it waits for room, as long as a save may
+   * take: then StrategyError FULL. CLOSED once `close` was called.
+   */
+  async set(key: string, value: T): Promise<void> {
+    await this.enqueue({ key, value })
+    // The queue has it: a cache that does not is told of, and made to forget what it has.
+    const inCache = this.prefix + key
+    await this.aside.set(inCache, value).catch(async error => {
+      this.report(error, key)
+      await this.aside.delete(inCache).catch(second => this.report(second, key))
+    })
+  }
+
+  /** Removes a value from the cache, and from the source soon after. FULL and CLOSED as `set`. */
+  async delete(key: string): Promise<void> {
+    await this.enqueue({ key, value: undefined })
+    await this.invalidate(key).catch(error => this.report(error, key))
+  }
+
+  /** Resolves when nothing waits to be saved. */
+  async flush(): Promise<void> {
+    while (this.pending > 0) await this.progress.promise
+  }
+
+  /**
+   * Takes no more writes and saves what waits. AggregateError of what could not be saved, since the
+   * beginning: `onError` was told of each, with its key.
+   */
+  async close(): Promise<void> {
+    this.isClosed = true
+    await this.flush()
+    await this.settled()
+    if (this.failures.length > 0) {
+      throw new AggregateError(this.failures, `${this.failures.length} writes were not saved`)
+    }
+  }
+
+  private async enqueue(write: Write<T>): Promise<void> {
+    const { queueMax = BEHIND_QUEUE_MAX, saveMs = BEHIND_SAVE_MS } = this.options
+    const deadlineMs = performance.now() + saveMs
+    for (;;) {
+      if (this.isClosed) throw new StrategyError('CLOSED', 'no writes after close')
+      if (this.queue.size < queueMax || this.queue.has(write.key)) break
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) throw new StrategyError('FULL', `${queueMax} writes wait`)
+      await within(leftMs, this.progress.promise).catch(() => {})
+    }
+    this.queue.set(write.key, write)
+    this.saveMore()
+  }
+
+  /** Begins as many saves as there may be. A key that is being saved waits for its next turn. */
+  private saveMore(): void {
+    const { savesMax = BEHIND_SAVES_MAX } = this.options
+    for (const [key, write] of this.queue) {
+      if (this.saving.size >= savesMax) return
+      if (this.saving.has(key)) continue
+      this.queue.delete(key)
+      this.saving.set(key, write)
+      void this.save(write)
+    }
+  }
+
+  private async save(write: Write<T>): Promise<void> {
+    const { triesMax = BEHIND_TRIES_MAX } = this.options
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.tryToSave(write)
+        break
+      } catch (error) {
+        if (tries >= triesMax) {
+          this.giveUp(write, error)
+          break
+        }
+        await sleep(BEHIND_PAUSE_MS)
+      }
+    }
+    this.saving.delete(write.key)
+    this.saveMore()
+    this.progress.resolve()
+    this.progress = Promise.withResolvers()
+  }
+
+  private async tryToSave({ key, value }: Write<T>): Promise<void> {
+    const { saveMs = BEHIND_SAVE_MS } = this.options
+    const saved = value === undefined ? this.writable.remove(key) : this.writable.save(key, value)
+    await within(saveMs, saved)
+  }
+
+  /** The cache must not say what the source does not. */
+  private giveUp({ key }: Write<T>, error: unknown): void {
+    if (this.failures.length < (this.options.queueMax ?? BEHIND_QUEUE_MAX))
+      this.failures.push(error)
+    this.report(error, key)
+    if (!this.queue.has(key)) this.invalidate(key).catch(second => this.report(second, key))
+  }
+}
+
+/** What is awaited, or DEADLINE. */
+async function within<T>(ms: number, awaited: T | PromiseLike<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const error = new StrategyError('DEADLINE', `not done in ${Math.ceil(ms)} ms`)
+  const timer = setTimeout(() => late.reject(error), ms)
+  try {
+    return await Promise.race([awaited, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,35 @@
+// What a strategy could not do, and where it says what the caches behind it could not.
+
+import { STRATEGY_WARN_MS } from '../limits.ts'
+
+export type StrategyErrorCode =
+  /** A loader, or somebody else's, was not done in time. */
+  | 'DEADLINE'
+  /** The queue of writes is full, and stayed so. */
+  | 'FULL'
+  /** It was closed. */
+  | 'CLOSED'
+
+export class StrategyError extends Error {
+  readonly code: StrategyErrorCode
+  constructor(code: StrategyErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StrategyError'
+    this.code = code
+  }
+}
+
+/** Told of what went wrong while the caller was served without it. */
+export type OnError = (error: unknown, key: string) => void
+
+/** The application's own; or warnings of the process, one in ten seconds at most. */
+export function reporter(onError: OnError | undefined): OnError {
+  if (onError !== undefined) return onError
+  let nextMs = 0
+  return (error, key) => {
+    if (performance.now() < nextMs) return
+    nextMs = performance.now() + STRATEGY_WARN_MS
+    const reason = error instanceof Error ? error.message : String(error)
+    process.emitWarning(`cache strategy, key ${key}: ${reason}`)
+  }
+}

@@ -1,0 +1,215 @@
+// Cache-aside on both doors: one load of all, whoever asks; and what is served when loads fail, hang,
+// die or are late.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { CacheAside } from '../../lib/strategies/aside.ts'
+import type { Store } from '../../lib/strategies/store.ts'
+import { DOORS, LOCAL } from '../support/doors.ts'
+
+const fail = (error: unknown) => {
+  throw error
+}
+
+for (const { name, skip, open } of DOORS) {
+  t.test(`values of any kind come from the cache the second time, ${name}`, { skip }, async t => {
+    const [store] = await open(t)
+    const aside = new CacheAside(store, { ttlS: 100, negativeTtlS: 100, onError: fail })
+    const values = ['text', '', { a: [1] }, 0, false, null, undefined, Buffer.from([0, 255])]
+    for (const [i, value] of values.entries()) {
+      t.strictSame(await aside.getOrSet(`k${i}`, () => value), value)
+      t.strictSame(await aside.getOrSet(`k${i}`, () => fail(new Error('loaded twice'))), value)
+      t.strictSame(await aside.get(`k${i}`), value)
+    }
+    t.ok(await aside.delete('k0'))
+    t.equal(await aside.get('k0'), undefined)
+    t.equal(await aside.getOrSet('k0', async () => 'new'), 'new')
+    await aside.set('k0', 'set')
+    t.equal(await aside.getOrSet('k0', () => 'not asked'), 'set')
+  })
+
+  t.test(`one load for all callers of all processes, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    let loads = 0
+    const load = async () => {
+      loads++
+      await sleep(100)
+      return { loads }
+    }
+    const asides = [here, there].map(store => new CacheAside(store, { ttlS: 100, onError: fail }))
+    const asked = asides.flatMap(aside =>
+      Array.from({ length: 250 }, () => aside.getOrSet('cold', load)),
+    )
+    const values = await Promise.all(asked)
+    t.equal(loads, 1)
+    t.ok(values.every(value => value.loads === 1))
+  })
+
+  t.test(`an error reaches all who wait, and the next may try, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    const aside = new CacheAside(here, { ttlS: 100, onError: fail })
+    const broken = async () => {
+      await sleep(20)
+      throw new Error('no database')
+    }
+    const asked = Array.from({ length: 20 }, () => aside.getOrSet('a', broken))
+    const outcomes = await Promise.allSettled(asked)
+    t.ok(outcomes.every(o => o.status === 'rejected' && o.reason.message === 'no database'))
+    const other = new CacheAside(there, { ttlS: 100, onError: fail })
+    t.equal(await other.getOrSet('a', () => 'works'), 'works')
+    t.throws(() => fail(new Error('sync')), 'sync')
+    await t.rejects(
+      aside.getOrSet('b', () => fail(new Error('thrown at once'))),
+      { message: 'thrown at once' },
+    )
+  })
+
+  t.test(`a loader that hangs is ended, one that died is replaced, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    const options = { ttlS: 100, loadMs: 300, onError: fail }
+    const aside = new CacheAside(here, options)
+    let signal: AbortSignal | undefined
+    const hang = (given: AbortSignal) => {
+      signal = given
+      return new Promise<string>(() => {})
+    }
+    await t.rejects(aside.getOrSet('a', hang), { code: 'DEADLINE' })
+    t.ok(signal?.aborted)
+    t.equal(await aside.getOrSet('a', () => 'then'), 'then')
+    t.match(await there.lease('b', { claimS: 1 }), { won: true }, 'and nothing comes of it')
+    t.equal(await aside.getOrSet('b', () => 'in its place'), 'in its place')
+  })
+
+  t.test(`what is deleted while it is loaded is not stored, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    const aside = new CacheAside(here, { ttlS: 100, onError: fail })
+    const value = await aside.getOrSet('a', async () => {
+      await there.delete('a')
+      return 'old'
+    })
+    t.equal(value, 'old')
+    t.equal(await aside.get('a'), undefined)
+  })
+
+  t.test(`stale values are served while one caller loads, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    const options = { ttlS: 1, staleS: 1000, jitter: 0, onError: fail }
+    const asides = [here, there].map(store => new CacheAside(store, options))
+    await asides[0].set('a', 'old')
+    let loads = 0
+    const gate = Promise.withResolvers<string>()
+    const load = () => {
+      loads++
+      return gate.promise
+    }
+    for (let tries = 0; tries < 600 && loads === 0; tries++) {
+      await sleep(20)
+      for (const aside of asides) t.equal(await aside.getOrSet('a', load), 'old')
+    }
+    for (const aside of asides) t.equal(await aside.getOrSet('a', load), 'old')
+    t.equal(loads, 1)
+    gate.resolve('new')
+    await Promise.all(asides.map(aside => aside.settled()))
+    t.equal(await asides[1].getOrSet('a', load), 'new')
+  })
+
+  t.test(`a refresh that fails is told of, and tried again, ${name}`, { skip }, async t => {
+    const [here] = await open(t)
+    const errors: string[] = []
+    const onError = (error: unknown, key: string) => errors.push(`${key}: ${error}`)
+    const aside = new CacheAside(here, { ttlS: 1, staleS: 1000, jitter: 0, onError })
+    await aside.set('a', 'old')
+    const broken = () => fail(new Error('no database'))
+    for (let tries = 0; tries < 600 && errors.length < 2; tries++) {
+      t.equal(await aside.getOrSet('a', broken), 'old')
+      await aside.settled()
+      await sleep(20)
+    }
+    t.strictSame(errors, ['a: Error: no database', 'a: Error: no database'])
+    t.equal(await aside.getOrSet('a', () => 'new'), 'old')
+    await aside.settled()
+    t.equal(await aside.getOrSet('a', broken), 'new')
+  })
+
+  t.test(`that there is nothing is remembered if so wanted, ${name}`, { skip }, async t => {
+    const [store] = await open(t)
+    let loads = 0
+    const load = () => {
+      loads++
+      return null
+    }
+    const forgets = new CacheAside(store, { ttlS: 100, onError: fail })
+    for (let i = 0; i < 3; i++) t.equal(await forgets.getOrSet('a', load), null)
+    t.equal(loads, 3)
+    const remembers = new CacheAside(store, { ttlS: 100, negativeTtlS: 100, onError: fail })
+    for (let i = 0; i < 3; i++) t.equal(await remembers.getOrSet('a', load), null)
+    t.equal(loads, 4)
+  })
+}
+
+t.test('ends are spread', async t => {
+  const [store] = await LOCAL.open(t)
+  const ends: number[] = []
+  const set = (key: string, value: Buffer, options?: { ttlS?: number }) => {
+    ends.push(options?.ttlS ?? 0)
+    return store.set(key, value, options)
+  }
+  const spied: Store = new Proxy(store, {
+    get: (s, name) => (name === 'set' ? set : Reflect.get(s, name).bind(s)),
+  })
+  const aside = new CacheAside(spied, { ttlS: 1000, jitter: 0.2, onError: fail })
+  for (let i = 0; i < 200; i++) await aside.set('a', i)
+  t.ok(Math.min(...ends) >= 800 && Math.max(...ends) <= 1000)
+  t.ok(new Set(ends).size > 50)
+  ends.length = 0
+  await new CacheAside(spied, { ttlS: Number.POSITIVE_INFINITY }).set('a', 1)
+  await new CacheAside(spied, { ttlS: 86_400 * 365, jitter: 0 }).set('a', 1)
+  t.equal(ends[0], 0, 'for ever')
+  t.ok(Math.abs(ends[1] - Date.now() / 1000 - 86_400 * 365) < 60, 'above 30 days an absolute time')
+})
+
+t.test('a cache that is away costs its use, not the application', async t => {
+  const errors: unknown[] = []
+  const away = new Proxy({} as Store, { get: () => () => fail(new Error('away')) })
+  const aside = new CacheAside(away, { ttlS: 1, onError: error => errors.push(error) })
+  t.equal(await aside.getOrSet('a', () => 'loaded'), 'loaded')
+  t.equal(errors.length, 2, 'neither asked nor stored')
+  const warnings = t.capture(process, 'emitWarning')
+  const silent = new CacheAside(away, { ttlS: 1 })
+  for (let i = 0; i < 5; i++) t.equal(await silent.getOrSet('a', () => 'loaded'), 'loaded')
+  t.equal(warnings().length, 1, 'one warning in a while')
+})
+
+t.test('a damaged value is loaded anew', async t => {
+  const [store] = await LOCAL.open(t)
+  const errors: unknown[] = []
+  const aside = new CacheAside(store, { ttlS: 100, onError: error => errors.push(error) })
+  await aside.set('a', { a: 1 })
+  const { flags = 0 } = (await store.gets('a')) ?? {}
+  await store.set('a', Buffer.from('{"a'), { flags })
+  t.strictSame(await aside.getOrSet('a', () => ({ a: 2 })), { a: 2 })
+  t.strictSame(await aside.getOrSet('a', () => ({ a: 3 })), { a: 2 })
+  t.equal(errors.length, 1)
+})
+
+t.test('what the cache or the serializer does not take', async t => {
+  const [store] = await LOCAL.open(t)
+  const errors: unknown[] = []
+  const aside = new CacheAside(store, { ttlS: 100, onError: error => errors.push(error) })
+  await t.rejects(
+    aside.getOrSet('k'.repeat(300), () => 1),
+    { code: 'KEY' },
+  )
+  t.equal(await aside.getOrSet('big', () => 1n), 1n, 'the caller has it')
+  t.match(errors, [TypeError])
+  t.equal(await aside.getOrSet('big', () => 'next'), 'next', 'and the claim is given back')
+  await t.rejects(aside.set('big', 1n), TypeError)
+  for (const options of [
+    { ttlS: 0 },
+    { ttlS: Number.NaN },
+    { ttlS: 1, jitter: 2 },
+    { ttlS: 1, loadMs: 0 },
+  ]) {
+    t.throws(() => new CacheAside(store, options), RangeError)
+  }
+})

@@ -1,0 +1,156 @@
+// Read-through, write-through and write-behind, on both doors, before a source that is a map.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { WriteBehind } from '../../lib/strategies/behind.ts'
+import { ReadThrough, WriteThrough } from '../../lib/strategies/through.ts'
+import { DOORS, LOCAL } from '../support/doors.ts'
+
+const fail = (error: unknown) => {
+  throw error
+}
+
+class MapSource {
+  readonly values = new Map<string, string>()
+  loads = 0
+  saves = 0
+  /** What the next calls that change something throw. */
+  broken: Error | undefined
+  /** What changes wait for. */
+  gate: Promise<void> = Promise.resolve()
+
+  load(key: string): string | undefined {
+    this.loads++
+    return this.values.get(key)
+  }
+
+  async save(key: string, value: string): Promise<void> {
+    this.saves++
+    await this.gate
+    if (this.broken !== undefined) throw this.broken
+    this.values.set(key, value)
+  }
+
+  async remove(key: string): Promise<void> {
+    await this.gate
+    if (this.broken !== undefined) throw this.broken
+    this.values.delete(key)
+  }
+}
+
+for (const { name, skip, open } of DOORS) {
+  t.test(`values are read through the cache, ${name}`, { skip }, async t => {
+    const [store] = await open(t)
+    const source = new MapSource()
+    source.values.set('a', 'one')
+    const cache = new ReadThrough<string>(store, source, { ttlS: 100, prefix: 'p:', onError: fail })
+    for (let i = 0; i < 3; i++) t.equal(await cache.get('a'), 'one')
+    t.equal(source.loads, 1)
+    t.ok(await store.gets('p:a'))
+    source.values.set('a', 'two')
+    await cache.invalidate('a')
+    t.equal(await cache.get('a'), 'two')
+    t.equal(await cache.get('nobody'), undefined)
+  })
+
+  t.test(`values are written through the cache, ${name}`, { skip }, async t => {
+    const [store] = await open(t)
+    const source = new MapSource()
+    const cache = new WriteThrough<string>(store, source, { ttlS: 100, onError: fail })
+    await cache.set('a', 'one')
+    t.equal(source.values.get('a'), 'one')
+    t.equal(await cache.get('a'), 'one')
+    t.equal(source.loads, 0)
+    await Promise.all(Array.from({ length: 20 }, (_, i) => cache.set('a', `v${i}`)))
+    t.strictSame([source.values.get('a'), await cache.get('a')], ['v19', 'v19'], 'in order')
+    source.broken = new Error('read only')
+    await t.rejects(cache.set('a', 'lost'), { message: 'read only' })
+    await t.rejects(cache.delete('a'), { message: 'read only' })
+    t.equal(await cache.get('a'), 'v19', 'what the source has')
+    t.equal(source.loads, 1)
+    source.broken = undefined
+    await cache.delete('a')
+    t.strictSame([source.values.size, await cache.get('a')], [0, undefined])
+  })
+
+  t.test(`values are written behind the cache, ${name}`, { skip }, async t => {
+    const [store] = await open(t)
+    const source = new MapSource()
+    const gate = Promise.withResolvers<void>()
+    source.gate = gate.promise
+    const cache = new WriteBehind<string>(store, source, { ttlS: 100, onError: fail })
+    for (let i = 0; i < 10; i++) await cache.set('a', `v${i}`)
+    await cache.set('b', 'kept')
+    await cache.set('c', 'gone')
+    await cache.delete('c')
+    t.equal(await cache.get('a'), 'v9', 'before it is saved')
+    t.equal(await cache.get('c'), undefined)
+    await store.delete('b')
+    t.equal(await cache.get('b'), 'kept', 'evicted before it was saved')
+    t.equal(source.values.size, 0)
+    gate.resolve()
+    await cache.close()
+    t.strictSame(
+      [...source.values],
+      [
+        ['a', 'v9'],
+        ['b', 'kept'],
+      ],
+    )
+    t.equal(source.saves, 4, 'the first and the last of a, b, c')
+    await t.rejects(cache.set('a', 'late'), { code: 'CLOSED' })
+    t.equal(cache.pending, 0)
+  })
+}
+
+t.test('a queue that is full holds writers up, then refuses', async t => {
+  const [store] = await LOCAL.open(t)
+  const source = new MapSource()
+  let open = () => {}
+  source.gate = new Promise(resolve => {
+    open = resolve
+  })
+  const options = { ttlS: 100, queueMax: 2, savesMax: 1, saveMs: 1000, onError: () => {} }
+  const cache = new WriteBehind<string>(store, source, options)
+  for (const key of ['saving', 'a', 'b']) await cache.set(key, 'v')
+  await cache.set('a', 'again')
+  const late = cache.set('c', 'v')
+  t.equal(cache.pending, 3, 'it waits')
+  open()
+  await late
+  source.gate = new Promise(() => {})
+  await cache.flush()
+  for (const key of ['saving', 'a', 'b']) await cache.set(key, 'w')
+  await t.rejects(cache.set('c', 'w'), { code: 'FULL' })
+})
+
+t.test('a write that fails is tried again, then told of and not served', async t => {
+  const [store] = await LOCAL.open(t)
+  const source = new MapSource()
+  source.values.set('b', 'saved before')
+  const errors: string[] = []
+  const onError = (error: unknown, key: string) => errors.push(`${key}: ${error}`)
+  const cache = new WriteBehind<string>(store, source, { ttlS: 100, triesMax: 3, onError })
+  source.broken = new Error('read only')
+  await cache.set('a', 'v')
+  while (source.saves < 2) await sleep(5)
+  source.broken = undefined
+  await cache.flush()
+  t.equal(source.values.get('a'), 'v')
+  t.strictSame(errors, [])
+  source.broken = new Error('read only')
+  await cache.set('b', 'lost')
+  await t.rejects(cache.close(), { name: 'AggregateError', errors: [{ message: 'read only' }] })
+  t.strictSame(errors, ['b: Error: read only'])
+  t.equal(await cache.get('b'), 'saved before')
+})
+
+t.test('a save that hangs does not hold up the end for ever', async t => {
+  const [store] = await LOCAL.open(t)
+  const source = new MapSource()
+  source.gate = new Promise(() => {})
+  const options = { ttlS: 100, triesMax: 2, saveMs: 50, onError: () => {} }
+  const cache = new WriteBehind<string>(store, source, options)
+  await cache.set('a', 'v')
+  await t.rejects(cache.close(), { errors: [{ code: 'DEADLINE' }] })
+})
