@@ -245,6 +245,10 @@ export const REPLY_BYTES = 64 * KIB
 export const YIELD_BYTES = MIB
 /** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */
 export const SOURCE_STEPS_MAX = 8
+/** Keys whose items are brought near the processor at once, before their requests run. */
+export const PREFETCH_KEYS_MAX = 32
+/** Less input than this holds too few requests for a look ahead. */
+export const LOOKAHEAD_BYTES_MIN = 128
 /** A reply up to so long is sent by a view of its buffer that is made once. */
 export const KEPT_HEAD_BYTES_MAX = 1024
 /** Reply buffers kept for reuse in one worker beyond the one in use. */

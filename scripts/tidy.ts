@@ -41,6 +41,7 @@ const FLOORS: [from: string, to: string[]][] = [
 const ENGINE = 'lib/engine/'
 const ENGINE_RANKS = [
   ['keeper.ts'],
+  ['prefetch.ts'],
   ['cache.ts', 'value-sink.ts'],
   ['shard-terms.ts'],
   ['shard.ts'],

@@ -34,6 +34,7 @@ import {
 } from './execute.ts'
 import { Control, type Host, ThreadCounter } from './host.ts'
 import { CloseReason } from './journal.ts'
+import { lookAheadFrames } from './lookahead.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
 
@@ -62,6 +63,7 @@ export class BinaryProtocol implements Protocol {
   }
 
   command(input: Area, at: number, end: number): number {
+    lookAheadFrames(this.host.cache, input, at, end)
     if (end - at < B.HEADER_BYTES) return NEED_MORE
     if (this.host.control[Control.VERBOSITY] > 1) return this.logged(input, at, end)
     return this.frame(input, at, end)

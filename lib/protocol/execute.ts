@@ -9,6 +9,7 @@ import type { HitSink } from '../engine/shard.ts'
 import * as onTerms from '../engine/shard-terms.ts'
 import { Mode, type Status } from '../engine/status.ts'
 import type { Terms } from '../engine/terms.ts'
+import { hashOf } from './lookahead.ts'
 import {
   look,
   noteBegin,
@@ -318,7 +319,7 @@ function lookOn(request: Request, { mode, flags }: Terms): void {
 }
 
 function locate(cache: Cache, request: Request): number {
-  const hash = cache.hash(request.area, request.keyStart, request.keyBytes)
+  const hash = hashOf(cache, request.area, request.keyStart, request.keyBytes)
   request.hash = hash
   request.shard = cache.shardOf(hash)
   if (--request.hotKeys.left === 0) sample(cache, request)

@@ -32,6 +32,7 @@ import {
 } from './conversation.ts'
 import type { Host } from './host.ts'
 import { CloseReason } from './journal.ts'
+import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
 import { TextProtocol } from './text.ts'
@@ -89,6 +90,7 @@ export class Session implements Conversation {
     let at = start
     this.stuck = false
     this.replyStart = -1
+    forgetAhead()
     while (this.state !== State.ENDED && !this.stuck) {
       if (this.reply.room() < REPLY_FRAME_BYTES_MAX && !this.flush()) break
       if (this.tail !== null) {

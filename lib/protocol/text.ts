@@ -20,6 +20,7 @@ import { type Conversation, NEED_MORE, type Protocol, State } from './conversati
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
 import { CloseReason } from './journal.ts'
+import { lookAhead } from './lookahead.ts'
 import { MetaCommands } from './meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
@@ -60,6 +61,7 @@ export class TextProtocol implements Protocol {
   /** Runs the command at `at`; how far it ate, or NEED_MORE. */
   command(input: Area, at: number, end: number): number {
     const { bytes } = input
+    lookAhead(this.host.cache, input, at, end, false)
     let start = at
     while (start < end && bytes[start] === BLANK) start++
     let stop = start
@@ -81,6 +83,7 @@ export class TextProtocol implements Protocol {
     const { bytes } = input
     let at = start
     for (;;) {
+      lookAhead(this.host.cache, input, at, end, true)
       while (at < end && bytes[at] === BLANK) at++
       let stop = at
       while (stop < end && bytes[stop] !== BLANK && bytes[stop] !== LF && bytes[stop] !== 0) stop++

@@ -1,0 +1,100 @@
+// What is computed ahead is never anything but the hash of the key that stands there; and it is
+// computed ahead, which shows where bytes change behind its back.
+
+import t from 'tap'
+import { Area } from '../../lib/engine/bytes.ts'
+import { Cache } from '../../lib/engine/cache.ts'
+import { PREFETCH_KEYS_MAX } from '../../lib/limits.ts'
+import { HEADER_BYTES, REQUEST_MAGIC } from '../../lib/protocol/binary-layout.ts'
+import { forgetAhead, hashOf, lookAhead, lookAheadFrames } from '../../lib/protocol/lookahead.ts'
+import { announceSeed, createRandom } from '../support/prng.ts'
+
+const MIB = 1 << 20
+const seed = announceSeed(t)
+const cache = Cache.create({ memoryBytes: 16 * MIB })
+
+t.test('keys of commands that came together are hashed ahead', async t => {
+  const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+  const [a, b, c, d, e, f, g, h, i, j, ...more] = keys
+  const commands = [
+    `get ${a}\r\n`,
+    `gets ${b} ${c}\r\n`,
+    `set ${d} 0 0 10\r\nget wrong \n\r\n`,
+    `ms ${e} 11 T0\r\nmg wrong v\n.\r\n`,
+    `mg ${f} v\r\nmn\r\n`,
+    `delete ${g}\r\nincr ${h} 1\r\n`,
+    `append ${i} 0 0 0 noreply\r\n\r\n`,
+    `md ${j} q\r\n`,
+    `get ${more.join('  ')}\r\n`,
+  ]
+  t.same(foreseen(commands.join(''), keys), keys)
+})
+
+t.test('keys of frames that came together are hashed ahead', async t => {
+  const keys = Array.from({ length: 10 }, (_, i) => `key-${i}`)
+  const frames = keys.map((key, i) => {
+    const header = Buffer.alloc(HEADER_BYTES + 8)
+    header[0] = REQUEST_MAGIC
+    header.writeUInt16BE(key.length, 2)
+    header[4] = 8
+    header.writeUInt32BE(8 + key.length + i, 8)
+    return `${header.toString('latin1')}${key}${'v'.repeat(i)}`
+  })
+  t.same(foreseen(frames.join(''), keys, lookAheadFrames), keys)
+})
+
+t.test('a look ahead ends with its room, and goes on from there', async t => {
+  const keys = Array.from({ length: 3 * PREFETCH_KEYS_MAX + 1 }, (_, i) => `key-${i}`)
+  const line = `get ${keys.join(' ')}\r\n`
+  t.same(foreseen(line, keys), keys.slice(0, PREFETCH_KEYS_MAX))
+  const { area, bytes } = areaOf(line)
+  forgetAhead()
+  for (const key of keys) {
+    const at = bytes.indexOf(`${key}`)
+    lookAhead(cache, area, at, bytes.length, true)
+    t.equal(hashOf(cache, area, at, key.length), cache.hash(area, at, key.length))
+  }
+})
+
+t.test('whatever comes, every hash is that of its bytes', async t => {
+  const random = createRandom(seed)
+  const words = ['get', 'set', 'ms', 'mg', ' ', '  ', '\r\n', '\n', '\0', '99', '4294967295', 'key']
+  for (let run = 0; run < 3000; run++) {
+    let text = ''
+    while (text.length < 400) {
+      text += random.once(20) ? String.fromCharCode(random.below(256)) : random.pick(words)
+      if (random.once(3)) text += ' '
+    }
+    const { area, bytes } = areaOf(text)
+    const look = random.once(2) ? lookAhead : lookAheadFrames
+    if (look === lookAheadFrames) for (let i = 0; i < 400; i += 24) bytes[i] = REQUEST_MAGIC
+    forgetAhead()
+    let at = 0
+    while (at < bytes.length) {
+      look(cache, area, at, random.between(at, bytes.length), random.once(2))
+      at += random.between(1, 40)
+      const length = Math.min(random.between(0, 30), bytes.length - at)
+      if (length < 0) break
+      if (hashOf(cache, area, at, length) === cache.hash(area, at, length)) continue
+      t.fail(`run ${run}: another hash at ${at}`)
+      return
+    }
+  }
+  t.pass('3000 runs')
+})
+
+/** The keys whose hash is known although their bytes are gone. */
+function foreseen(text: string, keys: string[], look = lookAhead): string[] {
+  const { area, bytes } = areaOf(text)
+  const places = keys.map(key => bytes.indexOf(key))
+  const right = keys.map((key, i) => cache.hash(area, places[i], key.length))
+  forgetAhead()
+  look(cache, area, 0, bytes.length, false)
+  bytes.fill('x')
+  return keys.filter((key, i) => hashOf(cache, area, places[i], key.length) === right[i])
+}
+
+function areaOf(text: string) {
+  const bytes = Buffer.from(text, 'latin1')
+  return { bytes, area: new Area(bytes) }
+}
