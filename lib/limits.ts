@@ -10,6 +10,9 @@ export const GIB = 1024 * MIB
 /** The memcached whose protocol this is: clients choose features by what `version` says. */
 export const PROTOCOL_VERSION = '1.6.45'
 
+/** An exptime up to this is counted from now, seconds; above it is a Unix time (protocol.txt). */
+export const RELATIVE_S_MAX = 60 * 60 * 24 * 30
+
 /** Longest key, bytes (protocol.txt). */
 export const KEY_BYTES_MAX = 250
 
@@ -289,6 +292,11 @@ export const CLIENT_REST_MS = 1000
 export const CLIENT_REST_MS_MAX = 60_000
 /** A server that was back for so long is not held against its past. */
 export const CLIENT_STEADY_MS = 30_000
+/** After a change of servers: how long owners before it are asked by default, and of how many changes. */
+export const CLIENT_WARMUP_MS = 60_000
+export const WARMUP_VIEWS_MAX = 4
+/** How often an item is moved anew that was changed while it was moved. */
+export const MOVE_TRIES_MAX = 3
 
 /** What a strategy gives a loader by default, and the pauses of those who wait for another's load. */
 export const STRATEGY_LOAD_MS = 5000

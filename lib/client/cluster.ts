@@ -14,6 +14,7 @@ import {
   CLIENT_REST_MS,
   CLIENT_RETRIES_MAX,
   CLIENT_TIMEOUT_MS,
+  CLIENT_WARMUP_MS,
 } from '../limits.ts'
 import { Codec, type CodecOptions } from './codec.ts'
 import type { ConnectionOptions, ServerAddress } from './connection.ts'
@@ -60,6 +61,11 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOpt
    * answers as if there were none. Default next.
    */
   failover?: 'next' | 'miss'
+  /**
+   * How long after a change of servers what is not on its new owner is fetched from the owner before,
+   * ms; 0: never. Default 60,000.
+   */
+  warmupMs?: number
   /** Told the names of all servers when they are known, and when they changed. */
   onServers?: (names: string[]) => void
   /** Told why servers could not be looked up; those known before stay. */
@@ -100,6 +106,7 @@ export class ClusterClient {
       createNode: ({ host, port }) => nodeOf({ host, port }, options),
       createHealth: () => new Health(failures, restMs),
       probeMs: this.timeoutMs,
+      warmupMs: options.warmupMs ?? CLIENT_WARMUP_MS,
     })
     this.codec = new Codec(options)
     this.keyed = new OneCopy({
@@ -260,7 +267,11 @@ export class ClusterClient {
 
   /** Ends all items on all servers, `delayS` from now. Rejects if one did not answer. */
   async flush(delayS = 0): Promise<void> {
-    await this.onAll(node => node.flush(delayS, this.timeoutMs))
+    const flush = (node: PoolNode) => node.flush(delayS, this.timeoutMs)
+    const leaving = this.members
+      .leaving()
+      .map(member => this.members.on(member, flush).catch(() => this.members.giveUp(member)))
+    await Promise.all([this.onAll(flush), ...leaving])
   }
 
   /** What each server calls its version, by name. Rejects if one did not answer. */

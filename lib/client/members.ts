@@ -1,9 +1,11 @@
 // The members of a pool: a node and its health for each server, and the ring that says which of them
 // owns a key. Servers may come and go while requests run: a request ends on the member it began with,
 // members that stay keep their connections and their health, and one that left is closed once it is
-// idle.
+// idle. For a while after a change it is known who owned a key before (warmup.ts says what for).
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { WARMUP_VIEWS_MAX } from '../limits.ts'
 import { addressText } from './connection.ts'
 import { ClientError } from './errors.ts'
 import type { Health } from './health.ts'
@@ -32,17 +34,24 @@ export interface MemberOptions extends RingOptions {
   createHealth(): Health
   /** What an answer to a probe may take, ms. */
   probeMs: number
+  /** How long after a change the owners before it are known, ms. */
+  warmupMs: number
 }
 
 /** The servers at one time; members stand in the order of the ring's node indices. */
 interface View {
   readonly ring: Ring
   readonly members: readonly Member[]
+  /** Of a view that is past: who is not asked any more. */
+  readonly lost: Set<Member>
 }
 
 export class Members {
   private readonly options: MemberOptions
   private view: View
+  private servers: readonly RingNode[] = []
+  /** The views before, newest first. */
+  private former: readonly View[] = []
   /** By name: those of the view, and those that left and are not idle yet. */
   private readonly open = new Map<string, Member>()
   private readonly closing = new AbortController()
@@ -56,13 +65,41 @@ export class Members {
 
   /** These are the servers from now on. RangeError for what cannot be a ring; then nothing changes. */
   set(servers: readonly RingNode[]): void {
-    if (this.closing.signal.aborted) return
+    if (this.closing.signal.aborted || isDeepStrictEqual(servers, this.servers)) return
+    const before = this.view
     this.view = this.viewOf(servers)
+    this.servers = [...servers]
+    if (this.options.warmupMs > 0 && before.members.length > 0) this.remember(before)
     const staying = new Set(this.view.members)
     for (const member of [...this.open.values()]) {
       member.hasLeft = !staying.has(member)
       this.closeIfDone(member)
     }
+  }
+
+  /** Who owned a key before the last changes, the newest first, without `owner`. */
+  formerOwnersOf(key: string, owner: Member): Member[] {
+    const found: Member[] = []
+    for (const { ring, members, lost } of this.former) {
+      const member = members[ownerOf(ring, key)]
+      const isAsked = member.health.isUp() && !lost.has(member)
+      if (member !== owner && isAsked && !found.includes(member)) found.push(member)
+    }
+    return found
+  }
+
+  /** Those of the views before that left and may still be asked. */
+  leaving(): Member[] {
+    const members = this.former.flatMap(({ members, lost }) =>
+      members.filter(member => member.hasLeft && !lost.has(member)),
+    )
+    return [...new Set(members)]
+  }
+
+  /** It is asked no more for what it owned before. */
+  giveUp(member: Member): void {
+    for (const { lost } of this.former) lost.add(member)
+    this.closeIfDone(member)
   }
 
   /** Each server once. */
@@ -72,6 +109,11 @@ export class Members {
 
   get count(): number {
     return this.view.members.length
+  }
+
+  /** Whether there are owners of before. */
+  get isWarming(): boolean {
+    return this.former.length > 0
   }
 
   /** The member that a key belongs to; undefined where there is none. */
@@ -115,7 +157,8 @@ export class Members {
 
   private viewOf(servers: readonly RingNode[]): View {
     const ring = createRing(servers, this.options)
-    return { ring, members: servers.map(server => this.memberFor(server)) }
+    const members = servers.map(server => this.memberFor(server))
+    return { ring, members, lost: new Set() }
   }
 
   private memberFor(server: RingNode): Member {
@@ -132,8 +175,21 @@ export class Members {
     return member
   }
 
+  private remember(view: View): void {
+    this.former = [view, ...this.former].slice(0, WARMUP_VIEWS_MAX)
+    const forget = () => {
+      this.former = this.former.filter(other => other !== view)
+      for (const member of [...this.open.values()]) this.closeIfDone(member)
+    }
+    setTimeout(forget, this.options.warmupMs).unref()
+  }
+
+  private isRemembered(member: Member): boolean {
+    return this.former.some(({ members, lost }) => members.includes(member) && !lost.has(member))
+  }
+
   private closeIfDone(member: Member): void {
-    if (member.busy > 0 || !member.hasLeft) return
+    if (member.busy > 0 || !member.hasLeft || this.isRemembered(member)) return
     this.open.delete(member.node.name)
     member.node.close()
   }

@@ -21,6 +21,8 @@ import type {
 
 const CRLF = Buffer.from('\r\n')
 const GET_FLAGS = 'v f t c'
+/** Won, won by somebody else, stale. */
+const PENDING_FLAGS = new Set(['W', 'Z', 'X'])
 const MODE_FLAGS = { set: '', add: ' ME', replace: ' MR', append: ' MA', prepend: ' MP' } as const
 
 export class MetaNode implements PoolNode {
@@ -175,12 +177,13 @@ export class MetaNode implements PoolNode {
   }
 
   private hitOf(reply: Reply): Hit {
-    return {
+    const hit = {
       value: reply.value ?? Buffer.alloc(0),
       flags: Number(flagOf(reply, 'f') ?? 0),
       cas: BigInt(flagOf(reply, 'c') ?? 0),
       ttlS: Number(flagOf(reply, 't') ?? -1),
     }
+    return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
   }
 
   private refusal(reply: Reply | undefined): ClientError {

@@ -13,6 +13,8 @@ export interface Hit {
   cas: bigint
   /** Seconds that the item still has; -1: for ever; undefined: the driver memjs cannot tell. */
   ttlS: number | undefined
+  /** It was claimed or invalidated: its value is about to be made anew. */
+  isPending?: boolean
 }
 
 export interface LeaseOptions {

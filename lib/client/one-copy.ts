@@ -1,5 +1,5 @@
 // Each value on one server: the owner of its key. While that is away, its keys fall to the next server
-// on the ring that is up, or miss.
+// on the ring that is up, or miss. After a change of servers the owner before is asked too (warmup.ts).
 
 import { ClientError } from './errors.ts'
 import type { Keyed, KeyedOptions } from './keyed.ts'
@@ -13,51 +13,48 @@ import type {
   Stored,
   StoreRequest,
 } from './node.ts'
+import { type Effect, WarmUp } from './warmup.ts'
 
 export class OneCopy implements Keyed {
   private readonly options: KeyedOptions
+  private readonly warmUp: WarmUp
 
   constructor(options: KeyedOptions) {
     this.options = options
+    this.warmUp = new WarmUp(options.members)
   }
 
   get(key: string, ttlS?: number): Promise<Hit | undefined> {
-    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS))
+    const effect = ttlS === undefined ? 'reads' : 'changes'
+    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS), effect)
   }
 
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
-    const { members, timeoutMs, retries } = this.options
+    const { members, timeoutMs } = this.options
     const found = new Map<string, Hit>()
     const deadlineMs = performance.now() + timeoutMs
     await this.options.known()
-    let left: readonly string[] = [...new Set(keys)]
-    for (let tries = 0; tries <= retries && left.length > 0; tries++) {
-      const missed: string[] = []
-      const ask = async ([member, group]: [Member, string[]]) => {
-        const ms = deadlineMs - performance.now()
-        try {
-          for (const [key, hit] of await members.on(member, node => node.getMany(group, ms))) {
-            found.set(key, hit)
-          }
-        } catch (error) {
-          if (isAway(error)) for (const key of group) missed.push(key)
-          else if (!isRefusal(error)) throw error
-        }
-      }
-      await Promise.all([...groupBy(left, key => this.memberOf(key))].map(ask))
-      left = performance.now() < deadlineMs ? missed : []
-    }
+    const wanted = [...new Set(keys)]
+    await this.collect(wanted, found, deadlineMs)
+    if (!members.isWarming || found.size === wanted.length) return found
+    const missed = wanted.filter(key => !found.has(key))
+    const moved = await this.warmUp.moveMany(missed, key => this.memberOf(key), deadlineMs)
+    await this.collect(moved, found, deadlineMs)
     return found
   }
 
   store(request: StoreRequest): Promise<Stored> {
     const { mode, key, cas } = request
     const isRepeatable = mode === 'set' && cas === undefined
-    return this.run(key, isRepeatable, 'NOT_STORED', (node, ms) => node.store(request, ms))
+    const effect = isRepeatable ? 'replaces' : 'changes'
+    const call = (node: PoolNode, ms: number) => node.store(request, ms)
+    return this.run(key, isRepeatable, 'NOT_STORED', call, effect)
   }
 
   async delete(key: string, cas?: bigint): Promise<boolean> {
-    return (await this.run(key, false, false, (node, ms) => node.delete(key, ms, cas))) === true
+    const effect = cas === undefined ? 'removes' : 'changes'
+    const call = (node: PoolNode, ms: number) => node.delete(key, ms, cas)
+    return (await this.run<boolean | 'EXISTS'>(key, false, false, call, effect)) === true
   }
 
   touch(key: string, ttlS: number): Promise<boolean> {
@@ -78,6 +75,32 @@ export class OneCopy implements Keyed {
     })
   }
 
+  /** Adds the hits there are to `found`. */
+  private async collect(
+    keys: readonly string[],
+    found: Map<string, Hit>,
+    deadlineMs: number,
+  ): Promise<void> {
+    const { members, retries } = this.options
+    let left = keys
+    for (let tries = 0; tries <= retries && left.length > 0; tries++) {
+      const missed: string[] = []
+      const ask = async ([member, group]: [Member, string[]]) => {
+        const ms = deadlineMs - performance.now()
+        try {
+          for (const [key, hit] of await members.on(member, node => node.getMany(group, ms))) {
+            found.set(key, hit)
+          }
+        } catch (error) {
+          if (isAway(error)) for (const key of group) missed.push(key)
+          else if (!isRefusal(error)) throw error
+        }
+      }
+      await Promise.all([...groupBy(left, key => this.memberOf(key))].map(ask))
+      left = performance.now() < deadlineMs ? missed : []
+    }
+  }
+
   /**
    * Asks the server of a key. A connection that breaks is tried again, on whoever has the key then,
    * if the request may be repeated. `away` is the answer where the key's server is out and its keys
@@ -88,6 +111,7 @@ export class OneCopy implements Keyed {
     isRepeatable: boolean,
     away: T,
     call: (node: PoolNode, timeoutMs: number) => Promise<T>,
+    effect: Effect = 'changes',
   ): Promise<T> {
     const { members, timeoutMs, retries, isMissing } = this.options
     const deadlineMs = performance.now() + timeoutMs
@@ -98,7 +122,10 @@ export class OneCopy implements Keyed {
       if (member === undefined && isMissing) return away
       if (member === undefined) throw new ClientError('CONNECTION', 'no server of the pool answers')
       try {
-        return await members.on(member, node => call(node, deadlineMs - performance.now()))
+        const ask = () => members.on(member, node => call(node, deadlineMs - performance.now()))
+        return await (members.isWarming
+          ? this.warmUp.around(effect, key, member, deadlineMs, ask)
+          : ask())
       } catch (error) {
         const isOver = performance.now() >= deadlineMs || tries >= retries
         if (!isAway(error) || !isRepeatable || isOver) throw error

@@ -5,6 +5,7 @@
 // "long ago". The wall clock is read once, at creation: absolute times are measured from there, and
 // a step of the wall clock moves no item's end.
 
+import { RELATIVE_S_MAX } from '../limits.ts'
 import { CLOCK_S, STARTED_AT_S } from './layout.ts'
 
 /** What a new arena's clock shows. */
@@ -12,8 +13,6 @@ export const FIRST_S = 2
 const EXPIRED_S = 1
 /** The last second that an item's word holds, 68 years after the arena was made. */
 const LAST_S = 2 ** 31 - 1
-/** Above this many seconds an exptime is an absolute Unix time (protocol.txt: 30 days). */
-export const RELATIVE_S_MAX = 60 * 60 * 24 * 30
 
 /** Sets the clock of a new arena to its first second. */
 export function startClock(words: Int32Array): void {

@@ -29,7 +29,7 @@ async function startHeld(t: Test) {
 
 t.test('a request ends on the server it began with, which is closed when it is idle', async t => {
   const [stays, leaves] = [await startHeld(t), await startHeld(t)]
-  const client = clientOf(t, [stays, leaves])
+  const client = clientOf(t, [stays, leaves], { warmupMs: 0 })
   const asked = KEYS.map(key => client.get(key))
   await comesTrue(async () => stays.held.length + leaves.held.length === KEYS.length)
   t.ok(leaves.held.length > 0)
@@ -45,7 +45,7 @@ t.test('a request ends on the server it began with, which is closed when it is i
 
 t.test('a server that left comes back', async t => {
   const [a, b] = [await startHeld(t), await startHeld(t)]
-  const client = clientOf(t, [a, b])
+  const client = clientOf(t, [a, b], { warmupMs: 0 })
   const asked = KEYS.map(key => client.get(key))
   await comesTrue(async () => a.held.length + b.held.length === KEYS.length)
   client.setMembers([nameOf(a)])
