@@ -65,11 +65,11 @@ const ENGINE_RANKS = [
 const HOMES: Readonly<Record<string, string[]>> = {
   yargs: ['lib/cli.ts', 'scripts/'],
   piscina: ['lib/server/workers.ts'],
-  memjs: ['lib/client/', 'test/'],
+  memjs: ['lib/client/', 'scripts/bench/local/caches.ts', 'test/'],
   memcached: ['test/'],
   'memcache-client': ['test/'],
   autocannon: ['scripts/bench-http.ts'],
-  'lru-cache': ['scripts/'],
+  'lru-cache': ['scripts/bench/local/caches.ts'],
   keyv: ['test/'],
   express: ['test/'],
   'express-session': ['test/'],
