@@ -315,6 +315,21 @@ export const BEHIND_PAUSE_MS = 100
 /** What a session without an end of its own lives, seconds. */
 export const SESSION_TTL_S = 86_400
 
+/** How often sources of servers are asked by default, and how much that varies, a share. */
+export const DNS_INTERVAL_MS = 30_000
+export const CONFIG_INTERVAL_MS = 60_000
+export const DISCOVERY_JITTER = 0.1
+/** After a failure they are asked again this soon. */
+export const DISCOVERY_RETRY_MS = 1000
+/** A cluster's configuration of an older version is believed when it was told so often in a row. */
+export const CONFIG_OLDER_LOOKS = 3
+/** Servers that are asked for it before that is a failure, and how long each may take. */
+export const CONFIG_ASKED_MAX = 3
+export const CONFIG_TIMEOUT_MS = 5000
+/** A question to a name server, and how often it is put before that is a failure. */
+export const DNS_TIMEOUT_MS = 1000
+export const DNS_TRIES = 2
+
 /** Nodes of a client's ring; node index and point value share a double. */
 export const RING_NODES_MAX = 65_536
 /** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */

@@ -77,7 +77,7 @@ export class Connection {
 
   private open(address: ServerAddress, tls: TlsOptions | undefined): Socket {
     try {
-      return open(address, tls)
+      return openSocket(address, tls)
     } catch (error) {
       throw new ClientError('CONNECTION', wordsOf(error), this.name)
     }
@@ -135,7 +135,8 @@ export function addressText({ host, port }: ServerAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-function open({ host, port }: ServerAddress, tls: TlsOptions | undefined): Socket {
+/** Begins to connect. */
+export function openSocket({ host, port }: ServerAddress, tls: TlsOptions | undefined): Socket {
   const place = port === undefined ? { path: host } : { host, port }
   if (tls === undefined) return connect(place)
   // An address is no server name; the certificate must be for it all the same.

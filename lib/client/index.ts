@@ -5,7 +5,10 @@ export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.t
 export type { CodecOptions } from './codec.ts'
 export { type Compression, CompressionFlags } from './compression.ts'
 export type { ConnectionOptions, ServerAddress } from './connection.ts'
+export { type DnsOptions, dnsServers } from './discovery/dns.ts'
+export { type ElastiCacheOptions, elastiCacheServers } from './discovery/elasticache.ts'
 export type { Discovery, Observer } from './discovery/source.ts'
+export { staticServers } from './discovery/static.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
 export type { Hit, Lease, LeaseOptions, Stored } from './node.ts'
 export {

@@ -8,6 +8,8 @@ export interface ScriptedServer {
   readonly lines: string[]
   /** Connections that are open. */
   readonly sockets: Set<Socket>
+  /** Ends all connections and listens no more. */
+  close(): void
 }
 
 /** Gives each line to `answer`; what that returns is sent. */
@@ -32,10 +34,11 @@ export async function startScripted(
     })
   })
   await new Promise<void>(resolve => server.listen(0, HOST, resolve))
-  owner.teardown(() => {
+  const close = () => {
     for (const socket of sockets) socket.destroy()
     server.close()
-  })
+  }
+  owner.teardown(close)
   const { port } = server.address() as { port: number }
-  return { port, lines, sockets }
+  return { port, lines, sockets, close }
 }

@@ -1,0 +1,110 @@
+// Servers from a configuration endpoint, as ElastiCache has it: Amazon's, a memslab, or a memcached
+// where somebody keeps the configuration as an item. Every node of such a cluster can be asked.
+//
+//   config get cluster               CONFIG cluster 0 LENGTH
+//                                    12                               version, + 1 at each change
+//                                    host|ip|port host|ip|port        ip may be empty
+//                                    (an empty line)
+//                                    END
+//
+// Older engines answer `get AmazonElastiCache:cluster` instead. Nodes do not learn of a change at the
+// same moment, so a lower version than the last is not believed until it was told several times.
+
+import {
+  CLUSTER_BYTES_MAX,
+  CONFIG_ASKED_MAX,
+  CONFIG_INTERVAL_MS,
+  CONFIG_OLDER_LOOKS,
+  CONFIG_TIMEOUT_MS,
+} from '../../limits.ts'
+import type { ConnectionOptions } from '../connection.ts'
+import type { RingNode } from '../ring.ts'
+import { parseServer } from '../servers.ts'
+import { talk } from '../talk.ts'
+import { pollingServers } from './polling.ts'
+import type { Discovery } from './source.ts'
+
+export interface ElastiCacheOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
+  /** How often the endpoint is asked, ms. Default 60,000. */
+  intervalMs?: number
+  /** Whether nodes are reached, and named on the ring, by host or by ip. Default host. */
+  by?: 'host' | 'ip'
+}
+
+export interface ClusterConfig {
+  version: number
+  servers: RingNode[]
+}
+
+/** The servers that a configuration endpoint, `host:port`, tells of. */
+export function elastiCacheServers(endpoint: string, options: ElastiCacheOptions = {}): Discovery {
+  const first = parseServer(endpoint)
+  return pollingServers(() => {
+    let last: ClusterConfig = { version: -1, servers: [] }
+    let olderLooks = 0
+    return async signal => {
+      const config = await askAny([first, ...last.servers], options, signal)
+      const isOlder = config.version < last.version
+      olderLooks = isOlder ? olderLooks + 1 : 0
+      if (isOlder && olderLooks < CONFIG_OLDER_LOOKS) return undefined
+      last = config
+      olderLooks = 0
+      return config.servers
+    }
+  }, options.intervalMs ?? CONFIG_INTERVAL_MS)
+}
+
+/** The endpoint; if it is away, servers that it told of before. */
+async function askAny(
+  servers: readonly RingNode[],
+  options: ElastiCacheOptions,
+  signal: AbortSignal,
+): Promise<ClusterConfig> {
+  let failed: unknown
+  for (const server of servers.slice(0, CONFIG_ASKED_MAX)) {
+    try {
+      return await ask(server, options, signal)
+    } catch (error) {
+      failed ??= error
+      if (signal.aborted) break
+    }
+  }
+  throw failed
+}
+
+async function ask(
+  server: RingNode,
+  options: ElastiCacheOptions,
+  signal: AbortSignal,
+): Promise<ClusterConfig> {
+  for (const command of ['config get cluster', 'get AmazonElastiCache:cluster']) {
+    const lines: string[] = []
+    let bytes = 0
+    const talking = { ...options, silenceMs: CONFIG_TIMEOUT_MS, signal }
+    for await (const line of talk(server, `${command}\r\n`, talking)) {
+      if (line === 'END' || /^(ERROR|CLIENT_ERROR|SERVER_ERROR)\b/.test(line)) break
+      lines.push(line)
+      bytes += line.length
+      if (bytes > CLUSTER_BYTES_MAX) throw new Error('a cluster configuration without an end')
+    }
+    if (lines.length > 0) return parseClusterConfig(lines.slice(1), options.by)
+  }
+  throw new Error(`${server.host} knows of no cluster`)
+}
+
+/** The lines of a configuration: version, nodes. Error for what is none. */
+export function parseClusterConfig(
+  [version = '', nodes = '']: readonly string[],
+  by: 'host' | 'ip' = 'host',
+): ClusterConfig {
+  if (!/^\d{1,15}$/.test(version.trim())) throw new Error(`no version of a cluster: ${version}`)
+  const words = nodes.split(' ').filter(word => word !== '')
+  return { version: Number(version), servers: words.map(word => parseNode(word, by)) }
+}
+
+function parseNode(text: string, by: 'host' | 'ip'): RingNode {
+  const [, name = '', ip = '', port] = /^([^|]*)\|([^|]*)\|(\d{1,5})$/.exec(text) ?? []
+  const host = by === 'host' ? name || ip : ip || name
+  if (host === '' || port === undefined) throw new Error(`no node of a cluster: ${text}`)
+  return { host, port: Number(port) }
+}

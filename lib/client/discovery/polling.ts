@@ -1,0 +1,56 @@
+// A source that asks again and again: at once, then after each rest, which varies so that many clients
+// do not ask together. After a failure the next try comes sooner.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { DISCOVERY_JITTER, DISCOVERY_RETRY_MS } from '../../limits.ts'
+import { addressText } from '../connection.ts'
+import type { RingNode } from '../ring.ts'
+import type { Discovery, Observer } from './source.ts'
+
+/** One look. Rejects if it cannot be known now; undefined: as before. */
+export type Look = (signal: AbortSignal) => Promise<readonly RingNode[] | undefined>
+
+/** `begin` makes the looks of one watcher; each of them may end early when the signal does. */
+export function pollingServers(begin: () => Look, intervalMs: number): Discovery {
+  return {
+    watch(observer) {
+      const stop = new AbortController()
+      void poll(begin(), intervalMs, observer, stop.signal)
+      return () => stop.abort()
+    },
+  }
+}
+
+async function poll(
+  look: Look,
+  intervalMs: number,
+  observer: Observer,
+  signal: AbortSignal,
+): Promise<void> {
+  let last: readonly RingNode[] = []
+  while (!signal.aborted) {
+    let restMs = intervalMs
+    try {
+      const found = await look(signal)
+      if (signal.aborted) return
+      if (found !== undefined) {
+        const sorted = sortedByName(found)
+        if (!isDeepStrictEqual(sorted, last)) observer.change(sorted)
+        last = sorted
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      observer.fail(error instanceof Error ? error : new Error(String(error)))
+      restMs = Math.min(intervalMs, DISCOVERY_RETRY_MS)
+    }
+    const variedMs = restMs * (1 + DISCOVERY_JITTER * (2 * Math.random() - 1))
+    await sleep(variedMs, undefined, { signal, ref: false }).catch(() => {})
+  }
+}
+
+/** Answers come in any order; what they say is a set. */
+export function sortedByName(servers: readonly RingNode[]): RingNode[] {
+  const byName = new Map(servers.map(server => [addressText(server), server]))
+  return [...byName.keys()].sort().map(name => byName.get(name) as RingNode)
+}

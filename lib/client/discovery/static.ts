@@ -1,0 +1,21 @@
+// A list that does not change, as a source: where the code asks for one.
+
+import type { RingNode } from '../ring.ts'
+import { parseServer } from '../servers.ts'
+import type { Discovery } from './source.ts'
+
+/** `host:port[:weight]`, `[ipv6]:port`, a path, or the parts of these. RangeError for what is none. */
+export function staticServers(servers: readonly (string | RingNode)[]): Discovery {
+  const nodes = servers.map(server => (typeof server === 'string' ? parseServer(server) : server))
+  return {
+    watch(observer) {
+      let isStopped = false
+      queueMicrotask(() => {
+        if (!isStopped) observer.change(nodes)
+      })
+      return () => {
+        isStopped = true
+      }
+    },
+  }
+}
