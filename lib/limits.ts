@@ -254,6 +254,13 @@ export const PREFETCH_KEYS_MAX = 32
 export const LOOKAHEAD_BYTES_MIN = 128
 /** A reply up to so long is sent by a view of its buffer that is made once. */
 export const KEPT_HEAD_BYTES_MAX = 1024
+/** Values of a reply, or parts of them, that are sent from where they are stored, and their bytes. */
+export const INSERTS_MAX = 64
+export const INSERTS_BYTES_MAX = MIB
+/** A socket reads into a value's own place while at least so much of it is to come. */
+export const DIRECT_READ_BYTES_MIN = 8 * KIB
+/** A reply with inserts leaves its buffer to others, even if the kernel does not take it, up to so long. */
+export const HEAD_BYTES_MAX = KIB
 /** Reply buffers kept for reuse in one worker beyond the one in use. */
 export const REPLY_POOL_MAX = 64
 /**

@@ -53,7 +53,7 @@ const ENGINE_RANKS = [
   ['allocate.ts'],
   ['links.ts'],
   ['table.ts'],
-  ['fit.ts'],
+  ['fit.ts', 'keeps.ts', 'place.ts'],
   ['holds.ts', 'item.ts', 'lru.ts', 'slabs.ts'],
   ['arena.ts'],
   ['clock.ts', 'hash.ts', 'lock.ts', 'stats.ts'],

@@ -15,7 +15,11 @@ import { assignPage, classFor, isMoving, takeChunk, usedChunksIn, withdrawPage }
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
 
-/** A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts. */
+/**
+ * A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts.
+ * One that `grows` has its first chunks only, as many as may be had at once, and no length until it
+ * has all (`growItem`).
+ */
 export function allocateItem(
   arena: Arena,
   key: Area,
@@ -25,6 +29,7 @@ export function allocateItem(
   expiresAtS: number,
   valueBytes: number,
   state: number,
+  grows = false,
 ): Ref {
   const ends = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
   const fullState = ends ? state | L.STATE_ENDS : state
@@ -48,9 +53,30 @@ export function allocateItem(
     valueBytes,
     fullState,
   )
-  if (!spans || allocateSpans(arena, ref, bytes)) return ref
+  if (!spans) return ref
+  arena.words[ref + L.ITEM_SPAN_NEXT] = NIL
+  const left = ((bytes + 3) >> 2) + 1 - chunkWords(arena, headClass)
+  if (grows && left > chunkWords(arena, headClass) - L.SPAN_WORDS) {
+    arena.words[ref + L.ITEM_VALUE_BYTES] = 0
+    return ref
+  }
+  if (allocateSpans(arena, ref, left)) return ref
   freeItem(arena, ref)
   return NIL
+}
+
+/**
+ * Chains the next continuation behind the last chunk of an item that grows; NIL where there is no
+ * memory. `left`: words of the value still without a chunk; `valueBytes`: of all of it.
+ */
+export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueBytes: number): Ref {
+  const { words } = arena
+  const link = last === ref ? ref + L.ITEM_SPAN_NEXT : last + L.SPAN_NEXT
+  const chunk = chainSpan(arena, ref, link, left)
+  if (chunk === NIL) return NIL
+  const room = chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META])) - L.SPAN_WORDS
+  if (room >= left) words[ref + L.ITEM_VALUE_BYTES] = valueBytes
+  return chunk
 }
 
 /** Evicts a linked item: its memory is wanted. */
@@ -73,29 +99,31 @@ export function evictItem(arena: Arena, ref: Ref): void {
   unlinkItem(arena, hashOfItem(arena, ref), ref)
 }
 
-/** Chains continuations behind a head chunk until `bytes` of item fit. */
-function allocateSpans(arena: Arena, ref: Ref, bytes: number): boolean {
+/** Chains continuations behind a head chunk until `left` words more fit. */
+function allocateSpans(arena: Arena, ref: Ref, wanted: number): boolean {
   const { words } = arena
-  const largest = chunkWords(arena, arena.baseClasses)
-  words[ref + L.ITEM_SPAN_NEXT] = NIL
-  let left = ((bytes + 3) >> 2) + 1 - largest
   let link = ref + L.ITEM_SPAN_NEXT
-  while (left > 0) {
-    const wanted = Math.min(left + L.SPAN_WORDS, largest)
-    let classId = classFor(arena, wanted)
-    let chunk = takeOrEvict(arena, classId)
-    if (chunk === NIL && classId !== arena.baseClasses) {
-      // The item's own chunks may keep the pages that its last part needs: a larger chunk does.
-      classId = arena.baseClasses
-      chunk = takeOrEvict(arena, classId)
-    }
+  for (let left = wanted; left > 0; ) {
+    const chunk = chainSpan(arena, ref, link, left)
     if (chunk === NIL) return false
-    words[chunk + L.SPAN_OWNER] = ref
-    words[link] = chunk
     link = chunk + L.SPAN_NEXT
-    left -= chunkWords(arena, classId) - L.SPAN_WORDS
+    left -= chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META])) - L.SPAN_WORDS
   }
   return true
+}
+
+/** Chains one continuation for as much of `left` words as fits it; NIL where there is no memory. */
+function chainSpan(arena: Arena, ref: Ref, link: number, left: number): Ref {
+  const { words } = arena
+  const largest = arena.baseClasses
+  const classId = classFor(arena, Math.min(left + L.SPAN_WORDS, chunkWords(arena, largest)))
+  let chunk = takeOrEvict(arena, classId)
+  // The item's own chunks may keep the pages that its last part needs: a larger chunk does.
+  if (chunk === NIL && classId !== largest) chunk = takeOrEvict(arena, largest)
+  if (chunk === NIL) return NIL
+  words[chunk + L.SPAN_OWNER] = ref
+  words[link] = chunk
+  return chunk
 }
 
 /** A chunk of the class: a free one, a victim's, or one of a page taken from another class. */

@@ -19,13 +19,14 @@ import {
   MIB,
   RECOVER_WAIT_MS_MAX,
 } from '../limits.ts'
-import { type Arena, chunkWords, createArena, emptyArena, roomBeside } from './arena.ts'
+import { type Arena, chunkWords, createArena, roomBeside } from './arena.ts'
 import { Automove } from './automove.ts'
 import type { Area } from './bytes.ts'
 import { monotonicS, moveClock } from './clock.ts'
 import { Crawl } from './crawl.ts'
 import { arenaOf, hashBytes } from './hash.ts'
 import { NO_SLOT, slotOf } from './holds.ts'
+import { dropKept, isKept, resetArena } from './keeps.ts'
 import type { Ref } from './layout.ts'
 import {
   AUTOMOVE,
@@ -196,7 +197,7 @@ export class Cache {
       const { words } = arena
       for (const dead of this.dead) Atomics.compareExchange(words, UPKEEP_HOLDER, dead, 0)
       if (this.dead.has(lockHolder(words))) {
-        if (!repair(arena)) emptied++
+        if (!repair(arena, this.dead)) emptied++
       } else if (!lockWithin(words, holder, RECOVER_WAIT_MS_MAX)) {
         complete = false
         continue
@@ -430,12 +431,12 @@ function thousandths(factor: number): number {
 }
 
 /** Makes an arena that a dead thread keeps locked fit to be served again; false: it was torn. */
-function repair(arena: Arena): boolean {
+function repair(arena: Arena, dead: ReadonlySet<number>): boolean {
   if (isSound(arena)) {
     dropHalfWritten(arena)
     return true
   }
-  emptyArena(arena)
+  resetArena(arena, dead)
   arena.words[RESETS]++
   return false
 }
@@ -443,7 +444,8 @@ function repair(arena: Arena): boolean {
 function releaseHolds(arena: Arena, holder: number): void {
   let slot = slotOf(arena, holder)
   while (slot !== NO_SLOT) {
-    releaseHold(arena, slot)
+    if (isKept(arena, slot)) dropKept(arena, slot)
+    else releaseHold(arena, slot)
     slot = slotOf(arena, holder)
   }
 }

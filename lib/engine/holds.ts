@@ -3,6 +3,7 @@
 //
 // Holds are slots in the arena, each with the item and the thread, so that the holds of a thread
 // that died are found and released. A slot is free while its thread is 0; free slots are chained.
+// The holder of a hold from before the arena was emptied is negative (keeps.ts).
 // STATE_HELD in the item says whether any slot has it.
 
 import type { Arena } from './arena.ts'
@@ -28,14 +29,31 @@ export function takeHold(arena: Arena, ref: Ref, holder: number): number {
 /** Frees a slot and returns the item that it held. */
 export function dropHold(arena: Arena, slot: number): Ref {
   const { words } = arena
+  const ref = heldRef(arena, slot)
+  freeSlot(arena, slot)
+  if (!hasSlot(arena, ref)) words[ref + L.ITEM_META] &= ~L.STATE_HELD
+  return ref
+}
+
+/** Gives a slot back to the chain of free ones. */
+export function freeSlot(arena: Arena, slot: number): void {
+  const { words } = arena
   const at = arena.holdsAt + slot * L.HOLD_WORDS
-  const ref = words[at + L.HOLD_REF] as Ref
   words[at + L.HOLD_REF] = words[L.HOLD_FREE]
   words[at + L.HOLD_HOLDER] = 0
   words[L.HOLD_FREE] = slot
   words[L.HOLD_COUNT]--
-  if (!hasSlot(arena, ref)) words[ref + L.ITEM_META] &= ~L.STATE_HELD
-  return ref
+}
+
+/** Chains the slots that no thread has anew, in order. */
+export function clearSlots(arena: Arena): void {
+  const { words } = arena
+  const slots = words[L.HOLD_SLOTS]
+  words[L.HOLD_FREE] = NO_SLOT
+  words[L.HOLD_COUNT] = slots
+  for (let slot = slots - 1; slot >= 0; slot--) {
+    if (words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER] === 0) freeSlot(arena, slot)
+  }
 }
 
 /** The item in a slot. */
@@ -52,7 +70,8 @@ export function isHeld(arena: Arena, ref: Ref): boolean {
 export function slotOf(arena: Arena, holder: number): number {
   const { words } = arena
   for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
-    if (words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER] === holder) return slot
+    const at = arena.holdsAt + slot * L.HOLD_WORDS
+    if (Math.abs(words[at + L.HOLD_HOLDER]) === holder) return slot
   }
   return NO_SLOT
 }

@@ -153,6 +153,7 @@ export function beginOn(
     expiresAtS,
     valueBytes,
     state,
+    true,
   )
   if (status === Status.OK && !shard.hold(admitted, hold)) {
     freeItem(arena, admitted)
@@ -169,6 +170,8 @@ export function commitOn(shard: Shard, hold: Hold, hash: number, terms: Terms): 
   let status: Status = Status.LOST
   if (shard.isGood(hold)) {
     status = commitOnTerms(arena, hash, dropHold(arena, hold.slot), terms)
+  } else {
+    shard.dropLost(hold)
   }
   unlock(arena.words)
   return status

@@ -11,7 +11,8 @@ import type { Area } from './bytes.ts'
 import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
 import { u64 } from './decimal.ts'
 import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
-import { readValue, setEnd, writeValue } from './item.ts'
+import { setEnd, writeValue } from './item.ts'
+import { dropKept, isKept } from './keeps.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import {
@@ -26,6 +27,7 @@ import {
 import { lock, unlock } from './lock.ts'
 import { bumpItem, countHit } from './lru.ts'
 import { startMove } from './moves.ts'
+import type { Place } from './place.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
 import { type Mode, type Order, Status } from './status.ts'
 import {
@@ -36,6 +38,8 @@ import {
   casMatches,
   commitItem,
   dropStale,
+  extendItem,
+  giveUpItem,
   readyToEnd,
   refuseStore,
 } from './storing.ts'
@@ -182,7 +186,10 @@ export class Shard {
     return status
   }
 
-  /** Makes room for a value that is still to come, and holds it: OK, TOO_LARGE or NO_MEMORY. */
+  /**
+   * Makes room for the beginning of a value that is still to come, and holds it: OK, TOO_LARGE or
+   * NO_MEMORY. The rest of a long one gets its room as it comes (`extend`).
+   */
   begin(
     mode: Mode,
     hash: number,
@@ -196,7 +203,19 @@ export class Shard {
   ): Status {
     const { arena } = this
     lock(arena.words, this.holder)
-    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
+    let status = admitItem(
+      arena,
+      mode,
+      hash,
+      key,
+      start,
+      length,
+      flags,
+      expiresAtS,
+      valueBytes,
+      0,
+      true,
+    )
     if (status === Status.OK && !this.hold(admitted, hold)) {
       freeItem(arena, admitted)
       status = refuseStore(arena, mode, hash, key, start, length, Status.NO_MEMORY)
@@ -213,14 +232,26 @@ export class Shard {
     unlock(arena.words)
   }
 
-  /** Writes `length` bytes at `offset` of a value begun: OK or LOST. */
-  fill(hold: Hold, offset: number, from: Area, start: number, length: number): Status {
+  /** Steps to where the next bytes of a value begun go: OK, NO_MEMORY or LOST. */
+  extend(hold: Hold, place: Place, valueBytes: number): Status {
     const { arena } = this
     lock(arena.words, this.holder)
-    const good = this.isGood(hold)
-    if (good) writeValue(arena, heldRef(arena, hold.slot), offset, from, start, length)
+    let status: Status = Status.LOST
+    if (this.isGood(hold)) {
+      const found = extendItem(arena, heldRef(arena, hold.slot), place, valueBytes)
+      status = found ? Status.OK : Status.NO_MEMORY
+    }
     unlock(arena.words)
-    return good ? Status.OK : Status.LOST
+    return status
+  }
+
+  /** Ends a value begun that `extend` failed; `dropsOld`: the item that it was to replace ends too. */
+  giveUp(hold: Hold, hash: number, dropsOld: boolean): void {
+    const { arena } = this
+    lock(arena.words, this.holder)
+    if (this.isGood(hold)) giveUpItem(arena, hash, dropHold(arena, hold.slot), dropsOld)
+    else this.dropLost(hold)
+    unlock(arena.words)
   }
 
   /** Stores a value begun and filled, as `store` does; LOST if the arena was emptied meanwhile. */
@@ -230,19 +261,11 @@ export class Shard {
     let status: Status = Status.LOST
     if (this.isGood(hold)) {
       status = commitItem(arena, mode, hash, dropHold(arena, hold.slot), casHigh, casLow)
+    } else {
+      this.dropLost(hold)
     }
     unlock(arena.words)
     return status
-  }
-
-  /** Copies `length` bytes from `offset` of a held value: OK or LOST. */
-  read(hold: Hold, offset: number, length: number, to: Area, toStart: number): Status {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    const good = this.isGood(hold)
-    if (good) readValue(arena, heldRef(arena, hold.slot), offset, length, to, toStart)
-    unlock(arena.words)
-    return good ? Status.OK : Status.LOST
   }
 
   /** Ends a hold without storing: an upload broken off, or a value sent. */
@@ -250,6 +273,7 @@ export class Shard {
     const { arena } = this
     lock(arena.words, this.holder)
     if (this.isGood(hold)) releaseHold(arena, hold.slot)
+    else this.dropLost(hold)
     unlock(arena.words)
   }
 
@@ -423,6 +447,11 @@ export class Shard {
   /** Assumes the lock: whether the hold is of this generation of the arena. */
   isGood(hold: Hold): boolean {
     return hold.generation === this.arena.words[L.GENERATION]
+  }
+
+  /** Assumes the lock: ends a hold of another generation. */
+  dropLost({ slot }: Hold): void {
+    if (isKept(this.arena, slot)) dropKept(this.arena, slot)
   }
 
   private findToTouch(hash: number, key: Area, start: number, length: number): Ref {

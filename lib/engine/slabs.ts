@@ -157,11 +157,21 @@ export function pagesAboveLimit(arena: Arena): number {
 export function takeFreePage(arena: Arena): number {
   const { words } = arena
   if (pagesAboveLimit(arena) >= 0) return -1
-  if (words[L.POOL_COUNT] === 0) return words[L.PAGES_USED]++
+  if (words[L.POOL_COUNT] === 0) return takeFreshPage(arena)
   const page = words[L.POOL_HEAD] - 1
   words[L.POOL_HEAD] = words[pageRef(arena, page)]
   words[L.POOL_COUNT]--
   return page
+}
+
+/** Pages that are kept (keeps.ts) are passed over. */
+function takeFreshPage(arena: Arena): number {
+  const { words } = arena
+  while (words[arena.pagesAt + words[L.PAGES_USED]] < 0) {
+    words[L.PAGES_USED]++
+    if (pagesAboveLimit(arena) >= 0) return -1
+  }
+  return words[L.PAGES_USED]++
 }
 
 /** Puts a page that no class has into the pool. */

@@ -5,7 +5,7 @@
 // and linking that is the last step. Only numbers that keep their length are written in place.
 
 import { NUMBER_PADDED_BYTES_MAX } from '../limits.ts'
-import { allocateItem } from './allocate.ts'
+import { allocateItem, growItem } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { addU64, digitsOfU64, parseU64, printU64, subtractU64 } from './decimal.ts'
@@ -35,6 +35,7 @@ import {
 } from './links.ts'
 import { lockHolder } from './lock.ts'
 import { refreshItem } from './lru.ts'
+import { type Place, stand } from './place.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { Mode, Status } from './status.ts'
 
@@ -50,7 +51,7 @@ let successorSlot = NO_SLOT
 
 /**
  * Allocates a new item, `admitted`, its key written; after a refusal a SET's old item is gone.
- * `state`: item.ts.
+ * `state`: item.ts; `grows`: allocateItem.
  */
 export function admitItem(
   arena: Arena,
@@ -63,12 +64,13 @@ export function admitItem(
   expiresAtS: number,
   valueBytes: number,
   state: number,
+  grows = false,
 ): Status {
   if (!itemFits(arena, length, flags, valueBytes)) {
     return refuseStore(arena, mode, hash, key, start, length, Status.TOO_LARGE)
   }
   flushIfDue(arena)
-  admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes, state)
+  admitted = allocateItem(arena, key, start, length, flags, expiresAtS, valueBytes, state, grows)
   if (admitted !== NIL) {
     const classId = L.metaClass(arena.words[admitted + L.ITEM_META])
     arena.counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
@@ -104,6 +106,25 @@ export function dropStale(
 ): void {
   const old = findLive(arena, hash, key, start, length)
   if (old !== NIL) unlinkItem(arena, hash, old)
+}
+
+/** Steps to the next chunk of an item that is being filled; false where there is no memory for it. */
+export function extendItem(arena: Arena, ref: Ref, place: Place, valueBytes: number): boolean {
+  let chunk = place.chunk === NIL ? ref : nextChunk(arena, place.chunk)
+  if (chunk === NIL) {
+    chunk = growItem(arena, ref, place.chunk, (place.left + 3) >> 2, valueBytes)
+    if (chunk === NIL) return false
+  }
+  stand(arena, place, ref, chunk)
+  return true
+}
+
+/** Frees an item that found no memory to grow; `dropsOld`: the one that it was to replace ends too. */
+export function giveUpItem(arena: Arena, hash: number, ref: Ref, dropsOld: boolean): void {
+  arena.counters[counterAt(Counter.STORE_NO_MEMORY)]++
+  const old = dropsOld ? findOld(arena, hash, ref) : NIL
+  if (old !== NIL) unlinkItem(arena, hash, old)
+  freeItem(arena, ref)
 }
 
 /** Links a filled item if its mode allows, else frees it. */

@@ -6,6 +6,7 @@ import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import { tagOf } from './hash.ts'
 import { isHeld } from './holds.ts'
 import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
+import { isKept } from './keeps.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { MovePhase } from './moves.ts'
@@ -23,6 +24,8 @@ interface Census {
   continuations: number
   reachable: number
   held: number
+  /** Chunks of pages that are kept. */
+  kept: number
   sizes: Map<number, number>
 }
 
@@ -48,12 +51,17 @@ function walkPages(arena: Arena): Census {
     continuations: 0,
     reachable: 0,
     held: 0,
+    kept: 0,
     sizes: new Map(),
   }
   const pages = zeros()
   assert(words[L.PAGES_USED] <= arena.pageCount, 'more pages used than there are')
   for (let page = 0; page < arena.pageCount; page++) {
     const classId = words[arena.pagesAt + page]
+    if (classId < 0) {
+      census.kept -= classId
+      continue
+    }
     if (page >= words[L.PAGES_USED]) {
       assert.equal(classId, 0, 'a page beyond the last one used has a class')
       continue
@@ -274,16 +282,22 @@ function verifyTable(arena: Arena, census: Census): void {
 function verifyHolds(arena: Arena, census: Census): void {
   const { words } = arena
   let held = 0
+  let kept = 0
   const items = new Set<Ref>()
   for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
     if (words[at + L.HOLD_HOLDER] === 0) continue
     held++
     const ref = words[at + L.HOLD_REF] as Ref
+    if (isKept(arena, slot)) {
+      for (let chunk = ref; chunk !== NIL; chunk = nextChunk(arena, chunk)) kept++
+      continue
+    }
     assert(isItem(arena, ref) && isHeld(arena, ref), `slot ${slot} holds an item`)
     items.add(ref)
   }
   assert.equal(held, words[L.HOLD_COUNT], 'holds')
+  assert.equal(kept, census.kept, 'chunks of items held since before the arena was emptied')
   assert.equal(items.size, census.held, 'items that say they are held')
   let free = 0
   for (let slot = words[L.HOLD_FREE]; slot !== -1; free++) {

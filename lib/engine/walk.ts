@@ -43,7 +43,7 @@ export function walkItems(
     if (left-- === 0) return true
     const classId = words[arena.pagesAt + cursor.page]
     const size = words[L.classAt(classId) + L.CLASS_CHUNK_WORDS]
-    const end = classId === 0 || classes[classId] === 0 ? 0 : usedChunksIn(arena, cursor.page)
+    const end = classId <= 0 || classes[classId] === 0 ? 0 : usedChunksIn(arena, cursor.page)
     let ref = pageRef(arena, cursor.page) + cursor.chunk * size
     for (; cursor.chunk < end; cursor.chunk++, ref += size) {
       if (left-- === 0) return true

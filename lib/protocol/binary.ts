@@ -85,6 +85,8 @@ export class BinaryProtocol implements Protocol {
   }
 
   refuse(status: Status, bytes: number): void {
+    const { request } = this
+    request.shard.giveUp(request.hold, request.hash, this.opcode === Opcode.SET)
     this.endUpdate(status)
     this.peer.swallow(bytes, null)
   }
@@ -239,7 +241,7 @@ export class BinaryProtocol implements Protocol {
       ? store(host.cache, request, input, valueStart)
       : begin(host.cache, request)
     if (status === Status.OK && !isWhole) {
-      this.peer.fillHeld()
+      this.peer.fillHeld(0)
       return valueStart
     }
     const refused = status === Status.TOO_LARGE || status === Status.NO_MEMORY

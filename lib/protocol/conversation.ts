@@ -52,8 +52,8 @@ export interface Conversation {
   flush(): boolean
   /** The value of the item that the request holds shall follow what was written. */
   sendHeld(): void
-  /** The value of the item that the request holds is on its way in. */
-  fillHeld(): void
+  /** The value of the item that the request holds is on its way in, and so many bytes behind it. */
+  fillHeld(bytesBehind: number): void
   /** The next bytes are to be thrown away; then comes `reply`, as the protocol says it. */
   swallow(bytes: number, reply: Area | null): void
   /** The rest of the line is to be thrown away; then comes `reply`. */
@@ -86,7 +86,7 @@ export interface Protocol {
   endSending(): void
   /** FILLING is done: eats what stands behind the value, stores it and answers. */
   endFilling(input: Area, at: number, end: number): number
-  /** FILLING failed with LOST, `bytes` of the value before its end. */
+  /** FILLING failed with NO_MEMORY or LOST, `bytes` of the value before its end; the item is held. */
   refuse(status: Status, bytes: number): void
   /** SWALLOW is done. */
   say(reply: Area): void

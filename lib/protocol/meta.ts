@@ -26,7 +26,7 @@ import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import type { Speaker } from './speaker.ts'
 import { Line, storedLine } from './text-print.ts'
-import { tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
+import { LINE_END_BYTES, tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
 import { Verb } from './verbs.ts'
 
 const LF = 10
@@ -166,7 +166,7 @@ export class MetaCommands {
     const status = beginOn(this.peer.host.cache, request, flags.terms)
     if (status === Status.OK) {
       this.keepLine()
-      this.peer.fillHeld()
+      this.peer.fillHeld(LINE_END_BYTES)
     } else {
       this.peer.swallow(request.valueBytes + 2, storedLine(status))
     }

@@ -4,6 +4,7 @@
 import { Area, copyBytes } from '../engine/bytes.ts'
 import { printNumber } from '../engine/decimal.ts'
 import { REPLY_BYTES } from '../limits.ts'
+import { Inserts } from './inserts.ts'
 
 const CRLF = 0x0a0d
 
@@ -11,10 +12,18 @@ export class Reply {
   area = Area.allocate(REPLY_BYTES)
   /** Bytes written. */
   length = 0
+  /** What is to be sent in between; nothing unless the outlet takes such. */
+  inserts = new Inserts()
 
   /** Bytes that still fit. */
   room(): number {
     return REPLY_BYTES - this.length
+  }
+
+  /** Takes back what was written behind the first `length` bytes. */
+  cut(length: number): void {
+    this.length = length
+    this.inserts.cut(length)
   }
 
   /** Adds one of the fixed texts made by `text`. */

@@ -3,8 +3,9 @@
 //
 //   COMMAND   at the start of a request; the protocol parses and runs it
 //   KEYS      inside a request with more to come: the keys of a get, of which there may be any number
-//   SENDING   inside a value that is longer than the reply buffer; held, sent piece by piece
-//   FILLING   inside a value on its way in that is not there whole; held, written as it comes
+//   SENDING   inside a long value; held, inserted into the reply or copied into it piece by piece
+//   FILLING   inside a value on its way in that is not there whole; held, written as it comes, by
+//             `run`, or by whoever owns the socket, where `fillView` says
 //   SWALLOW   inside bytes to be thrown away: a value that was refused, the rest of a broken get
 //   WATCHING  told of what others do, by a source that has no end; input is thrown away
 //   ENDED     the peer said quit or what cannot be answered; no more input is eaten
@@ -14,9 +15,11 @@
 //
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
-import type { Area } from '../engine/bytes.ts'
+import { type Area, copyBytes } from '../engine/bytes.ts'
+import { heldRef } from '../engine/holds.ts'
+import { createPlace, nextPlace, rewind } from '../engine/place.ts'
 import { Status } from '../engine/status.ts'
-import { REPLY_FRAME_BYTES_MAX, SOURCE_STEPS_MAX } from '../limits.ts'
+import { DIRECT_READ_BYTES_MIN, REPLY_FRAME_BYTES_MAX, SOURCE_STEPS_MAX } from '../limits.ts'
 import { AuthBinary } from './auth-binary.ts'
 import { AuthText } from './auth-text.ts'
 import { BinaryProtocol } from './binary.ts'
@@ -39,6 +42,8 @@ import { TextProtocol } from './text.ts'
 
 /** The way out of a session. */
 export interface Outlet {
+  /** Whether the reply may have inserts: then `flush` sends them, and releases what they hold. */
+  readonly takesInserts?: boolean
   /** Sends the reply buffer; false when the peer must first take what it was sent. */
   flush(): boolean
   /** Calls `run` again after so many milliseconds, at once but behind the others with 0. */
@@ -63,8 +68,9 @@ export class Session implements Conversation {
   private protocol: Protocol | null = null
   /** The outlet takes no more for now. */
   private stuck = false
-  /** Bytes of a value already filled or sent. */
-  private offset = 0
+  /** How far a held value is filled or sent, and what may come behind one that is filled. */
+  private readonly place = createPlace()
+  private bytesBehind = 0
   /** Bytes still to be thrown away; Infinity: up to the end of the line. */
   private swallowBytes = 0
   /** What is said once they are gone. */
@@ -135,14 +141,39 @@ export class Session implements Conversation {
     return !this.stuck
   }
 
-  sendHeld(): void {
-    this.state = State.SENDING
-    this.offset = 0
+  /**
+   * Where the next bytes of the value on its way in may be read to, and some behind it; null where
+   * that is not worth while. Good until the next `run`.
+   */
+  fillView(): Buffer | null {
+    if (this.state !== State.FILLING || this.stuck) return null
+    const { start, end, spare } = this.place
+    if (end - start < DIRECT_READ_BYTES_MIN) return null
+    return this.request.shard.arena.area.bytes.subarray(
+      start,
+      end + Math.min(spare, this.bytesBehind),
+    )
   }
 
-  fillHeld(): void {
+  /**
+   * So many bytes were read to `fillView`. Those up to the result, an address in the same arena, are
+   * eaten; `run` eats the others.
+   */
+  filled(bytes: number): number {
+    const { place } = this
+    place.start = Math.min(place.end, place.start + bytes)
+    return place.start
+  }
+
+  sendHeld(): void {
+    this.state = State.SENDING
+    rewind(this.place, this.request.valueBytes)
+  }
+
+  fillHeld(bytesBehind: number): void {
     this.state = State.FILLING
-    this.offset = 0
+    this.bytesBehind = bytesBehind
+    rewind(this.place, this.request.valueBytes)
   }
 
   swallow(bytes: number, reply: Area | null): void {
@@ -242,41 +273,53 @@ export class Session implements Conversation {
     if (this.tailOffset === tail.length) this.tail = null
   }
 
-  /** Copies the next piece of a held value into the reply. */
+  /** Puts the next piece of a held value into the reply. */
   private sendPiece(): void {
-    const { request, reply } = this
-    const left = request.valueBytes - this.offset
-    const bytes = Math.min(left, reply.room())
-    const status = request.shard.read(request.hold, this.offset, bytes, reply.area, reply.length)
-    if (status !== Status.OK) {
-      // The arena was emptied under a value half sent: no honest byte can follow.
-      this.state = State.ENDED
-      return
+    const { request, reply, place } = this
+    const { arena } = request.shard
+    if (place.start === place.end && !nextPlace(arena, heldRef(arena, request.hold.slot), place)) {
+      return this.endSending()
     }
-    reply.length += bytes
-    this.offset += bytes
-    if (bytes < left || reply.room() < 2) {
+    const inserts = this.outlet.takesInserts === true
+    const room = inserts ? reply.inserts.room() : reply.room()
+    const bytes = Math.min(place.end - place.start, room)
+    if (bytes === 0) {
       this.flush()
       return
     }
-    request.shard.release(request.hold)
+    if (inserts) {
+      reply.inserts.add(reply.length, arena.area, place.start, bytes)
+    } else {
+      copyBytes(arena.area, place.start, reply.area, reply.length, bytes)
+      reply.length += bytes
+    }
+    place.start += bytes
+  }
+
+  /** The value stands in the reply, which keeps it if it does not have all of it. */
+  private endSending(): void {
+    const { request, reply } = this
+    if (reply.inserts.count > 0) reply.inserts.keep(request.shard, request.hold)
+    else request.shard.release(request.hold)
     this.state = State.COMMAND
     this.protocol?.endSending()
   }
 
   private fillPiece(input: Area, at: number, end: number): number {
-    const { request, protocol } = this
+    const { request, protocol, place } = this
     if (protocol === null) return NEED_MORE
-    const left = request.valueBytes - this.offset
-    if (left === 0) return protocol.endFilling(input, at, end)
-    if (at === end) return NEED_MORE
-    const bytes = Math.min(left, end - at)
-    const status = request.shard.fill(request.hold, this.offset, input, at, bytes)
-    if (status !== Status.OK) {
-      protocol.refuse(status, left)
-      return at
+    if (place.start === place.end) {
+      if (place.left === 0) return protocol.endFilling(input, at, end)
+      const status = request.shard.extend(request.hold, place, request.valueBytes)
+      if (status !== Status.OK) {
+        protocol.refuse(status, place.left)
+        return at
+      }
     }
-    this.offset += bytes
+    if (at === end) return NEED_MORE
+    const bytes = Math.min(place.end - place.start, end - at)
+    copyBytes(input, at, request.shard.arena.area, place.start, bytes)
+    place.start += bytes
     return at + bytes
   }
 

@@ -25,7 +25,14 @@ import { MetaCommands } from './meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
 import { Line, storedLine, TextSink } from './text-print.ts'
-import { endsWithNoreply, tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
+import {
+  endsWithNoreply,
+  LINE_END_BYTES,
+  tokenCount,
+  tokenEnd,
+  tokenize,
+  tokenStart,
+} from './tokens.ts'
 import { Verb, verbOf } from './verbs.ts'
 
 const LF = 10
@@ -127,8 +134,14 @@ export class TextProtocol implements Protocol {
     return at + 1
   }
 
-  /** Throws the rest of a value away, then says why it was not stored. */
+  /** Gives a value up that was begun, throws its rest away, then says why it was not stored. */
   refuse(status: Status, bytes: number): void {
+    const { request } = this
+    request.shard.giveUp(request.hold, request.hash, this.isMeta || request.mode === Mode.SET)
+    this.refuseValue(status, bytes)
+  }
+
+  private refuseValue(status: Status, bytes: number): void {
     this.peer.swallow(bytes + 2, this.request.noreply ? null : storedLine(status))
   }
 
@@ -248,7 +261,7 @@ export class TextProtocol implements Protocol {
 
   /** A get fails whole: hits that were not sent yet are taken back. */
   private failWith(line: Area): void {
-    if (this.peer.replyStart >= 0) this.reply.length = this.peer.replyStart
+    if (this.peer.replyStart >= 0) this.reply.cut(this.peer.replyStart)
     this.peer.swallowLine(line)
   }
 
@@ -327,9 +340,9 @@ export class TextProtocol implements Protocol {
     const status = begin(this.host.cache, request)
     if (status === Status.OK) {
       this.sawReturn = false
-      this.peer.fillHeld()
+      this.peer.fillHeld(LINE_END_BYTES)
     } else {
-      this.refuse(status, request.valueBytes)
+      this.refuseValue(status, request.valueBytes)
     }
     return valueStart
   }

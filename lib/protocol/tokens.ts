@@ -6,6 +6,8 @@ import { equalsWord } from './ascii.ts'
 
 const LF = 10
 const CR = 13
+/** Bytes behind a line, and behind a value. */
+export const LINE_END_BYTES = 2
 const BLANK = 32
 
 // The words of the line in hand: starts and ends. Lines are parsed one at a time in a thread.

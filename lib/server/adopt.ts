@@ -1,7 +1,8 @@
 // What the project takes of Node's own inside, all of it here: the handle of a socket.
 //
-// Reading: net offers `onread`, one buffer for all sockets of a thread, for sockets that connect but
-// not for those that a server accepts, and it is worth a third of the cost of a request. So the
+// Reading: net offers `onread`, one buffer for all sockets of a thread, or one of one's choice after
+// each read, for sockets that connect but not for those that a server accepts, and it is worth a third
+// of the cost of a request. So the
 // handle of the accepted socket is put into a new one. Where it is missing, 'data' events do.
 //
 // Writing: a stream keeps an account of every write, though nearly all are taken by the kernel at
@@ -18,12 +19,14 @@ interface WithHandle {
 interface Handle {
   /** 0 or an errno, negative; `request` is used up if the write went on by itself. */
   writeBuffer?(request: WriteRequest, bytes: Uint8Array): number
+  /** The same for several pieces at once; `allBytes`: there are no strings among them. */
+  writev?(request: WriteRequest, pieces: Uint8Array[], allBytes: boolean): number
 }
 
 /** What Node tells when a write that went on by itself is over. */
 interface WriteRequest {
   handle: Handle
-  buffer: Uint8Array
+  buffer: Uint8Array | Uint8Array[]
   oncomplete: (status: number) => void
 }
 
@@ -33,11 +36,19 @@ interface StreamBinding {
   kLastWriteWasAsync: number
 }
 
-/** Called with the count of bytes that stand at the start of the shared buffer; false: stop reading. */
+/** Called with the count of bytes that stand at the start of the buffer; false: stop reading. */
 export type OnRead = (bytes: number) => boolean
 
+/** Where to read to from now on, asked for after each read; undefined: to where it read before. */
+export type NextBuffer = () => Uint8Array | undefined
+
 /** A socket with the accepted one's connection, not reading yet: `resume` starts it. */
-export function adoptSocket(accepted: Socket, buffer: Uint8Array, onRead: OnRead): Socket {
+export function adoptSocket(
+  accepted: Socket,
+  buffer: Uint8Array,
+  onRead: OnRead,
+  nextBuffer: NextBuffer = () => undefined,
+): Socket {
   const donor = accepted as unknown as WithHandle
   if (typeof donor._handle !== 'object' || donor._handle === null) {
     return readByEvents(accepted, buffer, onRead)
@@ -46,11 +57,17 @@ export function adoptSocket(accepted: Socket, buffer: Uint8Array, onRead: OnRead
   donor._handle = null
   // Its server, if that is in this thread, waits for it no more.
   accepted.destroy()
-  const options = { handle, onread: { buffer, callback: onRead } }
+  let isFirst = true
+  const next = () => {
+    if (!isFirst) return nextBuffer()
+    isFirst = false
+    return buffer
+  }
+  const options = { handle, onread: { buffer: next, callback: onRead } }
   return new Socket(options as unknown as ConstructorParameters<typeof Socket>[0])
 }
 
-/** The way back: 'data' events, each copied to the shared buffer. */
+/** The way back: 'data' events, each copied to the shared buffer, whatever the next one would be. */
 export function readByEvents(socket: Socket, buffer: Uint8Array, onRead: OnRead): Socket {
   socket.on('data', (chunk: Buffer) => {
     for (let at = 0; at < chunk.length; at += buffer.length) {
@@ -78,12 +95,14 @@ export interface Sender {
 /** Writes to a socket, one write at a time: after LATER the sender is told before the next. */
 export interface Writer {
   write(bytes: Uint8Array): Sent
+  /** Several pieces in one write. */
+  writeAll(pieces: Uint8Array[]): Sent
 }
 
 /** The quickest way to write to an adopted socket. */
 export function writerOf(socket: Socket, sender: Sender): Writer {
   const { _handle: handle } = socket as unknown as WithHandle
-  const canWrite = typeof handle?.writeBuffer === 'function'
+  const canWrite = typeof handle?.writeBuffer === 'function' && typeof handle.writev === 'function'
   if (BINDING === undefined || !canWrite) return new StreamWriter(socket, sender, false)
   return new HandleWriter(socket, sender, BINDING)
 }
@@ -121,12 +140,22 @@ class HandleWriter implements Writer {
 
   write(bytes: Uint8Array): Sent {
     const { _handle: handle } = this.socket as unknown as WithHandle
-    const { streamBaseState, kLastWriteWasAsync, WriteWrap } = this.binding
     if (handle?.writeBuffer === undefined) return Sent.FAILED
-    spareRequest ??= new WriteWrap()
-    const status = handle.writeBuffer(spareRequest, bytes)
+    spareRequest ??= new this.binding.WriteWrap()
+    return this.settle(handle, handle.writeBuffer(spareRequest, bytes), bytes)
+  }
+
+  writeAll(pieces: Uint8Array[]): Sent {
+    const { _handle: handle } = this.socket as unknown as WithHandle
+    if (handle?.writev === undefined) return Sent.FAILED
+    spareRequest ??= new this.binding.WriteWrap()
+    return this.settle(handle, handle.writev(spareRequest, pieces, true), pieces)
+  }
+
+  private settle(handle: Handle, status: number, bytes: Uint8Array | Uint8Array[]): Sent {
+    const { streamBaseState, kLastWriteWasAsync } = this.binding
     if (status !== 0) return this.fail(status)
-    if (streamBaseState[kLastWriteWasAsync] === 0) return Sent.ALL
+    if (streamBaseState[kLastWriteWasAsync] === 0 || spareRequest === null) return Sent.ALL
     const request = spareRequest
     spareRequest = null
     request.handle = handle
@@ -159,11 +188,23 @@ export class StreamWriter implements Writer {
   }
 
   write(bytes: Uint8Array): Sent {
-    const { socket } = this
     // TLS has sealed what it is given before write returns, unless something is before it; that it
     // was sent is told later, which is no reason to wait.
-    const isSealed = this.encrypted && socket.writableLength === 0
-    socket.write(bytes)
+    const isSealed = this.encrypted && this.socket.writableLength === 0
+    this.socket.write(bytes)
+    return this.settle(isSealed)
+  }
+
+  writeAll(pieces: Uint8Array[]): Sent {
+    const { socket } = this
+    socket.cork()
+    for (const piece of pieces) socket.write(piece)
+    socket.uncork()
+    return this.settle(false)
+  }
+
+  private settle(isSealed: boolean): Sent {
+    const { socket } = this
     if (socket.destroyed) return Sent.FAILED
     if (socket.writableLength === 0 || isSealed) return Sent.ALL
     socket.write(NOTHING, () => this.sender.sent())

@@ -1,7 +1,8 @@
 // One socket of a worker: feeds what it reads to a session, sends replies, and keeps a peer that
 // does not read from costing more than its bound.
 //
-// All connections of a worker share the read buffer and the reply buffer. What a session did not
+// All connections of a worker share the read buffer and the reply buffer. Long values pass them by:
+// the socket reads into the value's own place in its arena, and writes from there. What a session did not
 // eat is copied to `rest`: at most a line, a short value, or, while the peer is stuck, one read. When
 // the kernel does not take a whole reply, the pending write owns that reply buffer, the worker goes
 // on with another, and this connection stops reading and parsing until the write is done. One that
@@ -10,10 +11,11 @@
 import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
+import { HEAD_BYTES_MAX, REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary-layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
+import { Inserts } from '../protocol/inserts.ts'
 import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import {
@@ -25,6 +27,7 @@ import {
   type Writer,
   writerOf,
 } from './adopt.ts'
+import { gather } from './gather.ts'
 import type { ListenerFacts } from './host.ts'
 import { Roster } from './roster.ts'
 
@@ -57,10 +60,16 @@ export class Connection implements Outlet, Sender {
   private readonly socket: Socket
   private readonly session: Session
   private readonly writer: Writer
+  readonly takesInserts: boolean
+  /** Where the socket reads to while that is a value's own place. */
+  private direct: Buffer | null = null
   /** Input not eaten yet. */
   private rest: Area | null = null
   /** The reply buffer that a pending write owns. */
   private pending: Area | null = null
+  private pendingInserts: Inserts | null = null
+  /** Replies with inserts are sent from here if they are short, so that none waits with a reply buffer. */
+  private head: Buffer | null = null
   /** Bytes of replies since the session was last given a turn. */
   private written = 0
   /** The peer said its last, and waits for what it asked. */
@@ -73,9 +82,11 @@ export class Connection implements Outlet, Sender {
     this.slot = slot
     const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
     this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
+    this.takesInserts = !encrypted
     const read = (bytes: number) => this.read(bytes)
+    const next = () => this.nextBuffer()
     const adopt = encrypted ? readByEvents : adoptSocket
-    this.socket = adopt(accepted, hall.input.bytes, read)
+    this.socket = adopt(accepted, hall.input.bytes, read, next)
     this.writer = encrypted
       ? new StreamWriter(this.socket, this, true)
       : writerOf(this.socket, this)
@@ -95,6 +106,7 @@ export class Connection implements Outlet, Sender {
   /** Sends the reply buffer: false if the kernel did not take all of it. */
   flush(): boolean {
     const { reply, counters } = this.hall.host
+    if (reply.inserts.count > 0) return this.flushInserts()
     if (reply.length === 0) return true
     const bytes = reply.area.head(reply.length)
     counters[ThreadCounter.BYTES_WRITTEN] += reply.length
@@ -107,8 +119,37 @@ export class Connection implements Outlet, Sender {
       reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
       return false
     }
+    return this.endTurn()
+  }
+
+  /** As `flush`; the inserts are held until all of them are sent. */
+  private flushInserts(): boolean {
+    const { reply, counters } = this.hall.host
+    const { inserts, length } = reply
+    const isShort = length <= HEAD_BYTES_MAX
+    if (isShort) this.head ??= Buffer.allocUnsafeSlow(HEAD_BYTES_MAX)
+    const from = isShort && this.head !== null ? this.head : reply.area.bytes
+    if (isShort) reply.area.bytes.copy(from, 0, 0, length)
+    counters[ThreadCounter.BYTES_WRITTEN] += length + inserts.bytes
+    this.written += length + inserts.bytes
+    reply.length = 0
+    const sent = this.writer.writeAll(gather(from.subarray(0, length), inserts))
+    if (sent === Sent.LATER) {
+      this.pendingInserts = inserts
+      reply.inserts = new Inserts()
+      if (isShort) return false
+      this.pending = reply.area
+      reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
+      return false
+    }
+    inserts.clear()
+    return sent === Sent.ALL && this.endTurn()
+  }
+
+  /** Whether this connection may write more before the others have their turn. */
+  private endTurn(): boolean {
     if (this.written < YIELD_BYTES) return true
-    counters[ThreadCounter.CONN_YIELDS]++
+    this.hall.host.counters[ThreadCounter.CONN_YIELDS]++
     this.later(0)
     return false
   }
@@ -175,20 +216,36 @@ export class Connection implements Outlet, Sender {
     host.counters[ThreadCounter.BYTES_READ] += bytes
     // Only the end of what it says is of interest: the session is at work by itself.
     if (this.session.state === State.WATCHING) return true
-    if (this.rest === null) return this.eat(input, bytes)
+    if (this.direct !== null) return this.takeDirect(this.direct.byteOffset, bytes)
+    if (this.rest === null) return this.eat(input, 0, bytes)
     const { rest } = this
     const all = Area.allocate(rest.bytes.length + bytes)
     rest.bytes.copy(all.bytes)
     input.bytes.copy(all.bytes, rest.bytes.length, 0, bytes)
-    return this.eat(all, all.bytes.length)
+    return this.eat(all, 0, all.bytes.length)
   }
 
-  /** Runs the session over the first `end` bytes; whether more may be read. */
-  private eat(input: Area, end: number): boolean {
+  /** Bytes of a value were read to their place in the arena, `start`, and some behind it maybe. */
+  private takeDirect(start: number, bytes: number): boolean {
+    const { session } = this
+    const { area } = session.request.shard.arena
+    return this.eat(area, session.filled(bytes), start + bytes)
+  }
+
+  /** Where the socket shall read to from now on; undefined: to where it does. */
+  private nextBuffer(): Buffer | undefined {
+    const before = this.direct
+    this.direct = this.rest === null ? this.session.fillView() : null
+    if (this.direct !== null) return this.direct
+    return before === null ? undefined : this.hall.input.bytes
+  }
+
+  /** Runs the session over the bytes in [start, end); whether more may be read. */
+  private eat(input: Area, start: number, end: number): boolean {
     const { session } = this
     this.written = 0
-    const used = session.run(input, 0, end)
-    if (used > 0) this.hall.roster.spoke(this.slot, this.nowS())
+    const used = session.run(input, start, end)
+    if (used > start || this.direct !== null) this.hall.roster.spoke(this.slot, this.nowS())
     if (!session.isStuck() && !this.flush()) session.wait()
     this.rest = null
     if (session.state === State.ENDED) {
@@ -209,7 +266,7 @@ export class Connection implements Outlet, Sender {
     if (this.closed || this.socket.destroyed || this.session.state === State.ENDED) return
     const rest = this.rest ?? Area.allocate(0)
     try {
-      if (!this.eat(rest, rest.bytes.length)) return
+      if (!this.eat(rest, 0, rest.bytes.length)) return
       if (this.left) this.socket.end()
       else this.socket.resume()
     } catch (error) {
@@ -263,6 +320,8 @@ export class Connection implements Outlet, Sender {
   private givePending(): void {
     const { pending } = this
     this.pending = null
+    this.pendingInserts?.clear()
+    this.pendingInserts = null
     if (pending !== null && this.hall.spare.length < REPLY_POOL_MAX) this.hall.spare.push(pending)
   }
 }

@@ -97,7 +97,7 @@ t.test('what is held moves when it may, and holds its page back when it may not'
   t.equal(arena.words[L.MOVE_PHASE], MovePhase.EVACUATE, 'it waits')
   t.ok(peer.get('k0')?.value.equals(makeValue(0, 700)), 'others find the copy')
   t.equal(arena.words[L.MOVE_LAST_BUSY], Busy.UPLOADING)
-  t.ok(peer.read(short, 0, 700)?.equals(makeValue(0, 700)))
+  t.ok(peer.read(short, 0, 700).equals(makeValue(0, 700)))
   peer.release(short)
   runUpkeep(peer)
   t.equal(arena.words[L.POOL_COUNT], 1)
@@ -113,7 +113,7 @@ t.test('what is held moves when it may, and holds its page back when it may not'
   runSeconds(peer, 2, () => {})
   t.equal(arena.words[L.MOVE_PHASE], MovePhase.NONE, 'the move was given up')
   t.equal(arena.words[L.MOVE_LAST_BUSY], Busy.ACTIVE)
-  t.ok(peer.read(long, 0, 60_000)?.equals(makeValue(1, 60_000)))
+  t.ok(peer.read(long, 0, 60_000).equals(makeValue(1, 60_000)))
   peer.release(long)
   peer.verify()
 })
@@ -239,7 +239,7 @@ t.test('uploads begun before a move end after it', async t => {
   const value = makeValue(77, 300_000)
   for (let i = 0; i < 60; i++) {
     peer.cache.reassignPage(arena.baseClasses, POOL)
-    peer.fill(upload, i * 5000, value.subarray(i * 5000, i * 5000 + 5000))
+    peer.fill(upload, value.subarray(i * 5000, i * 5000 + 5000))
     peer.cache.upkeep(0)
     peer.verify()
   }

@@ -2,8 +2,9 @@
 // of one thread, and what they leave behind. What they mean is compared with memcached elsewhere.
 
 import t, { type Test } from 'tap'
-import { chunkWords, emptyArena } from '../../lib/engine/arena.ts'
+import { chunkWords } from '../../lib/engine/arena.ts'
 import { Area } from '../../lib/engine/bytes.ts'
+import { resetArena } from '../../lib/engine/keeps.ts'
 import * as L from '../../lib/engine/layout.ts'
 import type { Hold } from '../../lib/engine/shard.ts'
 import { Status } from '../../lib/engine/status.ts'
@@ -175,7 +176,7 @@ t.test('an upload whose arena is emptied meanwhile is refused', async t => {
   const peer = new Peer(host)
   peer.feed(Buffer.from(`ms a 100000 k q\r\n${'v'.repeat(60_000)}`))
   t.equal(peer.session.state, State.FILLING)
-  emptyArena(host.cache.shards[0].arena)
+  resetArena(host.cache.shards[0].arena, new Set())
   peer.feed(Buffer.from(`${'v'.repeat(40_000)}\r\nmg a\r\n`))
   t.equal(peer.take().toString(), 'SERVER_ERROR out of memory storing object\r\nEN\r\n')
   verifyAll(host)

@@ -3,12 +3,14 @@
  * put at odd places on purpose, so that no alignment is taken for granted.
  */
 import type { Arena } from '../../lib/engine/arena.ts'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area, copyBytes } from '../../lib/engine/bytes.ts'
 import type { Cache } from '../../lib/engine/cache.ts'
+import { heldRef } from '../../lib/engine/holds.ts'
 import { casHighOf, casLowOf, itemFlags, readValue } from '../../lib/engine/item.ts'
 import type { Ref } from '../../lib/engine/layout.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
+import { createPlace, nextPlace, type Place, rewind } from '../../lib/engine/place.ts'
 import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { verify } from '../../lib/engine/verify.ts'
@@ -36,6 +38,8 @@ export interface Held {
   hash: number
   hold: Hold
   valueBytes: number
+  /** How far it is filled. */
+  place: Place
 }
 
 class CopySink implements HitSink {
@@ -126,13 +130,19 @@ export class Peer {
     const hold = { slot: 0, generation: 0 }
     this.status = shard.get(this.#hash, this.#key, this.#start, this.#length, this.#sink, hold)
     if (this.status !== Status.HELD) return undefined
-    return { shard, hash: this.#hash, hold, valueBytes: this.#sink.valueBytes }
+    return this.#held(shard, hold, this.#sink.valueBytes)
   }
 
-  read(held: Held, offset: number, length: number): Buffer | undefined {
-    const to = Area.allocate(length)
-    this.status = held.shard.read(held.hold, offset, length, to, 0)
-    return this.status === Status.OK ? to.bytes : undefined
+  /** Bytes of a held value. */
+  read(held: Held, offset: number, length: number): Buffer {
+    const { arena } = held.shard
+    const value = Buffer.allocUnsafe(held.valueBytes)
+    const place = createPlace()
+    rewind(place, held.valueBytes)
+    for (let at = 0; nextPlace(arena, heldRef(arena, held.hold.slot), place); ) {
+      at += arena.area.bytes.copy(value, at, place.start, place.end)
+    }
+    return value.subarray(offset, offset + length)
   }
 
   release(held: Held): void {
@@ -154,11 +164,27 @@ export class Peer {
       hold,
     )
     if (this.status !== Status.OK) return undefined
-    return { shard, hash: this.#hash, hold, valueBytes }
+    return this.#held(shard, hold, valueBytes)
   }
 
-  fill(held: Held, offset: number, piece: Buffer): Status {
-    return held.shard.fill(held.hold, offset, areaOf(piece), 0, piece.length)
+  /** Writes the next bytes of a value begun; what stops it is to be given up. */
+  fill({ shard, hold, place, valueBytes }: Held, piece: Buffer): Status {
+    const area = areaOf(piece)
+    for (let done = 0; done < piece.length; ) {
+      if (place.start === place.end) {
+        const status = shard.extend(hold, place, valueBytes)
+        if (status !== Status.OK) return status
+      }
+      const bytes = Math.min(place.end - place.start, piece.length - done)
+      copyBytes(area, done, shard.arena.area, place.start, bytes)
+      place.start += bytes
+      done += bytes
+    }
+    return Status.OK
+  }
+
+  giveUp(held: Held, dropsOld: boolean): void {
+    held.shard.giveUp(held.hold, held.hash, dropsOld)
   }
 
   commit(mode: Mode, held: Held, casHigh = 0, casLow = 0): Status {
@@ -226,6 +252,12 @@ export class Peer {
   at(key: string): [shard: Shard, hash: number, key: Area, start: number, length: number] {
     const shard = this.find(key)
     return [shard, this.#hash, this.#key, this.#start, this.#length]
+  }
+
+  #held(shard: Shard, hold: Hold, valueBytes: number): Held {
+    const place = createPlace()
+    rewind(place, valueBytes)
+    return { shard, hash: this.#hash, hold, valueBytes, place }
   }
 
   /** The shard of a key, its hash and its place in the key area set for the call that follows. */

@@ -12,6 +12,7 @@ import { casHighOf, casLowOf, endOf, itemFlags, readValue } from '../../lib/engi
 import type { Ref } from '../../lib/engine/layout.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lastCas } from '../../lib/engine/links.ts'
+import { createPlace, rewind } from '../../lib/engine/place.ts'
 import type { HitSink } from '../../lib/engine/shard.ts'
 import {
   adjustOn,
@@ -213,7 +214,10 @@ export class TermsWalk {
     const where = peer.at(key)
     const status = beginOn(...where, endsAtS, this.#terms, value.length, hold)
     assert.equal(status, Status.OK)
-    assert.equal(where[0].fill(hold, 0, bytes, 0, value.length), Status.OK)
+    const held = { shard: where[0], hash: where[1], hold, valueBytes: value.length }
+    const place = createPlace()
+    rewind(place, value.length)
+    assert.equal(peer.fill({ ...held, place }, bytes.bytes), Status.OK)
     return commitOn(where[0], hold, where[1], this.#terms)
   }
 

@@ -108,7 +108,6 @@ class Thread {
     for (let offset = 0; offset < held.valueBytes; ) {
       const length = this.#random.between(1, held.valueBytes - offset)
       const part = this.#peer.read(held, offset, length)
-      if (part === undefined) return // the arena was emptied
       parts.push(part)
       offset += length
     }
@@ -122,8 +121,9 @@ class Thread {
     if (held === undefined) return
     for (let offset = 0; offset < value.length; ) {
       const length = this.#random.between(1, value.length - offset)
-      const status = this.#peer.fill(held, offset, value.subarray(offset, offset + length))
-      if (status !== Status.OK) return // the arena was emptied
+      const status = this.#peer.fill(held, value.subarray(offset, offset + length))
+      // There is no memory for it, or the arena was emptied.
+      if (status !== Status.OK) return this.#peer.giveUp(held, true)
       offset += length
     }
     if (this.#random.once(10)) return this.#peer.release(held)

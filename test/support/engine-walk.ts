@@ -169,7 +169,7 @@ export class Walk {
     const length = this.#random.between(0, value.length - offset)
     const bytes = this.peer.read(held, offset, length)
     const expected = value.subarray(offset, offset + length)
-    assert(bytes?.equals(expected), 'a held value changed')
+    assert(bytes.equals(expected), 'a held value changed')
     reading.offset += length
     return reading.offset === value.length ? this.#endReading(reading) : 'read on'
   }
@@ -207,10 +207,20 @@ export class Walk {
     const left = entry.value.length - offset
     const length = this.#random.once(3) ? left : this.#random.between(0, left)
     const piece = entry.value.subarray(offset, offset + length)
-    assert.equal(this.peer.fill(held, offset, piece), Status.OK)
+    if (this.peer.fill(held, piece) !== Status.OK) return this.#giveUp(writing)
     writing.offset += length
     if (this.#random.once(20)) return this.#drop(writing)
     return writing.offset === entry.value.length ? this.#commit(writing) : 'fill on'
+  }
+
+  /** There is no memory for the rest. */
+  #giveUp(writing: Writing): string {
+    const { held, key, mode, entry } = writing
+    this.#writings.splice(this.#writings.indexOf(writing), 1)
+    this.model.holds--
+    this.peer.giveUp(held, mode === Mode.SET)
+    this.model.sawStore(mode, key, entry, 0n, Status.NO_MEMORY)
+    return `give up ${mode} ${key}`
   }
 
   #drop(writing: Writing): string {
@@ -223,7 +233,7 @@ export class Walk {
   #commit(writing: Writing): string {
     const { held, key, mode, entry, offset, casGiven } = writing
     const rest = entry.value.subarray(offset)
-    assert.equal(this.peer.fill(held, offset, rest), Status.OK)
+    if (this.peer.fill(held, rest) !== Status.OK) return this.#giveUp(writing)
     const joined = (this.model.live(key)?.value.length ?? 0) + entry.value.length
     const joins = mode === Mode.APPEND || mode === Mode.PREPEND
     if (joins && joined > this.#options.joinBytesMax) return this.#drop(writing)

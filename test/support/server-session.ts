@@ -69,11 +69,11 @@ export class Peer implements Outlet {
   readonly session: Session
   /** Most bytes that the session ever left uneaten. */
   restMax = 0
-  private readonly host: Host
+  protected readonly host: Host
   private readonly input: Area
-  private readonly sticks: () => boolean
-  private rest = Buffer.alloc(0)
-  private chunks: Buffer[] = []
+  protected readonly sticks: () => boolean
+  protected rest = Buffer.alloc(0)
+  protected chunks: Buffer[] = []
 
   /** `sticks` is asked at each flush: true makes the outlet take these bytes and no more for now. */
   constructor(
@@ -127,14 +127,19 @@ export class Peer implements Outlet {
   /** One run over what is there. */
   eat(): void {
     const { session, input, rest } = this
-    rest.copy(input.bytes)
-    const used = session.run(input, 0, rest.length)
+    const used = this.run(input)
     if (used < 0 || used > rest.length) throw new Error(`ate ${used} of ${rest.length} bytes`)
     if (!session.isStuck() && !this.flush()) session.wait()
     input.bytes.fill(POISON, 0, rest.length)
     // A conversation that ended takes no more: its connection is closed.
     this.rest = session.state === State.ENDED ? Buffer.alloc(0) : rest.subarray(used)
     if (!session.isStuck()) this.restMax = Math.max(this.restMax, this.rest.length)
+  }
+
+  /** How much of the rest the session ate. */
+  protected run(input: Area): number {
+    this.rest.copy(input.bytes)
+    return this.session.run(input, 0, this.rest.length)
   }
 
   /** Goes on as long as the outlet was stuck. */
