@@ -48,7 +48,7 @@ const ENGINE_RANKS = [
   ['upkeep.ts'],
   ['automove.ts', 'balance.ts', 'crawl.ts', 'sweep.ts'],
   ['verify.ts'],
-  ['leases.ts'],
+  ['leases.ts', 'rewrite.ts'],
   ['moves.ts', 'storing.ts', 'walk.ts'],
   ['allocate.ts'],
   ['links.ts'],

@@ -68,6 +68,13 @@ export function setEnd({ words }: Arena, ref: Ref, expiresAtS: number): void {
   else assert(expiresAtS === 0, 'an item without a word for its end')
 }
 
+/** Gives an item other client flags, if it has a word for them; one without has none. */
+export function setFlags({ words }: Arena, ref: Ref, flags: number): void {
+  const meta = words[ref + L.ITEM_META]
+  if ((meta & L.STATE_FLAGS) === 0) return
+  words[ref + L.ITEM_WORDS + spans(meta) + ends(meta) + chosen(meta)] = flags
+}
+
 /** Where the CAS that a peer chose stands, in an item of STATE_CHOSEN_CAS: low, then high. */
 export function chosenCasAt({ words }: Arena, ref: Ref): number {
   const meta = words[ref + L.ITEM_META]

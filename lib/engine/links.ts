@@ -187,23 +187,22 @@ export function isFlushed(arena: Arena, ref: Ref): boolean {
 function prepareLink(arena: Arena, ref: Ref): void {
   const { words, counters } = arena
   words[ref + L.ITEM_META] |= L.STATE_LINKED
-  setList(arena, ref, firstList(arena, ref))
+  setList(arena, ref, firstListOf(arena, endOf(arena, ref)))
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   renewCas(arena, ref)
   counters[counterAt(Counter.TOTAL_ITEMS)]++
   countSize(arena, ref, 1)
 }
 
-/** The list that a new item begins in. */
-function firstList(arena: Arena, ref: Ref): number {
-  const { words } = arena
-  const endsAtS = endOf(arena, ref)
+/** The list that a new item begins in which ends then. */
+export function firstListOf({ words }: Arena, endsAtS: number): number {
   const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
   if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
   return words[L.LRU_SEGMENTED] === 1 ? L.LIST_HOT : L.LIST_COLD
 }
 
-function countSize(arena: Arena, ref: Ref, sign: number): void {
+/** Counts an item among the sizes of its class, or takes it from them. */
+export function countSize(arena: Arena, ref: Ref, sign: number): void {
   const { words, counters } = arena
   const classId = L.metaClass(words[ref + L.ITEM_META])
   const at = classCounterAt(classId, ClassCounter.MEM_REQUESTED)

@@ -134,10 +134,8 @@ export function countHit(arena: Arena, ref: Ref): void {
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
-  if ((meta & L.STATE_ACTIVE) === 0) {
-    const state = (meta & L.STATE_FETCHED) === 0 ? L.STATE_FETCHED : L.STATE_ACTIVE
-    words[ref + L.ITEM_META] = meta | state
-  }
+  if ((meta & L.STATE_FETCHED) === 0) words[ref + L.ITEM_META] = meta | L.STATE_FETCHED
+  else if ((meta & L.STATE_ACTIVE) === 0) words[ref + L.ITEM_META] = meta | L.STATE_ACTIVE
   refreshItem(arena, ref)
 }
 

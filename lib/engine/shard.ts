@@ -28,8 +28,9 @@ import { lock, unlock } from './lock.ts'
 import { bumpItem, countHit } from './lru.ts'
 import { startMove } from './moves.ts'
 import type { Place } from './place.ts'
+import { rewriteItem } from './rewrite.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
-import { type Mode, type Order, Status } from './status.ts'
+import { Mode, type Order, Status } from './status.ts'
 import {
   addNumber,
   adjustItem,
@@ -176,11 +177,17 @@ export class Shard {
     valueBytes: number,
   ): Status {
     const { arena } = this
+    let status: Status = Status.OK
     lock(arena.words, this.holder)
-    let status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
-    if (status === Status.OK) {
-      writeValue(arena, admitted, 0, value, valueStart, valueBytes)
-      status = commitItem(arena, mode, hash, admitted, casHigh, casLow)
+    const isRewritten =
+      mode === Mode.SET &&
+      rewriteItem(arena, hash, key, start, length, flags, expiresAtS, value, valueStart, valueBytes)
+    if (!isRewritten) {
+      status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
+      if (status === Status.OK) {
+        writeValue(arena, admitted, 0, value, valueStart, valueBytes)
+        status = commitItem(arena, mode, hash, admitted, casHigh, casLow)
+      }
     }
     unlock(arena.words)
     return status

@@ -386,7 +386,12 @@ export function readyToEnd(arena: Arena, hash: number, old: Ref, expiresAtS: num
 }
 
 /** Whether memcached would take an item of this size at the same -I. */
-function itemFits(arena: Arena, keyBytes: number, flags: number, valueBytes: number): boolean {
+export function itemFits(
+  arena: Arena,
+  keyBytes: number,
+  flags: number,
+  valueBytes: number,
+): boolean {
   const bytes = MEMCACHED_ITEM_BYTES + keyBytes + (flags === 0 ? 0 : 4) + valueBytes
   return bytes <= arena.words[L.ITEM_BYTES_LIMIT]
 }

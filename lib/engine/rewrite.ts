@@ -1,0 +1,90 @@
+// A set over an item of the same shape: the value is written over the old one, which saves taking a
+// chunk and giving one back, two links of the chain and four of the lists, and all the cache lines
+// that those are on. Assumes the arena's lock.
+//
+// It is done where nobody can tell: the new item would be in the same class, in the same list and
+// have the same optional words, and no peer holds the old one. REWRITING tells recovery of an item
+// that is half written when its thread dies: it is dropped (cache.ts).
+
+import { ENDLESS_VALUE_BYTES_MAX } from '../limits.ts'
+import type { Arena } from './arena.ts'
+import type { Area } from './bytes.ts'
+import { noteSize } from './fit.ts'
+import { itemBytes, setEnd, setFlags, writeValue } from './item.ts'
+import * as L from './layout.ts'
+import { NIL, type Ref } from './layout.ts'
+import { countSize, findLive, firstListOf, renewCas } from './links.ts'
+import { moveToHead } from './lru.ts'
+import { classFor } from './slabs.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
+import { itemFits } from './storing.ts'
+
+/** What must be as in the new item, and what must not be there at all. */
+const SAME = L.STATE_FLAGS | L.STATE_ENDS
+const NONE = L.STATE_SPANS | L.STATE_CHOSEN_CAS | L.STATE_HELD | L.STATE_STALE | L.STATE_KEY_BINARY
+
+/** Stores over the item that has the key; false: there is none, or it takes an item of its own. */
+export function rewriteItem(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  start: number,
+  length: number,
+  flags: number,
+  expiresAtS: number,
+  value: Area,
+  valueStart: number,
+  valueBytes: number,
+): boolean {
+  const ref = findLive(arena, hash, key, start, length)
+  if (ref === NIL || !canRewrite(arena, ref, length, flags, expiresAtS, valueBytes)) return false
+  const { words, counters } = arena
+  words[L.REWRITING] = ref
+  countSize(arena, ref, -1)
+  words[ref + L.ITEM_VALUE_BYTES] = valueBytes
+  countSize(arena, ref, 1)
+  setFlags(arena, ref, flags)
+  setEnd(arena, ref, expiresAtS)
+  writeValue(arena, ref, 0, value, valueStart, valueBytes)
+  words[L.REWRITING] = NIL
+  renewCas(arena, ref)
+  renewPlace(arena, ref)
+  const classId = L.metaClass(words[ref + L.ITEM_META])
+  counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
+  counters[counterAt(Counter.TOTAL_ITEMS)]++
+  return true
+}
+
+function canRewrite(
+  arena: Arena,
+  ref: Ref,
+  keyBytes: number,
+  flags: number,
+  expiresAtS: number,
+  valueBytes: number,
+): boolean {
+  const meta = arena.words[ref + L.ITEM_META]
+  const ends = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
+  const same = (flags === 0 ? 0 : L.STATE_FLAGS) | (ends ? L.STATE_ENDS : 0)
+  if ((meta & (SAME | NONE)) !== same) return false
+  const size = (itemBytes(keyBytes, flags, valueBytes, same) + 3) >> 2
+  if (classFor(arena, size) !== L.metaClass(meta)) return false
+  const isTemporary = firstListOf(arena, expiresAtS) === L.LIST_TEMP
+  if (isTemporary !== (L.metaList(meta) === L.LIST_TEMP)) return false
+  if (!itemFits(arena, keyBytes, flags, valueBytes)) return false
+  noteSize(arena, size)
+  return true
+}
+
+/**
+ * A new item would begin at a head. Where the lists are segmented it stays where it is and is marked
+ * as in use, which saves it from being evicted from there (balance.ts).
+ */
+function renewPlace(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  const meta = words[ref + L.ITEM_META] & ~(L.STATE_FETCHED | L.STATE_CLAIMED | L.STATE_ACTIVE)
+  const segmented = words[L.LRU_SEGMENTED] === 1
+  words[ref + L.ITEM_META] = segmented ? meta | L.STATE_ACTIVE : meta
+  if (!segmented) moveToHead(arena, ref)
+}
