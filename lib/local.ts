@@ -129,15 +129,15 @@ export class LocalCache {
   }
 
   /** The items there are, by key. */
-  getMany<K extends Value>(keys: Iterable<K>): Map<K, Found> {
-    const hits = new Map<K, Found>()
+  getMany(keys: Iterable<string>): Map<string, Found> {
+    const hits = new Map<string, Found>()
     for (const key of keys) if (this.find(key)) hits.set(key, this.foundWhole())
     return hits
   }
 
   /** The values there are, by key, each as `getValue` has it. */
-  getManyValues<T = unknown, K extends Value = string>(keys: Iterable<K>): Map<K, T> {
-    const hits = new Map<K, T>()
+  getManyValues<T = unknown>(keys: Iterable<string>): Map<string, T> {
+    const hits = new Map<string, T>()
     for (const key of keys) if (this.find(key)) hits.set(key, this.decoded<T>())
     return hits
   }

@@ -1,6 +1,7 @@
 // The door for caching strategies, over a LocalCache or a ClusterClient alike:
 // `import { CacheAside } from 'memslab/strategies'`.
 
+export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { type AsideOptions, CacheAside, type Loader } from './aside.ts'
 export { type BehindOptions, WriteBehind } from './behind.ts'
 export { type OnError, StrategyError, type StrategyErrorCode } from './errors.ts'

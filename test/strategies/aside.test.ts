@@ -1,11 +1,17 @@
 // Cache-aside on both doors: one load of all, whoever asks; and what is served when loads fail, hang,
 // die or are late.
 
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
+import { MIB } from '../../lib/limits.ts'
+import { LocalCache } from '../../lib/local.ts'
 import { CacheAside } from '../../lib/strategies/aside.ts'
 import type { Store } from '../../lib/strategies/store.ts'
 import { DOORS, LOCAL } from '../support/doors.ts'
+
+const THREAD = new URL('../support/aside-thread.ts', import.meta.url)
 
 const fail = (error: unknown) => {
   throw error
@@ -212,4 +218,22 @@ t.test('what the cache or the serializer does not take', async t => {
   ]) {
     t.throws(() => new CacheAside(store, options), RangeError)
   }
+})
+
+t.test('threads load a value once, also after the one that loaded it was ended', async t => {
+  const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
+  t.teardown(() => cache.close())
+  const said: string[] = []
+  const start = (hangs: boolean) => {
+    const worker = new Worker(THREAD, { workerData: { handle: cache.handle, hangs } })
+    worker.on('message', text => said.push(text))
+    cache.guard(worker)
+    return worker
+  }
+  const dead = start(true)
+  await once(dead, 'message')
+  await dead.terminate()
+  t.equal(cache.lease('cold', { claimS: 1 }).isClaimed, true, 'its claim is there')
+  await Promise.all([1, 2, 3].map(() => once(start(false), 'exit')))
+  t.strictSame(said, ['loading', 'loading', 'made', 'made', 'made'])
 })

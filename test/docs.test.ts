@@ -1,0 +1,29 @@
+// The examples of the docs compile and print what they say they print.
+
+import t from 'tap'
+import { startDaemon } from './support/daemon.ts'
+import { compileExamples, examplesOf, runExample, writeExamples } from './support/examples.ts'
+import { freePort } from './support/process.ts'
+
+const PAGES = ['local.md', 'strategies.md']
+/** Its examples start a daemon of their own. */
+const SERVING = 'local.md'
+
+const pool = await startDaemon(t)
+const free = await freePort()
+const examples = PAGES.flatMap(page => examplesOf(page, page === SERVING ? free : pool.port))
+const folder = t.testdir()
+const paths = writeExamples(folder, examples)
+
+t.test('examples compile', async t => {
+  t.ok(examples.length >= 12, `${examples.length} examples`)
+  t.strictSame(await compileExamples(folder), { code: 0, output: '' })
+})
+
+for (const [i, { name, printed }] of examples.entries()) {
+  t.test(`${name} prints what it says`, async t => {
+    const { code, output } = await runExample(paths[i])
+    t.strictSame(output.trimEnd().split('\n'), printed)
+    t.equal(code, 0)
+  })
+}

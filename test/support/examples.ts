@@ -1,0 +1,78 @@
+/**
+ * The examples of the docs: every ts block of a page is a program of its own. What it prints is what the
+ * comments behind its console.log say, in their order.
+ */
+import { execFile } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface Example {
+  name: string
+  text: string
+  /** The lines that it prints. */
+  printed: string[]
+}
+
+export interface Ran {
+  code: number
+  output: string
+}
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const DOORS = {
+  memslab: 'lib/index.ts',
+  'memslab/client': 'lib/client/index.ts',
+  'memslab/strategies': 'lib/strategies/index.ts',
+}
+const BLOCK = /^```ts\n(.*?)^```$/gms
+const PRINTED = /console\.log\(.*\) \/\/ (.*)$/gm
+const RUN_MS_MAX = 120_000
+
+/** `port` takes the place of 11211, the imports of the package that of its sources. */
+export function examplesOf(page: string, port: number): Example[] {
+  const text = readFileSync(join(ROOT, 'docs', page), 'utf8')
+  return [...text.matchAll(BLOCK)].map(([, block], i) => ({
+    name: `${page.replace('.md', '')}-${i + 1}`,
+    text: withSources(block).replaceAll('11211', String(port)),
+    printed: [...block.matchAll(PRINTED)].map(([, line]) => line),
+  }))
+}
+
+/** Writes examples into a folder below the project; gives their paths. */
+export function writeExamples(folder: string, examples: readonly Example[]): string[] {
+  const config = { extends: join(ROOT, 'tsconfig.json'), include: ['*.ts'] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  return examples.map(({ name, text }) => {
+    const path = join(folder, `${name}.ts`)
+    writeFileSync(path, text)
+    return path
+  })
+}
+
+export function runExample(path: string): Promise<Ran> {
+  return run([path])
+}
+
+/** What the compiler says of all examples in a folder. */
+export function compileExamples(folder: string): Promise<Ran> {
+  return run([join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder])
+}
+
+function withSources(block: string): string {
+  const from = (door: string) => `from '${door}'`
+  return Object.entries(DOORS).reduce(
+    (text, [door, path]) => text.replaceAll(from(door), from(join(ROOT, path))),
+    block,
+  )
+}
+
+function run(args: string[]): Promise<Ran> {
+  return new Promise(resolve => {
+    // Not with what the test runner loads into all processes that it knows of.
+    const line = ['-u', 'NODE_OPTIONS', process.execPath, ...args]
+    const child = execFile('env', line, { timeout: RUN_MS_MAX }, (_, out, errors) => {
+      resolve({ code: child.exitCode ?? -1, output: out + errors })
+    })
+  })
+}
