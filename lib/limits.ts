@@ -13,6 +13,10 @@ export const PROTOCOL_VERSION = '1.6.45'
 /** An exptime up to this is counted from now, seconds; above it is a Unix time (protocol.txt). */
 export const RELATIVE_S_MAX = 60 * 60 * 24 * 30
 
+/** Which items go first when memory is wanted: names of the values of Eviction (lru.ts). */
+export const EVICTIONS = ['lru', 'segmented', 'worth'] as const
+export type EvictionName = (typeof EVICTIONS)[number]
+
 /** Longest key, bytes (protocol.txt). */
 export const KEY_BYTES_MAX = 250
 
@@ -60,6 +64,13 @@ export const FIT_WORTH_FACTOR = 4
 /** A page is given to a class that wants it by one whose coldest item was used so much longer ago. */
 export const YIELD_AGE_FACTOR = 1.25
 export const YIELD_AGE_S_MIN = 2
+/** By worth: the share of a class that new items have to themselves until they are used, percent. */
+export const PROBATION_PERCENT = 30
+/** Pagefuls evicted between two looks at what pages are worth, and how much of a look the next keeps. */
+export const WORTH_PAGEFULS = 4
+export const WORTH_FADE = 0.9
+/** What an evicted item says of its class, by what one says that was kept. */
+export const WORTH_OF_EVICTION = 0.1
 
 /** Buckets of the hash table when it is empty, in all arenas together (memcached's hashpower 16). */
 export const HASHPOWER_DEFAULT = 16
@@ -86,6 +97,8 @@ export const WALK_LIST_ITEMS_MAX = 10_000
 /** One turn of upkeep: how long it works, when the next one comes while there is more to do or not. */
 export const UPKEEP_TURN_MS_MAX = 0.3
 export const UPKEEP_BUSY_MS = 2
+/** When it comes while classes evict. */
+export const UPKEEP_PRESSED_MS = 10
 export const UPKEEP_IDLE_MS = 100
 export const UPKEEP_IDLE_MS_MAX = 500
 /** A class is crawled unasked after so many seconds at first, then seldomer while it does not pay. */

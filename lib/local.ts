@@ -78,7 +78,7 @@ export class LocalCache {
   /** Makes a cache. RangeError if the memory cannot be had. The creating thread does its upkeep. */
   static create(options: LocalCacheOptions): LocalCache {
     const { serializer, ...rest } = options
-    const cache = Cache.create({ segmented: true, ...rest }, holderOf(threadId))
+    const cache = Cache.create({ eviction: 'worth', ...rest }, holderOf(threadId))
     return new LocalCache(cache, { serializer })
   }
 

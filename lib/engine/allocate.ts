@@ -10,10 +10,11 @@ import { endOf, itemBytes, ownerOf, writeItem } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
-import { COLD_FIRST, coldest, tailOf, warmItem } from './lru.ts'
+import { coldest } from './lru.ts'
 import { assignPage, classFor, isMoving, takeChunk, usedChunksIn, withdrawPage } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
+import { pickVictim } from './victims.ts'
 
 /**
  * A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts.
@@ -144,43 +145,14 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
   return ref
 }
 
-/** A class that evicts a pageful of its own items asks whether another has older ones. */
+/** A class that evicts a pageful of its own items asks whether another needs its memory less. */
 function askForPage(arena: Arena, classId: number): void {
   const { words } = arena
   const at = L.classAt(classId)
   if (++words[at + L.CLASS_EVICTED_RUN] < words[at + L.CLASS_CHUNKS_PER_PAGE]) return
   words[at + L.CLASS_EVICTED_RUN] = 0
+  words[L.PAGEFULS_EVICTED]++
   words[L.WANTING_CLASS] = classId
-}
-
-/**
- * The coldest item whose eviction gives a chunk at once; without evictions, a dead one. On the way
- * items that were used again are warmed (balance.ts) rather than evicted.
- */
-export function pickVictim(arena: Arena, classId: number): Ref {
-  for (let i = 0; i < L.LISTS; i++) {
-    const victim = victimOf(arena, classId, COLD_FIRST[i])
-    if (victim !== NIL) return victim
-  }
-  return NIL
-}
-
-function victimOf(arena: Arena, classId: number, list: number): Ref {
-  const { words } = arena
-  const evictions = words[L.EVICTIONS_ON] === 1
-  const spares = words[L.LRU_SEGMENTED] === 1 && list !== L.LIST_WARM && list !== L.LIST_TEMP
-  let ref = tailOf(arena, classId, list)
-  for (let tries = 0; tries < VICTIM_TRIES_MAX && ref !== NIL; tries++) {
-    const prev = words[ref + L.ITEM_LRU_PREV] as Ref
-    if (!isHeld(arena, ref)) {
-      if (isDead(arena, ref)) return ref
-      const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
-      if (evictions && !(spares && active)) return ref
-      if (evictions) warmItem(arena, ref)
-    }
-    ref = prev
-  }
-  return NIL
 }
 
 /** Moves a page to this class from another, of those with most pages first. */

@@ -13,7 +13,7 @@ import {
 } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
-import { coldestIdleS } from './lru.ts'
+import { coldestIdleS, Eviction } from './lru.ts'
 import { POOL, startMove } from './moves.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 
@@ -90,8 +90,11 @@ export class Automover {
       }
     }
     if (mode === Automove.OFF || this.second < windowS) return
+    // By worth, worth.ts decides between classes that evict.
+    const weighs = words[L.EVICTION] === Eviction.WORTH
     const ratio = mode === Automove.EAGER ? 1 : words[L.AUTOMOVE_RATIO] / 1000
     if (spare !== 0) startMove(this.arena, spare, POOL)
+    else if (weighs) return
     else if (youngest !== 0 && youngestS < oldestS * ratio) {
       startMove(this.arena, oldest, youngest)
     }

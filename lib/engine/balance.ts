@@ -1,4 +1,4 @@
-// Balance of the lists of each class, where they are segmented as in memcached: what was used again
+// Balance of the lists of each class, above all where they are segmented as in memcached: what was used again
 // while it was new, or cold, goes to WARM and stays there; what nobody used again goes to COLD, whose
 // end is evicted. So a scan passes through HOT and COLD and leaves WARM alone. Assumes the lock.
 //
@@ -17,7 +17,7 @@ import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { isDead, reclaimItem } from './links.ts'
-import { listedCount, moveToList, tailIdleS, warmItem } from './lru.ts'
+import { Eviction, listedCount, moveToList, tailIdleS, warmItem } from './lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 
 /** A share of a time that no list may have: everything in it goes. */
@@ -51,15 +51,15 @@ export class Balancer {
     const { words } = this.arena
     const count = listedCount(this.arena, classId)
     if (count === 0) return
-    const coldS = tailIdleS(this.arena, classId, L.LIST_COLD)
-    if (words[L.LRU_SEGMENTED] === 1) {
+    if (words[L.EVICTION] === Eviction.SEGMENTED) {
+      const coldS = tailIdleS(this.arena, classId, L.LIST_COLD)
       const hotMax = (count * words[L.LRU_HOT_PERCENT]) / 100
       const warmMax = (count * words[L.LRU_WARM_PERCENT]) / 100
       this.drain(classId, L.LIST_HOT, hotMax, (coldS * words[L.LRU_HOT_FACTOR]) / 1000)
       this.drain(classId, L.LIST_WARM, warmMax, (coldS * words[L.LRU_WARM_FACTOR]) / 1000)
     } else {
       this.drain(classId, L.LIST_HOT, 0, AT_ONCE_S)
-      this.drain(classId, L.LIST_WARM, 0, AT_ONCE_S)
+      if (words[L.EVICTION] === Eviction.LRU) this.drain(classId, L.LIST_WARM, 0, AT_ONCE_S)
     }
     this.tidy(classId, L.LIST_COLD)
     this.tidy(classId, L.LIST_TEMP)
@@ -90,7 +90,7 @@ export class Balancer {
   private tidy(classId: number, list: number): void {
     const { words } = this.arena
     const at = L.listAt(classId, list)
-    const warms = list === L.LIST_COLD && words[L.LRU_SEGMENTED] === 1
+    const warms = list === L.LIST_COLD && words[L.EVICTION] === Eviction.SEGMENTED
     while (this.left > 0 && words[at + L.LIST_TAIL] !== NIL) {
       const ref = words[at + L.LIST_TAIL] as Ref
       const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0

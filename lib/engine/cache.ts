@@ -10,6 +10,8 @@ import {
   ARENAS_MAX,
   AUTOMOVE_WINDOW_S_MAX,
   CRAWL_SLEEP_US_MAX,
+  EVICTIONS,
+  type EvictionName,
   GIVEN_HOLDER_MIN,
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
@@ -40,12 +42,12 @@ import {
   CRAWL_SLEEP_US,
   CRAWLER_ON,
   classAt,
+  EVICTION,
   HASH_SEED_0,
   HASH_SEED_1,
   HEADER_WORDS,
   LRU_HOT_FACTOR,
   LRU_HOT_PERCENT,
-  LRU_SEGMENTED,
   LRU_TEMPORARY_TTL_S,
   LRU_WARM_FACTOR,
   LRU_WARM_PERCENT,
@@ -62,6 +64,7 @@ import {
 } from './layout.ts'
 import { releaseHold, unlinkItem } from './links.ts'
 import { lockHolder, lockWithin, unlock } from './lock.ts'
+import { Eviction } from './lru.ts'
 import { POOL } from './moves.ts'
 import { Shard } from './shard.ts'
 import { pagesAboveLimit } from './slabs.ts'
@@ -114,8 +117,8 @@ export interface CacheOptions {
   headroom?: boolean
   /** Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default true. */
   fitted?: boolean
-  /** Whether the lists of a class are segmented (balance.ts); needs the maintainer. Default false. */
-  segmented?: boolean
+  /** Which items go first (lru.ts); `segmented` needs the maintainer, else it is `lru`, the default. */
+  eviction?: EvictionName
   /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */
   hotPercent?: number
   warmPercent?: number
@@ -296,9 +299,14 @@ export class Cache {
     this.setAll(AUTOMOVE_RATIO, thousandths(ratio))
   }
 
-  /** Segments the lists of each class, or puts their items back into one, a step at a time. */
-  setSegmented(on: boolean): void {
-    this.setAll(LRU_SEGMENTED, on ? 1 : 0)
+  /** Sets which items go first; their lists follow a step at a time. */
+  setEviction(name: EvictionName): void {
+    this.setAll(EVICTION, EVICTIONS.indexOf(name))
+  }
+
+  /** Which items go first. */
+  eviction(): EvictionName {
+    return EVICTIONS[this.shards[0].arena.words[EVICTION]]
   }
 
   /** Sets the shares of the hot and the warm list, percent, and how idle their ends may be. */
@@ -405,7 +413,9 @@ function setUp(words: Int32Array, options: CacheOptions): void {
   words[CRAWLER_ON] = options.crawler === false ? 0 : 1
   words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
   words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
-  words[LRU_SEGMENTED] = options.segmented === true && options.maintainer !== false ? 1 : 0
+  const eviction = options.eviction ?? 'lru'
+  const isKept = eviction !== 'segmented' || options.maintainer !== false
+  words[EVICTION] = isKept ? EVICTIONS.indexOf(eviction) : Eviction.LRU
   words[LRU_HOT_PERCENT] = options.hotPercent ?? 20
   words[LRU_WARM_PERCENT] = options.warmPercent ?? 40
   words[LRU_HOT_FACTOR] = thousandths(options.hotFactor ?? 0.2)

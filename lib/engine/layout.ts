@@ -130,8 +130,8 @@ export const AUTOMOVE = 108
 export const AUTOMOVE_RATIO = 109
 export const AUTOMOVE_WINDOW_S = 110
 
-// How the lists of a class are balanced
-export const LRU_SEGMENTED = 112
+// Which items go first (lru.ts), and how the lists of a class are balanced
+export const EVICTION = 112
 export const LRU_HOT_PERCENT = 113
 export const LRU_WARM_PERCENT = 114
 /** Thousandths. */
@@ -148,6 +148,8 @@ export const FIT_ON = 120
 export const FIT_TICK = 121
 /** The class that evicted a pageful of its own and asks for a page of another; 0: none. */
 export const WANTING_CLASS = 122
+/** Pagefuls of items that classes evicted since upkeep last weighed them (worth.ts). */
+export const PAGEFULS_EVICTED = 123
 
 export const HEADER_WORDS = 128
 
@@ -178,7 +180,7 @@ export const LIST_TAIL = 1
 export const LIST_COUNT = 2
 export const LISTS = 4
 
-// LRU lists of a class. Only COLD is filled while lists are not segmented.
+// LRU lists of a class. Which of them are filled depends on EVICTION.
 export const LIST_HOT = 0
 export const LIST_WARM = 1
 export const LIST_COLD = 2
@@ -250,7 +252,7 @@ export const STATE_CHOSEN_CAS = 1 << STATE_CHOSEN_CAS_BIT
 export const STATE_ENDS = 1 << STATE_ENDS_BIT
 
 assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
-assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && LRU_SEGMENTED % 16 === 0)
+assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && EVICTION % 16 === 0)
 assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')
 assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)

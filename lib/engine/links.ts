@@ -18,7 +18,7 @@ import {
 } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
-import { pushHead, removeFromList, setList } from './lru.ts'
+import { Eviction, pushHead, removeFromList, setList } from './lru.ts'
 import { giveChunk } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
@@ -198,7 +198,7 @@ function prepareLink(arena: Arena, ref: Ref): void {
 export function firstListOf({ words }: Arena, endsAtS: number): number {
   const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
   if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
-  return words[L.LRU_SEGMENTED] === 1 ? L.LIST_HOT : L.LIST_COLD
+  return words[L.EVICTION] === Eviction.SEGMENTED ? L.LIST_HOT : L.LIST_COLD
 }
 
 /** Counts an item among the sizes of its class, or takes it from them. */

@@ -1,11 +1,22 @@
-// The LRU lists of each class: doubly linked, the most recently used item at the head. Assumes the
-// arena's lock. Lists hold linked items only. balance.ts says what each list is for.
+// The LRU lists of each class: doubly linked, the newest item at the head. Assumes the arena's lock.
+// Lists hold linked items only. What they are for depends on the word EVICTION:
+//
+//   LRU        all items are in COLD, the most recently used at its head
+//   SEGMENTED  HOT, WARM and COLD, kept in balance by upkeep as in memcached (balance.ts)
+//   WORTH      new items are in COLD and come to WARM if they are used before they come to its end.
+//              The end of WARM comes to its head if it was used again. Nothing is done before a
+//              victim is wanted (victims.ts), and pages go where they earn most hits (worth.ts)
+//
+// In all of them TEMP has the items that end soon.
 
 import { BUMP_INTERVAL_S } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
+
+/** Values of the word EVICTION. */
+export const Eviction = { LRU: 0, SEGMENTED: 1, WORTH: 2 } as const
 
 /** Puts an item at the head of the list that its META names. */
 export function pushHead(arena: Arena, ref: Ref): void {
@@ -134,9 +145,16 @@ export function countHit(arena: Arena, ref: Ref): void {
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
-  if ((meta & L.STATE_FETCHED) === 0) words[ref + L.ITEM_META] = meta | L.STATE_FETCHED
-  else if ((meta & L.STATE_ACTIVE) === 0) words[ref + L.ITEM_META] = meta | L.STATE_ACTIVE
+  if ((meta & L.STATE_ACTIVE) === 0) {
+    words[ref + L.ITEM_META] = meta | stateAfterHit(words, meta)
+  }
   refreshItem(arena, ref)
+}
+
+/** By worth the first hit counts; segmented lists ask for a second one. */
+function stateAfterHit(words: Int32Array, meta: number): number {
+  if (words[L.EVICTION] === Eviction.WORTH) return L.STATE_FETCHED | L.STATE_ACTIVE
+  return (meta & L.STATE_FETCHED) === 0 ? L.STATE_FETCHED : L.STATE_ACTIVE
 }
 
 /** Keeps an item from getting cold without a hit: an add that finds it says that it is wanted. */
@@ -146,6 +164,6 @@ export function refreshItem(arena: Arena, ref: Ref): void {
   // bounce its cache line between threads.
   if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
-  // Segmented lists are put in order by upkeep.
-  if (words[L.LRU_SEGMENTED] === 0) moveToHead(arena, ref)
+  // Other lists are put in order by upkeep, or when a victim is wanted.
+  if (words[L.EVICTION] === Eviction.LRU) moveToHead(arena, ref)
 }

@@ -10,7 +10,7 @@
 //   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
 
 import { MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX, MOVE_WAIT_S_MAX } from '../limits.ts'
-import { evictItem, pickVictim } from './allocate.ts'
+import { evictItem } from './allocate.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import { copyBytes } from './bytes.ts'
 import { isHeld } from './holds.ts'
@@ -35,6 +35,7 @@ import {
 import { Counter, counterAt } from './stats.ts'
 import { Order } from './status.ts'
 import { hashOfItem, swapItem } from './table.ts'
+import { pickVictim } from './victims.ts'
 
 export const MovePhase = { NONE: 0, WITHHOLD: 1, EVACUATE: 2, SETTLE: 3, UNDO: 4 } as const
 

@@ -14,7 +14,7 @@ import { itemBytes, setEnd, setFlags, writeValue } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { countSize, findLive, firstListOf, renewCas } from './links.ts'
-import { moveToHead } from './lru.ts'
+import { Eviction, moveToHead } from './lru.ts'
 import { classFor } from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { itemFits } from './storing.ts'
@@ -77,14 +77,14 @@ function canRewrite(
 }
 
 /**
- * A new item would begin at a head. Where the lists are segmented it stays where it is and is marked
- * as in use, which saves it from being evicted from there (balance.ts).
+ * A new item would begin at a head. Where hits move nothing it stays where it is and is marked as in
+ * use, which saves it from being evicted from there (lru.ts).
  */
 function renewPlace(arena: Arena, ref: Ref): void {
   const { words } = arena
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   const meta = words[ref + L.ITEM_META] & ~(L.STATE_FETCHED | L.STATE_CLAIMED | L.STATE_ACTIVE)
-  const segmented = words[L.LRU_SEGMENTED] === 1
-  words[ref + L.ITEM_META] = segmented ? meta | L.STATE_ACTIVE : meta
-  if (!segmented) moveToHead(arena, ref)
+  const stays = words[L.EVICTION] !== Eviction.LRU
+  words[ref + L.ITEM_META] = stays ? meta | L.STATE_ACTIVE : meta
+  if (!stays) moveToHead(arena, ref)
 }

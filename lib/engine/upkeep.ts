@@ -2,7 +2,13 @@
 // each. Assumes the arena's lock. What was ordered stands in the arena; what is only learned stands
 // here and is learned anew by whoever takes over.
 
-import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from '../limits.ts'
+import {
+  UPKEEP_BUSY_MS,
+  UPKEEP_IDLE_MS,
+  UPKEEP_IDLE_MS_MAX,
+  UPKEEP_PRESSED_MS,
+  WORTH_PAGEFULS,
+} from '../limits.ts'
 import { nextDonor } from './allocate.ts'
 import type { Arena } from './arena.ts'
 import { Automove, Automover, oldestClass } from './automove.ts'
@@ -11,10 +17,12 @@ import { Crawl, Crawler } from './crawl.ts'
 import { abandonedClass, Fitter, isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { flushIfDue } from './links.ts'
+import { Eviction } from './lru.ts'
 import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
 import { pagesAboveLimit } from './slabs.ts'
 import { Order } from './status.ts'
 import { Sweeper } from './sweep.ts'
+import { Appraiser } from './worth.ts'
 
 export class Upkeep {
   private readonly arena: Arena
@@ -23,11 +31,14 @@ export class Upkeep {
   private readonly balancer: Balancer
   private readonly fitter: Fitter
   private readonly sweeper: Sweeper
+  private readonly appraiser: Appraiser
   private decidedAtS: number
   /** The rest after a turn that found nothing to do: twice the last one. */
   private idleMs = UPKEEP_IDLE_MS / 2
   /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
   private donor = 0
+  /** PAGEFULS_EVICTED at the last rest. */
+  private pagefuls = 0
   /** Whether the move under way waits for held items, until the next turn. */
   private waits = false
   /** Whether classes may still be asked in this second: not after one could not give. */
@@ -40,6 +51,7 @@ export class Upkeep {
     this.balancer = new Balancer(arena)
     this.fitter = new Fitter(arena)
     this.sweeper = new Sweeper(arena)
+    this.appraiser = new Appraiser(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
@@ -64,7 +76,9 @@ export class Upkeep {
     const { words } = this.arena
     this.waits = false
     this.idleMs = more ? UPKEEP_IDLE_MS / 2 : Math.min(2 * this.idleMs, UPKEEP_IDLE_MS_MAX)
-    if (!more) return this.idleMs
+    const pressed = words[L.PAGEFULS_EVICTED] !== this.pagefuls
+    this.pagefuls = words[L.PAGEFULS_EVICTED]
+    if (!more) return pressed ? Math.min(this.idleMs, UPKEEP_PRESSED_MS) : this.idleMs
     if (words[L.CRAWL_KIND] === Crawl.NONE) return UPKEEP_BUSY_MS
     return Math.max(UPKEEP_BUSY_MS, Math.ceil(words[L.CRAWL_SLEEP_US] / 1000))
   }
@@ -98,8 +112,23 @@ export class Upkeep {
     return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
   }
 
-  /** Begins to move a page of old items to a class that evicts younger ones. */
+  /** Begins to move a page to a class that evicts, from one to which it is worth less. */
   private yieldPage(): boolean {
+    const { words } = this.arena
+    return words[L.EVICTION] === Eviction.WORTH ? this.tradePage() : this.yieldOldPage()
+  }
+
+  /** By worth. */
+  private tradePage(): boolean {
+    const { words } = this.arena
+    if (words[L.PAGEFULS_EVICTED] < WORTH_PAGEFULS || !this.movesUnasked()) return false
+    words[L.PAGEFULS_EVICTED] = 0
+    if (!this.appraiser.weigh(words[L.AUTOMOVE_RATIO] / 1000)) return false
+    return startMove(this.arena, this.appraiser.least, this.appraiser.most) === Order.OK
+  }
+
+  /** By age. */
+  private yieldOldPage(): boolean {
     const { words } = this.arena
     const wanting = words[L.WANTING_CLASS]
     if (wanting === 0 || !this.movesUnasked()) return false

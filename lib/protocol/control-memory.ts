@@ -2,7 +2,7 @@
 
 import { MAINTAINER_ON, REASSIGN_ON } from '../engine/layout.ts'
 import { Order } from '../engine/status.ts'
-import { LISTS_PERCENT_MAX, MEGABYTES_MAX, MEGABYTES_MIN, MIB } from '../limits.ts'
+import { EVICTIONS, LISTS_PERCENT_MAX, MEGABYTES_MAX, MEGABYTES_MIN, MIB } from '../limits.ts'
 import { parseDecimal, parseInt32, parseUint32 } from './ascii.ts'
 import type { Conversation } from './conversation.ts'
 import { Control } from './host.ts'
@@ -87,8 +87,9 @@ function tune(bytes: Buffer, { host }: Conversation) {
 }
 
 function setMode(word: string, { host }: Conversation) {
-  if (word !== 'flat' && word !== 'segmented') return Line.ERROR
-  host.cache.setSegmented(word === 'segmented')
+  const eviction = EVICTIONS.find(name => name === (word === 'flat' ? 'lru' : word))
+  if (eviction === undefined || word === 'lru') return Line.ERROR
+  host.cache.setEviction(eviction)
   return Line.OK
 }
 

@@ -198,7 +198,7 @@ function createCache(options: Options): Cache {
         crawlerSleepUs: options.lruCrawlerSleepUs,
         crawlerItemsMax: options.lruCrawlerToCrawl,
         maintainer: options.lruMaintainer,
-        segmented: options.lruSegmented,
+        eviction: options.eviction,
         hotPercent: options.hotLruPct,
         warmPercent: options.warmLruPct,
         hotFactor: options.hotMaxFactor,

@@ -20,6 +20,11 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['lru_crawler_tocrawl', 'items of a class that a crawl looks at (default: 0, all)'],
   ['read_buf_mem_limit', 'without effect: each thread has one read buffer'],
   ['no_lru_maintainer', 'one list for each slab class, no upkeep of its own accord'],
+  [
+    'eviction',
+    'worth: what earns fewest hits a byte goes first (default),',
+    "segmented: as memcached, lru: as memcached's flat lists",
+  ],
   ['hot_lru_pct', 'percent of a class for its hot list (default: 20)'],
   ['warm_lru_pct', 'percent of a class for its warm list (default: 40)'],
   ['hot_max_factor', 'share of the cold age that ends the time in hot (default: 0.2)'],

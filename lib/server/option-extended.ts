@@ -2,7 +2,7 @@
 // table says what there is. They take effect in their order, so that `no_modern,slab_reassign` is
 // what it looks like. Bounds are checked in option-checks.ts.
 
-import { CLUSTER_BYTES_MAX, KIB, MIB } from '../limits.ts'
+import { CLUSTER_BYTES_MAX, EVICTIONS, KIB, MIB } from '../limits.ts'
 import { type Given, numberOf, Refused, wholeOf } from './option-text.ts'
 import { DEFAULTS, HASH_ALGORITHMS, TLS_VERSIONS } from './options.ts'
 
@@ -67,7 +67,7 @@ const NO_MODERN: Given = {
   slabReassign: false,
   slabAutomove: 0,
   maxconnsFast: false,
-  lruSegmented: false,
+  eviction: 'lru',
   hashAlgorithm: 'jenkins',
   lruCrawler: false,
   lruMaintainer: false,
@@ -99,8 +99,9 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
     'Missing lru_crawler_sleep value',
   ),
   value('lru_crawler_tocrawl', readToCrawl, 'Missing lru_crawler_tocrawl value'),
-  ['lru_maintainer', word({ lruMaintainer: true, lruSegmented: true })],
-  ['no_lru_maintainer', word({ lruMaintainer: false, lruSegmented: false })],
+  ['lru_maintainer', word({ lruMaintainer: true, eviction: DEFAULTS.eviction })],
+  ['no_lru_maintainer', word({ lruMaintainer: false, eviction: 'lru' })],
+  value('eviction', readEviction),
   whole('hot_lru_pct', hotLruPct => ({ hotLruPct })),
   whole('warm_lru_pct', warmLruPct => ({ warmLruPct })),
   fraction('hot_max_factor', hotMaxFactor => ({ hotMaxFactor })),
@@ -149,6 +150,12 @@ function readHashAlgorithm(text: string): Given {
   const hashAlgorithm = HASH_ALGORITHMS.find(name => name === text)
   if (hashAlgorithm !== undefined) return { hashAlgorithm }
   throw new Refused(`Unknown hash_algorithm option (${HASH_ALGORITHMS.join(', ')})`)
+}
+
+function readEviction(text: string): Given {
+  const eviction = EVICTIONS.find(name => name === text)
+  if (eviction !== undefined) return { eviction }
+  throw new Refused(`eviction may be ${EVICTIONS.join(', ')}, not "${text}"`)
 }
 
 function readTailRepairTime(tailRepairTimeS: number): Given {

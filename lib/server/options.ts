@@ -2,7 +2,7 @@
 // in cli.ts; a program that starts the daemon by itself calls `checkOptions` of option-checks.ts with
 // what it wants otherwise than by default.
 
-import { KIB, MIB } from '../limits.ts'
+import { type EvictionName, KIB, MIB } from '../limits.ts'
 
 export type ProtocolName = 'auto' | 'ascii' | 'binary'
 export type TlsVersion = (typeof TLS_VERSIONS)[number]
@@ -120,7 +120,7 @@ export interface Options {
   /** 0: all. */
   lruCrawlerToCrawl: number
   lruMaintainer: boolean
-  lruSegmented: boolean
+  eviction: EvictionName
   hotLruPct: number
   warmLruPct: number
   hotMaxFactor: number
@@ -222,7 +222,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   lruCrawlerSleepUs: 100,
   lruCrawlerToCrawl: 0,
   lruMaintainer: true,
-  lruSegmented: true,
+  eviction: 'worth',
   hotLruPct: 20,
   warmLruPct: 40,
   hotMaxFactor: 0.2,

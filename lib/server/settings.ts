@@ -34,6 +34,7 @@ export function settingLines(options: Options, found: Found): Line[] {
     ['num_napi_ids', options.napiIds],
     ['memory_file', '(null)'],
     ['client_flags_size', 4],
+    ['eviction', options.eviction],
   ]
 }
 
@@ -95,7 +96,7 @@ function upkeepLines(options: Options, found: Found): Line[] {
     ['dump_enabled', yes(options.dumpAllowed)],
     ['hash_algorithm', HASH_ALGORITHM],
     ['lru_maintainer_thread', yes(options.lruMaintainer)],
-    ['lru_segmented', yes(options.lruSegmented)],
+    ['lru_segmented', yes(options.eviction !== 'lru')],
     ['hot_lru_pct', options.hotLruPct],
     ['warm_lru_pct', options.warmLruPct],
     ['hot_max_factor', options.hotMaxFactor.toFixed(2)],

@@ -21,7 +21,8 @@ import { STAT_NAMES, SUBOPTION_NAMES, SUBOPTION_NAMES_UNTOLD, SWITCH_NAMES } fro
 
 /** memslab's own, behind memcached's. */
 const OWN_STATS = ['arenas', 'arena_resets', 'worker_restarts', 'memslab_version']
-const OWN_SUBOPTIONS = ['sasl_pwdb', 'cluster_nodes']
+const OWN_SUBOPTIONS = ['sasl_pwdb', 'cluster_nodes', 'eviction']
+const OWN_SETTINGS = ['eviction']
 /** Values that are no numbers; whoever graphs the rest reads it as numbers. */
 const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']
 
@@ -65,7 +66,7 @@ t.test('every statistic is printed in order, as a number', async t => {
   for (const [report, names] of Object.entries(STAT_NAMES)) {
     const stats = parseStats(reportStats(host, report, 1) ?? '')
     const printed = [...new Set(stats.map(([name]) => nameOnly(name)))]
-    const own = report === '' ? OWN_STATS : []
+    const own = { '': OWN_STATS, settings: OWN_SETTINGS }[report] ?? []
     t.same(printed, [...names, ...own], `stats ${report}`)
     if (report === 'settings' || report === 'conns') continue
     const texts = stats.filter(([, value]) => value === '' || Number.isNaN(Number(value)))

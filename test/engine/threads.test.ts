@@ -45,6 +45,7 @@ t.test('counters and cas loops of four threads lose no update', async t => {
 for (const [name, options] of [
   ['large', { memoryBytes: 16 * MIB, shards: 2 }],
   ['full', { memoryBytes: 4 * MIB }],
+  ['full, by worth,', { memoryBytes: 4 * MIB, eviction: 'worth' }],
 ] as const) {
   t.test(`values of four threads in a ${name} memory are never torn`, async t => {
     const crew = new Crew(options, ALL_JOBS, 4000, 600_000, seed)

@@ -7,6 +7,7 @@ import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { Upkeep } from '../../lib/engine/upkeep.ts'
+import { EVICTIONS } from '../../lib/limits.ts'
 import { type Entry, Model, type ModelRules } from './engine-model.ts'
 import { type Held, Peer } from './engine-peer.ts'
 import { isWhole, makeValue } from './engine-values.ts'
@@ -279,7 +280,7 @@ export class Walk {
       const { memoryBytes } = this.#options.cache
       cache.setMemoryLimit(memoryBytes * this.#random.pick([0.7, 0.8, 1, 1.2]))
     }
-    if (this.#random.once(10)) cache.setSegmented(this.#random.once(2))
+    if (this.#random.once(10)) cache.setEviction(this.#random.pick(EVICTIONS))
     const steps = this.#random.between(1, 4)
     for (const [index, shard] of cache.shards.entries()) {
       const { words } = shard.arena

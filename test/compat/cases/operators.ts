@@ -117,6 +117,7 @@ const lru = linesOf(
   'lru mode flat noreply',
   'lru mode flat x y',
   'lru mode segmented',
+  'lru mode lru',
   'lru temp_ttl',
   'lru temp_ttl x',
   'lru temp_ttl 60',
