@@ -145,16 +145,14 @@ export function countHit(arena: Arena, ref: Ref): void {
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
-  if ((meta & L.STATE_ACTIVE) === 0) {
-    words[ref + L.ITEM_META] = meta | stateAfterHit(words, meta)
-  }
+  if ((meta & L.STATE_FETCHED) === 0) words[ref + L.ITEM_META] = meta | firstHit(words)
+  else if ((meta & L.STATE_ACTIVE) === 0) words[ref + L.ITEM_META] = meta | L.STATE_ACTIVE
   refreshItem(arena, ref)
 }
 
-/** By worth the first hit counts; segmented lists ask for a second one. */
-function stateAfterHit(words: Int32Array, meta: number): number {
-  if (words[L.EVICTION] === Eviction.WORTH) return L.STATE_FETCHED | L.STATE_ACTIVE
-  return (meta & L.STATE_FETCHED) === 0 ? L.STATE_FETCHED : L.STATE_ACTIVE
+/** The state that a first hit leaves: segmented lists ask for a second one. */
+function firstHit(words: Int32Array): number {
+  return words[L.EVICTION] === Eviction.WORTH ? L.STATE_FETCHED | L.STATE_ACTIVE : L.STATE_FETCHED
 }
 
 /** Keeps an item from getting cold without a hit: an add that finds it says that it is wanted. */

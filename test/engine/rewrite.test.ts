@@ -7,6 +7,7 @@ import { Cache } from '../../lib/engine/cache.ts'
 import type { Ref } from '../../lib/engine/layout.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { lock } from '../../lib/engine/lock.ts'
+import { Eviction } from '../../lib/engine/lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
 import { Status } from '../../lib/engine/status.ts'
 import { findItem } from '../../lib/engine/table.ts'
@@ -48,7 +49,7 @@ t.test('the same shape stays where it is, as a new item', async t => {
 
 t.test('it was not fetched yet, but is saved from being evicted first', async t => {
   const { peer, arena } = createPeer()
-  arena.words[L.LRU_SEGMENTED] = 1
+  arena.words[L.EVICTION] = Eviction.SEGMENTED
   peer.set('k', Buffer.from('first'))
   peer.get('k')
   peer.set('k', Buffer.from('next'))
