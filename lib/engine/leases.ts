@@ -173,6 +173,11 @@ export function stateOf(terms: Terms): number {
   return state | wordsOf(terms) | (terms.invalidates ? L.STATE_ENDS : 0)
 }
 
+/** Whether a store on these terms is one that the classic commands know too. */
+export function isPlainSet(terms: Terms): boolean {
+  return terms.mode === Mode.SET && stateOf(terms) === 0
+}
+
 /** State bits of the optional words that an item needs for what the terms write into it. */
 function wordsOf(terms: Terms): number {
   return (choosesCas(terms) ? L.STATE_CHOSEN_CAS : 0) | (terms.touches ? L.STATE_ENDS : 0)

@@ -9,6 +9,7 @@ import {
   adjustOnTerms,
   commitOnTerms,
   findOrCreate,
+  isPlainSet,
   judgeFetch,
   removeOnTerms,
   settleFetch,
@@ -16,6 +17,7 @@ import {
 } from './leases.ts'
 import { findLive, freeItem, unlinkItem } from './links.ts'
 import { lock, unlock } from './lock.ts'
+import { rewriteItem } from './rewrite.ts'
 import type { HitSink, Hold, Shard } from './shard.ts'
 import { Mode, Status } from './status.ts'
 import { admitItem, admitted, readyToEnd, refuseStore } from './storing.ts'
@@ -104,22 +106,21 @@ export function storeOn(
   const { arena } = shard
   const { flags } = terms
   const state = stateOf(terms)
+  let status: Status = Status.OK
   lock(arena.words, shard.holder)
-  let status = admitItem(
-    arena,
-    Mode.SET,
-    hash,
-    key,
-    start,
-    length,
-    flags,
-    expiresAtS,
-    valueBytes,
-    state,
-  )
-  if (status === Status.OK) {
-    writeValue(arena, admitted, 0, value, valueStart, valueBytes)
-    status = commitOnTerms(arena, hash, admitted, terms)
+  const isRewritten =
+    isPlainSet(terms) &&
+    rewriteItem(arena, hash, key, start, length, flags, expiresAtS, value, valueStart, valueBytes)
+  if (isRewritten) {
+    terms.created = false
+    terms.valueBytes = valueBytes
+  } else {
+    const { SET } = Mode
+    status = admitItem(arena, SET, hash, key, start, length, flags, expiresAtS, valueBytes, state)
+    if (status === Status.OK) {
+      writeValue(arena, admitted, 0, value, valueStart, valueBytes)
+      status = commitOnTerms(arena, hash, admitted, terms)
+    }
   }
   unlock(arena.words)
   return status
