@@ -146,7 +146,8 @@ function takeCluster(letters: string, waiting: string[], normal: Normal): void {
 function take(found: Switch, text: string | undefined, normal: Normal): void {
   const { letter, name, value, action, missing, adds } = found
   if (value !== undefined && text === undefined) {
-    throw new Refused(`Illegal argument "-${letter}": --${name} needs a value`)
+    const given = letter === '' ? `--${name}` : `-${letter}`
+    throw new Refused(`Illegal argument "${given}": --${name} needs a value`)
   }
   if (missing !== undefined) {
     throw new Refused(`-${letter} is not supported: memslab has not got ${missing}`)

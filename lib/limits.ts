@@ -346,6 +346,21 @@ export const CONFIG_OLDER_LOOKS = 3
 /** Servers that are asked for it before that is a failure, and how long each may take. */
 export const CONFIG_ASKED_MAX = 3
 export const CONFIG_TIMEOUT_MS = 5000
+/** Where daemons are found in etcd by default, and how long an entry outlives a daemon that died. */
+export const ETCD_PREFIX = '/memslab/'
+export const ETCD_TTL_S = 10
+export const ETCD_TTL_S_MIN = 2
+export const ETCD_TTL_S_MAX = 3600
+/** How often a lease is renewed in its time. */
+export const ETCD_RENEWALS = 3
+/** A call to one endpoint, when to try again, and what leaving may take. */
+export const ETCD_TIMEOUT_MS = 5000
+export const ETCD_RETRY_MS = 1000
+export const ETCD_LEAVE_MS = 2000
+/** How long one watch lasts before the list is looked at anew. */
+export const ETCD_WATCH_MS = 60_000
+export const ETCD_ENDPOINTS_MAX = 16
+export const ETCD_REPLY_BYTES_MAX = 64 * MIB
 /** A question to a name server, and how often it is put before that is a failure. */
 export const DNS_TIMEOUT_MS = 1000
 export const DNS_TRIES = 2

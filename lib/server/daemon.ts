@@ -23,6 +23,7 @@ import { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
+import { register } from './registration.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
 import { bindUdp, type UdpListener, UdpService } from './udp.ts'
@@ -83,7 +84,9 @@ export async function startDaemon(options: Options, given?: Cache): Promise<Daem
   auth?.watch()
   const sealing =
     tls === null ? undefined : setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000, tls)
+  const registration = register(options, addresses, tell)
   const close = async () => {
+    await registration?.close()
     clearInterval(clock)
     clearInterval(sealing)
     auth?.close()

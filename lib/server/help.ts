@@ -46,7 +46,13 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['slab_automove_ratio', 'ages below this share of the oldest deserve a page (default: 0.8)'],
   ['slab_automove_window', 'seconds of ages and evictions to judge by (default: 10)'],
   ['slab_automove_freeratio', 'without effect: it is about external storage'],
-  ['cluster_nodes', 'nodes that "config get cluster" names, host:port;host:port'],
+  [
+    'etcd_advertise',
+    'how clients reach this daemon, host:port or host:port:weight',
+    '(default: where it listens)',
+  ],
+  ['etcd_prefix', 'what its key in etcd begins with (default: /memslab/)'],
+  ['etcd_ttl', 'seconds that its entry outlives it if it dies (default: 10)'],
   ['sasl_pwdb', 'names and passwords for -S, in place of those of -Y'],
   ['ssl_chain_cert', 'file of the certificate and its chain, PEM'],
   ['ssl_key', 'file of the private key, if it is not in the chain file'],
@@ -69,7 +75,8 @@ export function helpText(): string {
 }
 
 function helpOf({ letter, name, value, help }: Switch): string {
-  const head = `-${letter}, --${name}${value === undefined ? '' : `=${value}`}`
+  const short = letter === '' ? '' : `-${letter}, `
+  const head = `${short}--${name}${value === undefined ? '' : `=${value}`}`
   const text = column(head, help)
   return letter === 'o' ? text + EXTENDED.map(helpOfExtended).join('') : text
 }

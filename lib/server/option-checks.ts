@@ -4,6 +4,9 @@
 
 import {
   CLASSES_MAX,
+  ETCD_ENDPOINTS_MAX,
+  ETCD_TTL_S_MAX,
+  ETCD_TTL_S_MIN,
   GIB,
   ITEM_BYTES_MAX,
   KIB,
@@ -66,6 +69,7 @@ export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
     refuseBuffers(options) ??
     refuseTls(options) ??
     refuseAccess(options) ??
+    refuseEtcd(options) ??
     options
   )
 }
@@ -294,6 +298,27 @@ function refuseAccess(options: Options): Refusal | undefined {
   }
   return detailPrefix.length === 1 ? undefined : failure('No delimiter specified')
 }
+
+function refuseEtcd(options: Options): Refusal | undefined {
+  const { etcd, etcdPrefix, etcdAdvertise, etcdTtlS, tcpEnabled } = options
+  const wrong = etcd.find(url => !/^https?:\/\/[^/\s]+\/?$/.test(url) || !URL.canParse(url))
+  if (wrong !== undefined) return failure(`Illegal endpoint "${wrong}" of --etcd`)
+  if (etcd.length > ETCD_ENDPOINTS_MAX) {
+    return failure(`--etcd takes at most ${ETCD_ENDPOINTS_MAX} endpoints`)
+  }
+  if (etcdPrefix === '') return failure('etcd_prefix may not be empty')
+  if (etcdAdvertise !== undefined && !ADVERTISED.test(etcdAdvertise)) {
+    return failure('etcd_advertise must be host:port or host:port:weight')
+  }
+  if (!isWhole(etcdTtlS, ETCD_TTL_S_MIN, ETCD_TTL_S_MAX)) {
+    return failure(`etcd_ttl must be from ${ETCD_TTL_S_MIN} to ${ETCD_TTL_S_MAX} seconds`)
+  }
+  if (etcd.length === 0 || tcpEnabled || etcdAdvertise !== undefined) return undefined
+  return usage('ERROR: --etcd without TCP needs -o etcd_advertise')
+}
+
+/** `host:port`, `[ipv6]:port`, either with a weight behind. */
+const ADVERTISED = /^(?:\[[^\]\s]+\]|[^:\s[\]]+):\d{1,5}(?::[1-9]\d*)?$/
 
 function isWhole(value: number, min: number, max: number): boolean {
   return Number.isInteger(value) && value >= min && value <= max

@@ -126,6 +126,9 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   parsed('worker_logbuf_size', kilobytes => ({ workerLogbufBytes: kilobytes * KIB })),
 
   value('cluster_nodes', readClusterNodes),
+  value('etcd_prefix', etcdPrefix => ({ etcdPrefix })),
+  value('etcd_advertise', etcdAdvertise => ({ etcdAdvertise })),
+  whole('etcd_ttl', etcdTtlS => ({ etcdTtlS })),
 
   value('sasl_pwdb', saslFile => ({ saslFile })),
   value('ssl_chain_cert', sslChainCert => ({ sslChainCert })),

@@ -2,7 +2,7 @@
 // in cli.ts; a program that starts the daemon by itself calls `checkOptions` of option-checks.ts with
 // what it wants otherwise than by default.
 
-import { type EvictionName, KIB, MIB } from '../limits.ts'
+import { ETCD_PREFIX, ETCD_TTL_S, type EvictionName, KIB, MIB } from '../limits.ts'
 
 export type ProtocolName = 'auto' | 'ascii' | 'binary'
 export type TlsVersion = (typeof TLS_VERSIONS)[number]
@@ -133,6 +133,14 @@ export interface Options {
 
   /** Nodes that `config get cluster` names, `host|ip|port`; empty: this one. */
   clusterNodes: readonly string[]
+  /** Endpoints of the etcd where the daemon says that it is there; empty: nowhere. */
+  etcd: readonly string[]
+  /** What its key begins with, before host:port. */
+  etcdPrefix: string
+  /** How clients reach it, `host:port` or `host:port:weight`; undefined: where it listens. */
+  etcdAdvertise: string | undefined
+  /** How long its entry outlives it if it dies. */
+  etcdTtlS: number
 
   // Logs of `watch`.
   watcherLogbufBytes: number
@@ -232,6 +240,10 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   tailRepairTimeS: 0,
 
   clusterNodes: [],
+  etcd: [],
+  etcdPrefix: ETCD_PREFIX,
+  etcdAdvertise: undefined,
+  etcdTtlS: ETCD_TTL_S,
   watcherLogbufBytes: 256 * KIB,
   workerLogbufBytes: 64 * KIB,
 

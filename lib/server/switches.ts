@@ -20,6 +20,7 @@ import { DEFAULTS } from './options.ts'
 export type Action = 'help' | 'version' | 'license'
 
 export interface Switch {
+  /** Empty where there is a long name alone: those are memslab's own. */
   letter: string
   name: string
   /** How the help shows its value; no value without it. */
@@ -292,4 +293,18 @@ const PROTOCOL: Switch[] = [
   },
 ]
 
-export const SWITCHES: readonly Switch[] = [...NETWORK, ...PROCESS, ...MEMORY, ...PROTOCOL]
+const OWN: Switch[] = [
+  {
+    letter: '',
+    name: 'etcd',
+    value: '<url>',
+    help: [
+      'register with this etcd while running: http://[user:password@]host:port',
+      'several endpoints of one cluster: separated by commas, or the option repeated',
+    ],
+    adds: true,
+    read: text => ({ etcd: text.split(',').filter(url => url !== '') }),
+  },
+]
+
+export const SWITCHES: readonly Switch[] = [...NETWORK, ...PROCESS, ...MEMORY, ...PROTOCOL, ...OWN]

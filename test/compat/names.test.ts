@@ -21,8 +21,16 @@ import { STAT_NAMES, SUBOPTION_NAMES, SUBOPTION_NAMES_UNTOLD, SWITCH_NAMES } fro
 
 /** memslab's own, behind memcached's. */
 const OWN_STATS = ['arenas', 'arena_resets', 'worker_restarts', 'memslab_version']
-const OWN_SUBOPTIONS = ['sasl_pwdb', 'cluster_nodes', 'eviction']
+const OWN_SUBOPTIONS = [
+  'sasl_pwdb',
+  'cluster_nodes',
+  'eviction',
+  'etcd_prefix',
+  'etcd_advertise',
+  'etcd_ttl',
+]
 const OWN_SETTINGS = ['eviction']
+const OWN_SWITCHES = ['etcd']
 /** Values that are no numbers; whoever graphs the rest reads it as numbers. */
 const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']
 
@@ -30,12 +38,16 @@ t.test('every switch is in the help, in its order, and in the docs', async t => 
   const docs = rowsOf('options.md').map(([name]) => name)
   t.same(
     SWITCHES.map(({ letter, name }) => `${letter}:${name}`),
-    SWITCH_NAMES,
+    [...SWITCH_NAMES, ...OWN_SWITCHES.map(name => `:${name}`)],
   )
   const help = helpText()
   for (const [letter, name] of SWITCH_NAMES.map(pair => pair.split(':'))) {
     t.match(help, new RegExp(`^-${letter}, --${name}`, 'm'))
     t.ok(docs.includes(`-${letter}`), `-${letter} is in docs/options.md`)
+  }
+  for (const name of OWN_SWITCHES) {
+    t.match(help, new RegExp(`^--${name}=`, 'm'))
+    t.ok(docs.includes(`--${name}`), `--${name} is in docs/options.md`)
   }
 })
 

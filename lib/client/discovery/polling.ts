@@ -1,5 +1,5 @@
 // A source that asks again and again: at once, then after each rest, which varies so that many clients
-// do not ask together. After a failure the next try comes sooner.
+// do not ask together. After a failure the next try may come sooner.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -12,11 +12,15 @@ import type { Discovery, Observer } from './source.ts'
 export type Look = (signal: AbortSignal) => Promise<readonly RingNode[] | undefined>
 
 /** `begin` makes the looks of one watcher; each of them may end early when the signal does. */
-export function pollingServers(begin: () => Look, intervalMs: number): Discovery {
+export function pollingServers(
+  begin: () => Look,
+  intervalMs: number,
+  retryMs = Math.min(intervalMs, DISCOVERY_RETRY_MS),
+): Discovery {
   return {
     watch(observer) {
       const stop = new AbortController()
-      void poll(begin(), intervalMs, observer, stop.signal)
+      void poll(begin(), { intervalMs, retryMs }, observer, stop.signal)
       return () => stop.abort()
     },
   }
@@ -24,7 +28,7 @@ export function pollingServers(begin: () => Look, intervalMs: number): Discovery
 
 async function poll(
   look: Look,
-  intervalMs: number,
+  { intervalMs, retryMs }: { intervalMs: number; retryMs: number },
   observer: Observer,
   signal: AbortSignal,
 ): Promise<void> {
@@ -42,7 +46,7 @@ async function poll(
     } catch (error) {
       if (signal.aborted) return
       observer.fail(error instanceof Error ? error : new Error(String(error)))
-      restMs = Math.min(intervalMs, DISCOVERY_RETRY_MS)
+      restMs = retryMs
     }
     const variedMs = restMs * (1 + DISCOVERY_JITTER * (2 * Math.random() - 1))
     await sleep(variedMs, undefined, { signal, ref: false }).catch(() => {})

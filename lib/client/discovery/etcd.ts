@@ -1,0 +1,36 @@
+// Servers from etcd, where daemons started with --etcd say that they are there: the list is fetched, and
+// fetched again as soon as etcd tells that something changed after it. While etcd is away the last
+// list stays.
+
+import { EtcdGateway } from '../../etcd/gateway.ts'
+import { DISCOVERY_RETRY_MS, ETCD_PREFIX, ETCD_WATCH_MS } from '../../limits.ts'
+import { parseServer } from '../servers.ts'
+import { pollingServers } from './polling.ts'
+import type { Discovery } from './source.ts'
+
+export interface EtcdOptions {
+  /** What the keys begin with. Default `/memslab/`. */
+  prefix?: string
+}
+
+/** `endpoints`: `http://[user:password@]host:port` each. RangeError for what is none. */
+export function etcdServers(
+  endpoints: string | readonly string[],
+  { prefix = ETCD_PREFIX }: EtcdOptions = {},
+): Discovery {
+  const urls = typeof endpoints === 'string' ? endpoints.split(',') : endpoints
+  const etcd = new EtcdGateway(urls)
+  const begin = () => {
+    let seen: bigint | undefined
+    return async (signal: AbortSignal) => {
+      const since = seen
+      // Until the list is there again, nothing is known: after a failure it is fetched at once.
+      seen = undefined
+      if (since !== undefined) await etcd.change(prefix, since, ETCD_WATCH_MS, signal)
+      const { values, revision } = await etcd.list(prefix, signal)
+      seen = revision
+      return values.map(parseServer)
+    }
+  }
+  return pollingServers(begin, 0, DISCOVERY_RETRY_MS)
+}

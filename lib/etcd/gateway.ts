@@ -1,0 +1,223 @@
+// etcd over its JSON gateway (/v3, etcd 3.4 and later): the few calls by which daemons say that they are
+// there and clients see it. Each call asks one endpoint after the other until one answers, beginning
+// with the one that answered last.
+//
+//   key    PREFIX + host:port, under the lease of the daemon that put it
+//   value  host:port or host:port:weight, as clients reach it
+//
+// Used by server/registration.ts and client/discovery/etcd.ts. Knows neither of them.
+
+import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from '../limits.ts'
+
+/** Entries below a prefix, and the revision of the store that they are of. */
+export interface Listing {
+  values: string[]
+  revision: bigint
+}
+
+/** etcd answered, and refused. */
+export class EtcdRefusal extends Error {
+  override readonly name = 'EtcdRefusal'
+}
+
+interface Answer {
+  header?: { revision?: string }
+  ID?: string
+  TTL?: string
+  token?: string
+  kvs?: { value?: string }[]
+  result?: Answer
+  events?: unknown[]
+  canceled?: boolean
+}
+
+interface Fault {
+  error?: string
+  /** As gRPC numbers them. */
+  code?: number
+}
+
+const UNAVAILABLE = 14
+
+interface Endpoint {
+  url: string
+  /** Of the URL: who logs in there. */
+  login: { name: string; password: string } | undefined
+}
+
+export class EtcdGateway {
+  private readonly endpoints: Endpoint[]
+  private current = 0
+  private token: string | undefined
+
+  /** `http://[user:password@]host:port` each. RangeError for what is none. */
+  constructor(urls: readonly string[]) {
+    if (urls.length === 0 || urls.length > ETCD_ENDPOINTS_MAX) {
+      throw new RangeError(`etcd has 1 to ${ETCD_ENDPOINTS_MAX} endpoints`)
+    }
+    this.endpoints = urls.map(endpointOf)
+  }
+
+  /** A new lease of so many seconds: its id. */
+  async grant(ttlS: number, signal?: AbortSignal): Promise<string> {
+    const { ID } = await this.call('lease/grant', { TTL: String(ttlS) }, signal)
+    if (ID === undefined) throw new Error('etcd gave no lease')
+    return ID
+  }
+
+  /** Whether the lease is still there; then it begins anew. */
+  async keepAlive(lease: string, signal?: AbortSignal): Promise<boolean> {
+    const { result } = await this.call('lease/keepalive', { ID: lease }, signal)
+    return Number(result?.TTL ?? 0) > 0
+  }
+
+  async put(key: string, value: string, lease: string, signal?: AbortSignal): Promise<void> {
+    await this.call('kv/put', { key: encode(key), value: encode(value), lease }, signal)
+  }
+
+  /** Ends the lease, and with it what was put under it. */
+  async revoke(lease: string, signal?: AbortSignal): Promise<void> {
+    await this.call('lease/revoke', { ID: lease }, signal)
+  }
+
+  async list(prefix: string, signal?: AbortSignal): Promise<Listing> {
+    const { header, kvs = [] } = await this.call('kv/range', rangeOf(prefix), signal)
+    const values = kvs.map(({ value = '' }) => Buffer.from(value, 'base64').toString())
+    return { values, revision: BigInt(header?.revision ?? 0) }
+  }
+
+  /**
+   * Resolves when something below the prefix changed after that revision, when it may have, or when
+   * `waitMs` are over.
+   */
+  async change(
+    prefix: string,
+    revision: bigint,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const over = AbortSignal.timeout(waitMs)
+    const create = { ...rangeOf(prefix), start_revision: String(revision + 1n) }
+    try {
+      const ends = AbortSignal.any([signal, over])
+      const response = await this.post('watch', { create_request: create }, ends)
+      for await (const answer of answersOf(response)) {
+        // Canceled: what came after that revision is compacted already.
+        if (answer.result?.events !== undefined || answer.result?.canceled === true) return
+      }
+    } catch (error) {
+      if (!over.aborted) throw error
+    }
+  }
+
+  private async call(path: string, body: object, signal?: AbortSignal): Promise<Answer> {
+    const late = AbortSignal.timeout(ETCD_TIMEOUT_MS * this.endpoints.length)
+    const response = await this.post(path, body, signal ? AbortSignal.any([signal, late]) : late)
+    for await (const answer of answersOf(response)) return answer
+    throw new Error('etcd gave no answer')
+  }
+
+  private async post(path: string, body: object, signal: AbortSignal): Promise<Response> {
+    let failed: unknown
+    for (let tries = 0; tries < this.endpoints.length && !signal.aborted; tries++) {
+      const endpoint = this.endpoints[this.current]
+      try {
+        return await this.postTo(endpoint, path, body, signal)
+      } catch (error) {
+        failed = error
+        if (error instanceof EtcdRefusal) break
+        this.current = (this.current + 1) % this.endpoints.length
+      }
+    }
+    throw failed ?? signal.reason
+  }
+
+  /** Logs in where the endpoint says who, and anew once when the token is refused. */
+  private async postTo(
+    endpoint: Endpoint,
+    path: string,
+    body: object,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { url, login } = endpoint
+    for (let tries = 0; ; tries++) {
+      if (login !== undefined && this.token === undefined) {
+        const response = await send(`${url}/v3/auth/authenticate`, login, undefined, signal)
+        this.token = ((await response.json()) as Answer).token
+      }
+      try {
+        return await send(`${url}/v3/${path}`, body, this.token, signal)
+      } catch (error) {
+        const isTokenOld = error instanceof EtcdRefusal && /token/.test(error.message)
+        if (!isTokenOld || login === undefined || tries > 0) throw error
+        this.token = undefined
+      }
+    }
+  }
+}
+
+async function send(
+  url: string,
+  body: object,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Response> {
+  const headers: Record<string, string> = { 'content-type': 'application/json' }
+  if (token !== undefined) headers.authorization = token
+  const begun = new AbortController()
+  const late = setTimeout(() => begun.abort(new Error('etcd did not answer')), ETCD_TIMEOUT_MS)
+  try {
+    const ends = AbortSignal.any([signal, begun.signal])
+    const sent = { method: 'POST', headers, body: JSON.stringify(body), signal: ends }
+    const response = await fetch(url, sent)
+    if (response.ok) return response
+    const { error = response.statusText, code } = (await response.json()) as Fault
+    const isAway = code === undefined || code === UNAVAILABLE
+    throw isAway ? new Error(`etcd: ${error}`) : new EtcdRefusal(`etcd: ${error}`)
+  } catch (error) {
+    throw plainer(error, url)
+  } finally {
+    clearTimeout(late)
+  }
+}
+
+/** What fetch says is that it failed; why is behind that. */
+function plainer(error: unknown, url: string): unknown {
+  if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return error
+  const { message, name } = error.cause
+  return new Error(`etcd at ${new URL(url).host}: ${message || name}`)
+}
+
+/** The objects of a reply, one a line, as they come. */
+async function* answersOf(response: Response): AsyncGenerator<Answer> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const part of response.body ?? []) {
+    const lines = (rest + decoder.decode(part, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > ETCD_REPLY_BYTES_MAX) throw new Error('etcd: a reply without an end')
+    for (const line of lines) if (line.trim() !== '') yield JSON.parse(line)
+  }
+  if (rest.trim() !== '') yield JSON.parse(rest)
+}
+
+function endpointOf(text: string): Endpoint {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new RangeError(`not an endpoint of etcd: ${text}`)
+  }
+  const name = decodeURIComponent(url.username)
+  const password = decodeURIComponent(url.password)
+  return { url: url.origin, login: name === '' ? undefined : { name, password } }
+}
+
+/** All keys that begin with a prefix. */
+function rangeOf(prefix: string): { key: string; range_end: string } {
+  const end = Buffer.from(prefix)
+  end[end.length - 1]++
+  return { key: encode(prefix), range_end: end.toString('base64') }
+}
+
+function encode(text: string): string {
+  return Buffer.from(text).toString('base64')
+}

@@ -1,0 +1,98 @@
+// A daemon's entry in etcd: put under a lease that is kept alive, so that it goes when the daemon does,
+// and put anew when the lease was lost. etcd may be away, at the start too: then it is tried again, and
+// said once.
+
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EtcdGateway } from '../etcd/gateway.ts'
+import { ETCD_LEAVE_MS, ETCD_RENEWALS, ETCD_RETRY_MS } from '../limits.ts'
+import type { Bound } from './address.ts'
+import type { Options } from './options.ts'
+
+export interface Entry {
+  endpoints: readonly string[]
+  prefix: string
+  /** How clients reach this daemon: `host:port` or `host:port:weight`. */
+  server: string
+  /** How long the entry outlives a daemon that died. */
+  ttlS: number
+}
+
+export class Registration {
+  private readonly etcd: EtcdGateway
+  private readonly entry: Entry
+  private readonly log: (line: string) => void
+  private readonly stop = new AbortController()
+  private readonly done: Promise<void>
+  private lease: string | undefined
+  /** The entry stands under that lease. */
+  private isPut = false
+  private isTold = false
+
+  /** Begins to register; RangeError for what is no endpoint. */
+  constructor(entry: Entry, log: (line: string) => void) {
+    this.etcd = new EtcdGateway(entry.endpoints)
+    this.entry = entry
+    this.log = log
+    this.done = this.run()
+  }
+
+  /** Takes the entry back, if etcd is there. */
+  async close(): Promise<void> {
+    this.stop.abort()
+    await this.done
+    if (this.lease === undefined) return
+    await this.etcd.revoke(this.lease, AbortSignal.timeout(ETCD_LEAVE_MS)).catch(() => {})
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stop
+    while (!signal.aborted) {
+      let restMs = (this.entry.ttlS * 1000) / ETCD_RENEWALS
+      try {
+        await this.renew(signal)
+        if (this.isTold) this.log(`etcd: registered as ${this.entry.server}`)
+        this.isTold = false
+      } catch (error) {
+        if (signal.aborted) return
+        restMs = Math.min(restMs, ETCD_RETRY_MS)
+        if (!this.isTold) this.log(`not registered: ${wordsOf(error)}; trying again`)
+        this.isTold = true
+      }
+      await sleep(restMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  private async renew(signal: AbortSignal): Promise<void> {
+    const { prefix, server, ttlS } = this.entry
+    if (this.lease !== undefined && this.isPut) {
+      if (await this.etcd.keepAlive(this.lease, signal)) return
+    }
+    this.isPut = false
+    this.lease = await this.etcd.grant(ttlS, signal)
+    await this.etcd.put(`${prefix}${server}`, server, this.lease, signal)
+    this.isPut = true
+  }
+}
+
+/** The entry of a daemon that listens there; undefined: nobody asked for one. */
+export function register(
+  options: Options,
+  [first]: readonly Bound[],
+  log: (line: string) => void,
+): Registration | undefined {
+  const { etcd, etcdPrefix, etcdAdvertise, etcdTtlS } = options
+  if (etcd.length === 0) return undefined
+  const server = etcdAdvertise ?? reachedAt(first)
+  return new Registration({ endpoints: etcd, prefix: etcdPrefix, server, ttlS: etcdTtlS }, log)
+}
+
+/** Where others reach what is bound there: this host, by name if it listens on all its addresses. */
+function reachedAt({ address, port }: Bound): string {
+  if (address === '0.0.0.0' || address === '::') return `${hostname()}:${port}`
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
