@@ -44,6 +44,9 @@ export interface AsideOptions {
   onError?: OnError
 }
 
+/** The cache could not be asked. */
+const AWAY = Symbol('away')
+
 /** Makes a value. The signal is aborted at the deadline. */
 export type Loader<T> = (signal: AbortSignal) => Awaitable<T>
 
@@ -62,7 +65,9 @@ export class CacheAside {
   constructor(store: Store, options: AsideOptions) {
     const { ttlS, staleS = 0, loadMs = STRATEGY_LOAD_MS, jitter = TTL_JITTER } = options
     exptimeOf(ttlS)
-    if (!(staleS >= 0)) throw new RangeError(`staleS: seconds from 0 on, not ${staleS}`)
+    if (!(staleS >= 0 && staleS < Number.POSITIVE_INFINITY)) {
+      throw new RangeError(`staleS: seconds from 0 on, not ${staleS}`)
+    }
     if (!(loadMs > 0)) throw new RangeError(`loadMs: milliseconds above 0, not ${loadMs}`)
     if (!(jitter >= 0 && jitter <= 1)) throw new RangeError(`jitter: from 0 to 1, not ${jitter}`)
     this.store = store
@@ -117,7 +122,8 @@ export class CacheAside {
     let pauseMs = STRATEGY_POLL_MS_MIN
     for (;;) {
       const claim = await this.claim(key)
-      // Without claims, as with a cache that is away, each process loads for itself.
+      if (claim === AWAY) return this.load(key, load)
+      // Where the cache has no claims, each process loads for itself.
       if (claim === undefined) return this.loadAndStore(key, load, undefined)
       if (!isBare(claim)) {
         const found = this.decoded<T>(key, claim)
@@ -134,13 +140,14 @@ export class CacheAside {
     }
   }
 
-  private async claim(key: string): Promise<Claim | undefined> {
+  private async claim(key: string): Promise<Claim | undefined | typeof AWAY> {
+    const recacheS = this.staleS > 0 ? exptimeOf(this.staleS) : 0
     try {
-      return await this.store.lease(key, { claimS: this.claimS, recacheS: this.staleS })
+      return await this.store.lease(key, { claimS: this.claimS, recacheS })
     } catch (error) {
       if (isBadKey(error)) throw error
       this.report(error, key)
-      return undefined
+      return AWAY
     }
   }
 

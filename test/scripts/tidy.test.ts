@@ -135,7 +135,7 @@ const CASES: Case[] = [
       'lib/protocol/text.ts': `${HEAD}import 'node:child_process'\n`,
     },
     breaches: [
-      'lib/engine/hash.ts:2: may not import node:net, whose home is lib/client/connection.ts, lib/server/, workers/, scripts/, test/',
+      'lib/engine/hash.ts:2: may not import node:net, whose home is lib/client/connection.ts, lib/client/memjs-link.ts, lib/server/, workers/, scripts/, test/',
       'lib/protocol/text.ts:2: may not import node:child_process, whose home is lib/server/, scripts/, test/',
     ],
   },

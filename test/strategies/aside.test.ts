@@ -5,10 +5,12 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
+import { ClusterClient } from '../../lib/client/cluster.ts'
 import { MIB } from '../../lib/limits.ts'
 import { LocalCache } from '../../lib/local.ts'
 import { CacheAside } from '../../lib/strategies/aside.ts'
 import type { Store } from '../../lib/strategies/store.ts'
+import { startDaemon } from '../support/daemon.ts'
 import { DOORS, LOCAL } from '../support/doors.ts'
 
 const THREAD = new URL('../support/aside-thread.ts', import.meta.url)
@@ -179,11 +181,40 @@ t.test('a cache that is away costs its use, not the application', async t => {
   const away = new Proxy({} as Store, { get: () => () => fail(new Error('away')) })
   const aside = new CacheAside(away, { ttlS: 1, onError: error => errors.push(error) })
   t.equal(await aside.getOrSet('a', () => 'loaded'), 'loaded')
-  t.equal(errors.length, 2, 'neither asked nor stored')
+  t.equal(errors.length, 1, 'and nobody waits for it a second time')
   const warnings = t.capture(process, 'emitWarning')
   const silent = new CacheAside(away, { ttlS: 1 })
   for (let i = 0; i < 5; i++) t.equal(await silent.getOrSet('a', () => 'loaded'), 'loaded')
   t.equal(warnings().length, 1, 'one warning in a while')
+})
+
+t.test('a server that is frozen costs its deadline, and no load is stored twice', async t => {
+  const server = await startDaemon(t)
+  const pool = new ClusterClient([`127.0.0.1:${server.port}`], { timeoutMs: 300, failover: 'miss' })
+  t.teardown(() => pool.close())
+  const errors: unknown[] = []
+  const aside = new CacheAside(pool, { ttlS: 100, onError: error => errors.push(error) })
+  process.kill(server.pid, 'SIGSTOP')
+  t.teardown(() => process.kill(server.pid, 'SIGCONT'))
+  for (let i = 0; i < 5; i++) t.equal(await aside.getOrSet('a', () => `load ${i}`), `load ${i}`)
+  t.ok(errors.length >= 3, 'until it is ejected')
+  process.kill(server.pid, 'SIGCONT')
+  const seen = new Set<number>()
+  for (let tries = 0; tries < 600 && seen.size === tries; tries++) {
+    await sleep(50)
+    seen.add(await aside.getOrSet('a', () => tries))
+  }
+  t.ok(seen.size < 600, 'it caches again once it is back')
+})
+
+t.test('without claims each process loads, and what is there is served', async t => {
+  const server = await startDaemon(t)
+  const options = { driver: 'memjs', timeoutMs: 20_000 } as const
+  const pool = new ClusterClient([`127.0.0.1:${server.port}`], options)
+  t.teardown(() => pool.close())
+  const aside = new CacheAside(pool, { ttlS: 100, onError: fail })
+  t.strictSame(await aside.getOrSet('a', () => ({ n: 1 })), { n: 1 })
+  t.strictSame(await aside.getOrSet('a', () => ({ n: 2 })), { n: 1 })
 })
 
 t.test('a damaged value is loaded anew', async t => {
@@ -214,6 +245,7 @@ t.test('what the cache or the serializer does not take', async t => {
     { ttlS: 0 },
     { ttlS: Number.NaN },
     { ttlS: 1, jitter: 2 },
+    { ttlS: 1, staleS: Number.POSITIVE_INFINITY },
     { ttlS: 1, loadMs: 0 },
   ]) {
     t.throws(() => new CacheAside(store, options), RangeError)
