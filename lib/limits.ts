@@ -301,6 +301,15 @@ export const CLIENT_AUTH_MS_MAX = 10_000
 /** Shorter values of a pool are not compressed by default; longer ones than this never are. */
 export const COMPRESS_BYTES_MIN = KIB
 export const INFLATED_BYTES_MAX = 64 * MIB
+/** Copies of a value that a pool may keep. */
+export const COPIES_MAX = 8
+/** Keys remembered for each server that may have an old copy; with more it is emptied. */
+export const STALE_KEYS_MAX = 65_536
+/** How many of them are removed at once, and how long to wait before that and between. */
+export const STALE_BATCH_KEYS = 256
+export const STALE_REST_MS = 100
+/** Items that are copied at once to servers that lack them; others wait for the next who asks. */
+export const REPAIRS_MAX = 256
 /** Keys that are asked for at once through memjs, each by a request of its own. */
 export const MEMJS_BATCH_KEYS = 1024
 /** What a pool's client waits for an answer by default, and how often it tries again at most. */

@@ -15,9 +15,11 @@ import {
   CLIENT_RETRIES_MAX,
   CLIENT_TIMEOUT_MS,
   CLIENT_WARMUP_MS,
+  COPIES_MAX,
 } from '../limits.ts'
 import { Codec, type CodecOptions } from './codec.ts'
 import type { ConnectionOptions, ServerAddress } from './connection.ts'
+import { Copies } from './copies.ts'
 import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
 import { Health } from './health.ts'
@@ -66,6 +68,12 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOpt
    * ms; 0: never. Default 60,000.
    */
   warmupMs?: number
+  /**
+   * On how many servers each value is kept: the owner and those that follow on the ring. Default 1.
+   * With more, a server that dies takes nothing with it, and `failover` says what becomes of keys all
+   * of whose servers are away: `miss`, or else CONNECTION.
+   */
+  replicas?: number
   /** Told the names of all servers when they are known, and when they changed. */
   onServers?: (names: string[]) => void
   /** Told why servers could not be looked up; those known before stay. */
@@ -91,6 +99,8 @@ export class ClusterClient {
   /** Settled when it is known which servers there are, or never will be. */
   private readonly known = Promise.withResolvers<void>()
   private isKnown = false
+  /** Ends what goes on in the background. */
+  private readonly closing = new AbortController()
   private readonly stopDiscovery: () => void
 
   /**
@@ -109,13 +119,7 @@ export class ClusterClient {
       warmupMs: options.warmupMs ?? CLIENT_WARMUP_MS,
     })
     this.codec = new Codec(options)
-    this.keyed = new OneCopy({
-      members: this.members,
-      timeoutMs: this.timeoutMs,
-      retries: Math.min(options.retries ?? 1, CLIENT_RETRIES_MAX),
-      isMissing: options.failover === 'miss',
-      known: () => (this.isKnown ? undefined : this.ready()),
-    })
+    this.keyed = this.keyedBy(options)
     this.known.promise.catch(() => {})
     this.stopDiscovery = 'watch' in servers ? this.follow(servers) : () => {}
     if (!('watch' in servers)) this.setMembers(servers)
@@ -302,8 +306,24 @@ export class ClusterClient {
   /** Ends all connections; what waits for an answer is told CLOSED. */
   close(): void {
     this.stopDiscovery()
+    this.closing.abort()
     this.known.reject(new ClientError('CLOSED', 'the client was closed'))
     this.members.close()
+  }
+
+  private keyedBy({ retries = 1, failover, replicas = 1 }: ClusterOptions): Keyed {
+    if (!Number.isInteger(replicas) || replicas < 1 || replicas > COPIES_MAX) {
+      throw new RangeError(`replicas: a whole number from 1 to ${COPIES_MAX}`)
+    }
+    const terms = {
+      members: this.members,
+      timeoutMs: this.timeoutMs,
+      retries: Math.min(retries, CLIENT_RETRIES_MAX),
+      isMissing: failover === 'miss',
+      known: () => (this.isKnown ? undefined : this.ready()),
+    }
+    if (replicas === 1) return new OneCopy(terms)
+    return new Copies({ ...terms, copies: replicas, signal: this.closing.signal })
   }
 
   private follow(source: Discovery): () => void {

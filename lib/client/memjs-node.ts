@@ -4,7 +4,7 @@
 // many keys are as many requests.
 
 import type { Response } from 'memjs'
-import { MEMJS_BATCH_KEYS } from '../limits.ts'
+import { MEMJS_BATCH_KEYS, RELATIVE_S_MAX } from '../limits.ts'
 import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
 import { ClientError } from './errors.ts'
 import { type Frame, MemjsLink } from './memjs-link.ts'
@@ -28,7 +28,7 @@ const NOTHING = Buffer.alloc(0)
 /** A number is not made where there is none. */
 const NO_INITIAL = 0xffff_ffff
 /** A time long ago as this protocol has it, which has no negative ones: above 30 days, in 1970. */
-const ENDED = 60 * 60 * 24 * 30 + 1
+const ENDED = RELATIVE_S_MAX + 1
 
 export class MemjsNode implements PoolNode {
   readonly name: string

@@ -45,49 +45,57 @@ async function untilTrue(what: string, isTrue: () => boolean | Promise<boolean>)
   throw new Error(`not in time: ${what}`)
 }
 
+async function wholeSurface(t: Test, client: ClusterClient, driver: 'meta' | 'memjs') {
+  t.equal(await client.get('a'), undefined)
+  t.equal(await client.set('a', 'one', { flags: 7, ttlS: 100 }), 'STORED')
+  const hit = await client.get('a')
+  t.strictSame([hit?.value.toString(), hit?.flags], ['one', 7])
+  const [left, forEver] = driver === 'meta' ? [hit?.ttlS, -1] : [100, undefined]
+  t.ok(left !== undefined && left > 90 && left <= 100, 'seconds left')
+  t.equal(await client.add('a', 'x'), 'NOT_STORED')
+  t.equal(await client.add('b', Buffer.from([0, 13, 10, 255])), 'STORED')
+  t.strictSame((await client.get('b'))?.value, Buffer.from([0, 13, 10, 255]))
+  t.equal((await client.get('b'))?.ttlS, forEver)
+  t.equal(await client.replace('c', 'x'), 'NOT_STORED')
+  t.equal(await client.append('a', '>'), 'STORED')
+  t.equal(await client.prepend('a', '<'), 'STORED')
+  t.equal(await client.append('c', '>'), 'NOT_STORED')
+  const whole = await client.get('a')
+  t.equal(whole?.value.toString(), '<one>')
+  t.equal(await client.cas('a', 'two', whole?.cas ?? 0n), 'STORED')
+  t.equal(await client.cas('a', 'three', whole?.cas ?? 0n), 'EXISTS')
+  t.equal(await client.cas('c', 'three', 1n), 'NOT_FOUND')
+  t.equal(await client.delete('a'), true)
+  t.equal(await client.delete('a'), false)
+  t.equal(await client.touch('b', 50), true)
+  t.equal(await client.touch('c', 50), false)
+  t.equal((await client.getAndTouch('b', 500))?.value.length, 4)
+  t.equal(await client.incr('n'), undefined)
+  t.equal(await client.incr('n', 1, 10n), 10n)
+  t.equal(await client.incr('n', 5, 10n), 15n)
+  t.equal(await client.decr('n', 100n), 0n)
+  t.equal(await client.incr('n', 2n ** 64n - 1n), 2n ** 64n - 1n)
+  await t.rejects(client.incr('b'), { code: 'SERVER' })
+  await t.rejects(client.set('b', Buffer.alloc(2 ** 21)), { code: 'SERVER' })
+  for (const key of ['', 'a b', 'a\n', 'k'.repeat(251)]) {
+    await t.rejects(client.get(key), { code: 'KEY' }, JSON.stringify(key.slice(0, 9)))
+  }
+  t.equal((await client.versions()).size, 3)
+  const stats = await client.stats()
+  t.ok([...stats.values()].every(server => Number(server.get('cmd_set')) >= 0))
+  await client.flush()
+  t.equal(await client.get('b'), undefined)
+}
+
 for (const { driver, name, start, skip } of KINDS) {
-  t.test(`the whole surface, on ${name}`, { skip }, async t => {
-    const { client } = await poolOf(t, start, 3, { driver })
-    t.equal(await client.get('a'), undefined)
-    t.equal(await client.set('a', 'one', { flags: 7, ttlS: 100 }), 'STORED')
-    const hit = await client.get('a')
-    t.strictSame([hit?.value.toString(), hit?.flags], ['one', 7])
-    const [left, forEver] = driver === 'meta' ? [hit?.ttlS, -1] : [100, undefined]
-    t.ok(left !== undefined && left > 90 && left <= 100, 'seconds left')
-    t.equal(await client.add('a', 'x'), 'NOT_STORED')
-    t.equal(await client.add('b', Buffer.from([0, 13, 10, 255])), 'STORED')
-    t.strictSame((await client.get('b'))?.value, Buffer.from([0, 13, 10, 255]))
-    t.equal((await client.get('b'))?.ttlS, forEver)
-    t.equal(await client.replace('c', 'x'), 'NOT_STORED')
-    t.equal(await client.append('a', '>'), 'STORED')
-    t.equal(await client.prepend('a', '<'), 'STORED')
-    t.equal(await client.append('c', '>'), 'NOT_STORED')
-    const whole = await client.get('a')
-    t.equal(whole?.value.toString(), '<one>')
-    t.equal(await client.cas('a', 'two', whole?.cas ?? 0n), 'STORED')
-    t.equal(await client.cas('a', 'three', whole?.cas ?? 0n), 'EXISTS')
-    t.equal(await client.cas('c', 'three', 1n), 'NOT_FOUND')
-    t.equal(await client.delete('a'), true)
-    t.equal(await client.delete('a'), false)
-    t.equal(await client.touch('b', 50), true)
-    t.equal(await client.touch('c', 50), false)
-    t.equal((await client.getAndTouch('b', 500))?.value.length, 4)
-    t.equal(await client.incr('n'), undefined)
-    t.equal(await client.incr('n', 1, 10n), 10n)
-    t.equal(await client.incr('n', 5, 10n), 15n)
-    t.equal(await client.decr('n', 100n), 0n)
-    t.equal(await client.incr('n', 2n ** 64n - 1n), 2n ** 64n - 1n)
-    await t.rejects(client.incr('b'), { code: 'SERVER' })
-    await t.rejects(client.set('b', Buffer.alloc(2 ** 21)), { code: 'SERVER' })
-    for (const key of ['', 'a b', 'a\n', 'k'.repeat(251)]) {
-      await t.rejects(client.get(key), { code: 'KEY' }, JSON.stringify(key.slice(0, 9)))
-    }
-    t.equal((await client.versions()).size, 3)
-    const stats = await client.stats()
-    t.ok([...stats.values()].every(server => Number(server.get('cmd_set')) >= 0))
-    await client.flush()
-    t.equal(await client.get('b'), undefined)
-  })
+  for (const replicas of [1, 2]) {
+    t.test(`the whole surface, on ${name}, copies: ${replicas}`, { skip }, async t => {
+      const { client } = await poolOf(t, start, 3, { driver, replicas })
+      await wholeSurface(t, client, driver)
+    })
+  }
+  // The driver memjs is killed in its own tests.
+  if (driver === 'memjs' && start === startDaemon) continue
 
   t.test(`many at once, on ${name}`, { skip }, async t => {
     const { client, servers } = await poolOf(t, start, 3, { driver })

@@ -1,0 +1,111 @@
+/** A server in the test's own memory, which can be made to die, or to hear and not to answer. */
+import { ClientError } from '../../lib/client/errors.ts'
+import type { Arithmetic, Hit, PoolNode, Stored, StoreRequest } from '../../lib/client/node.ts'
+
+/** `deaf`: requests are lost; `mute`: they are carried out, but nobody hears of it. */
+export type FakeState = 'up' | 'deaf' | 'mute'
+
+const TWO_64 = 2n ** 64n
+
+export class FakeNode implements PoolNode {
+  readonly name: string
+  readonly items = new Map<string, Hit>()
+  state: FakeState = 'up'
+  private lastCas = 0n
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get(key: string, _ms: number, ttlS?: number): Promise<Hit | undefined> {
+    return this.answer(() => {
+      const hit = this.items.get(key)
+      if (hit !== undefined && ttlS !== undefined) this.items.set(key, { ...hit, ttlS })
+      return hit
+    })
+  }
+
+  getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
+    return this.answer(() => {
+      const pairs = keys.map(key => [key, this.items.get(key)] as const)
+      return new Map(pairs.filter((pair): pair is [string, Hit] => pair[1] !== undefined))
+    })
+  }
+
+  store(request: StoreRequest): Promise<Stored> {
+    return this.answer(() => {
+      const { mode, key, value, cas } = request
+      const old = this.items.get(key)
+      if (cas !== undefined && old?.cas !== cas) return old === undefined ? 'NOT_FOUND' : 'EXISTS'
+      if (mode !== 'set' && (mode === 'add') === (old !== undefined)) return 'NOT_STORED'
+      if (old === undefined || mode === 'set' || mode === 'replace') this.put(request)
+      else {
+        const parts = mode === 'append' ? [old.value, value] : [value, old.value]
+        this.put({ ...request, ...old, ttlS: old.ttlS ?? 0, value: Buffer.concat(parts) })
+      }
+      return 'STORED'
+    })
+  }
+
+  delete(key: string, _ms: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
+    return this.answer(() => {
+      const old = this.items.get(key)
+      if (old !== undefined && cas !== undefined && old.cas !== cas) return 'EXISTS'
+      return this.items.delete(key)
+    })
+  }
+
+  touch(key: string, ttlS: number): Promise<boolean> {
+    return this.answer(() => {
+      const old = this.items.get(key)
+      if (old !== undefined) this.items.set(key, { ...old, ttlS })
+      return old !== undefined
+    })
+  }
+
+  adjust(request: Arithmetic): Promise<bigint | undefined> {
+    return this.answer(() => {
+      const { key, delta, subtract, initial } = request
+      const old = this.items.get(key)
+      if (old === undefined && initial === undefined) return undefined
+      const now = BigInt(old?.value.toString() ?? 0)
+      const less = now < delta ? 0n : now - delta
+      const changed = subtract ? less : (now + delta) % TWO_64
+      const number = old === undefined ? (initial ?? 0n) : changed
+      const kept = { flags: old?.flags ?? 0, ttlS: old?.ttlS ?? request.ttlS }
+      this.put({ ...kept, key, value: Buffer.from(String(number)) })
+      return number
+    })
+  }
+
+  flush(): Promise<void> {
+    return this.answer(() => this.items.clear())
+  }
+
+  version(): Promise<string> {
+    return this.answer(() => 'fake')
+  }
+
+  stats(): Promise<Map<string, string>> {
+    return this.answer(() => new Map())
+  }
+
+  probe(): Promise<void> {
+    return this.answer(() => {})
+  }
+
+  close(): void {}
+
+  private put({ key, value, flags, ttlS }: Pick<StoreRequest, 'key' | 'value' | 'flags' | 'ttlS'>) {
+    this.lastCas++
+    this.items.set(key, { value, flags, ttlS: ttlS === 0 ? -1 : ttlS, cas: this.lastCas })
+  }
+
+  private async answer<T>(act: () => T): Promise<T> {
+    const answer = this.state === 'deaf' ? undefined : act()
+    // Replies take a turn of the event loop, as over a network.
+    await new Promise(resolve => setImmediate(resolve))
+    if (this.state !== 'up') throw new ClientError('TIMEOUT', 'no answer in time', this.name)
+    return answer as T
+  }
+}
