@@ -272,6 +272,9 @@ export const INSERTS_MAX = 64
 export const INSERTS_BYTES_MAX = MIB
 /** A socket reads into a value's own place while at least so much of it is to come. */
 export const DIRECT_READ_BYTES_MIN = 8 * KIB
+/** After a value of at least this length a connection reads so little first: the next may be as long. */
+export const SHORT_READ_VALUE_BYTES_MIN = 64 * KIB
+export const SHORT_READ_BYTES = KIB
 /** A reply with inserts leaves its buffer to others, even if the kernel does not take it, up to so long. */
 export const HEAD_BYTES_MAX = KIB
 /** Reply buffers kept for reuse in one worker beyond the one in use. */

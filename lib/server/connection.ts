@@ -11,7 +11,14 @@
 import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { HEAD_BYTES_MAX, REPLY_BYTES, REPLY_POOL_MAX, YIELD_BYTES } from '../limits.ts'
+import {
+  HEAD_BYTES_MAX,
+  REPLY_BYTES,
+  REPLY_POOL_MAX,
+  SHORT_READ_BYTES,
+  SHORT_READ_VALUE_BYTES_MIN,
+  YIELD_BYTES,
+} from '../limits.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary-layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
@@ -63,6 +70,9 @@ export class Connection implements Outlet, Sender {
   readonly takesInserts: boolean
   /** Where the socket reads to while that is a value's own place. */
   private direct: Buffer | null = null
+  /** It reads to the beginning of the shared buffer, where it has just read a long value. */
+  private readsShort = false
+  private lastReadBytes = 0
   /** Input not eaten yet. */
   private rest: Area | null = null
   /** The reply buffer that a pending write owns. */
@@ -214,6 +224,7 @@ export class Connection implements Outlet, Sender {
   private take(bytes: number): boolean {
     const { host, input } = this.hall
     host.counters[ThreadCounter.BYTES_READ] += bytes
+    this.lastReadBytes = bytes
     // Only the end of what it says is of interest: the session is at work by itself.
     if (this.session.state === State.WATCHING) return true
     if (this.direct !== null) return this.takeDirect(this.direct.byteOffset, bytes)
@@ -234,10 +245,16 @@ export class Connection implements Outlet, Sender {
 
   /** Where the socket shall read to from now on; undefined: to where it does. */
   private nextBuffer(): Buffer | undefined {
-    const before = this.direct
-    this.direct = this.rest === null ? this.session.fillView() : null
+    const { session, direct, readsShort, hall } = this
+    this.direct = this.rest === null ? session.fillView() : null
+    this.readsShort = false
     if (this.direct !== null) return this.direct
-    return before === null ? undefined : this.hall.input.bytes
+    // The next value is likely to be as long: of that no more than its beginning goes by the buffer.
+    if (direct !== null) this.readsShort = session.request.valueBytes >= SHORT_READ_VALUE_BYTES_MIN
+    else if (!readsShort) return undefined
+    else this.readsShort = this.lastReadBytes < SHORT_READ_BYTES
+    if (!this.readsShort) return hall.input.bytes
+    return readsShort ? undefined : hall.input.head(SHORT_READ_BYTES)
   }
 
   /** Runs the session over the bytes in [start, end); whether more may be read. */
