@@ -118,6 +118,8 @@ export const SWEEP_STEP_RECLAIMS_MAX = 64
 
 /** Items that one step of list balance moves. */
 export const BALANCE_STEP_ITEMS_MAX = 64
+/** Steps of a page move that a store waits for before it empties a page at once. */
+export const ROOM_STEPS_MAX = 4096
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
 export const MOVE_STEP_CHUNKS_MAX = 64
 export const MOVE_STEP_BYTES_MAX = 128 * KIB
@@ -133,6 +135,8 @@ export const AUTOMOVE_WINDOW_S_MAX = 300
 export const LOCK_SPINS_MAX = 200
 export const LOCK_SLEEP_MS_MAX = 50
 export const LOCK_WAIT_MS_MAX = 30_000
+/** Between two steps of long work the lock is left to those who wait for it, so long at most. */
+export const LOCK_YIELD_MS_MAX = 0.1
 /** Thread ids that the cache gives out begin here; those below are for threads that bring their own. */
 export const GIVEN_HOLDER_MIN = 2 ** 29
 /** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */

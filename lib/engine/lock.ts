@@ -5,7 +5,12 @@
 // An uncontended lock and unlock cost one compareExchange and one exchange. Sleeps are bounded:
 // a wake-up that went to a thread which died is made up for by the next time-out.
 
-import { LOCK_SLEEP_MS_MAX, LOCK_SPINS_MAX, LOCK_WAIT_MS_MAX } from '../limits.ts'
+import {
+  LOCK_SLEEP_MS_MAX,
+  LOCK_SPINS_MAX,
+  LOCK_WAIT_MS_MAX,
+  LOCK_YIELD_MS_MAX,
+} from '../limits.ts'
 import { LOCK } from './layout.ts'
 
 const FREE = 0
@@ -42,6 +47,16 @@ export function lockWithin(words: Int32Array, holder: number, waitMs: number): b
 
 export function unlock(words: Int32Array): void {
   if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) Atomics.notify(words, LOCK, 1)
+}
+
+/** Gives the lock to whoever waits for it, and takes it again: between two steps of long work. */
+export function yieldLock(words: Int32Array, holder: number): void {
+  if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) {
+    Atomics.notify(words, LOCK, 1)
+    // Who is woken takes longer to come than this thread would to lock again.
+    Atomics.wait(words, LOCK, FREE, LOCK_YIELD_MS_MAX)
+  }
+  lock(words, holder)
 }
 
 /** The id of the thread that holds the lock, 0 while it is free. */

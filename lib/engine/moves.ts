@@ -10,7 +10,7 @@
 //   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
 
 import { MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX, MOVE_WAIT_S_MAX } from '../limits.ts'
-import { evictItem } from './allocate.ts'
+import { evictItem, nextDonor } from './allocate.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
 import { copyBytes } from './bytes.ts'
 import { isHeld } from './holds.ts'
@@ -21,6 +21,7 @@ import { isDead, reclaimItem } from './links.ts'
 import { coldest, replaceInList } from './lru.ts'
 import {
   assignPage,
+  classFor,
   freeChunk,
   giveChunk,
   hasChunk,
@@ -66,6 +67,27 @@ export function startMove(arena: Arena, fromClass: number, toClass: number): Ord
   words[L.MOVE_WAITS_SINCE_S] = 0
   enter(arena, fromClass === POOL ? MovePhase.SETTLE : MovePhase.WITHHOLD)
   return Order.OK
+}
+
+/**
+ * One bounded step towards a page for items of `itemWords`, where their class has no chunk and no item
+ * to evict and all memory is in use: of the move under way, whose page may do as well, or the begin of
+ * another. False: nothing needs to be done, or can be.
+ */
+export function stepTowardsRoom(arena: Arena, itemWords: number): boolean {
+  const { words } = arena
+  const classId = classFor(arena, itemWords) || arena.baseClasses
+  if (hasChunk(arena, classId) || coldest(arena, classId) !== NIL) return false
+  if (words[L.EVICTIONS_ON] === 0 || pagesAboveLimit(arena) < 0) return false
+  if (words[L.MOVE_PHASE] === MovePhase.NONE) {
+    let donor = nextDonor(arena, 0)
+    if (donor === classId) donor = nextDonor(arena, donor)
+    return donor !== 0 && startMove(arena, donor, classId) === Order.OK
+  }
+  const more = stepMove(arena)
+  // Somebody holds an item of that page, and nobody waits for it here: another page.
+  if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
+  return true
 }
 
 /** One bounded step of the move under way; whether the next one has something to do at once. */

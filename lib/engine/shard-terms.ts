@@ -3,7 +3,7 @@
 
 import type { Area } from './bytes.ts'
 import { dropHold } from './holds.ts'
-import { writeValue } from './item.ts'
+import { itemBytes, writeValue } from './item.ts'
 import { NIL } from './layout.ts'
 import {
   adjustOnTerms,
@@ -116,6 +116,7 @@ export function storeOn(
     terms.valueBytes = valueBytes
   } else {
     const { SET } = Mode
+    shard.makeRoom(itemBytes(length, flags, valueBytes, state))
     status = admitItem(arena, SET, hash, key, start, length, flags, expiresAtS, valueBytes, state)
     if (status === Status.OK) {
       writeValue(arena, admitted, 0, value, valueStart, valueBytes)
@@ -143,6 +144,7 @@ export function beginOn(
   const state = stateOf(terms)
   const mode = Mode.SET
   lock(arena.words, shard.holder)
+  shard.makeRoom(itemBytes(length, flags, valueBytes, state))
   let status = admitItem(
     arena,
     mode,

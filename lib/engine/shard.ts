@@ -5,13 +5,13 @@
 //
 // Keys and values are ranges of an Area; `hash` is the key's hash from hash.ts.
 
-import { UPKEEP_TURN_MS_MAX } from '../limits.ts'
+import { ROOM_STEPS_MAX, UPKEEP_TURN_MS_MAX } from '../limits.ts'
 import { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
 import { u64 } from './decimal.ts'
 import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
-import { setEnd, writeValue } from './item.ts'
+import { itemBytes, setEnd, writeValue } from './item.ts'
 import { dropKept, isKept } from './keeps.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
@@ -24,9 +24,9 @@ import {
   scheduleFlush,
   unlinkItem,
 } from './links.ts'
-import { lock, unlock } from './lock.ts'
+import { lock, unlock, yieldLock } from './lock.ts'
 import { bumpItem, countHit } from './lru.ts'
-import { startMove } from './moves.ts'
+import { startMove, stepTowardsRoom } from './moves.ts'
 import type { Place } from './place.ts'
 import { rewriteItem } from './rewrite.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
@@ -183,6 +183,7 @@ export class Shard {
       mode === Mode.SET &&
       rewriteItem(arena, hash, key, start, length, flags, expiresAtS, value, valueStart, valueBytes)
     if (!isRewritten) {
+      this.makeRoom(itemBytes(length, flags, valueBytes, 0))
       status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
       if (status === Status.OK) {
         writeValue(arena, admitted, 0, value, valueStart, valueBytes)
@@ -210,6 +211,7 @@ export class Shard {
   ): Status {
     const { arena } = this
     lock(arena.words, this.holder)
+    this.makeRoom(itemBytes(length, flags, valueBytes, 0))
     let status = admitItem(
       arena,
       mode,
@@ -244,6 +246,7 @@ export class Shard {
     const { arena } = this
     lock(arena.words, this.holder)
     let status: Status = Status.LOST
+    this.makeRoom(place.left)
     if (this.isGood(hold)) {
       const found = extendItem(arena, heldRef(arena, hold.slot), place, valueBytes)
       status = found ? Status.OK : Status.NO_MEMORY
@@ -435,6 +438,19 @@ export class Shard {
     lock(arena.words, this.holder)
     resetCounters(arena.counters, arena.classCount)
     unlock(arena.words)
+  }
+
+  /**
+   * Where an item of so many bytes would make the arena empty a page at once, has it emptied step by
+   * step. Assumes the lock, and lets others have it in between.
+   */
+  makeRoom(bytes: number): void {
+    const { arena } = this
+    if (bytes > arena.words[L.ITEM_BYTES_LIMIT]) return
+    for (let step = 0; step < ROOM_STEPS_MAX; step++) {
+      if (!stepTowardsRoom(arena, (bytes + 3) >> 2)) return
+      yieldLock(arena.words, this.holder)
+    }
   }
 
   /** Assumes the lock: what the sink says of an item, which is held if it says HELD. */
