@@ -5,15 +5,16 @@
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import yargs from 'yargs'
-import { CASES, describeCase, SCALE_CASE_NAMES, selectCases } from './bench/cases.ts'
+import { CASES, type Case, describeCase, SCALE_CASES, selectCases } from './bench/cases.ts'
+import { type Certificate, makeCertificate } from './bench/certificate.ts'
 import { compareByMemcaslap } from './bench/memcaslap.ts'
 import { allowedCores, isInstalled, stopAllOnExit } from './bench/processes.ts'
 import { caseReport, cpuRatio, legend, summary } from './bench/report.ts'
 import { type Comparison, compare, type Plan } from './bench/rounds.ts'
 import { memcachedCommand, memslabCommand, type ServerSpec, whyNot } from './bench/servers.ts'
 
-const SCALE_THREADS = 4
-const SCALE_RATIO_MAX = 1.15
+// What several threads may cost more than one, a request.
+const SCALE_RATIO_MAX = 1.1
 
 type Options = Awaited<ReturnType<typeof readOptions>>
 
@@ -33,7 +34,7 @@ function readOptions() {
       warmup: { type: 'number', default: 2.5, describe: 'Seconds of the same load beforehand' },
       threads: { type: 'number', default: 1, describe: 'Threads of each server (-t)' },
       pin: { type: 'boolean', describe: 'Server on one core, load on another [1 thread: true]' },
-      scale: { type: 'boolean', describe: `memslab -t ${SCALE_THREADS} beside memslab -t 1` },
+      scale: { type: 'boolean', describe: 'Only the cases of many threads beside one' },
       memcaslap: { type: 'boolean', describe: 'Load from memcaslap in place of the cases' },
       baseline: { type: 'string', describe: 'Command to start in place of memcached' },
       candidate: { type: 'string', describe: 'Command to start in place of memslab' },
@@ -57,45 +58,63 @@ function readOptions() {
 async function main(): Promise<void> {
   const options = await readOptions()
   if (options.list) {
-    for (const load of CASES) console.log(`${load.name.padEnd(10)} ${describeCase(load)}`)
+    for (const load of CASES) console.log(`${load.name.padEnd(16)} ${describeCase(load)}`)
     return
   }
   const cases = casesOf(options)
-  const plan = planOf(options)
-  requireInstalled(plan, options)
   stopAllOnExit()
+  const plan = planOf(options, cases)
+  requireInstalled(plan, options)
   const comparisons: Comparison[] = []
   const add = (comparison: Comparison) => {
     comparisons.push(comparison)
     if (!options.markdown) console.log(`${caseReport(comparison)}\n`)
   }
   if (options.memcaslap) add(await compareByMemcaslap(plan))
-  else for (const load of cases) add(await compare(plan, load))
-  print(options, comparisons)
+  else for (const load of cases) add(await compare(planFor(load, plan, options), load))
+  print(options, cases, comparisons)
   if (options.json !== undefined) save(options.json, options, comparisons)
 }
 
-function casesOf({ case: names, scale }: Options) {
-  if (names === undefined && scale) return selectCases(SCALE_CASE_NAMES)
+function casesOf({ case: names, scale, memcaslap }: Options): Case[] {
+  if (memcaslap) return []
+  if (names === undefined && scale) return SCALE_CASES
   return selectCases(names?.split(',').filter(name => name !== '') ?? [])
 }
 
-function planOf(options: Options): Plan {
-  const { rounds, seconds, warmup: warmupSeconds, seed } = options
-  const [serverCore, loadCore] = coresOf(options)
-  const [baseline, candidate] = serversOf(options)
-  return { baseline, candidate, rounds, seconds, warmupSeconds, seed, serverCore, loadCore }
+function planOf(options: Options, cases: readonly Case[]): Plan {
+  const { rounds, seconds, warmup: warmupSeconds, seed, threads } = options
+  const [serverCore, loadCore] = coresOf(options, threads)
+  const baseline = spec('baseline', 'memcached', options.baseline, memcachedCommand(), threads)
+  const candidate = spec('candidate', 'memslab', options.candidate, memslabCommand(), threads)
+  const certificate = certificateFor(cases)
+  const servers = { baseline, candidate, certificate, serverCore, loadCore }
+  return { ...servers, rounds, seconds, warmupSeconds, seed }
 }
 
-function serversOf({ baseline, candidate, scale, threads }: Options): [ServerSpec, ServerSpec] {
-  const theirs = spec('baseline', 'memcached', baseline, memcachedCommand(), threads)
-  const ours = spec('candidate', 'memslab', candidate, memslabCommand(), threads)
-  if (!scale) return [theirs, ours]
-  // The many threads stand first, so that the cpu ratio says how much more theirs costs.
-  return [
-    { ...ours, name: `${ours.name} -t ${SCALE_THREADS}`, threadCount: SCALE_THREADS },
-    { ...ours, name: `${ours.name} -t 1`, threadCount: 1 },
-  ]
+function certificateFor(cases: readonly Case[]): Certificate | undefined {
+  if (!cases.some(({ tls }) => tls)) return undefined
+  if (!isInstalled('openssl')) throw new Error('openssl is not installed: --case can leave out tls')
+  return makeCertificate()
+}
+
+// Cases of many threads compare the candidate with itself.
+function planFor({ threads }: Case, plan: Plan, options: Options): Plan {
+  if (threads === undefined) return plan
+  const [serverCore, loadCore] = coresOf(options, threads)
+  const { candidate } = plan
+  const withThreads = (threadCount: number) => ({
+    ...candidate,
+    name: `${candidate.name} -t ${threadCount}`,
+    threadCount,
+  })
+  return {
+    ...plan,
+    baseline: withThreads(1),
+    candidate: withThreads(threads),
+    serverCore,
+    loadCore,
+  }
 }
 
 function spec(
@@ -111,8 +130,8 @@ function spec(
 }
 
 // One thread is given a core and the load another. Several threads share the machine with it.
-function coresOf({ pin, scale, threads }: Options): (number | undefined)[] {
-  const wanted = pin ?? (threads === 1 && !scale)
+function coresOf({ pin }: Options, threads: number): (number | undefined)[] {
+  const wanted = pin ?? threads === 1
   const cores = allowedCores()
   if (!wanted) return []
   if (isInstalled('taskset') && cores.length >= 2) return cores
@@ -128,15 +147,18 @@ function requireInstalled({ baseline, candidate }: Plan, { memcaslap }: Options)
   }
 }
 
-function print({ markdown = false, scale }: Options, comparisons: readonly Comparison[]): void {
-  console.log(`${summary(comparisons, markdown)}\n\n${legend(comparisons[0])}`)
-  if (!scale) return
-  for (const comparison of comparisons) {
-    const { median } = cpuRatio(comparison)
-    const verdict = median <= SCALE_RATIO_MAX ? 'within' : 'ABOVE'
+function print(
+  { markdown = false }: Options,
+  cases: readonly Case[],
+  comparisons: readonly Comparison[],
+): void {
+  console.log(`${summary(comparisons, markdown)}\n\n${legend(comparisons)}`)
+  for (const [index, { name, threads }] of cases.entries()) {
+    if (threads === undefined) continue
+    const times = 1 / cpuRatio(comparisons[index]).median
+    const verdict = times <= SCALE_RATIO_MAX ? 'within' : 'ABOVE'
     console.log(
-      `${comparison.name}: ${SCALE_THREADS} threads cost ${median.toFixed(2)} times one, ` +
-        `${verdict} ${SCALE_RATIO_MAX}`,
+      `${name}: ${threads} threads cost ${times.toFixed(2)} times one, ${verdict} ${SCALE_RATIO_MAX}`,
     )
   }
 }
@@ -144,7 +166,7 @@ function print({ markdown = false, scale }: Options, comparisons: readonly Compa
 function save(file: string, options: Options, comparisons: readonly Comparison[]): void {
   const machine = { cpu: cpus()[0]?.model, cpuCount: cpus().length, node: process.version }
   const { rounds, seconds, warmup, threads, seed, scale, baseline, candidate } = options
-  const isPinned = coresOf(options).length > 0
+  const isPinned = coresOf(options, threads).length > 0
   const method = { rounds, seconds, warmup, threads, seed, scale, baseline, candidate, isPinned }
   writeFileSync(file, `${JSON.stringify({ machine, method, comparisons }, null, 2)}\n`)
 }

@@ -2,9 +2,18 @@
 // request. Every key is stored before the first get, and the servers have memory for all of them,
 // so every get hits and nothing is evicted.
 
+import type { Protocol } from './dialects.ts'
+
 export interface Case {
   name: string
   what: string
+  protocol: Protocol
+  tls: boolean
+  // Requests come at random times (an open loop) and not when the last was answered: at this share
+  // of the rate that would fill the baseline.
+  pace: number | undefined
+  // The candidate with so many threads against itself with one.
+  threads: number | undefined
   connections: number
   // Requests that one connection has on the wire at once: it sends so many in one write, and
   // sends the next lot when the last reply is complete.
@@ -20,6 +29,10 @@ export interface Case {
 }
 
 const USUAL = {
+  protocol: 'text',
+  tls: false,
+  pace: undefined,
+  threads: undefined,
   connections: 50,
   depth: 1,
   valueBytes: 32,
@@ -33,7 +46,7 @@ const USUAL = {
 
 const KIB = 1024
 
-export const CASES: readonly Case[] = [
+const TEXT_CASES: readonly Case[] = [
   { ...USUAL, name: 'mix-d1', what: 'mix, no pipelining' },
   { ...USUAL, name: 'get-d1', what: 'gets, no pipelining', sets: 0 },
   { ...USUAL, name: 'mix-c800', what: 'mix, 800 connections', connections: 800 },
@@ -56,7 +69,29 @@ export const CASES: readonly Case[] = [
   },
 ]
 
-export const SCALE_CASE_NAMES = ['mix-d1', 'mix-d16']
+const ALIKE = ['mix-d1', 'mix-d16', 'get-d64', 'multiget', 'set-d16']
+
+export const CASES: readonly Case[] = [
+  ...TEXT_CASES,
+  ...variants(ALIKE, 'meta', 'meta commands', { protocol: 'meta' }),
+  ...variants(ALIKE, 'binary', 'binary protocol', { protocol: 'binary' }),
+  ...variants(['mix-d1', 'mix-d16'], 'tls', 'TLS', { tls: true }),
+  ...variants(['mix-d1'], 'paced', 'half of the rate that fills the baseline', { pace: 0.5 }),
+  ...[2, 4].flatMap(threads =>
+    variants(['mix-d1', 'mix-d16'], `t${threads}`, `-t ${threads} against -t 1`, { threads }),
+  ),
+]
+
+export const SCALE_CASES = CASES.filter(({ threads }) => threads !== undefined)
+
+function variants(names: readonly string[], prefix: string, what: string, other: Partial<Case>) {
+  return TEXT_CASES.filter(({ name }) => names.includes(name)).map(load => ({
+    ...load,
+    ...other,
+    name: `${prefix}-${load.name}`,
+    what: `${load.what}, ${what}`,
+  }))
+}
 
 // Those of this exact name; where there is none, those whose name contains the word.
 export function selectCases(words: readonly string[]): Case[] {
@@ -71,14 +106,14 @@ export function selectCases(words: readonly string[]): Case[] {
   return CASES.filter(({ name }) => names.has(name))
 }
 
-export function describeCase(load: Case): string {
+export function describeCase(load: Case, ratePerS?: number): string {
   const { gets, sets, keysPerGet, valueBytes, connections, depth, keyCount, spread } = load
   const kinds = sets === 0 ? 'gets only' : gets === 0 ? 'sets only' : `${gets}:${sets} get:set`
   const keys = keysPerGet === 1 ? kinds : `${kinds} of ${keysPerGet} keys`
   const size = valueBytes < KIB ? `${valueBytes} B` : `${valueBytes / KIB} KiB`
   const count = keyCount.toLocaleString('en')
-  return (
+  const shape =
     `${keys}, ${size} values, ${connections} connections, ${depth} deep, ` +
-    `${count} keys ${spread}`
-  )
+    `${count} keys ${spread}, ${load.protocol}${load.tls ? ' over TLS' : ''}`
+  return ratePerS === undefined ? shape : `${shape}, ${Math.round(ratePerS)} requests/s at random`
 }

@@ -7,8 +7,14 @@ import type { Case } from './cases.ts'
 import { start, stop } from './processes.ts'
 
 export type LoadTask =
-  | { kind: 'prepare'; port: number; load: Case; seed: number }
-  | { kind: 'run'; seconds: number }
+  | { kind: 'prepare'; place: Place; load: Case; seed: number }
+  | { kind: 'run'; seconds: number; ratePerS: number | undefined }
+
+// Where a server listens. The certificate is PEM text.
+export interface Place {
+  port: number
+  tls: { port: number; certificate: string } | undefined
+}
 
 export type LoadReply =
   | { kind: 'ready' }
@@ -37,12 +43,14 @@ export class Driver {
     })
   }
 
-  async prepare(port: number, load: Case, seed: number): Promise<void> {
-    await this.#perform({ kind: 'prepare', port, load, seed }, REPLY_MS)
+  async prepare(place: Place, load: Case, seed: number): Promise<void> {
+    await this.#perform({ kind: 'prepare', place, load, seed }, REPLY_MS)
   }
 
-  async run(seconds: number): Promise<LoadResult> {
-    const reply = await this.#perform({ kind: 'run', seconds }, REPLY_MS + seconds * 1000)
+  // At this rate, or as fast as the replies come.
+  async run(seconds: number, ratePerS?: number): Promise<LoadResult> {
+    const task: LoadTask = { kind: 'run', seconds, ratePerS }
+    const reply = await this.#perform(task, REPLY_MS + seconds * 1000)
     if (reply.kind !== 'result') throw new Error(`the load process answered '${reply.kind}'`)
     return reply.result
   }

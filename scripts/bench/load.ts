@@ -3,14 +3,17 @@
 // the end of the process; so is the end of the parent.
 
 import { connect } from 'node:net'
-import type { LoadReply, LoadResult, LoadTask } from './driver.ts'
+import { DIALECTS } from './dialects.ts'
+import type { LoadReply, LoadResult, LoadTask, Place } from './driver.ts'
+import { Pace } from './pace.ts'
 import { excerpt, Peer, Run } from './peer.ts'
-import { Requests, randomFrom, STORED } from './requests.ts'
+import { Requests, randomFrom } from './requests.ts'
 
 const CONNECTS_AT_ONCE = 50
 const STALL_MS = 10_000
 
 let requests: Requests
+let random: () => number
 let peers: Peer[] = []
 
 process.on('message', (task: LoadTask) => {
@@ -20,17 +23,20 @@ process.on('disconnect', () => process.exit(0))
 process.on('uncaughtException', fail)
 
 async function perform(task: LoadTask): Promise<LoadReply> {
-  if (task.kind === 'run') return { kind: 'result', result: await measure(task.seconds) }
+  if (task.kind === 'run') {
+    return { kind: 'result', result: await measure(task.seconds, task.ratePerS) }
+  }
   requests = new Requests(task.load, task.seed)
-  await preload(task.port)
-  peers = await connectPeers(task.port, task.load.connections, randomFrom(task.seed + 1))
+  random = randomFrom(task.seed + 1)
+  await preload(task.place.port)
+  peers = await connectPeers(task.place, task.load.connections)
   return { kind: 'ready' }
 }
 
-async function measure(seconds: number): Promise<LoadResult> {
+async function measure(seconds: number, ratePerS: number | undefined): Promise<LoadResult> {
   const cpuBefore = process.cpuUsage()
   const startMs = performance.now()
-  const run = await runUntilIdle(startMs + seconds * 1000)
+  const run = await runUntilIdle(startMs + seconds * 1000, ratePerS)
   const cpu = process.cpuUsage(cpuBefore)
   return {
     requestCount: run.batchCount * requests.load.depth,
@@ -43,7 +49,7 @@ async function measure(seconds: number): Promise<LoadResult> {
   }
 }
 
-function runUntilIdle(deadlineMs: number): Promise<Run> {
+function runUntilIdle(deadlineMs: number, ratePerS: number | undefined): Promise<Run> {
   return new Promise((resolve, reject) => {
     const stalled = () => {
       const waiting = peers.filter(peer => peer.isWaiting)
@@ -51,19 +57,22 @@ function runUntilIdle(deadlineMs: number): Promise<Run> {
       reject(new Error(`short reply: ${waiting.length} connections wait, the first ${first}`))
     }
     const timer = setTimeout(stalled, deadlineMs - performance.now() + STALL_MS)
-    const run = new Run(deadlineMs, () => {
+    const run = new Run(deadlineMs, ratePerS !== undefined, () => {
       clearTimeout(timer)
       resolve(run)
     })
     for (const peer of peers) peer.start(run)
+    if (ratePerS !== undefined) {
+      new Pace(run, peers, ratePerS / requests.load.depth, random).begin()
+    }
   })
 }
 
-async function connectPeers(port: number, count: number, random: () => number): Promise<Peer[]> {
+async function connectPeers(place: Place, count: number): Promise<Peer[]> {
   const connected: Peer[] = []
   while (connected.length < count) {
     const length = Math.min(CONNECTS_AT_ONCE, count - connected.length)
-    const group = Array.from({ length }, () => Peer.connect(port, requests, random))
+    const group = Array.from({ length }, () => Peer.connect(place, requests, random))
     connected.push(...(await Promise.all(group)))
   }
   return connected
@@ -73,8 +82,9 @@ async function connectPeers(port: number, count: number, random: () => number): 
 async function preload(port: number): Promise<void> {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   const parts: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]()
+  const { stored } = DIALECTS.text
   for (const { bytes, requestCount } of requests.preload()) {
-    const wanted = Buffer.alloc(requestCount * STORED.length, STORED)
+    const wanted = Buffer.alloc(requestCount * stored.length, stored)
     socket.write(bytes)
     for (let received = 0; received < wanted.length; ) {
       const part = await parts.next()

@@ -15,8 +15,8 @@ const WINDOW_KEYS = '1k'
 export async function compareByMemcaslap(plan: Plan): Promise<Comparison> {
   const servers: Server[] = []
   try {
-    servers.push(await startServer(plan.baseline, plan.serverCore))
-    servers.push(await startServer(plan.candidate, plan.serverCore))
+    servers.push(await startServer(plan.baseline, { core: plan.serverCore }))
+    servers.push(await startServer(plan.candidate, { core: plan.serverCore }))
     for (const server of servers) await measure(plan, server, plan.warmupSeconds)
     const perform = (server: Server) => measure(plan, server, plan.seconds)
     const [baseline, candidate] = await takeTurns(plan.rounds, servers, perform)

@@ -1,10 +1,13 @@
-// One connection of the load: sends a batch, waits until the last byte of its replies, sends the
-// next (a closed loop). Runs in the load process only, and is written to cost it little: requests
-// are built beforehand, all connections read into one buffer, and replies are counted by length.
-// What counting cannot see is caught by looking: each batch's first byte and last two bytes, and
-// every byte of each connection's first batch in a run and of a random sample after it.
+// One connection of the load: sends batches and reads their replies. By itself it sends the next
+// when the last byte of the replies is there (a closed loop); in a paced run it is told when
+// (pace.ts). Runs in the load process only, and is written to cost it little: requests are built
+// beforehand, all connections read into one buffer, and replies are counted by length. What
+// counting cannot see is caught by looking: each batch's first byte and last byte, and every byte
+// of each connection's first batch in a run and of a random sample after it.
 
-import { connect, type Socket } from 'node:net'
+import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Place } from './driver.ts'
 import { Histogram } from './histogram.ts'
 import type { Batch, Requests } from './requests.ts'
 
@@ -12,7 +15,8 @@ import type { Batch, Requests } from './requests.ts'
 const SAMPLE_EVERY = 500
 const EXCERPT_BYTES = 120
 const READ_BUFFER_BYTES = 256 * 1024
-const LF = 10
+// Batches that a connection has on the wire at once, in a paced run. More: the server falls behind.
+const WAITING_MAX = 4096
 
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
 
@@ -20,34 +24,63 @@ const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
 export class Run {
   readonly histogram = new Histogram()
   readonly deadlineMs: number
+  readonly isPaced: boolean
   readonly onIdle: () => void
   batchCount = 0
   sampleCount = 0
-  activeCount = 0
+  // Batches on the wire.
+  waitingCount = 0
   lastReplyMs = 0
+  #isOver = false
 
-  constructor(deadlineMs: number, onIdle: () => void) {
+  constructor(deadlineMs: number, isPaced: boolean, onIdle: () => void) {
     this.deadlineMs = deadlineMs
+    this.isPaced = isPaced
     this.onIdle = onIdle
+  }
+
+  // Whether a connection that has its replies sends again.
+  sendsAt(nowMs: number): boolean {
+    return !this.isPaced && nowMs < this.deadlineMs
+  }
+
+  // Nothing more will be sent: the run is over when the last reply is there.
+  endSending(): void {
+    this.#isOver = true
+    if (this.waitingCount === 0) this.onIdle()
+  }
+
+  completed(startMs: number, nowMs: number): void {
+    this.histogram.record((nowMs - startMs) * 1000)
+    this.batchCount += 1
+    this.waitingCount -= 1
+    this.lastReplyMs = nowMs
+    if (this.waitingCount === 0 && (this.#isOver || !this.isPaced)) this.onIdle()
   }
 }
 
 export class Peer {
   readonly #socket: Socket
   readonly #requests: Requests
+  readonly #lastByte: number | undefined
   readonly #random: () => number
+  // Ring of the batches on the wire, oldest first: which they are, and when each was to be sent.
+  readonly #indexes = new Int32Array(WAITING_MAX)
+  readonly #startsMs = new Float64Array(WAITING_MAX)
+  #oldest = 0
+  #waiting = 0
   #run: Run | undefined
   #next: number
-  #batch: Batch
-  #startMs = 0
+  // Of the oldest batch's replies.
   #received = 0
   #untilSample = 0
   #sample: Buffer[] | undefined
 
-  static async connect(port: number, requests: Requests, random: () => number): Promise<Peer> {
-    const peer = new Peer(port, requests, random)
+  static async connect(place: Place, requests: Requests, random: () => number): Promise<Peer> {
+    const peer = new Peer(place, requests, random)
     await new Promise<void>((resolve, reject) => {
-      peer.#socket.once('connect', resolve).once('error', reject)
+      const event = place.tls === undefined ? 'connect' : 'secureConnect'
+      peer.#socket.once(event, resolve).once('error', reject)
     })
     peer.#socket.on('error', error => {
       throw error
@@ -58,87 +91,101 @@ export class Peer {
     return peer
   }
 
-  private constructor(port: number, requests: Requests, random: () => number) {
+  private constructor(place: Place, requests: Requests, random: () => number) {
     this.#requests = requests
+    this.#lastByte = requests.lastByte
     this.#random = random
     this.#next = Math.floor(random() * requests.batches.length)
-    this.#batch = requests.batches[this.#next]
     const callback = (length: number): boolean => {
       this.#onBytes(length)
       return true
     }
-    const onread = { buffer: readBuffer, callback }
-    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true, onread })
+    this.#socket = open(place, { buffer: readBuffer, callback })
   }
 
   start(run: Run): void {
     this.#run = run
     this.#untilSample = 0
-    run.activeCount += 1
-    this.#send(performance.now())
+    this.#sample = []
+    if (!run.isPaced) this.send(performance.now())
   }
 
-  // For a failure's message: how far the batch on the wire has come.
+  // The next batch, which was to be sent at `startMs`.
+  send(startMs: number): void {
+    const run = this.#run
+    if (run === undefined) throw new Error('a peer that sends has a run')
+    if (this.#waiting === WAITING_MAX) {
+      throw new Error(`the server falls behind: a connection has ${WAITING_MAX} batches to answer`)
+    }
+    const { batches } = this.#requests
+    this.#next = this.#next + 1 < batches.length ? this.#next + 1 : 0
+    const at = (this.#oldest + this.#waiting) % WAITING_MAX
+    this.#indexes[at] = this.#next
+    this.#startsMs[at] = startMs
+    this.#waiting += 1
+    run.waitingCount += 1
+    this.#socket.write(batches[this.#next].bytes)
+  }
+
+  // For a failure's message: how far the oldest batch on the wire has come.
   describe(): string {
-    if (this.#run === undefined) return 'between two runs'
+    if (this.#waiting === 0) return 'between two batches'
+    const { bytes, replyBytes } = this.#batch
     const got = this.#sample === undefined ? '' : `, ${excerpt(Buffer.concat(this.#sample))}`
     return (
-      `after ${this.#received} of ${this.#batch.replyBytes} reply bytes` +
-      `${got}; the requests were ${excerpt(this.#batch.bytes)}`
+      `after ${this.#received} of ${replyBytes} reply bytes` +
+      `${got}; the requests were ${excerpt(bytes)}`
     )
   }
 
   get isWaiting(): boolean {
-    return this.#run !== undefined
+    return this.#waiting > 0
   }
 
-  #send(nowMs: number): void {
-    const { batches } = this.#requests
-    this.#next = this.#next + 1 < batches.length ? this.#next + 1 : 0
-    this.#batch = batches[this.#next]
-    this.#received = 0
-    this.#startMs = nowMs
-    this.#untilSample -= 1
-    if (this.#untilSample < 0) this.#sample = []
-    this.#socket.write(this.#batch.bytes)
+  get #batch(): Batch {
+    return this.#requests.batches[this.#indexes[this.#oldest]]
   }
 
   #onBytes(length: number): void {
-    const run = this.#run
-    if (run === undefined) throw new Error(`unasked: ${excerpt(readBuffer.subarray(0, length))}`)
-    const { replyBytes, firstByte } = this.#batch
-    if (this.#received === 0 && readBuffer[0] !== firstByte) this.#refuse(length)
-    if (this.#sample !== undefined) this.#sample.push(Buffer.from(readBuffer.subarray(0, length)))
-    this.#received += length
-    if (this.#received < replyBytes) return
-    if (this.#received > replyBytes || readBuffer[length - 1] !== LF) this.#refuse(length)
-    if (this.#sample !== undefined) this.#checkSample(run, this.#sample)
-    this.#complete(run)
+    for (let at = 0; at < length; ) {
+      if (this.#waiting === 0)
+        throw new Error(`unasked: ${excerpt(readBuffer.subarray(at, length))}`)
+      const { replyBytes, firstByte } = this.#batch
+      if (this.#received === 0 && readBuffer[at] !== firstByte) this.#refuse(at, length)
+      const end = Math.min(length, at + replyBytes - this.#received)
+      if (this.#sample !== undefined) this.#sample.push(Buffer.from(readBuffer.subarray(at, end)))
+      this.#received += end - at
+      if (this.#received < replyBytes) return
+      const isLastGood = this.#lastByte === undefined || readBuffer[end - 1] === this.#lastByte
+      const isTooLong = end < length && this.#waiting === 1
+      if (!isLastGood || isTooLong) this.#refuse(at, length)
+      this.#complete()
+      at = end
+    }
   }
 
-  #complete(run: Run): void {
+  #complete(): void {
+    const run = this.#run
+    if (run === undefined) throw new Error('a peer that waits has a run')
+    if (this.#sample !== undefined) this.#checkSample(run, this.#sample)
     const nowMs = performance.now()
-    run.histogram.record((nowMs - this.#startMs) * 1000)
-    run.batchCount += 1
-    if (nowMs < run.deadlineMs) {
-      this.#send(nowMs)
-      return
-    }
-    this.#run = undefined
-    run.lastReplyMs = nowMs
-    run.activeCount -= 1
-    if (run.activeCount === 0) run.onIdle()
+    const startMs = this.#startsMs[this.#oldest]
+    this.#oldest = (this.#oldest + 1) % WAITING_MAX
+    this.#waiting -= 1
+    this.#received = 0
+    this.#untilSample -= 1
+    if (this.#untilSample < 0) this.#sample = []
+    if (run.sendsAt(nowMs)) this.send(nowMs)
+    run.completed(startMs, nowMs)
   }
 
   #checkSample(run: Run, parts: readonly Buffer[]): void {
     const got = Buffer.concat(parts)
-    const wanted = this.#requests.replyTo(this.#next)
-    if (!got.equals(wanted)) {
-      let at = 0
-      while (got[at] === wanted[at]) at += 1
+    const fault = this.#requests.faultIn(this.#indexes[this.#oldest], got)
+    if (fault !== undefined) {
       throw new Error(
-        `wrong reply at byte ${at}: ${excerpt(got.subarray(at))}; ` +
-          `expected ${excerpt(wanted.subarray(at))}`,
+        `wrong reply at byte ${fault.at}: ${excerpt(got.subarray(fault.at))}; ` +
+          `expected ${excerpt(fault.wanted)}`,
       )
     }
     this.#sample = undefined
@@ -146,12 +193,20 @@ export class Peer {
     run.sampleCount += 1
   }
 
-  #refuse(length: number): never {
+  #refuse(at: number, length: number): never {
     throw new Error(
-      `wrong reply: ${excerpt(readBuffer.subarray(0, length))} in a read of ${length} bytes, ` +
+      `wrong reply: ${excerpt(readBuffer.subarray(at, length))} in a read of ${length} bytes, ` +
         this.describe(),
     )
   }
+}
+
+function open({ port, tls }: Place, onread: OnReadOpts): Socket {
+  const host = '127.0.0.1'
+  if (tls === undefined) return connect({ host, port, noDelay: true, onread })
+  // Missing in the types of Node, which has it for TLS as well.
+  const options = { host, port: tls.port, ca: tls.certificate, onread }
+  return connectTls(options).setNoDelay(true)
 }
 
 // Values are arbitrary bytes: what a terminal would not print is a dot.

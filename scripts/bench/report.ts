@@ -22,12 +22,29 @@ const CASE_HEAD = [
   'server busy',
 ]
 
+const SUMMARY_HEAD = [
+  'case',
+  'load',
+  'baseline / candidate',
+  'us/req',
+  'cpu',
+  'req/s',
+  'rate',
+  'baseline p50/p99/p99.9 us',
+  'candidate p50/p99/p99.9 us',
+]
+
 export function cpuRatio({ baseline, candidate }: Comparison): Spread {
   return spreadOf(baseline.map((sample, i) => sample.serverUs / candidate[i].serverUs))
 }
 
 export function rateRatio({ baseline, candidate }: Comparison): Spread {
   return spreadOf(candidate.map((sample, i) => sample.requestsPerS / baseline[i].requestsPerS))
+}
+
+/** How many times the baseline's this percentile is lower. */
+function latencyRatio({ baseline, candidate }: Comparison, field: keyof Sample): Spread {
+  return spreadOf(baseline.map((sample, i) => sample[field] / candidate[i][field]))
 }
 
 export function caseReport(comparison: Comparison): string {
@@ -37,41 +54,40 @@ export function caseReport(comparison: Comparison): string {
     sampleRow(baselineName, comparison.baseline),
     sampleRow(candidateName, comparison.candidate),
   ]
+  const ratios = [
+    ['server us/req', cpuRatio(comparison)],
+    ['p99', latencyRatio(comparison, 'p99Us')],
+    ['p99.9', latencyRatio(comparison, 'p999Us')],
+  ] as const
   return [
     `${name}: ${what} (${load})`,
     plainTable(rows),
-    `  server us/req, ${baselineName} / ${candidateName}: ${spreadText(cpuRatio(comparison))}`,
+    ...ratios.map(
+      ([of, ratio]) =>
+        `  ${`${of},`.padEnd(14)} ${baselineName} / ${candidateName}: ${spreadText(ratio)}`,
+    ),
     `  req/s,         ${candidateName} / ${baselineName}: ${spreadText(rateRatio(comparison))}`,
   ].join('\n')
 }
 
 export function summary(comparisons: readonly Comparison[], isMarkdown: boolean): string {
-  const { baselineName, candidateName } = comparisons[0]
-  const head = [
-    'case',
-    'load',
-    `${baselineName} us/req`,
-    `${candidateName} us/req`,
-    'cpu ratio',
-    `${baselineName} req/s`,
-    `${candidateName} req/s`,
-    'req/s ratio',
-    `${baselineName} p50/p99 us`,
-    `${candidateName} p50/p99 us`,
-  ]
-  const rows = [head, ...comparisons.map(summaryRow)]
+  const rows = [SUMMARY_HEAD, ...comparisons.map(summaryRow)]
   // The load is a long sentence: on a terminal it stands above each case's own table.
   return isMarkdown ? markdownTable(rows) : plainTable(rows.map(row => row.toSpliced(1, 1)))
 }
 
-export function legend({ baselineName, candidateName, versions }: Comparison): string {
+export function legend(comparisons: readonly Comparison[]): string {
+  const versions = comparisons.flatMap(({ baselineName, candidateName, versions }) => [
+    `${baselineName} ${versions[0]}`,
+    `${candidateName} ${versions[1]}`,
+  ])
   return [
-    `${baselineName} ${versions[0]}, ${candidateName} ${versions[1]}.`,
-    `cpu ratio: server CPU per request, ${baselineName} / ${candidateName}.`,
-    `req/s ratio: ${candidateName} / ${baselineName}.`,
-    `Above 1, ${candidateName} is the better one. Medians of the rounds (min..max).`,
-    'A request is one command, whatever its number of keys. Latency is that of a whole batch:',
-    "from the write of a connection's requests to the last byte of their replies.",
+    `Versions: ${[...new Set(versions)].join(', ')}.`,
+    'cpu: server CPU per request, baseline / candidate. rate: requests a second, candidate /',
+    'baseline. Above 1 the candidate is the better one. Medians of the rounds (min..max).',
+    'A request is one command, whatever its number of keys. Latency is that of a whole batch: from',
+    "the write of a connection's requests, in a paced case from when it was due, to the last byte",
+    'of their replies.',
     'Compare the ratios, not the figures: these are of this machine, at this hour. Requests per',
     'second are bounded by the load process where the server is not near 100% busy.',
   ].join('\n')
@@ -99,23 +115,32 @@ function sampleRow(name: string, samples: readonly Sample[]): Row {
 }
 
 function summaryRow(comparison: Comparison): Row {
-  const { name, load, baseline, candidate } = comparison
+  const { name, load, baseline, candidate, baselineName, candidateName } = comparison
   return [
     name,
     load,
-    usText(medianOf(baseline, 'serverUs')),
-    usText(medianOf(candidate, 'serverUs')),
+    `${baselineName} / ${candidateName}`,
+    pairText(baseline, candidate, 'serverUs', usText),
     spreadText(cpuRatio(comparison)),
-    rateText(medianOf(baseline, 'requestsPerS')),
-    rateText(medianOf(candidate, 'requestsPerS')),
+    pairText(baseline, candidate, 'requestsPerS', rateText),
     spreadText(rateRatio(comparison)),
     latencyText(baseline),
     latencyText(candidate),
   ]
 }
 
+function pairText(
+  baseline: readonly Sample[],
+  candidate: readonly Sample[],
+  field: keyof Sample,
+  print: (value: number) => string,
+): string {
+  return `${print(medianOf(baseline, field))} / ${print(medianOf(candidate, field))}`
+}
+
 function latencyText(samples: readonly Sample[]): string {
-  return `${usText(medianOf(samples, 'p50Us'))} / ${usText(medianOf(samples, 'p99Us'))}`
+  const fields = ['p50Us', 'p99Us', 'p999Us'] as const
+  return fields.map(field => usText(medianOf(samples, field))).join(' / ')
 }
 
 function medianOf(samples: readonly Sample[], field: keyof Sample): number {

@@ -1,13 +1,14 @@
 // The requests of a case, built once before any clock runs, and the replies they must get. No
-// socket here. A set writes the value its key already has, so the reply to a batch is known in
-// full whatever the order in which the connections' requests arrive.
+// socket here; dialects.ts has the words. A set writes the value its key already has, so the reply
+// to a batch is known in full whatever the order in which the connections' requests arrive.
 
 import type { Case } from './cases.ts'
+import { DIALECTS, type Dialect } from './dialects.ts'
 
 export interface Batch {
   bytes: Buffer
   replyBytes: number
-  // 'V' of VALUE or 'S' of STORED: an error line or a miss begins otherwise.
+  // An error or a miss begins otherwise, or has another length.
   firstByte: number
 }
 
@@ -22,32 +23,37 @@ const BATCHES_MIN = 8
 const PATTERN_OFFSETS = 4093
 const PRELOAD_BATCH_BYTES = 64 * 1024
 const ZIPF_EXPONENT = 0.99
-export const STORED = Buffer.from('STORED\r\n')
-const CRLF = Buffer.from('\r\n')
-const END = Buffer.from('END\r\n')
 
 export class Requests {
   readonly load: Case
   readonly batches: Batch[] = []
   readonly #requests: Request[][] = []
+  readonly #dialect: Dialect
   readonly #pattern: Buffer
   readonly #random: () => number
+  readonly #hitBytes: number
 
   constructor(load: Case, seed: number) {
     this.load = load
+    this.#dialect = DIALECTS[load.protocol]
     this.#random = randomFrom(seed)
     this.#pattern = Buffer.alloc(load.valueBytes + PATTERN_OFFSETS)
     for (let i = 0; i < this.#pattern.length; i += 1) this.#pattern[i] = this.#random() * 256
+    this.#hitBytes = this.#hit(0).length
     this.#buildBatches()
   }
 
-  // Sets of every key, in batches that a server takes in one or few reads.
+  get lastByte(): number | undefined {
+    return this.#dialect.lastByte
+  }
+
+  // Sets of every key in the text protocol, in batches that a server takes in one or few reads.
   *preload(): Generator<{ bytes: Buffer; requestCount: number }> {
     let parts: Buffer[] = []
     let size = 0
     let requestCount = 0
     for (let keyId = 0; keyId < this.load.keyCount; keyId += 1) {
-      const bytes = this.#setBytes(keyId)
+      const bytes = DIALECTS.text.set(this.#key(keyId), this.#value(keyId))
       parts.push(bytes)
       size += bytes.length
       requestCount += 1
@@ -59,8 +65,16 @@ export class Requests {
     }
   }
 
-  replyTo(batchIndex: number): Buffer {
-    return Buffer.concat(this.#requests[batchIndex].map(request => this.#reply(request)))
+  // Whether a batch was answered as it must be: undefined, or where the reply is wrong and how.
+  faultIn(batchIndex: number, reply: Buffer): { at: number; wanted: Buffer } | undefined {
+    const requests = this.#requests[batchIndex]
+    const wanted = Buffer.concat(requests.map(request => this.#reply(request)))
+    this.#dialect.mask(reply)
+    this.#dialect.mask(wanted)
+    if (reply.equals(wanted)) return undefined
+    let at = 0
+    while (reply[at] === wanted[at]) at += 1
+    return { at, wanted: wanted.subarray(at) }
   }
 
   #buildBatches(): void {
@@ -86,34 +100,37 @@ export class Requests {
   #batch(requests: readonly Request[], bytes: Buffer): Batch {
     let replyBytes = 0
     for (const request of requests) replyBytes += this.#replyLength(request)
-    return { bytes, replyBytes, firstByte: (requests[0].isSet ? 'S' : 'V').charCodeAt(0) }
+    const firstByte = this.#reply(requests[0])[0]
+    return { bytes, replyBytes, firstByte }
   }
 
   #bytes({ isSet, keyIds }: Request): Buffer {
-    if (isSet) return this.#setBytes(keyIds[0])
-    return Buffer.from(`get ${keyIds.map(keyId => this.#key(keyId)).join(' ')}\r\n`)
-  }
-
-  #setBytes(keyId: number): Buffer {
-    const line = Buffer.from(`set ${this.#key(keyId)} 0 0 ${this.load.valueBytes}\r\n`)
-    return Buffer.concat([line, this.#value(keyId), CRLF])
+    const keys = keyIds.map(keyId => this.#key(keyId))
+    if (isSet) return this.#dialect.set(keys[0], this.#value(keyIds[0]))
+    return this.#getsMany ? this.#dialect.getMany(keys) : this.#dialect.get(keys[0])
   }
 
   #reply({ isSet, keyIds }: Request): Buffer {
-    if (isSet) return STORED
-    const parts: Buffer[] = []
-    for (const keyId of keyIds) parts.push(this.#valueLine(keyId), this.#value(keyId), CRLF)
-    return Buffer.concat([...parts, END])
+    const { stored, end } = this.#dialect
+    if (isSet) return stored
+    const hits = keyIds.map(keyId => this.#hit(keyId))
+    return Buffer.concat(this.#getsMany ? [...hits, end] : hits)
   }
 
   #replyLength({ isSet, keyIds }: Request): number {
-    if (isSet) return STORED.length
-    const lineBytes = this.#valueLine(keyIds[0]).length
-    return keyIds.length * (lineBytes + this.load.valueBytes + CRLF.length) + END.length
+    const { stored, end } = this.#dialect
+    if (isSet) return stored.length
+    // Keys and values of a case have the same lengths, and so have its hits.
+    return keyIds.length * this.#hitBytes + (this.#getsMany ? end.length : 0)
   }
 
-  #valueLine(keyId: number): Buffer {
-    return Buffer.from(`VALUE ${this.#key(keyId)} 0 ${this.load.valueBytes}\r\n`)
+  #hit(keyId: number): Buffer {
+    const [key, value] = [this.#key(keyId), this.#value(keyId)]
+    return this.#getsMany ? this.#dialect.hitOfMany(key, value) : this.#dialect.hit(key, value)
+  }
+
+  get #getsMany(): boolean {
+    return this.load.keysPerGet > 1
   }
 
   #key(keyId: number): string {

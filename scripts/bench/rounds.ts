@@ -1,10 +1,13 @@
 // The method: both servers run throughout a case and only one is driven at a time, in turns
 // (A B A B ...), so that what else the machine does falls on both. Ratios are taken within a
-// round, and the median of the rounds stands for the case.
+// round, and the median of the rounds stands for the case. Where a case is paced, the rate is found
+// first: the baseline's requests a second, driven as fast as it answers, had it been busy throughout.
 
+import { readFileSync } from 'node:fs'
 import { type Case, describeCase } from './cases.ts'
+import type { Certificate } from './certificate.ts'
 import { cpuUsBetween, readCpu } from './cpu.ts'
-import { Driver, type LoadResult } from './driver.ts'
+import { Driver, type LoadResult, type Place } from './driver.ts'
 import { readCounter, type Server, type ServerSpec, startServer, stopServer } from './servers.ts'
 
 export interface Plan {
@@ -16,6 +19,8 @@ export interface Plan {
   seed: number
   serverCore: number | undefined
   loadCore: number | undefined
+  // For the cases that use TLS.
+  certificate: Certificate | undefined
 }
 
 export interface Sample {
@@ -53,12 +58,14 @@ export async function compare(plan: Plan, load: Case): Promise<Comparison> {
     sides.push(await openSide(plan, plan.baseline, load))
     sides.push(await openSide(plan, plan.candidate, load))
     for (const side of sides) await drive(side, plan.warmupSeconds)
-    const samples = await takeTurns(plan.rounds, sides, side => measure(side, plan.seconds))
+    const ratePerS = await paceOf(plan, load, sides[0])
+    const perform = (side: Side) => measure(side, plan.seconds, ratePerS)
+    const samples = await takeTurns(plan.rounds, sides, perform)
     for (const { server } of sides) await checkCounters(server)
     return {
       name: load.name,
       what: load.what,
-      load: describeCase(load),
+      load: describeCase(load, ratePerS),
       baselineName: plan.baseline.name,
       candidateName: plan.candidate.name,
       versions: [sides[0].server.version, sides[1].server.version],
@@ -71,6 +78,13 @@ export async function compare(plan: Plan, load: Case): Promise<Comparison> {
   } finally {
     for (const side of sides) await closeSide(side)
   }
+}
+
+async function paceOf(plan: Plan, { pace }: Case, baseline: Side): Promise<number | undefined> {
+  if (pace === undefined) return undefined
+  const { requestsPerS, busy } = await measure(baseline, plan.seconds)
+  // The load process may be what bounds the rate.
+  return (requestsPerS / Math.min(busy / plan.baseline.threadCount, 1)) * pace
 }
 
 export async function takeTurns<T, R>(
@@ -87,10 +101,11 @@ export async function takeTurns<T, R>(
 }
 
 async function openSide(plan: Plan, spec: ServerSpec, load: Case): Promise<Side> {
-  const server = await startServer(spec, plan.serverCore)
+  const certificate = load.tls ? plan.certificate : undefined
+  const server = await startServer(spec, { core: plan.serverCore, certificate })
   const driver = new Driver(plan.loadCore)
   try {
-    await driver.prepare(server.port, load, plan.seed)
+    await driver.prepare(placeOf(server, certificate), load, plan.seed)
   } catch (error) {
     await closeSide({ server, driver })
     throw new Error(`${spec.name}: ${error instanceof Error ? error.message : error}`)
@@ -98,15 +113,20 @@ async function openSide(plan: Plan, spec: ServerSpec, load: Case): Promise<Side>
   return { server, driver }
 }
 
+function placeOf({ port, tlsPort }: Server, certificate: Certificate | undefined): Place {
+  if (certificate === undefined || tlsPort === undefined) return { port, tls: undefined }
+  return { port, tls: { port: tlsPort, certificate: readFileSync(certificate.cert, 'utf8') } }
+}
+
 async function closeSide({ server, driver }: Side): Promise<void> {
   await driver.stop()
   await stopServer(server)
 }
 
-async function measure(side: Side, seconds: number): Promise<Sample> {
+async function measure(side: Side, seconds: number, ratePerS?: number): Promise<Sample> {
   const { server } = side
   const before = readCpu(server.pid)
-  const result = await drive(side, seconds)
+  const result = await drive(side, seconds, ratePerS)
   const cpuUs = cpuUsBetween(before, readCpu(server.pid))
   return {
     requestsPerS: result.requestCount / result.seconds,
@@ -119,8 +139,12 @@ async function measure(side: Side, seconds: number): Promise<Sample> {
   }
 }
 
-async function drive({ server, driver }: Side, seconds: number): Promise<LoadResult> {
-  return await driver.run(seconds).catch((error: Error) => {
+async function drive(
+  { server, driver }: Side,
+  seconds: number,
+  ratePerS?: number,
+): Promise<LoadResult> {
+  return await driver.run(seconds, ratePerS).catch((error: Error) => {
     throw new Error(`${server.name}: ${error.message}`)
   })
 }

@@ -7,9 +7,10 @@ import { existsSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Certificate } from './certificate.ts'
 import { hasEnded, isInstalled, lastWords, start, stop } from './processes.ts'
 
-// Command without the flags that all servers are given here: -l, -p, -m, -t.
+// Command without the flags that all servers are given here: -l, -p, -m, -t, and those of TLS.
 export interface ServerSpec {
   name: string
   command: readonly string[]
@@ -18,17 +19,27 @@ export interface ServerSpec {
   memoryMib?: number
 }
 
+export interface Start {
+  core?: number | undefined
+  // Serves TLS on a second port.
+  certificate?: Certificate | undefined
+  // Between two looks whether it answers.
+  lookMs?: number
+}
+
 export interface Server {
   name: string
   version: string
   process: ChildProcess
   pid: number
   port: number
+  tlsPort: number | undefined
 }
 
 const MEMORY_MIB = 1024
 const START_MS = 60_000
 const ASK_MS = 5000
+const LOOK_MS = 50
 const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 
 // memcached will not run as root unless told whom to become.
@@ -50,18 +61,13 @@ export function whyNot(command: readonly string[]): string | undefined {
   return undefined
 }
 
-export async function startServer(spec: ServerSpec, core: number | undefined): Promise<Server> {
+export async function startServer(
+  spec: ServerSpec,
+  { core, certificate, lookMs = LOOK_MS }: Start = {},
+): Promise<Server> {
   const port = await freePort()
-  const flags = [
-    '-l',
-    '127.0.0.1',
-    '-p',
-    port,
-    '-m',
-    spec.memoryMib ?? MEMORY_MIB,
-    '-t',
-    spec.threadCount,
-  ]
+  const tlsPort = certificate === undefined ? undefined : await freePort()
+  const flags = [...usualFlags(spec), ...listenFlags(port, tlsPort, certificate)]
   const child = start([...spec.command, ...flags.map(String)], core, {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -70,12 +76,26 @@ export async function startServer(spec: ServerSpec, core: number | undefined): P
     const reply = await ask(port, 'version\r\n', '\r\n').catch(() => '')
     if (reply.startsWith('VERSION')) {
       const version = reply.slice('VERSION'.length).trim()
-      return { name: spec.name, version, process: child, pid: child.pid ?? 0, port }
+      return { name: spec.name, version, process: child, pid: child.pid ?? 0, port, tlsPort }
     }
-    await sleep(50)
+    await sleep(lookMs)
   }
   await stop(child)
   throw new Error(`${spec.name} did not start: ${lastWords(child) || 'no word from it'}`)
+}
+
+function usualFlags({ memoryMib = MEMORY_MIB, threadCount }: ServerSpec): (string | number)[] {
+  return ['-m', memoryMib, '-t', threadCount]
+}
+
+function listenFlags(
+  port: number,
+  tlsPort: number | undefined,
+  certificate: Certificate | undefined,
+): (string | number)[] {
+  if (certificate === undefined) return ['-l', '127.0.0.1', '-p', port]
+  const files = `ssl_chain_cert=${certificate.cert},ssl_key=${certificate.key}`
+  return ['-Z', '-o', files, '-l', `notls:127.0.0.1:${port},127.0.0.1:${tlsPort}`]
 }
 
 export async function stopServer(server: Server): Promise<void> {
