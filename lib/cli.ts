@@ -23,6 +23,11 @@ export async function main(argv: string[]): Promise<void> {
     process.exitCode = await tellOwners(argv.slice(1))
     return
   }
+  if (argv[0] === 'drain') {
+    const { drainServer } = await import('./client/drain-command.ts')
+    process.exitCode = await drainServer(argv.slice(1))
+    return
+  }
   const command = await readCommandLine(argv)
   if (isRefusal(command)) {
     console.error(command.line)

@@ -351,6 +351,19 @@ export const BEHIND_PAUSE_MS = 100
 /** What a session without an end of its own lives, seconds. */
 export const SESSION_TTL_S = 86_400
 
+/** Items that a drain moves at the same time, what one may take, and how often it is tried. */
+export const DRAIN_AT_ONCE = 64
+export const DRAIN_AT_ONCE_MAX = 4096
+export const DRAIN_TIMEOUT_MS = 10_000
+export const DRAIN_TRIES_MAX = 3
+/** So many items that cannot be moved end it. */
+export const DRAIN_FAILED_MAX = 100
+/** A crawler that is busy is asked again, so often; how long a list of keys may stand still. */
+export const DRAIN_BUSY_MS = 1000
+export const DRAIN_BUSY_TRIES_MAX = 60
+export const DRAIN_SILENCE_MS = 60_000
+export const DRAIN_PROGRESS_MS = 1000
+
 /** How often sources of servers are asked by default, and how much that varies, a share. */
 export const DNS_INTERVAL_MS = 30_000
 export const CONFIG_INTERVAL_MS = 60_000

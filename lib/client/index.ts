@@ -10,6 +10,7 @@ export { type ElastiCacheOptions, elastiCacheServers } from './discovery/elastic
 export { type EtcdOptions, etcdServers } from './discovery/etcd.ts'
 export type { Discovery, Observer } from './discovery/source.ts'
 export { staticServers } from './discovery/static.ts'
+export { type DrainOptions, type DrainReport, drain } from './drain.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
 export type { Hit, Lease, LeaseOptions, Stored } from './node.ts'
 export {
