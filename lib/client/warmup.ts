@@ -19,7 +19,7 @@ export type Effect = 'reads' | 'changes' | 'replaces' | 'removes'
 export class WarmUp {
   private readonly members: Members
   /** Keys on their way: who else wants one waits for it. */
-  private readonly moving = new Map<string, Promise<boolean>>()
+  private readonly moving = new Map<string, Promise<void>>()
 
   constructor(members: Members) {
     this.members = members
@@ -36,7 +36,9 @@ export class WarmUp {
     if (this.members.formerOwnersOf(key, owner).length === 0) return call()
     if (effect === 'reads') {
       const answer = await call()
-      if (answer !== undefined || !(await this.move(key, owner, deadlineMs))) return answer
+      if (answer !== undefined) return answer
+      // Whatever came of it: others may have moved the item since, or stored a newer one.
+      await this.move(key, owner, deadlineMs)
       return call()
     }
     if (effect === 'replaces') {
@@ -49,21 +51,24 @@ export class WarmUp {
     return call()
   }
 
-  /** Moves what there is of these keys to their owners; the keys that were. */
+  /** Moves what there is of these keys to their owners; the keys that are worth another look there. */
   async moveMany(
     keys: readonly string[],
     ownerOf: (key: string) => Member | undefined,
     deadlineMs: number,
   ): Promise<string[]> {
+    const asked: string[] = []
     const moves = keys.map(async key => {
       const owner = ownerOf(key)
-      return owner !== undefined && (await this.move(key, owner, deadlineMs))
+      if (owner === undefined || this.members.formerOwnersOf(key, owner).length === 0) return
+      asked.push(key)
+      await this.move(key, owner, deadlineMs)
     })
-    const moved = await Promise.all(moves)
-    return keys.filter((_, i) => moved[i])
+    await Promise.all(moves)
+    return asked
   }
 
-  private move(key: string, owner: Member, deadlineMs: number): Promise<boolean> {
+  private move(key: string, owner: Member, deadlineMs: number): Promise<void> {
     const moving = this.moving.get(key)
     if (moving !== undefined) return moving
     const begun = this.moveFromAny(key, owner, deadlineMs)
@@ -71,15 +76,13 @@ export class WarmUp {
     return begun.finally(() => this.moving.delete(key))
   }
 
-  /** Whether the owner has it now. */
-  private async moveFromAny(key: string, owner: Member, deadlineMs: number): Promise<boolean> {
+  private async moveFromAny(key: string, owner: Member, deadlineMs: number): Promise<void> {
     const to: Ask = call =>
       this.members.on(owner, node => call(node, deadlineMs - performance.now()))
     for (const former of this.members.formerOwnersOf(key, owner)) {
       const moved = await moveItem(key, this.askOf(former, deadlineMs), to).catch(ignored)
-      if (moved === 'MOVED' || moved === 'NEWER') return true
+      if (moved === 'MOVED' || moved === 'NEWER') return
     }
-    return false
   }
 
   /** Deletes the copies of owners before. */
