@@ -67,7 +67,7 @@ const ENGINE_RANKS = [
 const HOMES: Readonly<Record<string, string[]>> = {
   yargs: ['lib/cli.ts', 'scripts/'],
   piscina: ['lib/server/workers.ts'],
-  memjs: ['lib/client/', 'scripts/bench/local/caches.ts', 'test/'],
+  memjs: ['lib/client/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
   memcached: ['test/'],
   'memcache-client': ['test/'],
   autocannon: ['scripts/bench-http.ts'],

@@ -5,7 +5,7 @@ import { startDaemon } from './support/daemon.ts'
 import { compileExamples, examplesOf, runExample, writeExamples } from './support/examples.ts'
 import { freePort } from './support/process.ts'
 
-const PAGES = ['local.md', 'strategies.md']
+const PAGES = ['local.md', 'pool.md', 'strategies.md']
 /** Its examples start a daemon of their own. */
 const SERVING = 'local.md'
 

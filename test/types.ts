@@ -4,7 +4,15 @@
  */
 import session from 'express-session'
 import Keyv, { type KeyvStorageAdapter } from 'keyv'
-import type { ClusterClient, Hit, Lease as PoolLease } from '../lib/client/index.ts'
+import {
+  ClientError,
+  type ClientErrorCode,
+  ClusterClient,
+  type ClusterOptions,
+  type Hit,
+  type Lease as PoolLease,
+  type Stored,
+} from '../lib/client/index.ts'
 import {
   type Found,
   type Lease,
@@ -60,6 +68,41 @@ export async function inProcess(): Promise<void> {
   local.get(1)
   // @ts-expect-error numbers are no bytes to join
   local.append('a', 1)
+}
+
+export async function pools(): Promise<void> {
+  is<Same<ReturnType<typeof pool.get>, Promise<Hit | undefined>>>()
+  is<Same<Hit['value'], Buffer>>()
+  is<Same<Hit['ttlS'], number | undefined>>()
+  is<Same<ReturnType<typeof pool.set>, Promise<Stored>>>()
+  is<Same<ReturnType<typeof pool.incr>, Promise<bigint | undefined>>>()
+  const named = await pool.getValue<{ name: string }>('a')
+  is<Same<typeof named, { name: string } | undefined>>()
+  const unknown = await pool.getValue('a')
+  is<Same<typeof unknown, unknown>>()
+  const many = await pool.getMany(['a'])
+  is<Same<typeof many, Map<string, Hit>>>()
+  const values = await pool.getManyValues<number>(['a'])
+  is<Same<typeof values, Map<string, number>>>()
+  const options: ClusterOptions = {
+    driver: 'memjs',
+    replicas: 2,
+    compression: { method: 'brotli' },
+  }
+  new ClusterClient(['a:1', { host: 'b', port: 1, weight: 2 }], options)
+  // @ts-expect-error no such driver
+  new ClusterClient(['a'], { driver: 'memcached' })
+  // @ts-expect-error nor such a method
+  new ClusterClient(['a'], { compression: { method: 'lz4' } })
+  // @ts-expect-error a version is a bigint
+  await pool.cas('a', 'v', 1)
+  // @ts-expect-error numbers are no bytes to join
+  await pool.append('a', 1)
+  // @ts-expect-error keys are strings
+  await pool.get(Buffer.from('a'))
+  const code: ClientErrorCode = new ClientError('BUSY', 'too many').code
+  // @ts-expect-error no such code
+  return void [code, new ClientError('SLOW', 'too slow')]
 }
 
 export async function bothDoors(): Promise<void> {
