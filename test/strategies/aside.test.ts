@@ -56,13 +56,16 @@ for (const { name, skip, open } of DOORS) {
   t.test(`an error reaches all who wait, and the next may try, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
     const aside = new CacheAside(here, { ttlS: 100, onError: fail })
+    let loads = 0
     const broken = async () => {
+      loads++
       await sleep(20)
       throw new Error('no database')
     }
     const asked = Array.from({ length: 20 }, () => aside.getOrSet('a', broken))
     const outcomes = await Promise.allSettled(asked)
     t.ok(outcomes.every(o => o.status === 'rejected' && o.reason.message === 'no database'))
+    t.equal(loads, 1, 'the error of one load')
     const other = new CacheAside(there, { ttlS: 100, onError: fail })
     t.equal(await other.getOrSet('a', () => 'works'), 'works')
     t.throws(() => fail(new Error('sync')), 'sync')
