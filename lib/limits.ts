@@ -252,6 +252,8 @@ export const DUMP_PIECE_BYTES = 32 * KIB
 export const CACHEDUMP_BYTES_MAX = 2 * MIB
 /** All nodes of a cluster as `config get cluster` tells of them, bytes. */
 export const CLUSTER_BYTES_MAX = 16 * KIB
+/** They are read again, so often, where they changed meanwhile. */
+export const CLUSTER_READ_TRIES_MAX = 1000
 /** `lru tune`: most that the hot and the warm list may have together, percent. */
 export const LISTS_PERCENT_MAX = 80
 /** `cache_memlimit` takes megabytes between these. */

@@ -7,19 +7,28 @@
 //                             (an empty line)
 //                             END
 //
-// LENGTH counts the version, the nodes and the \n behind each, and not the \r\n that follows.
+// LENGTH counts the version, the nodes and the \n behind each, and not the \r\n that follows. Where it
+// is allowed, `config set cluster 0 LENGTH` with the same behind it changes the nodes for all threads;
+// without a version it is the next one.
 
-import { VALUE_BYTES_MAX } from '../limits.ts'
+import type { Area } from '../engine/bytes.ts'
+import { Status } from '../engine/status.ts'
+import { CLUSTER_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
 import { parseInt32 } from './ascii.ts'
+import { CLUSTER_VERSION_MAX } from './cluster-board.ts'
 import { type Conversation, State } from './conversation.ts'
+import type { Cluster } from './host.ts'
 import { CloseReason } from './journal.ts'
 import { line, type Speaker, wordAt } from './speaker.ts'
-import { Line } from './text-print.ts'
+import { Line, storedLine } from './text-print.ts'
 import { tokenCount, tokenEnd, tokenStart } from './tokens.ts'
 
 const NOT_ENABLED = line('ERROR: shutdown not enabled')
 const BAD_MODE = line('CLIENT_ERROR invalid shutdown mode')
 const CONFIG_FIXED = line('CLIENT_ERROR the cluster configuration cannot be changed')
+
+const BAD_NODES = line('CLIENT_ERROR nodes have to be host|ip|port with spaces between')
+const OLD_VERSION = line('CLIENT_ERROR the version has to be above that of the cluster')
 
 const CLUSTER = 'cluster'
 /** The key under which older clients ask for the nodes with a get. */
@@ -42,12 +51,8 @@ export function config(bytes: Buffer, peer: Conversation, speaker: Speaker): voi
       if (tokenCount !== 3) return speaker.say(Line.ERROR)
       if (key !== CLUSTER) return speaker.say(Line.END)
       return peer.sendTail(describeCluster(peer))
-    case 'set': {
-      // What it brings would be taken for commands.
-      const valueBytes = parseInt32(bytes, tokenStart[4], tokenEnd[4])
-      const known = tokenCount >= 5 && valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX
-      return known ? peer.swallow(valueBytes + 2, CONFIG_FIXED) : speaker.say(CONFIG_FIXED)
-    }
+    case 'set':
+      return setCluster(bytes, peer, speaker)
     case 'add':
     case 'incr':
     case 'delete':
@@ -58,6 +63,31 @@ export function config(bytes: Buffer, peer: Conversation, speaker: Speaker): voi
   }
 }
 
+function setCluster(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  const valueBytes = parseInt32(bytes, tokenStart[4], tokenEnd[4])
+  const known = tokenCount >= 5 && valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX
+  if (!known) return speaker.say(peer.host.cluster.isWritable ? Line.BAD_FORMAT : CONFIG_FIXED)
+  // What it brings would be taken for commands.
+  const refuse = (reply: Area) => peer.swallow(valueBytes + 2, reply)
+  if (!peer.host.cluster.isWritable) return refuse(CONFIG_FIXED)
+  if (wordAt(bytes, 2) !== CLUSTER) return refuse(Line.BAD_FORMAT)
+  if (valueBytes > CLUSTER_BYTES_MAX) return refuse(Line.TOO_LARGE)
+  peer.collect(valueBytes + 2, value => storeCluster(peer.host.cluster, value.toString('latin1')))
+}
+
+/** Takes a configuration; what the peer is told. */
+function storeCluster(cluster: Cluster, text: string): Area {
+  if (!text.endsWith('\r\n')) return Line.BAD_CHUNK
+  const [, digits, list] = /^(?:(\d{1,10})\r?\n)?([^\r\n]*)\r?\n?\r\n$/.exec(text) ?? []
+  const nodes = (list ?? '').split(' ').filter(node => node !== '')
+  if (nodes.length === 0 || !nodes.every(node => NODE.test(node))) return BAD_NODES
+  const version = digits === undefined ? cluster.read().version + 1 : Number(digits)
+  const isTaken = version <= CLUSTER_VERSION_MAX && cluster.set(version, nodes)
+  return isTaken ? storedLine(Status.OK) : OLD_VERSION
+}
+
+const NODE = /^[\x21-\x7b\x7d-\x7e]+\|[\x21-\x7b\x7d-\x7e]*\|\d{1,5}$/
+
 function describeCluster(peer: Conversation): Buffer {
   const nodes = clusterNodes(peer)
   return Buffer.from(`CONFIG ${CLUSTER} 0 ${nodes.length}\r\n${nodes}\r\nEND\r\n`, 'latin1')
@@ -65,9 +95,8 @@ function describeCluster(peer: Conversation): Buffer {
 
 /** The value of a cluster's configuration: its version and its nodes. */
 export function clusterNodes(peer: Conversation): string {
-  const { cluster } = peer.host
-  const nodes = cluster.nodes.length > 0 ? cluster.nodes : [ownNode(peer)]
-  return `${cluster.version}\n${nodes.join(' ')}\n`
+  const { version, nodes } = peer.host.cluster.read()
+  return `${version}\n${(nodes.length > 0 ? nodes : [ownNode(peer)]).join(' ')}\n`
 }
 
 /** This daemon, as the peer reached it. */

@@ -56,6 +56,8 @@ export interface Conversation {
   fillHeld(bytesBehind: number): void
   /** The next bytes are to be thrown away; then comes `reply`, as the protocol says it. */
   swallow(bytes: number, reply: Area | null): void
+  /** The next bytes are kept until all are there; then comes what `take` makes of them. */
+  collect(bytes: number, take: (value: Buffer) => Area): void
   /** The rest of the line is to be thrown away; then comes `reply`. */
   swallowLine(reply: Area): void
   /** A reply of any length that is there whole, sent before anything else. */

@@ -77,12 +77,14 @@ export interface Allowed {
 
 /** The nodes of the cluster that this daemon is of, as it tells clients that look for them. */
 export interface Cluster {
-  /** Rises when the nodes change. */
-  version: number
-  /** `host|ip|port` each; empty: this daemon alone. */
-  nodes: readonly string[]
   /** What this daemon is called. */
-  hostName: string
+  readonly hostName: string
+  /** Peers may say what the nodes are. */
+  readonly isWritable: boolean
+  /** `host|ip|port` each, none: this daemon alone; the version rises when they change. */
+  read(): { version: number; nodes: readonly string[] }
+  /** False if the version is none above the last, or somebody else is just saying so. */
+  set(version: number, nodes: readonly string[]): boolean
 }
 
 /** What the server tells `stats`; every number is taken at the moment it is asked for. */

@@ -75,6 +75,9 @@ export class Session implements Conversation {
   private swallowBytes = 0
   /** What is said once they are gone. */
   private swallowReply: Area | null = null
+  /** They are not thrown away but kept here, for `onCollected`. */
+  private collected: Buffer | null = null
+  private onCollected: ((value: Buffer) => Area) | null = null
   private tail: Buffer | null = null
   private tailOffset = 0
   /** Where the next tail comes from. */
@@ -181,6 +184,12 @@ export class Session implements Conversation {
     this.swallowBytes = bytes
     this.swallowReply = reply
     if (bytes === 0) this.endSwallow()
+  }
+
+  collect(bytes: number, take: (value: Buffer) => Area): void {
+    this.collected = Buffer.allocUnsafe(bytes)
+    this.onCollected = take
+    this.swallow(bytes, null)
   }
 
   swallowLine(reply: Area): void {
@@ -331,6 +340,10 @@ export class Session implements Conversation {
       return newline + 1
     }
     const bytes = Math.min(this.swallowBytes, end - at)
+    const { collected } = this
+    if (collected !== null) {
+      input.bytes.copy(collected, collected.length - this.swallowBytes, at, at + bytes)
+    }
     this.swallowBytes -= bytes
     if (this.swallowBytes === 0) this.endSwallow()
     return at + bytes
@@ -338,6 +351,11 @@ export class Session implements Conversation {
 
   private endSwallow(): void {
     this.state = State.COMMAND
+    if (this.collected !== null && this.onCollected !== null) {
+      this.swallowReply = this.onCollected(this.collected)
+      this.collected = null
+      this.onCollected = null
+    }
     if (this.swallowReply !== null) this.protocol?.say(this.swallowReply)
   }
 }

@@ -7,6 +7,7 @@ import { Cache } from '../engine/cache.ts'
 import { FIRST_S } from '../engine/clock.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION, TLS_SESSION_S_MAX } from '../limits.ts'
+import { createClusterBoard } from '../protocol/cluster-board.ts'
 import type { Allowed } from '../protocol/host.ts'
 import { createSketches } from '../protocol/hot-sketch.ts'
 import { countPrefixes } from '../protocol/journal.ts'
@@ -114,7 +115,7 @@ function settingsOf(
     flushAllowed: options.flushAllowed,
     idleTimeoutS: options.idleTimeoutS,
     allowed: allowedBy(options),
-    cluster: { version: 1, nodes: options.clusterNodes, hostName: hostname() },
+    cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),
     log: openLogs(options),
     prefixes: createPrefixes(options.detailPrefix),
     sketches: createSketches(options.threads + 1),

@@ -46,6 +46,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['slab_automove_ratio', 'ages below this share of the oldest deserve a page (default: 0.8)'],
   ['slab_automove_window', 'seconds of ages and evictions to judge by (default: 10)'],
   ['slab_automove_freeratio', 'without effect: it is about external storage'],
+  ['config_set', 'allow "config set cluster", by which peers change those nodes'],
   [
     'etcd_advertise',
     'how clients reach this daemon, host:port or host:port:weight',

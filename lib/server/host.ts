@@ -5,10 +5,10 @@ import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { LOG_BACKLOG_BYTES_MAX } from '../limits.ts'
 import type { Authenticator } from '../protocol/authenticator.ts'
+import { ClusterBoard, type ClusterHandle } from '../protocol/cluster-board.ts'
 import type { ProtocolName } from '../protocol/conversation.ts'
 import {
   type Allowed,
-  type Cluster,
   type ConnectionFacts,
   Control,
   type Features,
@@ -52,7 +52,7 @@ export interface DaemonSettings {
   /** 0: connections may be idle for ever. */
   idleTimeoutS: number
   allowed: Allowed
-  cluster: Cluster
+  cluster: ClusterHandle
   /** Where watchers read what all threads log, and the counts of `stats detail`. */
   log: LogHandle
   prefixes: PrefixHandle
@@ -103,7 +103,7 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
     journal,
     hotKeys: new HotKeys(settings.sketches, task.worker),
     allowed: settings.allowed,
-    cluster: settings.cluster,
+    cluster: new ClusterBoard(settings.cluster),
     // The main thread has the handlers, whichever thread it is that raises a signal.
     shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,

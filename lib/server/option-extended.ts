@@ -126,6 +126,7 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   parsed('worker_logbuf_size', kilobytes => ({ workerLogbufBytes: kilobytes * KIB })),
 
   value('cluster_nodes', readClusterNodes),
+  ['config_set', word({ configSetAllowed: true })],
   value('etcd_prefix', etcdPrefix => ({ etcdPrefix })),
   value('etcd_advertise', etcdAdvertise => ({ etcdAdvertise })),
   whole('etcd_ttl', etcdTtlS => ({ etcdTtlS })),

@@ -133,6 +133,8 @@ export interface Options {
 
   /** Nodes that `config get cluster` names, `host|ip|port`; empty: this one. */
   clusterNodes: readonly string[]
+  /** Peers may change them, by `config set cluster`. */
+  configSetAllowed: boolean
   /** Endpoints of the etcd where the daemon says that it is there; empty: nowhere. */
   etcd: readonly string[]
   /** What its key begins with, before host:port. */
@@ -240,6 +242,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   tailRepairTimeS: 0,
 
   clusterNodes: [],
+  configSetAllowed: false,
   etcd: [],
   etcdPrefix: ETCD_PREFIX,
   etcdAdvertise: undefined,

@@ -14,7 +14,7 @@ import { startDaemon } from '../support/daemon.ts'
 import { findProgram, skipWithout, startOracle } from '../support/oracle.ts'
 import { freePort, HOST } from '../support/process.ts'
 import { startScripted } from '../support/scripted-server.ts'
-import { comesTrue } from '../support/server-peer.ts'
+import { askOnce, comesTrue } from '../support/server-peer.ts'
 
 /** What a source told, each list as text. */
 function follow(t: Test, source: Discovery) {
@@ -171,6 +171,19 @@ t.test('a client of a daemon that is its own endpoint', async t => {
   t.teardown(() => client.close())
   t.equal(await client.set('a', 'v'), 'STORED')
   t.strictSame(client.servers(), [`${HOST}:${other.port}`])
+})
+
+t.test('a daemon is told of other nodes, and all its threads tell of them', async t => {
+  const daemon = await startDaemon(t, ['-t', '2', '-o', 'config_set'])
+  const source = follow(t, elastiCacheServers(`${HOST}:${daemon.port}`, { intervalMs: 20 }))
+  t.ok(await comesTrue(async () => source.now() !== undefined))
+  const value = '2\na||1 b||2\n'
+  const request = `config set cluster 0 ${value.length}\r\n${value}\r\n`
+  t.equal(await askOnce(daemon.port, request, '\r\n'), 'STORED\r\n')
+  t.ok(await comesTrue(async () => source.now() === 'a:1 b:2'))
+  for (let i = 0; i < 8; i++) {
+    t.match(await askOnce(daemon.port, 'config get cluster\r\n', 'END\r\n'), '\n2\na||1 b||2\n')
+  }
 })
 
 t.test('memcached keeps it as an item', { skip: skipWithout('memcached') }, async t => {

@@ -25,6 +25,7 @@ const OWN_SUBOPTIONS = [
   'sasl_pwdb',
   'cluster_nodes',
   'eviction',
+  'config_set',
   'etcd_prefix',
   'etcd_advertise',
   'etcd_ttl',

@@ -3,6 +3,7 @@
 
 import t from 'tap'
 import { LINE_BYTES_MAX } from '../../lib/limits.ts'
+import { ClusterBoard, createClusterBoard } from '../../lib/protocol/cluster-board.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import type { Host } from '../../lib/protocol/host.ts'
 import { CloseReason } from '../../lib/protocol/journal.ts'
@@ -25,9 +26,9 @@ t.test('config get cluster names this node as the peer reached it', async t => {
 })
 
 t.test('or the nodes that it was told of', async t => {
-  const host: Host = { ...createHost(), cluster: { version: 7, nodes: OTHERS, hostName: '' } }
+  const host: Host = { ...createHost(), cluster: boardOf(OTHERS, false) }
   const peer = new Peer(host)
-  const nodes = `7\n${OTHERS.join(' ')}\n`
+  const nodes = `1\n${OTHERS.join(' ')}\n`
   t.equal(
     say(peer, 'config get cluster\r\n'),
     `CONFIG cluster 0 ${nodes.length}\r\n${nodes}\r\nEND\r\n`,
@@ -37,6 +38,64 @@ t.test('or the nodes that it was told of', async t => {
   t.equal(gets, `VALUE AmazonElastiCache:cluster 0 ${nodes.length} 0\r\n${nodes}\r\nEND\r\n`)
   const many = say(peer, `get${' AmazonElastiCache:cluster'.repeat(5000)}\r\n`)
   t.equal(many.split('VALUE').length, 5001, 'as often as it is asked for')
+})
+
+const boardOf = (nodes: string[], isWritable: boolean) =>
+  new ClusterBoard(createClusterBoard(nodes, '', isWritable))
+
+t.test('config set cluster, where it is allowed', async t => {
+  const cluster = boardOf(OTHERS, true)
+  const peer = new Peer({ ...createHost(), cluster })
+  const set = (value: string, words = 'cluster 0') =>
+    say(peer, `config set ${words} ${value.length}\r\n${value}\r\n`)
+  t.equal(set('5\na|10.0.0.1|1 b||2\n'), 'STORED\r\n')
+  t.strictSame(cluster.read(), { version: 5, nodes: ['a|10.0.0.1|1', 'b||2'] })
+  const nodes = '5\na|10.0.0.1|1 b||2\n'
+  t.equal(
+    say(peer, 'config get cluster\r\n'),
+    `CONFIG cluster 0 ${nodes.length}\r\n${nodes}\r\nEND\r\n`,
+  )
+  t.equal(set('c||3'), 'STORED\r\n')
+  t.strictSame(cluster.read(), { version: 6, nodes: ['c||3'] }, 'the next version')
+
+  t.match(set('6\nd||4\n'), /^CLIENT_ERROR the version has to be above/)
+  t.match(set(`${2 ** 31}\nd||4\n`), /^CLIENT_ERROR the version/)
+  for (const value of [
+    '',
+    '7\n',
+    'x',
+    '7\nd|4',
+    '7\nd||4\ne||5\n',
+    '7\nd||4 e',
+    'd|\x01|4',
+    '||1',
+  ]) {
+    t.match(set(value), /^CLIENT_ERROR nodes have to be/, JSON.stringify(value))
+  }
+  t.equal(set('7\nd||4', 'other 0'), 'CLIENT_ERROR bad command line format\r\n')
+  t.equal(set('x'.repeat(20_000)), 'SERVER_ERROR object too large for cache\r\n')
+  t.equal(say(peer, 'config set cluster 0 x\r\n'), 'CLIENT_ERROR bad command line format\r\n')
+  t.equal(say(peer, 'config set cluster 0 4\r\nd||45\n'), 'CLIENT_ERROR bad data chunk\r\n')
+  t.strictSame(cluster.read(), { version: 6, nodes: ['c||3'] }, 'as before')
+
+  const whole = 'config set cluster 0 7\r\n9\ne||5\n\r\nversion\r\n'
+  for (let at = 1; at < whole.length; at++) {
+    const cut = new Peer({ ...createHost(), cluster: boardOf(OTHERS, true) })
+    t.equal(
+      say(cut, whole.slice(0, at)) + say(cut, whole.slice(at)),
+      'STORED\r\nVERSION 1.2.3-test\r\n',
+    )
+  }
+})
+
+t.test('many threads read one board, and a newer version replaces an older one alone', async t => {
+  const handle = createClusterBoard(OTHERS, 'host', true)
+  const [a, b] = [new ClusterBoard(handle), new ClusterBoard(handle)]
+  t.ok(a.set(2, ['x||1']))
+  t.strictSame(b.read(), { version: 2, nodes: ['x||1'] })
+  t.notOk(b.set(2, ['y||1']))
+  t.ok(b.set(3, []))
+  t.strictSame(a.read(), { version: 3, nodes: [] })
 })
 
 t.test('the key of the nodes can be stored like any other', async t => {

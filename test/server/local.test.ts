@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { Cache } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT, LOCK } from '../../lib/engine/layout.ts'
 import { MIB } from '../../lib/limits.ts'
+import { createClusterBoard } from '../../lib/protocol/cluster-board.ts'
 import { createSketches } from '../../lib/protocol/hot-sketch.ts'
 import { createLogs } from '../../lib/protocol/log-ring.ts'
 import { createPrefixes } from '../../lib/protocol/prefixes.ts'
@@ -77,7 +78,7 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
     auth: null,
     tls: null,
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
-    cluster: { version: 1, nodes: [], hostName: '' },
+    cluster: createClusterBoard([], '', false),
     log: createLogs(2, 0),
     prefixes: createPrefixes(':'),
     sketches: createSketches(2),

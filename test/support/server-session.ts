@@ -9,6 +9,7 @@ import { HOLD_COUNT } from '../../lib/engine/layout.ts'
 import { lock, unlock } from '../../lib/engine/lock.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { KIB, MIB, READ_BYTES } from '../../lib/limits.ts'
+import { ClusterBoard, createClusterBoard } from '../../lib/protocol/cluster-board.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
 import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
 import { HotKeys } from '../../lib/protocol/hot-keys.ts'
@@ -36,7 +37,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     auth: null,
     refreshCertificates: () => 'Error TLS not enabled',
     log: () => {},
-    cluster: { version: 1, nodes: [], hostName: 'test-host' },
+    cluster: new ClusterBoard(createClusterBoard([], 'test-host', false)),
     shutdown: () => {},
   }
 }
