@@ -8,7 +8,7 @@ export interface AttachOptions {
   serializer?: Serializer
 }
 
-/** `memoryBytes` for items; `shards`: arenas, about one a thread that uses it much. Default 1. */
+/** `memoryBytes` for items; `shards`: arenas, about four a thread that uses it much. Default 1. */
 export interface LocalCacheOptions extends CacheOptions, AttachOptions {}
 export type LocalCacheHandle = CacheHandle
 

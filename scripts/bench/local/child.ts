@@ -20,7 +20,7 @@ const LOCAL_BYTES = 512 * 2 ** 20
 const task = JSON.parse(process.argv[2]) as Task
 const cache =
   task.kind === 'local'
-    ? LocalCache.create({ memoryBytes: LOCAL_BYTES, shards: task.threads })
+    ? LocalCache.create({ memoryBytes: LOCAL_BYTES, shards: 4 * task.threads })
     : undefined
 // Threads that hold nothing yet: what they cost is not the items'.
 const idle = await startThreads(0, 0)
