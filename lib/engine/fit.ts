@@ -110,11 +110,7 @@ export class Fitter {
 
 /** A fitted class that nothing is stored in any more, though it may still have pages; 0: none. */
 export function abandonedClass(arena: Arena): number {
-  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
-    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
-    if (pages > 0 && !isCurrent(arena, classId)) return classId
-  }
-  return 0
+  return unusedClass(arena, true)
 }
 
 /** What a chunk of this size costs of a page, words. */
@@ -124,9 +120,14 @@ function share(arena: Arena, size: number): number {
 
 /** A class number without pages and without sizes; 0: none. */
 function spareClass(arena: Arena): number {
+  return unusedClass(arena, false)
+}
+
+/** A further class that no size goes to, and that has pages or has none; 0: none. */
+function unusedClass(arena: Arena, hasPages: boolean): number {
   for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
     const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
-    if (pages === 0 && !isCurrent(arena, classId)) return classId
+    if (pages > 0 === hasPages && !isCurrent(arena, classId)) return classId
   }
   return 0
 }

@@ -1,0 +1,113 @@
+// The engine as a worker of the daemon uses it, in one thread: requests in a row, and turns of upkeep
+// in between, when they want them. Each is timed.
+
+import type { Arena } from '../../lib/engine/arena.ts'
+import { Area } from '../../lib/engine/bytes.ts'
+import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
+import { readValue } from '../../lib/engine/item.ts'
+import type { Ref } from '../../lib/engine/layout.ts'
+import { CLOCK_S, ITEM_COUNT, ITEM_VALUE_BYTES } from '../../lib/engine/layout.ts'
+import type { HitSink } from '../../lib/engine/shard.ts'
+import { Mode, Status } from '../../lib/engine/status.ts'
+import { Times } from './times.ts'
+
+const KEY_BYTES = 24
+const VALUE_BYTES_MAX = 2 ** 20
+
+/** Copies the value, as a reply does. */
+class CopySink implements HitSink {
+  readonly to = Area.allocate(VALUE_BYTES_MAX)
+
+  accept(arena: Arena, ref: Ref): Status {
+    readValue(arena, ref, 0, arena.words[ref + ITEM_VALUE_BYTES], this.to, 0)
+    return Status.OK
+  }
+}
+
+export class EngineClient {
+  readonly cache: Cache
+  readonly requests = new Times()
+  readonly turns = new Times()
+  /** Stores that were refused. */
+  refused = 0
+  private readonly key = Area.allocate(KEY_BYTES)
+  private readonly value = Area.allocate(VALUE_BYTES_MAX)
+  private readonly sink = new CopySink()
+  private readonly hold = { slot: 0, generation: 0 }
+  /** By arena: when the next turn of upkeep is due. */
+  private readonly dueMs: number[]
+
+  constructor(options: CacheOptions) {
+    this.cache = Cache.create(options)
+    this.dueMs = this.cache.shards.map(() => 0)
+    this.value.bytes.fill('v')
+    this.key.bytes.fill('k')
+  }
+
+  /** Whether the key was there. */
+  get(id: number): boolean {
+    const { cache, key, sink, hold } = this
+    const hash = this.locate(id)
+    const startMs = performance.now()
+    const status = cache.shardOf(hash).get(hash, key, 0, KEY_BYTES, sink, hold)
+    this.requests.add(performance.now() - startMs)
+    return status === Status.OK
+  }
+
+  set(id: number, valueBytes: number, expiresAtS = 0): void {
+    const { cache, key, value } = this
+    const hash = this.locate(id)
+    const shard = cache.shardOf(hash)
+    const startMs = performance.now()
+    const status = shard.store(
+      Mode.SET,
+      hash,
+      key,
+      0,
+      KEY_BYTES,
+      0,
+      expiresAtS,
+      0,
+      0,
+      value,
+      0,
+      valueBytes,
+    )
+    this.requests.add(performance.now() - startMs)
+    if (status !== Status.OK) this.refused++
+  }
+
+  /** The turns of upkeep that are due; whether there was one. */
+  upkeep(): boolean {
+    const nowMs = performance.now()
+    let worked = false
+    for (let index = 0; index < this.dueMs.length; index++) {
+      if (this.dueMs[index] > nowMs) continue
+      const startMs = performance.now()
+      const restMs = this.cache.upkeep(index)
+      const endMs = performance.now()
+      this.turns.add(endMs - startMs)
+      this.dueMs[index] = endMs + restMs
+      worked = true
+    }
+    return worked
+  }
+
+  get nowS(): number {
+    return this.cache.shards[0].arena.words[CLOCK_S]
+  }
+
+  itemCount(): number {
+    return this.cache.shards.reduce((sum, { arena }) => sum + arena.words[ITEM_COUNT], 0)
+  }
+
+  /** Moves the clocks on. */
+  pass(seconds: number): void {
+    for (const { arena } of this.cache.shards) arena.words[CLOCK_S] += seconds
+  }
+
+  private locate(id: number): number {
+    this.key.view.setFloat64(0, id)
+    return this.cache.hash(this.key, 0, KEY_BYTES)
+  }
+}
