@@ -5,48 +5,23 @@
 import t from 'tap'
 import { BINARY, frame, keyTag, Op, parseFrames } from '../support/binary-frames.ts'
 import { deleteAllKeys, randomSession } from '../support/binary-session.ts'
-import { runScript, startPair } from '../support/differential.ts'
+import { runScript } from '../support/differential.ts'
 import { skipWithout, startOracle } from '../support/oracle.ts'
-import { announceSeed, createRandom } from '../support/prng.ts'
-import { type Kind, randomCuts, report, tryCommands } from '../support/random-runs.ts'
+import { createRandom } from '../support/prng.ts'
+import { compareCutSessions, compareRandomSessions, type Kind } from '../support/random-runs.ts'
 
-const COMMANDS = Number(process.env.MEMSLAB_COMMANDS ?? (process.env.CI ? 100_000 : 20_000))
-const SESSION_COMMANDS = 400
 const SHORT_SESSIONS = 4
-const SHORT_COMMANDS = 15
 const KIND: Kind = { dialect: BINARY, reset: deleteAllKeys(), resync: '' }
 
 const skip = skipWithout('memcached')
 const timeout = 170_000
 
 t.test('random sessions get the same responses', { skip, timeout }, async t => {
-  const seed = announceSeed(t)
-  const pair = await startPair(t)
-  const sessionCount = Math.ceil(COMMANDS / SESSION_COMMANDS)
-  for (let part = 0; part < sessionCount; part++) {
-    const random = createRandom(seed, part)
-    const session = randomSession(random, SESSION_COMMANDS)
-    const cuts = random.once(3) ? randomCuts(random) : []
-    const found = await tryCommands(pair, KIND, session, { cuts })
-    if (found === undefined) continue
-    return report(t, pair, KIND, `seed ${seed}, session ${part}`, session, { cuts }, found)
-  }
-  t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
+  await compareRandomSessions(t, KIND, randomSession)
 })
 
 t.test('short sessions cut at every byte', { skip, timeout }, async t => {
-  const seed = announceSeed(t)
-  const pair = await startPair(t)
-  for (let part = 0; part < SHORT_SESSIONS; part++) {
-    const session = randomSession(createRandom(seed, 1_000_000 + part), SHORT_COMMANDS)
-      // Large values would take long byte by byte and show nothing new.
-      .filter(command => command.length < 400)
-    const found = await tryCommands(pair, KIND, session, { everyByte: true })
-    if (found === undefined) continue
-    const where = `seed ${seed}, short session ${part}`
-    return report(t, pair, KIND, where, session, { everyByte: true }, found)
-  }
-  t.pass(`${SHORT_SESSIONS} sessions`)
+  await compareCutSessions(t, KIND, randomSession, SHORT_SESSIONS)
 })
 
 t.test('the sessions meet what they are made for', { skip }, async t => {

@@ -10,16 +10,15 @@ import { skipWithout } from '../support/oracle.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import {
   type Command,
+  compareCutSessions,
+  compareRandomSessions,
   type Kind,
-  randomCuts,
   report,
   shrink,
   tryCommands,
 } from '../support/random-runs.ts'
 import { deleteAllKeys, randomSession } from '../support/text-session.ts'
 
-const COMMANDS = Number(process.env.MEMSLAB_COMMANDS ?? (process.env.CI ? 100_000 : 20_000))
-const SESSION_COMMANDS = 400
 const SHORT_SESSIONS = 12
 const SHORT_COMMANDS = 15
 // After a broken length these lines are eaten, and not the mark that ends a step.
@@ -29,33 +28,11 @@ const skip = skipWithout('memcached')
 const timeout = 170_000
 
 t.test('random sessions get the same replies', { skip, timeout }, async t => {
-  const seed = announceSeed(t)
-  const pair = await startPair(t)
-  const sessionCount = Math.ceil(COMMANDS / SESSION_COMMANDS)
-  for (let part = 0; part < sessionCount; part++) {
-    const random = createRandom(seed, part)
-    const session = randomSession(random, SESSION_COMMANDS)
-    const cuts = random.once(3) ? randomCuts(random) : []
-    const found = await tryCommands(pair, KIND, session, { cuts })
-    if (found === undefined) continue
-    return report(t, pair, KIND, `seed ${seed}, session ${part}`, session, { cuts }, found)
-  }
-  t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
+  await compareRandomSessions(t, KIND, randomSession)
 })
 
 t.test('short sessions cut at every byte', { skip, timeout }, async t => {
-  const seed = announceSeed(t)
-  const pair = await startPair(t)
-  for (let part = 0; part < SHORT_SESSIONS; part++) {
-    const session = randomSession(createRandom(seed, 1_000_000 + part), SHORT_COMMANDS)
-      // Large values would take long byte by byte and show nothing new.
-      .filter(command => command.length < 400)
-    const found = await tryCommands(pair, KIND, session, { everyByte: true })
-    if (found === undefined) continue
-    const where = `seed ${seed}, short session ${part}`
-    return report(t, pair, KIND, where, session, { everyByte: true }, found)
-  }
-  t.pass(`${SHORT_SESSIONS} sessions`)
+  await compareCutSessions(t, KIND, randomSession, SHORT_SESSIONS)
 })
 
 t.test('short sessions cut once, at each place', { skip, timeout }, async t => {

@@ -12,8 +12,9 @@ import {
   printable,
   runScript,
   type Script,
+  startPair,
 } from './differential.ts'
-import type { Random } from './prng.ts'
+import { announceSeed, createRandom, type Random } from './prng.ts'
 
 /** One command as latin1 text, with its value if it has one. */
 export type Command = string
@@ -29,8 +30,55 @@ export interface Kind {
   readonly resync: string
 }
 
+/** Draws a session of so many commands. */
+export type Draw = (random: Random, commands: number) => Command[]
+
+const COMMANDS = Number(process.env.MEMSLAB_COMMANDS ?? (process.env.CI ? 100_000 : 20_000))
+const SESSION_COMMANDS = 400
+const SHORT_COMMANDS = 15
+/** Long commands would take long byte by byte and show nothing new. */
+const SHORT_BYTES_MAX = 400
 const BATCH_COMMANDS = 100
 const SHRINK_RUNS_MAX = 400
+
+/**
+ * Both servers answer random sessions alike, some of them cut at random places. MEMSLAB_COMMANDS says
+ * how many commands are sent; without it 20,000, and 100,000 in CI.
+ */
+export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Promise<void> {
+  const seed = announceSeed(t)
+  const pair = await startPair(t)
+  const sessionCount = Math.ceil(COMMANDS / SESSION_COMMANDS)
+  for (let part = 0; part < sessionCount; part++) {
+    const random = createRandom(seed, part)
+    const session = draw(random, SESSION_COMMANDS)
+    const cuts = random.once(3) ? randomCuts(random) : []
+    const found = await tryCommands(pair, kind, session, { cuts })
+    if (found === undefined) continue
+    return report(t, pair, kind, `seed ${seed}, session ${part}`, session, { cuts }, found)
+  }
+  t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
+}
+
+/** Both servers answer short sessions alike, however they are cut: every byte comes by itself. */
+export async function compareCutSessions(
+  t: Test,
+  kind: Kind,
+  draw: Draw,
+  sessionCount: number,
+): Promise<void> {
+  const seed = announceSeed(t)
+  const pair = await startPair(t)
+  for (let part = 0; part < sessionCount; part++) {
+    const random = createRandom(seed, 1_000_000 + part)
+    const session = draw(random, SHORT_COMMANDS).filter(({ length }) => length < SHORT_BYTES_MAX)
+    const found = await tryCommands(pair, kind, session, { everyByte: true })
+    if (found === undefined) continue
+    const where = `seed ${seed}, short session ${part}`
+    return report(t, pair, kind, where, session, { everyByte: true }, found)
+  }
+  t.pass(`${sessionCount} sessions`)
+}
 
 /** Sends a session in batches to both servers, on keys that do not exist. */
 export async function tryCommands(
@@ -100,6 +148,6 @@ export async function shrink(
   return commands
 }
 
-export function randomCuts(random: Random): number[] {
+function randomCuts(random: Random): number[] {
   return Array.from({ length: random.between(1, 12) }, () => random.below(1_000_000) / 1_000_000)
 }
