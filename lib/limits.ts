@@ -321,6 +321,8 @@ export const STALE_REST_MS = 100
 export const REPAIRS_MAX = 256
 /** Keys that are asked for at once through memjs, each by a request of its own. */
 export const MEMJS_BATCH_KEYS = 1024
+/** Longer parts of requests are not copied on their way out, bytes. */
+export const CLIENT_JOINED_BYTES_MAX = 16 * KIB
 /** What a pool's client waits for an answer by default, and how often it tries again at most. */
 export const CLIENT_TIMEOUT_MS = 500
 export const CLIENT_RETRIES_MAX = 10

@@ -7,6 +7,7 @@ import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'nod
 import { CLIENT_AUTH_MS_MAX } from '../limits.ts'
 import { ClientError } from './errors.ts'
 import { type Reply, ReplyReader } from './meta.ts'
+import { Outbox, type Part } from './outbox.ts'
 import { NO_ANSWER, type PendingBounds, PendingLine } from './pending.ts'
 
 /** Where a server listens: a name or address with a port, or the path of a UNIX socket. */
@@ -37,7 +38,7 @@ export class Connection {
   private readonly name: string
   private readonly reader = new ReplyReader()
   private readonly line: PendingLine<Take>
-  private isCorked = false
+  private readonly outbox: Outbox
   private ended: ClientError | undefined
   private readonly onEnd: (error: ClientError) => void
 
@@ -52,6 +53,7 @@ export class Connection {
     this.line = new PendingLine(this.name, options, () => this.end('TIMEOUT', NO_ANSWER))
     this.socket = this.open(address, options.tls)
     this.socket.setNoDelay(true)
+    this.outbox = new Outbox(this.socket)
     this.socket.on('data', (part: Buffer) => this.read(part))
     this.socket.on('error', error => this.end('CONNECTION', error.message))
     this.socket.on('close', () => this.end('CONNECTION', 'the server closed the connection'))
@@ -59,14 +61,19 @@ export class Connection {
   }
 
   /** Sends a request; settles when `take` says that the last reply came, or at the deadline. */
-  request(parts: readonly Buffer[], take: Take, timeoutMs: number): Promise<void> {
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
-    const refusal = this.ended ?? this.line.refusal(bytes)
-    if (refusal !== undefined) return Promise.reject(refusal)
+  request(parts: readonly Part[], take: Take, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => this.send(parts, take, timeoutMs, resolve, reject))
+  }
+
+  /** Sends a request that has one reply. */
+  ask(parts: readonly Part[], timeoutMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      this.line.enter(take, bytes, timeoutMs, { resolve, reject })
-      this.cork()
-      for (const part of parts) this.socket.write(part)
+      let answer: Reply
+      const take = (reply: Reply) => {
+        answer = reply
+        return true
+      }
+      this.send(parts, take, timeoutMs, () => resolve(answer), reject)
     })
   }
 
@@ -84,8 +91,8 @@ export class Connection {
   }
 
   private authenticate({ user, password }: Credentials): void {
-    const words = Buffer.from(`${user} ${password}`)
-    const request = [Buffer.from(`set auth 0 0 ${words.length}\r\n`), words, Buffer.from('\r\n')]
+    const words = `${user} ${password}`
+    const request = [`set auth 0 0 ${Buffer.byteLength(words)}\r\n${words}\r\n`]
     const take = ({ word }: Reply) => {
       if (word !== 'STORED') this.end('AUTH', 'user and password were refused')
       return true
@@ -93,15 +100,19 @@ export class Connection {
     this.request(request, take, CLIENT_AUTH_MS_MAX).catch(() => {})
   }
 
-  /** What is asked for in one turn of the event loop goes out in one write. */
-  private cork(): void {
-    if (this.isCorked) return
-    this.isCorked = true
-    this.socket.cork()
-    process.nextTick(() => {
-      this.isCorked = false
-      this.socket.uncork()
-    })
+  private send(
+    parts: readonly Part[],
+    take: Take,
+    timeoutMs: number,
+    resolve: () => void,
+    reject: (error: Error) => void,
+  ): void {
+    let bytes = 0
+    for (const part of parts) bytes += Buffer.byteLength(part)
+    const refusal = this.ended ?? this.line.refusal(bytes)
+    if (refusal !== undefined) return reject(refusal)
+    this.line.enter(take, bytes, timeoutMs, { resolve, reject })
+    for (const part of parts) this.outbox.put(part, Buffer.byteLength(part))
   }
 
   private read(part: Buffer): void {

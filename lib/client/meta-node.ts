@@ -18,8 +18,8 @@ import type {
   Stored,
   StoreRequest,
 } from './node.ts'
+import type { Part } from './outbox.ts'
 
-const CRLF = Buffer.from('\r\n')
 const GET_FLAGS = 'v f t c'
 /** Won, won by somebody else, stale. */
 const PENDING_FLAGS = new Set(['W', 'Z', 'X'])
@@ -54,7 +54,7 @@ export class MetaNode implements PoolNode {
       else if (reply.word !== 'MN') failed = this.refusal(reply)
       return reply.word === 'MN'
     }
-    await this.connect().request([Buffer.from(`${text}mn\r\n`)], take, timeoutMs)
+    await this.connect().request([`${text}mn\r\n`], take, timeoutMs)
     if (failed !== undefined) throw failed
     return hits
   }
@@ -63,7 +63,7 @@ export class MetaNode implements PoolNode {
     const { mode, key, value, flags, ttlS, cas } = request
     const asked = cas === undefined ? '' : ` C${cas}`
     const head = `ms ${key} ${value.length} F${flags} T${ttlS}${MODE_FLAGS[mode]}${asked}\r\n`
-    const { word } = await this.exchange([Buffer.from(head), value, CRLF], timeoutMs, STORE_WORDS)
+    const { word } = await this.exchange([head, value, '\r\n'], timeoutMs, STORE_WORDS)
     if (word === 'HD') return 'STORED'
     if (word === 'EX') return 'EXISTS'
     return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
@@ -117,11 +117,11 @@ export class MetaNode implements PoolNode {
   }
 
   async flush(delayS: number, timeoutMs: number): Promise<void> {
-    await this.exchange([Buffer.from(`flush_all ${delayS}\r\n`)], timeoutMs, ['OK'])
+    await this.exchange([`flush_all ${delayS}\r\n`], timeoutMs, ['OK'])
   }
 
   async version(timeoutMs: number): Promise<string> {
-    const { tokens } = await this.exchange([Buffer.from('version\r\n')], timeoutMs, ['VERSION'])
+    const { tokens } = await this.exchange(['version\r\n'], timeoutMs, ['VERSION'])
     return tokens.join(' ')
   }
 
@@ -134,13 +134,13 @@ export class MetaNode implements PoolNode {
       else if (reply.word !== 'END' && reply.word !== 'RESET') failed = this.refusal(reply)
       return reply.word !== 'STAT'
     }
-    await this.connect().request([Buffer.from(`stats ${name}\r\n`)], take, timeoutMs)
+    await this.connect().request([`stats ${name}\r\n`], take, timeoutMs)
     if (failed !== undefined) throw failed
     return lines
   }
 
   async probe(timeoutMs: number): Promise<void> {
-    await this.exchange([Buffer.from('mn\r\n')], timeoutMs, ['MN'])
+    await this.exchange(['mn\r\n'], timeoutMs, ['MN'])
   }
 
   close(): void {
@@ -157,22 +157,17 @@ export class MetaNode implements PoolNode {
   }
 
   private ask(text: string, timeoutMs: number): Promise<Reply> {
-    return this.exchange([Buffer.from(text)], timeoutMs, ASK_WORDS)
+    return this.exchange([text], timeoutMs, ASK_WORDS)
   }
 
   /** One request, one reply that begins with one of these words. */
   private async exchange(
-    bytes: readonly Buffer[],
+    parts: readonly Part[],
     timeoutMs: number,
     words: readonly string[],
   ): Promise<Reply> {
-    let answer: Reply | undefined
-    const take = (reply: Reply) => {
-      answer = reply
-      return true
-    }
-    await this.connect().request(bytes, take, timeoutMs)
-    if (answer === undefined || !words.includes(answer.word)) throw this.refusal(answer)
+    const answer = await this.connect().ask(parts, timeoutMs)
+    if (!words.includes(answer.word)) throw this.refusal(answer)
     return answer
   }
 
@@ -186,8 +181,8 @@ export class MetaNode implements PoolNode {
     return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
   }
 
-  private refusal(reply: Reply | undefined): ClientError {
-    const words = reply === undefined ? 'no answer' : [reply.word, ...reply.tokens].join(' ')
+  private refusal(reply: Reply): ClientError {
+    const words = [reply.word, ...reply.tokens].join(' ')
     return new ClientError('SERVER', words, this.name)
   }
 }

@@ -5,9 +5,16 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
 import t from 'tap'
+import { ClusterClient } from '../../lib/client/cluster.ts'
 import { MetaNode } from '../../lib/client/meta-node.ts'
 import { createAuthority } from '../support/certificates.ts'
-import { skipWithoutTls, startServingTls } from '../support/client-server.ts'
+import {
+  skipWithoutTls,
+  startServing,
+  startServingTls,
+  startServingUnix,
+} from '../support/client-server.ts'
+import { skipWithout, startUnixOracle } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
 import { startScripted } from '../support/scripted-server.ts'
 import { comesTrue } from '../support/server-peer.ts'
@@ -18,6 +25,38 @@ t.test('TLS to an address', { skip: skipWithoutTls() }, async t => {
   const node = new MetaNode({ host: HOST, port }, { tls: { ca: readFileSync(ca) } })
   t.teardown(() => node.close())
   t.equal(await node.touch('a', 1, 20_000), false)
+})
+
+for (const [name, start, skip] of [
+  ['memslab', startServingUnix, false],
+  ['memcached', startUnixOracle, skipWithout('memcached')],
+] as const) {
+  t.test(`a UNIX socket of ${name}, through a pool`, { skip }, async t => {
+    const { path } = await start(t)
+    const client = new ClusterClient([path], { timeoutMs: 20_000 })
+    t.teardown(() => client.close())
+    t.equal(client.ownerOf('a'), path)
+    const long = Buffer.alloc(100_000, 'x')
+    t.equal(await client.set('a', long), 'STORED')
+    t.ok((await client.get('a'))?.value.equals(long))
+  })
+}
+
+t.test('short parts and long ones go out in the order of calls', async t => {
+  const { port } = await startServing(t)
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  const lengths = [1, 16_384, 16_385, 5, 100_000, 0, 70_000, 3]
+  const sets = lengths.map((length, i) => {
+    const value = Buffer.alloc(length, String(i))
+    const request = { mode: 'set', key: `größe${i}`, value, flags: 0, ttlS: 0 } as const
+    return node.store({ ...request, cas: undefined }, 20_000)
+  })
+  const gets = lengths.map((_, i) => node.get(`größe${i}`, 20_000))
+  t.ok((await Promise.all(sets)).every(stored => stored === 'STORED'))
+  for (const [i, hit] of (await Promise.all(gets)).entries()) {
+    t.ok(hit?.value.equals(Buffer.alloc(lengths[i], String(i))), `${lengths[i]} bytes`)
+  }
 })
 
 t.test('TLS to a UNIX socket', { skip: skipWithoutTls() }, async t => {

@@ -141,7 +141,7 @@ for (const kind of KINDS) {
       }, LONG_MS),
       'ejected',
     )
-    await startOn(t, lost.port)
+    await startOn(t, lost.port, ONE_THREAD)
     t.ok(await comesTrue(() => client.away().length === 0, LONG_MS), 'it is back')
     t.equal((await client.getMany(keys)).size, keys.length, 'the others have all')
     t.equal(await client.add(keys[0], 'x'), 'NOT_STORED', 'add knows it')

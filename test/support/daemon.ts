@@ -15,9 +15,13 @@ export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerPr
 }
 
 /** The same again on the port of one that was killed. */
-export function startDaemonOn(owner: Owner, port: number): Promise<ServerProcess> {
+export function startDaemonOn(
+  owner: Owner,
+  port: number,
+  args: string[] = [],
+): Promise<ServerProcess> {
   const [command, ...first] = commandWords()
-  return startServerOn(owner, command, first, port)
+  return startServerOn(owner, command, [...first, ...args], port)
 }
 
 /** The same on a UNIX socket. */

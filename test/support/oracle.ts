@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type Owner, type ServerProcess, startMemcached, startServerOn } from './process.ts'
+import { startUnixServer, type UnixServer } from './unix.ts'
 
 export const PYTHON = '/usr/bin/python3'
 const EXTRA_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin']
@@ -47,8 +48,17 @@ export function startOracle(owner: Owner, args: string[] = []): Promise<ServerPr
 }
 
 /** The same again on the port of one that was killed. */
-export function startOracleOn(owner: Owner, port: number): Promise<ServerProcess> {
-  return startServerOn(owner, oracleProgram(), asUser(), port)
+export function startOracleOn(
+  owner: Owner,
+  port: number,
+  args: string[] = [],
+): Promise<ServerProcess> {
+  return startServerOn(owner, oracleProgram(), [...asUser(), ...args], port)
+}
+
+/** The same on a UNIX socket. */
+export function startUnixOracle(owner: Owner): Promise<UnixServer> {
+  return startUnixServer(owner, [oracleProgram(), ...asUser()])
 }
 
 function oracleProgram(): string {
