@@ -80,7 +80,7 @@ for (const { name, start, skip } of KINDS) {
 
   t.test(`what was set, deleted or flushed stays so, on ${name}`, { skip }, async t => {
     const { client, moved, formerOf, fourth } = await grow(t)
-    const [set, deleted, versioned, flushed] = moved
+    const [set, deleted, beside, versioned, flushed] = moved
     await client.set(set, 'new')
     t.equal((await client.get(set))?.value.toString(), 'new')
     await fourth.delete(set, MS)
@@ -89,6 +89,11 @@ for (const { name, start, skip } of KINDS) {
     t.equal(await client.delete(deleted), true, 'it was on the one before')
     t.equal(await client.get(deleted), undefined)
     t.equal(await client.delete(deleted), false)
+    // Stored there by a client that knows of no owner before.
+    const other = { mode: 'set', key: beside, flags: 0, ttlS: 0, cas: undefined } as const
+    await fourth.store({ ...other, value: Buffer.from('other') }, MS)
+    t.equal(await client.delete(beside), true)
+    t.equal(await client.get(beside), undefined, 'deleted on both')
     t.equal(await client.delete(versioned, 2n ** 60n), false, 'another version')
     t.ok(await client.get(versioned))
     await client.flush()
