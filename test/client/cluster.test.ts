@@ -194,3 +194,8 @@ t.test('servers as text', async t => {
     t.throws(() => parseServer(text), RangeError, text)
   }
 })
+
+/** Of a process, as Linux tells it: T is stopped. */
+function stateOf(pid: number): string | undefined {
+  return /\) (\w) /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1]
+}
