@@ -1,10 +1,11 @@
 // The command line: memcached's letters and long names -> Options -> a running daemon. switches.ts
-// says what there is, and yargs reads by it. Before that the arguments are brought into one form,
+// says what there is, and yargs's parser reads by it. Before that the arguments are brought into one form,
 // `--name=value`, by the rules of getopt: clusters, attached values, unique beginnings of long names,
 // the later of two options. What memcached has and memslab has not is refused where somebody could
 // rely on it, and accepted where it only tunes.
 
 import { PROTOCOL_VERSION } from './limits.ts'
+import { keepCompiled } from './load.ts'
 import { readListen } from './server/listen-text.ts'
 import { checkOptions, THREADS_ADVISED_MAX } from './server/option-checks.ts'
 import { type Given, Refused } from './server/option-text.ts'
@@ -62,6 +63,8 @@ async function serve(options: Options, args: string[]): Promise<void> {
   const { runDetached, runHere } = await import('./server/process.ts')
   if (options.daemonize) return runDetached(args)
   const { startDaemon } = await import('./server/daemon.ts')
+  // Before it becomes a user who may not write.
+  keepCompiled()
   await runHere(options, startDaemon)
 }
 
@@ -163,45 +166,33 @@ function take(found: Switch, text: string | undefined, normal: Normal): void {
   else normal.args.push(text === undefined ? `--${name}` : `--${name}=${text}`)
 }
 
-// ---- yargs: types, the last of two, and each option's reader as its coercion
+// ---- yargs's parser: types and the last of two; then each option's reader
 
 async function readArguments(args: string[]): Promise<Given> {
-  const { default: yargs } = await import('yargs')
+  // Not yargs itself: its help and completions take a third of the daemon's start to load.
+  const { default: parse } = await import('yargs-parser')
   const known = SWITCHES.filter(({ missing, action }) => missing === undefined && !action)
-  const parsed = yargs(args)
-    .parserConfiguration({
+  const namesOf = (type: string) =>
+    known.filter(found => typeOf(found) === type).map(({ name }) => name)
+  const parsed = parse(args, {
+    string: namesOf('string'),
+    boolean: namesOf('boolean'),
+    count: namesOf('count'),
+    configuration: {
       'boolean-negation': false,
       'camel-case-expansion': false,
       'dot-notation': false,
       'duplicate-arguments-array': false,
-    })
-    .options(Object.fromEntries(known.map(found => [found.name, yargsOption(found)])))
-    .help(false)
-    .version(false)
-    .strict()
-    .exitProcess(false)
-    .fail((message, error) => {
-      throw error ?? new Refused(`Illegal argument: ${message}`)
-    })
-    .parseSync()
-  const values = new Map(Object.entries(parsed))
-  const given = known.map(({ name }) => values.get(name))
-  for (const value of given) if (value instanceof Refused) throw value
+    },
+  })
+  const given = known.flatMap(({ name, read }) => {
+    const value: unknown = parsed[name]
+    return read === undefined || value === undefined ? [] : [read(String(value))]
+  })
   return Object.assign({}, ...given)
 }
 
-function yargsOption({ name, value, read }: Switch) {
-  const type = value !== undefined ? 'string' : name === 'verbose' ? 'count' : 'boolean'
-  const coerce = (given: unknown) => (read === undefined ? {} : readOrRefuse(read, String(given)))
-  return { type, coerce } as const
-}
-
-// yargs would wrap what a coercion throws, so a refusal takes the place of the value.
-function readOrRefuse(read: (text: string) => Given, text: string): Given | Refused {
-  try {
-    return read(text)
-  } catch (error) {
-    if (error instanceof Refused) return error
-    throw error
-  }
+function typeOf({ name, value }: Switch): string {
+  if (value !== undefined) return 'string'
+  return name === 'verbose' ? 'count' : 'boolean'
 }

@@ -5,6 +5,8 @@
 const NEEDED = 'Node.js 26.6 or later, or 24.21 or later of the 24 line'
 
 if (isNewEnough(process.versions.node)) {
+  const { prepareLoading } = await import('./load.ts')
+  prepareLoading()
   const { main } = await import('./cli.ts')
   await main(process.argv.slice(2))
 } else {

@@ -30,10 +30,14 @@ const FLOORS: [from: string, to: string[]][] = [
   ['lib/local-types.ts', ['lib/engine/', 'lib/serializer.ts']],
   ['lib/local.ts', ['lib/local-types.ts', 'lib/engine/', 'lib/serializer.ts', 'lib/limits.ts']],
   ['lib/strategies/', ['lib/strategies/', 'lib/serializer.ts', 'lib/limits.ts']],
-  ['lib/cli.ts', ['lib/server/', 'lib/client/', 'lib/limits.ts']],
-  ['lib/main.ts', ['lib/cli.ts']],
+  ['lib/load.ts', []],
+  ['lib/cli.ts', ['lib/server/', 'lib/client/', 'lib/load.ts', 'lib/limits.ts']],
+  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts']],
   ['lib/index.ts', ['lib/']],
-  ['workers/', ['workers/', 'lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/limits.ts']],
+  [
+    'workers/',
+    ['workers/', 'lib/load.ts', 'lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/limits.ts'],
+  ],
   ['scripts/', ['scripts/', 'lib/', 'workers/']],
   ['test/', ['test/', 'scripts/', 'lib/', 'workers/']],
 ]
@@ -65,7 +69,8 @@ const ENGINE_RANKS = [
 
 /** Each package has one home, and so have the modules of Node that reach outside the process. */
 const HOMES: Readonly<Record<string, string[]>> = {
-  yargs: ['lib/cli.ts', 'scripts/'],
+  yargs: ['scripts/'],
+  'yargs-parser': ['lib/cli.ts'],
   piscina: ['lib/server/workers.ts'],
   memjs: ['lib/client/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
   memcached: ['test/'],

@@ -370,8 +370,8 @@ t.test('the program prints help, version and license', async t => {
 })
 
 t.test('help and version are printed without loading what serves', async t => {
-  const told = '{resolve(name,context,next){const found=next(name,context);console.error(found.url)'
-  const hooks = `import{registerHooks}from'node:module';registerHooks(${told};return found}})`
+  const told = '{load(url,context,next){console.error(url)'
+  const hooks = `import{registerHooks}from'node:module';registerHooks(${told};return next(url,context)}})`
   for (const option of ['-h', '-V', '-i']) {
     const listing = ['--import', `data:text/javascript,${encodeURIComponent(hooks)}`]
     const { status, stderr } = run(process.execPath, [...listing, MAIN, option])

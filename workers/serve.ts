@@ -1,17 +1,15 @@
-// A worker's entry: one long piscina task. Attaches every arena, serves the sockets that come
+// A worker: one long piscina task. Attaches every arena, serves the sockets that come
 // through its port, ends when the port is closed.
 
 import type { MessagePort } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
-import type { Delivery, WorkerTask } from '../lib/server/host.ts'
+import { type Delivery, isGuarded, type WorkerTask } from '../lib/server/host.ts'
 import { Service } from '../lib/server/service.ts'
-
-/** Does nothing: the main thread runs it when the pool is short of a thread. */
-export function nudge(): void {}
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port, worker } = task
-  const service = new Service(task)
+  const guards = isGuarded(task.settings) ? await import('../lib/server/guards.ts') : null
+  const service = new Service(task, guards)
   const keeper = new Keeper(service.host.cache, ownArenas(task), error => {
     throw error
   })

@@ -2,7 +2,6 @@
 // up after a thread that died. A cache is shared between threads by its handle; each thread
 // attaches with an id of its own.
 
-import { randomBytes } from 'node:crypto'
 import {
   ARENA_DATA_BYTES_MAX,
   ARENA_DATA_BYTES_MIN,
@@ -374,7 +373,8 @@ function createArenas(options: CacheOptions): CacheHandle {
   const itemBytesMax = options.itemBytesMax ?? MIB
   const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
   const dataBytes = Math.floor(options.memoryBytes / count)
-  const random = randomBytes(8)
+  // Not imported: threads that attach, which are most, would load it for nothing.
+  const random = process.getBuiltinModule('node:crypto').randomBytes(8)
   const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
   const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
   const arenas: SharedArrayBuffer[] = []

@@ -1,5 +1,6 @@
 // The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
-// has the fewest. The main thread runs no request but those of local.ts.
+// has the fewest. The main thread runs no request but those of local.ts. What only some daemons need
+// is loaded by those alone.
 
 import { hostname } from 'node:os'
 import { chunkWords } from '../engine/arena.ts'
@@ -14,20 +15,18 @@ import { countPrefixes } from '../protocol/journal.ts'
 import { createLogs, type LogHandle } from '../protocol/log-ring.ts'
 import { createPrefixes } from '../protocol/prefixes.ts'
 import { type Bound, closeAll } from './address.ts'
-import { AuthFiles } from './auth-files.ts'
-import { tlsSettingsOf } from './certificates.ts'
+import type { AuthFiles } from './auth-files.ts'
 import { Door } from './door.ts'
-import type { DaemonSettings } from './host.ts'
-import { openKeyring, refreshKeyring, renewTicketKey, type TlsHandle } from './keyring.ts'
+import { type DaemonSettings, isGuarded } from './host.ts'
+import type { TlsHandle } from './keyring.ts'
 import { listenAll } from './listener.ts'
-import { LocalService } from './local.ts'
+import type { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
-import { register } from './registration.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
-import { bindUdp, type UdpListener, UdpService } from './udp.ts'
+import type { UdpListener } from './udp.ts'
 import { MAIN_HOLDER, Workers } from './workers.ts'
 
 export interface Daemon {
@@ -48,8 +47,9 @@ export interface Daemon {
  * cache that is there already, which the daemon serves and leaves as it is when it ends.
  */
 export async function startDaemon(options: Options, given?: Cache): Promise<Daemon> {
-  const auth = openAuthFiles(options)
-  const tls = options.tls ? openKeyring(tlsSettingsOf(options), FIRST_S) : null
+  const auth = await openAuthFiles(options)
+  const keyring = options.tls ? await import('./keyring.ts') : undefined
+  const tls = keyring?.openKeyring(options, FIRST_S) ?? null
   const cache = given ?? createCache(options)
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
@@ -66,16 +66,18 @@ export async function startDaemon(options: Options, given?: Cache): Promise<Daem
   })
   settings.listeners = listeners.map(({ facts }) => facts)
   const workers = new Workers(cache, roster, settings)
+  const local = await serveHere(workers, options, streams.length, datagrams)
   try {
-    await workers.start()
+    await workers.start(() =>
+      door.open({ workers, local: options.unixSocket === undefined ? undefined : local }),
+    )
   } catch (error) {
+    local?.close()
     door.close()
     await closeAll(listeners)
     await workers.close()
     throw error
   }
-  const local = serveHere(workers, options, streams.length, datagrams)
-  door.open({ workers, local: options.unixSocket === undefined ? undefined : local })
   const portsFile = process.env[PORTS_FILE_VARIABLE]
   if (portsFile !== undefined && options.unixSocket === undefined) {
     writePortsFile(portsFile, { tcp: addresses, udp: datagrams.map(({ bound }) => bound) })
@@ -84,8 +86,10 @@ export async function startDaemon(options: Options, given?: Cache): Promise<Daem
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   auth?.watch()
   const sealing =
-    tls === null ? undefined : setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000, tls)
-  const registration = register(options, addresses, tell)
+    tls === null
+      ? undefined
+      : setInterval(() => keyring?.renewTicketKey(tls), TLS_SESSION_S_MAX * 1000)
+  const registration = await register(options, addresses)
   const close = async () => {
     await registration?.close()
     clearInterval(clock)
@@ -97,8 +101,8 @@ export async function startDaemon(options: Options, given?: Cache): Promise<Daem
   }
   const reload = () => {
     auth?.reload()
-    const fault = tls === null ? null : refreshKeyring(tls, arena.words[CLOCK_S])
-    if (fault !== null) tell(fault)
+    const fault = tls === null ? null : keyring?.refreshKeyring(tls, arena.words[CLOCK_S])
+    if (typeof fault === 'string') tell(fault)
   }
   return { addresses, roster, workers, cache, reload, close }
 }
@@ -131,6 +135,8 @@ function settingsOf(
 async function listen(options: Options, door: Door) {
   const streams = await listenAll(options, (socket, listener) => door.welcome(socket, listener))
   try {
+    if (options.udpPort === 0) return { streams, datagrams: [] }
+    const { bindUdp } = await import('./udp.ts')
     return { streams, datagrams: await bindUdp(options) }
   } catch (error) {
     door.close()
@@ -140,14 +146,18 @@ async function listen(options: Options, door: Door) {
 }
 
 /** Lets the main thread serve what the workers cannot, if there is any. */
-function serveHere(
+async function serveHere(
   workers: Workers,
   { unixSocket }: Options,
   streamCount: number,
   datagrams: readonly UdpListener[],
-): LocalService | undefined {
+): Promise<LocalService | undefined> {
   if (unixSocket === undefined && datagrams.length === 0) return undefined
-  const local = new LocalService(workers)
+  const { LocalService } = await import('./local.ts')
+  const guards = isGuarded(workers.settings) ? await import('./guards.ts') : null
+  const local = new LocalService(workers, guards)
+  if (datagrams.length === 0) return local
+  const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {
     new UdpService(local, listener, streamCount + index + 1)
   }
@@ -161,11 +171,19 @@ function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHa
   return log
 }
 
-function openAuthFiles(options: Options): AuthFiles | null {
+async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   if (!options.sasl && options.authFile === undefined) return null
+  const { AuthFiles } = await import('./auth-files.ts')
   const auth = new AuthFiles(options, tell)
   if (options.verbosity > 0) auth.warn()
   return auth
+}
+
+/** Enters this daemon where clients look for it. */
+async function register(options: Options, addresses: readonly Bound[]) {
+  if (options.etcd.length === 0) return undefined
+  const { register } = await import('./registration.ts')
+  return register(options, addresses, tell)
 }
 
 function tell(line: string): void {

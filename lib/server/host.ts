@@ -22,8 +22,9 @@ import type { LogHandle } from '../protocol/log-ring.ts'
 import { Prefixes, type PrefixHandle } from '../protocol/prefixes.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth-files.ts'
-import { FileAuthenticator } from './authenticator.ts'
-import { Keyring, refreshKeyring, type TlsHandle } from './keyring.ts'
+import type * as guards from './guards.ts'
+import type { TlsHandle } from './keyring.ts'
+import type { PeerCheck } from './options.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 
 /** What a thread that serves peers is started with. Fit for postMessage. */
@@ -80,10 +81,20 @@ export interface ListenerFacts {
   peerCheck: PeerCheck | null
 }
 
-/** Whether TLS peers show certificates: never, if they have one, or always. */
-export type PeerCheck = 'none' | 'request' | 'require'
+export type Guards = typeof guards
 
-export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Reply): Host {
+/** Whether a thread of this daemon has to load guards.ts. */
+export function isGuarded({ auth, tls }: DaemonSettings): boolean {
+  return auth !== null || tls !== null
+}
+
+export function hostOf(
+  task: WorkerTask,
+  cache: Cache,
+  roster: Roster,
+  reply: Reply,
+  guards: Guards | null,
+): Host {
   const { settings } = task
   const counters = roster.countersOf(task.worker)
   const journal = new Journal(
@@ -116,25 +127,29 @@ export function hostOf(task: WorkerTask, cache: Cache, roster: Roster, reply: Re
       workerRestarts: () => roster.restarts(),
       ownVersion: settings.ownVersion,
       watchers: () => countWatchers(settings.log),
-      certificatesAgeS: () => clockS() - refreshedAtS(settings.tls),
+      certificatesAgeS: () => clockS() - refreshedAtS(settings.tls, guards),
       connections: () => roster.connections(),
       sum: counter => roster.sum(counter),
       reset: () => roster.reset(),
       eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
     },
-    auth: authenticatorOf(settings.auth, roster),
-    refreshCertificates: () => refreshCertificates(settings.tls, clockS()),
+    auth: authenticatorOf(settings.auth, roster, guards),
+    refreshCertificates: () => refreshCertificates(settings.tls, clockS(), guards),
     log,
   }
 }
 
-function refreshedAtS(tls: TlsHandle | null): number {
-  return tls === null ? 0 : new Keyring(tls.keyring).refreshedAtS
+function refreshedAtS(tls: TlsHandle | null, guards: Guards | null): number {
+  return tls === null || guards === null ? 0 : new guards.Keyring(tls.keyring).refreshedAtS
 }
 
-function refreshCertificates(tls: TlsHandle | null, nowS: number): string | null {
-  if (tls === null) return 'Error TLS not enabled'
-  const fault = refreshKeyring(tls, nowS)
+function refreshCertificates(
+  tls: TlsHandle | null,
+  nowS: number,
+  guards: Guards | null,
+): string | null {
+  if (tls === null || guards === null) return 'Error TLS not enabled'
+  const fault = guards.refreshKeyring(tls, nowS)
   if (fault !== null) log(fault)
   return fault
 }
@@ -153,9 +168,14 @@ function log(line: string): void {
   stderr.write(`${line}\n`)
 }
 
-function authenticatorOf(handle: AuthHandle | null, roster: Roster): Authenticator | null {
+function authenticatorOf(
+  handle: AuthHandle | null,
+  roster: Roster,
+  guards: Guards | null,
+): Authenticator | null {
   if (handle === null) return null
-  return new FileAuthenticator(handle, {
+  if (guards === null) throw new Error('who checks passwords loads the guards')
+  return new guards.FileAuthenticator(handle, {
     addressOf: id => roster.addressOf(id),
     log: line => {
       if (roster.control[Control.VERBOSITY] > 0) log(line)

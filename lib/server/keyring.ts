@@ -11,7 +11,9 @@ import {
   newTicketKey,
   readCertificates,
   type TlsSettings,
+  tlsSettingsOf,
 } from './certificates.ts'
+import type { Options } from './options.ts'
 import { reasonOf } from './reason.ts'
 
 const SEQUENCE = 0
@@ -26,7 +28,8 @@ export interface TlsHandle {
 }
 
 /** Reads the files; throws an Error of one line, with an exit code. */
-export function openKeyring(settings: TlsSettings, nowS: number): TlsHandle {
+export function openKeyring(options: Options, nowS: number): TlsHandle {
+  const settings = tlsSettingsOf(options)
   const keyring = Keyring.create()
   keyring.publish(readCertificates(settings), nowS)
   return { settings, keyring: keyring.buffer }

@@ -4,8 +4,7 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
-import type { PeerCheck } from './host.ts'
-import type { ListenAddress, Options } from './options.ts'
+import type { ListenAddress, Options, PeerCheck } from './options.ts'
 
 /** Called with each accepted socket, paused, and the index of its listener. */
 export type Accept = (socket: Socket, listener: number) => void

@@ -11,16 +11,19 @@
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'
+import type { Guards } from './host.ts'
 import { Service } from './service.ts'
 import type { Workers } from './workers.ts'
 
 export class LocalService {
   private readonly workers: Workers
+  private readonly guards: Guards | null
   private holder = 0
   private service: Service
 
-  constructor(workers: Workers) {
+  constructor(workers: Workers, guards: Guards | null) {
     this.workers = workers
+    this.guards = guards
     this.service = this.begin()
   }
 
@@ -49,7 +52,7 @@ export class LocalService {
   private begin(): Service {
     const task = this.workers.localTask()
     this.holder = task.holder
-    return new Service(task, error => this.beginAnew(error))
+    return new Service(task, this.guards, error => this.beginAnew(error))
   }
 
   private beginAnew(error: unknown): void {

@@ -23,6 +23,9 @@ export interface ListenAddress {
   tls?: 'none' | 'basic' | 'mutual'
 }
 
+/** Whether TLS peers show certificates: never, if they have one, or always. */
+export type PeerCheck = 'none' | 'request' | 'require'
+
 export interface Options {
   // Where it listens.
   /** TCP port of listeners that do not say theirs; 0 lets the system choose. */

@@ -9,9 +9,8 @@ import { READ_BYTES, SERVICE_TICK_MS } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
-import { Handshakes } from './handshakes.ts'
-import { hostOf, type ListenerFacts, type WorkerTask } from './host.ts'
-import { Keyring } from './keyring.ts'
+import type { Handshakes } from './handshakes.ts'
+import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './host.ts'
 import { Roster } from './roster.ts'
 
 /** What becomes of something thrown while a peer was served; without it the thread ends. */
@@ -31,15 +30,16 @@ export class Service implements Hall {
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
 
-  constructor(task: WorkerTask, fail: OnFailure = rethrow) {
+  /** `guards`: of the task's settings, loaded. */
+  constructor(task: WorkerTask, guards: Guards | null, fail: OnFailure = rethrow) {
     this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
-    this.host = hostOf(task, this.cache, this.roster, new Reply())
+    this.host = hostOf(task, this.cache, this.roster, new Reply(), guards)
     this.listeners = task.settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
     this.fail = fail
-    this.handshakes = this.openHandshakes(task)
+    this.handshakes = this.openHandshakes(task, guards)
     this.tick()
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
   }
@@ -64,10 +64,10 @@ export class Service implements Hall {
     for (const connection of this.open) connection.abandon()
   }
 
-  private openHandshakes({ settings }: WorkerTask): Handshakes | null {
-    if (settings.tls === null) return null
-    const keyring = new Keyring(settings.tls.keyring)
-    return new Handshakes(
+  private openHandshakes({ settings }: WorkerTask, guards: Guards | null): Handshakes | null {
+    if (settings.tls === null || guards === null) return null
+    const keyring = new guards.Keyring(settings.tls.keyring)
+    return new guards.Handshakes(
       settings.tls.settings,
       keyring,
       this.host,

@@ -21,7 +21,7 @@ import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
 import type { Roster } from './roster.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const ENTRY = new URL(`../../workers/serve.${EXTENSION}`, import.meta.url).href
+const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
 /** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
 export const MAIN_HOLDER = 1
 
@@ -48,8 +48,9 @@ export class Workers {
   readonly pool: Piscina
   private readonly cache: Cache
   private readonly roster: Roster
-  private readonly settings: DaemonSettings
+  readonly settings: DaemonSettings
   private readonly workers: Worker[] = []
+  private starting = true
   private closing = false
   private earlyDeaths = 0
 
@@ -60,7 +61,7 @@ export class Workers {
     const { threads } = roster.handle
     this.pool = new Piscina({
       filename: ENTRY,
-      minThreads: threads,
+      minThreads: 1,
       maxThreads: threads,
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: 'disabled',
@@ -70,19 +71,27 @@ export class Workers {
     this.pool.on('workerDestroy', () => setImmediate(() => this.nudge()))
   }
 
-  /** Starts all workers; resolves when all of them take connections. */
-  async start(): Promise<void> {
-    for (let index = 0; index < this.roster.handle.threads; index++) this.startWorker(index)
+  /**
+   * Starts all workers; resolves when all of them take connections. The first is started by itself,
+   * so that it need not share the processors with the others; `onFirst`: connections may be handed
+   * over. Those of the others wait for them, some milliseconds, and all have as many.
+   */
+  async start(onFirst: () => void): Promise<void> {
+    this.startWorker(0)
+    await this.workers[0].ready
+    for (let index = 1; index < this.roster.handle.threads; index++) this.startWorker(index)
+    onFirst()
     await Promise.all(this.workers.map(worker => worker.ready))
+    this.starting = false
   }
 
-  /** The worker with the fewest connections, of those that take any now if there are such. */
+  /** The worker with the fewest connections, of those that live if there are such. */
   leastLoaded(): number {
     let best = 0
     for (const { index, isReady } of this.workers) {
       const bestIsReady = this.workers[best].isReady
       const fewer = this.roster.loadOf(index) < this.roster.loadOf(best)
-      if (isReady === bestIsReady ? fewer : isReady) best = index
+      if (this.starting || isReady === bestIsReady ? fewer : isReady) best = index
     }
     return best
   }
