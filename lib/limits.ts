@@ -81,7 +81,10 @@ export const VICTIM_TRIES_MAX = 50
 /** Pages of a class looked at for one that may be emptied for another class. */
 export const PAGE_TRIES_MAX = 64
 
-/** Items kept from being freed at once in one arena: large values in flight, in or out. */
+/**
+ * Items kept from being freed at once in one arena: large values in flight, in or out. A peer that asks
+ * for one more is told that there is no memory.
+ */
 export const HOLD_SLOTS_MAX = 4096
 
 /** Buckets of 32 bytes in the size histogram of `-o track_sizes`; longer items count in the last. */
@@ -297,7 +300,10 @@ export const UDP_HEADER_BYTES = 8
 export const UDP_REPLY_BYTES_MAX = MIB + 64 * KIB
 /** Replies on their way out of a UDP socket; while there are more, requests are dropped. */
 export const UDP_SEND_BYTES_MAX = 4 * MIB
-/** Values up to this size are copied into the reply at once; longer ones are streamed from a hold. */
+/**
+ * Values up to this size are copied into the reply at once; longer ones are held, and sent from where
+ * they are stored. That costs 0.7 us more for 2 KiB, 0.5 us more for 16 KiB, and as much for 32 KiB.
+ */
 export const INLINE_VALUE_BYTES_MAX = 32 * KIB
 
 /** Longer values of the in-process door are not copied on their way in. */
