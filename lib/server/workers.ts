@@ -132,6 +132,8 @@ export class Workers {
     }
     await Promise.allSettled(this.workers.map(worker => worker.done))
     await this.pool.destroy()
+    // A cache that goes on without this daemon keeps nothing for its peers.
+    for (const { holder } of this.workers) this.recover(holder)
   }
 
   private startWorker(index: number): void {

@@ -1,17 +1,24 @@
 // A daemon on a cache that threads of the application use too.
 
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { Arena } from '../../lib/engine/arena.ts'
+import { Cache } from '../../lib/engine/cache.ts'
 import { HOLD_COUNT, ITEM_COUNT, UPKEEP_HOLDER } from '../../lib/engine/layout.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { KIB, MIB } from '../../lib/limits.ts'
 import { LocalCache } from '../../lib/local.ts'
+import { startDaemon } from '../../lib/server/daemon.ts'
+import { checkOptions } from '../../lib/server/option-checks.ts'
+import { isRefusal } from '../../lib/server/options.ts'
 import { type Served, type ServeOptions, serve } from '../../lib/server/serve.ts'
+import { announceSeed, createRandom } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'
 import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
 
+const seed = announceSeed(t)
 const THREAD = new URL('../support/local-thread.ts', import.meta.url)
 const ON_ANY_PORT = { listen: [{ host: HOST, port: 0 }] }
 
@@ -100,6 +107,45 @@ t.test('a value on its way in is let go with the daemon', async t => {
   t.ok(await comesTrue(() => held() === 1))
   await served.close()
   t.ok(await comesTrue(() => held() === 0))
+})
+
+t.test('threads of the application and of the daemon die, and the others go on', async t => {
+  const random = createRandom(seed)
+  const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
+  const options = checkOptions({ ...ON_ANY_PORT, threads: 2 })
+  if (isRefusal(options)) throw new Error(options.line)
+  const daemon = await startDaemon(options, Cache.attach(cache.handle))
+  t.teardown(() => daemon.close())
+  t.capture(process.stderr, 'write', () => true)
+  const { port } = daemon.addresses[0]
+  cache.set('count', '0')
+  for (let round = 1; round <= 5; round++) {
+    const thread = new Worker(THREAD, { workerData: { cache: cache.handle, counts: 1e9 } })
+    const gone = once(thread, 'exit')
+    cache.guard(thread)
+    const before = cache.incr('count', 0) ?? 0n
+    t.ok(await comesTrue(() => (cache.incr('count', 0) ?? 0n) > before + 1000n), 'it works')
+    await sleep(random.below(20))
+    await thread.terminate()
+    await gone
+    if (round === 3) {
+      await daemon.workers.pool.threads[random.below(2)].terminate()
+      t.ok(await comesTrue(() => daemon.roster.restarts() === 1), 'it is replaced')
+    }
+    const peer = await openPeer(port)
+    t.equal(await ask(peer, `set after 0 0 1\r\n${round}\r\n`, '\r\n'), 'STORED\r\n')
+    peer.destroy()
+    t.equal(cache.getString('after'), `${round}`)
+    if (!cache.has('count')) cache.set('count', '0')
+  }
+  await daemon.close()
+  for (const buffer of cache.handle.arenas) {
+    const arena = new Arena(buffer)
+    t.equal(arena.words[HOLD_COUNT], 0)
+    t.doesNotThrow(() => verify(arena))
+  }
+  const keepers = new Set(cache.handle.arenas.map(buffer => new Arena(buffer).words[UPKEEP_HOLDER]))
+  t.equal(keepers.size, 1, 'the thread that made it keeps it in order')
 })
 
 t.test('a cache of its own kind is served as it is', async t => {
