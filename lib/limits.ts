@@ -66,11 +66,13 @@ export const YIELD_AGE_FACTOR = 1.25
 export const YIELD_AGE_S_MIN = 2
 /** By worth: the share of a class that new items have to themselves until they are used, percent. */
 export const PROBATION_PERCENT = 30
-/** Pagefuls evicted between two looks at what pages are worth, and how much of a look the next keeps. */
+/** Evicted between two looks at what pages are worth: pagefuls, and enough items to judge by. */
 export const WORTH_PAGEFULS = 4
+export const WORTH_ITEMS = 200
+/** How much of a look the next one keeps. */
 export const WORTH_FADE = 0.9
 /** What an evicted item says of its class, by what one says that was kept. */
-export const WORTH_OF_EVICTION = 0.1
+export const WORTH_OF_EVICTION = 0.03
 
 /** Buckets of the hash table when it is empty, in all arenas together (memcached's hashpower 16). */
 export const HASHPOWER_DEFAULT = 16

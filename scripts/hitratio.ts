@@ -2,10 +2,11 @@
 // replayed as an application uses a cache: get, and after a miss set. Expiry runs in the servers' own
 // seconds, so a trace's times are not waited for. Loopback only, and all that it starts ends with it.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'
 import { Caller, type Entry } from './bench/caller.ts'
 import { stopAllOnExit } from './bench/processes.ts'
-import { plainTable } from './bench/report.ts'
+import { markdownTable, plainTable } from './bench/report.ts'
 import {
   memcachedCommand,
   memslabCommand,
@@ -20,11 +21,26 @@ import { type Access, generatedTraces, type Trace, traceOfFile } from './bench/t
 interface Misses {
   ratio: number
   byteRatio: number
+  /** Thousands of accesses after which misses had come near to those at the end. */
+  settled: number
 }
 
 const MIB = 2 ** 20
 /** Requests in flight: what misses is stored before the next are asked for. */
 const BATCH = 64
+/** A trace is looked at in so many parts; near the end's misses are so many times those of its last parts. */
+const PARTS = 20
+const LAST_PARTS = 5
+const NEAR = 1.1
+const HEAD = [
+  'trace',
+  'memcached misses',
+  'memslab misses',
+  'ratio',
+  'ratio of bytes',
+  'settled after, thousands',
+  'what',
+]
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('bench:hitratio')
@@ -36,6 +52,7 @@ const options = await yargs(process.argv.slice(2))
     only: { type: 'string', describe: 'Only traces whose name has this in it' },
     baseline: { type: 'string', describe: 'Command to start in place of memcached' },
     candidate: { type: 'string', describe: 'Command to start in place of memslab' },
+    markdown: { type: 'boolean', describe: 'Print the table in Markdown' },
     seed: { type: 'number', default: 1, describe: 'Of the traces' },
   })
   .strictOptions()
@@ -49,7 +66,7 @@ async function main(): Promise<void> {
   const ours = specOf('memslab', options.candidate, memslabCommand())
   const reason = whyNot(theirs.command) ?? whyNot(ours.command)
   if (reason !== undefined) throw new Error(reason)
-  const rows = [['trace', 'memcached misses', 'memslab misses', 'ratio', 'ratio of bytes', 'what']]
+  const rows = [HEAD]
   const ratios: number[] = []
   for (const trace of traces()) {
     const [before, after] = [await replay(theirs, trace), await replay(ours, trace)]
@@ -59,7 +76,7 @@ async function main(): Promise<void> {
   }
   const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length)
   console.log(`\n-m ${options.memory} -t ${options.threads}`)
-  console.log(plainTable(rows))
+  console.log(options.markdown ? markdownTable(rows) : plainTable(rows))
   console.log(`geometric mean of the ratios: ${mean.toFixed(3)} (below 1: memslab misses less)`)
 }
 
@@ -80,12 +97,18 @@ async function replay(spec: ServerSpec, trace: Trace): Promise<Misses> {
   const caller = await Caller.open(server.port)
   const tally = new Tally()
   try {
+    const startMs = performance.now()
+    let served = 0
     let batch: Access[] = []
     for await (const access of trace.accesses()) {
       batch.push(access)
       if (batch.length < BATCH) continue
       await serve(caller, batch, tally)
+      served += batch.length
       batch = []
+      if (trace.perS === undefined) continue
+      const aheadMs = startMs + (served / trace.perS) * 1000 - performance.now()
+      if (aheadMs > 1) await sleep(aheadMs)
     }
     if (batch.length > 0) await serve(caller, batch, tally)
     return tally.secondHalf()
@@ -137,7 +160,21 @@ class Tally {
       misses++
       missedBytes += this.#bytes[i]
     }
-    return { ratio: misses / (this.#hits.length - start), byteRatio: missedBytes / bytes }
+    return {
+      ratio: misses / (this.#hits.length - start),
+      byteRatio: missedBytes / bytes,
+      settled: this.#settled(),
+    }
+  }
+
+  #settled(): number {
+    const length = Math.ceil(this.#hits.length / PARTS)
+    const parts = Array.from({ length: PARTS }, (_, part) => {
+      const hits = this.#hits.slice(part * length, (part + 1) * length)
+      return hits.filter(hit => !hit).length / Math.max(1, hits.length)
+    })
+    const end = parts.slice(-LAST_PARTS).reduce((sum, ratio) => sum + ratio) / LAST_PARTS
+    return Math.round((parts.findIndex(ratio => ratio <= end * NEAR) * length) / 1000)
   }
 }
 
@@ -148,6 +185,7 @@ function rowOf({ name, what }: Trace, theirs: Misses, ours: Misses): string[] {
     ours.ratio.toFixed(4),
     (ours.ratio / theirs.ratio).toFixed(3),
     (ours.byteRatio / theirs.byteRatio).toFixed(3),
+    `${theirs.settled} / ${ours.settled}`,
     what,
   ]
 }

@@ -149,6 +149,7 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
 function askForPage(arena: Arena, classId: number): void {
   const { words } = arena
   const at = L.classAt(classId)
+  words[L.ITEMS_EVICTED]++
   if (++words[at + L.CLASS_EVICTED_RUN] < words[at + L.CLASS_CHUNKS_PER_PAGE]) return
   words[at + L.CLASS_EVICTED_RUN] = 0
   words[L.PAGEFULS_EVICTED]++

@@ -148,8 +148,9 @@ export const FIT_ON = 120
 export const FIT_TICK = 121
 /** The class that evicted a pageful of its own and asks for a page of another; 0: none. */
 export const WANTING_CLASS = 122
-/** Pagefuls of items that classes evicted since upkeep last weighed them (worth.ts). */
+/** What classes evicted since upkeep last weighed them (worth.ts): pagefuls, items. */
 export const PAGEFULS_EVICTED = 123
+export const ITEMS_EVICTED = 124
 
 export const HEADER_WORDS = 128
 

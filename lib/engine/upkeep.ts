@@ -7,6 +7,7 @@ import {
   UPKEEP_IDLE_MS,
   UPKEEP_IDLE_MS_MAX,
   UPKEEP_PRESSED_MS,
+  WORTH_ITEMS,
   WORTH_PAGEFULS,
 } from '../limits.ts'
 import { nextDonor } from './allocate.ts'
@@ -121,8 +122,12 @@ export class Upkeep {
   /** By worth. */
   private tradePage(): boolean {
     const { words } = this.arena
-    if (words[L.PAGEFULS_EVICTED] < WORTH_PAGEFULS || !this.movesUnasked()) return false
+    if (words[L.PAGEFULS_EVICTED] < WORTH_PAGEFULS || words[L.ITEMS_EVICTED] < WORTH_ITEMS) {
+      return false
+    }
+    if (!this.movesUnasked()) return false
     words[L.PAGEFULS_EVICTED] = 0
+    words[L.ITEMS_EVICTED] = 0
     if (!this.appraiser.weigh(words[L.AUTOMOVE_RATIO] / 1000)) return false
     return startMove(this.arena, this.appraiser.least, this.appraiser.most) === Order.OK
   }

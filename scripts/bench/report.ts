@@ -168,7 +168,7 @@ export function plainTable(rows: readonly Row[]): string {
   return rows.map(row => `  ${row.map(pad).join('  ')}`.trimEnd()).join('\n')
 }
 
-function markdownTable([head, ...rows]: readonly Row[]): string {
+export function markdownTable([head, ...rows]: readonly Row[]): string {
   const rule = head.map((_, column) => (column < 2 ? '---' : '---:'))
   return [head, rule, ...rows].map(row => `| ${row.join(' | ')} |`).join('\n')
 }

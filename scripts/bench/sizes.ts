@@ -35,6 +35,16 @@ export function twitterSizes(random: Draw): Draw {
   }
 }
 
+/**
+ * From tens of bytes to tens of KiB, each order of magnitude as often as the next: the range that both
+ * papers show for values of different applications, as when many of them share one cache.
+ */
+export function wideSizes(random: Draw): Draw {
+  const LEAST = 32
+  const RANGE = 1024
+  return () => Math.floor(LEAST * RANGE ** random())
+}
+
 /** Longer values are cut to this: one that a server refuses says nothing about its density. */
 const VALUE_BYTES_MAX = 500_000
 

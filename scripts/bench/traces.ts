@@ -1,5 +1,9 @@
 // Traces of a cache's requests: generated ones that resemble production, and those read from files.
 //
+// In the generated ones values have the sizes that were published for Meta's and Twitter's caches, and
+// the keys asked for have several times the servers' memory. Sizes depend on nothing, but for the trace
+// that says so. Times to live are those of production, days to minutes, in a time that runs faster.
+//
 // A file is CSV without a head, a request a line: time (seconds), key, key size (bytes), value size
 // (bytes), operation (get, or set for a write that no get asked for), ttl (seconds, 0: for ever). The
 // key is padded or cut to its size, its number of the line stands for an empty one.
@@ -7,7 +11,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { randomFrom } from './requests.ts'
-import { type Draw, etcSizes, twitterSizes } from './sizes.ts'
+import { type Draw, etcSizes, twitterSizes, wideSizes } from './sizes.ts'
 
 export interface Access {
   key: string
@@ -20,6 +24,8 @@ export interface Access {
 export interface Trace {
   name: string
   what: string
+  /** Accesses a second; undefined: as fast as may be. */
+  perS?: number
   accesses(): Iterable<Access> | AsyncIterable<Access>
 }
 
@@ -32,12 +38,16 @@ interface Shape {
   oncePerAccess?: number
   /** Every so many accesses a scan over so many keys that come once. */
   scan?: { every: number; keys: number }
-  /** Every so many accesses the popularity of all keys moves on by one rank. */
+  /** Every so many accesses each key moves up by one rank, and the first one becomes the last. */
   driftEvery?: number
+  /** Every so many accesses each key moves down by one rank, and the last one becomes the first. */
+  fadeEvery?: number
   /** Seconds; drawn for each key. */
   ttls?: readonly number[]
-  /** Popular keys have the small values. */
-  smallIsPopular?: boolean
+  /** Popular keys have the large values. */
+  largeIsPopular?: boolean
+  /** Accesses a second. */
+  perS?: number
 }
 
 const KEY_BYTES = 24
@@ -46,7 +56,8 @@ const MEAN_SAMPLES = 10_000
 const SHAPES: Readonly<Record<string, [what: string, Shape]>> = {
   'zipf-0.7': ['popularity nearly even', { spread: 4, exponent: 0.7, sizes: etcSizes }],
   'zipf-0.9': ['popularity uneven', { spread: 8, exponent: 0.9, sizes: twitterSizes }],
-  'zipf-1.2': ['a few keys have most of it', { spread: 64, exponent: 1.2, sizes: etcSizes }],
+  'zipf-1.2': ['a few keys have most of it', { spread: 64, exponent: 1.2, sizes: wideSizes }],
+  wide: ['values of tens of bytes to tens of KiB', { spread: 8, exponent: 0.9, sizes: wideSizes }],
   once: [
     'a third of the requests ask for keys that come once',
     { spread: 4, exponent: 0.9, sizes: twitterSizes, oncePerAccess: 1 / 3 },
@@ -55,14 +66,21 @@ const SHAPES: Readonly<Record<string, [what: string, Shape]>> = {
     'scans over keys that come once',
     { spread: 4, exponent: 0.9, sizes: twitterSizes, scan: { every: 400_000, keys: 100_000 } },
   ],
-  drift: ['popularity moves on', { spread: 6, exponent: 1, sizes: twitterSizes, driftEvery: 20 }],
+  drift: [
+    'popularity grows, and ends at once',
+    { spread: 6, exponent: 1, sizes: twitterSizes, driftEvery: 20 },
+  ],
+  fade: [
+    'popularity comes at once, and fades',
+    { spread: 6, exponent: 1, sizes: twitterSizes, fadeEvery: 20 },
+  ],
   ttl: [
     'most items end soon',
-    { spread: 6, exponent: 0.9, sizes: twitterSizes, ttls: [2, 3, 5, 10, 60, 0] },
+    { spread: 6, exponent: 0.9, sizes: twitterSizes, ttls: [5, 8, 12, 25, 150, 0], perS: 40_000 },
   ],
-  sizes: [
-    'popular keys have small values',
-    { spread: 8, exponent: 0.8, sizes: etcSizes, smallIsPopular: true },
+  large: [
+    'popular keys have large values',
+    { spread: 8, exponent: 0.8, sizes: etcSizes, largeIsPopular: true },
   ],
 }
 
@@ -71,6 +89,7 @@ export function generatedTraces(accessCount: number, memoryBytes: number, seed: 
   return Object.entries(SHAPES).map(([name, [what, shape]]) => ({
     name,
     what,
+    perS: shape.perS,
     accesses: () => generate(shape, accessCount, memoryBytes, seed),
   }))
 }
@@ -95,28 +114,33 @@ function* generate(
   for (let i = 0; i < accessCount; i++) {
     if (shape.scan !== undefined && i % shape.scan.every === 0) scanLeft = shape.scan.keys
     if (shape.driftEvery !== undefined && i % shape.driftEvery === 0) shift++
+    if (shape.fadeEvery !== undefined && i % shape.fadeEvery === 0) shift--
     if (scanLeft > 0 || random() < (shape.oncePerAccess ?? 0)) {
       if (scanLeft > 0) scanLeft--
       yield { key: keyOf('o', once++), valueBytes: drawSize(), isSet: false, ttlS: 0 }
     } else {
-      yield keys[(rankOf() + shift) % keys.length]
+      yield keys[modulo(rankOf() + shift, keys.length)]
     }
   }
 }
 
 function keysOf(shape: Shape, memoryBytes: number, random: Draw): Access[] {
-  const { spread, sizes, ttls, smallIsPopular } = shape
+  const { spread, sizes, ttls, largeIsPopular } = shape
   const drawSize = sizes(random)
   let sum = 0
   for (let i = 0; i < MEAN_SAMPLES; i++) sum += drawSize()
   const meanBytes = KEY_BYTES + sum / MEAN_SAMPLES
   const count = Math.ceil((memoryBytes * spread) / meanBytes)
   const values = Float64Array.from({ length: count }, drawSize)
-  if (smallIsPopular) values.sort()
+  if (largeIsPopular) values.sort().reverse()
   const ttlOf = () => (ttls === undefined ? 0 : ttls[Math.floor(random() * ttls.length)])
   return Array.from(values, (valueBytes, id) => {
     return { key: keyOf('k', id), valueBytes, isSet: false, ttlS: ttlOf() }
   })
+}
+
+function modulo(number: number, count: number): number {
+  return ((number % count) + count) % count
 }
 
 /** Ranks 0, 1, 2 .. with a probability of 1 / (rank + 1) ^ exponent. */
