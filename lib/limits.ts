@@ -368,6 +368,8 @@ export const DRAIN_AT_ONCE = 64
 export const DRAIN_AT_ONCE_MAX = 4096
 export const DRAIN_TIMEOUT_MS = 10_000
 export const DRAIN_TRIES_MAX = 3
+/** How often the keys are listed while there is still something to move. */
+export const DRAIN_PASSES_MAX = 10
 /** So many items that cannot be moved end it. */
 export const DRAIN_FAILED_MAX = 100
 /** A crawler that is busy is asked again, so often; how long a list of keys may stand still. */

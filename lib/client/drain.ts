@@ -3,6 +3,9 @@
 // that know of the change and look on the old server for what is missing on the new one (warmup.ts).
 //
 //   lru_crawler metadump all  ->  keys  ->  moveItem, several at once  ->  the owner of each
+//
+// memcached's crawler passes over items that are in use just then, so the keys are listed again until
+// nothing more is moved.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -10,6 +13,7 @@ import {
   DRAIN_BUSY_MS,
   DRAIN_BUSY_TRIES_MAX,
   DRAIN_FAILED_MAX,
+  DRAIN_PASSES_MAX,
   DRAIN_SILENCE_MS,
   DRAIN_TIMEOUT_MS,
   DRAIN_TRIES_MAX,
@@ -74,6 +78,23 @@ export async function drain(
   const from = new MetaNode(leaving, options)
   const to = nodes.map(node => new MetaNode(node, options))
   const course: Course = { from, to, ring, options, report }
+  try {
+    for (let pass = 0; pass < DRAIN_PASSES_MAX; pass++) {
+      const { moved } = report
+      // What stays there is counted anew.
+      Object.assign(report, { seen: moved, newer: 0, skipped: 0, failed: 0 })
+      await moveListed(leaving, course)
+      if (report.moved === moved || options.keep === true) break
+    }
+  } finally {
+    for (const node of [from, ...to]) node.close()
+  }
+  return report
+}
+
+/** Lists the keys once and moves what can be moved. */
+async function moveListed(leaving: RingNode, course: Course): Promise<void> {
+  const { options } = course
   const keys = keysOf(leaving, options)
   const work = async () => {
     for await (const key of sharing(keys)) await moveToOwner(key, course)
@@ -82,9 +103,7 @@ export async function drain(
     await Promise.all(Array.from({ length: options.atOnce ?? DRAIN_AT_ONCE }, work))
   } finally {
     await keys.return(undefined)
-    for (const node of [from, ...to]) node.close()
   }
-  return report
 }
 
 /** Keys that a server has, as text. Each once or, if it is stored meanwhile, more often. */

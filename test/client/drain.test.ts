@@ -104,6 +104,17 @@ t.test('a busy crawler is asked again', async t => {
   t.equal(asked, 2)
 })
 
+t.test('what a list passed over is in the next one', async t => {
+  const lists = ['key=a exp=-1 \nEND\r\n', 'key=b exp=-1 \nEND\r\n', 'END\r\n']
+  const from = await startScripted(t, line => {
+    if (line.startsWith('lru_crawler')) return lists.shift()
+    return line.startsWith('mg') ? 'VA 1 f0 t-1 c1\r\nv\r\n' : 'HD\r\n'
+  })
+  const to = await startScripted(t, line => (line.startsWith('ms') ? 'HD\r\n' : undefined))
+  const report = await drain(nameOf(from), [nameOf(to)])
+  t.strictSame(report, { seen: 2, moved: 2, newer: 0, skipped: 0, failed: 0 })
+})
+
 t.test('the command', async t => {
   const servers = await Promise.all([startDaemon(t, ['-t', '1']), startDaemon(t, ['-t', '1'])])
   const [from, to] = servers
