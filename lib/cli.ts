@@ -60,12 +60,17 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
 
 // Loaded only here, so that -h, -V and a wrong option are answered at once.
 async function serve(options: Options, args: string[]): Promise<void> {
-  const { runDetached, runHere } = await import('./server/process.ts')
-  if (options.daemonize) return runDetached(args)
+  if (options.daemonize) {
+    const { runDetached } = await import('./server/process.ts')
+    return runDetached(args)
+  }
+  const { openPool } = await import('./server/pool.ts')
+  const pool = openPool(options.threads)
+  const { runHere } = await import('./server/process.ts')
   const { startDaemon } = await import('./server/daemon.ts')
   // Before it becomes a user who may not write.
   keepCompiled()
-  await runHere(options, startDaemon)
+  await runHere(options, () => startDaemon(options, undefined, pool))
 }
 
 /**

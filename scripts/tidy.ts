@@ -71,7 +71,8 @@ const ENGINE_RANKS = [
 const HOMES: Readonly<Record<string, string[]>> = {
   yargs: ['scripts/'],
   'yargs-parser': ['lib/cli.ts'],
-  piscina: ['lib/server/workers.ts'],
+  // Elsewhere its type alone.
+  piscina: ['lib/server/pool.ts', 'lib/server/workers.ts', 'lib/server/daemon.ts'],
   memjs: ['lib/client/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
   memcached: ['test/'],
   'memcache-client': ['test/'],

@@ -3,6 +3,7 @@
 // is loaded by those alone.
 
 import { hostname } from 'node:os'
+import type { Piscina } from 'piscina'
 import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { FIRST_S } from '../engine/clock.ts'
@@ -23,6 +24,7 @@ import { listenAll } from './listener.ts'
 import type { LocalService } from './local.ts'
 import { EXIT_FAILURE, type Options } from './options.ts'
 import { packageVersion } from './package.ts'
+import { openPool } from './pool.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
@@ -44,9 +46,14 @@ export interface Daemon {
 
 /**
  * Resolves when every listener accepts; rejects with an Error whose message is one line. `given`: a
- * cache that is there already, which the daemon serves and leaves as it is when it ends.
+ * cache that is there already, which the daemon serves and leaves as it is when it ends. `early`: a
+ * pool that was opened before, which the daemon makes its own if it starts.
  */
-export async function startDaemon(options: Options, given?: Cache): Promise<Daemon> {
+export async function startDaemon(
+  options: Options,
+  given?: Cache,
+  early?: Piscina,
+): Promise<Daemon> {
   const auth = await openAuthFiles(options)
   const keyring = options.tls ? await import('./keyring.ts') : undefined
   const tls = keyring?.openKeyring(options, FIRST_S) ?? null
@@ -65,7 +72,7 @@ export async function startDaemon(options: Options, given?: Cache): Promise<Daem
     largestChunkBytes: chunkWords(arena, arena.baseClasses) * 4,
   })
   settings.listeners = listeners.map(({ facts }) => facts)
-  const workers = new Workers(cache, roster, settings)
+  const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
   const local = await serveHere(workers, options, streams.length, datagrams)
   try {
     await workers.start(() =>

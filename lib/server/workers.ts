@@ -7,7 +7,7 @@
 
 import type { Socket } from 'node:net'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import type { Cache } from '../engine/cache.ts'
 import {
   RECOVER_AGAIN_MS,
@@ -20,8 +20,6 @@ import { forgetWatchers } from '../protocol/journal.ts'
 import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
 import type { Roster } from './roster.ts'
 
-const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
 /** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
 export const MAIN_HOLDER = 1
 
@@ -54,21 +52,12 @@ export class Workers {
   private closing = false
   private earlyDeaths = 0
 
-  constructor(cache: Cache, roster: Roster, settings: DaemonSettings) {
+  constructor(pool: Piscina, cache: Cache, roster: Roster, settings: DaemonSettings) {
+    this.pool = pool
     this.cache = cache
     this.roster = roster
     this.settings = settings
-    const { threads } = roster.handle
-    this.pool = new Piscina({
-      filename: ENTRY,
-      minThreads: 1,
-      maxThreads: threads,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      atomics: 'disabled',
-    })
-    // A late word of a thread that is gone; what became of its task is told by the task.
-    this.pool.on('error', (error: Error) => process.stderr.write(`worker pool: ${error.message}\n`))
-    this.pool.on('workerDestroy', () => setImmediate(() => this.nudge()))
+    pool.on('workerDestroy', () => setImmediate(() => this.nudge()))
   }
 
   /**

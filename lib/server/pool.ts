@@ -1,0 +1,20 @@
+// The threads of the daemon, before they have anything to do. Apart from the rest so that the first of
+// them starts, and loads its code, while the main thread still loads its own.
+
+import { Piscina } from 'piscina'
+
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
+
+/** Room for so many threads, of which one is started. */
+export function openPool(threads: number): Piscina {
+  const pool = new Piscina({
+    filename: ENTRY,
+    minThreads: 1,
+    maxThreads: threads,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    atomics: 'disabled',
+  })
+  // A late word of a thread that is gone; what became of its task is told by the task.
+  return pool.on('error', (error: Error) => process.stderr.write(`worker pool: ${error.message}\n`))
+}
