@@ -188,9 +188,11 @@ export class Connection implements Outlet, Sender {
     this.socket.destroy()
   }
 
-  /** Ends the connection now and leaves what the session holds to others. */
+  /** Ends the connection now and leaves what it holds to others. */
   abandon(): void {
     this.closed = true
+    // The write that is under way ends later: by then its holds may be somebody else's.
+    this.pendingInserts = null
     this.hall.open.delete(this)
     this.socket.destroy()
   }

@@ -62,6 +62,26 @@ t.test('values in flight are let go when the main thread fails', async t => {
   verifyAll(daemon)
 })
 
+t.test('replies that a peer does not take are let go once when the main thread fails', async t => {
+  const { daemon, path } = await start(t)
+  const heldCount = () =>
+    daemon.cache.shards.reduce((n, { arena }) => n + arena.words[HOLD_COUNT], 0)
+  t.capture(process.stderr, 'write', () => true)
+  const slow = await openPeer(path)
+  slow.pause()
+  slow.write(`set big 0 0 100000\r\n${'x'.repeat(100_000)}\r\nget${' big'.repeat(40)}\r\n`)
+  t.ok(await comesTrue(() => heldCount() > 1))
+  throwOnce(t, daemon, false)
+  t.equal(await ask(await openPeer(path), 'get a\r\n', ''), '')
+  const next = await openPeer(path)
+  next.write(`set next 0 0 100000\r\n${'y'.repeat(50_000)}`)
+  t.ok(await comesTrue(() => heldCount() === 1))
+  t.equal(await ask(next, `${'y'.repeat(50_000)}\r\n`, '\r\n'), 'STORED\r\n')
+  t.equal(heldCount(), 0)
+  verifyAll(daemon)
+  slow.destroy()
+})
+
 t.test('a connection that is lost on its way to a worker gives its place back', async t => {
   const cache = Cache.create({ memoryBytes: 16 * MIB })
   const roster = Roster.create(1, 10)
