@@ -281,6 +281,8 @@ export const KEPT_HEAD_BYTES_MAX = 1024
 /** Values of a reply, or parts of them, that are sent from where they are stored, and their bytes. */
 export const INSERTS_MAX = 64
 export const INSERTS_BYTES_MAX = MIB
+/** While so many items of an arena are held, replies take values one at a time, as copies. */
+export const INSERTS_HELD_MAX = HOLD_SLOTS_MAX / 2
 /** A socket reads into a value's own place while at least so much of it is to come. */
 export const DIRECT_READ_BYTES_MIN = 8 * KIB
 /** After a value of at least this length a connection reads so little first: the next may be as long. */

@@ -17,9 +17,15 @@
 
 import { type Area, copyBytes } from '../engine/bytes.ts'
 import { heldRef } from '../engine/holds.ts'
+import { HOLD_COUNT } from '../engine/layout.ts'
 import { createPlace, nextPlace, rewind } from '../engine/place.ts'
 import { Status } from '../engine/status.ts'
-import { DIRECT_READ_BYTES_MIN, REPLY_FRAME_BYTES_MAX, SOURCE_STEPS_MAX } from '../limits.ts'
+import {
+  DIRECT_READ_BYTES_MIN,
+  INSERTS_HELD_MAX,
+  REPLY_FRAME_BYTES_MAX,
+  SOURCE_STEPS_MAX,
+} from '../limits.ts'
 import { AuthBinary } from './auth-binary.ts'
 import { AuthText } from './auth-text.ts'
 import { BinaryProtocol } from './binary.ts'
@@ -71,6 +77,8 @@ export class Session implements Conversation {
   /** How far a held value is filled or sent, and what may come behind one that is filled. */
   private readonly place = createPlace()
   private bytesBehind = 0
+  /** The held value is sent from where it stands. */
+  private inserting = false
   /** Bytes still to be thrown away; Infinity: up to the end of the line. */
   private swallowBytes = 0
   /** What is said once they are gone. */
@@ -170,6 +178,9 @@ export class Session implements Conversation {
 
   sendHeld(): void {
     this.state = State.SENDING
+    // Each that is inserted is held until the reply is sent: peers that do not read leave some to others.
+    const { words } = this.request.shard.arena
+    this.inserting = this.outlet.takesInserts === true && words[HOLD_COUNT] <= INSERTS_HELD_MAX
     rewind(this.place, this.request.valueBytes)
   }
 
@@ -289,14 +300,13 @@ export class Session implements Conversation {
     if (place.start === place.end && !nextPlace(arena, heldRef(arena, request.hold.slot), place)) {
       return this.endSending()
     }
-    const inserts = this.outlet.takesInserts === true
-    const room = inserts ? reply.inserts.room() : reply.room()
+    const room = this.inserting ? reply.inserts.room() : reply.room()
     const bytes = Math.min(place.end - place.start, room)
     if (bytes === 0) {
       this.flush()
       return
     }
-    if (inserts) {
+    if (this.inserting) {
       reply.inserts.add(reply.length, arena.area, place.start, bytes)
     } else {
       copyBytes(arena.area, place.start, reply.area, reply.length, bytes)
@@ -308,7 +318,7 @@ export class Session implements Conversation {
   /** The value stands in the reply, which keeps it if it does not have all of it. */
   private endSending(): void {
     const { request, reply } = this
-    if (reply.inserts.count > 0) reply.inserts.keep(request.shard, request.hold)
+    if (this.inserting) reply.inserts.keep(request.shard, request.hold)
     else request.shard.release(request.hold)
     this.state = State.COMMAND
     this.protocol?.endSending()

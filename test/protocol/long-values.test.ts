@@ -16,6 +16,8 @@ import { randomStream } from '../support/server-stream.ts'
 const seed = announceSeed(t)
 
 const NEVER = () => false
+const CRLF = Buffer.from('\r\n')
+const END = Buffer.from('END\r\n')
 const STREAMS = {
   text: (random: Random) => randomStream(random, { valueBytesMax: 2e6, commands: 40 }),
   binary: (random: Random) => randomFrames(random, { valueBytesMax: 2e6, commands: 40 }),
@@ -191,6 +193,33 @@ t.test('slow readers pin no more than there are holds; one more is told so', asy
   one.goOn()
   t.ok(one.take().includes(makeValue(1, 40_000)))
   for (const peer of slow) peer.close()
+  t.equal(heldCount(host), 0)
+  verifyAll(host)
+})
+
+t.test('slow readers that ask for many values at once leave holds to others', async t => {
+  const host = createHost()
+  const other = new Peer(host, NEVER, MIB)
+  const value = makeValue(1, 33 * KIB)
+  other.feed(setOf('a', value))
+  other.take()
+  const keys = 60
+  const slow: DirectPeer[] = []
+  for (let i = 0; i < 160; i++) {
+    const peer = new DirectPeer(host, () => true, 1000)
+    peer.queue(Buffer.from(`get${' a'.repeat(keys)}\r\n`))
+    peer.eat()
+    slow.push(peer)
+  }
+  t.ok(heldCount(host) < (3 / 4) * HOLD_SLOTS_MAX, `${heldCount(host)} of ${HOLD_SLOTS_MAX}`)
+  other.feed(Buffer.from('get a\r\n'))
+  const hit = Buffer.concat([Buffer.from(`VALUE a 0 ${value.length}\r\n`), value, CRLF])
+  t.ok(other.take().equals(Buffer.concat([hit, END])))
+  const wanted = Buffer.concat([...new Array(keys).fill(hit), END])
+  for (const peer of slow) {
+    peer.goOn()
+    if (!peer.take().equals(wanted)) t.fail('a slow reader gets what it asked for')
+  }
   t.equal(heldCount(host), 0)
   verifyAll(host)
 })
