@@ -7,7 +7,7 @@ import { expiresAt } from '../engine/clock.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import type { HitSink } from '../engine/shard.ts'
 import * as onTerms from '../engine/shard-terms.ts'
-import { Mode, type Status } from '../engine/status.ts'
+import { Mode, Status } from '../engine/status.ts'
 import type { Terms } from '../engine/terms.ts'
 import { hashOf } from './lookahead.ts'
 import {
@@ -66,7 +66,7 @@ export function remove(cache: Cache, request: Request): Status {
 
 /** Stores a value that stands whole at `start` of `value`; statuses as Shard.store. */
 export function store(cache: Cache, request: Request, value: Area, start: number): Status {
-  const hash = locateStore(cache, request)
+  const hash = locate(cache, request)
   const noted = isNoted(request)
   if (noted) look(request)
   const status = request.shard.store(
@@ -83,13 +83,14 @@ export function store(cache: Cache, request: Request, value: Area, start: number
     start,
     request.valueBytes,
   )
+  if (status === Status.OK) measure(request)
   if (noted) noteStore(request, status)
   return status
 }
 
 /** Makes room for a value that is still to come: OK, TOO_LARGE or NO_MEMORY. */
 export function begin(cache: Cache, request: Request): Status {
-  const hash = locateStore(cache, request)
+  const hash = locate(cache, request)
   const noted = isNoted(request)
   if (noted) look(request)
   const status = request.shard.begin(
@@ -103,6 +104,7 @@ export function begin(cache: Cache, request: Request): Status {
     request.valueBytes,
     request.hold,
   )
+  if (status === Status.OK) measure(request)
   if (noted) noteBegin(request, status)
   return status
 }
@@ -208,7 +210,7 @@ export function storeOn(
   value: Area,
   start: number,
 ): Status {
-  const hash = locateStore(cache, request)
+  const hash = locate(cache, request)
   const noted = isNoted(request)
   if (noted) lookOn(request, terms)
   const status = onTerms.storeOn(
@@ -223,13 +225,14 @@ export function storeOn(
     start,
     request.valueBytes,
   )
+  if (status === Status.OK) measure(request)
   if (noted) noteStore(request, status)
   return status
 }
 
 /** As `begin`, on terms. */
 export function beginOn(cache: Cache, request: Request, terms: Terms): Status {
-  const hash = locateStore(cache, request)
+  const hash = locate(cache, request)
   const noted = isNoted(request)
   if (noted) lookOn(request, terms)
   const status = onTerms.beginOn(
@@ -243,6 +246,7 @@ export function beginOn(cache: Cache, request: Request, terms: Terms): Status {
     request.valueBytes,
     request.hold,
   )
+  if (status === Status.OK) measure(request)
   if (noted) noteBegin(request, status)
   return status
 }
@@ -326,14 +330,11 @@ function locate(cache: Cache, request: Request): number {
   return hash
 }
 
-/** As `locate`, for a store. */
-function locateStore(cache: Cache, request: Request): number {
-  const hash = locate(cache, request)
-  const { hotKeys, area, keyStart, keyBytes, valueBytes } = request
+/** A store found room for its value, which may be one of the longest. */
+function measure({ hotKeys, hash, area, keyStart, keyBytes, valueBytes }: Request): void {
   if (valueBytes > hotKeys.longBytes) {
     hotKeys.measure(hash, area, keyStart, keyBytes, valueBytes)
   }
-  return hash
 }
 
 function sample(cache: Cache, request: Request): void {

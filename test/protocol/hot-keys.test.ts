@@ -119,6 +119,24 @@ t.test('requests of every kind are sampled, the threads put together', async t =
   t.ok(report.hot.length <= HOT_SHOWN_MAX)
 })
 
+t.test('stores that are refused are none of the longest values', async t => {
+  const host = createHost({ itemBytesMax: 100_000 })
+  const peer = new Peer(host)
+  for (let i = 0; i < 2 * LONG_SLOTS; i++) {
+    say(peer, `set no${i} 0 0 ${200_000 + i}\r\n${'x'.repeat(200_000 + i)}\r\n`)
+    say(peer, `ms ms${i} ${200_000 + i}\r\n${'x'.repeat(200_000 + i)}\r\n`)
+    say(peer, `add a 0 0 5000\r\n${'x'.repeat(5000)}\r\n`)
+    say(peer, `cas c${i} 0 0 300 1\r\n${'x'.repeat(300)}\r\n`)
+  }
+  say(peer, `set long 0 0 9000\r\n${'x'.repeat(9000)}\r\n`)
+  say(peer, `set short 0 0 30\r\n${'x'.repeat(30)}\r\n`)
+  t.same(host.hotKeys.report(host.cache).long, [
+    { key: 'long', valueBytes: 9000 },
+    { key: 'a', valueBytes: 5000 },
+    { key: 'short', valueBytes: 30 },
+  ])
+})
+
 t.test('stats hotkeys: lines, safe keys, reset, and -X', async t => {
   const host = createHost()
   const peer = new Peer(host)
