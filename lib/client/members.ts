@@ -73,6 +73,8 @@ export class Members {
     const staying = new Set(this.view.members)
     for (const member of [...this.open.values()]) {
       member.hasLeft = !staying.has(member)
+      // One that left while it was out is probed no more; it may have come back.
+      if (!member.hasLeft && !member.health.isUp()) void this.probe(member)
       this.closeIfDone(member)
     }
   }
@@ -190,8 +192,10 @@ export class Members {
 
   private closeIfDone(member: Member): void {
     if (member.busy > 0 || !member.hasLeft || this.isRemembered(member)) return
-    this.open.delete(member.node.name)
-    member.node.close()
+    const { node } = member
+    // After it was closed, another may have come by its name.
+    if (this.open.get(node.name) === member) this.open.delete(node.name)
+    node.close()
   }
 
   /** Asks an ejected server from time to time until it answers, or left. One loop a server. */

@@ -1,9 +1,13 @@
 // Servers of a pool come and go while requests run.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ClusterClient, type ClusterOptions } from '../../lib/client/cluster.ts'
 import type { Observer } from '../../lib/client/discovery/source.ts'
+import { Health } from '../../lib/client/health.ts'
+import { Members } from '../../lib/client/members.ts'
 import { startDaemon } from '../support/daemon.ts'
+import { FakeNode } from '../support/fake-node.ts'
 import { HOST } from '../support/process.ts'
 import { startScripted } from '../support/scripted-server.ts'
 import { comesTrue } from '../support/server-peer.ts'
@@ -129,3 +133,44 @@ t.test('a client that is closed before servers are known says so', async t => {
   client.close()
   await asked
 })
+
+t.test('a server that left while it was out comes back, and is asked again', async t => {
+  let isBack = false
+  const stays = await startScripted(t, () => 'EN\r\n')
+  const flaps = await startScripted(t, (line, socket) => {
+    if (isBack) return line === 'mn' ? 'MN\r\n' : 'EN\r\n'
+    socket.destroy()
+    return undefined
+  })
+  const client = clientOf(t, [stays, flaps], { failures: 1, restMs: 10 })
+  await Promise.allSettled(KEYS.map(key => client.get(key)))
+  t.strictSame(client.away(), [nameOf(flaps)])
+  client.setMembers([nameOf(stays)])
+  await sleep(200)
+  isBack = true
+  client.setMembers([stays, flaps].map(nameOf))
+  t.ok(await comesTrue(async () => client.away().length === 0))
+})
+
+t.test(
+  'a late request to a server that left does not let go of the one that came back',
+  async t => {
+    const closed: number[] = []
+    let made = 0
+    const members = new Members([{ host: 'a', port: 1 }], {
+      createNode: () => {
+        const id = made++
+        return Object.assign(new FakeNode('a:1'), { close: () => closed.push(id) })
+      },
+      createHealth: () => new Health(1, 1000),
+      probeMs: 1000,
+      warmupMs: 0,
+    })
+    const [first] = members.all()
+    members.set([{ host: 'b', port: 1 }])
+    members.set([{ host: 'a', port: 1 }])
+    await members.on(first, node => node.probe(1000))
+    members.close()
+    t.ok(closed.includes(2), 'the third that was made')
+  },
+)
