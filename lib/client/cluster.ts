@@ -285,8 +285,9 @@ export class ClusterClient {
     )
   }
 
-  /** The statistics of each server, by name; `name`: as in `stats items`. */
+  /** The statistics of each server, by name; `name`: as in `stats items`. RangeError for two lines. */
   async stats(name = ''): Promise<Map<string, Map<string, string>>> {
+    if (/[\r\n]/.test(name)) throw new RangeError('a name of statistics is one line')
     return new Map(
       await this.onAll(async node => [node.name, await node.stats(name, this.timeoutMs)] as const),
     )

@@ -130,9 +130,10 @@ export class MetaNode implements PoolNode {
     let failed: ClientError | undefined
     const take = (reply: Reply) => {
       const [first = '', ...rest] = reply.tokens
-      if (reply.word === 'STAT') lines.set(first, rest.join(' '))
-      else if (reply.word !== 'END' && reply.word !== 'RESET') failed = this.refusal(reply)
-      return reply.word !== 'STAT'
+      const isListed = STATS_LISTED.has(reply.word)
+      if (isListed) lines.set(first, rest.join(' '))
+      else if (!STATS_ENDS.has(reply.word)) failed = this.refusal(reply)
+      return !isListed
     }
     await this.connect().request([`stats ${name}\r\n`], take, timeoutMs)
     if (failed !== undefined) throw failed
@@ -189,6 +190,9 @@ export class MetaNode implements PoolNode {
 
 const ASK_WORDS = ['VA', 'HD', 'EN', 'NF', 'EX', 'NS']
 const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
+/** Lines of statistics: ITEM of `cachedump`, PREFIX of `detail dump`. */
+const STATS_LISTED = new Set(['STAT', 'ITEM', 'PREFIX'])
+const STATS_ENDS = new Set(['END', 'RESET', 'OK'])
 
 /** Replies are read byte by character; keys are UTF-8. */
 function utf8Of(latin1: string): string {
