@@ -109,7 +109,7 @@ export class Connection {
   ): void {
     let bytes = 0
     for (const part of parts) bytes += Buffer.byteLength(part)
-    const refusal = this.ended ?? this.line.refusal(bytes)
+    const refusal = this.ended ?? this.line.refusal(bytes, timeoutMs)
     if (refusal !== undefined) return reject(refusal)
     this.line.enter(take, bytes, timeoutMs, { resolve, reject })
     for (const part of parts) this.outbox.put(part, Buffer.byteLength(part))

@@ -93,7 +93,7 @@ export class MemjsLink {
     timeoutMs: number,
     ask: (answer: (error: unknown, response: T) => void) => void,
   ): Promise<T> {
-    const refusal = this.ended ?? this.line.refusal(bytes)
+    const refusal = this.ended ?? this.line.refusal(bytes, timeoutMs)
     if (refusal !== undefined) return Promise.reject(refusal)
     return new Promise((resolve, reject) => {
       let response: T

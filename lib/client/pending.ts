@@ -57,8 +57,9 @@ export class PendingLine<What> {
     return this.waiting[this.first]
   }
 
-  /** Why no such request may wait now. */
-  refusal(bytes: number): ClientError | undefined {
+  /** Why no such request may wait now. One without time would end the connection for all others. */
+  refusal(bytes: number, timeoutMs: number): ClientError | undefined {
+    if (timeoutMs <= 0) return new ClientError('TIMEOUT', NO_ANSWER, this.server)
     const count = this.waiting.length - this.first
     if (count === 0) return undefined
     if (count >= this.countMax) {

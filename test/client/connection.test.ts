@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
 import t from 'tap'
 import { ClusterClient } from '../../lib/client/cluster.ts'
+import { MemjsNode } from '../../lib/client/memjs-node.ts'
 import { MetaNode } from '../../lib/client/meta-node.ts'
 import { createAuthority } from '../support/certificates.ts'
 import {
@@ -139,4 +140,47 @@ t.test('a number that others keep taking away ends with the deadline', async t =
   await t.rejects(node.adjust(request, 0), { code: 'TIMEOUT' })
   await sleep(50)
   t.strictSame(lines, ['mn'], 'nobody is asked when the time is over')
+})
+
+t.test('a request without time is not sent, and takes nothing from others', async t => {
+  const { port, lines } = await startScripted(t, (_, socket) => {
+    setTimeout(() => socket.write('EN\r\n'), 100)
+    return undefined
+  })
+  for (const driver of [MetaNode, MemjsNode]) {
+    const none = new driver({ host: HOST, port })
+    t.teardown(() => none.close())
+    await t.rejects(none.get('c', 0), { code: 'TIMEOUT' })
+  }
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  const waits = node.get('a', 20_000)
+  await t.rejects(node.get('b', -1), { code: 'TIMEOUT' })
+  t.equal(await waits, undefined)
+  t.strictSame(lines, ['mg a v f t c'])
+})
+
+t.test('statistics in other lines than STAT end with their END', async t => {
+  const { port } = await startScripted(t, line => {
+    if (line === 'stats detail dump') return 'PREFIX a get 1 hit 2\r\nPREFIX b get 3\r\nEND\r\n'
+    if (line === 'stats cachedump 1 1') return 'ITEM a [1 b; 0 s]\r\nEND\r\n'
+    if (line === 'stats detail on') return 'OK\r\n'
+    return line.startsWith('mg') ? 'VA 1 f0 t-1 c1\r\nv\r\n' : 'ERROR\r\n'
+  })
+  const client = new ClusterClient([`${HOST}:${port}`], { timeoutMs: 20_000 })
+  t.teardown(() => client.close())
+  const of = async (name: string) => [...([...(await client.stats(name)).values()][0] ?? [])]
+  const asked = [of('detail dump'), of('cachedump 1 1'), of('detail on')]
+  const hits = ['x', 'y', 'z'].map(key => client.getValue(key))
+  t.strictSame(await Promise.all(asked), [
+    [
+      ['a', 'get 1 hit 2'],
+      ['b', 'get 3'],
+    ],
+    [['a', '[1 b; 0 s]']],
+    [],
+  ])
+  t.strictSame((await Promise.all(hits)).map(String), ['v', 'v', 'v'])
+  await t.rejects(of('none'), { code: 'SERVER' })
+  await t.rejects(of('x\r\nflush_all'), RangeError)
 })
