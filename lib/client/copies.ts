@@ -395,19 +395,21 @@ export class Copies implements Keyed {
       try {
         return await members.on(member, node => call(node, untilMs - performance.now()))
       } catch (error) {
-        const isOver = performance.now() >= untilMs || tries >= retries || !member.health.isUp()
+        const isGone = member.hasLeft || !member.health.isUp()
+        const isOver = performance.now() >= untilMs || tries >= retries || isGone
         if (!isAway(error) || !isRepeatable || isOver) throw error
       }
     }
   }
 
-  /** What a holder has of these keys; undefined: it is away, refuses or is busy. */
+  /** What a holder has of these keys; undefined: it is away or left, refuses or is busy. */
   private async getGroup(
     member: Member,
     keys: string[],
     deadlineMs: number,
     turns: number,
   ): Promise<Map<string, Hit> | undefined> {
+    if (member.hasLeft) return undefined
     try {
       return await this.ask(member, (node, ms) => node.getMany(keys, ms), deadlineMs, turns, true)
     } catch (error) {

@@ -106,3 +106,24 @@ t.test('how many copies there may be', async t => {
     t.throws(() => new ClusterClient([`${HOST}:1`], { replicas }), RangeError, `${replicas}`)
   }
 })
+
+t.test('many: a holder that left meanwhile is not asked', async t => {
+  const held: (() => void)[] = []
+  const start = () =>
+    startScripted(t, (line, socket) => {
+      if (line === 'mn') held.push(() => socket.write('MN\r\n'))
+      return undefined
+    })
+  const [stays, leaves] = [await start(), await start()]
+  const names = [stays, leaves].map(({ port }) => `${HOST}:${port}`)
+  const client = new ClusterClient(names, { replicas: 2, warmupMs: 0, timeoutMs: LONG_MS })
+  t.teardown(() => client.close())
+  const key = Array.from({ length: 100 }, (_, i) => `k${i}`).find(
+    key => client.ownerOf(key) === names[0],
+  )
+  const asked = client.getMany([key ?? ''])
+  t.ok(await comesTrue(async () => held.length === 1))
+  client.setMembers([names[0]])
+  held[0]()
+  t.equal((await asked).size, 0)
+})
