@@ -91,7 +91,9 @@ export interface PoolNode {
 export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  if (bytes >= 1 && bytes <= KEY_BYTES_MAX && !/[\x00-\x20\x7f]/.test(key)) return
+  const isPlain = bytes >= 1 && bytes <= KEY_BYTES_MAX && !/[\x00-\x20\x7f]/.test(key)
+  // Halves of surrogate pairs would all be sent as one and the same character.
+  if (isPlain && key.isWellFormed()) return
   const words = `a key has 1 to ${KEY_BYTES_MAX} bytes and no white space or control characters`
   throw new ClientError('KEY', words)
 }

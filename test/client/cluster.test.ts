@@ -40,7 +40,7 @@ async function wholeSurface(t: Test, client: ClusterClient, driver: 'meta' | 'me
   t.equal(await client.incr('n', 2n ** 64n - 1n), 2n ** 64n - 1n)
   await t.rejects(client.incr('b'), { code: 'SERVER' })
   await t.rejects(client.set('b', Buffer.alloc(2 ** 21)), { code: 'SERVER' })
-  for (const key of ['', 'a b', 'a\n', 'k'.repeat(251)]) {
+  for (const key of ['', 'a b', 'a\n', 'k'.repeat(251), 'a\ud800']) {
     await t.rejects(client.get(key), { code: 'KEY' }, JSON.stringify(key.slice(0, 9)))
   }
   t.equal((await client.versions()).size, 3)
