@@ -7,7 +7,7 @@ import { isHeld } from './holds.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { isDead } from './links.ts'
-import { COLD_FIRST, Eviction, tailOf, warmItem } from './lru.ts'
+import { COLD_FIRST, Eviction, moveToList, tailOf, warmItem } from './lru.ts'
 
 /**
  * The item whose eviction costs least and gives a chunk at once; without evictions, a dead one. On the
@@ -37,7 +37,9 @@ function unusedOf(arena: Arena, classId: number): Ref {
     if (ref === NIL) return NIL
     const used = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
     if (!isHeld(arena, ref) && (!used || isDead(arena, ref))) return ref
-    warmItem(arena, ref)
+    // One that is only held is out of the way, but was not kept for its worth (worth.ts).
+    if (used) warmItem(arena, ref)
+    else moveToList(arena, ref, L.LIST_WARM)
   }
   return NIL
 }

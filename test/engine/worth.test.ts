@@ -78,6 +78,21 @@ t.test('a held item at the end of a list is passed over', async t => {
   held.shard.release(held.hold)
 })
 
+t.test('an item that is only held does not count as one that was kept', async t => {
+  const { peer, arena } = createPeer({ fitted: false })
+  const large = 30_000
+  for (let i = 0; i < 20; i++) peer.set(`k${i}`, makeValue(i, large))
+  for (let i = 0; i < 20_000; i++) peer.set(`small${i}`, makeValue(i, SMALL))
+  const held = Array.from({ length: 16 }, (_, i) => peer.hold(`k${i}`))
+  for (let i = 20; i < 1000; i++) peer.set(`k${i}`, makeValue(i, large))
+  peer.verify()
+  t.ok(sumOf(arena, ClassCounter.EVICTED) > 900)
+  const kept =
+    sumOf(arena, ClassCounter.MOVES_TO_WARM) + sumOf(arena, ClassCounter.MOVES_WITHIN_LRU)
+  t.equal(kept, held.length, 'each once, for the get that holds it')
+  for (const hold of held) if (hold !== undefined) peer.release(hold)
+})
+
 t.test('at the same rate of hits small items take the pages of large ones', async t => {
   const [worth, lru] = (['worth', 'segmented'] as const).map(eviction => mix(eviction))
   t.comment(`pages of small items ${worth.pages}, segmented ${lru.pages}`)
