@@ -18,7 +18,7 @@ import { itemTotalBytes, nextChunk, ownerOf } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { isDead, reclaimItem } from './links.ts'
-import { coldest, replaceInList } from './lru.ts'
+import { coldest, listedCount, replaceInList } from './lru.ts'
 import {
   assignPage,
   classFor,
@@ -81,13 +81,28 @@ export function stepTowardsRoom(arena: Arena, itemWords: number): boolean {
   if (words[L.EVICTIONS_ON] === 0 || pagesAboveLimit(arena) < 0) return false
   if (words[L.MOVE_PHASE] === MovePhase.NONE) {
     let donor = nextDonor(arena, 0)
-    if (donor === classId) donor = nextDonor(arena, donor)
+    while (donor === classId || (donor !== 0 && !canGivePage(arena, donor))) {
+      donor = nextDonor(arena, donor)
+    }
     return donor !== 0 && startMove(arena, donor, classId) === Order.OK
   }
   const more = stepMove(arena)
   // Somebody holds an item of that page, and nobody waits for it here: another page.
   if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
   return true
+}
+
+/**
+ * Whether a page of the class can be emptied, as far as counts tell: its other pages have to take in
+ * what no eviction of its own items ends, as parts of long items of the largest class.
+ */
+export function canGivePage(arena: Arena, classId: number): boolean {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const used = words[at + L.CLASS_USED_COUNT]
+  const listed = words[L.EVICTIONS_ON] === 1 ? listedCount(arena, classId) : 0
+  const stays = listed > 0 && classId === arena.baseClasses ? 0 : used - listed
+  return stays <= (words[at + L.CLASS_PAGE_COUNT] - 1) * words[at + L.CLASS_CHUNKS_PER_PAGE]
 }
 
 /** One bounded step of the move under way; whether the next one has something to do at once. */

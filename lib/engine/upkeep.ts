@@ -19,7 +19,7 @@ import { abandonedClass, Fitter, isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { flushIfDue } from './links.ts'
 import { Eviction } from './lru.ts'
-import { MovePhase, POOL, startMove, stepMove } from './moves.ts'
+import { canGivePage, MovePhase, POOL, startMove, stepMove } from './moves.ts'
 import { pagesAboveLimit } from './slabs.ts'
 import { Order } from './status.ts'
 import { Sweeper } from './sweep.ts'
@@ -108,7 +108,7 @@ export class Upkeep {
   private giveBack(): boolean {
     if (!this.isAboveLimit()) return false
     do this.donor = nextDonor(this.arena, this.donor)
-    while (this.donor !== 0 && !this.canEmptyPage(this.donor))
+    while (this.donor !== 0 && !canGivePage(this.arena, this.donor))
     if (this.donor === 0) this.asks = false
     return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
   }
@@ -158,11 +158,6 @@ export class Upkeep {
   private movesUnasked(): boolean {
     const { words } = this.arena
     return words[L.REASSIGN_ON] === 1 && words[L.AUTOMOVE] !== Automove.OFF
-  }
-
-  /** Whether it is worth a try: where nothing may be evicted, free chunks must take in what is moved. */
-  private canEmptyPage(classId: number): boolean {
-    return this.arena.words[L.EVICTIONS_ON] === 1 || hasPageful(this.arena, classId)
   }
 
   private isAboveLimit(): boolean {

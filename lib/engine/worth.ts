@@ -16,6 +16,7 @@ import type { Arena } from './arena.ts'
 import { isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { listedCount, tailIdleS } from './lru.ts'
+import { canGivePage } from './moves.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 
 export class Appraiser {
@@ -52,7 +53,7 @@ export class Appraiser {
       const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
       if (pages === 0) continue
       const worth = this.worthOf(classId) / pages
-      if (worth < leastWorth && (pages > 1 || listedCount(this.arena, classId) === 0)) {
+      if (worth < leastWorth && this.mayGive(classId, pages)) {
         this.least = classId
         leastWorth = worth
       }
@@ -62,6 +63,12 @@ export class Appraiser {
       }
     }
     return this.least !== 0 && this.most !== 0 && leastWorth < mostWorth * ratio
+  }
+
+  /** A class keeps its last page as long as it has an item. */
+  private mayGive(classId: number, pages: number): boolean {
+    const keepsOne = pages === 1 && listedCount(this.arena, classId) > 0
+    return !keepsOne && canGivePage(this.arena, classId)
   }
 
   private look(): void {
