@@ -34,6 +34,7 @@ export async function main(argv: string[]): Promise<void> {
     console.error(command.line)
     process.exitCode = command.exitCode
   } else if (command.action === 'serve') {
+    if (command.options.largePages) await askForLargePages()
     for (const warning of command.warnings) console.error(warning)
     await serve(command.options, command.args)
   } else {
@@ -56,6 +57,12 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
     if (error instanceof Refused) return { line: error.message, exitCode: error.exitCode }
     throw error
   }
+}
+
+async function askForLargePages(): Promise<void> {
+  const { useLargePages } = await import('./server/large-pages.ts')
+  const reason = useLargePages()
+  if (reason !== undefined) console.error(`warning: no large pages: ${reason}`)
 }
 
 // Loaded only here, so that -h, -V and a wrong option are answered at once.

@@ -174,8 +174,7 @@ const MEMORY: Switch[] = [
   {
     letter: 'L',
     name: 'enable-largepages',
-    help: ['without effect: large pages are up to the operating system'],
-    idle: 'warning: -L has no effect, large pages are up to the operating system',
+    help: ['large memory pages for items, where the system has them'],
     read: () => ({ largePages: true }),
   },
   {
