@@ -61,6 +61,7 @@ export class LocalCache {
   private readonly hold: Hold = { slot: 0, generation: 0 }
   private readonly clock: NodeJS.Timeout
   private readonly keeper: Keeper
+  private isClosed = false
   private keyBytes = 0
   private hash = 0
   private shard: Shard
@@ -75,9 +76,13 @@ export class LocalCache {
     this.keeper = new Keeper(cache, cache.shards.keys(), warn)
   }
 
-  /** Makes a cache. RangeError if the memory cannot be had. The creating thread does its upkeep. */
+  /**
+   * Makes a cache. RangeError for sizes that cannot be, and if the memory cannot be had. The creating
+   * thread does its upkeep.
+   */
   static create(options: LocalCacheOptions): LocalCache {
     const { serializer, ...rest } = options
+    checkSizes(rest)
     const cache = Cache.create({ eviction: 'worth', ...rest }, holderOf(threadId))
     return new LocalCache(cache, { serializer })
   }
@@ -98,9 +103,10 @@ export class LocalCache {
 
   /**
    * Stops this thread's timers, which keep no process alive anyway. Other threads, and a daemon that
-   * serves the cache, go on with it.
+   * serves the cache, go on with it. Calls still work; they then look at the time themselves.
    */
   close(): void {
+    this.isClosed = true
     clearInterval(this.clock)
     this.keeper.stop()
   }
@@ -145,10 +151,12 @@ export class LocalCache {
   /**
    * The item, or a claim where there is none, so that of all threads, and all clients of a daemon on
    * this cache, a single one makes its value: the one that is told `won`. It stores with `cas` and
-   * the version it was given. CacheError NO_MEMORY where there is no room for a claim.
+   * the version it was given. CacheError NO_MEMORY where there is no room for a claim, RangeError for
+   * a claim that would never end.
    */
   lease(key: Value, options: LeaseOptions): Lease {
     const { claimS, recacheS = 0 } = options
+    if (!(claimS > 0)) throw new RangeError(`claimS: seconds above 0, not ${claimS}`)
     const { terms, sink } = this
     this.locate(key)
     terms.reset()
@@ -414,6 +422,10 @@ export class LocalCache {
   }
 
   private locate(key: Value): void {
+    if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
+      throw new CacheError('KEY', 'a key is a string or bytes')
+    }
+    if (this.isClosed) this.cache.tick()
     const bytes = typeof key === 'string' ? Buffer.byteLength(key) : key.length
     if (bytes === 0 || bytes > KEY_BYTES_MAX) {
       throw new CacheError('KEY', `a key has 1 to ${KEY_BYTES_MAX} bytes, not ${bytes}`)
@@ -426,8 +438,19 @@ export class LocalCache {
   }
 
   private endOf(ttlS: number): number {
-    if (Number.isNaN(ttlS)) throw new RangeError('ttlS: a number of seconds')
+    if (typeof ttlS !== 'number' || Number.isNaN(ttlS)) {
+      throw new RangeError('ttlS: a number of seconds')
+    }
     return expiresAt(this.shard.arena.words, ttlS < 0 ? -1 : Math.ceil(ttlS))
+  }
+}
+
+function checkSizes({ memoryBytes, shards = 1 }: LocalCacheOptions): void {
+  if (!Number.isFinite(memoryBytes) || memoryBytes <= 0) {
+    throw new RangeError(`memoryBytes: a number of bytes above 0, not ${memoryBytes}`)
+  }
+  if (!Number.isInteger(shards) || shards < 1) {
+    throw new RangeError(`shards: a whole number from 1 on, not ${shards}`)
   }
 }
 

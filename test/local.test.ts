@@ -211,6 +211,27 @@ t.test('what cannot be is refused with a code', async t => {
   t.throws(() => cache.set('a', 'x'.repeat(2 * MIB)), { code: 'TOO_LARGE' })
   t.equal(cache.get('a'), undefined, 'nothing stale stays')
   t.ok(new CacheError('KEY', 'm') instanceof Error)
+  for (const key of [7, undefined, null, {}, [1], new ArrayBuffer(3), new Uint16Array(3)]) {
+    t.throws(() => cache.set(key as never, 'v'), { code: 'KEY' }, 'neither a string nor bytes')
+    t.throws(() => cache.get(key as never), { code: 'KEY' })
+  }
+  for (const ttlS of ['60', undefined, {}]) {
+    t.throws(() => cache.touch('a', ttlS as never), RangeError, 'no number')
+  }
+  for (const claimS of [0, -1, Number.NaN, undefined]) {
+    t.throws(() => cache.lease('b', { claimS: claimS as never }), RangeError, 'for ever, or never')
+  }
+})
+
+t.test('sizes that cannot be', async t => {
+  for (const memoryBytes of [undefined, Number.NaN, -1, 0, '64', Number.POSITIVE_INFINITY]) {
+    const options = { memoryBytes: memoryBytes as number }
+    t.throws(() => LocalCache.create(options), { name: 'RangeError', message: /^memoryBytes: / })
+  }
+  for (const shards of [0, -1, 1.5, Number.NaN]) {
+    const options = { memoryBytes: MIB, shards }
+    t.throws(() => LocalCache.create(options), { name: 'RangeError', message: /^shards: / })
+  }
 })
 
 t.test('random steps agree with a map', async t => {
@@ -305,4 +326,14 @@ t.test('timers stop, and keep no process alive', async t => {
   cache.close()
   cache.set('a', 'still there')
   t.equal(cache.getString('a'), 'still there')
+})
+
+t.test('items end in a closed cache too', async t => {
+  const cache = create()
+  cache.close()
+  cache.set('soon', 'v', { ttlS: 1 })
+  await sleep(2300)
+  t.notOk(cache.has('soon'))
+  cache.set('soon', 'v', { ttlS: 100 })
+  t.ok(cache.has('soon'))
 })
