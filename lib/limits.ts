@@ -352,6 +352,8 @@ export const MOVE_TRIES_MAX = 3
 export const STRATEGY_LOAD_MS = 5000
 export const STRATEGY_POLL_MS_MIN = 2
 export const STRATEGY_POLL_MS_MAX = 50
+/** The longest that a timer of Node waits, ms: with more it ends at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1
 /** Strategies without an `onError` warn at most this often. */
 export const STRATEGY_WARN_MS = 10_000
 /** Values end up to this share of their time earlier by default, so that not all end at once. */

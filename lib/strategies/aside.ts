@@ -23,7 +23,7 @@ import {
   TTL_JITTER,
 } from '../limits.ts'
 import type { Serializer } from '../serializer.ts'
-import { type OnError, reporter, StrategyError } from './errors.ts'
+import { checkMs, type OnError, reporter, StrategyError } from './errors.ts'
 import { type Awaitable, type Claim, exptimeOf, type Item, type Store } from './store.ts'
 import { decode, encode, isBare, isNone } from './values.ts'
 
@@ -63,13 +63,17 @@ export class CacheAside {
 
   /** RangeError for times that cannot be. */
   constructor(store: Store, options: AsideOptions) {
-    const { ttlS, staleS = 0, loadMs = STRATEGY_LOAD_MS, jitter = TTL_JITTER } = options
+    const { ttlS, staleS = 0, negativeTtlS = 0 } = options
+    const { loadMs = STRATEGY_LOAD_MS, jitter = TTL_JITTER } = options
     exptimeOf(ttlS)
     if (!(staleS >= 0 && staleS < Number.POSITIVE_INFINITY)) {
       throw new RangeError(`staleS: seconds from 0 on, not ${staleS}`)
     }
-    if (!(loadMs > 0)) throw new RangeError(`loadMs: milliseconds above 0, not ${loadMs}`)
+    if (!(negativeTtlS >= 0)) {
+      throw new RangeError(`negativeTtlS: seconds from 0 on, not ${negativeTtlS}`)
+    }
     if (!(jitter >= 0 && jitter <= 1)) throw new RangeError(`jitter: from 0 to 1, not ${jitter}`)
+    checkMs('loadMs', loadMs)
     this.store = store
     this.options = options
     this.report = reporter(options.onError)
@@ -87,7 +91,9 @@ export class CacheAside {
   getOrSet<T>(key: string, load: Loader<T>): Promise<T> {
     const under = this.flights.get(key) as Promise<T> | undefined
     if (under !== undefined) return under
-    const flight = this.find(key, load).finally(() => this.flights.delete(key))
+    const flight = this.find(key, load).finally(() => {
+      if (this.flights.get(key) === flight) this.flights.delete(key)
+    })
     this.flights.set(key, flight)
     return flight
   }
@@ -99,17 +105,31 @@ export class CacheAside {
     return this.decoded<T>(key, item)?.value
   }
 
-  /** Stores a value as a load would. Rejects with what the cache or the serializer throws. */
+  /**
+   * Stores a value as a load would; who asks from then on waits for no load that began before.
+   * Rejects with what the cache or the serializer throws.
+   */
   async set(key: string, value: unknown): Promise<void> {
     const { bytes, flags } = encode(value, this.options.serializer)
     const ttlS = this.endOf(value)
-    if (ttlS === undefined) await this.store.delete(key)
-    else await this.store.set(key, bytes, { ttlS, flags })
+    try {
+      if (ttlS === undefined) await this.store.delete(key)
+      else await this.store.set(key, bytes, { ttlS, flags })
+    } finally {
+      this.flights.delete(key)
+    }
   }
 
-  /** Deletes a value; what is being loaded for it now is not stored. Whether there was one. */
+  /**
+   * Deletes a value; what is being loaded for it now is not stored, and who asks from then on does not
+   * wait for it. Whether there was one.
+   */
   async delete(key: string): Promise<boolean> {
-    return this.store.delete(key)
+    try {
+      return await this.store.delete(key)
+    } finally {
+      this.flights.delete(key)
+    }
   }
 
   /** Resolves when no load is under way in the background. */

@@ -15,7 +15,7 @@ import {
   BEHIND_SAVES_MAX,
   BEHIND_TRIES_MAX,
 } from '../limits.ts'
-import { type OnError, reporter, StrategyError } from './errors.ts'
+import { checkCount, checkMs, type OnError, reporter, StrategyError } from './errors.ts'
 import type { Store } from './store.ts'
 import { ReadThrough, type ThroughOptions, type WritableSource } from './through.ts'
 
@@ -34,6 +34,8 @@ interface Write<T> {
   key: string
   /** Undefined: the key is to be removed. */
   value: T | undefined
+  /** It could not be saved, and the cache is to forget it. */
+  isLost: boolean
 }
 
 export class WriteBehind<T> extends ReadThrough<T> {
@@ -47,8 +49,13 @@ export class WriteBehind<T> extends ReadThrough<T> {
   /** Settled when a save is done, whatever came of it. */
   private progress = Promise.withResolvers<void>()
 
+  /** RangeError as CacheAside, and for counts below 1. */
   constructor(store: Store, source: WritableSource<T>, options: BehindOptions) {
     super(store, source, options)
+    checkCount('queueMax', options.queueMax ?? BEHIND_QUEUE_MAX)
+    checkCount('savesMax', options.savesMax ?? BEHIND_SAVES_MAX)
+    checkCount('triesMax', options.triesMax ?? BEHIND_TRIES_MAX)
+    checkMs('saveMs', options.saveMs ?? BEHIND_SAVE_MS)
     this.writable = source
     this.options = options
     this.report = reporter(options.onError)
@@ -70,19 +77,21 @@ export class WriteBehind<T> extends ReadThrough<T> {
    * take: then StrategyError FULL. CLOSED once `close` was called.
    */
   async set(key: string, value: T): Promise<void> {
-    await this.enqueue({ key, value })
+    const write = { key, value, isLost: false }
+    await this.enqueue(write)
     // The queue has it: a cache that does not is told of, and made to forget what it has.
     const inCache = this.prefix + key
     await this.aside.set(inCache, value).catch(async error => {
       this.report(error, key)
       await this.aside.delete(inCache).catch(second => this.report(second, key))
     })
+    if (write.isLost) await this.forget(key)
   }
 
   /** Removes a value from the cache, and from the source soon after. FULL and CLOSED as `set`. */
   async delete(key: string): Promise<void> {
-    await this.enqueue({ key, value: undefined })
-    await this.invalidate(key).catch(error => this.report(error, key))
+    await this.enqueue({ key, value: undefined, isLost: false })
+    await this.forget(key)
   }
 
   /** Resolves when nothing waits to be saved. */
@@ -137,7 +146,7 @@ export class WriteBehind<T> extends ReadThrough<T> {
         break
       } catch (error) {
         if (tries >= triesMax) {
-          this.giveUp(write, error)
+          await this.giveUp(write, error)
           break
         }
         await sleep(BEHIND_PAUSE_MS)
@@ -155,12 +164,18 @@ export class WriteBehind<T> extends ReadThrough<T> {
     await within(saveMs, saved)
   }
 
-  /** The cache must not say what the source does not. */
-  private giveUp({ key }: Write<T>, error: unknown): void {
+  /** The cache must not say what the source does not, however late it was told of the value. */
+  private async giveUp(write: Write<T>, error: unknown): Promise<void> {
+    const { key } = write
     if (this.failures.length < (this.options.queueMax ?? BEHIND_QUEUE_MAX))
       this.failures.push(error)
+    write.isLost = true
     this.report(error, key)
-    if (!this.queue.has(key)) this.invalidate(key).catch(second => this.report(second, key))
+    if (!this.queue.has(key)) await this.forget(key)
+  }
+
+  private async forget(key: string): Promise<void> {
+    await this.invalidate(key).catch(error => this.report(error, key))
   }
 }
 

@@ -1,6 +1,6 @@
 // What a strategy could not do, and where it says what the caches behind it could not.
 
-import { STRATEGY_WARN_MS } from '../limits.ts'
+import { STRATEGY_WARN_MS, TIMER_MS_MAX } from '../limits.ts'
 
 export type StrategyErrorCode =
   /** A loader, or somebody else's, was not done in time. */
@@ -32,4 +32,16 @@ export function reporter(onError: OnError | undefined): OnError {
     const reason = error instanceof Error ? error.message : String(error)
     process.emitWarning(`cache strategy, key ${key}: ${reason}`)
   }
+}
+
+/** RangeError for what no timer waits for: Node would wait a millisecond instead. */
+export function checkMs(name: string, ms: number): void {
+  if (ms > 0 && ms <= TIMER_MS_MAX) return
+  throw new RangeError(`${name}: milliseconds above 0, at most ${TIMER_MS_MAX}, not ${ms}`)
+}
+
+/** RangeError for what is no count of 1 or more. */
+export function checkCount(name: string, count: number): void {
+  if (count >= 1) return
+  throw new RangeError(`${name}: a number from 1 on, not ${count}`)
 }

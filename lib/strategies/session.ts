@@ -12,7 +12,11 @@ import { decode, encode } from './values.ts'
 
 /** What a session's data has, as express-session hands it over. */
 export interface SessionFacts {
-  cookie: { expires?: Date | string | null | undefined; originalMaxAge?: number | null | undefined }
+  cookie: {
+    /** Nothing, or `false` as older applications have it: with the browser. */
+    expires?: Date | string | boolean | null | undefined
+    originalMaxAge?: number | null | undefined
+  }
 }
 
 export interface SessionOptions {
@@ -69,8 +73,9 @@ async function read(cache: Store, key: string): Promise<never> {
 
 /** How long a session still lives. */
 function secondsOf({ cookie }: SessionFacts, ttlS: number): number {
-  if (cookie.expires === undefined || cookie.expires === null) return ttlS
-  return (new Date(cookie.expires).getTime() - Date.now()) / 1000
+  const { expires } = cookie
+  if (!(expires instanceof Date || typeof expires === 'string')) return ttlS
+  return (new Date(expires).getTime() - Date.now()) / 1000
 }
 
 function answer<T>(callback: Callback<[result?: T]> | undefined, work: () => Promise<T>): void {

@@ -110,7 +110,11 @@ t.test('what the cache or the serializer does not take', async t => {
     { ttlS: Number.NaN },
     { ttlS: 1, jitter: 2 },
     { ttlS: 1, staleS: Number.POSITIVE_INFINITY },
+    { ttlS: 1, negativeTtlS: -1 },
+    { ttlS: 1, negativeTtlS: Number.NaN },
     { ttlS: 1, loadMs: 0 },
+    { ttlS: 1, loadMs: 2 ** 31 },
+    { ttlS: 1, loadMs: Number.POSITIVE_INFINITY },
   ]) {
     t.throws(() => new CacheAside(store, options), RangeError)
   }

@@ -94,6 +94,32 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await aside.get('a'), undefined)
   })
 
+  t.test(`who asks after a change waits for no older load, ${name}`, { skip }, async t => {
+    const [store] = await open(t)
+    const aside = new CacheAside(store, { ttlS: 100, onError: fail })
+    const gate = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const old = () => {
+      begun.resolve()
+      return gate.promise.then(() => 'old')
+    }
+    const before = aside.getOrSet('a', old)
+    await begun.promise
+    await aside.delete('a')
+    t.equal(await aside.getOrSet('a', () => 'deleted meanwhile'), 'deleted meanwhile')
+    await aside.set('a', 'set meanwhile')
+    gate.resolve()
+    t.equal(await before, 'old')
+    t.equal(await aside.getOrSet('a', () => 'not asked'), 'set meanwhile')
+    const again = Promise.withResolvers<string>()
+    const slow = aside.getOrSet('b', () => again.promise)
+    while ((await store.gets('b')) === undefined) await sleep(5)
+    await aside.set('b', 'set meanwhile')
+    t.equal(await aside.getOrSet('b', () => 'not asked'), 'set meanwhile')
+    again.resolve('old')
+    t.equal(await slow, 'old')
+  })
+
   t.test(`stale values are served while one caller loads, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
     const options = { ttlS: 1, staleS: 1000, jitter: 0, onError: fail }

@@ -42,9 +42,9 @@ t.test('a session ends with its cookie, or its own time', async t => {
     const item = await cache.gets(`session:${id}`)
     return item && 'ttlS' in item ? item.ttlS : undefined
   }
-  const call = (name: 'set' | 'touch', id: string, expires?: Date) =>
+  const call = (name: 'set' | 'touch', id: string, expires?: Date | boolean) =>
     new Promise<void>((resolve, reject) => {
-      const data = { cookie: { originalMaxAge: null, expires } } as SessionData
+      const data = { cookie: { originalMaxAge: null, expires } } as unknown as SessionData
       store[name](id, data, error => (error ? reject(error) : resolve()))
     })
   await call('set', 'a')
@@ -55,6 +55,8 @@ t.test('a session ends with its cookie, or its own time', async t => {
   t.equal(await ttlOf('a'), undefined)
   await call('set', 'b', new Date(Date.now() - 1000))
   t.equal(await ttlOf('b'), undefined)
+  await call('set', 'c', false)
+  t.equal(await ttlOf('c'), 500, 'as long as the browser is open')
 })
 
 t.test('errors of the cache reach the application', async t => {

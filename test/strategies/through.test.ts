@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WriteBehind } from '../../lib/strategies/behind.ts'
+import type { Store } from '../../lib/strategies/store.ts'
 import { ReadThrough, WriteThrough } from '../../lib/strategies/through.ts'
 import { DOORS, LOCAL } from '../support/doors.ts'
 
@@ -154,4 +155,55 @@ t.test('a save that hangs does not hold up the end for ever', async t => {
   const cache = new WriteBehind<string>(store, source, options)
   await cache.set('a', 'v')
   await t.rejects(cache.close(), { errors: [{ code: 'DEADLINE' }] })
+})
+
+t.test('a write that is lost before the cache has it is not served', async t => {
+  const [store] = await LOCAL.open(t)
+  // A cache far away: the write has failed for good when the value comes there.
+  const set: typeof store.set = async (...args) => {
+    await sleep(50)
+    return store.set(...args)
+  }
+  const far: Store = new Proxy(store, {
+    get: (s, name) => (name === 'set' ? set : Reflect.get(s, name).bind(s)),
+  })
+  const source = new MapSource()
+  source.broken = new Error('read only')
+  for (const cache of [far, store]) {
+    const options = { ttlS: 100, triesMax: 1, onError: () => {} }
+    const values = new WriteBehind<string>(cache, source, options)
+    await values.set('a', 'lost')
+    await t.rejects(values.close(), { name: 'AggregateError' })
+    t.equal(await values.get('a'), undefined)
+  }
+})
+
+t.test('the end of a queue is after the cache forgot what was lost', async t => {
+  const [store] = await LOCAL.open(t)
+  const remove: typeof store.delete = async (...args) => {
+    await sleep(50)
+    return store.delete(...args)
+  }
+  const far: Store = new Proxy(store, {
+    get: (s, name) => (name === 'delete' ? remove : Reflect.get(s, name).bind(s)),
+  })
+  const source = new MapSource()
+  source.broken = new Error('read only')
+  const values = new WriteBehind<string>(far, source, { ttlS: 100, triesMax: 2, onError: () => {} })
+  await values.set('a', 'lost')
+  await t.rejects(values.close(), { name: 'AggregateError' })
+  t.equal(await store.gets('a'), undefined)
+})
+
+t.test('a queue that could never be emptied is refused', async t => {
+  const [store] = await LOCAL.open(t)
+  for (const options of [
+    { queueMax: 0 },
+    { savesMax: 0 },
+    { triesMax: Number.NaN },
+    { saveMs: Number.POSITIVE_INFINITY },
+  ]) {
+    const make = () => new WriteBehind(store, new MapSource(), { ttlS: 1, ...options })
+    t.throws(make, RangeError)
+  }
 })
