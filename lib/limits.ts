@@ -267,6 +267,8 @@ export const MEGABYTES_MAX = 1_000_000_000
 
 /** One read from a socket, and one write to it, bytes. Each worker reuses one buffer of each. */
 export const READ_BYTES = 64 * KIB
+/** What is left of one read goes before the next in the same buffer, up to so long. */
+export const READ_REST_BYTES_MAX = 16 * KIB
 export const REPLY_BYTES = 64 * KIB
 /** After so many bytes of replies in one turn a connection lets the others have theirs. */
 export const YIELD_BYTES = MIB
@@ -425,6 +427,8 @@ assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
 assert(META_STASH_BYTES >= KEY_BYTES_MAX + OPAQUE_BYTES_MAX + 16)
 assert(META_WORDS_MAX < TOKENS_MAX, 'a word too many is seen')
 assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
+// A line, or a line and a value that is not read to its place.
+assert(READ_REST_BYTES_MAX > LINE_BYTES_MAX + LINE_SPACES_MAX + DIRECT_READ_BYTES_MIN)
 assert(UDP_REPLY_BYTES_MAX < 65535 * (UDP_DATAGRAM_BYTES_MAX - UDP_HEADER_BYTES))
 assert(KEY_BYTES_MAX < 256, 'a key length is one byte of an item header')
 assert(AUTH_CLAIM_BYTES_MAX > 2 * AUTH_LINE_BYTES_MAX)

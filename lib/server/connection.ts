@@ -13,6 +13,7 @@ import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import {
   HEAD_BYTES_MAX,
+  READ_REST_BYTES_MAX,
   REPLY_BYTES,
   REPLY_POOL_MAX,
   SHORT_READ_BYTES,
@@ -44,8 +45,11 @@ export interface Hall {
   readonly roster: Roster
   /** What they came through, in the order that roster slots refer to. */
   readonly listeners: readonly ListenerFacts[]
-  /** Where every socket reads to. */
+  /** What a read gave, behind what the one before left. */
   readonly input: Area
+  /** Where every socket reads to: the input from READ_REST_BYTES_MAX on, all of it or little. */
+  readonly read: Buffer
+  readonly shortRead: Buffer
   /** Reply buffers that wait to be used again. */
   readonly spare: Area[]
   readonly open: Set<Connection>
@@ -96,7 +100,7 @@ export class Connection implements Outlet, Sender {
     const read = (bytes: number) => this.read(bytes)
     const next = () => this.nextBuffer()
     const adopt = encrypted ? readByEvents : adoptSocket
-    this.socket = adopt(accepted, hall.input.bytes, read, next)
+    this.socket = adopt(accepted, hall.read, read, next)
     this.writer = encrypted
       ? new StreamWriter(this.socket, this, true)
       : writerOf(this.socket, this)
@@ -230,11 +234,17 @@ export class Connection implements Outlet, Sender {
     // Only the end of what it says is of interest: the session is at work by itself.
     if (this.session.state === State.WATCHING) return true
     if (this.direct !== null) return this.takeDirect(this.direct.byteOffset, bytes)
-    if (this.rest === null) return this.eat(input, 0, bytes)
-    const { rest } = this
-    const all = Area.allocate(rest.bytes.length + bytes)
-    rest.bytes.copy(all.bytes)
-    input.bytes.copy(all.bytes, rest.bytes.length, 0, bytes)
+    const readEnd = READ_REST_BYTES_MAX + bytes
+    if (this.rest === null) return this.eat(input, READ_REST_BYTES_MAX, readEnd)
+    const rest = this.rest.bytes
+    const start = READ_REST_BYTES_MAX - rest.length
+    if (start >= 0) {
+      rest.copy(input.bytes, start)
+      return this.eat(input, start, readEnd)
+    }
+    const all = Area.allocate(rest.length + bytes)
+    rest.copy(all.bytes)
+    input.bytes.copy(all.bytes, rest.length, READ_REST_BYTES_MAX, readEnd)
     return this.eat(all, 0, all.bytes.length)
   }
 
@@ -255,8 +265,8 @@ export class Connection implements Outlet, Sender {
     if (direct !== null) this.readsShort = session.request.valueBytes >= SHORT_READ_VALUE_BYTES_MIN
     else if (!readsShort) return undefined
     else this.readsShort = this.lastReadBytes < SHORT_READ_BYTES
-    if (!this.readsShort) return hall.input.bytes
-    return readsShort ? undefined : hall.input.head(SHORT_READ_BYTES)
+    if (!this.readsShort) return hall.read
+    return readsShort ? undefined : hall.shortRead
   }
 
   /** Runs the session over the bytes in [start, end); whether more may be read. */

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { READ_BYTES, SERVICE_TICK_MS } from '../limits.ts'
+import { READ_BYTES, READ_REST_BYTES_MAX, SERVICE_TICK_MS, SHORT_READ_BYTES } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
@@ -20,7 +20,9 @@ export class Service implements Hall {
   readonly host: Host
   readonly roster: Roster
   readonly listeners: readonly ListenerFacts[]
-  readonly input = new Area(Buffer.allocUnsafeSlow(READ_BYTES))
+  readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
+  readonly read = this.input.bytes.subarray(READ_REST_BYTES_MAX)
+  readonly shortRead = this.read.subarray(0, SHORT_READ_BYTES)
   readonly spare: Area[] = []
   readonly open = new Set<Connection>()
   readonly fail: OnFailure
