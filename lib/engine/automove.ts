@@ -42,6 +42,13 @@ export function oldestClass(arena: Arena, wanting: number): number {
   return oldest
 }
 
+/** Whether a class has so many free chunks that it can do without a page. */
+export function hasSpare({ words }: Arena, classId: number): boolean {
+  const at = L.classAt(classId)
+  const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
+  return free > words[at + L.CLASS_CHUNKS_PER_PAGE] * AUTOMOVE_SPARE_PAGES
+}
+
 export class Automover {
   private readonly arena: Arena
   /** By second of the window and class. */
@@ -78,7 +85,7 @@ export class Automover {
       this.idleS[row + classId] = coldestIdleS(this.arena, classId)
       this.sum(classId, windowS)
       const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
-      if (spare === 0 && this.dirtyS === 0 && this.hasSpare(classId)) spare = classId
+      if (spare === 0 && this.dirtyS === 0 && hasSpare(this.arena, classId)) spare = classId
       if (this.ageS > oldestS && pages > AUTOMOVE_PAGES_MIN) {
         oldest = classId
         oldestS = this.ageS
@@ -123,12 +130,5 @@ export class Automover {
       if (this.pressed[at] !== 0) this.dirtyS++
       this.ageS += this.idleS[at] / windowS
     }
-  }
-
-  private hasSpare(classId: number): boolean {
-    const { words } = this.arena
-    const at = L.classAt(classId)
-    const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
-    return free > words[at + L.CLASS_CHUNKS_PER_PAGE] * AUTOMOVE_SPARE_PAGES
   }
 }

@@ -6,13 +6,15 @@
 // class, and that is what a page of it is worth. It makes the cache size-aware: at the same rate of hits
 // small items are worth more than large ones, as in GDSF. Evictions count a little too: where many
 // items pass through few pages most do not stay long enough to be used. A class where nothing
-// passes is judged by how long ago its coldest item was used.
+// passes is judged by how long ago its coldest item was used. One with pages to spare needs none,
+// whatever it was worth when it had none.
 //
 // Both counts fade from look to look, and looks come with the pagefuls evicted, not with the time: a cache
 // that turns over in a second is judged as well as one that takes a day.
 
 import { CLASSES_MAX, WORTH_FADE, WORTH_OF_EVICTION } from '../limits.ts'
 import type { Arena } from './arena.ts'
+import { hasSpare } from './automove.ts'
 import { isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { listedCount, tailIdleS } from './lru.ts'
@@ -52,7 +54,7 @@ export class Appraiser {
     for (let classId = 1; classId <= this.arena.classCount; classId++) {
       const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
       if (pages === 0) continue
-      const worth = this.worthOf(classId) / pages
+      const worth = hasSpare(this.arena, classId) ? 0 : this.worthOf(classId) / pages
       if (worth < leastWorth && this.mayGive(classId, pages)) {
         this.least = classId
         leastWorth = worth
@@ -62,7 +64,8 @@ export class Appraiser {
         mostWorth = worth
       }
     }
-    return this.least !== 0 && this.most !== 0 && leastWorth < mostWorth * ratio
+    if (this.least === 0 || this.most === 0 || this.least === this.most) return false
+    return leastWorth < mostWorth * ratio
   }
 
   /** A class keeps its last page as long as it has an item. */

@@ -121,6 +121,35 @@ t.test('pages stay where they earn hits, and go where nobody asks', async t => {
   t.ok(pages > 40, 'of 64: small ones are never used again')
 })
 
+t.test('a class that was emptied gives its pages to one that evicts', async t => {
+  const { peer, arena } = createPeer({ fitted: false })
+  const random = createRandom(seed, 4)
+  const large = classOf(arena, LARGE)
+  for (let i = 0; i < 200; i++) peer.set(`large${i}`, makeValue(i, LARGE))
+  for (let i = 0; i < 100_000; i++) {
+    if (i % 500 === 0) runUpkeep(peer)
+    ask(peer, `small${random.below(40_000)}`, SMALL)
+  }
+  assert(pagesOf(arena, large) <= 2)
+  for (let i = 0; i < 40_000; i++) peer.remove(`small${i}`)
+  for (let i = 0; i < 3000; i++) {
+    if (i % 50 === 0) runUpkeep(peer)
+    peer.set(`large${i}`, makeValue(i, LARGE))
+  }
+  peer.verify()
+  t.ok(pagesOf(arena, large) > 6, `${pagesOf(arena, large)} pages`)
+})
+
+t.test('no class gives a page to itself, whatever the ratio', async t => {
+  const { peer, arena } = createPeer({ fitted: false })
+  peer.cache.setAutomoveRatio(3)
+  for (let i = 0; i < 50_000; i++) {
+    peer.set(`k${i}`, makeValue(i, LENGTH))
+    if (i % 100 === 0) runUpkeep(peer)
+  }
+  t.equal(arena.counters[counterAt(Counter.SLABS_MOVED)], 0)
+})
+
 t.test('with no automove pages stay', async t => {
   const { peer, arena } = createPeer({ fitted: false, automove: 0 })
   for (let i = 0; i < 50_000; i++) peer.set(`small${i}`, makeValue(i, SMALL))
