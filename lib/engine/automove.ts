@@ -5,7 +5,6 @@
 
 import {
   AUTOMOVE_PAGES_MIN,
-  AUTOMOVE_SPARE_PAGES,
   AUTOMOVE_WINDOW_S_MAX,
   CLASSES_MAX,
   YIELD_AGE_FACTOR,
@@ -15,6 +14,7 @@ import type { Arena } from './arena.ts'
 import * as L from './layout.ts'
 import { coldestIdleS, Eviction } from './lru.ts'
 import { POOL, startMove } from './moves.ts'
+import { hasSpare } from './slabs.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 
 /** Values of the word AUTOMOVE. */
@@ -40,13 +40,6 @@ export function oldestClass(arena: Arena, wanting: number): number {
     oldestS = idleS
   }
   return oldest
-}
-
-/** Whether a class has so many free chunks that it can do without a page. */
-export function hasSpare({ words }: Arena, classId: number): boolean {
-  const at = L.classAt(classId)
-  const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
-  return free > words[at + L.CLASS_CHUNKS_PER_PAGE] * AUTOMOVE_SPARE_PAGES
 }
 
 export class Automover {

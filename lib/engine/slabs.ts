@@ -4,6 +4,7 @@
 // never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
 // that those of one page can be pulled out when the page moves to another class.
 
+import { AUTOMOVE_SPARE_PAGES } from '../limits.ts'
 import { type Arena, chunkWords, pageRef, roomBeside } from './arena.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
@@ -76,6 +77,13 @@ export function hasChunk(arena: Arena, classId: number): boolean {
   const { words } = arena
   const at = L.classAt(classId)
   return words[at + L.CLASS_FREE_HEAD] !== NIL || words[at + L.CLASS_FRESH_COUNT] > 0
+}
+
+/** Whether a class has so many free chunks that it can do without a page. */
+export function hasSpare({ words }: Arena, classId: number): boolean {
+  const at = L.classAt(classId)
+  const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
+  return free > words[at + L.CLASS_CHUNKS_PER_PAGE] * AUTOMOVE_SPARE_PAGES
 }
 
 /** Puts some chunks that were never used on the free list, so that the class can take a page. */

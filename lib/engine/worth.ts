@@ -14,11 +14,11 @@
 
 import { CLASSES_MAX, WORTH_FADE, WORTH_OF_EVICTION } from '../limits.ts'
 import type { Arena } from './arena.ts'
-import { hasSpare } from './automove.ts'
 import { isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { listedCount, tailIdleS } from './lru.ts'
 import { canGivePage } from './moves.ts'
+import { hasSpare } from './slabs.ts'
 import { ClassCounter, classCounterAt } from './stats.ts'
 
 export class Appraiser {
