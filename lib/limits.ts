@@ -382,6 +382,8 @@ export const DRAIN_FAILED_MAX = 100
 export const DRAIN_BUSY_MS = 1000
 export const DRAIN_BUSY_TRIES_MAX = 60
 export const DRAIN_SILENCE_MS = 60_000
+/** Longest line of what a server says about itself: all nodes of a cluster, or a key and what there is to it. */
+export const TALK_LINE_BYTES_MAX = 64 * KIB
 export const DRAIN_PROGRESS_MS = 1000
 
 /** How often sources of servers are asked by default, and how much that varies, a share. */
@@ -392,9 +394,10 @@ export const DISCOVERY_JITTER = 0.1
 export const DISCOVERY_RETRY_MS = 1000
 /** A cluster's configuration of an older version is believed when it was told so often in a row. */
 export const CONFIG_OLDER_LOOKS = 3
-/** Servers that are asked for it before that is a failure, and how long each may take. */
+/** Servers that are asked for it before that is a failure, how long each may be silent, and take. */
 export const CONFIG_ASKED_MAX = 3
 export const CONFIG_TIMEOUT_MS = 5000
+export const CONFIG_ANSWER_MS = 10_000
 /** Where daemons are found in etcd by default, and how long an entry outlives a daemon that died. */
 export const ETCD_PREFIX = '/memslab/'
 export const ETCD_TTL_S = 10
@@ -408,6 +411,8 @@ export const ETCD_RETRY_MS = 1000
 export const ETCD_LEAVE_MS = 2000
 /** How long one watch lasts before the list is looked at anew. */
 export const ETCD_WATCH_MS = 60_000
+/** Between two watches: a proxy may end each of them at once. */
+export const ETCD_REST_MS = 100
 export const ETCD_ENDPOINTS_MAX = 16
 export const ETCD_REPLY_BYTES_MAX = 64 * MIB
 /** A question to a name server, and how often it is put before that is a failure. */

@@ -1,6 +1,7 @@
 // A conversation with one server about the server itself, in lines, over a socket of its own: what does
 // not fit among the requests of connection.ts, because it is no reply to a key or has no bound.
 
+import { TALK_LINE_BYTES_MAX } from '../limits.ts'
 import {
   addressText,
   type ConnectionOptions,
@@ -17,7 +18,7 @@ export interface TalkOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
 
 /**
  * Sends `request` and gives the lines that come back, without their ends, until the caller has enough.
- * It reads no faster than lines are taken. CONNECTION, TIMEOUT, AUTH.
+ * It reads no faster than lines are taken. CONNECTION, TIMEOUT, PROTOCOL, AUTH.
  */
 export async function* talk(
   address: ServerAddress,
@@ -37,8 +38,13 @@ export async function* talk(
     let isKnown = auth === undefined
     let rest = ''
     for await (const part of socket) {
+      // While lines are taken it is not the server that is silent.
+      socket.setTimeout(0)
       const lines = (rest + (part as Buffer).toString('latin1')).split('\n')
       rest = lines.pop() ?? ''
+      if (rest.length > TALK_LINE_BYTES_MAX) {
+        throw new ClientError('PROTOCOL', 'a line without an end', name)
+      }
       for (const line of lines) {
         const text = line.endsWith('\r') ? line.slice(0, -1) : line
         if (isKnown) yield text
@@ -46,6 +52,7 @@ export async function* talk(
           throw new ClientError('AUTH', 'user and password were refused', name)
         isKnown = true
       }
+      socket.setTimeout(silenceMs)
     }
   } catch (error) {
     if (error instanceof ClientError) throw error

@@ -4,12 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../lib/client/cluster.ts'
 import { dnsServers } from '../../lib/client/discovery/dns.ts'
 import { elastiCacheServers, parseClusterConfig } from '../../lib/client/discovery/elasticache.ts'
 import type { Discovery } from '../../lib/client/discovery/source.ts'
 import { staticServers } from '../../lib/client/discovery/static.ts'
+import { talk } from '../../lib/client/talk.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { findProgram, skipWithout, startOracle } from '../support/oracle.ts'
 import { freePort, HOST } from '../support/process.ts'
@@ -203,4 +205,32 @@ t.test('what is no configuration', async t => {
   for (const lines of [[], ['x', 'a||1'], ['1', 'a'], ['1', 'a|b'], ['1', '||1'], ['1', 'a||']]) {
     t.throws(() => parseClusterConfig(lines), Error, JSON.stringify(lines))
   }
+})
+
+t.test('a line without an end, and an answer in drops', async t => {
+  const timeout = AbortSignal.timeout.bind(AbortSignal)
+  t.intercept(AbortSignal, 'timeout', { value: (ms: number) => timeout(ms / 20) })
+  const endless = await startScripted(t, () => `CONFIG cluster 0 5\r\n${'x'.repeat(200_000)}`)
+  const told = follow(t, elastiCacheServers(`${HOST}:${endless.port}`, { intervalMs: 20 }))
+  t.ok(await comesTrue(async () => told.faults.length > 0))
+  t.match(told.faults[0], /a line without an end/)
+  const drops = await startScripted(t, (_, socket) => {
+    const timer = setInterval(() => socket.write('x'), 20)
+    socket.once('close', () => clearInterval(timer))
+    return 'CONFIG cluster 0 5\r\n'
+  })
+  const { faults } = follow(t, elastiCacheServers(`${HOST}:${drops.port}`, { intervalMs: 20 }))
+  t.ok(await comesTrue(async () => faults.length > 0))
+})
+
+t.test('lines that are taken slowly are no silence of the server', async t => {
+  const { port, sockets } = await startScripted(t, () => 'a\r\n')
+  const taken: string[] = []
+  for await (const line of talk({ host: HOST, port }, 'list\r\n', { silenceMs: 200 })) {
+    taken.push(line)
+    if (line === 'END') break
+    for (const socket of sockets) socket.write('END\r\n')
+    await sleep(600)
+  }
+  t.strictSame(taken, ['a', 'END'])
 })

@@ -12,6 +12,7 @@
 
 import {
   CLUSTER_BYTES_MAX,
+  CONFIG_ANSWER_MS,
   CONFIG_ASKED_MAX,
   CONFIG_INTERVAL_MS,
   CONFIG_OLDER_LOOKS,
@@ -80,7 +81,9 @@ async function ask(
   for (const command of ['config get cluster', 'get AmazonElastiCache:cluster']) {
     const lines: string[] = []
     let bytes = 0
-    const talking = { ...options, silenceMs: CONFIG_TIMEOUT_MS, signal }
+    // A server that says a little from time to time is not silent, and answers nothing.
+    const ends = AbortSignal.any([signal, AbortSignal.timeout(CONFIG_ANSWER_MS)])
+    const talking = { ...options, silenceMs: CONFIG_TIMEOUT_MS, signal: ends }
     for await (const line of talk(server, `${command}\r\n`, talking)) {
       if (line === 'END' || /^(ERROR|CLIENT_ERROR|SERVER_ERROR)\b/.test(line)) break
       lines.push(line)
