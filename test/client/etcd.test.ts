@@ -1,5 +1,8 @@
 // Daemons that register with a real etcd, and clients that find them there.
 
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../lib/client/cluster.ts'
 import { etcdServers } from '../../lib/client/discovery/etcd.ts'
@@ -148,4 +151,26 @@ t.test('user and password', { skip }, async t => {
 t.test('what is no endpoint', async t => {
   for (const url of ['', 'x', 'ftp://a:1']) t.throws(() => etcdServers(url), RangeError, url)
   t.throws(() => new EtcdGateway([]), RangeError)
+})
+
+t.test('watches that end at once are not begun without rest', async t => {
+  let requests = 0
+  const etcd = createServer((request, response) => {
+    requests++
+    request.resume()
+    const value = Buffer.from(`${HOST}:1`).toString('base64')
+    const list = { header: { revision: '5' }, kvs: [{ value }] }
+    const isList = request.url?.endsWith('/range')
+    response.end(`${JSON.stringify(isList ? list : { result: { created: true } })}\n`)
+  })
+  await new Promise<void>(resolve => etcd.listen(0, HOST, resolve))
+  t.teardown(() => {
+    etcd.closeAllConnections()
+    etcd.close()
+  })
+  const { client, sees } = clientOf(t, `http://${nameOf(etcd.address() as AddressInfo)}`)
+  t.ok(await sees({ port: 1 }))
+  await sleep(500)
+  client.close()
+  t.ok(requests <= 40, `${requests} requests`)
 })

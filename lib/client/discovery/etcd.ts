@@ -3,7 +3,7 @@
 // list stays.
 
 import { EtcdGateway } from '../../etcd/gateway.ts'
-import { DISCOVERY_RETRY_MS, ETCD_PREFIX, ETCD_WATCH_MS } from '../../limits.ts'
+import { DISCOVERY_RETRY_MS, ETCD_PREFIX, ETCD_REST_MS, ETCD_WATCH_MS } from '../../limits.ts'
 import { parseServer } from '../servers.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
@@ -32,5 +32,5 @@ export function etcdServers(
       return values.map(parseServer)
     }
   }
-  return pollingServers(begin, 0, DISCOVERY_RETRY_MS)
+  return pollingServers(begin, ETCD_REST_MS, DISCOVERY_RETRY_MS)
 }
