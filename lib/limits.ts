@@ -329,6 +329,8 @@ export const STALE_KEYS_MAX = 65_536
 /** How many of them are removed at once, and how long to wait before that and between. */
 export const STALE_BATCH_KEYS = 256
 export const STALE_REST_MS = 100
+/** A server that left the pool so long ago is forgotten: names may be new ones each time. */
+export const STALE_GONE_MS = 600_000
 /** Items that are copied at once to servers that lack them; others wait for the next who asks. */
 export const REPAIRS_MAX = 256
 /** Keys that are asked for at once through memjs, each by a request of its own. */

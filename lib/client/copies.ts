@@ -213,6 +213,7 @@ export class Copies implements Keyed {
     const call: Call<Stored> = (node, ms) => node.store(request, ms)
     const [up, out] = this.upAndOut(key)
     for (const member of out) this.stale.mark(member, key)
+    const wasStale = up.map(member => this.stale.replace(member, key))
     const answers = await Promise.allSettled(
       up.map(member => this.ask(member, call, deadlineMs, 1, true)),
     )
@@ -221,7 +222,7 @@ export class Copies implements Keyed {
     for (const [i, answer] of answers.entries()) {
       if (answer.status === 'fulfilled') continue
       failure ??= answer.reason
-      if (isStored || isAway(answer.reason)) this.stale.mark(up[i], key)
+      if (isStored || wasStale[i] || isAway(answer.reason)) this.stale.mark(up[i], key)
     }
     return isStored ? 'STORED' : this.nobody('NOT_STORED', failure)
   }

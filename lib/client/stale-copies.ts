@@ -6,7 +6,7 @@
 // once where the server answers, else when it is back.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { STALE_BATCH_KEYS, STALE_KEYS_MAX, STALE_REST_MS } from '../limits.ts'
+import { STALE_BATCH_KEYS, STALE_GONE_MS, STALE_KEYS_MAX, STALE_REST_MS } from '../limits.ts'
 import type { Member, Members } from './members.ts'
 
 export interface StaleOptions {
@@ -52,13 +52,25 @@ export class StaleCopies {
     void this.mend(node.name, stale)
   }
 
+  /**
+   * The copy there is about to be replaced, and not to be removed behind that; whether it was not to
+   * be believed. A server that is to be emptied stays so.
+   */
+  replace({ node }: Member, key: string): boolean {
+    const stale = this.byServer.get(node.name)
+    return stale?.isAll === false && stale.keys.delete(key)
+  }
+
   /** Removes what is stale on a server as soon as it can be asked. One loop a server. */
   private async mend(name: string, stale: Stale): Promise<void> {
     const { members, signal } = this.options
+    let seenMs = performance.now()
     while (stale.isAll || stale.keys.size > 0) {
       await sleep(STALE_REST_MS, undefined, { signal, ref: false }).catch(() => {})
       if (signal.aborted) return
       const member = members.all().find(({ node }) => node.name === name)
+      if (member !== undefined) seenMs = performance.now()
+      else if (performance.now() - seenMs > STALE_GONE_MS) break
       if (!member?.health.isUp()) continue
       // A failure is told by the server's health; what was not removed is tried again.
       await (stale.isAll ? this.empty(member, stale) : this.remove(member, stale)).catch(() => {})

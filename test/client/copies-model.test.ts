@@ -7,6 +7,7 @@ import { Copies } from '../../lib/client/copies.ts'
 import { Health } from '../../lib/client/health.ts'
 import { Members } from '../../lib/client/members.ts'
 import type { Hit, StoreMode } from '../../lib/client/node.ts'
+import { STALE_GONE_MS } from '../../lib/limits.ts'
 import { FakeNode } from '../support/fake-node.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 import { comesTrue } from '../support/server-peer.ts'
@@ -18,6 +19,7 @@ const MODES: StoreMode[] = ['set', 'set', 'set', 'add', 'replace', 'append', 'pr
 interface Pool {
   copies: Copies
   nodes: FakeNode[]
+  members: Members
 }
 
 function poolOf(
@@ -42,7 +44,7 @@ function poolOf(
   })
   const { signal } = closing
   const terms = { members, timeoutMs: 1000, retries: 1, isMissing: false, known: () => undefined }
-  return { copies: new Copies({ ...terms, copies, signal }), nodes }
+  return { copies: new Copies({ ...terms, copies, signal }), nodes, members }
 }
 
 /** The copies of a key: what they say. */
@@ -116,6 +118,33 @@ async function step(copies: Copies, model: Map<string, string>, random: Random) 
 function textsOf(hits: Map<string, Hit>): Map<string, string> {
   return new Map([...hits].map(([key, hit]) => [key, hit.value.toString()]))
 }
+
+t.test('a value that was written anew is there, though the copy before was stale', async t => {
+  const { copies, nodes } = poolOf(t, 2)
+  const write = (value: string) => {
+    const request = { mode: 'set', key: 'k', value: Buffer.from(value), flags: 0, ttlS: 0 } as const
+    return copies.store({ ...request, cas: undefined })
+  }
+  nodes[0].state = 'deaf'
+  t.equal(await write('old'), 'STORED')
+  nodes[0].state = 'up'
+  t.equal(await write('new'), 'STORED')
+  nodes[1].state = 'deaf'
+  t.ok(await comesTrue(async () => copies.isSettled()), 'nothing is left to remove')
+  t.equal(String((await copies.get('k'))?.value), 'new')
+})
+
+t.test('a server that left for good is forgotten', async t => {
+  const { copies, nodes, members } = poolOf(t, 2)
+  nodes[0].state = 'deaf'
+  const request = { mode: 'set', key: 'k', value: Buffer.from('v'), flags: 0, ttlS: 0 } as const
+  await copies.store({ ...request, cas: undefined })
+  members.set([{ host: 'server1', port: 1 }])
+  t.equal(copies.isSettled(), false)
+  const now = performance.now.bind(performance)
+  t.intercept(performance, 'now', { value: () => now() + STALE_GONE_MS })
+  t.ok(await comesTrue(async () => copies.isSettled()))
+})
 
 t.test('one server at a time fails, in any way', async t => {
   const random = createRandom(seed)
