@@ -9,7 +9,7 @@ import { CASES, type Case, describeCase, SCALE_CASES, selectCases } from './benc
 import { type Certificate, makeCertificate } from './bench/certificate.ts'
 import { compareByMemcaslap } from './bench/memcaslap.ts'
 import { allowedCores, isInstalled, stopAllOnExit } from './bench/processes.ts'
-import { caseReport, cpuRatio, legend, summary } from './bench/report.ts'
+import { caseReport, cpuRatio, legend, paceFault, summary } from './bench/report.ts'
 import { type Comparison, compare, type Plan } from './bench/rounds.ts'
 import { memcachedCommand, memslabCommand, type ServerSpec, whyNot } from './bench/servers.ts'
 
@@ -153,6 +153,7 @@ function print(
   comparisons: readonly Comparison[],
 ): void {
   console.log(`${summary(comparisons, markdown)}\n\n${legend(comparisons)}`)
+  for (const fault of comparisons.map(paceFault)) if (fault !== undefined) console.log(fault)
   for (const [index, { name, threads }] of cases.entries()) {
     if (threads === undefined) continue
     const times = 1 / cpuRatio(comparisons[index]).median

@@ -22,6 +22,9 @@ const CASE_HEAD = [
   'server busy',
 ]
 
+// A machine that does something else as well keeps no pace.
+const PACE_KEPT_MIN = 0.95
+
 const SUMMARY_HEAD = [
   'case',
   'load',
@@ -91,6 +94,15 @@ export function legend(comparisons: readonly Comparison[]): string {
     'Compare the ratios, not the figures: these are of this machine, at this hour. Requests per',
     'second are bounded by the load process where the server is not near 100% busy.',
   ].join('\n')
+}
+
+// Undefined, or one line about a pace that the load process or a server did not keep.
+export function paceFault({ name, paceRate, baseline, candidate }: Comparison): string | undefined {
+  if (paceRate === undefined) return undefined
+  const rates = [medianOf(baseline, 'requestsPerS'), medianOf(candidate, 'requestsPerS')]
+  const kept = Math.min(...rates) / paceRate
+  if (kept >= PACE_KEPT_MIN) return undefined
+  return `${name}: ${Math.round(kept * 100)}% of the pace were kept: its figures say nothing`
 }
 
 export function spreadOf(values: readonly number[]): Spread {

@@ -45,6 +45,8 @@ export interface Comparison {
   versions: [string, string]
   baseline: Sample[]
   candidate: Sample[]
+  // Requests a second that were meant to be, in a paced case.
+  paceRate?: number | undefined
 }
 
 interface Side {
@@ -71,6 +73,7 @@ export async function compare(plan: Plan, load: Case): Promise<Comparison> {
       versions: [sides[0].server.version, sides[1].server.version],
       baseline: samples[0],
       candidate: samples[1],
+      paceRate: ratePerS,
     }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
