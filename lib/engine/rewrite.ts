@@ -46,8 +46,9 @@ export function rewriteItem(
   setFlags(arena, ref, flags)
   setEnd(arena, ref, expiresAtS)
   writeValue(arena, ref, 0, value, valueStart, valueBytes)
-  words[L.REWRITING] = NIL
+  // Before it counts as written: no other value may be seen under the old CAS.
   renewCas(arena, ref)
+  words[L.REWRITING] = NIL
   renewPlace(arena, ref)
   const classId = L.metaClass(words[ref + L.ITEM_META])
   counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++

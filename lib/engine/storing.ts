@@ -262,11 +262,11 @@ function replaceNumber(
   words[L.REWRITING] = target === ref ? ref : NIL
   const end = printU64(bytes, at)
   bytes.fill(BLANK, end, at + words[target + L.ITEM_VALUE_BYTES])
+  if (target === ref) renewCas(arena, ref)
   words[L.REWRITING] = NIL
   const counter = subtract ? ClassCounter.DECR_HITS : ClassCounter.INCR_HITS
   counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), counter)]++
-  if (target === ref) renewCas(arena, ref)
-  else succeed(arena, hash, ref, target)
+  if (target !== ref) succeed(arena, hash, ref, target)
   placed = target
   return Status.OK
 }

@@ -6,6 +6,7 @@ import t from 'tap'
 import { Cache } from '../../lib/engine/cache.ts'
 import type { Ref } from '../../lib/engine/layout.ts'
 import * as L from '../../lib/engine/layout.ts'
+import { lastCas } from '../../lib/engine/links.ts'
 import { lock } from '../../lib/engine/lock.ts'
 import { Eviction } from '../../lib/engine/lru.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../../lib/engine/stats.ts'
@@ -109,6 +110,27 @@ t.test('an item whose writer died half way is dropped', async t => {
   t.equal(peer.get('a'), undefined)
   t.equal(`${peer.get('b')?.value}`, 'value')
   peer.verify()
+})
+
+t.test('it is half written as long as it has its old CAS', async t => {
+  const { peer, arena } = createPeer()
+  peer.set('k', Buffer.from('1'))
+  const ref = refOf(peer, 'k')
+  // The new CAS is told here as soon as the item has it.
+  let isNamed = false
+  Object.defineProperty(lastCas, 'low', {
+    configurable: true,
+    set: () => {
+      isNamed = arena.words[L.REWRITING] === ref
+    },
+  })
+  t.teardown(() => Object.defineProperty(lastCas, 'low', { value: 0, writable: true }))
+  peer.set('k', Buffer.from('2'))
+  t.ok(isNamed, 'a set')
+  isNamed = false
+  peer.adjust('k', false, 1n)
+  t.ok(isNamed, 'a number counted up')
+  t.equal(arena.words[L.REWRITING], L.NIL)
 })
 
 function createPeer() {
