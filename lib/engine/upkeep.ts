@@ -122,9 +122,9 @@ export class Upkeep {
   /** By worth. */
   private tradePage(): boolean {
     const { words } = this.arena
-    if (words[L.PAGEFULS_EVICTED] < WORTH_PAGEFULS || words[L.ITEMS_EVICTED] < WORTH_ITEMS) {
-      return false
-    }
+    // Nobody looked for long, as in another mode: the counts went round.
+    if (words[L.PAGEFULS_EVICTED] >>> 0 < WORTH_PAGEFULS) return false
+    if (words[L.ITEMS_EVICTED] >>> 0 < WORTH_ITEMS) return false
     if (!this.movesUnasked()) return false
     words[L.PAGEFULS_EVICTED] = 0
     words[L.ITEMS_EVICTED] = 0

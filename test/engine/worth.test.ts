@@ -140,6 +140,20 @@ t.test('a class that was emptied gives its pages to one that evicts', async t =>
   t.ok(pagesOf(arena, large) > 6, `${pagesOf(arena, large)} pages`)
 })
 
+t.test('pages are weighed however much was evicted in another mode before', async t => {
+  const { peer, arena } = createPeer({ fitted: false, eviction: 'segmented' })
+  const large = classOf(arena, LARGE)
+  for (let i = 0; i < 50_000; i++) peer.set(`small${i}`, makeValue(i, SMALL))
+  arena.words[L.PAGEFULS_EVICTED] = 2 ** 31 + 5
+  arena.words[L.ITEMS_EVICTED] = 2 ** 31 + 5
+  peer.cache.setEviction('worth')
+  for (let i = 0; i < 20_000; i++) {
+    ask(peer, `large${i % 200}`, LARGE)
+    if (i % 50 === 0) runUpkeep(peer)
+  }
+  t.ok(pagesOf(arena, large) > 4, `${pagesOf(arena, large)} pages`)
+})
+
 t.test('no class gives a page to itself, whatever the ratio', async t => {
   const { peer, arena } = createPeer({ fitted: false })
   peer.cache.setAutomoveRatio(3)
