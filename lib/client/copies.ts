@@ -11,7 +11,8 @@
 // A holder that could not be reached, or did not answer, while a key was changed is not asked for that
 // key until its copy is removed (stale-copies.ts). Therefore an operation that one holder may or may
 // not have carried out can go on with the next. Clients that change one key at the same moment may
-// leave its copies different until the next change.
+// leave its copies different until the next change. For a while after a change of servers what is
+// changed is removed from the holders before it, which may be holders again.
 
 import { crc32 } from 'node:zlib'
 import { ClientError } from './errors.ts'
@@ -117,6 +118,7 @@ export class Copies implements Keyed {
   async delete(key: string, cas?: bigint): Promise<boolean> {
     const deadlineMs = await this.begin()
     const holders = this.holders(key)
+    const discarded = cas === undefined ? this.distrust(key, deadlineMs) : undefined
     const tag = cas === undefined ? undefined : await this.deleteIf(key, cas, deadlineMs)
     if (tag === false) return false
     let isGone = tag !== undefined
@@ -139,6 +141,7 @@ export class Copies implements Keyed {
         failure = error
       }
     }
+    await discarded
     if (answers === 0) return this.nobody(false, failure)
     return isGone
   }
@@ -211,12 +214,13 @@ export class Copies implements Keyed {
     const deadlineMs = await this.begin()
     const { key } = request
     const call: Call<Stored> = (node, ms) => node.store(request, ms)
-    const [up, out] = this.upAndOut(key)
-    for (const member of out) this.stale.mark(member, key)
+    const discarded = this.distrust(key, deadlineMs)
+    const up = this.holders(key).filter(({ health }) => health.isUp())
     const wasStale = up.map(member => this.stale.replace(member, key))
     const answers = await Promise.allSettled(
       up.map(member => this.ask(member, call, deadlineMs, 1, true)),
     )
+    await discarded
     const isStored = answers.some(({ status }) => status === 'fulfilled')
     let failure: unknown
     for (const [i, answer] of answers.entries()) {
@@ -330,12 +334,14 @@ export class Copies implements Keyed {
     call: Call<T>,
     deadlineMs: number,
   ): Promise<T> {
-    for (const holder of this.upAndOut(key)[1]) this.stale.mark(holder, key)
+    const discarded = this.distrust(key, deadlineMs)
     try {
       return await this.ask(member, call, deadlineMs, 1, false)
     } catch (error) {
       if (isAway(error)) this.stale.mark(member, key)
       throw error
+    } finally {
+      await discarded
     }
   }
 
@@ -343,15 +349,27 @@ export class Copies implements Keyed {
    * Asks one holder after the other until one says more than `none`. `isRead`: nothing is changed by
    * it; else whoever does not answer, or is away, has a copy not to be believed.
    */
-  private first<T>(
+  private async first<T>(
     key: string,
     none: T,
     call: Call<T>,
     deadlineMs: number,
     isRead: boolean,
   ): Promise<Found<T>> {
-    for (const holder of isRead ? [] : this.upAndOut(key)[1]) this.stale.mark(holder, key)
-    return this.among(key, this.askable(key), none, call, deadlineMs, isRead)
+    const discarded = isRead ? undefined : this.distrust(key, deadlineMs)
+    try {
+      return await this.among(key, this.askable(key), none, call, deadlineMs, isRead)
+    } finally {
+      await discarded
+    }
+  }
+
+  /** A key is about to change: holders that are out, and those of before, have it as it was. */
+  private distrust(key: string, deadlineMs: number): Promise<void> {
+    const { members, copies } = this.options
+    for (const member of this.holders(key)) if (!member.health.isUp()) this.stale.mark(member, key)
+    const ms = (deadlineMs - performance.now()) / 2
+    return this.stale.discard(members.formerHolders(key, copies), key, ms)
   }
 
   private async among<T>(
@@ -424,12 +442,6 @@ export class Copies implements Keyed {
     const holders = members.successors(key, copies)
     if (holders.length === 0) throw new ClientError('CONNECTION', 'the pool has no servers')
     return holders
-  }
-
-  private upAndOut(key: string): [up: Member[], out: Member[]] {
-    const holders = this.holders(key)
-    const isUp = ({ health }: Member) => health.isUp()
-    return [holders.filter(isUp), holders.filter(member => !isUp(member))]
   }
 
   private isUp(key: string): boolean {

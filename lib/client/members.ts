@@ -90,6 +90,18 @@ export class Members {
     return found
   }
 
+  /** Who had the copies of a key before the last changes, `count` each time, and has them no more. */
+  formerHolders(key: string, count: number): Member[] {
+    if (!this.isWarming) return []
+    const holders = this.successors(key, count)
+    const found = this.former.flatMap(({ ring, members, lost }) =>
+      successorsOf(ring, key, count)
+        .map(index => members[index])
+        .filter(member => !lost.has(member) && !holders.includes(member)),
+    )
+    return [...new Set(found)]
+  }
+
   /** Those of the views before that left and may still be asked. */
   leaving(): Member[] {
     const members = this.former.flatMap(({ members, lost }) =>

@@ -52,6 +52,16 @@ export class StaleCopies {
     void this.mend(node.name, stale)
   }
 
+  /** Removes copies now; where that fails they are not to be believed. Never rejects. */
+  async discard(holders: readonly Member[], key: string, ms: number): Promise<void> {
+    const { members } = this.options
+    const one = async (member: Member) => {
+      if (!member.health.isUp()) return this.mark(member, key)
+      await members.on(member, node => node.delete(key, ms)).catch(() => this.mark(member, key))
+    }
+    await Promise.all(holders.map(one))
+  }
+
   /**
    * The copy there is about to be replaced, and not to be removed behind that; whether it was not to
    * be believed. A server that is to be emptied stays so.

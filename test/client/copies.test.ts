@@ -127,3 +127,32 @@ t.test('many: a holder that left meanwhile is not asked', async t => {
   held[0]()
   t.equal((await asked).size, 0)
 })
+
+t.test('what changed while there was one server more does not come back without it', async t => {
+  const { client } = await poolOf(t)
+  const names = client.servers()
+  const more = [...names, `${HOST}:${(await startDaemon(t, ['-t', '1'])).port}`]
+  const keys = Array.from({ length: 300 }, (_, i) => `k${i}`)
+  await Promise.all(keys.map(key => client.set(key, 'old')))
+  client.setMembers(more)
+  const isGone = (i: number) => i % 3 === 0
+  const change = (key: string, i: number) => {
+    if (isGone(i)) return client.delete(key)
+    return i % 3 === 1 ? client.set(key, 'new') : client.replace(key, 'new')
+  }
+  await Promise.all(keys.map(change))
+  client.setMembers(names)
+  const left = await client.getManyValues(keys)
+  t.strictSame(
+    keys.filter((key, i) => left.get(key) !== (isGone(i) ? undefined : 'new')),
+    [],
+  )
+  const all = await Promise.all(
+    names.map(async name => {
+      const node = new ClusterClient([name], { timeoutMs: LONG_MS })
+      t.teardown(() => node.close())
+      return [...(await node.getManyValues(keys)).values()]
+    }),
+  )
+  t.strictSame([...new Set(all.flat())], ['new'], 'on no server')
+})
