@@ -154,6 +154,9 @@ export const WORKER_STEADY_MS = 2000
 export const WORKER_DEATHS_MAX = 20
 export const WORKER_DELAY_MS = 1000
 
+/** What connections may take to end with the thread that serves them. */
+export const SERVICE_CLOSE_MS_MAX = 2000
+
 /** A TLS handshake that is not done by then is given up. */
 export const TLS_HANDSHAKE_MS_MAX = 10_000
 /** Each of the files that TLS needs, and what all threads keep of them. */

@@ -23,7 +23,8 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
   port.postMessage('ready')
   await new Promise<void>(resolve => port.once('close', resolve))
   keeper.stop()
-  service.close()
+  // Behind the end of the task the thread may be ended anywhere: nothing may want a lock by then.
+  await service.close()
 }
 
 /** The arenas that are this worker's own to keep in order. */

@@ -79,8 +79,8 @@ export async function startDaemon(
       door.open({ workers, local: options.unixSocket === undefined ? undefined : local }),
     )
   } catch (error) {
-    local?.close()
     door.close()
+    await local?.close()
     await closeAll(listeners)
     await workers.close()
     throw error
@@ -103,8 +103,7 @@ export async function startDaemon(
     clearInterval(sealing)
     auth?.close()
     door.close()
-    local?.close()
-    await Promise.all([closeAll(listeners), workers.close()])
+    await Promise.all([local?.close(), closeAll(listeners), workers.close()])
   }
   const reload = () => {
     auth?.reload()

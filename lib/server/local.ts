@@ -45,8 +45,8 @@ export class LocalService {
     }
   }
 
-  close(): void {
-    this.service.close()
+  async close(): Promise<void> {
+    await this.service.close()
   }
 
   private begin(): Service {

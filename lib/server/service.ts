@@ -2,10 +2,17 @@
 // Every worker has one, and so has the main thread, for the peers that it cannot hand to a worker.
 
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Area } from '../engine/bytes.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import { READ_BYTES, READ_REST_BYTES_MAX, SERVICE_TICK_MS, SHORT_READ_BYTES } from '../limits.ts'
+import {
+  READ_BYTES,
+  READ_REST_BYTES_MAX,
+  SERVICE_CLOSE_MS_MAX,
+  SERVICE_TICK_MS,
+  SHORT_READ_BYTES,
+} from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
@@ -53,11 +60,13 @@ export class Service implements Hall {
     else this.handshakes.begin(socket, slot, peerCheck)
   }
 
-  /** Ends all connections. */
-  close(): void {
+  /** Ends all connections; resolves when they have let go of all that they held. */
+  async close(): Promise<void> {
     clearInterval(this.clock)
     this.handshakes?.close()
     for (const connection of this.open) connection.destroy()
+    const endMs = performance.now() + SERVICE_CLOSE_MS_MAX
+    while (this.open.size > 0 && performance.now() < endMs) await nextTurn()
   }
 
   /** Ends all connections and touches nothing that they hold: whoever failed is cleared up after. */

@@ -1,6 +1,8 @@
 // The main thread serves peers of its own, in the process of this test: what becomes of the daemon
 // when a request throws there, and of connections that are lost on their way to a worker.
 
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import t, { type Test } from 'tap'
@@ -13,12 +15,13 @@ import { createLogs } from '../../lib/protocol/log-ring.ts'
 import { createPrefixes } from '../../lib/protocol/prefixes.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
-import type { WorkerTask } from '../../lib/server/host.ts'
+import type { ListenerFacts, WorkerTask } from '../../lib/server/host.ts'
 import { checkOptions } from '../../lib/server/option-checks.ts'
 import { DEFAULTS, isRefusal } from '../../lib/server/options.ts'
 import { Roster } from '../../lib/server/roster.ts'
 import { featuresOf } from '../../lib/server/settings.ts'
 import serve from '../../workers/serve.ts'
+import { HOST } from '../support/process.ts'
 import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
 import { verifyAll } from '../support/server-session.ts'
 import { shortFolder } from '../support/unix.ts'
@@ -83,33 +86,8 @@ t.test('replies that a peer does not take are let go once when the main thread f
 })
 
 t.test('a connection that is lost on its way to a worker gives its place back', async t => {
-  const cache = Cache.create({ memoryBytes: 16 * MIB })
-  const roster = Roster.create(1, 10)
+  const { task, roster } = createTask()
   const { port1, port2 } = new MessageChannel()
-  const settings = {
-    ownVersion: '0.0.0',
-    version: '',
-    flushAllowed: true,
-    memoryLimitBytes: 16 * MIB,
-    idleTimeoutS: 0,
-    features: featuresOf(DEFAULTS),
-    lines: [],
-    listeners: [],
-    auth: null,
-    tls: null,
-    allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
-    cluster: createClusterBoard([], '', false),
-    log: createLogs(2, 0),
-    prefixes: createPrefixes(':'),
-    sketches: createSketches(2),
-  }
-  const task: WorkerTask = {
-    worker: 0,
-    holder: 2,
-    cache: cache.handle,
-    roster: roster.handle,
-    settings,
-  }
   const served = serve({ ...task, port: port2 })
   const slots = [1, 2, 3].map(delivery => {
     const slot = roster.take(0, 0, 'tcp:127.0.0.1:1', 1)
@@ -132,6 +110,54 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
   port1.close()
   await served
 })
+
+t.test('a worker lets go of all that its peers hold before its task ends', async t => {
+  const { task, roster, cache } = createTask()
+  const { port1, port2 } = new MessageChannel()
+  const served = serve({ ...task, port: port2 })
+  const server = createServer({ pauseOnConnect: true }, socket => {
+    port2.emit('message', { socket, slot: roster.take(0, 0, 'tcp:127.0.0.1:1', 1) })
+  })
+  await once(server.listen(0, HOST), 'listening')
+  const { port } = server.address() as AddressInfo
+  const peers = await Promise.all(Array.from({ length: 5 }, () => openPeer(port)))
+  for (const peer of peers) peer.write(`set big 0 0 500000\r\n${'x'.repeat(100_000)}`)
+  const { words } = cache.shards[0].arena
+  t.ok(await comesTrue(() => words[HOLD_COUNT] === peers.length))
+  port1.close()
+  await served
+  t.equal(words[HOLD_COUNT], 0)
+  t.equal(roster.current(), 0)
+  for (const peer of peers) peer.destroy()
+  server.close()
+})
+
+/** What a worker is started with, its cache, and the roster of its daemon. */
+function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
+  const cache = Cache.create({ memoryBytes: 16 * MIB })
+  const roster = Roster.create(1, 10)
+  const settings = {
+    ownVersion: '0.0.0',
+    version: '',
+    flushAllowed: true,
+    memoryLimitBytes: 16 * MIB,
+    idleTimeoutS: 0,
+    features: featuresOf(DEFAULTS),
+    lines: [],
+    listeners: [
+      { address: '', state: 'conn_listening', protocol: 'auto', peerCheck: null },
+    ] satisfies ListenerFacts[],
+    auth: null,
+    tls: null,
+    allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
+    cluster: createClusterBoard([], '', false),
+    log: createLogs(2, 0),
+    prefixes: createPrefixes(':'),
+    sketches: createSketches(2),
+  }
+  const task = { worker: 0, holder: 2, cache: cache.handle, roster: roster.handle, settings }
+  return { task, cache, roster }
+}
 
 /** The next request that is run in this thread throws, in the middle of an operation if so wanted. */
 function throwOnce(t: Test, { cache }: Daemon, inLock: boolean): void {
