@@ -69,11 +69,16 @@ export const structured: Serializer = {
   decode: bytes => deserialize(Buffer.from(bytes)),
 }
 
-/** Strings and bytes as they are, the rest by the serializer. Throws what it throws. */
+/**
+ * Strings and bytes as they are, the rest by the serializer. Throws what it throws, and RangeError if
+ * its flags are no kind of its own: its values would be taken for something else.
+ */
 export function encodeValue(value: unknown, serializer: Serializer = json): EncodedValue {
   if (typeof value === 'string') return { bytes: Buffer.from(value), flags: ValueFlags.TEXT }
   if (value instanceof Uint8Array) return { bytes: bytesOf(value), flags: ValueFlags.BYTES }
-  return { bytes: serializer.encode(value), flags: serializer.flags }
+  const { flags } = serializer
+  if (!isKind(flags)) throw new RangeError(`flags of a serializer: a kind of values, not ${flags}`)
+  return { bytes: serializer.encode(value), flags }
 }
 
 /**
@@ -86,6 +91,12 @@ export function decodeValue(bytes: Buffer, flags: number, serializer: Serializer
   if (kind === serializer.flags) return serializer.decode(bytes)
   if (kind === ValueFlags.JSON) return json.decode(bytes)
   return Buffer.from(bytes)
+}
+
+/** Whether a serializer may mark its values so. */
+function isKind(flags: number): boolean {
+  if ((flags & VALUE_KIND_MASK) !== flags) return false
+  return flags >= ValueFlags.CUSTOM || flags === ValueFlags.JSON || flags === ValueFlags.STRUCTURED
 }
 
 function bytesOf(value: Uint8Array): Buffer {

@@ -71,3 +71,15 @@ t.test('a serializer of your own', async t => {
   t.strictSame(roundTrip({ a: 'b' }, upper), { a: 'b' })
   t.strictSame(encodeValue({ a: 'b' }, upper).bytes.toString(), '{"A":"B"}')
 })
+
+t.test('a serializer whose values would be taken for something else is refused', async t => {
+  const { TEXT, BYTES, CUSTOM } = ValueFlags
+  for (const flags of [undefined, TEXT, BYTES, 8 << 16, CUSTOM | 1, 1 << 24, -1, Number.NaN]) {
+    const serializer = { ...json, flags: flags as number }
+    t.throws(() => encodeValue({ a: 1 }, serializer), RangeError, String(flags))
+    t.equal(encodeValue('text', serializer).flags, TEXT)
+  }
+  for (const flags of [ValueFlags.JSON, ValueFlags.STRUCTURED, CUSTOM, 255 << 16]) {
+    t.equal(encodeValue({ a: 1 }, { ...json, flags }).flags, flags)
+  }
+})
