@@ -125,6 +125,8 @@ export const SWEEP_STEP_RECLAIMS_MAX = 64
 export const BALANCE_STEP_ITEMS_MAX = 64
 /** Steps of a page move that a store waits for before it empties a page at once. */
 export const ROOM_STEPS_MAX = 4096
+/** Pages that it gives up to empty, for items of theirs are held. */
+export const ROOM_GIVEN_UP_MAX = 8
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
 export const MOVE_STEP_CHUNKS_MAX = 64
 export const MOVE_STEP_BYTES_MAX = 128 * KIB

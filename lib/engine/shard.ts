@@ -5,7 +5,7 @@
 //
 // Keys and values are ranges of an Area; `hash` is the key's hash from hash.ts.
 
-import { ROOM_STEPS_MAX, UPKEEP_TURN_MS_MAX } from '../limits.ts'
+import { ROOM_GIVEN_UP_MAX, ROOM_STEPS_MAX, UPKEEP_TURN_MS_MAX } from '../limits.ts'
 import { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
@@ -447,9 +447,13 @@ export class Shard {
   makeRoom(bytes: number): void {
     const { arena } = this
     if (bytes > arena.words[L.ITEM_BYTES_LIMIT]) return
-    for (let step = 0; step < ROOM_STEPS_MAX; step++) {
+    const { words } = arena
+    let givenUp = 0
+    for (let step = 0; step < ROOM_STEPS_MAX && givenUp < ROOM_GIVEN_UP_MAX; step++) {
+      const before = words[L.MOVE_GIVEN_UP]
       if (!stepTowardsRoom(arena, (bytes + 3) >> 2)) return
-      yieldLock(arena.words, this.holder)
+      if (words[L.MOVE_GIVEN_UP] !== before) givenUp++
+      yieldLock(words, this.holder)
     }
   }
 

@@ -2,14 +2,16 @@
 // and others have the lock in between.
 
 import t from 'tap'
-import type { Arena } from '../../lib/engine/arena.ts'
+import { type Arena, pageOf } from '../../lib/engine/arena.ts'
 import { Cache } from '../../lib/engine/cache.ts'
+import { heldRef } from '../../lib/engine/holds.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { MovePhase, stepTowardsRoom } from '../../lib/engine/moves.ts'
 import { classFor, hasChunk } from '../../lib/engine/slabs.ts'
+import { Counter, counterAt } from '../../lib/engine/stats.ts'
 import { Status } from '../../lib/engine/status.ts'
-import { MIB, MOVE_STEP_CHUNKS_MAX } from '../../lib/limits.ts'
-import { Peer } from '../support/engine-peer.ts'
+import { MIB, MOVE_STEP_CHUNKS_MAX, ROOM_GIVEN_UP_MAX } from '../../lib/limits.ts'
+import { type Held, Peer } from '../support/engine-peer.ts'
 import { makeValue } from '../support/engine-values.ts'
 
 const STEPS_MAX = 100_000
@@ -62,6 +64,28 @@ t.test('a page with an item that is held is left for another one', async t => {
   peer.verify()
 })
 
+t.test('where all pages have an item that is held a store is refused soon', async t => {
+  const { peer, arena } = full()
+  const pages = new Set<number>()
+  const held: Held[] = []
+  for (let i = 0; i < KEYS; i++) {
+    const hold = peer.hold(`k${i}`)
+    if (hold === undefined) continue
+    const page = pageOf(arena, heldRef(arena, hold.hold.slot))
+    if (pages.has(page)) peer.release(hold)
+    else held.push(hold)
+    pages.add(page)
+  }
+  t.equal(held.length, arena.words[L.PAGES_USED])
+  const before = busyItems(arena)
+  t.equal(peer.set('large', makeValue(1, LARGE_BYTES)), Status.NO_MEMORY)
+  const met = busyItems(arena) - before
+  t.ok(met <= ROOM_GIVEN_UP_MAX, `${met} of ${held.length} pages were tried`)
+  for (const hold of held) peer.release(hold)
+  peer.verify()
+  t.equal(peer.set('large', makeValue(1, LARGE_BYTES)), Status.OK)
+})
+
 t.test('without evictions nothing is moved for a store', async t => {
   const { peer, arena } = full(false)
   t.equal(stepTowardsRoom(arena, LARGE_WORDS), false)
@@ -74,6 +98,10 @@ function full(evictions = true): { peer: Peer; arena: Arena } {
   const peer = new Peer(Cache.create({ memoryBytes: 16 * MIB, evictions }))
   for (let i = 0; i < KEYS; i++) peer.set(`k${i}`, makeValue(i, 20))
   return { peer, arena: peer.cache.shards[0].arena }
+}
+
+function busyItems({ counters }: Arena): number {
+  return counters[counterAt(Counter.MOVE_BUSY_ITEMS)]
 }
 
 function itemsOf({ words }: Arena): number {
