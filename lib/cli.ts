@@ -4,7 +4,8 @@
 // the later of two options. What memcached has and memslab has not is refused where somebody could
 // rely on it, and accepted where it only tunes.
 
-import { PROTOCOL_VERSION } from './limits.ts'
+import type { DrainOrder } from './client/drain-command.ts'
+import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, PROTOCOL_VERSION } from './limits.ts'
 import { keepCompiled } from './load.ts'
 import { readListen } from './server/listen-text.ts'
 import { checkOptions, THREADS_ADVISED_MAX } from './server/option-checks.ts'
@@ -12,6 +13,9 @@ import { type Given, Refused } from './server/option-text.ts'
 import { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'
 import { packageVersion, readPackageFile } from './server/package.ts'
 import { type Action, SWITCHES, type Switch } from './server/switches.ts'
+
+/** As in sysexits.h: the command was used wrongly. */
+const EX_USAGE = 64
 
 /** A command line that was understood: something to print, or a daemon to start. */
 export type Command =
@@ -25,8 +29,7 @@ export async function main(argv: string[]): Promise<void> {
     return
   }
   if (argv[0] === 'drain') {
-    const { drainServer } = await import('./client/drain-command.ts')
-    process.exitCode = await drainServer(argv.slice(1))
+    process.exitCode = await drain(argv.slice(1))
     return
   }
   const command = await readCommandLine(argv)
@@ -55,6 +58,42 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
     return { action: 'serve', options, warnings: warningsOf(options, args, rest), args }
   } catch (error) {
     if (error instanceof Refused) return { line: error.message, exitCode: error.exitCode }
+    throw error
+  }
+}
+
+/** `memslab drain`: its exit code. */
+async function drain(words: string[]): Promise<number> {
+  const { DRAIN_USAGE, drainServer } = await import('./client/drain-command.ts')
+  const order = await readDrain(words)
+  if (order !== undefined) return drainServer(order)
+  process.stderr.write(`${DRAIN_USAGE}\n`)
+  return words.includes('-h') || words.includes('--help') ? 0 : EX_USAGE
+}
+
+async function readDrain(words: string[]): Promise<DrainOrder | undefined> {
+  const { default: yargs } = await import('yargs')
+  const parser = yargs(words)
+    .options({
+      to: { type: 'string', array: true, default: [] as string[] },
+      keep: { type: 'boolean', default: false },
+      'at-once': { type: 'number', default: DRAIN_AT_ONCE },
+    })
+    .strictOptions()
+    .help(false)
+    .version(false)
+    .exitProcess(false)
+    .fail(message => {
+      throw new Refused(message, EX_USAGE)
+    })
+  try {
+    const { _: servers, to, keep, atOnce } = await parser.parseAsync()
+    const isCount = Number.isInteger(atOnce) && atOnce >= 1 && atOnce <= DRAIN_AT_ONCE_MAX
+    const others = to.flatMap(list => list.split(','))
+    if (servers.length !== 1 || others.length === 0 || !isCount) return undefined
+    return { server: String(servers[0]), to: others, keep, atOnce }
+  } catch (error) {
+    if (error instanceof Refused) return undefined
     throw error
   }
 }
@@ -181,7 +220,7 @@ function take(found: Switch, text: string | undefined, normal: Normal): void {
 // ---- yargs's parser: types and the last of two; then each option's reader
 
 async function readArguments(args: string[]): Promise<Given> {
-  // Not yargs itself: its help and completions take a third of the daemon's start to load.
+  // Its parser alone: yargs's help and completions take a third of the daemon's start to load.
   const { default: parse } = await import('yargs-parser')
   const known = SWITCHES.filter(({ missing, action }) => missing === undefined && !action)
   const namesOf = (type: string) =>

@@ -69,7 +69,7 @@ const ENGINE_RANKS = [
 
 /** Each package has one home, and so have the modules of Node that reach outside the process. */
 const HOMES: Readonly<Record<string, string[]>> = {
-  yargs: ['scripts/'],
+  yargs: ['lib/cli.ts', 'scripts/'],
   'yargs-parser': ['lib/cli.ts'],
   // Elsewhere its type alone.
   piscina: ['lib/server/pool.ts', 'lib/server/workers.ts', 'lib/server/daemon.ts'],
