@@ -59,6 +59,7 @@ export interface LocalCacheStats {
   itemBytes: number
   /** Memory for items, bytes. */
   memoryBytes: number
+  /** Look-ups that found an item, `touch` among them, and those that did not or made a claim. */
   getHits: number
   getMisses: number
   evictions: number

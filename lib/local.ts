@@ -161,6 +161,7 @@ export class LocalCache {
     this.locate(key)
     terms.reset()
     terms.creates = true
+    terms.createsAsMiss = true
     terms.createAtS = this.endOf(claimS)
     terms.recaches = recacheS > 0
     terms.recacheAtS = this.endOf(recacheS)
@@ -278,6 +279,7 @@ export class LocalCache {
       const { words, counters, classCount } = arena
       stats.items += words[ITEM_COUNT]
       stats.getMisses += counters[counterAt(Counter.GET_MISSES)]
+      stats.getMisses += counters[counterAt(Counter.TOUCH_MISSES)]
       stats.resets += words[RESETS]
       for (let classId = 1; classId <= classCount; classId++) {
         stats.itemBytes += counters[classCounterAt(classId, ClassCounter.MEM_REQUESTED)]

@@ -223,6 +223,27 @@ t.test('what cannot be is refused with a code', async t => {
   }
 })
 
+t.test('what finds an item is a hit, and the rest a miss', async t => {
+  const cache = create()
+  const counts = () => {
+    const { getHits, getMisses } = cache.stats()
+    return [getHits, getMisses]
+  }
+  cache.get('a')
+  cache.has('a')
+  cache.touch('a', 9)
+  cache.getAndTouch('a', 9)
+  const { cas } = cache.lease('a', { claimS: 9 })
+  t.strictSame(counts(), [0, 5])
+  cache.cas('a', 'v', cas)
+  cache.get('a')
+  cache.has('a')
+  cache.touch('a', 9)
+  cache.getAndTouch('a', 9)
+  cache.lease('a', { claimS: 9 })
+  t.strictSame(counts(), [5, 5])
+})
+
 t.test('sizes that cannot be', async t => {
   for (const memoryBytes of [undefined, Number.NaN, -1, 0, '64', Number.POSITIVE_INFINITY]) {
     const options = { memoryBytes: memoryBytes as number }

@@ -71,7 +71,8 @@ export function judgeFetch(arena: Arena, ref: Ref, terms: Terms): void {
 export function settleFetch(arena: Arena, ref: Ref, terms: Terms): void {
   const { words, counters } = arena
   const classId = L.metaClass(words[ref + L.ITEM_META])
-  if (terms.touches) counters[classCounterAt(classId, ClassCounter.TOUCH_HITS)]++
+  if (terms.created && terms.createsAsMiss) counters[counterAt(Counter.GET_MISSES)]++
+  else if (terms.touches) counters[classCounterAt(classId, ClassCounter.TOUCH_HITS)]++
   else countHit(arena, ref)
   if (terms.touches && !terms.created) setEnd(arena, ref, terms.touchAtS)
   if (terms.won) words[ref + L.ITEM_META] |= L.STATE_CLAIMED

@@ -26,6 +26,8 @@ export class Terms {
   createAtS = 0
   /** An item that is made ends as `touchAtS` says, and not as `createAtS` does. */
   touchesCreated = false
+  /** An item that is made counts as a miss; memcached has it as a hit. */
+  createsAsMiss = false
   /** Ask for a new value if the item ends before `recacheAtS`. */
   recaches = false
   recacheAtS = 0
@@ -67,6 +69,7 @@ export class Terms {
     this.creates = false
     this.createAtS = 0
     this.touchesCreated = false
+    this.createsAsMiss = false
     this.recaches = false
     this.recacheAtS = 0
     this.recachesTouched = false
