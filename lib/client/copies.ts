@@ -11,8 +11,8 @@
 // A holder that could not be reached, or did not answer, while a key was changed is not asked for that
 // key until its copy is removed (stale-copies.ts). Therefore an operation that one holder may or may
 // not have carried out can go on with the next. Clients that change one key at the same moment may
-// leave its copies different until the next change. For a while after a change of servers what is
-// changed is removed from the holders before it, which may be holders again.
+// leave its copies different until the next change. For a while after servers changed, what changes
+// is removed from the holders before, which may be holders again.
 
 import { crc32 } from 'node:zlib'
 import { ClientError } from './errors.ts'
@@ -71,13 +71,8 @@ export class Copies implements Keyed {
     const deadlineMs = await this.begin()
     const isRead = ttlS === undefined
     const call: Call<Hit | undefined> = (node, ms) => node.get(key, ms, ttlS)
-    const { answer, lead, lacking, rest } = await this.first(
-      key,
-      undefined,
-      call,
-      deadlineMs,
-      isRead,
-    )
+    const found = await this.first(key, undefined, call, deadlineMs, isRead)
+    const { answer, lead, lacking, rest } = found
     if (answer === undefined || lead === undefined) return undefined
     if (!isRead) await this.spread(key, lead, rest, touchBy(key, ttlS), deadlineMs)
     this.repairs.start(key, lead, lacking, isRead ? answer : undefined)
@@ -142,6 +137,8 @@ export class Copies implements Keyed {
       }
     }
     await discarded
+    // Again: a copy may have been on its way there.
+    if (cas === undefined) await this.distrust(key, deadlineMs)
     if (answers === 0) return this.nobody(false, failure)
     return isGone
   }
@@ -450,7 +447,10 @@ export class Copies implements Keyed {
 
   /** The holders that are up and whose copy is to be believed. */
   private askable(key: string): Member[] {
-    return this.holders(key).filter(member => member.health.isUp() && !this.stale.has(member, key))
+    const isUp = (member: Member) => member.health.isUp() && !this.stale.has(member, key)
+    const up = this.holders(key).filter(isUp)
+    const sure = up.filter(member => !this.repairs.isMaking(member, key))
+    return sure.length > 0 ? sure : up
   }
 
   /** The holder that gave this version, or the first, which is asked for a version that nobody has. */

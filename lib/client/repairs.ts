@@ -19,6 +19,8 @@ export class Repairs {
   private readonly options: RepairOptions
   private readonly stale: StaleCopies
   private running = 0
+  /** Server and key of each copy that is being made. */
+  private readonly making = new Set<string>()
 
   constructor(options: RepairOptions, stale: StaleCopies) {
     this.options = options
@@ -29,14 +31,25 @@ export class Repairs {
     return this.running === 0
   }
 
+  /** Whether there is a copy that may be taken back. */
+  isMaking({ node }: Member, key: string): boolean {
+    return this.running > 0 && this.making.has(`${node.name} ${key}`)
+  }
+
   /** Copies an item, or `hit` which was read there, to servers that lack it. */
   start(key: string, from: Member, to: readonly Member[], hit?: Hit): void {
-    if (to.length === 0 || this.running >= REPAIRS_MAX) return
+    const lacking = to.filter(member => !this.isMaking(member, key))
+    if (lacking.length === 0 || this.running >= REPAIRS_MAX) return
     this.running++
+    const names = lacking.map(({ node }) => `${node.name} ${key}`)
+    for (const name of names) this.making.add(name)
     // Without the copy, the next who asks asks the next server again.
-    void this.run(key, from, to, hit)
+    void this.run(key, from, lacking, hit)
       .catch(() => {})
-      .finally(() => this.running--)
+      .finally(() => {
+        this.running--
+        for (const name of names) this.making.delete(name)
+      })
   }
 
   private async run(

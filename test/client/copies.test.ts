@@ -101,6 +101,28 @@ t.test('what is deleted while it is copied is not brought back', async t => {
   )
 })
 
+t.test('a copy is not read before it is known that it may stay', async t => {
+  let asked = 0
+  const hit = 'VA 1 f0 t-1 c5\r\nv\r\n'
+  const owner = await startScripted(t, line => {
+    if (line.startsWith('mg')) return asked++ === 0 ? 'EN\r\n' : hit
+    return undefined
+  })
+  const other = await startScripted(t, () => hit)
+  const names = [owner, other].map(({ port }) => `${HOST}:${port}`)
+  const client = new ClusterClient(names, { replicas: 2, timeoutMs: LONG_MS })
+  t.teardown(() => client.close())
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`)
+  const key = keys.find(key => client.ownerOf(key) === names[0]) ?? ''
+  t.equal(await client.getValue(key), 'v')
+  t.ok(await comesTrue(async () => owner.lines.some(line => line.startsWith('ms'))))
+  t.equal(await client.getValue(key), 'v')
+  t.equal(asked, 1, 'it is on its way')
+  for (const socket of owner.sockets) socket.write('HD\r\n')
+  const isRead = async () => (await client.getValue(key)) === 'v' && asked > 1
+  t.ok(await comesTrue(isRead), 'it stays')
+})
+
 t.test('how many copies there may be', async t => {
   for (const replicas of [0, 1.5, 9, Number.NaN]) {
     t.throws(() => new ClusterClient([`${HOST}:1`], { replicas }), RangeError, `${replicas}`)
