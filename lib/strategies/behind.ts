@@ -139,23 +139,26 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 
   private async save(write: Write<T>): Promise<void> {
+    try {
+      await this.saveOrGiveUp(write)
+    } finally {
+      this.saving.delete(write.key)
+      this.saveMore()
+      this.progress.resolve()
+      this.progress = Promise.withResolvers()
+    }
+  }
+
+  private async saveOrGiveUp(write: Write<T>): Promise<void> {
     const { triesMax = BEHIND_TRIES_MAX } = this.options
     for (let tries = 1; ; tries++) {
       try {
-        await this.tryToSave(write)
-        break
+        return await this.tryToSave(write)
       } catch (error) {
-        if (tries >= triesMax) {
-          await this.giveUp(write, error)
-          break
-        }
+        if (tries >= triesMax) return this.giveUp(write, error)
         await sleep(BEHIND_PAUSE_MS)
       }
     }
-    this.saving.delete(write.key)
-    this.saveMore()
-    this.progress.resolve()
-    this.progress = Promise.withResolvers()
   }
 
   private async tryToSave({ key, value }: Write<T>): Promise<void> {
@@ -170,8 +173,8 @@ export class WriteBehind<T> extends ReadThrough<T> {
     if (this.failures.length < (this.options.queueMax ?? BEHIND_QUEUE_MAX))
       this.failures.push(error)
     write.isLost = true
-    this.report(error, key)
     if (!this.queue.has(key)) await this.forget(key)
+    this.report(error, key)
   }
 
   private async forget(key: string): Promise<void> {

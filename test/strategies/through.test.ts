@@ -207,3 +207,17 @@ t.test('a queue that could never be emptied is refused', async t => {
     t.throws(make, RangeError)
   }
 })
+
+t.test('an onError that throws is told of by the process, and the queue goes on', async t => {
+  const [store] = await LOCAL.open(t)
+  const source = new MapSource()
+  source.broken = new Error('read only')
+  const thrown = Promise.withResolvers<unknown>()
+  process.once('unhandledRejection', thrown.resolve)
+  const options = { ttlS: 100, triesMax: 1, onError: () => fail(new Error('of the handler')) }
+  const cache = new WriteBehind<string>(store, source, options)
+  await cache.set('a', 'lost')
+  await t.rejects(cache.close(), { errors: [{ message: 'read only' }] })
+  t.match(await thrown.promise, { message: 'of the handler' })
+  t.equal(await store.gets('a'), undefined)
+})
