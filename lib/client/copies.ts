@@ -83,7 +83,7 @@ export class Copies implements Keyed {
     const deadlineMs = await this.begin()
     const { copies } = this.options
     const found = new Map<string, Hit>()
-    const askable = new Map(keys.map(key => [key, this.askable(key)]))
+    const askable = new Map(keys.map(key => [key, this.askable(key, true)]))
     const lacking = new Map<string, Member[]>()
     for (let turn = 0; turn < copies; turn++) {
       const left = [...askable.keys()].filter(key => !found.has(key))
@@ -355,7 +355,7 @@ export class Copies implements Keyed {
   ): Promise<Found<T>> {
     const discarded = isRead ? undefined : this.distrust(key, deadlineMs)
     try {
-      return await this.among(key, this.askable(key), none, call, deadlineMs, isRead)
+      return await this.among(key, this.askable(key, isRead), none, call, deadlineMs, isRead)
     } finally {
       await discarded
     }
@@ -446,10 +446,11 @@ export class Copies implements Keyed {
   }
 
   /** The holders that are up and whose copy is to be believed. */
-  private askable(key: string): Member[] {
+  private askable(key: string, isRead = false): Member[] {
     const isUp = (member: Member) => member.health.isUp() && !this.stale.has(member, key)
     const up = this.holders(key).filter(isUp)
-    const sure = up.filter(member => !this.repairs.isMaking(member, key))
+    // What changes the item changes also the copy that is being made, or it is taken back for good.
+    const sure = isRead ? up.filter(member => !this.repairs.isMaking(member, key)) : []
     return sure.length > 0 ? sure : up
   }
 
