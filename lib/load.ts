@@ -19,7 +19,8 @@ export function prepareLoading(): void {
   registerHooks({
     resolve(specifier, { parentURL }, next) {
       const isOwn = specifier.startsWith('.') && parentURL?.startsWith(ROOT)
-      if (!isOwn || parentURL?.includes('/node_modules/', ROOT.length)) return next(specifier)
+      // ROOT ends in the slash before a node_modules of its own.
+      if (!isOwn || parentURL?.includes('/node_modules/', ROOT.length - 1)) return next(specifier)
       return { url: new URL(specifier, parentURL).href, format: FORMAT, shortCircuit: true }
     },
   })
