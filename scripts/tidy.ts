@@ -71,8 +71,7 @@ const ENGINE_RANKS = [
 const HOMES: Readonly<Record<string, string[]>> = {
   yargs: ['lib/cli.ts', 'scripts/'],
   'yargs-parser': ['lib/cli.ts'],
-  // Elsewhere its type alone.
-  piscina: ['lib/server/pool.ts', 'lib/server/workers.ts', 'lib/server/daemon.ts'],
+  piscina: ['lib/server/pool.ts'],
   memjs: ['lib/client/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
   memcached: ['test/'],
   'memcache-client': ['test/'],

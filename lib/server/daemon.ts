@@ -3,7 +3,6 @@
 // is loaded by those alone.
 
 import { hostname } from 'node:os'
-import type { Piscina } from 'piscina'
 import { chunkWords } from '../engine/arena.ts'
 import { Cache } from '../engine/cache.ts'
 import { FIRST_S } from '../engine/clock.ts'
@@ -29,7 +28,7 @@ import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
 import type { UdpListener } from './udp.ts'
-import { MAIN_HOLDER, Workers } from './workers.ts'
+import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 
 export interface Daemon {
   /** Where it listens, in the order of the options. */
@@ -52,7 +51,7 @@ export interface Daemon {
 export async function startDaemon(
   options: Options,
   given?: Cache,
-  early?: Piscina,
+  early?: ThreadPool,
 ): Promise<Daemon> {
   const auth = await openAuthFiles(options)
   const keyring = options.tls ? await import('./keyring.ts') : undefined

@@ -2,12 +2,13 @@
 // them starts, and loads its code, while the main thread still loads its own.
 
 import { Piscina } from 'piscina'
+import type { ThreadPool } from './workers.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
 
 /** Room for so many threads, of which one is started. */
-export function openPool(threads: number): Piscina {
+export function openPool(threads: number): ThreadPool {
   const pool = new Piscina({
     filename: ENTRY,
     minThreads: 1,
@@ -16,5 +17,7 @@ export function openPool(threads: number): Piscina {
     atomics: 'disabled',
   })
   // A late word of a thread that is gone; what became of its task is told by the task.
-  return pool.on('error', (error: Error) => process.stderr.write(`worker pool: ${error.message}\n`))
+  pool.on('error', (error: Error) => process.stderr.write(`worker pool: ${error.message}\n`))
+  // piscina takes its type of a transfer list from an overload that newer Node types put last.
+  return pool as object as ThreadPool
 }

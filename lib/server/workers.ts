@@ -6,8 +6,7 @@
 // No worker is ever terminated from here: it may be inside a lock. Closing its port ends its task.
 
 import type { Socket } from 'node:net'
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import type { Piscina } from 'piscina'
+import { MessageChannel, type MessagePort, type Worker as Thread } from 'node:worker_threads'
 import type { Cache } from '../engine/cache.ts'
 import {
   RECOVER_AGAIN_MS,
@@ -23,8 +22,16 @@ import type { Roster } from './roster.ts'
 /** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
 export const MAIN_HOLDER = 1
 
-/** piscina derives this type from an overload of postMessage that newer Node types put last. */
-type TransferList = NonNullable<Parameters<Piscina['run']>[1]>['transferList']
+/** What is asked of piscina, whose own types an application with `skipLibCheck: false` fails on. */
+export interface ThreadPool {
+  readonly threads: readonly Thread[]
+  run(
+    task: unknown,
+    options: { name?: string; transferList?: MessagePort[]; signal?: AbortSignal },
+  ): Promise<void>
+  on(event: 'workerDestroy', listener: () => void): unknown
+  destroy(): Promise<void>
+}
 
 interface Worker {
   index: number
@@ -43,7 +50,7 @@ interface Worker {
 }
 
 export class Workers {
-  readonly pool: Piscina
+  readonly pool: ThreadPool
   private readonly cache: Cache
   private readonly roster: Roster
   readonly settings: DaemonSettings
@@ -52,7 +59,7 @@ export class Workers {
   private closing = false
   private earlyDeaths = 0
 
-  constructor(pool: Piscina, cache: Cache, roster: Roster, settings: DaemonSettings) {
+  constructor(pool: ThreadPool, cache: Cache, roster: Roster, settings: DaemonSettings) {
     this.pool = pool
     this.cache = cache
     this.roster = roster
@@ -129,8 +136,8 @@ export class Workers {
     const { port1, port2 } = new MessageChannel()
     const task = this.taskFor(index)
     const abort = new AbortController()
-    const transferList = [port2] as object as TransferList
-    const done = this.pool.run({ ...task, port: port2 }, { transferList, signal: abort.signal })
+    const options = { transferList: [port2], signal: abort.signal }
+    const done = this.pool.run({ ...task, port: port2 }, options)
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>()
     const startedMs = performance.now()
     const worker: Worker = {
