@@ -223,6 +223,7 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-l notls:127.0.0.1', 71, "'notls' option is valid only when SSL is enabled"],
   ['-l proto[foo]:127.0.0.1', 71, 'Invalid protocol spec: "foo"'],
   ['-l proto[ascii]:tag[]:h', 71, 'Listener tags must be between 1 and 8 characters: ""'],
+  ['--etcd http://a%zz@h:1', 1, 'Illegal endpoint "http://a%zz@h:1" of --etcd'],
 ]
 
 // memcached's words and exit codes.

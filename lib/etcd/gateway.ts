@@ -206,9 +206,17 @@ function endpointOf(text: string): Endpoint {
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new RangeError(`not an endpoint of etcd: ${text}`)
   }
-  const name = decodeURIComponent(url.username)
-  const password = decodeURIComponent(url.password)
+  const name = decoded(url.username)
+  const password = decoded(url.password)
   return { url: url.origin, login: name === '' ? undefined : { name, password } }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new RangeError('name or password of an endpoint of etcd is badly encoded')
+  }
 }
 
 /** All keys that begin with a prefix. */

@@ -301,7 +301,7 @@ function refuseAccess(options: Options): Refusal | undefined {
 
 function refuseEtcd(options: Options): Refusal | undefined {
   const { etcd, etcdPrefix, etcdAdvertise, etcdTtlS, tcpEnabled } = options
-  const wrong = etcd.find(url => !/^https?:\/\/[^/\s]+\/?$/.test(url) || !URL.canParse(url))
+  const wrong = etcd.find(url => !isEndpoint(url))
   if (wrong !== undefined) return failure(`Illegal endpoint "${wrong}" of --etcd`)
   if (etcd.length > ETCD_ENDPOINTS_MAX) {
     return failure(`--etcd takes at most ${ETCD_ENDPOINTS_MAX} endpoints`)
@@ -315,6 +315,17 @@ function refuseEtcd(options: Options): Refusal | undefined {
   }
   if (etcd.length === 0 || tcpEnabled || etcdAdvertise !== undefined) return undefined
   return usage('ERROR: --etcd without TCP needs -o etcd_advertise')
+}
+
+function isEndpoint(url: string): boolean {
+  if (!/^https?:\/\/[^/\s]+\/?$/.test(url) || !URL.canParse(url)) return false
+  try {
+    // User and password may have % before two digits, and no other.
+    decodeURIComponent(url)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** `host:port`, `[ipv6]:port`, either with a weight behind. */

@@ -149,7 +149,8 @@ t.test('user and password', { skip }, async t => {
 })
 
 t.test('what is no endpoint', async t => {
-  for (const url of ['', 'x', 'ftp://a:1']) t.throws(() => etcdServers(url), RangeError, url)
+  for (const url of ['', 'x', 'ftp://a:1', 'http://a%zz@a:1'])
+    t.throws(() => etcdServers(url), RangeError, url)
   t.throws(() => new EtcdGateway([]), RangeError)
 })
 
