@@ -57,6 +57,8 @@ export const FITTED_CLASSES_MAX = 20
 /** Sizes in the ring that such a class is chosen from, and how many allocations apart they are. */
 export const FIT_SAMPLES = 256
 export const FIT_EVERY = 8
+/** Allocations before the first look at them: a small memory is full soon. */
+export const FIT_FIRST_TICK = 512
 /** What a new class must save of the memory of the sampled items. */
 export const FIT_GAIN_MIN = 0.01
 /** How much more it must save than the one that is given up for it. */

@@ -11,7 +11,15 @@ import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from './links.ts'
 import { coldest } from './lru.ts'
-import { assignPage, classFor, isMoving, takeChunk, usedChunksIn, withdrawPage } from './slabs.ts'
+import {
+  assignPage,
+  classFor,
+  hasChunk,
+  isMoving,
+  takeChunk,
+  usedChunksIn,
+  withdrawPage,
+} from './slabs.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from './stats.ts'
 import { hashOfItem } from './table.ts'
 import { pickVictim } from './victims.ts'
@@ -38,8 +46,12 @@ export function allocateItem(
   const classId = classFor(arena, (bytes + 3) >> 2)
   const spans = classId === 0
   if (!spans) noteSize(arena, (bytes + 3) >> 2)
-  const headClass = spans ? arena.baseClasses : classId
-  const ref = takeOrEvict(arena, headClass)
+  let headClass = spans ? arena.baseClasses : classId
+  let ref = takeOrEvict(arena, headClass)
+  if (ref === NIL && !spans) {
+    headClass = roomierClass(arena, classId)
+    if (headClass !== 0) ref = takeChunk(arena, headClass)
+  }
   if (ref === NIL) return NIL
   writeItem(
     arena,
@@ -78,6 +90,19 @@ export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueB
   const room = chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META])) - L.SPAN_WORDS
   if (room >= left) words[ref + L.ITEM_VALUE_BYTES] = valueBytes
   return chunk
+}
+
+/**
+ * A class of longer chunks that has one free; 0: none. Where nothing may be evicted, room that was given
+ * back in the class that these sizes went to before must still be room for them.
+ */
+function roomierClass(arena: Arena, classId: number): number {
+  let found = 0
+  for (let other = 1; other <= arena.classCount; other++) {
+    if (chunkWords(arena, other) <= chunkWords(arena, classId) || !hasChunk(arena, other)) continue
+    if (found === 0 || chunkWords(arena, other) < chunkWords(arena, found)) found = other
+  }
+  return found
 }
 
 /** Evicts a linked item: its memory is wanted. */

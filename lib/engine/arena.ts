@@ -7,6 +7,7 @@ import {
   ARENA_BYTES_MAX,
   ARENA_DATA_BYTES_MAX,
   CLASSES_MAX,
+  FIT_FIRST_TICK,
   FIT_SAMPLES,
   FITTED_CLASSES_MAX,
   HOLD_SLOTS_MAX,
@@ -148,6 +149,7 @@ export function createArena(options: ArenaOptions): Arena {
   words[L.CLASS_COUNT] = Math.min(chunks.length + FITTED_CLASSES_MAX, CLASSES_MAX - 1)
   words[L.BASE_CLASSES] = chunks.length
   words[L.FIT_ON] = options.fitted === false || options.chunkBytes?.length ? 0 : 1
+  words[L.FIT_LOOK_AT] = FIT_FIRST_TICK
   words[L.BUCKETS_MAX] = bucketsMax
   words[L.BUCKETS_INITIAL] = Math.min(options.bucketsInitial, bucketsMax)
   words[L.HOLD_SLOTS] = HOLD_SLOTS_MAX

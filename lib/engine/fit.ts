@@ -1,5 +1,6 @@
-// Classes that fit the sizes that really come. Assumes the arena's lock; the owner calls `refit` from
-// upkeep, a bounded step of it at a time.
+// Classes that fit the sizes that really come. Assumes the arena's lock. Whoever stores looks, once
+// in so many allocations and for some microseconds: a memory that is filled in a second is cut for
+// what comes before it is full, and pages need not move afterwards.
 //
 // The classes of -f and -n are cut before anybody knows what is stored: a quarter between neighbours
 // means that an item wastes an eighth of its chunk on average. So every few allocations the size is
@@ -15,97 +16,84 @@ import { type Arena, chunkWords } from './arena.ts'
 import * as L from './layout.ts'
 import { classFor } from './slabs.ts'
 
-/** Notes the size of an allocation, now and then. */
+// Sorted samples of the look in hand: looks are taken one at a time in a thread.
+const sizes = new Int32Array(FIT_SAMPLES)
+
+/** Notes the size of an allocation, now and then, and looks at the sizes that came. */
 export function noteSize(arena: Arena, itemWords: number): void {
   const { words } = arena
   const tick = ++words[L.FIT_TICK]
   if (tick % FIT_EVERY !== 0) return
   words[arena.samplesAt + ((tick / FIT_EVERY) & (FIT_SAMPLES - 1))] = itemWords
+  if (((tick - words[L.FIT_LOOK_AT]) | 0) >= 0) look(arena, tick)
 }
 
-export class Fitter {
-  private readonly arena: Arena
-  private readonly sizes = new Int32Array(FIT_SAMPLES)
-  private lookedAt: number
+/** Cuts a new class or gives one up, if that saves enough of the sizes that came. */
+function look(arena: Arena, tick: number): void {
+  const { words } = arena
+  const between = FIT_SAMPLES * FIT_EVERY
+  words[L.FIT_LOOK_AT] = (tick + between) | 0
+  if (words[L.FIT_ON] === 0) return
+  for (let i = 0; i < FIT_SAMPLES; i++) sizes[i] = words[arena.samplesAt + i]
+  sizes.sort()
+  const found = cutBest(arena)
+  // What was found is followed by another look soon, but not while there are few samples.
+  if (found && sizes[0] !== 0) words[L.FIT_LOOK_AT] = (tick + FIT_EVERY) | 0
+}
 
-  constructor(arena: Arena) {
-    this.arena = arena
-    this.lookedAt = arena.words[L.FIT_TICK]
+/** Whether a class was cut or given up. */
+function cutBest(arena: Arena): boolean {
+  let best = 0
+  let bestGain = 0
+  let spent = 0
+  let below = 0
+  let classId = 0
+  for (let i = 0; i < FIT_SAMPLES; i++) {
+    const size = sizes[i]
+    if (size === 0) continue
+    const own = classFor(arena, size)
+    if (own !== classId) below = i
+    classId = own
+    if (own === 0) continue
+    spent += share(arena, chunkWords(arena, own))
+    if (i + 1 < FIT_SAMPLES && sizes[i + 1] === size) continue
+    const gain = (i + 1 - below) * (share(arena, chunkWords(arena, own)) - share(arena, size))
+    if (gain <= bestGain) continue
+    best = size
+    bestGain = gain
   }
+  if (bestGain <= 0 || bestGain < spent * FIT_GAIN_MIN) return false
+  const spare = spareClass(arena)
+  if (spare === 0) return giveUpFor(arena, bestGain)
+  cutClass(arena, spare, best)
+  return true
+}
 
-  /** Looks at the sizes that came, once enough did, and may cut a new class or give one up. */
-  refit(): void {
-    const { arena } = this
-    const { words } = arena
-    if (words[L.FIT_ON] === 0) return
-    const tick = words[L.FIT_TICK]
-    if (((tick - this.lookedAt) | 0) < FIT_SAMPLES * FIT_EVERY) return
-    this.lookedAt = tick
-    this.sizes.set(words.subarray(arena.samplesAt, arena.samplesAt + FIT_SAMPLES))
-    this.sizes.sort()
-    // A look that found something is followed by another one soon.
-    if (this.cutBest()) this.lookedAt = tick - FIT_SAMPLES * FIT_EVERY
+/** Gives up the fitted class that saves least, if the gain is much larger: one after the other. */
+function giveUpFor(arena: Arena, gain: number): boolean {
+  if (abandonedClass(arena) !== 0) return false
+  let least = 0
+  let leastWorth = gain / FIT_WORTH_FACTOR
+  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+    if (!isCurrent(arena, classId)) continue
+    const worth = worthOf(arena, classId)
+    if (worth >= leastWorth) continue
+    least = classId
+    leastWorth = worth
   }
+  if (least !== 0) giveUpClass(arena, least)
+  return least !== 0
+}
 
-  /** Whether a class was cut or given up. */
-  private cutBest(): boolean {
-    const { arena, sizes } = this
-    let best = 0
-    let bestGain = 0
-    let spent = 0
-    let below = 0
-    let classId = 0
-    for (let i = 0; i < FIT_SAMPLES; i++) {
-      const size = sizes[i]
-      if (size === 0) continue
-      const own = classFor(arena, size)
-      if (own !== classId) below = i
-      classId = own
-      if (own === 0) continue
-      spent += share(arena, chunkWords(arena, own))
-      if (i + 1 < FIT_SAMPLES && sizes[i + 1] === size) continue
-      const gain = (i + 1 - below) * (share(arena, chunkWords(arena, own)) - share(arena, size))
-      if (gain <= bestGain) continue
-      best = size
-      bestGain = gain
-    }
-    if (bestGain <= 0 || bestGain < spent * FIT_GAIN_MIN) return false
-    const spare = spareClass(arena)
-    if (spare !== 0) {
-      cutClass(arena, spare, best)
-      return true
-    }
-    return this.giveUpFor(bestGain)
+/** What a fitted class saves of the sampled sizes. */
+function worthOf(arena: Arena, classId: number): number {
+  const size = chunkWords(arena, classId)
+  const next = chunkWords(arena, classFor(arena, size + 1))
+  let count = 0
+  for (let i = 0; i < FIT_SAMPLES; i++) {
+    if (sizes[i] !== 0 && classFor(arena, sizes[i]) === classId) count++
   }
-
-  /** Gives up the fitted class that saves least, if the gain is much larger: one after the other. */
-  private giveUpFor(gain: number): boolean {
-    const { arena } = this
-    if (abandonedClass(arena) !== 0) return false
-    let least = 0
-    let leastWorth = gain / FIT_WORTH_FACTOR
-    for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
-      if (!isCurrent(arena, classId)) continue
-      const worth = this.worthOf(classId)
-      if (worth >= leastWorth) continue
-      least = classId
-      leastWorth = worth
-    }
-    if (least !== 0) giveUpClass(arena, least)
-    return least !== 0
-  }
-
-  /** What a fitted class saves of the sampled sizes. */
-  private worthOf(classId: number): number {
-    const { arena, sizes } = this
-    const size = chunkWords(arena, classId)
-    const next = chunkWords(arena, classFor(arena, size + 1))
-    let count = 0
-    for (let i = 0; i < FIT_SAMPLES; i++) {
-      if (sizes[i] !== 0 && classFor(arena, sizes[i]) === classId) count++
-    }
-    return count * (share(arena, next) - share(arena, size))
-  }
+  return count * (share(arena, next) - share(arena, size))
 }
 
 /** A fitted class that nothing is stored in any more, though it may still have pages; 0: none. */

@@ -151,6 +151,8 @@ export const WANTING_CLASS = 122
 /** What classes evicted since upkeep last weighed them (worth.ts): pagefuls, items. */
 export const PAGEFULS_EVICTED = 123
 export const ITEMS_EVICTED = 124
+/** FIT_TICK of the next look at the sizes that came. */
+export const FIT_LOOK_AT = 125
 
 export const HEADER_WORDS = 128
 

@@ -15,7 +15,7 @@ import type { Arena } from './arena.ts'
 import { Automove, Automover, oldestClass } from './automove.ts'
 import { Balancer } from './balance.ts'
 import { Crawl, Crawler } from './crawl.ts'
-import { abandonedClass, Fitter, isCurrent } from './fit.ts'
+import { abandonedClass, isCurrent } from './fit.ts'
 import * as L from './layout.ts'
 import { flushIfDue } from './links.ts'
 import { Eviction } from './lru.ts'
@@ -30,7 +30,6 @@ export class Upkeep {
   private readonly crawler: Crawler
   private readonly automover: Automover
   private readonly balancer: Balancer
-  private readonly fitter: Fitter
   private readonly sweeper: Sweeper
   private readonly appraiser: Appraiser
   private decidedAtS: number
@@ -50,7 +49,6 @@ export class Upkeep {
     this.crawler = new Crawler(arena)
     this.automover = new Automover(arena)
     this.balancer = new Balancer(arena)
-    this.fitter = new Fitter(arena)
     this.sweeper = new Sweeper(arena)
     this.appraiser = new Appraiser(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
@@ -64,7 +62,6 @@ export class Upkeep {
       this.decide()
     }
     flushIfDue(this.arena)
-    this.fitter.refit()
     const sweeps = this.sweeper.step()
     const crawls = this.crawler.step()
     const moves = this.stepMove()

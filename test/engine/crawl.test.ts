@@ -116,7 +116,7 @@ t.test('a crawl ends what has ended, behind live items and in every class', asyn
 })
 
 t.test('a memory that must not evict gets the room of what a crawl found', async t => {
-  const peer = createPeer({ memoryBytes: 4 * MIB, evictions: false })
+  const peer = createPeer({ memoryBytes: 4 * MIB, evictions: false, fitted: false })
   const endsAtS = peer.nowS() + 10
   let stored = 0
   while (

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import { type Arena, chunkWords, emptyArena } from '../../lib/engine/arena.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
+import { noteSize } from '../../lib/engine/fit.ts'
 import * as L from '../../lib/engine/layout.ts'
 import { POOL } from '../../lib/engine/moves.ts'
 import { classFor, pagesAboveLimit } from '../../lib/engine/slabs.ts'
@@ -157,10 +158,12 @@ t.test('a class that was given up gets no pages, though it asked', async t => {
 
 t.test('no class is cut for nothing', async t => {
   const { arena } = createPeer()
-  const upkeep = new Upkeep(arena)
   emptyArena(arena)
-  arena.words[L.FIT_TICK] += FIT_SAMPLES * FIT_EVERY
-  upkeep.step()
+  const classId = arena.baseClasses
+  // A ring of nothing, then one of sizes that their class fits already.
+  arena.words[L.FIT_LOOK_AT] = FIT_EVERY
+  for (let i = 0; i < 3 * FIT_SAMPLES * FIT_EVERY; i++) noteSize(arena, chunkWords(arena, classId))
+  t.ok(arena.words[L.FIT_LOOK_AT] > FIT_SAMPLES * FIT_EVERY)
   const perPage = L.classAt(arena.baseClasses + 1) + L.CLASS_CHUNKS_PER_PAGE
   t.equal(arena.words[perPage], 0)
   t.equal(arena.area.bytes[arena.mapAt << 2], 1)

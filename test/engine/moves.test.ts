@@ -50,7 +50,7 @@ t.test('items of a page that moves are found again, in chain, list and value', a
 })
 
 t.test('in a full memory the coldest go, one for each that is moved', async t => {
-  const { peer, arena } = createPeer()
+  const { peer, arena } = createPeer({ fitted: false })
   let count = 0
   while (evictions(arena) === 0) peer.set(`k${count++}`, makeValue(count, 700))
   const classId = fullestClass(arena)
@@ -134,7 +134,7 @@ t.test('orders that make no sense are refused', async t => {
 })
 
 t.test('several arenas: the one that has most gives', async t => {
-  const { peer } = createPeer({ memoryBytes: 8 * MIB, shards: 2 })
+  const { peer } = createPeer({ memoryBytes: 8 * MIB, shards: 2, fitted: false })
   for (let i = 0; i < 3000; i++) peer.set(`k${i}`, makeValue(i, 700))
   for (let i = 0; i < 3000; i += 2) peer.remove(`k${i}`)
   const [first, second] = peer.cache.shards.map(({ arena }) => arena)
@@ -266,7 +266,7 @@ t.test('a limit that is lowered within a step ends the move', async t => {
 })
 
 t.test('above the limit nothing is withheld from a memory that must not evict', async t => {
-  const { peer, arena } = createPeer({ evictions: false })
+  const { peer, arena } = createPeer({ evictions: false, fitted: false })
   for (let i = 0; peer.store(Mode.SET, `k${i}`, makeValue(i, 700)) === Status.OK; i++);
   for (let i = 0; i < 40; i++) peer.remove(`k${i}`)
   t.equal(peer.cache.setMemoryLimit(3 * MIB), Order.OK)

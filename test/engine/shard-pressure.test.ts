@@ -221,7 +221,14 @@ t.test('without evictions a flush makes room for every class', async t => {
 /** 64 pages, and the room of so many more for the hash table: one is enough but for tiny items. */
 function createPeer(evictions: boolean, tablePages = 1): Peer {
   const memoryBytes = 4 * MIB + tablePages * PAGE_BYTES_MIN
-  const options = { memoryBytes, itemBytesMax: 2 * MIB, hashpower: 6, evictions }
+  // Where items are evicted what is counted are the chunks of -f and -n.
+  const options = {
+    memoryBytes,
+    itemBytesMax: 2 * MIB,
+    hashpower: 6,
+    evictions,
+    fitted: !evictions,
+  }
   return new Peer(Cache.create(options))
 }
 

@@ -55,7 +55,13 @@ for (const phase of [MovePhase.WITHHOLD, MovePhase.EVACUATE] as const) {
 
 /** An arena with pages in the pool, and one stopped in this phase on its way there. */
 function createMoving(phase: number): Arena {
-  const options = { memoryBytes: 4 * MIB, hashpower: 6, automove: 0, maintainer: false }
+  const options = {
+    memoryBytes: 4 * MIB,
+    hashpower: 6,
+    automove: 0,
+    maintainer: false,
+    fitted: false,
+  }
   const peer = new Peer(Cache.create(options))
   const { arena, holder } = peer.cache.shards[0]
   const upkeep = new Upkeep(arena)
