@@ -28,6 +28,7 @@ export interface LoadResult {
   p50Us: number
   p99Us: number
   p999Us: number
+  longestUs: number
   sampleCount: number
 }
 

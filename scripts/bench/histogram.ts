@@ -10,10 +10,12 @@ const BUCKET_COUNT = Math.ceil(Math.log(VALUE_MAX_US / VALUE_MIN_US) * BUCKETS_P
 export class Histogram {
   readonly counts = new Float64Array(BUCKET_COUNT)
   total = 0
+  longestUs = 0
 
   record(valueUs: number): void {
     this.counts[bucketOf(valueUs)] += 1
     this.total += 1
+    if (valueUs > this.longestUs) this.longestUs = valueUs
   }
 
   // The middle of the bucket that holds the sample of this rank; 0 when there are no samples.

@@ -45,6 +45,7 @@ async function measure(seconds: number, ratePerS: number | undefined): Promise<L
     p50Us: run.histogram.percentileUs(50),
     p99Us: run.histogram.percentileUs(99),
     p999Us: run.histogram.percentileUs(99.9),
+    longestUs: run.histogram.longestUs,
     sampleCount: run.sampleCount,
   }
 }

@@ -50,6 +50,7 @@ async function measure(plan: Plan, server: Server, seconds: number): Promise<Sam
     p50Us: Number.NaN,
     p99Us: Number.NaN,
     p999Us: Number.NaN,
+    longestUs: Number.NaN,
     busy: cpuUs / (elapsedS * 1e6),
   }
 }

@@ -17,6 +17,7 @@ const CASE_HEAD = [
   'p50 us',
   'p99 us',
   'p99.9 us',
+  'longest us',
   'server us/req',
   'load us/req',
   'server busy',
@@ -33,8 +34,8 @@ const SUMMARY_HEAD = [
   'cpu',
   'req/s',
   'rate',
-  'baseline p50/p99/p99.9 us',
-  'candidate p50/p99/p99.9 us',
+  'baseline p50/p99/p99.9/longest us',
+  'candidate p50/p99/p99.9/longest us',
 ]
 
 export function cpuRatio({ baseline, candidate }: Comparison): Spread {
@@ -120,6 +121,7 @@ function sampleRow(name: string, samples: readonly Sample[]): Row {
     usText(medianOf(samples, 'p50Us')),
     usText(medianOf(samples, 'p99Us')),
     usText(medianOf(samples, 'p999Us')),
+    usText(longestOf(samples)),
     usText(medianOf(samples, 'serverUs')),
     usText(medianOf(samples, 'loadUs')),
     `${(medianOf(samples, 'busy') * 100).toFixed(0)}%`,
@@ -152,7 +154,13 @@ function pairText(
 
 function latencyText(samples: readonly Sample[]): string {
   const fields = ['p50Us', 'p99Us', 'p999Us'] as const
-  return fields.map(field => usText(medianOf(samples, field))).join(' / ')
+  const texts = fields.map(field => usText(medianOf(samples, field)))
+  return [...texts, usText(longestOf(samples))].join(' / ')
+}
+
+/** Of all rounds: the worst that anybody waited. */
+function longestOf(samples: readonly Sample[]): number {
+  return Math.max(...samples.map(({ longestUs }) => longestUs))
 }
 
 function medianOf(samples: readonly Sample[], field: keyof Sample): number {

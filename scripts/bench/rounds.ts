@@ -31,6 +31,7 @@ export interface Sample {
   p50Us: number
   p99Us: number
   p999Us: number
+  longestUs: number
   // How much of one core the server used.
   busy: number
 }
@@ -138,6 +139,7 @@ async function measure(side: Side, seconds: number, ratePerS?: number): Promise<
     p50Us: result.p50Us,
     p99Us: result.p99Us,
     p999Us: result.p999Us,
+    longestUs: result.longestUs,
     busy: cpuUs / (result.seconds * 1e6),
   }
 }
