@@ -58,7 +58,7 @@ export const FITTED_CLASSES_MAX = 20
 export const FIT_SAMPLES = 256
 export const FIT_EVERY = 8
 /** Allocations before the first look at them: a small memory is full soon. */
-export const FIT_FIRST_TICK = 512
+export const FIT_FIRST_TICK = 128
 /** What a new class must save of the memory of the sampled items. */
 export const FIT_GAIN_MIN = 0.01
 /** How much more it must save than the one that is given up for it. */

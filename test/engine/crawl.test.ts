@@ -134,7 +134,7 @@ t.test('a memory that must not evict gets the room of what a crawl found', async
 })
 
 t.test('a crawl looks at as many items of a class as it is told', async t => {
-  const peer = createPeer()
+  const peer = createPeer({ fitted: false })
   for (let i = 0; i < 300; i++) peer.set(`short${i}`, makeValue(i, 10))
   for (let i = 0; i < 20; i++) peer.set(`long${i}`, makeValue(i, 3000))
   peer.cache.setCrawlerItemsMax(50)
