@@ -15,7 +15,7 @@ const REQUESTS = 200_000
 // An object or a number on the heap has 12 bytes or more. What is allowed is what V8 counts by: it
 // gives a thread buffers of some 100 KiB to allocate in, and counts whole ones.
 const BYTES_A_REQUEST_MAX = 2
-const TRIES = 5
+const TRIES = 20
 const COUNTED = 'total_allocated_bytes' in getHeapStatistics()
 const NEEDS_COUNT = { skip: COUNTED ? false : 'this Node.js does not count what is allocated' }
 

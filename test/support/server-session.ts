@@ -24,7 +24,8 @@ const POISON = 0xee
 
 export function createHost(options: Partial<CacheOptions> = {}): Host {
   return {
-    cache: Cache.create({ memoryBytes: 16 * MIB, ...options }),
+    // Replies that name a class are the same whatever was stored before.
+    cache: Cache.create({ memoryBytes: 16 * MIB, fitted: false, ...options }),
     reply: new Reply(),
     version: '1.2.3-test',
     flushAllowed: true,
