@@ -14,7 +14,7 @@ const STORES = 4 * FIT_SAMPLES * FIT_EVERY
 const TURNS = 50
 
 t.test('chunks are counted by the class that each arena has cut', async t => {
-  const host = createHost({ memoryBytes: 16 * MIB, shards: 2 })
+  const host = createHost({ memoryBytes: 16 * MIB, shards: 2, fitted: true })
   const peer = new Peer(host)
   fill(host, peer)
   const arenas = host.cache.shards.map(({ arena }) => arena)
