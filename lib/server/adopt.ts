@@ -2,8 +2,8 @@
 //
 // Reading: net offers `onread`, one buffer for all sockets of a thread, or one of one's choice after
 // each read, for sockets that connect but not for those that a server accepts, and it is worth a third
-// of the cost of a request. So the
-// handle of the accepted socket is put into a new one. Where it is missing, 'data' events do.
+// of the cost of a request. So the handle of the accepted socket is put into a new one. Where it is
+// missing, 'data' events do.
 //
 // Writing: a stream keeps an account of every write, though nearly all are taken by the kernel at
 // once. Written to its handle, a reply that is not pipelined costs 5 % less of the whole request.
