@@ -276,6 +276,8 @@ export const MEGABYTES_MAX = 1_000_000_000
 export const READ_BYTES = 64 * KIB
 /** What is left of one read goes before the next in the same buffer, up to so long. */
 export const READ_REST_BYTES_MAX = 16 * KIB
+/** What a peer may say while it does not take its replies; nothing more is read then. */
+export const KEPT_READ_BYTES_MAX = 64 * KIB
 export const REPLY_BYTES = 64 * KIB
 /** After so many bytes of replies in one turn a connection lets the others have theirs. */
 export const YIELD_BYTES = MIB

@@ -166,6 +166,11 @@ export class Session implements Conversation {
     )
   }
 
+  /** Where `fillView` begins, an address in the arena of the request's shard. */
+  fillStart(): number {
+    return this.place.start
+  }
+
   /**
    * So many bytes were read to `fillView`. Those up to the result, an address in the same arena, are
    * eaten; `run` eats the others.

@@ -11,6 +11,7 @@
 
 import { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
+import { Sent } from './line.ts'
 
 interface WithHandle {
   _handle: Handle | null
@@ -82,10 +83,6 @@ export function readByEvents(socket: Socket, buffer: Uint8Array, onRead: OnRead)
   })
   return socket.pause()
 }
-
-/** How a write went: the kernel has it all, it goes on by itself, or the socket is at its end. */
-export const Sent = { ALL: 0, LATER: 1, FAILED: 2 } as const
-export type Sent = (typeof Sent)[keyof typeof Sent]
 
 /** Told once a write that went on by itself is over; the bytes are free again. */
 export interface Sender {

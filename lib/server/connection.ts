@@ -1,42 +1,21 @@
-// One socket of a worker: feeds what it reads to a session, sends replies, and keeps a peer that
-// does not read from costing more than its bound.
+// One peer of a thread: feeds what its line reads to a session, has replies sent, and keeps a peer
+// that does not read from costing more than its bound.
 //
-// All connections of a worker share the read buffer and the reply buffer. Long values pass them by:
-// the socket reads into the value's own place in its arena, and writes from there. What a session did not
-// eat is copied to `rest`: at most a line, a short value, or, while the peer is stuck, one read. When
-// the kernel does not take a whole reply, the pending write owns that reply buffer, the worker goes
-// on with another, and this connection stops reading and parsing until the write is done. One that
-// asks for much and takes it fast lets the others have a turn in between.
+// What a session did not eat is copied to `rest`: at most a line, a short value, or, while the peer is
+// stuck, some reads. While a reply is on its way nothing is run; what comes is kept, up to a bound.
+// One that asks for much and takes it fast lets the others have a turn in between.
 
 import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import {
-  HEAD_BYTES_MAX,
-  READ_REST_BYTES_MAX,
-  REPLY_BYTES,
-  REPLY_POOL_MAX,
-  SHORT_READ_BYTES,
-  SHORT_READ_VALUE_BYTES_MIN,
-  YIELD_BYTES,
-} from '../limits.ts'
+import { KEPT_READ_BYTES_MAX, READ_REST_BYTES_MAX, YIELD_BYTES } from '../limits.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary-layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
-import { Inserts } from '../protocol/inserts.ts'
 import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
-import {
-  adoptSocket,
-  readByEvents,
-  type Sender,
-  Sent,
-  StreamWriter,
-  type Writer,
-  writerOf,
-} from './adopt.ts'
-import { gather } from './gather.ts'
 import type { ListenerFacts } from './host.ts'
+import { type Line, type LineOwner, Sent } from './line.ts'
 import { Roster } from './roster.ts'
 
 /** What the connections of one thread share. */
@@ -45,14 +24,9 @@ export interface Hall {
   readonly roster: Roster
   /** What they came through, in the order that roster slots refer to. */
   readonly listeners: readonly ListenerFacts[]
-  /** What a read gave, behind what the one before left. */
-  readonly input: Area
-  /** Where every socket reads to: the input from READ_REST_BYTES_MAX on, all of it or little. */
-  readonly read: Buffer
-  readonly shortRead: Buffer
-  /** Reply buffers that wait to be used again. */
-  readonly spare: Area[]
   readonly open: Set<Connection>
+  /** The line through an accepted socket, not reading yet. `encrypted`: TLS stands in between. */
+  readonly openLine: (accepted: Socket, owner: LineOwner, encrypted: boolean) => Line
   /** Something was thrown while a peer was served. */
   readonly fail: (error: unknown) => void
 }
@@ -65,30 +39,21 @@ const KINDS = {
   binary: 'binary client connection.',
 } as const
 
-export class Connection implements Outlet, Sender {
+export class Connection implements Outlet, LineOwner {
   private readonly hall: Hall
   private readonly slot: number
-  private readonly socket: Socket
+  private readonly line: Line
   private readonly session: Session
-  private readonly writer: Writer
   readonly takesInserts: boolean
-  /** Where the socket reads to while that is a value's own place. */
-  private direct: Buffer | null = null
-  /** It reads to the beginning of the shared buffer, where it has just read a long value. */
-  private readsShort = false
-  private lastReadBytes = 0
   /** Input not eaten yet. */
   private rest: Area | null = null
-  /** The reply buffer that a pending write owns. */
-  private pending: Area | null = null
-  private pendingInserts: Inserts | null = null
-  /** Replies with inserts are sent from here if they are short, so that none waits with a reply buffer. */
-  private head: Buffer | null = null
+  /** A reply is on its way: until it is gone the session does not run. */
+  private sending = false
   /** Bytes of replies since the session was last given a turn. */
   private written = 0
   /** The peer said its last, and waits for what it asked. */
-  private left = false
-  private closed = false
+  private hasLeft = false
+  private isClosed = false
 
   /** `encrypted`: TLS stands between this and the socket's connection. */
   constructor(hall: Hall, accepted: Socket, slot: number, encrypted = false) {
@@ -96,68 +61,38 @@ export class Connection implements Outlet, Sender {
     this.slot = slot
     const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
     this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
-    this.takesInserts = !encrypted
-    const read = (bytes: number) => this.read(bytes)
-    const next = () => this.nextBuffer()
-    const adopt = encrypted ? readByEvents : adoptSocket
-    this.socket = adopt(accepted, hall.read, read, next)
-    this.writer = encrypted
-      ? new StreamWriter(this.socket, this, true)
-      : writerOf(this.socket, this)
-    // A reset is the peer's right; 'close' follows and clears up.
-    this.socket.on('error', () => {})
-    this.socket.on('close', hadError => this.close(hadError))
-    if (encrypted) this.socket.on('end', () => this.leave())
+    this.line = hall.openLine(accepted, this, encrypted)
+    this.takesInserts = this.line.takesInserts
     hall.open.add(this)
     const { journal } = hall.host
     if (journal.wants(Kind.CONNEVENTS)) {
       journal.opened(this.id, hall.roster.addressOf(this.id))
     }
     this.log(`new ${KINDS[protocol]}`)
-    this.socket.resume()
+    this.line.resume()
   }
 
-  /** Sends the reply buffer: false if the kernel did not take all of it. */
+  /** Sends the reply buffer: false if the session must wait until that is done. */
   flush(): boolean {
-    const { reply, counters } = this.hall.host
-    if (reply.inserts.count > 0) return this.flushInserts()
-    if (reply.length === 0) return true
-    const bytes = reply.area.head(reply.length)
-    counters[ThreadCounter.BYTES_WRITTEN] += reply.length
-    this.written += reply.length
-    reply.length = 0
-    const sent = this.writer.write(bytes)
-    if (sent === Sent.FAILED) return false
-    if (sent === Sent.LATER) {
-      this.pending = reply.area
-      reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
-      return false
-    }
-    return this.endTurn()
+    const sent = this.push()
+    return sent === Sent.ALL && this.endTurn()
   }
 
-  /** As `flush`; the inserts are held until all of them are sent. */
-  private flushInserts(): boolean {
+  /** Sends the last replies of a run; whether more may be read. */
+  private finish(): boolean {
+    const sent = this.push()
+    return sent === Sent.SOON || (sent === Sent.ALL && this.endTurn())
+  }
+
+  private push(): Sent {
     const { reply, counters } = this.hall.host
-    const { inserts, length } = reply
-    const isShort = length <= HEAD_BYTES_MAX
-    if (isShort) this.head ??= Buffer.allocUnsafeSlow(HEAD_BYTES_MAX)
-    const from = isShort && this.head !== null ? this.head : reply.area.bytes
-    if (isShort) reply.area.bytes.copy(from, 0, 0, length)
-    counters[ThreadCounter.BYTES_WRITTEN] += length + inserts.bytes
-    this.written += length + inserts.bytes
-    reply.length = 0
-    const sent = this.writer.writeAll(gather(from.subarray(0, length), inserts))
-    if (sent === Sent.LATER) {
-      this.pendingInserts = inserts
-      reply.inserts = new Inserts()
-      if (isShort) return false
-      this.pending = reply.area
-      reply.area = this.hall.spare.pop() ?? Area.allocate(REPLY_BYTES)
-      return false
-    }
-    inserts.clear()
-    return sent === Sent.ALL && this.endTurn()
+    const bytes = reply.length + reply.inserts.bytes
+    if (bytes === 0) return Sent.ALL
+    counters[ThreadCounter.BYTES_WRITTEN] += bytes
+    this.written += bytes
+    const sent = this.line.send()
+    this.sending = sent === Sent.SOON || sent === Sent.LATER
+    return sent
   }
 
   /** Whether this connection may write more before the others have their turn. */
@@ -174,31 +109,28 @@ export class Connection implements Outlet, Sender {
   }
 
   sent(): void {
-    this.goOn()
+    this.sending = false
+    if (this.rest !== null || this.session.isStuck() || this.hasLeft) this.goOn()
   }
 
   private get id(): number {
     return Roster.idOf(this.slot)
   }
 
-  /** Of a UNIX socket: where a client would look for the daemon. */
   endpoint(): Endpoint {
-    const { localAddress = '127.0.0.1', localPort = 0 } = this.socket
-    return { address: localAddress, port: localPort }
+    return this.line.endpoint()
   }
 
   /** Ends the connection now; what was not sent is lost. */
   destroy(): void {
-    this.socket.destroy()
+    this.line.destroy()
   }
 
   /** Ends the connection now and leaves what it holds to others. */
   abandon(): void {
-    this.closed = true
-    // The write that is under way ends later: by then its holds may be somebody else's.
-    this.pendingInserts = null
+    this.isClosed = true
     this.hall.open.delete(this)
-    this.socket.destroy()
+    this.line.abandon()
   }
 
   /**
@@ -206,8 +138,8 @@ export class Connection implements Outlet, Sender {
    * middle of a value, in either direction, or of a reply without end, is not idle.
    */
   endIfIdle(sinceS: number): void {
-    const { hall, session, slot, socket } = this
-    if (hall.roster.spokeAtS(slot) >= sinceS || session.isStuck() || socket.destroyed) return
+    const { hall, session, slot, line } = this
+    if (hall.roster.spokeAtS(slot) >= sinceS || session.isStuck() || line.ended) return
     if (session.state !== State.COMMAND && session.state !== State.KEYS) return
     if (this.rest !== null && isBegun(this.rest.bytes)) return
     hall.host.counters[ThreadCounter.IDLE_KICKS]++
@@ -215,107 +147,111 @@ export class Connection implements Outlet, Sender {
       hall.host.log(`Closing idle fd ${this.id}`)
     }
     session.closeReason = CloseReason.IDLE_TIMEOUT
-    socket.destroy()
+    line.destroy()
   }
 
-  private read(bytes: number): boolean {
+  read(input: Area, start: number, bytes: number): boolean {
     try {
-      return this.take(bytes)
+      return this.take(input, start, bytes)
     } catch (error) {
       this.hall.fail(error)
       return false
     }
   }
 
-  private take(bytes: number): boolean {
-    const { host, input } = this.hall
-    host.counters[ThreadCounter.BYTES_READ] += bytes
-    this.lastReadBytes = bytes
+  /** Bytes of a value were read to their place in the arena. */
+  filled(bytes: number): boolean {
+    const { session, hall } = this
+    hall.host.counters[ThreadCounter.BYTES_READ] += bytes
+    try {
+      const start = session.fillStart()
+      return this.eat(session.request.shard.arena.area, session.filled(bytes), start + bytes)
+    } catch (error) {
+      hall.fail(error)
+      return false
+    }
+  }
+
+  fillView(): Buffer | null {
+    return this.rest === null && !this.sending ? this.session.fillView() : null
+  }
+
+  valueBytes(): number {
+    return this.session.request.valueBytes
+  }
+
+  private take(input: Area, start: number, bytes: number): boolean {
+    this.hall.host.counters[ThreadCounter.BYTES_READ] += bytes
     // Only the end of what it says is of interest: the session is at work by itself.
     if (this.session.state === State.WATCHING) return true
-    if (this.direct !== null) return this.takeDirect(this.direct.byteOffset, bytes)
-    const readEnd = READ_REST_BYTES_MAX + bytes
-    if (this.rest === null) return this.eat(input, READ_REST_BYTES_MAX, readEnd)
+    if (this.sending || this.session.isStuck()) return this.keep(input, start, bytes)
+    if (this.rest === null) return this.eat(input, start, start + bytes)
     const rest = this.rest.bytes
-    const start = READ_REST_BYTES_MAX - rest.length
-    if (start >= 0) {
-      rest.copy(input.bytes, start)
-      return this.eat(input, start, readEnd)
+    if (rest.length > READ_REST_BYTES_MAX) {
+      this.keep(input, start, bytes)
+      return this.eat(this.rest, 0, this.rest.bytes.length)
     }
-    const all = Area.allocate(rest.length + bytes)
-    rest.copy(all.bytes)
-    input.bytes.copy(all.bytes, rest.length, READ_REST_BYTES_MAX, readEnd)
-    return this.eat(all, 0, all.bytes.length)
+    rest.copy(input.bytes, start - rest.length)
+    return this.eat(input, start - rest.length, start + bytes)
   }
 
-  /** Bytes of a value were read to their place in the arena, `start`, and some behind it maybe. */
-  private takeDirect(start: number, bytes: number): boolean {
-    const { session } = this
-    const { area } = session.request.shard.arena
-    return this.eat(area, session.filled(bytes), start + bytes)
-  }
-
-  /** Where the socket shall read to from now on; undefined: to where it does. */
-  private nextBuffer(): Buffer | undefined {
-    const { session, direct, readsShort, hall } = this
-    this.direct = this.rest === null ? session.fillView() : null
-    this.readsShort = false
-    if (this.direct !== null) return this.direct
-    // The next value is likely to be as long: of that no more than its beginning goes by the buffer.
-    if (direct !== null) this.readsShort = session.request.valueBytes >= SHORT_READ_VALUE_BYTES_MIN
-    else if (!readsShort) return undefined
-    else this.readsShort = this.lastReadBytes < SHORT_READ_BYTES
-    if (!this.readsShort) return hall.read
-    return readsShort ? undefined : hall.shortRead
+  /** Input that cannot be eaten yet; whether more of it may come. */
+  private keep(input: Area, start: number, bytes: number): boolean {
+    const before = this.rest === null ? 0 : this.rest.bytes.length
+    const all = Area.allocate(before + bytes)
+    this.rest?.bytes.copy(all.bytes)
+    input.bytes.copy(all.bytes, before, start, start + bytes)
+    this.rest = all
+    return all.bytes.length < KEPT_READ_BYTES_MAX
   }
 
   /** Runs the session over the bytes in [start, end); whether more may be read. */
   private eat(input: Area, start: number, end: number): boolean {
-    const { session } = this
+    const { session, hall } = this
+    const wasFilling = session.state === State.FILLING
     this.written = 0
     const used = session.run(input, start, end)
-    if (used > start || this.direct !== null) this.hall.roster.spoke(this.slot, this.nowS())
-    if (!session.isStuck() && !this.flush()) session.wait()
+    if (used > start || wasFilling) hall.roster.spoke(this.slot, this.nowS())
+    if (!session.isStuck() && !this.finish()) session.wait()
     this.rest = null
     if (session.state === State.ENDED) {
-      this.socket.destroySoon()
+      this.line.endSoon()
       return false
     }
     if (used < end) {
       this.rest = Area.allocate(end - used)
       input.bytes.copy(this.rest.bytes, 0, used, end)
     }
-    if (session.state === State.WATCHING) this.hall.roster.watches(this.slot)
+    if (session.state === State.WATCHING) hall.roster.watches(this.slot)
     return !session.isStuck() || session.state === State.WATCHING
   }
 
-  /** The pending write is done, or the others had their turn: the session goes on. */
+  /** What was on its way is gone, or the others had their turn: the session goes on. */
   private goOn(): void {
-    this.givePending()
-    if (this.closed || this.socket.destroyed || this.session.state === State.ENDED) return
+    if (this.isClosed || this.sending || this.line.ended) return
+    if (this.session.state === State.ENDED) return
     const rest = this.rest ?? Area.allocate(0)
     try {
       if (!this.eat(rest, 0, rest.bytes.length)) return
-      if (this.left) this.socket.end()
-      else this.socket.resume()
+      if (this.hasLeft) this.line.endSoon()
+      else this.line.resume()
     } catch (error) {
       this.hall.fail(error)
     }
   }
 
-  // Through TLS the end comes even while nothing is read: replies that wait go out before.
-  private leave(): void {
-    this.left = true
+  // The end may come while nothing is run: replies that wait go out before.
+  left(): void {
+    this.hasLeft = true
     const { session } = this
-    if (!session.isStuck() || session.state === State.WATCHING) this.socket.end()
+    if (!session.isStuck() || session.state === State.WATCHING) this.line.endSoon()
   }
 
-  private close(hadError: boolean): void {
-    if (this.closed) return
-    this.closed = true
+  closed(hadError: boolean): void {
+    if (this.isClosed) return
+    this.isClosed = true
     this.note(hadError)
     this.log('connection closed.')
-    this.givePending()
     this.rest = null
     this.hall.open.delete(this)
     this.hall.roster.give(this.slot)
@@ -344,14 +280,6 @@ export class Connection implements Outlet, Sender {
 
   private nowS(): number {
     return this.hall.host.cache.shards[0].arena.words[CLOCK_S]
-  }
-
-  private givePending(): void {
-    const { pending } = this
-    this.pending = null
-    this.pendingInserts?.clear()
-    this.pendingInserts = null
-    if (pending !== null && this.hall.spare.length < REPLY_POOL_MAX) this.hall.spare.push(pending)
   }
 }
 

@@ -3,22 +3,17 @@
 
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Area } from '../engine/bytes.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_S } from '../engine/layout.ts'
-import {
-  READ_BYTES,
-  READ_REST_BYTES_MAX,
-  SERVICE_CLOSE_MS_MAX,
-  SERVICE_TICK_MS,
-  SHORT_READ_BYTES,
-} from '../limits.ts'
+import { SERVICE_CLOSE_MS_MAX, SERVICE_TICK_MS } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
 import type { Handshakes } from './handshakes.ts'
 import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './host.ts'
+import type { Line, LineOwner } from './line.ts'
 import { Roster } from './roster.ts'
+import { SocketBuffers, SocketLine } from './socket-line.ts'
 
 /** What becomes of something thrown while a peer was served; without it the thread ends. */
 export type OnFailure = (error: unknown) => void
@@ -27,13 +22,10 @@ export class Service implements Hall {
   readonly host: Host
   readonly roster: Roster
   readonly listeners: readonly ListenerFacts[]
-  readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
-  readonly read = this.input.bytes.subarray(READ_REST_BYTES_MAX)
-  readonly shortRead = this.read.subarray(0, SHORT_READ_BYTES)
-  readonly spare: Area[] = []
   readonly open = new Set<Connection>()
   readonly fail: OnFailure
   private readonly cache: Cache
+  private readonly socketBuffers: SocketBuffers
   private readonly handshakes: Handshakes | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
@@ -43,7 +35,9 @@ export class Service implements Hall {
   constructor(task: WorkerTask, guards: Guards | null, fail: OnFailure = rethrow) {
     this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
-    this.host = hostOf(task, this.cache, this.roster, new Reply(), guards)
+    const reply = new Reply()
+    this.host = hostOf(task, this.cache, this.roster, reply, guards)
+    this.socketBuffers = new SocketBuffers(reply)
     this.listeners = task.settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
@@ -59,6 +53,9 @@ export class Service implements Hall {
     if (peerCheck === null || this.handshakes === null) new Connection(this, socket, slot)
     else this.handshakes.begin(socket, slot, peerCheck)
   }
+
+  openLine = (accepted: Socket, owner: LineOwner, encrypted: boolean): Line =>
+    new SocketLine(this.socketBuffers, accepted, owner, encrypted)
 
   /** Ends all connections; resolves when they have let go of all that they held. */
   async close(): Promise<void> {
