@@ -203,8 +203,8 @@ export const TOKENS_MAX = 23
 export const META_WORDS_MAX = 20
 /** Longest opaque of a meta command, its letter included. */
 export const OPAQUE_BYTES_MAX = 32
-/** What a meta store keeps of its line while its value is on its way: the key, and what is echoed. */
-export const META_STASH_BYTES = 512
+/** What a meta store keeps of its line while its value is on its way: the key, and the opaque. */
+export const META_STASH_BYTES = KEY_BYTES_MAX + OPAQUE_BYTES_MAX
 
 /** Users of a password file, and bytes of one of its lines (memcached: 255). */
 export const AUTH_USERS_MAX = 1024
@@ -440,7 +440,6 @@ export const RING_POINTS_PER_HASH = 4
 
 assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its owner are one double')
 assert(REPLY_BYTES >= 1.5 * INLINE_VALUE_BYTES_MAX + REPLY_FRAME_BYTES_MAX)
-assert(META_STASH_BYTES >= KEY_BYTES_MAX + OPAQUE_BYTES_MAX + 16)
 assert(META_WORDS_MAX < TOKENS_MAX, 'a word too many is seen')
 assert(READ_BYTES > LINE_BYTES_MAX + LINE_SPACES_MAX)
 // A line, or a line and a value that is not read to its place.

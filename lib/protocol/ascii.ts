@@ -30,7 +30,7 @@ export function parseInt32(bytes: Buffer, start: number, end: number): number {
 }
 
 /** A few digits and nothing else; -1 for anything that needs a closer look. */
-function parseDigits(bytes: Buffer, start: number, end: number): number {
+export function parseDigits(bytes: Buffer, start: number, end: number): number {
   if (end - start > QUICK_DIGITS_MAX || end === start) return -1
   let value = 0
   for (let at = start; at < end; at++) {

@@ -1,11 +1,14 @@
-// The flags of one meta command, read in place from its words (tokens.ts): a letter, and behind it
-// what it takes. What they ask of the item goes into terms, their times into the request, the rest is
-// kept here. All commands know all letters; each takes no notice of those that mean nothing to it.
+// The flags of one meta command: a letter, and behind it what it takes. What they ask of the item goes
+// into terms, their times into the request, the rest is kept here. All commands know all letters; each
+// takes no notice of those that mean nothing to it.
+//
+// A line that is as it should be is read in one pass, by `readLine`. Any other is left to `read`,
+// which goes over its words (tokens.ts) and knows what to say.
 
 import { Area } from '../engine/bytes.ts'
 import { parseU64, u64, u64ToWords } from '../engine/decimal.ts'
 import { Terms } from '../engine/terms.ts'
-import { KEY_BYTES_MAX, META_WORDS_MAX } from '../limits.ts'
+import { KEY_BYTES_MAX, META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../limits.ts'
 import { parseInt32, parseUint32 } from './ascii.ts'
 import { decodeBase64 } from './base64.ts'
 import { text } from './reply.ts'
@@ -52,12 +55,24 @@ export const Flag = {
   TOUCH: letter('T'),
 } as const
 
-// Letters stand in two rows of 32 bytes; what is below them is no flag, what is above is seen before.
-const LETTERS_START = 64
-const LOWER_START = 96
+/** What is no letter and from here on counts as a flag that was seen before, as in memcached. */
 const LETTERS_END = 127
+/** By byte: the bit of a flag in a set of flags, 0 for what is none. */
+const BITS = new Int32Array(256)
+Object.values(Flag).forEach((byte, index) => {
+  BITS[byte] = 1 << index
+})
+const VALUE_BIT = BITS[Flag.VALUE]
+const QUIET_BIT = BITS[Flag.QUIET]
+/** That they are there is all that they say. */
+const PLAIN = setOf('vqksctfhlPL')
+/** What a reply may answer, and what changes an answer behind it. */
+const ANSWERED = setOf('OksctfhlTN')
 /** The word of a command that is its key. */
 const KEY_WORD = 1
+const LF = 10
+const CR = 13
+const BLANK = 32
 
 const words = { high: 0, low: 0 }
 /** Where a key stands that came in base64: whole blocks of three bytes. */
@@ -65,77 +80,116 @@ const decoded = Area.allocate(KEY_BYTES_MAX)
 
 export class MetaFlags {
   readonly terms = new Terms()
-  /** The first word that is a flag. */
-  first = 0
+  /** Letters of the flags that matter to a reply, in their order: the first `answerCount`. */
+  readonly answers = new Uint8Array(META_WORDS_MAX)
+  answerCount = 0
   /** No reply where the command does what it is meant to. */
   quiet = false
   withValue = false
   /** The byte behind M; 0: no M, -1: nothing behind it. */
   mode = 0
-  /** Bytes of the opaque with its letter. */
+  /** Where the opaque stands, and its bytes, all with its letter. */
+  line: Area
+  opaqueStart = 0
   opaqueBytes = 0
   // Numbers of decimal.ts
   deltaHigh = 0
-  deltaLow = 0
+  deltaLow = 1
   initialHigh = 0
   initialLow = 0
   private readonly request: Request
+  /** The set of flags that were read. */
+  private seen = 0
 
   constructor(request: Request) {
     this.request = request
+    this.line = request.area
+  }
+
+  /**
+   * Reads the flags, which are the words from the `first` on, from `start` to the end of their line.
+   * Where the next line begins; -1: this one is not whole, or not as it should be.
+   */
+  readLine(input: Area, start: number, end: number, first: number): number {
+    const { bytes } = input
+    let words = first
+    let at = start
+    while (at < end) {
+      const byte = bytes[at]
+      if (byte === BLANK) {
+        at++
+      } else if (byte === LF || (byte === CR && at + 1 < end && bytes[at + 1] === LF)) {
+        if (this.opaqueBytes > OPAQUE_BYTES_MAX) return -1
+        return byte === LF ? at + 1 : at + 2
+      } else {
+        const stop = wordEnd(bytes, at + 1, end)
+        if (++words > META_WORDS_MAX || this.take(input, at, stop) !== null) return -1
+        at = stop
+      }
+    }
+    return -1
   }
 
   /** Reads the key, and the flags from word `first` on; the line that says what is wrong, or null. */
   read(input: Area, first: number): Area | null {
     if (tokenCount > META_WORDS_MAX) return FlagLine.TOO_MANY
-    this.reset(first)
-    this.request.setKey(input, tokenStart[KEY_WORD], tokenEnd[KEY_WORD])
-    let upperSeen = 0
-    let lowerSeen = 0
+    this.begin(input, tokenStart[KEY_WORD], tokenEnd[KEY_WORD])
     let wrong: Area | null = null
     for (let i = first; i < tokenCount; i++) {
-      const byte = input.bytes[tokenStart[i]]
-      const bit = 1 << (byte & 31)
-      if (byte < LETTERS_START) return FlagLine.BAD_FLAG
-      const seen = byte < LOWER_START ? upperSeen : lowerSeen
-      if (byte >= LETTERS_END || (seen & bit) !== 0) return FlagLine.DUPLICATE
-      if (byte < LOWER_START) upperSeen |= bit
-      else lowerSeen |= bit
-      const line = this.readFlag(byte, input.bytes, tokenStart[i] + 1, tokenEnd[i])
-      if (line === FlagLine.BAD_FLAG) return line
+      const line = this.take(input, tokenStart[i], tokenEnd[i])
+      if (line === FlagLine.BAD_FLAG || line === FlagLine.DUPLICATE) return line
       // As in memcached the last one is told, but for client flags only where nothing else is.
       if (line !== null && (line !== Line.BAD_FORMAT || wrong === null)) wrong = line
     }
     return wrong
   }
 
-  private reset(first: number): void {
-    this.terms.reset()
-    this.first = first
+  /** Forgets the command before; the key of this one stands in [start, end). */
+  begin(input: Area, start: number, end: number): void {
+    const { request } = this
+    request.setKey(input, start, end)
+    request.exptime = 0
+    request.createExptime = 0
+    request.recacheExptime = 0
+    this.line = input
+    this.answerCount = 0
     this.quiet = false
     this.withValue = false
+    // Most flags change nothing of what else there is to forget.
+    if ((this.seen & ~PLAIN) !== 0) this.forget()
+    this.seen = 0
+  }
+
+  private forget(): void {
+    this.terms.reset()
     this.mode = 0
     this.opaqueBytes = 0
     this.deltaHigh = 0
     this.deltaLow = 1
     this.initialHigh = 0
     this.initialLow = 0
-    this.request.exptime = 0
-    this.request.createExptime = 0
-    this.request.recacheExptime = 0
   }
 
-  /** One flag: its letter, and what stands behind it in [start, end). */
+  /** One flag, which stands in [start, end): null, or the line that says what is wrong with it. */
+  private take(input: Area, start: number, end: number): Area | null {
+    const byte = input.bytes[start]
+    const bit = BITS[byte]
+    if (bit === 0) return byte < LETTERS_END ? FlagLine.BAD_FLAG : FlagLine.DUPLICATE
+    if ((this.seen & bit) !== 0) return FlagLine.DUPLICATE
+    this.seen |= bit
+    if ((bit & ANSWERED) !== 0) this.answers[this.answerCount++] = byte
+    if ((bit & PLAIN) === 0) return this.readFlag(byte, input.bytes, start + 1, end)
+    if (bit === VALUE_BIT) this.withValue = true
+    else if (bit === QUIET_BIT) this.quiet = true
+    return null
+  }
+
+  /** A flag that says more: its letter, and what stands behind it in [start, end). */
   private readFlag(byte: number, bytes: Buffer, start: number, end: number): Area | null {
     switch (byte) {
-      case Flag.VALUE:
-        this.withValue = true
-        return null
-      case Flag.QUIET:
-        this.quiet = true
-        return null
       case Flag.OPAQUE:
-        this.opaqueBytes = end - start + 1
+        this.opaqueStart = start - 1
+        this.opaqueBytes = end - this.opaqueStart
         return null
       case Flag.UNSEEN:
         this.terms.bumps = false
@@ -155,14 +209,8 @@ export class MetaFlags {
       case Flag.TOUCH:
       case Flag.RECACHE:
         return this.readTime(byte, bytes, start, end)
-      case Flag.SET_FLAGS:
-      case Flag.COMPARE:
-      case Flag.NEW_CAS:
-      case Flag.DELTA:
-      case Flag.INITIAL:
-        return this.readNumber(byte, bytes, start, end)
       default:
-        return isPlain(byte) ? null : FlagLine.BAD_FLAG
+        return this.readNumber(byte, bytes, start, end)
     }
   }
 
@@ -232,25 +280,18 @@ export function decodeKey(request: Request): boolean {
   return length > 0
 }
 
-/** Letters that ask for something in the reply, and those that are for memcached's proxy. */
-function isPlain(byte: number): boolean {
-  switch (byte) {
-    case Flag.KEY:
-    case Flag.SIZE:
-    case Flag.TTL:
-    case Flag.CAS:
-    case Flag.CLIENT_FLAGS:
-    case Flag.IDLE:
-    case Flag.HIT:
-    case Flag.PROXY_P:
-    case Flag.PROXY_L:
-      return true
-    default:
-      return false
-  }
+/** Where the word goes that begins before `start`. */
+export function wordEnd(bytes: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && bytes[at] > BLANK) at++
+  return at
 }
 
 /** The byte of a letter. */
 export function letter(character: string): number {
   return character.charCodeAt(0)
+}
+
+function setOf(letters: string): number {
+  return [...letters].reduce((set, character) => set | BITS[letter(character)], 0)
 }

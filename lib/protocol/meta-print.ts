@@ -3,8 +3,23 @@
 
 import type { Arena } from '../engine/arena.ts'
 import { copyBytes } from '../engine/bytes.ts'
-import { DIGITS_MAX, printNumber, printU64, u64FromWords } from '../engine/decimal.ts'
-import { endOf, itemFlags, itemTotalBytes, loadCas, readValue } from '../engine/item.ts'
+import {
+  DIGITS_MAX,
+  digitsOfU64,
+  printNumber,
+  printU64,
+  u64,
+  u64FromWords,
+} from '../engine/decimal.ts'
+import {
+  casHighOf,
+  casLowOf,
+  endOf,
+  itemFlags,
+  itemTotalBytes,
+  loadCas,
+  readValue,
+} from '../engine/item.ts'
 import type { Ref } from '../engine/layout.ts'
 import * as L from '../engine/layout.ts'
 import type { HitSink } from '../engine/shard.ts'
@@ -14,7 +29,6 @@ import { encodeBase64 } from './base64.ts'
 import { Flag, type MetaFlags } from './meta-flags.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
-import { tokenCount, tokenEnd, tokenStart } from './tokens.ts'
 
 export const MetaLine = {
   BAD_MODE_MA: text('CLIENT_ERROR invalid mode for ma M token\r\n'),
@@ -36,22 +50,21 @@ export const Code = {
   VA: code('VA'),
 } as const
 
-const BLANK = 32
-const DIGIT_0 = 48
+// As little-endian numbers
+const CRLF = 0x0a0d
+const BLANK = 0x20
 const MINUS_1 = 0x312d
-const WON = ' W'
-const CLAIMED = ' Z'
-const STALE = ' X'
+const WON = blankAnd('W')
+const CLAIMED = blankAnd('Z')
+const STALE = blankAnd('X')
 
-/** Prints for one session; the words of the command in hand stand in `line`. */
+/** Prints for one session: each `print` writes at `at` and says where that ends. */
 export class MetaPrinter implements HitSink {
-  line: Buffer
   private readonly reply: Reply
   private readonly request: Request
   private readonly flags: MetaFlags
 
   constructor(reply: Reply, request: Request, flags: MetaFlags) {
-    this.line = reply.area.bytes
     this.reply = reply
     this.request = request
     this.flags = flags
@@ -59,150 +72,178 @@ export class MetaPrinter implements HitSink {
 
   /** A hit of mg, under the arena's lock; long values only up to their header. */
   accept(arena: Arena, ref: Ref): Status {
-    const { reply, flags } = this
-    const valueBytes = flags.withValue ? arena.words[ref + L.ITEM_VALUE_BYTES] : 0
+    const { reply } = this
+    const { withValue } = this.flags
+    const valueBytes = withValue ? arena.words[ref + L.ITEM_VALUE_BYTES] : 0
     const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
     if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
-    this.addHead(valueBytes)
-    this.addItem(arena, ref)
+    let at = this.printItem(this.printHead(reply.length, valueBytes), arena, ref)
+    const { view } = reply.area
+    view.setInt16(at, CRLF, true)
+    at += 2
+    if (withValue) {
+      this.request.valueBytes = valueBytes
+      if (inline) {
+        readValue(arena, ref, 0, valueBytes, reply.area, at)
+        at += valueBytes
+        view.setInt16(at, CRLF, true)
+        at += 2
+      }
+    }
+    reply.length = at
+    return inline ? Status.OK : Status.HELD
+  }
+
+  /** Adds a whole reply that names the command again, and nothing of an item. */
+  addEcho(twoBytes: number): void {
+    const { answers, answerCount } = this.flags
+    let at = this.printCode(this.reply.length, twoBytes)
+    for (let i = 0; i < answerCount; i++) at = this.printOwn(at, answers[i])
+    this.endLine(at)
+  }
+
+  /** Adds what answers a store: of its size and CAS, 0 where it was not stored. */
+  addStored(twoBytes: number, casHigh: number, casLow: number): void {
+    const { answers, answerCount, terms } = this.flags
+    let at = this.printCode(this.reply.length, twoBytes)
+    for (let i = 0; i < answerCount; i++) {
+      const byte = answers[i]
+      if (byte === Flag.SIZE) at = this.printNumber(at, byte, terms.valueBytes)
+      else if (byte === Flag.CAS) at = this.printCas(at, casHigh, casLow)
+      else at = this.printOwn(at, byte)
+    }
+    this.endLine(at)
+  }
+
+  /** Adds what answers a sum, which stands in decimal.ts's u64. */
+  addSum(casHigh: number, casLow: number, nowS: number): void {
+    const { answers, answerCount, terms, withValue } = this.flags
+    const { high, low } = u64
+    let at = this.printHead(this.reply.length, digitsOfU64())
+    let endsAtS = terms.endedAtS
+    for (let i = 0; i < answerCount; i++) {
+      const byte = answers[i]
+      if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
+      else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
+      else if (byte === Flag.TTL) at = this.printTtl(at, endsAtS, nowS)
+      else if (byte === Flag.CAS) at = this.printCas(at, casHigh, casLow)
+      else at = this.printOwn(at, byte)
+    }
+    this.endLine(at)
+    if (!withValue) return
+    u64.high = high
+    u64.low = low
+    this.endLine(printU64(this.reply.area.bytes, this.reply.length))
+  }
+
+  private endLine(at: number): void {
+    const { reply } = this
+    reply.length = at
     reply.endLine()
-    if (!flags.withValue) return Status.OK
-    this.request.valueBytes = valueBytes
-    if (!inline) return Status.HELD
-    readValue(arena, ref, 0, valueBytes, reply.area, reply.length)
-    reply.length += valueBytes
-    reply.endLine()
-    return Status.OK
   }
 
   /** HD, or VA and how long the value is. */
-  addHead(valueBytes: number): void {
-    if (!this.flags.withValue) return this.addCode(Code.HD)
-    this.addCode(Code.VA)
-    this.addByte(BLANK)
-    this.reply.addNumber(valueBytes)
+  private printHead(at: number, valueBytes: number): number {
+    if (!this.flags.withValue) return this.printCode(at, Code.HD)
+    const { bytes, view } = this.reply.area
+    view.setInt16(at, Code.VA, true)
+    bytes[at + 2] = BLANK
+    return printNumber(bytes, at + 3, valueBytes)
   }
 
-  addCode(twoBytes: number): void {
-    const { reply } = this
-    reply.area.view.setInt16(reply.length, twoBytes, true)
-    reply.length += 2
-  }
-
-  /** A whole reply that names the command again, and nothing of an item. */
-  addEcho(twoBytes: number): void {
-    this.addCode(twoBytes)
-    for (let i = this.flags.first; i < tokenCount; i++) this.addOwn(i)
-    this.reply.endLine()
-  }
-
-  /** A flag that is answered from the command: opaque or key; nothing for all others. */
-  addOwn(word: number): void {
-    const byte = this.line[tokenStart[word]]
-    if (byte === Flag.OPAQUE) this.addWord(tokenStart[word], tokenEnd[word])
-    else if (byte === Flag.KEY) this.addKey(this.flags.terms.keyBinary)
-  }
-
-  /** A letter, with the blank before it. */
-  addLetter(byte: number): void {
-    const { reply } = this
-    reply.area.view.setInt16(reply.length, BLANK | (byte << 8), true)
-    reply.length += 2
-  }
-
-  addCas(high: number, low: number): void {
-    u64FromWords(high, low)
-    this.addLoadedCas()
-  }
-
-  addNumber(byte: number, value: number): void {
-    const { reply } = this
-    this.addLetter(byte)
-    reply.length = printNumber(reply.area.bytes, reply.length, value)
-  }
-
-  /** Seconds to an end, 0 of it for never; one that is past counts modulo 2^32, as in memcached. */
-  addTtl(endsAtS: number, nowS: number): void {
-    if (endsAtS !== 0) return this.addNumber(Flag.TTL, (endsAtS - nowS) >>> 0)
-    this.addLetter(Flag.TTL)
-    this.addCode(MINUS_1)
+  private printCode(at: number, twoBytes: number): number {
+    this.reply.area.view.setInt16(at, twoBytes, true)
+    return at + 2
   }
 
   /** What the flags ask to know of an item, as it was before. */
-  private addItem(arena: Arena, ref: Ref): void {
-    const { terms, first } = this.flags
-    const { words } = arena
+  private printItem(start: number, arena: Arena, ref: Ref): number {
+    const { answers, answerCount, terms } = this.flags
+    let at = start
     let endsAtS = terms.endedAtS
-    for (let i = first; i < tokenCount; i++) {
-      const byte = this.line[tokenStart[i]]
+    for (let i = 0; i < answerCount; i++) {
+      const byte = answers[i]
       // The end that t tells is the one of its moment, between the flags that change it.
       if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
       else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
-      else if (byte === Flag.TTL) this.addTtl(endsAtS, words[L.CLOCK_S])
-      else this.addFact(byte, i, arena, ref)
+      else if (byte === Flag.TTL) at = this.printTtl(at, endsAtS, arena.words[L.CLOCK_S])
+      else at = this.printFact(at, byte, arena, ref)
     }
-    if (terms.wasClaimed) this.addText(CLAIMED)
-    if (terms.wasStale) this.addText(STALE)
-    if (terms.won) this.addText(WON)
+    if (terms.wasClaimed) at = this.printCode(at, CLAIMED)
+    if (terms.wasStale) at = this.printCode(at, STALE)
+    if (terms.won) at = this.printCode(at, WON)
+    return at
   }
 
-  private addFact(byte: number, word: number, arena: Arena, ref: Ref): void {
+  private printFact(at: number, byte: number, arena: Arena, ref: Ref): number {
     const { words } = arena
     const meta = words[ref + L.ITEM_META]
     switch (byte) {
-      case Flag.SIZE:
-        return this.addNumber(byte, words[ref + L.ITEM_VALUE_BYTES])
-      case Flag.CAS:
-        loadCas(arena, ref)
-        return this.addLoadedCas()
       case Flag.CLIENT_FLAGS:
-        return this.addNumber(byte, itemFlags(arena, ref))
-      case Flag.IDLE:
-        return this.addNumber(byte, words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S])
-      case Flag.HIT:
-        this.addLetter(byte)
-        return this.addByte(DIGIT_0 + ((meta & L.STATE_FETCHED) === 0 ? 0 : 1))
+        return this.printNumber(at, byte, itemFlags(arena, ref))
       case Flag.KEY:
-        return this.addKey(this.flags.terms.keyBinary || (meta & L.STATE_KEY_BINARY) !== 0)
+        return this.printKey(at, this.flags.terms.keyBinary || (meta & L.STATE_KEY_BINARY) !== 0)
       case Flag.OPAQUE:
-        return this.addWord(tokenStart[word], tokenEnd[word])
+        return this.printOpaque(at)
+      case Flag.CAS:
+        return this.printCas(at, casHighOf(arena, ref), casLowOf(arena, ref))
+      case Flag.SIZE:
+        return this.printNumber(at, byte, words[ref + L.ITEM_VALUE_BYTES])
+      case Flag.IDLE:
+        return this.printNumber(at, byte, words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S])
+      case Flag.HIT:
+        return this.printNumber(at, byte, (meta & L.STATE_FETCHED) === 0 ? 0 : 1)
+      default:
+        return at
     }
   }
 
-  /** The CAS that stands in decimal.ts's u64. */
-  private addLoadedCas(): void {
-    const { reply } = this
-    this.addLetter(Flag.CAS)
-    reply.length = printU64(reply.area.bytes, reply.length)
+  /** A flag that is answered from the command: opaque or key; nothing for all others. */
+  private printOwn(at: number, byte: number): number {
+    if (byte === Flag.OPAQUE) return this.printOpaque(at)
+    if (byte === Flag.KEY) return this.printKey(at, this.flags.terms.keyBinary)
+    return at
   }
 
-  private addKey(binary: boolean): void {
-    const { reply } = this
+  /** A letter, with the blank before it. */
+  private printLetter(at: number, byte: number): number {
+    this.reply.area.view.setInt16(at, BLANK | (byte << 8), true)
+    return at + 2
+  }
+
+  private printNumber(at: number, byte: number, value: number): number {
+    return printNumber(this.reply.area.bytes, this.printLetter(at, byte), value)
+  }
+
+  private printCas(at: number, high: number, low: number): number {
+    u64FromWords(high, low)
+    return printU64(this.reply.area.bytes, this.printLetter(at, Flag.CAS))
+  }
+
+  /** Seconds to an end, 0 of it for never; one that is past counts modulo 2^32, as in memcached. */
+  private printTtl(at: number, endsAtS: number, nowS: number): number {
+    if (endsAtS !== 0) return this.printNumber(at, Flag.TTL, (endsAtS - nowS) >>> 0)
+    return this.printCode(this.printLetter(at, Flag.TTL), MINUS_1)
+  }
+
+  private printKey(at: number, binary: boolean): number {
     const { area, keyStart, keyBytes } = this.request
-    this.addLetter(Flag.KEY)
+    const { reply } = this
+    const from = this.printLetter(at, Flag.KEY)
     if (!binary) {
-      copyBytes(area, keyStart, reply.area, reply.length, keyBytes)
-      reply.length += keyBytes
-      return
+      copyBytes(area, keyStart, reply.area, from, keyBytes)
+      return from + keyBytes
     }
-    reply.length = encodeBase64(area, keyStart, keyBytes, reply.area.bytes, reply.length)
-    this.addLetter(Flag.BASE64)
+    const end = encodeBase64(area, keyStart, keyBytes, reply.area.bytes, from)
+    return this.printLetter(end, Flag.BASE64)
   }
 
-  private addWord(start: number, end: number): void {
-    this.addByte(BLANK)
-    const { reply } = this
-    const { bytes } = reply.area
-    for (let at = start; at < end; at++) bytes[reply.length++] = this.line[at]
-  }
-
-  private addByte(byte: number): void {
-    const { reply } = this
-    reply.area.bytes[reply.length++] = byte
-  }
-
-  private addText(word: string): void {
-    for (let i = 0; i < word.length; i++) this.addByte(word.charCodeAt(i))
+  private printOpaque(at: number): number {
+    const { line, opaqueStart, opaqueBytes } = this.flags
+    const { area } = this.reply
+    area.bytes[at] = BLANK
+    copyBytes(line, opaqueStart, area, at + 1, opaqueBytes)
+    return at + 1 + opaqueBytes
   }
 }
 
@@ -235,6 +276,10 @@ export class FactsSink implements HitSink {
     this.line = Buffer.from(`ME ${name} ${facts.join(' ')}\r\n`, 'latin1')
     return Status.OK
   }
+}
+
+function blankAnd(character: string): number {
+  return code(` ${character}`)
 }
 
 function code(letters: string): number {

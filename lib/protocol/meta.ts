@@ -1,11 +1,11 @@
-// The meta commands mg, ms, md, ma, mn and me, inside the text protocol, which finds the words of a
-// line and hands it over. meta-flags.ts reads flags, execute.ts has the meaning, meta-print.ts prints.
+// The meta commands mg, ms, md, ma, mn and me, inside the text protocol. A line that is as it should
+// be is read here in one pass; for any other that protocol finds the words and hands it over again.
+// meta-flags.ts reads flags, execute.ts has the meaning, meta-print.ts prints.
 //
 // A fetch may change its item: it tells a peer that it won, and then no other is told so. Nothing of
 // that is done before the reply has room for it.
 
 import { Area, copyBytes } from '../engine/bytes.ts'
-import { digitsOfU64, printU64, u64 } from '../engine/decimal.ts'
 import { CAS_SHOWN, CLOCK_S } from '../engine/layout.ts'
 import { lastCas } from '../engine/links.ts'
 import { Mode, Status } from '../engine/status.ts'
@@ -16,22 +16,27 @@ import {
   STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from '../limits.ts'
-import { equalsWord, parseInt32 } from './ascii.ts'
+import { equalsWord, parseDigits, parseInt32 } from './ascii.ts'
 import { type Conversation, NEED_MORE } from './conversation.ts'
 import { adjustOn, beginOn, commitOn, fetchOn, peek, removeOn, storeOn } from './execute.ts'
 import { ThreadCounter } from './host.ts'
-import { decodeKey, Flag, letter, MetaFlags } from './meta-flags.ts'
+import { decodeKey, letter, MetaFlags, wordEnd } from './meta-flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './meta-print.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import type { Speaker } from './speaker.ts'
 import { Line, storedLine } from './text-print.ts'
-import { LINE_END_BYTES, tokenCount, tokenEnd, tokenize, tokenStart } from './tokens.ts'
+import { LINE_END_BYTES, tokenCount, tokenEnd, tokenStart } from './tokens.ts'
 import { Verb } from './verbs.ts'
 
 const LF = 10
 const CR = 13
 const BLANK = 32
+const LETTER_A = letter('a')
+const LETTER_D = letter('d')
+const LETTER_G = letter('g')
+const LETTER_S = letter('s')
+const VERB_BYTES = 2
 
 /** What stands behind M. */
 const ModeByte = {
@@ -54,9 +59,8 @@ export class MetaCommands {
   private readonly reply: Reply
   private readonly flags: MetaFlags
   private readonly printer: MetaPrinter
-  /** Of a store whose value comes in pieces: its key, then the flags that the reply answers. */
+  /** Of a store whose value comes in pieces: its key, then its opaque. */
   private stash: Area | null = null
-  private stashEnd = 0
 
   constructor(peer: Conversation, speaker: Speaker) {
     this.peer = peer
@@ -68,50 +72,66 @@ export class MetaCommands {
   }
 
   /**
+   * Runs the command at `at`, if its line is there whole and as it should be: how far it ate, `at`
+   * for no room, as `run` does. NEED_MORE: it is for `run`, or its value is not there.
+   */
+  quick(input: Area, at: number, end: number): number {
+    const { bytes } = input
+    const keyStart = at + VERB_BYTES + 1
+    if (keyStart >= end || bytes[keyStart - 1] !== BLANK) return NEED_MORE
+    const keyEnd = wordEnd(bytes, keyStart, end)
+    if (keyEnd === keyStart || keyEnd - keyStart > KEY_BYTES_MAX) return NEED_MORE
+    const { flags } = this
+    flags.begin(input, keyStart, keyEnd)
+    const verb = bytes[at + 1]
+    if (verb === LETTER_S) return this.quickStore(input, keyEnd, end)
+    const next = flags.readLine(input, keyEnd, end, 2)
+    if (next < 0) return NEED_MORE
+    if (verb === LETTER_G) return this.fetch() ? next : at
+    if (verb === LETTER_D) this.remove()
+    else if (verb === LETTER_A && isSum(flags.mode)) this.adjust()
+    else return NEED_MORE
+    return next
+  }
+
+  /** An ms whose key ends at `start`. */
+  private quickStore(input: Area, start: number, end: number): number {
+    const { bytes } = input
+    const stop = wordEnd(bytes, start + 1, end)
+    const valueBytes = bytes[start] === BLANK ? parseDigits(bytes, start + 1, stop) : -1
+    if (valueBytes < 0 || valueBytes > VALUE_BYTES_MAX) return NEED_MORE
+    const next = this.flags.readLine(input, stop, end, 3)
+    if (next < 0 || this.readMode() !== null) return NEED_MORE
+    this.request.valueBytes = valueBytes
+    return this.takeValue(input, next, end)
+  }
+
+  /**
    * Runs the command at `at`, whose line ends before `next`; how far it ate. NEED_MORE: its value is
    * not there whole and short; `at`: the reply has no room now.
    */
   run(verb: Verb, input: Area, at: number, next: number, end: number): number {
-    this.printer.line = input.bytes
-    switch (verb) {
-      case Verb.MG:
-        return this.fetch(input) ? next : at
-      case Verb.MS:
-        return this.store(input, next, end)
-      case Verb.MD:
-        this.remove(input)
-        return next
-      case Verb.MA:
-        this.adjust(input)
-        return next
-      case Verb.ME:
-        this.describe(input)
-        return next
-      default:
-        this.speaker.say(MetaLine.NO_OP)
-        return next
+    if (verb === Verb.MS) return this.store(input, next, end)
+    if (verb === Verb.ME) this.describe(input)
+    else if (verb === Verb.MN) this.speaker.say(MetaLine.NO_OP)
+    else {
+      const wrong = this.checkKey() ?? this.readFlags(verb, input) ?? this.checkOpaque()
+      if (wrong !== null) this.speaker.say(wrong)
+      else if (verb === Verb.MG) return this.fetch() ? next : at
+      else if (verb === Verb.MD) this.remove()
+      else this.adjust()
     }
+    return next
   }
 
   /** The value of a store that came in pieces is there whole. */
   finish(): void {
-    const { stash, flags } = this
-    if (stash === null) return
-    const status = commitOn(this.request, flags.terms)
-    tokenize(stash.bytes, KEY_BYTES_MAX, this.stashEnd)
-    flags.first = 0
-    this.printer.line = stash.bytes
-    this.answerStore(status)
+    this.answerStore(commitOn(this.request, this.flags.terms))
   }
 
   /** mg; false if there is no room for its reply now. */
-  private fetch(input: Area): boolean {
+  private fetch(): boolean {
     const { request, reply, flags, peer } = this
-    const wrong = this.checkKey() ?? flags.read(input, 2) ?? this.checkOpaque()
-    if (wrong !== null) {
-      this.speaker.say(wrong)
-      return true
-    }
     let before = reply.length
     let status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
     while (status === Status.NO_ROOM) {
@@ -132,7 +152,7 @@ export class MetaCommands {
 
   /** ms: the line, then the value behind it. */
   private store(input: Area, valueStart: number, end: number): number {
-    const { request, flags, speaker } = this
+    const { flags, speaker } = this
     const { bytes } = input
     const valueBytes = tokenCount < 3 ? -1 : parseInt32(bytes, tokenStart[2], tokenEnd[2])
     if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) {
@@ -144,8 +164,15 @@ export class MetaCommands {
       this.peer.swallow(valueBytes + 2, wrong)
       return valueStart
     }
-    request.valueBytes = valueBytes
-    const valueEnd = valueStart + valueBytes
+    this.request.valueBytes = valueBytes
+    return this.takeValue(input, valueStart, end)
+  }
+
+  /** The value that the request's store is of. */
+  private takeValue(input: Area, valueStart: number, end: number): number {
+    const { request, flags, speaker } = this
+    const { bytes } = input
+    const valueEnd = valueStart + request.valueBytes
     if (valueEnd + 2 > end) return this.storeLater(valueStart)
     const { cache } = this.peer.host
     if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
@@ -175,54 +202,34 @@ export class MetaCommands {
 
   /** Keeps what the reply takes from the line, which is gone when the value is there. */
   private keepLine(): void {
-    const { request, flags, printer } = this
+    const { request, flags } = this
     this.stash ??= Area.allocate(META_STASH_BYTES)
     const { stash } = this
     copyBytes(request.area, request.keyStart, stash, 0, request.keyBytes)
     request.setKey(stash, 0, request.keyBytes)
-    let at = KEY_BYTES_MAX
-    for (let i = flags.first; i < tokenCount; i++) {
-      const byte = printer.line[tokenStart[i]]
-      if (byte === Flag.OPAQUE) {
-        at += printer.line.copy(stash.bytes, at, tokenStart[i], tokenEnd[i])
-      } else if (byte === Flag.KEY || byte === Flag.CAS || byte === Flag.SIZE) {
-        stash.bytes[at++] = byte
-      } else continue
-      stash.bytes[at++] = BLANK
-    }
-    stash.bytes[at++] = LF
-    this.stashEnd = at
+    copyBytes(flags.line, flags.opaqueStart, stash, KEY_BYTES_MAX, flags.opaqueBytes)
+    flags.line = stash
+    flags.opaqueStart = KEY_BYTES_MAX
   }
 
   private answerStore(status: Status): void {
-    const { printer, flags } = this
-    if (status === Status.OK && flags.quiet) return
+    if (status === Status.OK && this.flags.quiet) return
     const code = storedCode(status)
     if (code === 0) return this.speaker.say(storedLine(status))
-    printer.addCode(code)
-    for (let i = flags.first; i < tokenCount; i++) {
-      const byte = printer.line[tokenStart[i]]
-      if (byte === Flag.SIZE) printer.addNumber(byte, flags.terms.valueBytes)
-      else if (byte === Flag.CAS) this.addLastCas(status === Status.OK)
-      else printer.addOwn(i)
-    }
-    this.reply.endLine()
+    const shown = status === Status.OK ? this.request.shard.arena.words[CAS_SHOWN] : 0
+    this.printer.addStored(code, lastCas.high & shown, lastCas.low & shown)
   }
 
-  private remove(input: Area): void {
+  private remove(): void {
     const { request, flags, printer } = this
-    const wrong = this.checkKey() ?? flags.read(input, 2) ?? this.checkOpaque()
-    if (wrong !== null) return this.speaker.say(wrong)
     const status = removeOn(this.peer.host.cache, request, flags.terms)
     if (status === Status.NO_MEMORY) this.speaker.say(Line.NO_MEMORY)
     else if (status !== Status.OK) printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
     else if (!flags.quiet) printer.addEcho(Code.HD)
   }
 
-  private adjust(input: Area): void {
+  private adjust(): void {
     const { request, flags, printer, speaker } = this
-    const wrong = this.checkKey() ?? this.readSum(input)
-    if (wrong !== null) return speaker.say(wrong)
     const subtract = flags.mode === ModeByte.DECREMENT || flags.mode === ModeByte.MINUS
     const status = adjustOn(
       this.peer.host.cache,
@@ -235,7 +242,10 @@ export class MetaCommands {
       flags.initialLow,
     )
     if (status === Status.OK) {
-      if (!flags.quiet) this.answerSum()
+      if (flags.quiet) return
+      const { words } = request.shard.arena
+      const shown = words[CAS_SHOWN]
+      printer.addSum(lastCas.high & shown, lastCas.low & shown, words[CLOCK_S])
     } else if (status === Status.MISS || status === Status.EXISTS) {
       printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
     } else if (status === Status.NON_NUMERIC) {
@@ -243,29 +253,6 @@ export class MetaCommands {
     } else {
       speaker.say(flags.terms.created ? MetaLine.NO_MEMORY_NEW : Line.NO_MEMORY)
     }
-  }
-
-  /** The sum stands in decimal.ts's u64. */
-  private answerSum(): void {
-    const { flags, printer, reply, request } = this
-    const { terms } = flags
-    const { high, low } = u64
-    printer.addHead(digitsOfU64())
-    let endsAtS = terms.endedAtS
-    for (let i = flags.first; i < tokenCount; i++) {
-      const byte = printer.line[tokenStart[i]]
-      if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
-      else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
-      else if (byte === Flag.TTL) printer.addTtl(endsAtS, request.shard.arena.words[CLOCK_S])
-      else if (byte === Flag.CAS) this.addLastCas(true)
-      else printer.addOwn(i)
-    }
-    reply.endLine()
-    if (!flags.withValue) return
-    u64.high = high
-    u64.low = low
-    reply.length = printU64(reply.area.bytes, reply.length)
-    reply.endLine()
   }
 
   /** me: for people who debug. */
@@ -301,25 +288,12 @@ export class MetaCommands {
     return null
   }
 
-  private readSum(input: Area): Area | null {
+  private readFlags(verb: Verb, input: Area): Area | null {
     const { flags } = this
-    if (flags.read(input, 2) !== null) return MetaLine.BAD_SUM_FLAGS
-    switch (flags.mode) {
-      case ModeByte.NONE:
-      case ModeByte.INCREMENT:
-      case ModeByte.PLUS:
-      case ModeByte.DECREMENT:
-      case ModeByte.MINUS:
-        return this.checkOpaque()
-      default:
-        return MetaLine.BAD_MODE_MA
-    }
-  }
-
-  /** The CAS that a store gave; 0 where it did not. */
-  private addLastCas(stored: boolean): void {
-    const shown = stored ? this.request.shard.arena.words[CAS_SHOWN] : 0
-    this.printer.addCas(lastCas.high & shown, lastCas.low & shown)
+    const wrong = flags.read(input, 2)
+    if (verb !== Verb.MA) return wrong
+    if (wrong !== null) return MetaLine.BAD_SUM_FLAGS
+    return isSum(flags.mode) ? null : MetaLine.BAD_MODE_MA
   }
 }
 
@@ -338,6 +312,19 @@ function storeMode(byte: number): Mode | -1 {
       return Mode.REPLACE
     default:
       return -1
+  }
+}
+
+function isSum(mode: number): boolean {
+  switch (mode) {
+    case ModeByte.NONE:
+    case ModeByte.INCREMENT:
+    case ModeByte.PLUS:
+    case ModeByte.DECREMENT:
+    case ModeByte.MINUS:
+      return true
+    default:
+      return false
   }
 }
 

@@ -38,6 +38,7 @@ import { Verb, verbOf } from './verbs.ts'
 const LF = 10
 const CR = 13
 const BLANK = 32
+const LETTER_M = 109
 
 export class TextProtocol implements Protocol {
   private readonly peer: Conversation
@@ -69,6 +70,10 @@ export class TextProtocol implements Protocol {
   command(input: Area, at: number, end: number): number {
     const { bytes } = input
     lookAhead(this.host.cache, input, at, end, false)
+    if (bytes[at] === LETTER_M) {
+      const next = this.quickMeta(input, at, end)
+      if (next !== NEED_MORE) return next
+    }
     let start = at
     while (start < end && bytes[start] === BLANK) start++
     let stop = start
@@ -170,6 +175,16 @@ export class TextProtocol implements Protocol {
     if (verb >= Verb.SET && verb <= Verb.CAS) return this.update(verb, input, newline + 1, end)
     this.dispatch(verb, input)
     return newline + 1
+  }
+
+  /** A meta command whose line is as it should be; NEED_MORE: it is for `line`. */
+  private quickMeta(input: Area, at: number, end: number): number {
+    if (this.host.control[Control.VERBOSITY] > 1) return NEED_MORE
+    this.meta ??= new MetaCommands(this.peer, this)
+    this.isMeta = true
+    this.sawReturn = false
+    this.request.noreply = false
+    return this.meta.quick(input, at, end)
   }
 
   /** A meta command waits for its value, or for room for its reply, before it has done anything. */
