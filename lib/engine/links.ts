@@ -6,16 +6,7 @@ import { SWEEP_WAIT_S } from '../limits.ts'
 import type { Arena } from './arena.ts'
 import type { Area } from './bytes.ts'
 import { dropHold, isHeld } from './holds.ts'
-import {
-  casHighOf,
-  casLowOf,
-  chosenCasAt,
-  endOf,
-  itemTotalBytes,
-  nextChunk,
-  sequenceHighOf,
-  sizeSlot,
-} from './item.ts'
+import { chosenCasAt, endOf, itemTotalBytes, nextChunk, sequenceHighOf, sizeSlot } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { Eviction, pushHead, removeFromList, setList } from './lru.ts'
@@ -147,8 +138,8 @@ export function renewCas(arena: Arena, ref: Ref): void {
     words[chosenCasAt(arena, ref)] = low
     words[chosenCasAt(arena, ref) + 1] = words[L.CAS_HIGH]
   }
-  lastCas.low = casLowOf(arena, ref)
-  lastCas.high = casHighOf(arena, ref)
+  lastCas.low = low & words[L.CAS_SHOWN]
+  lastCas.high = words[L.CAS_HIGH] & words[L.CAS_SHOWN]
 }
 
 /** Ends every item stored up to now, once the clock reaches `atS`. */

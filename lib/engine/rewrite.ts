@@ -8,9 +8,9 @@
 
 import { ENDLESS_VALUE_BYTES_MAX } from '../limits.ts'
 import type { Arena } from './arena.ts'
-import type { Area } from './bytes.ts'
+import { type Area, copyBytes } from './bytes.ts'
 import { noteSize } from './fit.ts'
-import { itemBytes, setEnd, setFlags, writeValue } from './item.ts'
+import { itemBytes, setEnd, setFlags, valueAt } from './item.ts'
 import * as L from './layout.ts'
 import { NIL, type Ref } from './layout.ts'
 import { countSize, findLive, firstListOf, renewCas } from './links.ts'
@@ -39,19 +39,19 @@ export function rewriteItem(
   const ref = findLive(arena, hash, key, start, length)
   if (ref === NIL || !canRewrite(arena, ref, length, flags, expiresAtS, valueBytes)) return false
   const { words, counters } = arena
+  const meta = words[ref + L.ITEM_META]
   words[L.REWRITING] = ref
-  countSize(arena, ref, -1)
-  words[ref + L.ITEM_VALUE_BYTES] = valueBytes
-  countSize(arena, ref, 1)
-  setFlags(arena, ref, flags)
-  setEnd(arena, ref, expiresAtS)
-  writeValue(arena, ref, 0, value, valueStart, valueBytes)
+  if (words[ref + L.ITEM_VALUE_BYTES] !== valueBytes) resize(arena, ref, valueBytes)
+  if ((meta & SAME) !== 0) {
+    setFlags(arena, ref, flags)
+    setEnd(arena, ref, expiresAtS)
+  }
+  copyBytes(value, valueStart, arena.area, valueAt(arena, ref), valueBytes)
   // Before it counts as written: no other value may be seen under the old CAS.
   renewCas(arena, ref)
   words[L.REWRITING] = NIL
   renewPlace(arena, ref)
-  const classId = L.metaClass(words[ref + L.ITEM_META])
-  counters[classCounterAt(classId, ClassCounter.SET_CMDS)]++
+  counters[classCounterAt(L.metaClass(meta), ClassCounter.SET_CMDS)]++
   counters[counterAt(Counter.TOTAL_ITEMS)]++
   return true
 }
@@ -70,11 +70,18 @@ function canRewrite(
   if ((meta & (SAME | NONE)) !== same) return false
   const size = (itemBytes(keyBytes, flags, valueBytes, same) + 3) >> 2
   if (classFor(arena, size) !== L.metaClass(meta)) return false
-  const isTemporary = firstListOf(arena, expiresAtS) === L.LIST_TEMP
+  const isTemporary = expiresAtS !== 0 && firstListOf(arena, expiresAtS) === L.LIST_TEMP
   if (isTemporary !== (L.metaList(meta) === L.LIST_TEMP)) return false
-  if (!itemFits(arena, keyBytes, flags, valueBytes)) return false
+  const grows = valueBytes > arena.words[ref + L.ITEM_VALUE_BYTES]
+  if (grows && !itemFits(arena, keyBytes, flags, valueBytes)) return false
   noteSize(arena, size)
   return true
+}
+
+function resize(arena: Arena, ref: Ref, valueBytes: number): void {
+  countSize(arena, ref, -1)
+  arena.words[ref + L.ITEM_VALUE_BYTES] = valueBytes
+  countSize(arena, ref, 1)
 }
 
 /**
