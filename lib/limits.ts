@@ -287,6 +287,8 @@ export const SOURCE_STEPS_MAX = 8
 export const PREFETCH_KEYS_MAX = 32
 /** Less input than this holds too few requests for a look ahead. */
 export const LOOKAHEAD_BYTES_MIN = 128
+/** A number of a plain request has at most so many digits: 32 bits hold it whatever they are. */
+export const PLAIN_DIGITS_MAX = 9
 /** A reply up to so long is sent by a view of its buffer that is made once. */
 export const KEPT_HEAD_BYTES_MAX = 1024
 /** Values of a reply, or parts of them, that are sent from where they are stored, and their bytes. */

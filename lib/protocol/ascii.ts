@@ -2,6 +2,9 @@
 // width of the field. Plain digits take the quick way; signs, white space and long numbers the slow
 // one.
 
+import type { Area } from '../engine/bytes.ts'
+
+const BLANK = 32
 const DIGIT_0 = 48
 /** Digits that a double holds exactly whatever they are. */
 const QUICK_DIGITS_MAX = 15
@@ -44,6 +47,19 @@ export function parseDigits(bytes: Buffer, start: number, end: number): number {
 function parseBig(bytes: Buffer, start: number, end: number): bigint | null {
   const match = NUMBER.exec(bytes.toString('latin1', start, end))
   return match === null ? null : BigInt(match[1].replace('+', ''))
+}
+
+/** Where the first byte that is no part of a word, one of blanks and controls, stands in [start, end). */
+export function wordEnd({ bytes, view }: Area, start: number, end: number): number {
+  let at = start
+  for (; at + 4 <= end; at += 4) {
+    const four = view.getInt32(at, true)
+    // Below 33: subtracting borrows from the highest bit. The lowest that did so is right.
+    const below = (four - 0x21212121) & ~four & 0x80808080
+    if (below !== 0) return at + ((31 - Math.clz32(below & -below)) >> 3)
+  }
+  while (at < end && bytes[at] > BLANK) at++
+  return at
 }
 
 /** Whether the range holds exactly this ASCII word. */

@@ -2,15 +2,34 @@
 // them, and has the engine bring their items near the processor. What it finds is only a guess: a
 // request that runs asks for the hash of its key at its place, and has it computed if the guess was
 // another. Sessions run one at a time in a thread, so one list serves them all.
+//
+// Of the plain requests of the classic protocol, which are nearly all, nothing is guessed:
+//
+//   get KEY\r\n
+//   set KEY FLAGS EXPTIME BYTES\r\nVALUE\r\n       there whole, all numbers of few digits
+//
+// They are parsed here, once, and run from what stands in the list.
 
 import type { Area } from '../engine/bytes.ts'
 import type { Cache } from '../engine/cache.ts'
 import { prefetch } from '../engine/prefetch.ts'
-import { KEY_BYTES_MAX, LOOKAHEAD_BYTES_MIN, PREFETCH_KEYS_MAX } from '../limits.ts'
+import {
+  KEY_BYTES_MAX,
+  LOOKAHEAD_BYTES_MIN,
+  PLAIN_DIGITS_MAX,
+  PREFETCH_KEYS_MAX,
+} from '../limits.ts'
+import { wordEnd } from './ascii.ts'
 import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './binary-layout.ts'
+import type { Request } from './request.ts'
 
 const LF = 10
+const CR = 13
 const BLANK = 32
+/** `get ` and `set ` as little-endian numbers. */
+const GET_BLANK = 0x20746567
+const SET_BLANK = 0x20746573
+const VERB_BYTES = 4
 const DIGIT_0 = 48
 const LETTER_G = 103
 const LETTER_M = 109
@@ -22,6 +41,13 @@ const BLANKS_TO_META_LENGTH = 1
 const starts = new Int32Array(PREFETCH_KEYS_MAX)
 const lengths = new Int32Array(PREFETCH_KEYS_MAX)
 const hashes = new Int32Array(PREFETCH_KEYS_MAX)
+/** Where the plain request of this key begins; -1 if its request is another. */
+const lines = new Int32Array(PREFETCH_KEYS_MAX)
+/** What a plain set says; of a plain get the value's place is -1. */
+const flags = new Int32Array(PREFETCH_KEYS_MAX)
+const exptimes = new Int32Array(PREFETCH_KEYS_MAX)
+const values = new Int32Array(PREFETCH_KEYS_MAX)
+const valueLengths = new Int32Array(PREFETCH_KEYS_MAX)
 let area: Area | null = null
 let count = 0
 let next = 0
@@ -44,13 +70,41 @@ export function hashOf(cache: Cache, input: Area, start: number, length: number)
   return hashes[next++]
 }
 
+/** What `plainAt` says of other requests. */
+export const NOT_PLAIN = -1
+/** What `plainAt` says of a get; of a set it is the place of its value. */
+export const PLAIN_GET = -2
+
+/** Fills `request` with the plain request at `at`, and says what it is; NOT_PLAIN: not seen as one. */
+export function plainAt(input: Area, at: number, request: Request): number {
+  while (next < count && starts[next] <= at) next++
+  if (next === count || lines[next] !== at) return NOT_PLAIN
+  const start = starts[next]
+  request.setKey(input, start, start + lengths[next])
+  const value = values[next]
+  if (value === PLAIN_GET) return value
+  request.flags = flags[next] >>> 0
+  request.exptime = exptimes[next]
+  request.valueBytes = valueLengths[next]
+  return value
+}
+
+/** The end of the key at `start` of those amid a get; -1 where none was seen that begins there. */
+export function keyEndAt(start: number): number {
+  while (next < count && starts[next] < start) next++
+  return next < count && starts[next] === start ? start + lengths[next] : -1
+}
+
 /** Looks over the lines from `at`, unless that was done; `inKeys`: that is amid the keys of a get. */
 export function lookAhead(cache: Cache, input: Area, at: number, end: number, inKeys: boolean) {
-  if (at < seenUntil || end - at < LOOKAHEAD_BYTES_MIN) return
+  if (at < seenUntil) return
+  const isShort = end - at < LOOKAHEAD_BYTES_MIN
+  if (isShort && inKeys) return
   begin(input)
   let from = at
-  if (inKeys) from = findKeys(input.bytes, from, end)
-  while (from < end && count < PREFETCH_KEYS_MAX) from = findLine(input.bytes, from, end)
+  if (isShort) from = Math.max(at + 1, findPlain(input, at, end))
+  else if (inKeys) from = findKeys(input, from, end)
+  while (!isShort && from < end && count < PREFETCH_KEYS_MAX) from = findLine(input, from, end)
   finish(cache, input, from)
 }
 
@@ -79,29 +133,87 @@ function begin(input: Area): void {
 
 function finish(cache: Cache, input: Area, until: number): void {
   seenUntil = until
-  // One request gains nothing from a look ahead.
-  if (count === 1) count = 0
   for (let i = 0; i < count; i++) hashes[i] = cache.hash(input, starts[i], lengths[i])
-  if (count > 0) prefetch(cache, hashes, count)
+  // One request gains nothing from that.
+  if (count > 1) prefetch(cache, hashes, count)
 }
 
 function add(start: number, length: number): void {
   if (length === 0 || length > KEY_BYTES_MAX) return
   starts[count] = start
+  lines[count] = -1
   lengths[count++] = length
 }
 
+/** The plain request at `at`: where the next one begins; -1 where it is another. */
+function findPlain(input: Area, at: number, end: number): number {
+  const { bytes, view } = input
+  const key = at + VERB_BYTES
+  if (key > end) return -1
+  const verb = view.getInt32(at, true)
+  if (verb !== GET_BLANK && verb !== SET_BLANK) return -1
+  const keyEnd = wordEnd(input, key, end)
+  if (keyEnd === key || keyEnd - key > KEY_BYTES_MAX || keyEnd === end) return -1
+  if (verb === SET_BLANK) return findSet(bytes, at, keyEnd, end)
+  if (bytes[keyEnd] !== CR || keyEnd + 1 >= end || bytes[keyEnd + 1] !== LF) return -1
+  addPlain(at, key, keyEnd, PLAIN_GET)
+  return keyEnd + 2
+}
+
+function findSet(bytes: Buffer, at: number, keyEnd: number, end: number): number {
+  if (bytes[keyEnd] !== BLANK) return -1
+  flags[count] = readDigits(bytes, keyEnd + 1, end)
+  if (digitsEnd === keyEnd + 1 || bytes[digitsEnd] !== BLANK) return -1
+  const exptime = digitsEnd + 1
+  exptimes[count] = readDigits(bytes, exptime, end)
+  if (digitsEnd === exptime || bytes[digitsEnd] !== BLANK) return -1
+  const length = digitsEnd + 1
+  const valueBytes = readDigits(bytes, length, end)
+  const value = digitsEnd + 2
+  const valueEnd = value + valueBytes
+  if (digitsEnd === length || valueEnd + 2 > end) return -1
+  if (bytes[value - 2] !== CR || bytes[value - 1] !== LF) return -1
+  if (bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) return -1
+  valueLengths[count] = valueBytes
+  addPlain(at, at + VERB_BYTES, keyEnd, value)
+  return valueEnd + 2
+}
+
+function addPlain(at: number, key: number, keyEnd: number, value: number): void {
+  starts[count] = key
+  lengths[count] = keyEnd - key
+  lines[count] = at
+  values[count++] = value
+}
+
+let digitsEnd = 0
+
+/** A number of few digits, up to `digitsEnd`. */
+function readDigits(bytes: Buffer, start: number, end: number): number {
+  const stop = Math.min(end, start + PLAIN_DIGITS_MAX)
+  let value = 0
+  let at = start
+  for (; at < stop; at++) {
+    const digit = bytes[at] - DIGIT_0
+    if (digit >>> 0 > 9) break
+    value = value * 10 + digit
+  }
+  digitsEnd = at
+  return value
+}
+
 /** The key, or keys, of the line at `at`; where the next request begins. */
-function findLine(bytes: Buffer, at: number, end: number): number {
+function findLine(input: Area, at: number, end: number): number {
+  const { bytes } = input
+  const plainEnd = findPlain(input, at, end)
+  if (plainEnd >= 0) return plainEnd
   const letter = bytes[at]
-  let from = at
-  while (from < end && bytes[from] > BLANK) from++
+  let from = wordEnd(input, at, end)
   if (from === end || bytes[from] !== BLANK) return from + 1
-  if (letter === LETTER_G) return findKeys(bytes, from, end)
+  if (letter === LETTER_G) return findKeys(input, from, end)
   const isMeta = letter === LETTER_M && from === at + 2
   const key = from + 1
-  from = key
-  while (from < end && bytes[from] > BLANK) from++
+  from = wordEnd(input, key, end)
   if (from === end) return end
   add(key, from - key)
   if (isMeta && bytes[at + 1] !== LETTER_S) return afterLine(bytes, from, end)
@@ -109,12 +221,13 @@ function findLine(bytes: Buffer, at: number, end: number): number {
 }
 
 /** The keys from `at` to the end of the line, or as many as there is room for; where that is. */
-function findKeys(bytes: Buffer, at: number, end: number): number {
+function findKeys(input: Area, at: number, end: number): number {
+  const { bytes } = input
   let from = at
   while (count < PREFETCH_KEYS_MAX) {
     while (from < end && bytes[from] === BLANK) from++
     const key = from
-    while (from < end && bytes[from] > BLANK) from++
+    from = wordEnd(input, key, end)
     if (from === end) return end
     add(key, from - key)
     if (bytes[from] !== BLANK) return afterLine(bytes, from, end)

@@ -20,7 +20,7 @@ import { type Conversation, NEED_MORE, type Protocol, State } from './conversati
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
 import { CloseReason } from './journal.ts'
-import { lookAhead } from './lookahead.ts'
+import { keyEndAt, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
 import { MetaCommands } from './meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
@@ -70,6 +70,10 @@ export class TextProtocol implements Protocol {
   command(input: Area, at: number, end: number): number {
     const { bytes } = input
     lookAhead(this.host.cache, input, at, end, false)
+    const plain = plainAt(input, at, this.request)
+    if (plain !== NOT_PLAIN && this.host.control[Control.VERBOSITY] <= 1) {
+      return plain === PLAIN_GET ? this.plainGet(input) : this.plainSet(input, plain)
+    }
     if (bytes[at] === LETTER_M) {
       const next = this.quickMeta(input, at, end)
       if (next !== NEED_MORE) return next
@@ -82,12 +86,37 @@ export class TextProtocol implements Protocol {
     if (verb < Verb.GET || verb > Verb.GATS || bytes[stop] !== BLANK) {
       return this.line(input, at, end)
     }
-    let newline = stop
-    while (newline < end && bytes[newline] !== LF) newline++
-    if (newline === end) return this.unfinishedLine(input, at, end)
+    const newline = bytes.indexOf(LF, stop)
+    if (newline < 0 || newline >= end) return this.unfinishedLine(input, at, end)
     if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
     this.beginKeys(verb)
     return this.keys(input, stop, newline + 1)
+  }
+
+  /** The request is a get that was parsed ahead: as `keys`. */
+  private plainGet(input: Area): number {
+    const { keyStart, keyBytes } = this.request
+    const keyEnd = keyStart + keyBytes
+    this.beginKeys(Verb.GET)
+    if (!this.word(input, keyStart, keyEnd)) {
+      return this.peer.state === State.SWALLOW ? keyEnd : keyStart
+    }
+    if (this.peer.state === State.SENDING) return keyEnd
+    this.endKeys(true)
+    return keyEnd + LINE_END_BYTES
+  }
+
+  /** The request is a set that was parsed ahead, with its value: as `update`. */
+  private plainSet(input: Area, valueStart: number): number {
+    const { request } = this
+    this.isMeta = false
+    this.isWaiting = false
+    request.noreply = false
+    request.cas.high = 0
+    request.cas.low = 0
+    request.mode = Mode.SET
+    this.say(storedLine(store(this.host.cache, request, input, valueStart)))
+    return valueStart + request.valueBytes + LINE_END_BYTES
   }
 
   /** Serves the keys of a get up to the end of its line or of the input. */
@@ -96,6 +125,14 @@ export class TextProtocol implements Protocol {
     let at = start
     for (;;) {
       lookAhead(this.host.cache, input, at, end, true)
+      // One blank before a key that was seen ahead, and one behind it.
+      const known = keyEndAt(at + 1)
+      if (known >= 0 && bytes[at] === BLANK && bytes[known] === BLANK) {
+        if (!this.word(input, at + 1, known)) return this.peer.state === State.SWALLOW ? known : at
+        if (this.peer.state === State.SENDING) return known
+        at = known
+        continue
+      }
       while (at < end && bytes[at] === BLANK) at++
       let stop = at
       while (stop < end && bytes[stop] !== BLANK && bytes[stop] !== LF && bytes[stop] !== 0) stop++

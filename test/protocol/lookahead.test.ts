@@ -1,17 +1,29 @@
 // What is computed ahead is never anything but the hash of the key that stands there; and it is
-// computed ahead, which shows where bytes change behind its back.
+// computed ahead, which shows where bytes change behind its back. A plain request is seen as what it
+// says, and no other as plain.
 
 import t from 'tap'
 import { Area } from '../../lib/engine/bytes.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { PREFETCH_KEYS_MAX } from '../../lib/limits.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../../lib/protocol/binary-layout.ts'
-import { forgetAhead, hashOf, lookAhead, lookAheadFrames } from '../../lib/protocol/lookahead.ts'
-import { announceSeed, createRandom } from '../support/prng.ts'
+import {
+  forgetAhead,
+  hashOf,
+  keyEndAt,
+  lookAhead,
+  lookAheadFrames,
+  NOT_PLAIN,
+  PLAIN_GET,
+  plainAt,
+} from '../../lib/protocol/lookahead.ts'
+import { announceSeed, createRandom, type Random } from '../support/prng.ts'
+import { createHost, Peer } from '../support/server-session.ts'
 
 const MIB = 1 << 20
 const seed = announceSeed(t)
 const cache = Cache.create({ memoryBytes: 16 * MIB })
+const { request } = new Peer(createHost()).session
 
 t.test('keys of commands that came together are hashed ahead', async t => {
   const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
@@ -83,6 +95,43 @@ t.test('whatever comes, every hash is that of its bytes', async t => {
   t.pass('3000 runs')
 })
 
+t.test('a plain request is seen as what it says, and no other as plain', async t => {
+  const random = createRandom(seed)
+  let plainCount = 0
+  for (let run = 0; run < 3000; run++) {
+    const first = nearlyPlain(random)
+    const text = first + nearlyPlain(random).repeat(random.below(3))
+    const { area, bytes } = areaOf(text)
+    const end = random.once(2) ? bytes.length : random.between(1, bytes.length)
+    const wanted = saidPlainly(text.slice(0, end))
+    forgetAhead()
+    lookAhead(cache, area, 0, end, false)
+    const seen = plainAt(area, 0, request)
+    if (wanted !== null) plainCount++
+    const { keyStart, keyBytes, flags, exptime, valueBytes } = request
+    const said = { at: seen, keyStart, keyBytes, flags, exptime, valueBytes }
+    const got = seen === NOT_PLAIN ? null : said
+    if (got === null ? wanted === null : matches(got, wanted)) continue
+    t.same(got, wanted, `run ${run}: ${JSON.stringify(text.slice(0, end))}`)
+    return
+  }
+  t.ok(plainCount > 500, `${plainCount} were plain`)
+})
+
+t.test('keys amid a get are seen up to the byte that ends them', async t => {
+  const { area, bytes } = areaOf(`get a bb  ccc\tdddd\r\n${' '.repeat(128)}`)
+  forgetAhead()
+  lookAhead(cache, area, 0, bytes.length, false)
+  t.same(
+    [4, 6, 9].map(at => keyEndAt(at)),
+    [5, 8, -1],
+  )
+  forgetAhead()
+  lookAhead(cache, area, 0, bytes.length, false)
+  t.equal(keyEndAt(10), 13)
+  t.equal(keyEndAt(14), -1)
+})
+
 /** The keys whose hash is known although their bytes are gone. */
 function foreseen(text: string, keys: string[], look = lookAhead): string[] {
   const { area, bytes } = areaOf(text)
@@ -97,4 +146,60 @@ function foreseen(text: string, keys: string[], look = lookAhead): string[] {
 function areaOf(text: string) {
   const bytes = Buffer.from(text, 'latin1')
   return { bytes, area: new Area(bytes) }
+}
+
+/** A get or a set, most of them plain, or with something out of the ordinary. */
+function nearlyPlain(random: Random): string {
+  const odd = (usual: string, ...others: string[]) =>
+    random.once(12) ? random.pick(others) : usual
+  const number = () =>
+    odd(String(random.below(50)), '', '-1', '999999999', '4294967295', '1x', '007', ' 1')
+  const key = odd(
+    'k'.repeat(random.between(1, 20)),
+    '',
+    'a\tb',
+    'K'.repeat(250),
+    'K'.repeat(251),
+    '\xff',
+  )
+  const lineEnd = odd('\r\n', '\n', '\r', ' \r\n', ' noreply\r\n', '\0\r\n')
+  const blank = odd(' ', '  ', '\t')
+  if (random.once(3)) return `${odd('get', 'gets', 'GET')}${blank}${key}${lineEnd}`
+  const value = 'v'.repeat(random.below(40))
+  const length = odd(String(value.length), number(), String(value.length + 1))
+  const words = `${odd('set', 'add', 'sets')}${blank}${key} ${number()} ${number()} ${length}`
+  return `${words}${lineEnd}${value}${odd('\r\n', '\n', '\rx', 'x\n')}`
+}
+
+interface Said {
+  at: number
+  keyStart: number
+  keyBytes: number
+  flags: number
+  exptime: number
+  valueBytes: number
+}
+
+/** What a text says if it begins with a plain request; null if it does not. */
+function saidPlainly(text: string): Partial<Said> | null {
+  const get = /^get ([\x21-\xff]{1,250})\r\n/.exec(text)
+  if (get !== null) return { at: PLAIN_GET, keyStart: 4, keyBytes: get[1].length }
+  const set = /^set ([\x21-\xff]{1,250}) (\d{1,9}) (\d{1,9}) (\d{1,9})\r\n/.exec(text)
+  if (set === null) return null
+  const [line, key, flags, exptime, length] = set
+  const end = line.length + Number(length)
+  if (text.slice(end, end + 2) !== '\r\n') return null
+  return {
+    at: line.length,
+    keyStart: 4,
+    keyBytes: key.length,
+    flags: Number(flags),
+    exptime: Number(exptime),
+    valueBytes: Number(length),
+  }
+}
+
+function matches(got: Said, wanted: Partial<Said> | null): boolean {
+  if (wanted === null) return false
+  return Object.entries(wanted).every(([name, value]) => got[name as keyof Said] === value)
 }
