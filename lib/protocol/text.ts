@@ -33,7 +33,7 @@ import {
   tokenize,
   tokenStart,
 } from './tokens.ts'
-import { Verb, verbOf } from './verbs.ts'
+import { modeOf, Verb, verbOf } from './verbs.ts'
 
 const LF = 10
 const CR = 13
@@ -481,22 +481,5 @@ export class TextProtocol implements Protocol {
     if (this.isWaiting) return
     const end = bytes[newline - 1] === CR ? newline - 1 : newline
     this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
-  }
-}
-
-function modeOf(verb: Verb): Mode {
-  switch (verb) {
-    case Verb.ADD:
-      return Mode.ADD
-    case Verb.REPLACE:
-      return Mode.REPLACE
-    case Verb.APPEND:
-      return Mode.APPEND
-    case Verb.PREPEND:
-      return Mode.PREPEND
-    case Verb.CAS:
-      return Mode.CAS
-    default:
-      return Mode.SET
   }
 }

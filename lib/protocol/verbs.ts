@@ -1,6 +1,7 @@
 // The commands of the text protocol: bytes of the first word -> a number to switch on. The short
 // and frequent ones are told by their letters packed into one number.
 
+import { Mode } from '../engine/status.ts'
 import { equalsWord } from './ascii.ts'
 
 export const Verb = {
@@ -65,6 +66,24 @@ export function verbOf(bytes: Buffer, start: number, end: number): Verb {
       return Verb.GAT
     default:
       return longVerb(bytes, start, end)
+  }
+}
+
+/** What a storing verb does. */
+export function modeOf(verb: Verb): Mode {
+  switch (verb) {
+    case Verb.ADD:
+      return Mode.ADD
+    case Verb.REPLACE:
+      return Mode.REPLACE
+    case Verb.APPEND:
+      return Mode.APPEND
+    case Verb.PREPEND:
+      return Mode.PREPEND
+    case Verb.CAS:
+      return Mode.CAS
+    default:
+      return Mode.SET
   }
 }
 
