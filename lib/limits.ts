@@ -278,6 +278,10 @@ export const READ_BYTES = 64 * KIB
 export const READ_REST_BYTES_MAX = 16 * KIB
 /** What a peer may say while it does not take its replies; nothing more is read then. */
 export const KEPT_READ_BYTES_MAX = 64 * KIB
+/** What is read of a peer that has said its last, until its replies are sent. */
+export const FAREWELL_BYTES_MAX = 64 * KIB
+/** How long a peer behind TLS may take for its farewell, once it was sent all. */
+export const FAREWELL_MS_MAX = 1000
 export const REPLY_BYTES = 64 * KIB
 /** After so many bytes of replies in one turn a connection lets the others have theirs. */
 export const YIELD_BYTES = MIB

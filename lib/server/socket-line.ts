@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import {
+  FAREWELL_BYTES_MAX,
   HEAD_BYTES_MAX,
   READ_BYTES,
   READ_REST_BYTES_MAX,
@@ -19,7 +20,7 @@ import {
 import type { Endpoint } from '../protocol/conversation.ts'
 import { Inserts } from '../protocol/inserts.ts'
 import type { Reply } from '../protocol/reply.ts'
-import { adoptSocket, readByEvents, StreamWriter, type Writer, writerOf } from './adopt.ts'
+import { adoptSecure, adoptSocket, type Writer, writerOf } from './adopt.ts'
 import { gather } from './gather.ts'
 import { type Line, type LineOwner, Sent } from './line.ts'
 
@@ -64,6 +65,8 @@ export class SocketLine implements Line {
   /** What a pending write owns. */
   private pending: Area | null = null
   private pendingInserts: Inserts | null = null
+  private endsSoon = false
+  private thrownAway = 0
   /** Replies with inserts are sent from here if they are short, so that none waits with a reply buffer. */
   private head: Buffer | null = null
 
@@ -72,13 +75,11 @@ export class SocketLine implements Line {
     this.buffers = buffers
     this.owner = owner
     this.takesInserts = !encrypted
-    const adopt = encrypted ? readByEvents : adoptSocket
+    const adopt = encrypted ? adoptSecure : adoptSocket
     const read = (bytes: number) => this.read(bytes)
     const sender = { sent: () => this.sent() }
     this.socket = adopt(accepted, buffers.read, read, () => this.nextBuffer())
-    this.writer = encrypted
-      ? new StreamWriter(this.socket, sender, true)
-      : writerOf(this.socket, sender)
+    this.writer = writerOf(this.socket, sender, encrypted)
     // A reset is the peer's right; 'close' follows and clears up.
     this.socket.on('error', () => {})
     this.socket.on('close', hadError => this.close(hadError))
@@ -124,8 +125,13 @@ export class SocketLine implements Line {
     this.socket.resume()
   }
 
+  // What the peer says still, through TLS at least its farewell, is read and thrown away: a connection
+  // that is closed with something unread in it is reset, and replies on their way are lost.
   endSoon(): void {
-    this.socket.destroySoon()
+    if (this.endsSoon) return
+    this.endsSoon = true
+    this.resume()
+    this.writer.endSoon()
   }
 
   destroy(): void {
@@ -144,9 +150,16 @@ export class SocketLine implements Line {
   }
 
   private read(bytes: number): boolean {
+    if (this.endsSoon) {
+      this.thrownAway += bytes
+      return this.thrownAway < FAREWELL_BYTES_MAX
+    }
     this.lastReadBytes = bytes
-    if (this.direct !== null) return this.owner.filled(bytes)
-    return this.owner.read(this.buffers.input, READ_REST_BYTES_MAX, bytes)
+    const goesOn =
+      this.direct !== null
+        ? this.owner.filled(bytes)
+        : this.owner.read(this.buffers.input, READ_REST_BYTES_MAX, bytes)
+    return goesOn || this.endsSoon
   }
 
   /** Where the socket shall read to from now on; undefined: to where it does. */

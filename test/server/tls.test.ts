@@ -128,6 +128,47 @@ t.test('large values both ways, slow and half-closed peers', NEEDS_OPENSSL, asyn
   t.ok(await comesTrue(async () => (await statsOf(daemon.port)).get('curr_connections') === '2'))
 })
 
+t.test(
+  'replies on their way arrive whole, though the peer has said quit',
+  NEEDS_OPENSSL,
+  async t => {
+    const daemon = await startTlsDaemon(t, createAuthority(t, 'authority').sign('server'))
+    const value = randomBytes(700_000)
+    const set = Buffer.concat([Buffer.from('set a 0 0 700000\r\n'), value, Buffer.from('\r\n')])
+    t.equal(await ask(await openSecure(daemon.tlsPort), set, '\r\n'), 'STORED\r\n')
+    const replyBytes = 'VALUE a 0 700000\r\n'.length + value.length + '\r\nEND\r\n'.length
+    for (const last of ['quit\r\n', '']) {
+      for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+        const peer = await openSecure(daemon.tlsPort, { maxVersion })
+        peer.pause().end(`${'get a\r\n'.repeat(12)}${last}`)
+        await sleep(200)
+        let bytes = 0
+        peer.on('data', (chunk: Buffer) => {
+          bytes += chunk.length
+          peer.pause()
+          setTimeout(() => peer.resume(), 1)
+        })
+        await new Promise(resolve => peer.once('close', resolve).resume())
+        t.equal(bytes, 12 * replyBytes, `${last.trim()} ${maxVersion}`)
+      }
+    }
+  },
+)
+
+t.test('requests are served, wherever they are cut', NEEDS_OPENSSL, async t => {
+  const daemon = await startTlsDaemon(t, createAuthority(t, 'authority').sign('server'))
+  const request = 'set a 0 0 5\r\nvalue\r\nget a b\r\nmn\r\n'
+  const reply = 'STORED\r\nVALUE a 0 5\r\nvalue\r\nEND\r\nMN\r\n'
+  const peer = await openSecure(daemon.tlsPort)
+  for (let cut = 1; cut < request.length; cut++) {
+    peer.write(request.slice(0, cut))
+    await sleep(1)
+    t.equal(await ask(peer, request.slice(cut), 'MN\r\n'), reply, `${cut}`)
+  }
+  for (const byte of request.slice(0, -1)) peer.write(byte)
+  t.equal(await ask(peer, '\n', 'MN\r\n'), reply, 'every byte by itself')
+})
+
 t.test('many small requests in one go keep their order', NEEDS_OPENSSL, async t => {
   const daemon = await startTlsDaemon(t, createAuthority(t, 'authority').sign('server'))
   const peer = await openSecure(daemon.tlsPort)
