@@ -6,7 +6,7 @@
 // two, where it still tells items apart in large tables and up to four arenas.
 
 import type { Area } from './bytes.ts'
-import { META_TAG_MASK } from './layout.ts'
+import { META_TAG_SHIFT } from './layout.ts'
 
 /** Hash of `length` bytes from `start`, keyed with the two seed words. */
 export function hashBytes(
@@ -67,7 +67,10 @@ export function arenaOf(hash: number, count: number): number {
   return ((hash >>> 16) * count) >>> 16
 }
 
+/** A hash shifted left by so many has its tag where META has it. */
+export const BITS_ABOVE_TAG = 3
+
 /** The five bits kept in an item's header: most misses stop at them. */
 export function tagOf(hash: number): number {
-  return (hash >>> 24) & META_TAG_MASK
+  return (hash << BITS_ABOVE_TAG) >>> META_TAG_SHIFT
 }
