@@ -293,6 +293,12 @@ export const PREFETCH_KEYS_MAX = 32
 export const LOOKAHEAD_BYTES_MIN = 128
 /** A number of a plain request has at most so many digits: 32 bits hold it whatever they are. */
 export const PLAIN_DIGITS_MAX = 9
+/**
+ * Bytecode of a function that the compiler puts into the one that calls it, and of all that it puts
+ * into one (V8: 460 and 920), bytes.
+ */
+export const INLINED_FUNCTION_BYTES_MAX = 1000
+export const INLINED_TOTAL_BYTES_MAX = 2000
 /** A reply up to so long is sent by a view of its buffer that is made once. */
 export const KEPT_HEAD_BYTES_MAX = 1024
 /** Values of a reply, or parts of them, that are sent from where they are stored, and their bytes. */

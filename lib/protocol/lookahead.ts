@@ -22,6 +22,7 @@ import {
 import { wordEnd } from './ascii.ts'
 import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './binary-layout.ts'
 import type { Request } from './request.ts'
+import { LINE_END_BYTES } from './tokens.ts'
 
 const LF = 10
 const CR = 13
@@ -34,9 +35,9 @@ const DIGIT_0 = 48
 const LETTER_G = 103
 const LETTER_M = 109
 const LETTER_S = 115
-/** Blanks between the key of a store and the length of its value: `flags exptime bytes`, `ms`. */
+const META_VERB_BYTES = 3
+/** Blanks between the key of a store and the length of its value: `flags exptime bytes`. */
 const BLANKS_TO_LENGTH = 3
-const BLANKS_TO_META_LENGTH = 1
 
 const starts = new Int32Array(PREFETCH_KEYS_MAX)
 const lengths = new Int32Array(PREFETCH_KEYS_MAX)
@@ -89,7 +90,7 @@ export function plainAt(input: Area, at: number, request: Request): number {
   return value
 }
 
-/** The end of the key at `start` of those amid a get; -1 where none was seen that begins there. */
+/** The end of the key at `start` of those amid a get, or of a meta command; -1 where none was seen that begins there. */
 export function keyEndAt(start: number): number {
   while (next < count && starts[next] < start) next++
   return next < count && starts[next] === start ? start + lengths[next] : -1
@@ -205,19 +206,30 @@ function readDigits(bytes: Buffer, start: number, end: number): number {
 /** The key, or keys, of the line at `at`; where the next request begins. */
 function findLine(input: Area, at: number, end: number): number {
   const { bytes } = input
+  if (bytes[at] === LETTER_M && bytes[at + 2] === BLANK) return findMeta(input, at, end)
   const plainEnd = findPlain(input, at, end)
   if (plainEnd >= 0) return plainEnd
   const letter = bytes[at]
   let from = wordEnd(input, at, end)
   if (from === end || bytes[from] !== BLANK) return from + 1
   if (letter === LETTER_G) return findKeys(input, from, end)
-  const isMeta = letter === LETTER_M && from === at + 2
   const key = from + 1
   from = wordEnd(input, key, end)
   if (from === end) return end
   add(key, from - key)
-  if (isMeta && bytes[at + 1] !== LETTER_S) return afterLine(bytes, from, end)
-  return afterValue(bytes, from, end, isMeta ? BLANKS_TO_META_LENGTH : BLANKS_TO_LENGTH)
+  return afterValue(bytes, from, end)
+}
+
+/** The key of the meta command at `at`; where the next request begins. */
+function findMeta(input: Area, at: number, end: number): number {
+  const { bytes } = input
+  const key = at + META_VERB_BYTES
+  const keyEnd = wordEnd(input, key, end)
+  if (keyEnd >= end) return end
+  add(key, keyEnd - key)
+  if (bytes[at + 1] !== LETTER_S) return afterLine(bytes, keyEnd, end)
+  const valueBytes = readDigits(bytes, keyEnd + 1, end)
+  return afterLine(bytes, digitsEnd, end) + valueBytes + LINE_END_BYTES
 }
 
 /** The keys from `at` to the end of the line, or as many as there is room for; where that is. */
@@ -241,14 +253,16 @@ function afterLine(bytes: Buffer, at: number, end: number): number {
   return from + 1
 }
 
-/** Behind the line and behind the value whose length stands behind so many blanks. */
-function afterValue(bytes: Buffer, at: number, end: number, blanks: number): number {
+/** Behind the line of a store and behind its value. */
+function afterValue(bytes: Buffer, at: number, end: number): number {
   let from = at
   let seen = 0
   let length = 0
   for (; from < end && bytes[from] !== LF; from++) {
     if (bytes[from] === BLANK) seen++
-    else if (seen === blanks && bytes[from] >= DIGIT_0) length = length * 10 + bytes[from] - DIGIT_0
+    else if (seen === BLANKS_TO_LENGTH && bytes[from] >= DIGIT_0) {
+      length = length * 10 + bytes[from] - DIGIT_0
+    }
   }
-  return seen < blanks ? from + 1 : from + length + 3
+  return seen < BLANKS_TO_LENGTH ? from + 1 : from + 1 + length + LINE_END_BYTES
 }

@@ -9,7 +9,7 @@ import { Area } from '../engine/bytes.ts'
 import { parseU64, u64, u64ToWords } from '../engine/decimal.ts'
 import { Terms } from '../engine/terms.ts'
 import { KEY_BYTES_MAX, META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../limits.ts'
-import { parseInt32, parseUint32 } from './ascii.ts'
+import { parseInt32, parseUint32, wordEnd } from './ascii.ts'
 import { decodeBase64 } from './base64.ts'
 import { text } from './reply.ts'
 import type { Request } from './request.ts'
@@ -122,7 +122,7 @@ export class MetaFlags {
         if (this.opaqueBytes > OPAQUE_BYTES_MAX) return -1
         return byte === LF ? at + 1 : at + 2
       } else {
-        const stop = wordEnd(bytes, at + 1, end)
+        const stop = bytes[at + 1] <= BLANK ? at + 1 : wordEnd(input, at + 1, end)
         if (++words > META_WORDS_MAX || this.take(input, at, stop) !== null) return -1
         at = stop
       }
@@ -278,13 +278,6 @@ export function decodeKey(request: Request): boolean {
   const length = decodeBase64(request.area.bytes, start, start + request.keyBytes, decoded)
   request.setKey(decoded, 0, length)
   return length > 0
-}
-
-/** Where the word goes that begins before `start`. */
-export function wordEnd(bytes: Buffer, start: number, end: number): number {
-  let at = start
-  while (at < end && bytes[at] > BLANK) at++
-  return at
 }
 
 /** The byte of a letter. */

@@ -16,11 +16,12 @@ import {
   STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from '../limits.ts'
-import { equalsWord, parseDigits, parseInt32 } from './ascii.ts'
+import { equalsWord, parseDigits, parseInt32, wordEnd } from './ascii.ts'
 import { type Conversation, NEED_MORE } from './conversation.ts'
 import { adjustOn, beginOn, commitOn, fetchOn, peek, removeOn, storeOn } from './execute.ts'
 import { ThreadCounter } from './host.ts'
-import { decodeKey, letter, MetaFlags, wordEnd } from './meta-flags.ts'
+import { keyEndAt } from './lookahead.ts'
+import { decodeKey, letter, MetaFlags } from './meta-flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './meta-print.ts'
 import type { Reply } from './reply.ts'
 import type { Request } from './request.ts'
@@ -79,7 +80,8 @@ export class MetaCommands {
     const { bytes } = input
     const keyStart = at + VERB_BYTES + 1
     if (keyStart >= end || bytes[keyStart - 1] !== BLANK) return NEED_MORE
-    const keyEnd = wordEnd(bytes, keyStart, end)
+    const known = keyEndAt(keyStart)
+    const keyEnd = known >= 0 ? known : wordEnd(input, keyStart, end)
     if (keyEnd === keyStart || keyEnd - keyStart > KEY_BYTES_MAX) return NEED_MORE
     const { flags } = this
     flags.begin(input, keyStart, keyEnd)
@@ -97,7 +99,7 @@ export class MetaCommands {
   /** An ms whose key ends at `start`. */
   private quickStore(input: Area, start: number, end: number): number {
     const { bytes } = input
-    const stop = wordEnd(bytes, start + 1, end)
+    const stop = wordEnd(input, start + 1, end)
     const valueBytes = bytes[start] === BLANK ? parseDigits(bytes, start + 1, stop) : -1
     if (valueBytes < 0 || valueBytes > VALUE_BYTES_MAX) return NEED_MORE
     const next = this.flags.readLine(input, stop, end, 3)

@@ -70,13 +70,13 @@ export class TextProtocol implements Protocol {
   command(input: Area, at: number, end: number): number {
     const { bytes } = input
     lookAhead(this.host.cache, input, at, end, false)
-    const plain = plainAt(input, at, this.request)
-    if (plain !== NOT_PLAIN && this.host.control[Control.VERBOSITY] <= 1) {
-      return plain === PLAIN_GET ? this.plainGet(input) : this.plainSet(input, plain)
-    }
     if (bytes[at] === LETTER_M) {
       const next = this.quickMeta(input, at, end)
       if (next !== NEED_MORE) return next
+    }
+    const plain = plainAt(input, at, this.request)
+    if (plain !== NOT_PLAIN && this.host.control[Control.VERBOSITY] <= 1) {
+      return plain === PLAIN_GET ? this.plainGet(input) : this.plainSet(input, plain)
     }
     let start = at
     while (start < end && bytes[start] === BLANK) start++
