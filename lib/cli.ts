@@ -114,9 +114,11 @@ async function serve(options: Options, args: string[]): Promise<void> {
   const pool = openPool(options.threads)
   const { runHere } = await import('./server/process.ts')
   const { startDaemon } = await import('./server/daemon.ts')
+  const { inlineMore } = await import('./server/compiler.ts')
   // Before it becomes a user who may not write.
   keepCompiled()
   await runHere(options, () => startDaemon(options, undefined, pool))
+  inlineMore()
 }
 
 /**
