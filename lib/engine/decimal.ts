@@ -2,6 +2,7 @@
 // both exact doubles. Scratch results stand in module variables: callers take them at once.
 
 const LIMB = 1e10
+const INT32_LIMIT = 2 ** 31
 /** 2^64 as limbs. */
 const WRAP_HIGH = 1844674407
 const WRAP_LOW = 3709551616
@@ -132,9 +133,21 @@ function negateU64(): boolean {
 }
 
 function printDigits(bytes: Uint8Array, at: number, value: number, digits: number): number {
+  if (value < INT32_LIMIT) return printInt32(bytes, at, value | 0, digits)
   let rest = value
   for (let i = at + digits - 1; i >= at; i--) {
     const tenth = Math.floor(rest / 10)
+    bytes[i] = DIGIT_0 + (rest - tenth * 10)
+    rest = tenth
+  }
+  return at + digits
+}
+
+/** Of 32 bits a tenth is a multiplication. */
+function printInt32(bytes: Uint8Array, at: number, value: number, digits: number): number {
+  let rest = value
+  for (let i = at + digits - 1; i >= at; i--) {
+    const tenth = (rest / 10) | 0
     bytes[i] = DIGIT_0 + (rest - tenth * 10)
     rest = tenth
   }

@@ -143,7 +143,8 @@ export class HotKeys {
     x ^= x >>> 17
     x ^= x << 5
     this.random = x
-    return ((x >>> 0) % (2 * SAMPLE_EVERY - 1)) + 1
+    // As 32 bits: a field that once had a double is slow to count down.
+    return (((x >>> 0) % (2 * SAMPLE_EVERY - 1)) + 1) | 0
   }
 }
 
