@@ -112,7 +112,7 @@ export class MetaFlags {
    */
   readLine(input: Area, start: number, end: number, first: number): number {
     const { bytes } = input
-    let words = first
+    let count = first
     let at = start
     while (at < end) {
       const byte = bytes[at]
@@ -123,7 +123,7 @@ export class MetaFlags {
         return byte === LF ? at + 1 : at + 2
       } else {
         const stop = bytes[at + 1] <= BLANK ? at + 1 : wordEnd(input, at + 1, end)
-        if (++words > META_WORDS_MAX || this.take(input, at, stop) !== null) return -1
+        if (++count > META_WORDS_MAX || this.take(input, at, stop) !== null) return -1
         at = stop
       }
     }

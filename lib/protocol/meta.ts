@@ -96,18 +96,6 @@ export class MetaCommands {
     return next
   }
 
-  /** An ms whose key ends at `start`. */
-  private quickStore(input: Area, start: number, end: number): number {
-    const { bytes } = input
-    const stop = wordEnd(input, start + 1, end)
-    const valueBytes = bytes[start] === BLANK ? parseDigits(bytes, start + 1, stop) : -1
-    if (valueBytes < 0 || valueBytes > VALUE_BYTES_MAX) return NEED_MORE
-    const next = this.flags.readLine(input, stop, end, 3)
-    if (next < 0 || this.readMode() !== null) return NEED_MORE
-    this.request.valueBytes = valueBytes
-    return this.takeValue(input, next, end)
-  }
-
   /**
    * Runs the command at `at`, whose line ends before `next`; how far it ate. NEED_MORE: its value is
    * not there whole and short; `at`: the reply has no room now.
@@ -168,6 +156,18 @@ export class MetaCommands {
     }
     this.request.valueBytes = valueBytes
     return this.takeValue(input, valueStart, end)
+  }
+
+  /** An ms whose key ends at `start`. */
+  private quickStore(input: Area, start: number, end: number): number {
+    const { bytes } = input
+    const stop = wordEnd(input, start + 1, end)
+    const valueBytes = bytes[start] === BLANK ? parseDigits(bytes, start + 1, stop) : -1
+    if (valueBytes < 0 || valueBytes > VALUE_BYTES_MAX) return NEED_MORE
+    const next = this.flags.readLine(input, stop, end, 3)
+    if (next < 0 || this.readMode() !== null) return NEED_MORE
+    this.request.valueBytes = valueBytes
+    return this.takeValue(input, next, end)
   }
 
   /** The value that the request's store is of. */
