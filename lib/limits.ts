@@ -276,6 +276,21 @@ export const MEGABYTES_MAX = 1_000_000_000
 export const READ_BYTES = 64 * KIB
 /** What is left of one read goes before the next in the same buffer, up to so long. */
 export const READ_REST_BYTES_MAX = 16 * KIB
+/** A ring's requests and completions: powers of two, as the kernel wants them. */
+export const RING_SUBMISSIONS = 256
+export const RING_COMPLETIONS = 4096
+/** Buffers that the kernel may read into, and the bytes of each. */
+export const RING_BUFFERS = 128
+export const RING_BUFFER_BYTES = 8 * KIB
+/** What is at least so long is read and sent by a system call of its own. */
+export const RING_LONG_BYTES_MIN = 8 * KIB
+/** After a long read so many more are expected to be. */
+export const RING_LONG_MEMORY = 16
+/** Such calls in a row for one peer, before others have their turn. */
+export const RING_LONG_READS_MAX = 8
+/** Replies of one turn stand one behind the other in a buffer of so many bytes; such that are kept. */
+export const RING_REPLY_BYTES_MAX = 2 * 64 * KIB
+export const RING_REPLY_POOL_MAX = 4
 /** What a peer may say while it does not take its replies; nothing more is read then. */
 export const KEPT_READ_BYTES_MAX = 64 * KIB
 /** What is read of a peer that has said its last, until its replies are sent. */

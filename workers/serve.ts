@@ -3,13 +3,13 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
-import { type Delivery, isGuarded, type WorkerTask } from '../lib/server/host.ts'
+import { type Delivery, isGuarded, type Ready, type WorkerTask } from '../lib/server/host.ts'
 import { Service } from '../lib/server/service.ts'
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port, worker } = task
   const guards = isGuarded(task.settings) ? await import('../lib/server/guards.ts') : null
-  const service = new Service(task, guards)
+  const service = new Service(task, guards, true)
   const keeper = new Keeper(service.host.cache, ownArenas(task), error => {
     throw error
   })
@@ -20,7 +20,8 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
   })
   // A socket that could not be rebuilt here: only its number in the row tells which one it was.
   port.on('messageerror', () => service.roster.giveLost(worker, ++deliveries))
-  port.postMessage('ready')
+  const ready: Ready = { ring: service.ringHandle() }
+  port.postMessage(ready)
   await new Promise<void>(resolve => port.once('close', resolve))
   keeper.stop()
   // Behind the end of the task the thread may be ended anywhere: nothing may want a lock by then.

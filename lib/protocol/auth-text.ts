@@ -87,7 +87,8 @@ export class AuthText implements Protocol {
    */
   private decline(line: Area): void {
     const { reply } = this.peer.host
-    if (reply.length > 0 && reply.length === this.declinedEnd) reply.length = this.declinedStart
+    if (reply.length > reply.start && reply.length === this.declinedEnd)
+      reply.length = this.declinedStart
     this.declinedStart = reply.length
     reply.add(line)
     this.declinedEnd = reply.length

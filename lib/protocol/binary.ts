@@ -384,7 +384,7 @@ export class BinaryProtocol implements Protocol {
   /** Logs the header that was written at `before`, or at the start of a reply buffer since then. */
   private logResponse(before: number): void {
     const { host, peer, reply } = this
-    const start = reply.length < before ? 0 : before
+    const start = reply.start > before || reply.length < before ? reply.start : before
     if (reply.length - start < B.HEADER_BYTES) return
     host.log(headerText(`>${peer.id} Writing bin response:`, `>${peer.id}`, reply.area, start))
   }

@@ -10,14 +10,16 @@ const CRLF = 0x0a0d
 
 export class Reply {
   area = Area.allocate(REPLY_BYTES)
-  /** Bytes written. */
+  /** Where what was written and is not sent begins and ends, and how far it may go. */
+  start = 0
   length = 0
+  limit = REPLY_BYTES
   /** What is to be sent in between; nothing unless the outlet takes such. */
   inserts = new Inserts()
 
   /** Bytes that still fit. */
   room(): number {
-    return REPLY_BYTES - this.length
+    return this.limit - this.length
   }
 
   /** Takes back what was written behind the first `length` bytes. */

@@ -171,6 +171,12 @@ export class Session implements Conversation {
     return this.place.start
   }
 
+  /** How much of the value on its way in is still to come. */
+  fillBytes(): number {
+    const { start, end, left } = this.place
+    return end - start + left
+  }
+
   /**
    * So many bytes were read to `fillView`. Those up to the result, an address in the same arena, are
    * eaten; `run` eats the others.

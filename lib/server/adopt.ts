@@ -143,6 +143,11 @@ export interface Sender {
   sent(): void
 }
 
+/** The file descriptor of a socket; -1: it is gone, or this Node does not tell. */
+export function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1
+}
+
 /** Writes to a socket, one write at a time: after LATER the sender is told before the next. */
 export interface Writer {
   write(bytes: Uint8Array): Sent

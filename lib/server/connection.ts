@@ -27,11 +27,14 @@ export interface Hall {
   readonly open: Set<Connection>
   /** The line through an accepted socket, not reading yet. `encrypted`: TLS stands in between. */
   readonly openLine: (accepted: Socket, owner: LineOwner, encrypted: boolean) => Line
+  /** Runs something after so many milliseconds, with 0 behind what else is to be done. */
+  readonly later: (work: () => void, pauseMs: number) => void
   /** Something was thrown while a peer was served. */
   readonly fail: (error: unknown) => void
 }
 
 const LF = 10
+const NOTHING = Area.allocate(0)
 /** memcached's words for connections that begin. */
 const KINDS = {
   auto: 'auto-negotiating client connection',
@@ -47,6 +50,8 @@ export class Connection implements Outlet, LineOwner {
   readonly takesInserts: boolean
   /** Input not eaten yet. */
   private rest: Area | null = null
+  private restStart = 0
+  private restEnd = 0
   /** A reply is on its way: until it is gone the session does not run. */
   private sending = false
   /** Bytes of replies since the session was last given a turn. */
@@ -86,7 +91,7 @@ export class Connection implements Outlet, LineOwner {
 
   private push(): Sent {
     const { reply, counters } = this.hall.host
-    const bytes = reply.length + reply.inserts.bytes
+    const bytes = reply.length - reply.start + reply.inserts.bytes
     if (bytes === 0) return Sent.ALL
     counters[ThreadCounter.BYTES_WRITTEN] += bytes
     this.written += bytes
@@ -104,8 +109,7 @@ export class Connection implements Outlet, LineOwner {
   }
 
   later(pauseMs: number): void {
-    if (pauseMs === 0) setImmediate(() => this.goOn())
-    else setTimeout(() => this.goOn(), pauseMs)
+    this.hall.later(() => this.goOn(), pauseMs)
   }
 
   sent(): void {
@@ -141,7 +145,8 @@ export class Connection implements Outlet, LineOwner {
     const { hall, session, slot, line } = this
     if (hall.roster.spokeAtS(slot) >= sinceS || session.isStuck() || line.ended) return
     if (session.state !== State.COMMAND && session.state !== State.KEYS) return
-    if (this.rest !== null && isBegun(this.rest.bytes)) return
+    if (this.rest !== null && isBegun(this.rest.bytes.subarray(this.restStart, this.restEnd)))
+      return
     hall.host.counters[ThreadCounter.IDLE_KICKS]++
     if (hall.host.control[Control.VERBOSITY] > 1) {
       hall.host.log(`Closing idle fd ${this.id}`)
@@ -176,6 +181,10 @@ export class Connection implements Outlet, LineOwner {
     return this.rest === null && !this.sending ? this.session.fillView() : null
   }
 
+  awaitsBytes(): number {
+    return this.session.state === State.FILLING ? this.session.fillBytes() : 0
+  }
+
   valueBytes(): number {
     return this.session.request.valueBytes
   }
@@ -185,24 +194,36 @@ export class Connection implements Outlet, LineOwner {
     // Only the end of what it says is of interest: the session is at work by itself.
     if (this.session.state === State.WATCHING) return true
     if (this.sending || this.session.isStuck()) return this.keep(input, start, bytes)
-    if (this.rest === null) return this.eat(input, start, start + bytes)
-    const rest = this.rest.bytes
-    if (rest.length > READ_REST_BYTES_MAX) {
+    const { rest, restStart } = this
+    if (rest === null) return this.eat(input, start, start + bytes)
+    const restBytes = this.restEnd - restStart
+    if (restBytes > READ_REST_BYTES_MAX) {
       this.keep(input, start, bytes)
-      return this.eat(this.rest, 0, this.rest.bytes.length)
+      return this.eatRest()
     }
-    rest.copy(input.bytes, start - rest.length)
-    return this.eat(input, start - rest.length, start + bytes)
+    rest.bytes.copy(input.bytes, start - restBytes, restStart, this.restEnd)
+    return this.eat(input, start - restBytes, start + bytes)
   }
 
   /** Input that cannot be eaten yet; whether more of it may come. */
   private keep(input: Area, start: number, bytes: number): boolean {
-    const before = this.rest === null ? 0 : this.rest.bytes.length
-    const all = Area.allocate(before + bytes)
-    this.rest?.bytes.copy(all.bytes)
-    input.bytes.copy(all.bytes, before, start, start + bytes)
-    this.rest = all
-    return all.bytes.length < KEPT_READ_BYTES_MAX
+    const { rest, restStart, restEnd } = this
+    const room = rest === null ? 0 : rest.bytes.length - restEnd
+    if (room < bytes) {
+      const restBytes = restEnd - restStart
+      const larger = Area.allocate(Math.max(KEPT_READ_BYTES_MAX, 2 * (restBytes + bytes)))
+      rest?.bytes.copy(larger.bytes, 0, restStart, restEnd)
+      this.rest = larger
+      this.restStart = 0
+      this.restEnd = restBytes
+    }
+    input.bytes.copy((this.rest ?? NOTHING).bytes, this.restEnd, start, start + bytes)
+    this.restEnd += bytes
+    return this.restEnd - this.restStart < KEPT_READ_BYTES_MAX
+  }
+
+  private eatRest(): boolean {
+    return this.eat(this.rest ?? NOTHING, this.restStart, this.restEnd)
   }
 
   /** Runs the session over the bytes in [start, end); whether more may be read. */
@@ -213,26 +234,37 @@ export class Connection implements Outlet, LineOwner {
     const used = session.run(input, start, end)
     if (used > start || wasFilling) hall.roster.spoke(this.slot, this.nowS())
     if (!session.isStuck() && !this.finish()) session.wait()
-    this.rest = null
+    this.leaveRest(input, used, end)
     if (session.state === State.ENDED) {
       this.line.endSoon()
       return false
     }
-    if (used < end) {
-      this.rest = Area.allocate(end - used)
-      input.bytes.copy(this.rest.bytes, 0, used, end)
-    }
     if (session.state === State.WATCHING) hall.roster.watches(this.slot)
     return !session.isStuck() || session.state === State.WATCHING
+  }
+
+  /** Of what was eaten from, [start, end) is left. */
+  private leaveRest(input: Area, start: number, end: number): void {
+    if (start === end || this.session.state === State.ENDED) {
+      this.rest = null
+      this.restStart = 0
+      this.restEnd = 0
+    } else if (input === this.rest) {
+      this.restStart = start
+    } else {
+      this.rest = Area.allocate(end - start)
+      input.bytes.copy(this.rest.bytes, 0, start, end)
+      this.restStart = 0
+      this.restEnd = end - start
+    }
   }
 
   /** What was on its way is gone, or the others had their turn: the session goes on. */
   private goOn(): void {
     if (this.isClosed || this.sending || this.line.ended) return
     if (this.session.state === State.ENDED) return
-    const rest = this.rest ?? Area.allocate(0)
     try {
-      if (!this.eat(rest, 0, rest.bytes.length)) return
+      if (!this.eatRest()) return
       if (this.hasLeft) this.line.endSoon()
       else this.line.resume()
     } catch (error) {
@@ -253,6 +285,8 @@ export class Connection implements Outlet, LineOwner {
     this.note(hadError)
     this.log('connection closed.')
     this.rest = null
+    this.restStart = 0
+    this.restEnd = 0
     this.hall.open.delete(this)
     this.hall.roster.give(this.slot)
     try {

@@ -25,6 +25,7 @@ import type { AuthHandle } from './auth-files.ts'
 import type * as guards from './guards.ts'
 import type { TlsHandle } from './keyring.ts'
 import type { PeerCheck } from './options.ts'
+import type { RingHandle } from './ring.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 
 /** What a thread that serves peers is started with. Fit for postMessage. */
@@ -43,6 +44,12 @@ export interface Delivery {
   socket: Socket
   /** Its place in the roster. */
   slot: number
+}
+
+/** What a worker says once it takes connections. */
+export interface Ready {
+  /** Null: it has no ring. */
+  ring: RingHandle | null
 }
 
 /** What sessions tell of the daemon, fixed once it listens. */

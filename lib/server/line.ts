@@ -42,6 +42,8 @@ export interface LineOwner {
   filled(bytes: number): boolean
   /** Where the next bytes should be read to, since they belong there; null: nowhere special. */
   fillView(): Buffer | null
+  /** How much of a value is still to come, bytes. */
+  awaitsBytes(): number
   /** Of the value last on its way in, bytes. */
   valueBytes(): number
   /** What `send` said goes by itself is gone. */

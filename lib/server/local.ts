@@ -52,7 +52,7 @@ export class LocalService {
   private begin(): Service {
     const task = this.workers.localTask()
     this.holder = task.holder
-    return new Service(task, this.guards, error => this.beginAnew(error))
+    return new Service(task, this.guards, false, error => this.beginAnew(error))
   }
 
   private beginAnew(error: unknown): void {

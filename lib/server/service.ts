@@ -12,6 +12,9 @@ import { Connection, type Hall } from './connection.ts'
 import type { Handshakes } from './handshakes.ts'
 import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './host.ts'
 import type { Line, LineOwner } from './line.ts'
+import type { RingHandle } from './ring.ts'
+import { RingLine } from './ring-line.ts'
+import { RingLoop } from './ring-loop.ts'
 import { Roster } from './roster.ts'
 import { SocketBuffers, SocketLine } from './socket-line.ts'
 
@@ -26,18 +29,20 @@ export class Service implements Hall {
   readonly fail: OnFailure
   private readonly cache: Cache
   private readonly socketBuffers: SocketBuffers
+  private readonly loop: RingLoop | null
   private readonly handshakes: Handshakes | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
 
-  /** `guards`: of the task's settings, loaded. */
-  constructor(task: WorkerTask, guards: Guards | null, fail: OnFailure = rethrow) {
+  /** `guards`: of the task's settings, loaded. `rings`: through a ring, where there can be one. */
+  constructor(task: WorkerTask, guards: Guards | null, rings: boolean, fail: OnFailure = rethrow) {
     this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
     const reply = new Reply()
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
     this.socketBuffers = new SocketBuffers(reply)
+    this.loop = rings && task.settings.tls === null ? RingLoop.open(reply) : null
     this.listeners = task.settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
@@ -45,6 +50,11 @@ export class Service implements Hall {
     this.handshakes = this.openHandshakes(task, guards)
     this.tick()
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
+  }
+
+  /** Of its ring, to be released if this thread dies; null: it has none. */
+  ringHandle(): RingHandle | null {
+    return this.loop?.ring.handle() ?? null
   }
 
   /** Serves the connection in this slot from now on. */
@@ -55,7 +65,15 @@ export class Service implements Hall {
   }
 
   openLine = (accepted: Socket, owner: LineOwner, encrypted: boolean): Line =>
-    new SocketLine(this.socketBuffers, accepted, owner, encrypted)
+    this.loop === null
+      ? new SocketLine(this.socketBuffers, accepted, owner, encrypted)
+      : new RingLine(this.loop, accepted, owner)
+
+  later = (work: () => void, pauseMs: number): void => {
+    this.loop?.leave()
+    if (pauseMs === 0) setImmediate(work)
+    else setTimeout(work, pauseMs)
+  }
 
   /** Ends all connections; resolves when they have let go of all that they held. */
   async close(): Promise<void> {
@@ -64,6 +82,7 @@ export class Service implements Hall {
     for (const connection of this.open) connection.destroy()
     const endMs = performance.now() + SERVICE_CLOSE_MS_MAX
     while (this.open.size > 0 && performance.now() < endMs) await nextTurn()
+    this.loop?.close()
   }
 
   /** Ends all connections and touches nothing that they hold: whoever failed is cleared up after. */

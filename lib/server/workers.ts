@@ -16,7 +16,8 @@ import {
   WORKER_STEADY_MS,
 } from '../limits.ts'
 import { forgetWatchers } from '../protocol/journal.ts'
-import type { DaemonSettings, Delivery, WorkerTask } from './host.ts'
+import type { DaemonSettings, Delivery, Ready, WorkerTask } from './host.ts'
+import { type RingHandle, releaseRing } from './ring.ts'
 import type { Roster } from './roster.ts'
 
 /** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
@@ -44,6 +45,8 @@ interface Worker {
   done: Promise<void>
   /** Connections sent to it so far. */
   deliveries: number
+  /** Its ring, which it closes itself unless it dies. */
+  ring: RingHandle | null
   /** Gives it up before it is ready. */
   abort: AbortController
   startedMs: number
@@ -148,13 +151,15 @@ export class Workers {
       isReady: false,
       done,
       deliveries: 0,
+      ring: null,
       abort,
       startedMs,
     }
     this.workers[index] = worker
     const late = setTimeout(() => abort.abort(), WORKER_START_MS_MAX)
-    port1.once('message', () => {
+    port1.once('message', ({ ring }: Ready) => {
       clearTimeout(late)
+      worker.ring = ring
       worker.isReady = true
       resolve()
     })
@@ -200,6 +205,7 @@ export class Workers {
     if (this.closing) return
     dead.port.close()
     dead.isReady = false
+    if (dead.ring !== null) releaseRing(dead.ring)
     this.recover(dead.holder)
     this.roster.giveAll(dead.index)
     forgetWatchers(this.settings.log, dead.index)
