@@ -122,6 +122,8 @@ function settingsOf(
     version: PROTOCOL_VERSION,
     ownVersion: packageVersion(),
     flushAllowed: options.flushAllowed,
+    // Node watches descriptors for TLS in ways that a ring's loop does not see.
+    ioUring: options.ioUring && !options.tls,
     idleTimeoutS: options.idleTimeoutS,
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),

@@ -36,6 +36,11 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['worker_logbuf_size', 'kilobytes of log lines of a thread (default: 64)'],
   ['cluster_nodes', 'what "config get cluster" names: host:port or host|ip|port, ; between'],
   ['track_sizes', 'count item sizes for "stats sizes"'],
+  [
+    'no_io_uring',
+    'through sockets, where worker threads would share a ring',
+    'with the kernel (Linux 6.1, not with TLS)',
+  ],
   ['no_hashexpand', 'the hash table stays as it starts'],
   ['modern', "nothing: memcached's newest defaults are the defaults"],
   ['no_modern', 'as memcached 1.4: no crawler, one list, pages do not move,', 'connections wait'],

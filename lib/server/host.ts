@@ -57,6 +57,8 @@ export interface DaemonSettings {
   version: string
   ownVersion: string
   flushAllowed: boolean
+  /** Workers have rings if they can. */
+  ioUring: boolean
   /** 0: connections may be idle for ever. */
   idleTimeoutS: number
   allowed: Allowed

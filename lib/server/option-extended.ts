@@ -76,6 +76,8 @@ const NO_MODERN: Given = {
 const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   ['modern', word({})],
   ['no_modern', word(NO_MODERN)],
+  ['io_uring', word({ ioUring: true })],
+  ['no_io_uring', word({ ioUring: false })],
   ['maxconns_fast', word({ maxconnsFast: true })],
   ['no_maxconns_fast', word({ maxconnsFast: false })],
   numeric('hashpower', readHashpower),

@@ -47,6 +47,8 @@ export interface Options {
   connectionsMax: number
   /** False: connections above the limit wait in the backlog instead of being turned away. */
   maxconnsFast: boolean
+  /** Worker threads talk to their peers through a ring where Node and the kernel have one. */
+  ioUring: boolean
   /** 0: connections may be idle for ever. */
   idleTimeoutS: number
   requestsPerEventMax: number
@@ -180,6 +182,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
 
   connectionsMax: 1024,
   maxconnsFast: true,
+  ioUring: true,
   idleTimeoutS: 0,
   requestsPerEventMax: 20,
   readBufMemLimitBytes: 0,

@@ -42,7 +42,7 @@ export class Service implements Hall {
     const reply = new Reply()
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
     this.socketBuffers = new SocketBuffers(reply)
-    this.loop = rings && task.settings.tls === null ? RingLoop.open(reply) : null
+    this.loop = rings && task.settings.ioUring ? RingLoop.open(reply) : null
     this.listeners = task.settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS

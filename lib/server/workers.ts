@@ -15,6 +15,7 @@ import {
   WORKER_START_MS_MAX,
   WORKER_STEADY_MS,
 } from '../limits.ts'
+import { Control } from '../protocol/host.ts'
 import { forgetWatchers } from '../protocol/journal.ts'
 import type { DaemonSettings, Delivery, Ready, WorkerTask } from './host.ts'
 import { type RingHandle, releaseRing } from './ring.ts'
@@ -160,6 +161,7 @@ export class Workers {
     port1.once('message', ({ ring }: Ready) => {
       clearTimeout(late)
       worker.ring = ring
+      this.noteRing(index, ring)
       worker.isReady = true
       resolve()
     })
@@ -169,6 +171,12 @@ export class Workers {
       reject(error)
       this.replace(worker, error)
     })
+  }
+
+  private noteRing(worker: number, ring: RingHandle | null): void {
+    if (ring !== null || !this.settings.ioUring) return
+    if (this.roster.control[Control.VERBOSITY] === 0) return
+    process.stderr.write(`worker ${worker}: no io_uring here, through sockets\n`)
   }
 
   private taskFor(index: number): WorkerTask {

@@ -140,6 +140,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     ownVersion: '0.0.0',
     version: '',
     flushAllowed: true,
+    ioUring: true,
     memoryLimitBytes: 16 * MIB,
     idleTimeoutS: 0,
     features: featuresOf(DEFAULTS),
