@@ -279,9 +279,9 @@ export const READ_REST_BYTES_MAX = 16 * KIB
 /** A ring's requests and completions: powers of two, as the kernel wants them. */
 export const RING_SUBMISSIONS = 256
 export const RING_COMPLETIONS = 4096
-/** Buffers that the kernel may read into, and the bytes of each. */
-export const RING_BUFFERS = 128
-export const RING_BUFFER_BYTES = 8 * KIB
+/** Buffers that the kernel may read into, and the bytes of each: as memcached's, for long lines. */
+export const RING_BUFFERS = 64
+export const RING_BUFFER_BYTES = 16 * KIB
 /** What is at least so long is read and sent by a system call of its own. */
 export const RING_LONG_BYTES_MIN = 8 * KIB
 /** After a long read so many more are expected to be. */

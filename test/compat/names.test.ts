@@ -25,12 +25,13 @@ const OWN_SUBOPTIONS = [
   'sasl_pwdb',
   'cluster_nodes',
   'eviction',
+  'no_io_uring',
   'config_set',
   'etcd_prefix',
   'etcd_advertise',
   'etcd_ttl',
 ]
-const OWN_SETTINGS = ['eviction']
+const OWN_SETTINGS = ['eviction', 'io_uring']
 const OWN_SWITCHES = ['etcd']
 /** Values that are no numbers; whoever graphs the rest reads it as numbers. */
 const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']
