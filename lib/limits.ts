@@ -298,6 +298,10 @@ export const FAREWELL_BYTES_MAX = 64 * KIB
 /** How long a peer behind TLS may take for its farewell, once it was sent all. */
 export const FAREWELL_MS_MAX = 1000
 export const REPLY_BYTES = 64 * KIB
+/** What TLS adds to so much: a header, a tag, an explicit nonce or padding to each of its records, an alert. */
+export const SEAL_BYTES_MAX = KIB
+/** Sealed bytes that wait on a TLS connection for those before: a reply and what the protocol has to say. */
+export const SEALED_KEPT_BYTES_MAX = 2 * REPLY_BYTES
 /** After so many bytes of replies in one turn a connection lets the others have theirs. */
 export const YIELD_BYTES = MIB
 /** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */

@@ -3,13 +3,13 @@
 
 import { Area, copyBytes } from '../engine/bytes.ts'
 import { printNumber } from '../engine/decimal.ts'
-import { REPLY_BYTES } from '../limits.ts'
+import { REPLY_BYTES, SEAL_BYTES_MAX } from '../limits.ts'
 import { Inserts } from './inserts.ts'
 
 const CRLF = 0x0a0d
 
 export class Reply {
-  area = Area.allocate(REPLY_BYTES)
+  area = Area.allocate(REPLY_BYTES + SEAL_BYTES_MAX)
   /** Where what was written and is not sent begins and ends, and how far it may go. */
   start = 0
   length = 0

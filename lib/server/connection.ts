@@ -5,7 +5,6 @@
 // stuck, some reads. While a reply is on its way nothing is run; what comes is kept, up to a bound.
 // One that asks for much and takes it fast lets the others have a turn in between.
 
-import type { Socket } from 'node:net'
 import { Area } from '../engine/bytes.ts'
 import { CLOCK_S } from '../engine/layout.ts'
 import { KEPT_READ_BYTES_MAX, READ_REST_BYTES_MAX, YIELD_BYTES } from '../limits.ts'
@@ -25,8 +24,6 @@ export interface Hall {
   /** What they came through, in the order that roster slots refer to. */
   readonly listeners: readonly ListenerFacts[]
   readonly open: Set<Connection>
-  /** The line through an accepted socket, not reading yet. `encrypted`: TLS stands in between. */
-  readonly openLine: (accepted: Socket, owner: LineOwner, encrypted: boolean) => Line
   /** Runs something after so many milliseconds, with 0 behind what else is to be done. */
   readonly later: (work: () => void, pauseMs: number) => void
   /** Something was thrown while a peer was served. */
@@ -60,13 +57,13 @@ export class Connection implements Outlet, LineOwner {
   private hasLeft = false
   private isClosed = false
 
-  /** `encrypted`: TLS stands between this and the socket's connection. */
-  constructor(hall: Hall, accepted: Socket, slot: number, encrypted = false) {
+  /** `open` gives its line, not reading yet. */
+  constructor(hall: Hall, open: (owner: LineOwner) => Line, slot: number) {
     this.hall = hall
     this.slot = slot
     const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
     this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
-    this.line = hall.openLine(accepted, this, encrypted)
+    this.line = open(this)
     this.takesInserts = this.line.takesInserts
     hall.open.add(this)
     const { journal } = hall.host

@@ -5,3 +5,4 @@
 export { FileAuthenticator } from './authenticator.ts'
 export { Handshakes } from './handshakes.ts'
 export { Keyring, refreshKeyring } from './keyring.ts'
+export { TlsHandshakes } from './tls-handshakes.ts'

@@ -1,6 +1,7 @@
-// TLS of one thread: takes connections through their handshakes, with the certificates that are the
-// newest when it begins, and hands on those whose peers may come in. One that fails, or takes too
-// long, is ended, counted, and told of with -v.
+// TLS of one thread as Node speaks it, where OpenSSL cannot be called directly (tls-handshakes.ts): takes
+// connections through their handshakes, with the certificates that are the newest when it begins, and
+// hands on those whose peers may come in. One that fails, or takes too long, is ended, counted, and told
+// of with -v.
 //
 // Each way to look at peers has a tls.Server that listens nowhere; sockets are put into it, which it
 // allows. Which slot a socket has goes along with it as the asynchronous context of its handshake.

@@ -1,8 +1,9 @@
 // The line to one peer: what a connection asks of whatever carries its bytes, and what it is told.
 //
 // Two things are lines: a socket of Node's (socket-line.ts), for every peer and every platform, and a
-// descriptor in a ring that this thread shares with the kernel (ring-line.ts). A line reads without
-// being asked until it is told to stop, and sends one reply at a time.
+// descriptor in a ring that this thread shares with the kernel (ring-line.ts). TLS is one on top of
+// either (tls-line.ts). A line reads without being asked until it is told to stop, and sends one reply
+// at a time.
 
 import type { Area } from '../engine/bytes.ts'
 import type { Endpoint } from '../protocol/conversation.ts'

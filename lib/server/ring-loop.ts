@@ -17,6 +17,7 @@ import {
   REPLY_BYTES,
   RING_REPLY_BYTES_MAX,
   RING_REPLY_POOL_MAX,
+  SEAL_BYTES_MAX,
 } from '../limits.ts'
 import type { Reply } from '../protocol/reply.ts'
 import { type Address, loadNative, type Native } from './native.ts'
@@ -114,7 +115,7 @@ export class RingLoop {
     const address = this.ring.addressOf(reply.area) + reply.start
     this.onItsWay++
     reply.start = reply.length
-    if (reply.start > RING_REPLY_BYTES_MAX - REPLY_BYTES) this.nextArea()
+    if (reply.start > RING_REPLY_BYTES_MAX - REPLY_BYTES - SEAL_BYTES_MAX) this.nextArea()
     reply.limit = reply.start + REPLY_BYTES
     return address
   }

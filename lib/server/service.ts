@@ -17,11 +17,12 @@ import { RingLine } from './ring-line.ts'
 import { RingLoop } from './ring-loop.ts'
 import { Roster } from './roster.ts'
 import { SocketBuffers, SocketLine } from './socket-line.ts'
+import type { TlsHall, TlsHandshakes } from './tls-handshakes.ts'
 
 /** What becomes of something thrown while a peer was served; without it the thread ends. */
 export type OnFailure = (error: unknown) => void
 
-export class Service implements Hall {
+export class Service implements Hall, TlsHall {
   readonly host: Host
   readonly roster: Roster
   readonly listeners: readonly ListenerFacts[]
@@ -30,7 +31,7 @@ export class Service implements Hall {
   private readonly cache: Cache
   private readonly socketBuffers: SocketBuffers
   private readonly loop: RingLoop | null
-  private readonly handshakes: Handshakes | null
+  private readonly handshakes: Handshakes | TlsHandshakes | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
@@ -60,14 +61,24 @@ export class Service implements Hall {
   /** Serves the connection in this slot from now on. */
   serve(socket: Socket, slot: number): void {
     const { peerCheck } = this.listeners[this.roster.listenerOf(slot)]
-    if (peerCheck === null || this.handshakes === null) new Connection(this, socket, slot)
-    else this.handshakes.begin(socket, slot, peerCheck)
+    if (peerCheck !== null && this.handshakes !== null) {
+      this.handshakes.begin(socket, slot, peerCheck)
+      return
+    }
+    new Connection(this, owner => this.openLine(socket, owner, false), slot)
   }
 
-  openLine = (accepted: Socket, owner: LineOwner, encrypted: boolean): Line =>
-    this.loop === null
+  /** The line through an accepted socket, not reading yet. `encrypted`: Node speaks TLS in between. */
+  openLine(accepted: Socket, owner: LineOwner, encrypted: boolean): Line {
+    return this.loop === null
       ? new SocketLine(this.socketBuffers, accepted, owner, encrypted)
       : new RingLine(this.loop, accepted, owner)
+  }
+
+  /** Serves the connection in this slot, which has shaken hands. */
+  welcome(line: Line, slot: number): LineOwner {
+    return new Connection(this, () => line, slot)
+  }
 
   later = (work: () => void, pauseMs: number): void => {
     this.loop?.leave()
@@ -91,18 +102,19 @@ export class Service implements Hall {
     for (const connection of this.open) connection.abandon()
   }
 
-  private openHandshakes({ settings }: WorkerTask, guards: Guards | null): Handshakes | null {
+  private openHandshakes(
+    { settings }: WorkerTask,
+    guards: Guards | null,
+  ): Handshakes | TlsHandshakes | null {
     if (settings.tls === null || guards === null) return null
-    const keyring = new guards.Keyring(settings.tls.keyring)
-    return new guards.Handshakes(
-      settings.tls.settings,
-      keyring,
-      this.host,
-      this.roster,
-      (socket, slot) => {
-        new Connection(this, socket, slot, true)
-      },
-    )
+    const { settings: terms, keyring: buffer } = settings.tls
+    const keyring = new guards.Keyring(buffer)
+    const { host, roster } = this
+    const direct = guards.TlsHandshakes.open(terms, keyring, this)
+    if (direct !== null) return direct
+    return new guards.Handshakes(terms, keyring, host, roster, (socket, slot) => {
+      new Connection(this, owner => this.openLine(socket, owner, true), slot)
+    })
   }
 
   private tick(): void {

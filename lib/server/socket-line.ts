@@ -14,6 +14,7 @@ import {
   READ_REST_BYTES_MAX,
   REPLY_BYTES,
   REPLY_POOL_MAX,
+  SEAL_BYTES_MAX,
   SHORT_READ_BYTES,
   SHORT_READ_VALUE_BYTES_MIN,
 } from '../limits.ts'
@@ -42,7 +43,7 @@ export class SocketBuffers {
   /** The reply buffer, which a write keeps; the next reply is written to another. */
   take(): Area {
     const { area } = this.reply
-    this.reply.area = this.spare.pop() ?? Area.allocate(REPLY_BYTES)
+    this.reply.area = this.spare.pop() ?? Area.allocate(REPLY_BYTES + SEAL_BYTES_MAX)
     return area
   }
 

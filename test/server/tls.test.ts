@@ -1,9 +1,10 @@
 // TLS of the daemon as a process of its own: what is served through it, with which versions and
 // ciphers, large values, slow and half-closed peers.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -67,6 +68,50 @@ t.test('s_client is served, and cannot renegotiate', NEEDS_OPENSSL, async t => {
   })
   t.match(again.stderr, /no renegotiation|handshake failure|ssl3_read|unexpected/i)
   t.notMatch(again.stdout, 'END\r\n')
+})
+
+t.test('a peer may renew its keys, and ask for others', NEEDS_OPENSSL, async t => {
+  const daemon = await startTlsDaemon(t, createAuthority(t, 'authority').sign('server'))
+  const args = ['s_client', '-connect', `${HOST}:${daemon.tlsPort}`, '-tls1_3']
+  const peer = spawn('openssl', args, { stdio: 'pipe' })
+  t.teardown(() => peer.kill())
+  let output = ''
+  for (const stream of [peer.stdout, peer.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk
+    })
+  }
+  const answers = (count: number) => comesTrue(() => output.split('END\r\n').length > count)
+  t.ok(await comesTrue(() => output.includes('Verify return code')), 'the handshake is done')
+  // What comes at once and begins with K is a command of s_client's.
+  for (let count = 1; count <= 10; count++) {
+    peer.stdin.write('K\n')
+    t.ok(await comesTrue(() => output.split('KEYUPDATE').length > count))
+    peer.stdin.write('get none\r\n')
+    t.ok(await answers(count), `answer ${count}`)
+  }
+  t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '0')
+})
+
+t.test('Node speaks TLS where its OpenSSL is out of reach', NEEDS_OPENSSL, async t => {
+  const { NODE_OPTIONS = '' } = process.env
+  process.env.NODE_OPTIONS = `${NODE_OPTIONS} --no-experimental-ffi`
+  t.teardown(() => {
+    process.env.NODE_OPTIONS = NODE_OPTIONS
+  })
+  const daemon = await startTlsDaemon(t, createAuthority(t, 'authority').sign('server'))
+  const value = 'v'.repeat(500_000)
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const peer = await openSecure(daemon.tlsPort, { maxVersion })
+    t.equal(await ask(peer, `set a 0 0 500000\r\n${value}\r\n`, '\r\n'), 'STORED\r\n')
+    const digest = await askDigest(peer, 'get a\r\n'.repeat(10), 10 * (500_000 + 25))
+    const reply = `VALUE a 0 500000\r\n${value}\r\nEND\r\n`.repeat(10)
+    t.equal(digest, createHash('sha1').update(reply).digest('hex'))
+    const last = readUntil(peer, '')
+    peer.end('quit\r\n')
+    t.equal((await last).length, 0)
+  }
+  t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '0')
 })
 
 t.test('versions and ciphers are what the options say', NEEDS_OPENSSL, async t => {
@@ -196,3 +241,9 @@ t.test('a key may be in DER, or stand with the chain', NEEDS_OPENSSL, async t =>
   const one = await startTlsDaemon(t, { cert: both, key: both })
   t.ok(await isServed(one.tlsPort, {}))
 })
+
+function askDigest(peer: Socket, request: string, bytes: number): Promise<string> {
+  const digest = digestOf(peer, bytes)
+  peer.write(request)
+  return digest
+}
