@@ -158,7 +158,8 @@ export class RingLoop {
       while (ring.next()) this.tell()
     } while (waits && !this.isLeaving)
     ring.submit(false)
-    this.bell.port1.postMessage(null)
+    // Not at once: libuv must have its turn in between, and a port gives all that is in it in one go.
+    setImmediate(() => this.bell.port1.postMessage(null))
   }
 
   private tell(): void {

@@ -7,10 +7,12 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { KIB, READ_REST_BYTES_MAX, RING_BUFFERS, RING_SUBMISSIONS } from '../../lib/limits.ts'
+import { Reply } from '../../lib/protocol/reply.ts'
 import { descriptorOf } from '../../lib/server/adopt.ts'
 import { loadNative, type Native } from '../../lib/server/native.ts'
 import { Ring, releaseRing } from '../../lib/server/ring.ts'
 import { POLLIN } from '../../lib/server/ring-layout.ts'
+import { RingLoop } from '../../lib/server/ring-loop.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'
@@ -25,6 +27,9 @@ const RECEIVE = 5
 const SEND = 6
 const CANCEL = 7
 const TURNS_MAX = 100_000
+const TIMERS = 50
+/** For a timer of libuv's loop: its end, a look at that loop, and another. */
+const ENTERS_MAX = 20
 
 t.test('what comes is what was sent, however many buffers it takes', { skip }, async t => {
   const { ring, descriptor, peer } = await setUp(t)
@@ -165,6 +170,20 @@ t.test('a daemon has rings where it can, unless it is told otherwise', async t =
   }
   // libuv may have some of its own.
   t.equal(ringsOf(daemon.pid) - ringsOf(without.pid), 2, 'one a thread')
+})
+
+t.test('a loop with nothing to do rests', { skip }, async t => {
+  const known = native as Native
+  let enters = 0
+  const enter: Native['enter'] = (...request) => {
+    enters++
+    return known.enter(...request)
+  }
+  const loop = new RingLoop({ ...known, enter }, new Reply())
+  for (let i = 0; i < TIMERS; i++) await turn(5)
+  loop.close()
+  t.ok(enters > 0)
+  t.ok(enters < ENTERS_MAX * TIMERS, `${enters} system calls for ${TIMERS} timers`)
 })
 
 /** Why there can be no ring, if that is so. */
