@@ -123,7 +123,7 @@ function settingsOf(
     ownVersion: packageVersion(),
     flushAllowed: options.flushAllowed,
     // Node watches descriptors for TLS in ways that a ring's loop does not see.
-    ioUring: options.ioUring && !options.tls,
+    ioUring: options.ioUring,
     idleTimeoutS: options.idleTimeoutS,
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),

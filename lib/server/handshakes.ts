@@ -33,6 +33,7 @@ function sessionsOf(check: PeerCheck) {
 }
 
 export class Handshakes {
+  readonly isDirect = false
   private readonly settings: TlsSettings
   private readonly keyring: Keyring
   private readonly host: Host

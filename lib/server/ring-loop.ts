@@ -6,8 +6,8 @@
 // for: whenever it has something to do, or its next timer is due, this loop gives way to it. Two
 // things libuv does not show, and whoever causes them says `leave`: callbacks put off to the end of
 // this turn (nextTick, promises) and immediates. A descriptor that something else begins to watch
-// from within a callback is seen at the next timer; in a thread with a ring there are none (TLS would
-// have some, so that daemons with TLS have no rings).
+// from within a callback is seen at the next timer; in a thread with a ring there are none (TLS as Node
+// speaks it would have some: then there is no ring).
 
 import { constants } from 'node:os'
 import { Area } from '../engine/bytes.ts'

@@ -43,12 +43,14 @@ export class Service implements Hall, TlsHall {
     const reply = new Reply()
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
     this.socketBuffers = new SocketBuffers(reply)
-    this.loop = rings && task.settings.ioUring ? RingLoop.open(reply) : null
+    this.handshakes = this.openHandshakes(task, guards)
+    // Where Node speaks TLS it watches descriptors, which a ring does not see.
+    const isDirect = this.handshakes === null || this.handshakes.isDirect
+    this.loop = rings && task.settings.ioUring && isDirect ? RingLoop.open(reply) : null
     this.listeners = task.settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
     this.fail = fail
-    this.handshakes = this.openHandshakes(task, guards)
     this.tick()
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
   }

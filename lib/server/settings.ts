@@ -35,7 +35,7 @@ export function settingLines(options: Options, found: Found): Line[] {
     ['memory_file', '(null)'],
     ['client_flags_size', 4],
     ['eviction', options.eviction],
-    ['io_uring', yes(options.ioUring && !options.tls)],
+    ['io_uring', yes(options.ioUring)],
   ]
 }
 

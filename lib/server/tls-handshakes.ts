@@ -19,6 +19,8 @@ export interface TlsHall {
   readonly roster: Roster
   /** The line through an accepted socket, not reading yet. */
   openLine(accepted: Socket, owner: LineOwner, encrypted: false): Line
+  /** Runs something after so many milliseconds. */
+  later(work: () => void, pauseMs: number): void
   /** A handshake is done: who owns the line from now on. */
   welcome(line: Line, slot: number): LineOwner
 }
@@ -29,6 +31,7 @@ interface Arrival {
 }
 
 export class TlsHandshakes implements Greeter {
+  readonly isDirect = true
   private readonly openSsl: OpenSsl
   private readonly settings: TlsSettings
   private readonly keyring: Keyring
@@ -105,6 +108,10 @@ export class TlsHandshakes implements Greeter {
     const arrival = this.pending.get(line)
     this.pending.delete(line)
     if (arrival !== undefined) this.hall.roster.give(arrival.slot)
+  }
+
+  later(work: () => void, pauseMs: number): void {
+    this.hall.later(work, pauseMs)
   }
 
   blame(): void {

@@ -69,6 +69,8 @@ export interface Greeter {
   gone(line: TlsLine): void
   /** What the peer said later is not TLS. */
   blame(): void
+  /** Runs something after so many milliseconds. */
+  later(work: () => void, pauseMs: number): void
 }
 
 export class TlsLine implements Line, LineOwner {
@@ -240,7 +242,7 @@ export class TlsLine implements Line, LineOwner {
   private endBelow(): void {
     if (this.isBusy) return
     if (this.hasLeft) this.below.endSoon()
-    else setTimeout(() => this.below.endSoon(), FAREWELL_MS_MAX).unref()
+    else this.greeter.later(() => this.below.endSoon(), FAREWELL_MS_MAX)
   }
 
   private fail(): Sent {

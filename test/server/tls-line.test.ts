@@ -261,6 +261,7 @@ function openBelow(t: Test, random: Random, pieceMax: number) {
     },
     gone: () => events.push('gone'),
     blame: () => events.push('blamed'),
+    later: (work: () => void, pauseMs: number) => setTimeout(work, pauseMs).unref(),
   }
   const line = new TlsLine(buffers, context.open(), greeter, owner => {
     made.below = new CuttingLine(reply, owner, random, pieceMax)

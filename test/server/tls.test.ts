@@ -93,26 +93,34 @@ t.test('a peer may renew its keys, and ask for others', NEEDS_OPENSSL, async t =
   t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '0')
 })
 
-t.test('Node speaks TLS where its OpenSSL is out of reach', NEEDS_OPENSSL, async t => {
-  const { NODE_OPTIONS = '' } = process.env
-  process.env.NODE_OPTIONS = `${NODE_OPTIONS} --no-experimental-ffi`
-  t.teardown(() => {
-    process.env.NODE_OPTIONS = NODE_OPTIONS
+const WAYS_BACK = {
+  'without a ring': ['', ['no_io_uring']],
+  'without node:ffi, by Node': ['--no-experimental-ffi', []],
+} as const
+
+for (const [way, [nodeOptions, suboptions]] of Object.entries(WAYS_BACK)) {
+  t.test(`TLS is spoken ${way}`, NEEDS_OPENSSL, async t => {
+    const { NODE_OPTIONS = '' } = process.env
+    process.env.NODE_OPTIONS = `${NODE_OPTIONS} ${nodeOptions}`
+    t.teardown(() => {
+      process.env.NODE_OPTIONS = NODE_OPTIONS
+    })
+    const pair = createAuthority(t, 'authority').sign('server')
+    const daemon = await startTlsDaemon(t, pair, [...suboptions])
+    const value = 'v'.repeat(500_000)
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const peer = await openSecure(daemon.tlsPort, { maxVersion })
+      t.equal(await ask(peer, `set a 0 0 500000\r\n${value}\r\n`, '\r\n'), 'STORED\r\n')
+      const digest = await askDigest(peer, 'get a\r\n'.repeat(10), 10 * (500_000 + 25))
+      const reply = `VALUE a 0 500000\r\n${value}\r\nEND\r\n`.repeat(10)
+      t.equal(digest, createHash('sha1').update(reply).digest('hex'))
+      const last = readUntil(peer, '')
+      peer.end('quit\r\n')
+      t.equal((await last).length, 0)
+    }
+    t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '0')
   })
-  const daemon = await startTlsDaemon(t, createAuthority(t, 'authority').sign('server'))
-  const value = 'v'.repeat(500_000)
-  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-    const peer = await openSecure(daemon.tlsPort, { maxVersion })
-    t.equal(await ask(peer, `set a 0 0 500000\r\n${value}\r\n`, '\r\n'), 'STORED\r\n')
-    const digest = await askDigest(peer, 'get a\r\n'.repeat(10), 10 * (500_000 + 25))
-    const reply = `VALUE a 0 500000\r\n${value}\r\nEND\r\n`.repeat(10)
-    t.equal(digest, createHash('sha1').update(reply).digest('hex'))
-    const last = readUntil(peer, '')
-    peer.end('quit\r\n')
-    t.equal((await last).length, 0)
-  }
-  t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '0')
-})
+}
 
 t.test('versions and ciphers are what the options say', NEEDS_OPENSSL, async t => {
   const pair = createAuthority(t, 'authority').sign('server')
