@@ -107,17 +107,18 @@ function transfersOf(
   library: InstanceType<Ffi['DynamicLibrary']>,
   errno: () => number,
 ): Pick<Native, 'read' | 'write' | 'sendMessage'> {
-  const transfer = { arguments: ['i32', 'u64', 'u64'], return: 'i64' } as const
+  // Fewer bigints are made than with the whole of size_t and ssize_t; nothing here is so long.
+  const transfer = { arguments: ['i32', 'u64', 'u32'], return: 'i32' } as const
   const read = library.getFunction('read', transfer)
   const write = library.getFunction('write', transfer)
   const sendmsg = library.getFunction('sendmsg', {
     arguments: ['i32', 'u64', 'i32'],
-    return: 'i64',
+    return: 'i32',
   })
-  const countOf = (result: bigint): number => (result < 0n ? errno() : Number(result))
+  const countOf = (result: number): number => (result < 0 ? errno() : result)
   return {
-    read: (descriptor, to, bytes) => countOf(read(descriptor, BigInt(to), BigInt(bytes))),
-    write: (descriptor, from, bytes) => countOf(write(descriptor, BigInt(from), BigInt(bytes))),
+    read: (descriptor, to, bytes) => countOf(read(descriptor, BigInt(to), bytes)),
+    write: (descriptor, from, bytes) => countOf(write(descriptor, BigInt(from), bytes)),
     sendMessage: (descriptor, header) => countOf(sendmsg(descriptor, BigInt(header), 0)),
   }
 }

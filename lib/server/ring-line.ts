@@ -30,7 +30,6 @@ import { Inserts } from '../protocol/inserts.ts'
 import { descriptorOf } from './adopt.ts'
 import { gather } from './gather.ts'
 import { type Line, type LineOwner, Sent } from './line.ts'
-import type { Address } from './native.ts'
 import { POLLIN, POLLOUT } from './ring-layout.ts'
 import { Ask, type RingLoop, type RingUser } from './ring-loop.ts'
 
@@ -53,8 +52,8 @@ export class RingLine implements Line, RingUser {
   private receiving: Receiving = Receiving.NOTHING
   /** So many reads still wait for news: long ones came before. */
   private longReads = 0
-  /** The last read was of a long value, or of one that begins. */
-  private wasFilling = false
+  /** The last long read was of a value to its place: the next will be. */
+  private expectsLong = false
   private isCancelling = false
   private isPaused = true
   private hasLeft = false
@@ -186,7 +185,7 @@ export class RingLine implements Line, RingUser {
     for (let reads = 0; reads < RING_LONG_READS_MAX && !this.ended; reads++) {
       const view = owner.fillView()
       // The next value is likely to be as long: of that no more than its beginning goes by the buffer.
-      const isShort = this.wasFilling && owner.valueBytes() >= SHORT_READ_VALUE_BYTES_MIN
+      const isShort = this.expectsLong && owner.valueBytes() >= SHORT_READ_VALUE_BYTES_MIN
       const wanted = view?.length ?? (isShort ? SHORT_READ_BYTES : READ_BYTES)
       const to = view === null ? loop.longAddress : native.addressOf(view)
       const bytes = native.read(descriptor, to, wanted)
@@ -194,8 +193,9 @@ export class RingLine implements Line, RingUser {
       if (bytes < 0) return bytes === -EAGAIN ? undefined : this.fail(bytes)
       const goesOn =
         view === null ? owner.read(longInput, READ_REST_BYTES_MAX, bytes) : owner.filled(bytes)
-      this.wasFilling = view !== null || (isShort && bytes === wanted)
-      const isLong = this.wasFilling || bytes >= RING_LONG_BYTES_MIN
+      const isLong = view !== null || bytes >= RING_LONG_BYTES_MIN
+      // A request that fits says nothing of those behind it.
+      this.expectsLong = view !== null || (isShort && bytes < wanted)
       this.longReads = isLong ? RING_LONG_MEMORY : this.longReads - 1
       if (!goesOn) return this.pause()
       if (bytes < wanted) return
@@ -291,10 +291,7 @@ export class RingLine implements Line, RingUser {
   }
 
   private write(pieces: Uint8Array[]): number {
-    const { native } = this.loop
-    const addressOf = (view: Uint8Array) => native.addressOf(view)
-    const message = messageOf(pieces, addressOf)
-    return native.sendMessage(this.descriptor, addressOf(message))
+    return this.loop.message.send(this.descriptor, pieces)
   }
 
   /** What was being sent is sent, or never will be. */
@@ -335,25 +332,4 @@ function behind(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
     skip = Math.max(0, skip - piece.length)
   }
   return rest
-}
-
-// struct msghdr and, behind it, its struct iovecs; bytes.
-const MESSAGE_BYTES = 56
-const MESSAGE_PIECES = 16
-const MESSAGE_PIECE_COUNT = 24
-const PIECE_BYTES = 16
-
-function messageOf(
-  pieces: readonly Uint8Array[],
-  addressOf: (view: Uint8Array) => Address,
-): Buffer {
-  const message = Buffer.allocUnsafeSlow(MESSAGE_BYTES + pieces.length * PIECE_BYTES).fill(0)
-  message.writeBigUInt64LE(BigInt(addressOf(message) + MESSAGE_BYTES), MESSAGE_PIECES)
-  message.writeBigUInt64LE(BigInt(pieces.length), MESSAGE_PIECE_COUNT)
-  for (const [index, piece] of pieces.entries()) {
-    const at = MESSAGE_BYTES + index * PIECE_BYTES
-    message.writeBigUInt64LE(BigInt(addressOf(piece)), at)
-    message.writeBigUInt64LE(BigInt(piece.length), at + 8)
-  }
-  return message
 }

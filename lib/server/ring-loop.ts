@@ -20,6 +20,7 @@ import {
   SEAL_BYTES_MAX,
 } from '../limits.ts'
 import type { Reply } from '../protocol/reply.ts'
+import { Message } from './message.ts'
 import { type Address, loadNative, type Native } from './native.ts'
 import { Ring } from './ring.ts'
 import { POLLIN, TIMESPEC_BYTES } from './ring-layout.ts'
@@ -49,6 +50,7 @@ export class RingLoop {
   /** Where a long read goes, behind READ_REST_BYTES_MAX of room. */
   readonly longInput = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly longAddress: Address
+  readonly message: Message
   private readonly users: (RingUser | undefined)[] = [undefined]
   private readonly freeUsers: number[] = []
   /** The reply buffers of this turn; all are free once nothing is on its way from them. */
@@ -72,6 +74,7 @@ export class RingLoop {
     this.ring = new Ring(native)
     this.reply = reply
     this.longAddress = native.addressOf(this.longInput.bytes) + READ_REST_BYTES_MAX
+    this.message = new Message(native)
     this.timespecAddress = native.addressOf(this.timespec)
     this.loopDescriptor = native.loopDescriptor()
     this.nextArea()
