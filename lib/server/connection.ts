@@ -269,10 +269,12 @@ export class Connection implements Outlet, LineOwner {
     }
   }
 
-  // The end may come while nothing is run: replies that wait go out before.
+  // The end may come while nothing is run: replies that wait go out before, and so do those to what
+  // came while one was on its way.
   left(): void {
     this.hasLeft = true
     const { session } = this
+    if (this.sending) return
     if (!session.isStuck() || session.state === State.WATCHING) this.line.endSoon()
   }
 

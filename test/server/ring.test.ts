@@ -6,7 +6,13 @@ import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { KIB, READ_REST_BYTES_MAX, RING_BUFFERS, RING_SUBMISSIONS } from '../../lib/limits.ts'
+import {
+  KIB,
+  READ_REST_BYTES_MAX,
+  RING_BUFFER_BYTES,
+  RING_BUFFERS,
+  RING_SUBMISSIONS,
+} from '../../lib/limits.ts'
 import { Reply } from '../../lib/protocol/reply.ts'
 import { descriptorOf } from '../../lib/server/adopt.ts'
 import { loadNative, type Native } from '../../lib/server/native.ts'
@@ -95,7 +101,8 @@ t.test('more requests than the ring has places for are all done', { skip }, asyn
   const what = Buffer.from('0123456789')
   const area = ring.input
   what.copy(area.bytes, 0)
-  for (let i = 0; i < count; i++) ring.sendNow(descriptor, ring.addressOf(area) + (i % 10), 1, SEND)
+  const at = (native as Native).addressOf(area.bytes)
+  for (let i = 0; i < count; i++) ring.sendNow(descriptor, at + (i % 10), 1, SEND)
   let sent = 0
   const all = await completions(
     ring,
@@ -114,7 +121,7 @@ t.test('what the kernel does not take at once is told', { skip }, async t => {
   let sent = 0
   let refused = 0
   for (let i = 0; i < 1000 && refused === 0; i++) {
-    ring.sendNow(descriptor, ring.addressOf(ring.input), 100_000, SEND)
+    ring.sendNow(descriptor, (native as Native).addressOf(ring.input.bytes), 100_000, SEND)
     ring.submit(false)
     while (ring.next()) {
       if (ring.result > 0) sent += ring.result
@@ -184,6 +191,19 @@ t.test('a loop with nothing to do rests', { skip }, async t => {
   loop.close()
   t.ok(enters > 0)
   t.ok(enters < ENTERS_MAX * TIMERS, `${enters} system calls for ${TIMERS} timers`)
+})
+
+t.test('a peer that says its last while a reply is on its way gets all replies', async t => {
+  const daemon = await startDaemon(t, ['-t', '1'])
+  const line = `get ${'k'.repeat(250)}\r\n`
+  const count = Math.ceil((RING_BUFFER_BYTES * 5) / 2 / line.length)
+  for (let tries = 0; tries < 20; tries++) {
+    const peer = await openPeer(daemon.port)
+    // More than one buffer of requests, and the end, before the first reply is sent.
+    peer.end(line.repeat(count))
+    const got = await read(peer, count * 5 + 1)
+    t.equal(got.length, count * 5, 'a reply to each')
+  }
 })
 
 /** Why there can be no ring, if that is so. */
