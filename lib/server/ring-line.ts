@@ -31,15 +31,13 @@ import { descriptorOf } from './adopt.ts'
 import { gather } from './gather.ts'
 import { type Line, type LineOwner, Sent } from './line.ts'
 import { POLLIN, POLLOUT } from './ring-layout.ts'
-import { Ask, type RingLoop, type RingUser } from './ring-loop.ts'
+import { Ask, type ReplyBuffer, type RingLoop, type RingUser } from './ring-loop.ts'
 
 const { EAGAIN, ECANCELED, ENOBUFS } = constants.errno
 
 /** What is under way: reads to the ring's buffers, or the news that there is something to read. */
 const Receiving = { NOTHING: 0, STREAM: 1, NEWS: 2 } as const
 type Receiving = (typeof Receiving)[keyof typeof Receiving]
-
-const NOTHING = Buffer.alloc(0)
 
 export class RingLine implements Line, RingUser {
   readonly takesInserts = true
@@ -60,7 +58,7 @@ export class RingLine implements Line, RingUser {
   private sending = false
   private endsSoon = false
   /** The reply on its way: where it stands in a shared buffer, or what is left of it, a copy. */
-  private sendFrom: Buffer = NOTHING
+  private replies: ReplyBuffer | null = null
   private sendStart = 0
   private sendBytes = 0
   private unsent: Uint8Array[] | null = null
@@ -88,14 +86,16 @@ export class RingLine implements Line, RingUser {
     const { loop } = this
     const { reply } = loop
     if (reply.inserts.count > 0) return this.sendInserts()
-    const { area, start, length } = reply
-    if (length === start) return Sent.ALL
-    if (length - start >= RING_LONG_BYTES_MIN) return this.sendLong()
-    this.sendFrom = area.bytes
+    const { start } = reply
+    const bytes = reply.length - start
+    if (bytes === 0) return Sent.ALL
+    if (bytes >= RING_LONG_BYTES_MIN) return this.sendLong()
+    const replies = loop.dispatch()
+    this.replies = replies
     this.sendStart = start
-    this.sendBytes = length - start
+    this.sendBytes = bytes
     this.sending = true
-    loop.ring.sendNow(this.descriptor, loop.dispatch(), this.sendBytes, this.number | Ask.SEND)
+    loop.ring.sendNow(this.descriptor, replies.address + start, bytes, this.number | Ask.SEND)
     return Sent.SOON
   }
 
@@ -147,24 +147,22 @@ export class RingLine implements Line, RingUser {
   }
 
   sendDone(): void {
-    const { loop, unsent, sendBytes } = this
+    const { loop, unsent, replies, sendBytes } = this
     const { result } = loop.ring
     if (this.ended) return this.finish()
-    if (unsent !== null) return result < 0 ? this.fail(result) : this.sendOn(unsent)
+    if (unsent !== null && result >= 0) return this.sendOn(unsent)
     if (result === sendBytes) {
       this.finish()
       return this.endsSoon ? this.destroy() : this.owner.sent()
     }
-    if (result < 0 && result !== -EAGAIN) {
+    if (unsent !== null || (result < 0 && result !== -EAGAIN)) {
       this.finish()
       return this.fail(result)
     }
-    const rest = this.sendFrom.subarray(
-      this.sendStart + Math.max(result, 0),
-      this.sendStart + sendBytes,
-    )
-    this.sendLater([Buffer.from(rest)])
-    loop.arrived()
+    const sent = this.sendStart + Math.max(result, 0)
+    const rest = replies?.area.bytes.subarray(sent, this.sendStart + sendBytes)
+    if (rest !== undefined) this.sendLater([Buffer.from(rest)])
+    this.leaveReplies()
   }
 
   private take(bytes: number): void {
@@ -241,10 +239,10 @@ export class RingLine implements Line, RingUser {
   /** Sends the reply by itself, now. */
   private sendLong(): Sent {
     const { loop } = this
-    const { reply, native, ring } = loop
+    const { reply, native } = loop
     const { area, start, length } = reply
     reply.length = start
-    const wrote = native.write(this.descriptor, ring.addressOf(area) + start, length - start)
+    const wrote = native.write(this.descriptor, loop.replyAddress() + start, length - start)
     if (wrote === length - start) return Sent.ALL
     if (wrote < 0 && wrote !== -EAGAIN) return this.refuse(wrote)
     this.sendLater([Buffer.from(area.bytes.subarray(start + Math.max(wrote, 0), length))])
@@ -296,12 +294,18 @@ export class RingLine implements Line, RingUser {
 
   /** What was being sent is sent, or never will be. */
   private finish(): void {
-    if (this.unsent === null) this.loop.arrived()
+    this.leaveReplies()
     this.sending = false
     this.unsent = null
     this.inserts?.clear()
     this.inserts = null
     if (this.ended) this.closeIfIdle()
+  }
+
+  private leaveReplies(): void {
+    const { replies } = this
+    this.replies = null
+    if (replies !== null) this.loop.arrived(replies)
   }
 
   private refuse(status: number): Sent {

@@ -37,6 +37,16 @@ export interface RingUser {
   sendDone(): void
 }
 
+/** Behind so many bytes another reply, sealed, might not fit. */
+const REPLIES_BYTES_MAX = RING_REPLY_BYTES_MAX - REPLY_BYTES - SEAL_BYTES_MAX
+
+/** Where replies stand one behind the other; free once none of them is on its way. */
+export interface ReplyBuffer {
+  readonly area: Area
+  readonly address: Address
+  onItsWay: number
+}
+
 /** The loop's own requests. */
 const POLL = Ask.RECEIVE
 const TIMEOUT = Ask.SEND
@@ -53,10 +63,9 @@ export class RingLoop {
   readonly message: Message
   private readonly users: (RingUser | undefined)[] = [undefined]
   private readonly freeUsers: number[] = []
-  /** The reply buffers of this turn; all are free once nothing is on its way from them. */
-  private readonly areas: Area[] = []
-  private areaCount = 0
-  private onItsWay = 0
+  /** What the thread's reply buffer is now, and such that wait to be. */
+  private replies: ReplyBuffer
+  private readonly spare: ReplyBuffer[] = []
   private readonly timespec = Buffer.allocUnsafeSlow(TIMESPEC_BYTES)
   private readonly timespecAddress: Address
   private readonly loopDescriptor: number
@@ -67,6 +76,7 @@ export class RingLoop {
   private isClosed = false
   /** Rung for the next turn: libuv answers while it polls, when it knows what else it has to do. */
   private readonly bell = new MessageChannel()
+  private readonly ringBell = (): void => this.bell.port1.postMessage(null)
 
   /** Throws what keeps this machine from having one. `reply`: all of this thread. */
   constructor(native: Native, reply: Reply) {
@@ -77,7 +87,7 @@ export class RingLoop {
     this.message = new Message(native)
     this.timespecAddress = native.addressOf(this.timespec)
     this.loopDescriptor = native.loopDescriptor()
-    this.nextArea()
+    this.replies = this.nextReplies()
     this.bell.port2.onmessage = () => this.turn()
     this.bell.port1.postMessage(null)
   }
@@ -112,23 +122,29 @@ export class RingLoop {
     this.isLeaving = true
   }
 
-  /** What stands in the reply buffer is on its way, up to `arrived`; where it stands. */
-  dispatch(): Address {
-    const { reply } = this
-    const address = this.ring.addressOf(reply.area) + reply.start
-    this.onItsWay++
-    reply.start = reply.length
-    if (reply.start > RING_REPLY_BYTES_MAX - REPLY_BYTES - SEAL_BYTES_MAX) this.nextArea()
-    reply.limit = reply.start + REPLY_BYTES
-    return address
+  /** Where the thread's reply buffer begins. */
+  replyAddress(): Address {
+    return this.replies.address
   }
 
-  /** One reply is out of its buffer. */
-  arrived(): void {
-    if (--this.onItsWay > 0) return
-    this.areaCount = 0
-    // The reply in hand, if there is one, stays where it is.
-    if (this.reply.length === this.reply.start) this.nextArea()
+  /** What stands in the reply buffer is on its way, up to `arrived`; where it stands. */
+  dispatch(): ReplyBuffer {
+    const { reply, replies } = this
+    replies.onItsWay++
+    if (reply.length > REPLIES_BYTES_MAX) this.replies = this.nextReplies()
+    else this.beginReply(reply.length)
+    return replies
+  }
+
+  /** One reply is out of this buffer. */
+  arrived(replies: ReplyBuffer): void {
+    if (--replies.onItsWay > 0) return
+    const { reply, spare } = this
+    if (replies !== this.replies) {
+      if (spare.length < RING_REPLY_POOL_MAX) spare.push(replies)
+    } else if (reply.length === reply.start) {
+      this.beginReply(0)
+    }
   }
 
   /** No requests are under way any more, or nobody may be told what becomes of them. */
@@ -138,15 +154,23 @@ export class RingLoop {
     this.ring.close()
   }
 
-  private nextArea(): void {
-    const { reply, areas } = this
-    if (areas.length > RING_REPLY_POOL_MAX && this.areaCount === 0)
-      areas.length = RING_REPLY_POOL_MAX
-    areas[this.areaCount] ??= Area.allocate(RING_REPLY_BYTES_MAX)
-    reply.area = areas[this.areaCount++]
-    reply.start = 0
-    reply.length = 0
-    reply.limit = REPLY_BYTES
+  private nextReplies(): ReplyBuffer {
+    const replies = this.spare.pop() ?? this.createReplies()
+    this.reply.area = replies.area
+    this.beginReply(0)
+    return replies
+  }
+
+  private createReplies(): ReplyBuffer {
+    const area = Area.allocate(RING_REPLY_BYTES_MAX)
+    return { area, address: this.native.addressOf(area.bytes), onItsWay: 0 }
+  }
+
+  private beginReply(start: number): void {
+    const { reply } = this
+    reply.start = start
+    reply.length = start
+    reply.limit = start + REPLY_BYTES
   }
 
   private turn(): void {
@@ -156,13 +180,14 @@ export class RingLoop {
     const waits = timeoutMs !== 0
     if (waits) this.wakeFor(timeoutMs)
     this.isLeaving = false
+    // What comes while these are told of is for the next round: libuv may have its turn before.
     do {
       ring.submit(waits)
-      while (ring.next()) this.tell()
+      for (let left = ring.completed(); left > 0 && ring.next(); left--) this.tell()
     } while (waits && !this.isLeaving)
     ring.submit(false)
     // Not at once: libuv must have its turn in between, and a port gives all that is in it in one go.
-    setImmediate(() => this.bell.port1.postMessage(null))
+    setImmediate(this.ringBell)
   }
 
   private tell(): void {

@@ -62,7 +62,6 @@ export class Ring {
   private readonly buffers: Uint32Array
   private readonly bufferHalves: Uint16Array
   private readonly inputAddress: Address
-  private readonly addresses = new Map<Area, Address>()
   /** Words of the rings. */
   private readonly submissionHead: number
   private readonly submissionTail: number
@@ -155,6 +154,11 @@ export class Ring {
     throw new Error('the kernel takes no requests')
   }
 
+  /** How many completions wait to be gone to. */
+  completed(): number {
+    return (this.words[this.completionTail] - this.words[this.completionHead]) | 0
+  }
+
   /** Goes to the next completion; false if there is none. */
   next(): boolean {
     const { words } = this
@@ -176,16 +180,6 @@ export class Ring {
     if (this.buffer < 0) return
     this.lend(this.buffer)
     this.buffer = -1
-  }
-
-  /** Where an area is that lives as long as this. */
-  addressOf(area: Area): Address {
-    let address = this.addresses.get(area)
-    if (address === undefined) {
-      address = this.native.addressOf(area.bytes)
-      this.addresses.set(area, address)
-    }
-    return address
   }
 
   /** What the kernel knows it by; of a thread that died it is for others to `release`. */
