@@ -49,6 +49,9 @@ export class Connection implements Outlet, LineOwner {
   private rest: Area | null = null
   private restStart = 0
   private restEnd = 0
+  /** What came behind it while a reply was on its way. */
+  private readonly kept: Buffer[] = []
+  private keptBytes = 0
   /** A reply is on its way: until it is gone the session does not run. */
   private sending = false
   /** Bytes of replies since the session was last given a turn. */
@@ -111,7 +114,8 @@ export class Connection implements Outlet, LineOwner {
 
   sent(): void {
     this.sending = false
-    if (this.rest !== null || this.session.isStuck() || this.hasLeft) this.goOn()
+    const { rest, keptBytes, session } = this
+    if (rest !== null || keptBytes > 0 || session.isStuck() || this.hasLeft) this.goOn()
   }
 
   private get id(): number {
@@ -204,22 +208,23 @@ export class Connection implements Outlet, LineOwner {
 
   /** Input that cannot be eaten yet; whether more of it may come. */
   private keep(input: Area, start: number, bytes: number): boolean {
-    const { rest, restStart, restEnd } = this
-    const room = rest === null ? 0 : rest.bytes.length - restEnd
-    if (room < bytes) {
-      const restBytes = restEnd - restStart
-      const larger = Area.allocate(Math.max(KEPT_READ_BYTES_MAX, 2 * (restBytes + bytes)))
-      rest?.bytes.copy(larger.bytes, 0, restStart, restEnd)
-      this.rest = larger
-      this.restStart = 0
-      this.restEnd = restBytes
-    }
-    input.bytes.copy((this.rest ?? NOTHING).bytes, this.restEnd, start, start + bytes)
-    this.restEnd += bytes
-    return this.restEnd - this.restStart < KEPT_READ_BYTES_MAX
+    this.kept.push(Buffer.from(input.bytes.subarray(start, start + bytes)))
+    this.keptBytes += bytes
+    return this.keptBytes < KEPT_READ_BYTES_MAX
   }
 
   private eatRest(): boolean {
+    if (this.keptBytes > 0) {
+      const { rest, restStart, restEnd } = this
+      const all = Area.allocate(restEnd - restStart + this.keptBytes)
+      let at = rest?.bytes.copy(all.bytes, 0, restStart, restEnd) ?? 0
+      for (const piece of this.kept) at += piece.copy(all.bytes, at)
+      this.rest = all
+      this.restStart = 0
+      this.restEnd = at
+      this.kept.length = 0
+      this.keptBytes = 0
+    }
     return this.eat(this.rest ?? NOTHING, this.restStart, this.restEnd)
   }
 
@@ -286,6 +291,8 @@ export class Connection implements Outlet, LineOwner {
     this.rest = null
     this.restStart = 0
     this.restEnd = 0
+    this.kept.length = 0
+    this.keptBytes = 0
     this.hall.open.delete(this)
     this.hall.roster.give(this.slot)
     try {
