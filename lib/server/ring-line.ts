@@ -48,8 +48,11 @@ export class RingLine implements Line, RingUser {
   private readonly descriptor: number
   private readonly number: number
   private receiving: Receiving = Receiving.NOTHING
-  /** So many reads still wait for news: long ones came before. */
-  private longReads = 0
+  /**
+   * So many reads still wait for news: long ones came before. The first one does: of a peer that says
+   * much at once and takes nothing, the ring would read all that its buffers hold.
+   */
+  private longReads = 1
   /** The last long read was of a value to its place: the next will be. */
   private expectsLong = false
   private isCancelling = false

@@ -25,7 +25,7 @@ import {
 
 const seed = announceSeed(t)
 
-const DEAF_PEERS = 20
+const DEAF_PEERS = 40
 /** A pending reply, the input that waits, and the objects around them, with room to spare. */
 const DEAF_PEER_BYTES_MAX = 256 * 1024
 /** What a heap may take on besides before it is collected. */
