@@ -77,7 +77,12 @@ export function readCertificates(settings: TlsSettings): Certificates {
   attempt(`Error setting the provided cipher(s): ${settings.sslCiphers}`, () =>
     createSecureContext({ ciphers: ciphersOf(settings) }),
   )
-  return { cert, key, ca, ticketKey: newTicketKey() }
+  const found = { cert, key, ca, ticketKey: newTicketKey() }
+  // Ciphers may ask for more than a certificate has, as @SECLEVEL=4 does.
+  attempt(`Error loading the certificate chain: ${sslChainCert}`, () =>
+    createSecureContext(contextOptions(settings, found)),
+  )
+  return found
 }
 
 export function newTicketKey(): string {

@@ -57,12 +57,12 @@ export class TlsContext {
     const { ciphers = DEFAULT_CIPHERS, minVersion } = contextOptions(settings, certificates)
     const names = ciphers.split(':')
     const isOfTls13 = (name: string) => name.startsWith('TLS_')
-    this.setText(
-      call.SSL_CTX_set_cipher_list,
-      names.filter(name => !isOfTls13(name)),
-    )
+    const olderNames = names.filter(name => !isOfTls13(name))
+    this.setText(call.SSL_CTX_set_cipher_list, olderNames)
     this.setText(call.SSL_CTX_set_ciphersuites, names.filter(isOfTls13))
-    this.control(SET_MIN_VERSION, BigInt(VERSIONS[minVersion]))
+    // With none of the older ciphers, OpenSSL would take all that it knows.
+    const lowest = olderNames.length === 0 ? 'TLSv1.3' : minVersion
+    this.control(SET_MIN_VERSION, BigInt(VERSIONS[lowest]))
     this.control(SET_MODE, MODE_RELEASE_BUFFERS)
     const { SSL_OP_NO_RENEGOTIATION, SSL_OP_CIPHER_SERVER_PREFERENCE } = constants
     const options = SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE
@@ -125,10 +125,10 @@ export class TlsContext {
     const { call } = this.openSsl
     const found: Pointer[] = []
     this.withPem(pem, bio => {
-      let next = call.PEM_read_bio_X509(bio, 0n, 0n, 0n)
+      let next = call.PEM_read_bio_X509_AUX(bio, 0n, 0n, 0n)
       while (next !== 0n) {
         found.push(next)
-        next = call.PEM_read_bio_X509(bio, 0n, 0n, 0n)
+        next = call.PEM_read_bio_X509_AUX(bio, 0n, 0n, 0n)
       }
     })
     if (found.length > 0) call.ERR_clear_error()

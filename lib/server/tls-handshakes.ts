@@ -51,11 +51,19 @@ export class TlsHandshakes implements Greeter {
     this.buffers = buffers
   }
 
-  /** Null: this Node gives no way to its OpenSSL. */
+  /** Null: this Node gives no way to its OpenSSL, or that does not take what Node takes. */
   static open(settings: TlsSettings, keyring: Keyring, hall: TlsHall): TlsHandshakes | null {
     const openSsl = loadOpenSsl()
     const buffers = openSsl && TlsBuffers.open(openSsl, hall.host.reply)
-    return buffers ? new TlsHandshakes(buffers, settings, keyring, hall) : null
+    if (!buffers) return null
+    const made = new TlsHandshakes(buffers, settings, keyring, hall)
+    try {
+      made.renew()
+      made.contextFor('none')
+      return made
+    } catch {
+      return null
+    }
   }
 
   /** Begins the handshake of the connection in this slot. */

@@ -24,6 +24,8 @@ import { Incoming, isAsExpected, Outgoing } from './tls-memory.ts'
 
 /** Of SSL_get_shutdown, in ssl.h. */
 const RECEIVED_SHUTDOWN = 2
+/** Of SSL_want: all is well, it waits for more. */
+const WANTS_MORE = 3
 const NO_CERTIFICATE = 'peer did not return a certificate'
 
 /** What the TLS lines of one thread share. */
@@ -248,17 +250,26 @@ export class TlsLine implements Line, LineOwner {
   private fail(): Sent {
     this.buffers.openSsl.call.ERR_clear_error()
     this.destroy()
+    return this.discard()
+  }
+
+  /** Nothing of this peer's may stay behind: the next to send is another. */
+  private discard(): Sent {
+    const { outgoing, reply } = this.buffers
+    while (outgoing.take(reply.area, reply.start) > 0);
     return Sent.FAILED
   }
 
   /** There is nothing to read: whether there will be. */
   private stopped(): boolean {
     const { openSsl } = this.buffers
-    if ((openSsl.call.SSL_get_shutdown(this.ssl) & RECEIVED_SHUTDOWN) !== 0) {
+    // Of this peer alone: reasons are kept by the thread, and may be what another one did.
+    if (openSsl.call.SSL_want(this.ssl) === WANTS_MORE) return true
+    const isWrong = openSsl.takeReason() !== null
+    if (!isWrong && (openSsl.call.SSL_get_shutdown(this.ssl) & RECEIVED_SHUTDOWN) !== 0) {
       this.left()
       return false
     }
-    if (openSsl.takeReason() === null) return true
     this.greeter.blame()
     // What is wrong is said in an alert.
     this.flush()
@@ -271,9 +282,10 @@ export class TlsLine implements Line, LineOwner {
     const { reply, outgoing } = this.buffers
     const bytes = outgoing.take(reply.area, reply.start)
     if (bytes === 0) return Sent.ALL
+    if (this.ended) return this.discard()
     if (!this.isBusy) {
       const sent = this.pass(bytes)
-      return sent === Sent.FAILED || outgoing.isEmpty ? sent : this.flush()
+      return outgoing.isEmpty ? sent : this.flush()
     }
     const more = reply.area.bytes.subarray(reply.start, reply.start + bytes)
     this.kept = this.kept === null ? Buffer.from(more) : Buffer.concat([this.kept, more])

@@ -68,8 +68,8 @@ export class Outgoing {
   private readonly openSsl: OpenSsl
   private readonly memory: DataView
   private data: Area
-  /** The lower half of where it stands. */
-  private dataAt = 0
+  /** It moves only when it grows. */
+  private dataMax = 0
   private taken = 0
 
   constructor(openSsl: OpenSsl) {
@@ -94,7 +94,7 @@ export class Outgoing {
     const { memory, taken } = this
     const bytes = Math.min(memory.getInt32(LENGTH, true) - taken, SEALED_BYTES_MAX)
     if (bytes === 0) return 0
-    if (memory.getInt32(DATA, true) !== this.dataAt) this.data = this.look()
+    if (memory.getInt32(MAX, true) !== this.dataMax) this.data = this.look()
     copyBytes(this.data, taken, area, start, bytes)
     this.taken = taken + bytes
     if (this.taken > TAKEN_BYTES_MAX && this.isEmpty) this.reset()
@@ -102,9 +102,9 @@ export class Outgoing {
   }
 
   private look(): Area {
-    this.dataAt = this.memory.getInt32(DATA, true)
+    this.dataMax = this.memory.getInt32(MAX, true)
     const at = this.memory.getBigUint64(DATA, true)
-    return new Area(Buffer.from(this.openSsl.memory(at, this.memory.getInt32(MAX, true))))
+    return new Area(Buffer.from(this.openSsl.memory(at, this.dataMax)))
   }
 
   private reset(): void {

@@ -187,6 +187,11 @@ t.test('files that cannot be used are a reason not to start', NEEDS_OPENSSL, asy
       `ssl_chain_cert=${cert},ssl_key=${key},ssl_ciphers=none-such`,
       'Error setting the provided cipher(s): none-such',
     ],
+    // The ciphers ask for longer keys than these.
+    [
+      `ssl_chain_cert=${cert},ssl_key=${key},ssl_ciphers=ALL@SECLEVEL=4`,
+      `Error loading the certificate chain: ${cert} : `,
+    ],
   ]
   for (const [list, line] of lines) {
     const args = [MAIN, ...AS_NOBODY, '-Z', '-p', '-1', '-o', list]

@@ -88,6 +88,31 @@ t.test('what is not TLS is refused or blamed', { skip }, async t => {
   t.same(stranger.events, ['refused: wrong version number', 'gone'])
 })
 
+t.test('what one peer left behind does not reach another', { skip }, async t => {
+  const random = createRandom(seed)
+  const { peer, events, buffers, below, echo } = await securePair(t, random, 3, 'TLSv1.3')
+  // Reasons are the thread's.
+  openSsl.withText('no key', at => {
+    const bio = openSsl.call.BIO_new_mem_buf(at, 6)
+    openSsl.call.PEM_read_bio_PrivateKey(bio, 0n, 0n, 0n)
+    openSsl.call.BIO_free(bio)
+  })
+  peer.write('hello')
+  t.equal(`${await once(peer, 'data')}`, 'hello', 'in spite of a reason that is not its own')
+  t.same(events, [])
+  // A line that ends while more than one reply waits to be taken.
+  const { outgoing } = buffers
+  const more = Buffer.alloc(3 * REPLY_BYTES)
+  echo.onRead = () => {
+    openSsl.withBytes(more, (at, bytes) => openSsl.call.BIO_write(outgoing.bio, at, bytes))
+    below.destroy()
+  }
+  peer.write('x')
+  while (!below.ended) await new Promise(resolve => setImmediate(resolve))
+  t.ok(outgoing.isEmpty)
+  peer.destroy()
+})
+
 /** Hands on what it is given in pieces, at once or later; says so at random. */
 class CuttingLine implements Line {
   readonly takesInserts = false
@@ -166,6 +191,7 @@ class CuttingLine implements Line {
 /** Answers with what it is told, a reply at a time, and stops reading at random. */
 class Echo implements LineOwner {
   ends = ''
+  onRead: () => void = () => {}
   private readonly line: TlsLine
   private readonly reply: Reply
   private readonly random: Random
@@ -182,6 +208,7 @@ class Echo implements LineOwner {
     const { line, random } = this
     this.heard = Buffer.concat([this.heard, input.bytes.subarray(start, start + bytes)])
     input.bytes.fill(0, start, start + bytes)
+    this.onRead()
     this.say()
     if (!random.once(4)) return true
     setImmediate(() => line.resume())
@@ -269,7 +296,7 @@ function openBelow(t: Test, random: Random, pieceMax: number) {
   })
   context.free()
   line.resume()
-  return { ...made, below: made.below as CuttingLine, made, events }
+  return { ...made, below: made.below as CuttingLine, made, events, buffers }
 }
 
 /** A peer of Node's whose handshake with such a line is done. */
@@ -278,8 +305,14 @@ async function securePair(
   random: Random,
   pieceMax: number,
   maxVersion: 'TLSv1.2' | 'TLSv1.3',
-): Promise<{ peer: TLSSocket; echo: Echo; below: CuttingLine; events: string[] }> {
-  const { below, made, events } = openBelow(t, random, pieceMax)
+): Promise<{
+  peer: TLSSocket
+  echo: Echo
+  below: CuttingLine
+  events: string[]
+  buffers: TlsBuffers
+}> {
+  const { below, made, events, buffers } = openBelow(t, random, pieceMax)
   const wire = new Duplex({
     read() {},
     write(chunk: Buffer, _, done) {
@@ -292,5 +325,5 @@ async function securePair(
   peer.on('error', () => {})
   await once(peer, 'secureConnect')
   while (made.echo === undefined) await new Promise(resolve => setImmediate(resolve))
-  return { peer, echo: made.echo, below, events }
+  return { peer, echo: made.echo, below, events, buffers }
 }

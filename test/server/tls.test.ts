@@ -3,7 +3,7 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -135,6 +135,12 @@ t.test('versions and ciphers are what the options say', NEEDS_OPENSSL, async t =
   const others = { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' } as const
   await t.rejects(openSecure(chosen.tlsPort, others))
   t.equal((await openSecure(chosen.tlsPort)).getProtocol(), 'TLSv1.3', 'which it does not touch')
+  const newest = await startTlsDaemon(t, pair, ['ssl_ciphers=TLS_AES_128_GCM_SHA256'])
+  await t.rejects(
+    openSecure(newest.tlsPort, { maxVersion: 'TLSv1.2' }),
+    'none of the older ciphers',
+  )
+  t.equal((await openSecure(newest.tlsPort)).getProtocol(), 'TLSv1.3')
 })
 
 t.test('large values both ways, slow and half-closed peers', NEEDS_OPENSSL, async t => {
@@ -238,6 +244,16 @@ t.test('many small requests in one go keep their order', NEEDS_OPENSSL, async t 
   const digest = digestOf(peer, all.length)
   peer.write(requests.join(''))
   t.equal(await digest, createHash('sha1').update(all).digest('hex'))
+})
+
+t.test('a certificate may say what it is trusted for', NEEDS_OPENSSL, async t => {
+  const { cert, key } = createAuthority(t, 'authority').sign('server')
+  const trusted = join(shortFolder(t), 'trusted.pem')
+  const terms = ['-trustout', '-addtrust', 'serverAuth']
+  spawnSync('openssl', ['x509', '-in', cert, ...terms, '-out', trusted], { timeout: 20_000 })
+  chmodSync(trusted, 0o644)
+  const daemon = await startTlsDaemon(t, { cert: trusted, key })
+  t.ok(await isServed(daemon.tlsPort))
 })
 
 t.test('a key may be in DER, or stand with the chain', NEEDS_OPENSSL, async t => {
