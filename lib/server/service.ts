@@ -77,6 +77,13 @@ export class Service implements Hall, TlsHall {
       : new RingLine(this.loop, accepted, owner)
   }
 
+  /** The same for TLS, which says farewell to a peer that has ended its side. */
+  openBelow(accepted: Socket, owner: LineOwner): Line {
+    const line = this.openLine(accepted, owner, false)
+    if (line instanceof SocketLine) line.stayHalfOpen()
+    return line
+  }
+
   /** Serves the connection in this slot, which has shaken hands. */
   welcome(line: Line, slot: number): LineOwner {
     return new Connection(this, () => line, slot)

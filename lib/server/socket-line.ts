@@ -91,6 +91,12 @@ export class SocketLine implements Line {
     return this.socket.destroyed
   }
 
+  /** From now on the owner ends this side when the peer has ended its own. */
+  stayHalfOpen(): void {
+    this.socket.allowHalfOpen = true
+    this.socket.on('end', () => this.owner.left())
+  }
+
   send(): Sent {
     const { reply } = this.buffers
     const { length } = reply

@@ -18,7 +18,7 @@ export interface TlsHall {
   readonly host: Host
   readonly roster: Roster
   /** The line through an accepted socket, not reading yet. */
-  openLine(accepted: Socket, owner: LineOwner, encrypted: false): Line
+  openBelow(accepted: Socket, owner: LineOwner): Line
   /** Runs something after so many milliseconds. */
   later(work: () => void, pauseMs: number): void
   /** A handshake is done: who owns the line from now on. */
@@ -70,7 +70,7 @@ export class TlsHandshakes implements Greeter {
   begin(socket: Socket, slot: number, check: PeerCheck): void {
     this.renew()
     const context = this.contextFor(check)
-    const open = (owner: LineOwner) => this.hall.openLine(socket, owner, false)
+    const open = (owner: LineOwner) => this.hall.openBelow(socket, owner)
     const line = new TlsLine(this.buffers, context.open(), this, open)
     this.pending.set(line, { slot, startedMs: performance.now() })
     line.resume()

@@ -3,10 +3,13 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from 'node:tls'
 import t from 'tap'
 import { createAuthority, keyInDer } from '../support/certificates.ts'
 import { skipWithout } from '../support/oracle.ts'
@@ -16,6 +19,7 @@ import {
   askOnce,
   comesTrue,
   digestOf,
+  openPeer,
   readUntil,
   residentBytes,
   statsOf,
@@ -245,6 +249,34 @@ t.test('many small requests in one go keep their order', NEEDS_OPENSSL, async t 
   peer.write(requests.join(''))
   t.equal(await digest, createHash('sha1').update(all).digest('hex'))
 })
+
+for (const way of ['io_uring', 'no_io_uring']) {
+  t.test(`a peer that ends its side is told farewell (${way})`, NEEDS_OPENSSL, async t => {
+    const pair = createAuthority(t, 'authority').sign('server')
+    const daemon = await startTlsDaemon(t, pair, way === 'io_uring' ? [] : [way])
+    const raw = await openPeer(daemon.tlsPort)
+    const heard: Buffer[] = []
+    const wire = new Duplex({
+      read() {},
+      write(chunk: Buffer, _, done) {
+        raw.write(chunk, () => done())
+      },
+    })
+    raw.on('data', (chunk: Buffer) => {
+      heard.push(chunk)
+      wire.push(chunk)
+    })
+    const peer = connect({ socket: wire, rejectUnauthorized: false, maxVersion: 'TLSv1.2' })
+    await once(peer, 'secureConnect')
+    t.equal(await ask(peer, 'get none\r\n', 'END\r\n'), 'END\r\n')
+    heard.length = 0
+    raw.end()
+    await once(raw, 'close')
+    // Of TLS 1.2 the kind of a record is seen: an alert, and nothing else.
+    t.equal(Buffer.concat(heard)[0], 21)
+    peer.destroy()
+  })
+}
 
 t.test('a certificate may say what it is trusted for', NEEDS_OPENSSL, async t => {
   const { cert, key } = createAuthority(t, 'authority').sign('server')
