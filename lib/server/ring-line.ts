@@ -199,7 +199,8 @@ export class RingLine implements Line, RingUser {
       this.expectsLong = view !== null || (isShort && bytes < wanted)
       this.longReads = isLong ? RING_LONG_MEMORY : this.longReads - 1
       if (!goesOn) return this.pause()
-      if (bytes < wanted) return
+      // What came before a reply is gone would only be kept.
+      if (bytes < wanted || this.sending) return
     }
   }
 
