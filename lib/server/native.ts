@@ -30,7 +30,7 @@ export interface Native {
   loopTimeoutMs(): number
 }
 
-type Ffi = typeof import('node:ffi')
+export type Ffi = typeof import('node:ffi')
 
 const ENTER = 426
 const PROT_READ_WRITE = 3
@@ -41,7 +41,7 @@ const MAP_PRIVATE_ANONYMOUS = 0x22
 export function loadNative(): Native | undefined {
   if (process.platform !== 'linux') return undefined
   try {
-    const ffi = quietly(() => process.getBuiltinModule('node:ffi') as Ffi | undefined)
+    const ffi = loadFfi()
     return ffi === undefined ? undefined : nativeOf(ffi)
   } catch {
     return undefined
@@ -127,12 +127,12 @@ function failure(name: string, status: number): Error {
   return new Error(`${name} ${getSystemErrorName(status)}`)
 }
 
-/** Without the line on stderr that says that something is experimental. */
-function quietly<T>(load: () => T): T {
+/** node:ffi, without the line on stderr that says that it is experimental; undefined: there is none. */
+export function loadFfi(): Ffi | undefined {
   const { emitWarning } = process
   process.emitWarning = () => {}
   try {
-    return load()
+    return process.getBuiltinModule('node:ffi') as Ffi | undefined
   } finally {
     process.emitWarning = emitWarning
   }

@@ -6,6 +6,7 @@
 // kept alive, and freed, by whoever asked for it.
 
 import type { Area } from '../engine/bytes.ts'
+import { type Ffi, loadFfi } from './native.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint
@@ -58,7 +59,6 @@ const FUNCTIONS = {
   X509_verify_cert_error_string: { arguments: ['i64'], return: 'u64' },
 } as const
 
-type Ffi = typeof import('node:ffi')
 type Functions = ReturnType<InstanceType<Ffi['DynamicLibrary']>['getFunctions']> &
   import('node:ffi').WrappedFunctionsFromDefinitions<typeof FUNCTIONS>
 
@@ -123,20 +123,9 @@ export class OpenSsl {
 export function loadOpenSsl(): OpenSsl | undefined {
   if (process.platform !== 'linux' || !process.versions.openssl?.startsWith('3.')) return undefined
   try {
-    const ffi = quietly(() => process.getBuiltinModule('node:ffi') as Ffi | undefined)
+    const ffi = loadFfi()
     return ffi === undefined ? undefined : new OpenSsl(ffi)
   } catch {
     return undefined
-  }
-}
-
-/** Without the line on stderr that says that something is experimental. */
-function quietly<T>(load: () => T): T {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    return load()
-  } finally {
-    process.emitWarning = emitWarning
   }
 }
