@@ -210,10 +210,11 @@ export class Workers {
   }
 
   private replace(dead: Worker, error: unknown): void {
+    // Whoever goes on without this daemon keeps no ring, and no sockets, of a worker that died last.
+    if (dead.ring !== null) releaseRing(dead.ring)
     if (this.closing) return
     dead.port.close()
     dead.isReady = false
-    if (dead.ring !== null) releaseRing(dead.ring)
     this.recover(dead.holder)
     this.roster.giveAll(dead.index)
     forgetWatchers(this.settings.log, dead.index)

@@ -14,7 +14,14 @@ import { isRefusal, type Options } from '../../lib/server/options.ts'
 import { Roster } from '../../lib/server/roster.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'
-import { ask, comesTrue, openFiles, openPeer, statsOf } from '../support/server-peer.ts'
+import {
+  ANSWER_MS_MAX,
+  ask,
+  comesTrue,
+  openFiles,
+  openPeer,
+  statsOf,
+} from '../support/server-peer.ts'
 import { verifyAll } from '../support/server-session.ts'
 
 const seed = announceSeed(t)
@@ -55,6 +62,18 @@ t.test('a worker killed under load disturbs nobody else', async t => {
   t.equal(stats.get('arena_resets'), `${resetsOf(daemon)}`)
   await valuesAreKept(t, daemon)
   await endsClean(t, daemon)
+})
+
+t.test('one that dies while the daemon closes keeps no peer connected', async t => {
+  const daemon = await start(t, { threads: 1 })
+  const peer = await openPeer(portOf(daemon))
+  await ask(peer, 'get none\r\n', 'END\r\n')
+  const ended = once(peer.resume(), 'close').then(() => true)
+  const [thread] = daemon.workers.pool.threads
+  const dying = thread.terminate()
+  await Promise.all([daemon.workers.close(), dying])
+  peer.end()
+  t.ok(await Promise.race([ended, sleep(ANSWER_MS_MAX, false)]), 'its socket is closed')
 })
 
 t.test('one that dies inside a lock of a sound arena loses nothing', async t => {
