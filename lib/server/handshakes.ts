@@ -147,6 +147,8 @@ export class Handshakes {
     }
     socket.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
       if (code.startsWith('ERR_SSL')) counters[ThreadCounter.TLS_PROTOCOL_ERRORS]++
+      // Node tells of what is no TLS, and leaves the rest to us.
+      socket.destroy()
     })
     // From here on the connection decides when it ends its side.
     socket.allowHalfOpen = true

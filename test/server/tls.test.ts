@@ -123,6 +123,14 @@ for (const [way, [nodeOptions, suboptions]] of Object.entries(WAYS_BACK)) {
       t.equal((await last).length, 0)
     }
     t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '0')
+    const raw = await openPeer(daemon.tlsPort)
+    const broken = await openSecure(daemon.tlsPort, { socket: viaStream(raw) })
+    await ask(broken, 'get none\r\n', 'END\r\n')
+    raw.write('no TLS at all')
+    await once(raw, 'end')
+    raw.end()
+    t.equal((await statsOf(daemon.port)).get('ssl_proto_errors'), '1')
+    broken.destroy()
   })
 }
 
@@ -256,17 +264,12 @@ for (const way of ['io_uring', 'no_io_uring']) {
     const daemon = await startTlsDaemon(t, pair, way === 'io_uring' ? [] : [way])
     const raw = await openPeer(daemon.tlsPort)
     const heard: Buffer[] = []
-    const wire = new Duplex({
-      read() {},
-      write(chunk: Buffer, _, done) {
-        raw.write(chunk, () => done())
-      },
+    raw.on('data', (chunk: Buffer) => heard.push(chunk))
+    const peer = connect({
+      socket: viaStream(raw),
+      rejectUnauthorized: false,
+      maxVersion: 'TLSv1.2',
     })
-    raw.on('data', (chunk: Buffer) => {
-      heard.push(chunk)
-      wire.push(chunk)
-    })
-    const peer = connect({ socket: wire, rejectUnauthorized: false, maxVersion: 'TLSv1.2' })
     await once(peer, 'secureConnect')
     t.equal(await ask(peer, 'get none\r\n', 'END\r\n'), 'END\r\n')
     heard.length = 0
@@ -302,4 +305,16 @@ function askDigest(peer: Socket, request: string, bytes: number): Promise<string
   const digest = digestOf(peer, bytes)
   peer.write(request)
   return digest
+}
+
+/** The socket as a stream of which TLS is a guest: it may still be written to, and looked at. */
+function viaStream(raw: Socket): Duplex {
+  const wire = new Duplex({
+    read() {},
+    write(chunk: Buffer, _, done) {
+      raw.write(chunk, () => done())
+    },
+  })
+  raw.on('data', (chunk: Buffer) => wire.push(chunk))
+  return wire
 }
