@@ -144,7 +144,7 @@ export class Ring {
   submit(waits: boolean): void {
     for (let tries = 0; tries < SUBMIT_TRIES_MAX; tries++) {
       this.words[this.submissionTail] = this.tail
-      const queued = (this.tail - this.words[this.submissionHead]) | 0
+      const queued = this.queued()
       const taken = this.native.enter(this.descriptor, queued, waits ? 1 : 0, L.ENTER_GETEVENTS)
       if (taken === queued) return
       // A signal, or the completions are to be looked at first.
@@ -220,6 +220,17 @@ export class Ring {
     this.bufferHalves[L.BUFFERS_TAIL_HALF] = this.bufferTail
   }
 
+  private queued(): number {
+    return (this.tail - this.words[this.submissionHead]) | 0
+  }
+
+  private makeRoom(): void {
+    for (let tries = 0; this.queued() === RING_SUBMISSIONS; tries++) {
+      if (tries === SUBMIT_TRIES_MAX) throw new Error('the kernel takes no requests')
+      this.submit(false)
+    }
+  }
+
   private queue(
     operation: number,
     descriptor: number,
@@ -228,7 +239,7 @@ export class Ring {
     flags: number,
     token: number,
   ): void {
-    if (((this.tail - this.words[this.submissionHead]) | 0) === RING_SUBMISSIONS) this.submit(false)
+    if (this.queued() === RING_SUBMISSIONS) this.makeRoom()
     const { submissions } = this
     const at = (this.tail & (RING_SUBMISSIONS - 1)) * L.SUBMISSION_WORDS
     submissions[at + L.SUBMISSION_OPERATION] = operation

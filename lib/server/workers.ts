@@ -6,7 +6,12 @@
 // No worker is ever terminated from here: it may be inside a lock. Closing its port ends its task.
 
 import type { Socket } from 'node:net'
-import { MessageChannel, type MessagePort, type Worker as Thread } from 'node:worker_threads'
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  type Worker as Thread,
+} from 'node:worker_threads'
 import type { Cache } from '../engine/cache.ts'
 import {
   RECOVER_AGAIN_MS,
@@ -211,7 +216,8 @@ export class Workers {
 
   private replace(dead: Worker, error: unknown): void {
     // Whoever goes on without this daemon keeps no ring, and no sockets, of a worker that died last.
-    if (dead.ring !== null) releaseRing(dead.ring)
+    const ring = dead.ring ?? lastWordOf(dead.port)
+    if (ring !== null) releaseRing(ring)
     if (this.closing) return
     dead.port.close()
     dead.isReady = false
@@ -226,4 +232,10 @@ export class Workers {
     if (this.earlyDeaths <= WORKER_DEATHS_MAX) this.startWorker(dead.index)
     else setTimeout(() => this.restart(dead.index), WORKER_DELAY_MS).unref()
   }
+}
+
+/** The ring of a worker that died right behind saying that it is ready, if that was not heard yet. */
+function lastWordOf(port: MessagePort): RingHandle | null {
+  const ready = receiveMessageOnPort(port) as { message: Ready } | undefined
+  return ready?.message.ring ?? null
 }
