@@ -279,6 +279,8 @@ export const READ_REST_BYTES_MAX = 16 * KIB
 /** A ring's requests and completions: powers of two, as the kernel wants them. */
 export const RING_SUBMISSIONS = 256
 export const RING_COMPLETIONS = 4096
+/** So often a submission that the kernel takes only in part, or not yet, is tried again. */
+export const RING_SUBMIT_TRIES_MAX = 1000
 /** Buffers that the kernel may read into, and the bytes of each: as memcached's, for long lines. */
 export const RING_BUFFERS = 64
 export const RING_BUFFER_BYTES = 16 * KIB

@@ -5,6 +5,7 @@
 // either (tls-line.ts). A line reads without being asked until it is told to stop, and sends one reply
 // at a time.
 
+import type { Socket } from 'node:net'
 import type { Area } from '../engine/bytes.ts'
 import type { Endpoint } from '../protocol/conversation.ts'
 
@@ -53,4 +54,9 @@ export interface LineOwner {
   left(): void
   /** The line is closed, nothing comes any more. */
   closed(hadError: boolean): void
+}
+
+/** Where the peer of this socket reached it; of a UNIX socket, where a client would look for the daemon. */
+export function endpointOf({ localAddress = '127.0.0.1', localPort = 0 }: Socket): Endpoint {
+  return { address: localAddress, port: localPort }
 }

@@ -12,7 +12,6 @@
 export const SUBMISSION_WORDS = 16
 export const SUBMISSION_OPERATION = 0
 export const SUBMISSION_DESCRIPTOR = 1
-export const SUBMISSION_OFFSET = 2
 export const SUBMISSION_ADDRESS = 4
 export const SUBMISSION_LENGTH = 6
 export const SUBMISSION_OPERATION_FLAGS = 7
@@ -54,10 +53,8 @@ export const MSG_NOSIGNAL = 0x4000
 
 /** struct io_uring_params, bytes; those of a field. */
 export const PARAMS_BYTES = 120
-export const PARAMS_SUBMISSIONS = 0
 export const PARAMS_COMPLETIONS = 4
 export const PARAMS_FLAGS = 8
-export const PARAMS_FEATURES = 20
 export const PARAMS_SUBMISSION_RING = 40
 export const PARAMS_COMPLETION_RING = 80
 /** Fields of the submission ring's part, bytes. */
@@ -69,8 +66,6 @@ export const COMPLETION_HEAD = 0
 export const COMPLETION_TAIL = 4
 export const COMPLETION_ENTRIES = 20
 
-/** Both rings are one mapping. */
-export const FEATURE_SINGLE_MMAP = 1
 export const SETUP_CQSIZE = 1 << 3
 /** A request that cannot be does not keep those behind it from being submitted. */
 export const SETUP_SUBMIT_ALL = 1 << 7

@@ -29,7 +29,7 @@ import type { Endpoint } from '../protocol/conversation.ts'
 import { Inserts } from '../protocol/inserts.ts'
 import { descriptorOf } from './adopt.ts'
 import { gather } from './gather.ts'
-import { type Line, type LineOwner, Sent } from './line.ts'
+import { endpointOf, type Line, type LineOwner, Sent } from './line.ts'
 import { POLLIN, POLLOUT } from './ring-layout.ts'
 import { Ask, type ReplyBuffer, type RingLoop, type RingUser } from './ring-loop.ts'
 
@@ -122,8 +122,7 @@ export class RingLine implements Line, RingUser {
   }
 
   endpoint(): Endpoint {
-    const { localAddress = '127.0.0.1', localPort = 0 } = this.socket
-    return { address: localAddress, port: localPort }
+    return endpointOf(this.socket)
   }
 
   received(): void {

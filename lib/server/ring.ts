@@ -16,6 +16,7 @@ import {
   RING_BUFFERS,
   RING_COMPLETIONS,
   RING_SUBMISSIONS,
+  RING_SUBMIT_TRIES_MAX,
 } from '../limits.ts'
 import { type Address, loadNative, type Native } from './native.ts'
 import * as L from './ring-layout.ts'
@@ -25,8 +26,6 @@ const HIGH = 2 ** 32
 /** An odd number of cache lines, so that the buffers' beginnings do not compete for the same ones. */
 const STRIDE_BYTES = READ_REST_BYTES_MAX + RING_BUFFER_BYTES + 64
 const MULTISHOT = L.Opcode.RECV | L.BUFFER_SELECT | L.RECEIVE_MULTISHOT
-/** So often a submission that the kernel has no memory for is tried again. */
-const SUBMIT_TRIES_MAX = 1000
 
 /** Fit for postMessage. */
 export interface RingHandle {
@@ -142,7 +141,7 @@ export class Ring {
 
   /** Submits all that is queued, and waits for a completion if `waits` says so and none is there. */
   submit(waits: boolean): void {
-    for (let tries = 0; tries < SUBMIT_TRIES_MAX; tries++) {
+    for (let tries = 0; tries < RING_SUBMIT_TRIES_MAX; tries++) {
       this.words[this.submissionTail] = this.tail
       const queued = this.queued()
       const taken = this.native.enter(this.descriptor, queued, waits ? 1 : 0, L.ENTER_GETEVENTS)
@@ -226,7 +225,7 @@ export class Ring {
 
   private makeRoom(): void {
     for (let tries = 0; this.queued() === RING_SUBMISSIONS; tries++) {
-      if (tries === SUBMIT_TRIES_MAX) throw new Error('the kernel takes no requests')
+      if (tries === RING_SUBMIT_TRIES_MAX) throw new Error('the kernel takes no requests')
       this.submit(false)
     }
   }

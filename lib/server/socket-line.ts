@@ -23,7 +23,7 @@ import { Inserts } from '../protocol/inserts.ts'
 import type { Reply } from '../protocol/reply.ts'
 import { adoptSecure, adoptSocket, type Writer, writerOf } from './adopt.ts'
 import { gather } from './gather.ts'
-import { type Line, type LineOwner, Sent } from './line.ts'
+import { endpointOf, type Line, type LineOwner, Sent } from './line.ts'
 
 /** The buffers that the socket lines of one thread share. */
 export class SocketBuffers {
@@ -150,10 +150,8 @@ export class SocketLine implements Line {
     this.destroy()
   }
 
-  /** Of a UNIX socket: where a client would look for the daemon. */
   endpoint(): Endpoint {
-    const { localAddress = '127.0.0.1', localPort = 0 } = this.socket
-    return { address: localAddress, port: localPort }
+    return endpointOf(this.socket)
   }
 
   private read(bytes: number): boolean {
