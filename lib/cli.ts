@@ -4,15 +4,15 @@
 // the later of two options. What memcached has and memslab has not is refused where somebody could
 // rely on it, and accepted where it only tunes.
 
-import type { DrainOrder } from './client/drain-command.ts'
+import type { DrainOrder } from './commands/drain.ts'
 import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, PROTOCOL_VERSION } from './limits.ts'
 import { keepCompiled } from './load.ts'
-import { readListen } from './server/listen-text.ts'
-import { checkOptions, THREADS_ADVISED_MAX } from './server/option-checks.ts'
-import { type Given, Refused } from './server/option-text.ts'
-import { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'
+import { checkOptions, THREADS_ADVISED_MAX } from './options/checks.ts'
+import { readListen } from './options/listen.ts'
+import { DEFAULTS, isRefusal, type Options, type Refusal } from './options/options.ts'
+import { type Action, SWITCHES, type Switch } from './options/switches.ts'
+import { type Given, Refused } from './options/values.ts'
 import { packageVersion, readPackageFile } from './server/package.ts'
-import { type Action, SWITCHES, type Switch } from './server/switches.ts'
 
 /** As in sysexits.h: the command was used wrongly. */
 const EX_USAGE = 64
@@ -24,7 +24,7 @@ export type Command =
 
 export async function main(argv: string[]): Promise<void> {
   if (argv[0] === 'ring') {
-    const { tellOwners } = await import('./client/where.ts')
+    const { tellOwners } = await import('./commands/ring.ts')
     process.exitCode = await tellOwners(argv.slice(1))
     return
   }
@@ -64,7 +64,7 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
 
 /** `memslab drain`: its exit code. */
 async function drain(words: string[]): Promise<number> {
-  const { DRAIN_USAGE, drainServer } = await import('./client/drain-command.ts')
+  const { DRAIN_USAGE, drainServer } = await import('./commands/drain.ts')
   const order = await readDrain(words)
   if (order !== undefined) return drainServer(order)
   process.stderr.write(`${DRAIN_USAGE}\n`)
@@ -110,7 +110,7 @@ async function serve(options: Options, args: string[]): Promise<void> {
     const { runDetached } = await import('./server/process.ts')
     return runDetached(args)
   }
-  const { openPool } = await import('./server/pool.ts')
+  const { openPool } = await import('./server/thread-pool.ts')
   const pool = openPool(options.threads)
   const { runHere } = await import('./server/process.ts')
   const { startDaemon } = await import('./server/daemon.ts')
@@ -129,7 +129,7 @@ async function textOf(action: Action): Promise<string> {
   if (action === 'license') return readPackageFile('LICENSE')
   const version = `memslab ${packageVersion()} (memcached ${PROTOCOL_VERSION})\n`
   if (action === 'version') return version
-  const { helpText } = await import('./server/help.ts')
+  const { helpText } = await import('./options/help.ts')
   return version + helpText()
 }
 

@@ -1,14 +1,14 @@
 // The public door of the package: the cache engine for one process and its threads, and the daemon
 // to be started by another program.
 
-export { Area } from './engine/bytes.ts'
+export { Area } from './bytes/area.ts'
+export { expiresAt } from './engine/arena/clock.ts'
 export { Cache, type CacheHandle, type CacheOptions } from './engine/cache.ts'
-export { expiresAt } from './engine/clock.ts'
 export { type HitSink, type Hold, Shard } from './engine/shard.ts'
 export { Mode, Status } from './engine/status.ts'
 export { ValueSink } from './engine/value-sink.ts'
 export { verify } from './engine/verify.ts'
-export { LocalCache } from './local.ts'
+export { LocalCache } from './local/local-cache.ts'
 export {
   type AttachOptions,
   CacheError,
@@ -19,7 +19,9 @@ export {
   type LocalCacheOptions,
   type LocalCacheStats,
   type StoreOptions,
-} from './local-types.ts'
+} from './local/types.ts'
+export { checkOptions } from './options/checks.ts'
+export { DEFAULTS, isRefusal, type Options, type Refusal } from './options/options.ts'
 export {
   decodeValue,
   type EncodedValue,
@@ -30,6 +32,4 @@ export {
   ValueFlags,
 } from './serializer.ts'
 export { type Daemon, startDaemon } from './server/daemon.ts'
-export { checkOptions } from './server/option-checks.ts'
-export { DEFAULTS, isRefusal, type Options, type Refusal } from './server/options.ts'
 export { type Served, type ServeOptions, serve } from './server/serve.ts'

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'
 import { ClusterClient } from '../lib/client/cluster.ts'
-import { drain } from '../lib/client/drain.ts'
+import { drain } from '../lib/client/drain/drain.ts'
 import { PoolLoad, type Tally } from './bench/pool-load.ts'
 import { stopAllOnExit } from './bench/processes.ts'
 import { plainTable } from './bench/report.ts'

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { type Command, readCommandLine } from '../lib/cli.ts'
 import { GIB, KIB, MIB } from '../lib/limits.ts'
-import { checkOptions } from '../lib/server/option-checks.ts'
-import { DEFAULTS, isRefusal, type Options, type Refusal } from '../lib/server/options.ts'
+import { checkOptions } from '../lib/options/checks.ts'
+import { DEFAULTS, isRefusal, type Options, type Refusal } from '../lib/options/options.ts'
 import { findProgram, skipWithout } from './support/oracle.ts'
 
 const MAIN = fileURLToPath(new URL('../lib/main.ts', import.meta.url))

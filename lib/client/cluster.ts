@@ -17,16 +17,17 @@ import {
   CLIENT_WARMUP_MS,
   COPIES_MAX,
 } from '../limits.ts'
-import { Codec, type CodecOptions } from './codec.ts'
-import type { ConnectionOptions, ServerAddress } from './connection.ts'
-import { Copies } from './copies.ts'
+import { Copies } from './copies/copies.ts'
+import type { Keyed } from './copies/keyed.ts'
+import { OneCopy } from './copies/one-copy.ts'
 import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
-import { Health } from './health.ts'
-import type { Keyed } from './keyed.ts'
-import { Members } from './members.ts'
-import { MemjsNode } from './memjs-node.ts'
-import { MetaNode } from './meta-node.ts'
+import { Health } from './members/health.ts'
+import { Members } from './members/members.ts'
+import { parseServer } from './members/servers.ts'
+import type { ConnectionOptions, ServerAddress } from './nodes/connection.ts'
+import { MemjsNode } from './nodes/memjs-node.ts'
+import { MetaNode } from './nodes/meta-node.ts'
 import {
   checkKey,
   type Hit,
@@ -35,10 +36,9 @@ import {
   type PoolNode,
   type Stored,
   type StoreMode,
-} from './node.ts'
-import { OneCopy } from './one-copy.ts'
-import type { RingNode, RingOptions } from './ring.ts'
-import { parseServer } from './servers.ts'
+} from './nodes/node.ts'
+import type { RingNode, RingOptions } from './ring/ring.ts'
+import { Codec, type CodecOptions } from './values/codec.ts'
 
 export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOptions {
   /**

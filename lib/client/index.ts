@@ -2,17 +2,16 @@
 
 export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.ts'
-export type { CodecOptions } from './codec.ts'
-export { type Compression, CompressionFlags } from './compression.ts'
-export type { ConnectionOptions, ServerAddress } from './connection.ts'
 export { type DnsOptions, dnsServers } from './discovery/dns.ts'
 export { type ElastiCacheOptions, elastiCacheServers } from './discovery/elasticache.ts'
 export { type EtcdOptions, etcdServers } from './discovery/etcd.ts'
 export type { Discovery, Observer } from './discovery/source.ts'
 export { staticServers } from './discovery/static.ts'
-export { type DrainOptions, type DrainReport, drain } from './drain.ts'
+export { type DrainOptions, type DrainReport, drain } from './drain/drain.ts'
 export { ClientError, type ClientErrorCode } from './errors.ts'
-export type { Hit, Lease, LeaseOptions, Stored } from './node.ts'
+export { parseServer } from './members/servers.ts'
+export type { ConnectionOptions, ServerAddress } from './nodes/connection.ts'
+export type { Hit, Lease, LeaseOptions, Stored } from './nodes/node.ts'
 export {
   createRing,
   type KeyHash,
@@ -22,5 +21,6 @@ export {
   type RingNode,
   type RingOptions,
   successorsOf,
-} from './ring.ts'
-export { parseServer } from './servers.ts'
+} from './ring/ring.ts'
+export type { CodecOptions } from './values/codec.ts'
+export { type Compression, CompressionFlags } from './values/compression.ts'

@@ -2,6 +2,7 @@
 // up after a thread that died. A cache is shared between threads by its handle; each thread
 // attaches with an id of its own.
 
+import type { Area } from '../bytes/area.ts'
 import {
   ARENA_DATA_BYTES_MAX,
   ARENA_DATA_BYTES_MIN,
@@ -20,15 +21,10 @@ import {
   MIB,
   RECOVER_WAIT_MS_MAX,
 } from '../limits.ts'
-import { type Arena, chunkWords, createArena, roomBeside } from './arena.ts'
-import { Automove } from './automove.ts'
-import type { Area } from './bytes.ts'
-import { monotonicS, moveClock } from './clock.ts'
-import { Crawl } from './crawl.ts'
-import { arenaOf, hashBytes } from './hash.ts'
-import { NO_SLOT, slotOf } from './holds.ts'
-import { dropKept, isKept, resetArena } from './keeps.ts'
-import type { Ref } from './layout.ts'
+import { type Arena, chunkWords, createArena, roomBeside } from './arena/arena.ts'
+import { monotonicS, moveClock } from './arena/clock.ts'
+import { arenaOf, hashBytes } from './arena/hash.ts'
+import type { Ref } from './arena/layout.ts'
 import {
   AUTOMOVE,
   AUTOMOVE_RATIO,
@@ -60,18 +56,22 @@ import {
   RESETS,
   REWRITING,
   UPKEEP_HOLDER,
-} from './layout.ts'
-import { releaseHold, unlinkItem } from './links.ts'
-import { lockHolder, lockWithin, unlock } from './lock.ts'
-import { Eviction } from './lru.ts'
-import { POOL } from './moves.ts'
+} from './arena/layout.ts'
+import { lockHolder, lockWithin, unlock } from './arena/lock.ts'
+import { pagesAboveLimit } from './chunks/slabs.ts'
+import { NO_SLOT, slotOf } from './items/holds.ts'
+import { dropKept, isKept, resetArena } from './items/keeps.ts'
+import { releaseHold, unlinkItem } from './items/links.ts'
+import { Eviction } from './items/lru.ts'
+import { hashOfItem } from './items/table.ts'
+import { allClasses, type ClassSet } from './items/walk.ts'
 import { Shard } from './shard.ts'
-import { pagesAboveLimit } from './slabs.ts'
 import { Order } from './status.ts'
-import { hashOfItem } from './table.ts'
-import { Upkeep } from './upkeep.ts'
+import { Automove } from './upkeep/automove.ts'
+import { Crawl } from './upkeep/crawl.ts'
+import { POOL } from './upkeep/moves.ts'
+import { Upkeep } from './upkeep/upkeep.ts'
 import { verify } from './verify.ts'
-import { allClasses, type ClassSet } from './walk.ts'
 
 export interface CacheOptions {
   /** Memory for items, bytes. */

@@ -7,10 +7,10 @@
 // of its variables, and no branch that hangs on what was loaded.
 
 import { PREFETCH_KEYS_MAX } from '../limits.ts'
-import type { Arena } from './arena.ts'
+import type { Arena } from './arena/arena.ts'
+import { arenaOf, BITS_ABOVE_TAG } from './arena/hash.ts'
+import * as L from './arena/layout.ts'
 import type { Cache } from './cache.ts'
-import { arenaOf, BITS_ABOVE_TAG } from './hash.ts'
-import * as L from './layout.ts'
 
 /** The line of the processor's cache behind the one with an item's header. */
 const NEXT_LINE_WORDS = 16

@@ -1,10 +1,14 @@
 // The operations of shard.ts that are asked for on terms (terms.ts): beside it the only file that
 // takes an arena's lock, under the same rules. Values in pieces are filled, read and released there.
 
-import type { Area } from './bytes.ts'
-import { dropHold } from './holds.ts'
-import { itemBytes, writeValue } from './item.ts'
-import { NIL } from './layout.ts'
+import type { Area } from '../bytes/area.ts'
+import { NIL } from './arena/layout.ts'
+import { lock, unlock } from './arena/lock.ts'
+import { dropHold } from './items/holds.ts'
+import { itemBytes, writeValue } from './items/item.ts'
+import { findLive, freeItem, unlinkItem } from './items/links.ts'
+import type { HitSink, Hold, Shard } from './shard.ts'
+import { Mode, Status } from './status.ts'
 import {
   adjustOnTerms,
   commitOnTerms,
@@ -14,14 +18,10 @@ import {
   removeOnTerms,
   settleFetch,
   stateOf,
-} from './leases.ts'
-import { findLive, freeItem, unlinkItem } from './links.ts'
-import { lock, unlock } from './lock.ts'
-import { rewriteItem } from './rewrite.ts'
-import type { HitSink, Hold, Shard } from './shard.ts'
-import { Mode, Status } from './status.ts'
-import { admitItem, admitted, readyToEnd, refuseStore } from './storing.ts'
-import type { Terms } from './terms.ts'
+} from './storing/leases.ts'
+import { rewriteItem } from './storing/rewrite.ts'
+import { admitItem, admitted, readyToEnd, refuseStore } from './storing/storing.ts'
+import type { Terms } from './storing/terms.ts'
 
 /**
  * Offers the live item to `sink`, or one that the terms have made: MISS, NO_MEMORY, or what the sink said. What

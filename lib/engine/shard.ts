@@ -5,16 +5,23 @@
 //
 // Keys and values are ranges of an Area; `hash` is the key's hash from hash.ts.
 
+import type { Area } from '../bytes/area.ts'
+import { u64 } from '../bytes/decimal.ts'
 import { ROOM_GIVEN_UP_MAX, ROOM_STEPS_MAX, UPKEEP_TURN_MS_MAX } from '../limits.ts'
-import { Arena } from './arena.ts'
-import type { Area } from './bytes.ts'
-import { Crawl, startCrawl, stopCrawl } from './crawl.ts'
-import { u64 } from './decimal.ts'
-import { dropHold, heldRef, NO_SLOT, takeHold } from './holds.ts'
-import { itemBytes, setEnd, writeValue } from './item.ts'
-import { dropKept, isKept } from './keeps.ts'
-import * as L from './layout.ts'
-import { NIL, type Ref } from './layout.ts'
+import { Arena } from './arena/arena.ts'
+import {
+  ClassCounter,
+  Counter,
+  classCounterAt,
+  counterAt,
+  resetCounters,
+} from './arena/counters.ts'
+import * as L from './arena/layout.ts'
+import { NIL, type Ref } from './arena/layout.ts'
+import { lock, unlock, yieldLock } from './arena/lock.ts'
+import { dropHold, heldRef, NO_SLOT, takeHold } from './items/holds.ts'
+import { itemBytes, setEnd, writeValue } from './items/item.ts'
+import { dropKept, isKept } from './items/keeps.ts'
 import {
   findLive,
   flushIfDue,
@@ -23,14 +30,19 @@ import {
   releaseHold,
   scheduleFlush,
   unlinkItem,
-} from './links.ts'
-import { lock, unlock, yieldLock } from './lock.ts'
-import { bumpItem, countHit } from './lru.ts'
-import { startMove, stepTowardsRoom } from './moves.ts'
-import type { Place } from './place.ts'
-import { rewriteItem } from './rewrite.ts'
-import { ClassCounter, Counter, classCounterAt, counterAt, resetCounters } from './stats.ts'
+} from './items/links.ts'
+import { bumpItem, countHit } from './items/lru.ts'
+import type { Place } from './items/place.ts'
+import { findItem } from './items/table.ts'
+import {
+  type ClassSet,
+  type ItemSink,
+  type WalkCursor,
+  walkColdList,
+  walkItems,
+} from './items/walk.ts'
 import { Mode, type Order, Status } from './status.ts'
+import { rewriteItem } from './storing/rewrite.ts'
 import {
   addNumber,
   adjustItem,
@@ -43,10 +55,10 @@ import {
   giveUpItem,
   readyToEnd,
   refuseStore,
-} from './storing.ts'
-import { findItem } from './table.ts'
-import type { Upkeep } from './upkeep.ts'
-import { type ClassSet, type ItemSink, type WalkCursor, walkColdList, walkItems } from './walk.ts'
+} from './storing/storing.ts'
+import { Crawl, startCrawl, stopCrawl } from './upkeep/crawl.ts'
+import { startMove, stepTowardsRoom } from './upkeep/moves.ts'
+import type { Upkeep } from './upkeep/upkeep.ts'
 
 /**
  * Takes a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM when it must

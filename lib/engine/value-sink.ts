@@ -1,9 +1,9 @@
 // A sink for callers in process: copies one hit into an area of theirs.
 
-import type { Arena } from './arena.ts'
-import { Area } from './bytes.ts'
-import { casHighOf, casLowOf, endOf, itemFlags, readValue } from './item.ts'
-import { ITEM_VALUE_BYTES, type Ref } from './layout.ts'
+import { Area } from '../bytes/area.ts'
+import type { Arena } from './arena/arena.ts'
+import { ITEM_VALUE_BYTES, type Ref } from './arena/layout.ts'
+import { casHighOf, casLowOf, endOf, itemFlags, readValue } from './items/item.ts'
 import type { HitSink } from './shard.ts'
 import { Status } from './status.ts'
 

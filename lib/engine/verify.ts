@@ -2,17 +2,17 @@
 // inside the lock. Assumes the lock. Throws an AssertionError that says what is wrong.
 
 import assert from 'node:assert/strict'
-import { type Arena, chunkWords, pageOf, pageRef } from './arena.ts'
-import { tagOf } from './hash.ts'
-import { isHeld } from './holds.ts'
-import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './item.ts'
-import { isKept } from './keeps.ts'
-import * as L from './layout.ts'
-import { NIL, type Ref } from './layout.ts'
-import { MovePhase } from './moves.ts'
-import { classFor, isMoving, usedChunksIn } from './slabs.ts'
-import { ClassCounter, classCounterAt } from './stats.ts'
-import { bucketOf, hashOfItem } from './table.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from './arena/arena.ts'
+import { ClassCounter, classCounterAt } from './arena/counters.ts'
+import { tagOf } from './arena/hash.ts'
+import * as L from './arena/layout.ts'
+import { NIL, type Ref } from './arena/layout.ts'
+import { classFor, isMoving, usedChunksIn } from './chunks/slabs.ts'
+import { isHeld } from './items/holds.ts'
+import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './items/item.ts'
+import { isKept } from './items/keeps.ts'
+import { bucketOf, hashOfItem } from './items/table.ts'
+import { MovePhase } from './upkeep/moves.ts'
 
 /** What the walk over the pages found, by class where it is a list. */
 interface Census {

@@ -2,10 +2,10 @@
 // may ask of the session it serves (session.ts, which draws the states), and what every protocol can
 // do for its session.
 
-import type { Area } from '../engine/bytes.ts'
+import type { Area } from '../bytes/area.ts'
 import type { Status } from '../engine/status.ts'
+import type { CloseReason } from '../observe/journal.ts'
 import type { Host } from './host.ts'
-import type { CloseReason } from './journal.ts'
 import type { Request } from './request.ts'
 
 export const State = {

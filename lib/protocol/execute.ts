@@ -1,14 +1,14 @@
 // What a request means, once for all protocols: a request becomes calls of the cache and a status.
 // Parsing stands before it, printing after it. Numbers that adjust makes stand in decimal.ts's u64.
 
-import type { Area } from '../engine/bytes.ts'
+import type { Area } from '../bytes/area.ts'
+import { expiresAt } from '../engine/arena/clock.ts'
+import { CLOCK_S } from '../engine/arena/layout.ts'
 import type { Cache } from '../engine/cache.ts'
-import { expiresAt } from '../engine/clock.ts'
-import { CLOCK_S } from '../engine/layout.ts'
 import type { HitSink } from '../engine/shard.ts'
 import * as onTerms from '../engine/shard-terms.ts'
 import { Mode, Status } from '../engine/status.ts'
-import type { Terms } from '../engine/terms.ts'
+import type { Terms } from '../engine/storing/terms.ts'
 import { hashOf } from './lookahead.ts'
 import {
   look,

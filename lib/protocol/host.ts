@@ -2,9 +2,9 @@
 // counters of its thread, and what `stats` tells. The server builds it; tests build small ones.
 
 import type { Cache } from '../engine/cache.ts'
+import type { HotKeys } from '../observe/hot-keys.ts'
+import type { Journal } from '../observe/journal.ts'
 import type { Authenticator } from './authenticator.ts'
-import type { HotKeys } from './hot-keys.ts'
-import type { Journal } from './journal.ts'
 import type { Reply } from './reply.ts'
 
 /** Counters of one thread, indices into `Host.counters`; only that thread writes them. */

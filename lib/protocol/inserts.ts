@@ -1,7 +1,7 @@
 // Long values of a reply, which stay in their arenas: each has its place in the reply buffer, before
 // which it is to be sent, and is held until whoever sends the reply releases it.
 
-import type { Area } from '../engine/bytes.ts'
+import type { Area } from '../bytes/area.ts'
 import type { Hold, Shard } from '../engine/shard.ts'
 import { INSERTS_BYTES_MAX, INSERTS_MAX } from '../limits.ts'
 

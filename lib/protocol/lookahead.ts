@@ -10,7 +10,7 @@
 //
 // They are parsed here, once, and run from what stands in the list.
 
-import type { Area } from '../engine/bytes.ts'
+import type { Area } from '../bytes/area.ts'
 import type { Cache } from '../engine/cache.ts'
 import { prefetch } from '../engine/prefetch.ts'
 import {
@@ -19,10 +19,10 @@ import {
   PLAIN_DIGITS_MAX,
   PREFETCH_KEYS_MAX,
 } from '../limits.ts'
-import { wordEnd } from './ascii.ts'
-import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './binary-layout.ts'
+import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './binary/layout.ts'
 import type { Request } from './request.ts'
-import { LINE_END_BYTES } from './tokens.ts'
+import { wordEnd } from './words/ascii.ts'
+import { LINE_END_BYTES } from './words/tokens.ts'
 
 const LF = 10
 const CR = 13

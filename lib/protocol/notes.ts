@@ -2,19 +2,19 @@
 // for `stats detail`. As in memcached every request but a refused store begins with a look at its
 // item, and watchers see that look; here it is one of its own, made only while they are there.
 
-import type { Arena } from '../engine/arena.ts'
-import { Area, copyBytes } from '../engine/bytes.ts'
-import { expiresAt } from '../engine/clock.ts'
-import { endOf, itemBytes, keyAt } from '../engine/item.ts'
-import type { Ref } from '../engine/layout.ts'
-import * as L from '../engine/layout.ts'
-import { isExpired, isFlushed } from '../engine/links.ts'
+import { Area, copyBytes } from '../bytes/area.ts'
+import type { Arena } from '../engine/arena/arena.ts'
+import { expiresAt } from '../engine/arena/clock.ts'
+import type { Ref } from '../engine/arena/layout.ts'
+import * as L from '../engine/arena/layout.ts'
+import { classFor } from '../engine/chunks/slabs.ts'
+import { endOf, itemBytes, keyAt } from '../engine/items/item.ts'
+import { isExpired, isFlushed } from '../engine/items/links.ts'
 import type { HitSink } from '../engine/shard.ts'
-import { classFor } from '../engine/slabs.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { KEY_BYTES_MAX } from '../limits.ts'
-import { Found, Kind } from './journal.ts'
-import { PrefixCount } from './prefixes.ts'
+import { Found, Kind } from '../observe/journal.ts'
+import { PrefixCount } from '../observe/prefixes.ts'
 import type { Request } from './request.ts'
 
 /** What an item is like at the moment. */

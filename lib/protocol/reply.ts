@@ -1,8 +1,8 @@
 // The output buffer that all sessions of a worker share: replies are written one behind the other,
 // and whoever owns the socket sends them. A session checks the room first; nothing here grows.
 
-import { Area, copyBytes } from '../engine/bytes.ts'
-import { printNumber } from '../engine/decimal.ts'
+import { Area, copyBytes } from '../bytes/area.ts'
+import { printNumber } from '../bytes/decimal.ts'
 import { REPLY_BYTES, SEAL_BYTES_MAX } from '../limits.ts'
 import { Inserts } from './inserts.ts'
 

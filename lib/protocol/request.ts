@@ -1,11 +1,11 @@
 // One request as a protocol parsed it: one record for each session, used again and again. While a
 // value is on its way, in or out, it also remembers where that value lives.
 
-import type { Area } from '../engine/bytes.ts'
+import type { Area } from '../bytes/area.ts'
 import type { Hold, Shard } from '../engine/shard.ts'
 import { Mode } from '../engine/status.ts'
-import type { HotKeys } from './hot-keys.ts'
-import type { Journal } from './journal.ts'
+import type { HotKeys } from '../observe/hot-keys.ts'
+import type { Journal } from '../observe/journal.ts'
 
 export class Request {
   /** Where the key stands; valid only until the input moves on. */

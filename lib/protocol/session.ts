@@ -15,10 +15,10 @@
 //
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
-import { type Area, copyBytes } from '../engine/bytes.ts'
-import { heldRef } from '../engine/holds.ts'
-import { HOLD_COUNT } from '../engine/layout.ts'
-import { createPlace, nextPlace, rewind } from '../engine/place.ts'
+import { type Area, copyBytes } from '../bytes/area.ts'
+import { HOLD_COUNT } from '../engine/arena/layout.ts'
+import { heldRef } from '../engine/items/holds.ts'
+import { createPlace, nextPlace, rewind } from '../engine/items/place.ts'
 import { Status } from '../engine/status.ts'
 import {
   DIRECT_READ_BYTES_MIN,
@@ -26,10 +26,11 @@ import {
   REPLY_FRAME_BYTES_MAX,
   SOURCE_STEPS_MAX,
 } from '../limits.ts'
-import { AuthBinary } from './auth-binary.ts'
-import { AuthText } from './auth-text.ts'
-import { BinaryProtocol } from './binary.ts'
-import { REQUEST_MAGIC } from './binary-layout.ts'
+import { CloseReason } from '../observe/journal.ts'
+import { AuthBinary } from './auth/binary.ts'
+import { AuthText } from './auth/text.ts'
+import { BinaryProtocol } from './binary/binary.ts'
+import { REQUEST_MAGIC } from './binary/layout.ts'
 import {
   type Conversation,
   type Endpoint,
@@ -40,7 +41,6 @@ import {
   State,
 } from './conversation.ts'
 import type { Host } from './host.ts'
-import { CloseReason } from './journal.ts'
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'

@@ -2,8 +2,8 @@
 // error is in memcached's words, and so is the choice between answering and closing. How a line falls
 // into words is told in tokens.ts.
 
-import type { Area } from '../engine/bytes.ts'
-import { parseU64, printU64, u64, u64ToWords } from '../engine/decimal.ts'
+import type { Area } from '../bytes/area.ts'
+import { parseU64, printU64, u64, u64ToWords } from '../bytes/decimal.ts'
 import { Mode, Status } from '../engine/status.ts'
 import {
   KEY_BYTES_MAX,
@@ -13,18 +13,18 @@ import {
   STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from '../limits.ts'
-import { equalsWord, parseInt32, parseUint32 } from './ascii.ts'
-import { runControl } from './control.ts'
-import { CLUSTER_KEY, clusterNodes } from './control-daemon.ts'
+import { CloseReason } from '../observe/journal.ts'
+import { runControl } from './control/control.ts'
+import { CLUSTER_KEY, clusterNodes } from './control/daemon.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
-import { CloseReason } from './journal.ts'
 import { keyEndAt, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
-import { MetaCommands } from './meta.ts'
+import { MetaCommands } from './meta/meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
-import { Line, storedLine, TextSink } from './text-print.ts'
+import { equalsWord, parseInt32, parseUint32 } from './words/ascii.ts'
+import { Line, storedLine, TextSink } from './words/print.ts'
 import {
   endsWithNoreply,
   LINE_END_BYTES,
@@ -32,8 +32,8 @@ import {
   tokenEnd,
   tokenize,
   tokenStart,
-} from './tokens.ts'
-import { modeOf, Verb, verbOf } from './verbs.ts'
+} from './words/tokens.ts'
+import { modeOf, Verb, verbOf } from './words/verbs.ts'
 
 const LF = 10
 const CR = 13

@@ -5,17 +5,17 @@
 // stuck, some reads. While a reply is on its way nothing is run; what comes is kept, up to a bound.
 // One that asks for much and takes it fast lets the others have a turn in between.
 
-import { Area } from '../engine/bytes.ts'
-import { CLOCK_S } from '../engine/layout.ts'
+import { Area } from '../bytes/area.ts'
+import { CLOCK_S } from '../engine/arena/layout.ts'
 import { KEPT_READ_BYTES_MAX, READ_REST_BYTES_MAX, YIELD_BYTES } from '../limits.ts'
-import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary-layout.ts'
+import { CloseReason, Kind } from '../observe/journal.ts'
+import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary/layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
-import { CloseReason, Kind } from '../protocol/journal.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
-import type { ListenerFacts } from './host.ts'
-import { type Line, type LineOwner, Sent } from './line.ts'
+import { type Line, type LineOwner, Sent } from './line/line.ts'
 import { Roster } from './roster.ts'
+import type { ListenerFacts } from './worker-host.ts'
 
 /** What the connections of one thread share. */
 export interface Hall {

@@ -1,33 +1,33 @@
 // The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
-// has the fewest. The main thread runs no request but those of local.ts. What only some daemons need
+// has the fewest. The main thread runs no request but those of server/main-thread.ts. What only some daemons need
 // is loaded by those alone.
 
 import { hostname } from 'node:os'
-import { chunkWords } from '../engine/arena.ts'
+import { chunkWords } from '../engine/arena/arena.ts'
+import { FIRST_S } from '../engine/arena/clock.ts'
+import { CLOCK_S } from '../engine/arena/layout.ts'
 import { Cache } from '../engine/cache.ts'
-import { FIRST_S } from '../engine/clock.ts'
-import { CLOCK_S } from '../engine/layout.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT, PROTOCOL_VERSION, TLS_SESSION_S_MAX } from '../limits.ts'
-import { createClusterBoard } from '../protocol/cluster-board.ts'
+import { createSketches } from '../observe/hot-sketch.ts'
+import { countPrefixes } from '../observe/journal.ts'
+import { createLogs, type LogHandle } from '../observe/log-buffer.ts'
+import { createPrefixes } from '../observe/prefixes.ts'
+import { EXIT_FAILURE, type Options } from '../options/options.ts'
+import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import type { Allowed } from '../protocol/host.ts'
-import { createSketches } from '../protocol/hot-sketch.ts'
-import { countPrefixes } from '../protocol/journal.ts'
-import { createLogs, type LogHandle } from '../protocol/log-ring.ts'
-import { createPrefixes } from '../protocol/prefixes.ts'
 import { type Bound, closeAll } from './address.ts'
-import type { AuthFiles } from './auth-files.ts'
+import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
-import { type DaemonSettings, isGuarded } from './host.ts'
-import type { TlsHandle } from './keyring.ts'
 import { listenAll } from './listener.ts'
-import type { LocalService } from './local.ts'
-import { EXIT_FAILURE, type Options } from './options.ts'
+import type { LocalService } from './main-thread.ts'
 import { packageVersion } from './package.ts'
-import { openPool } from './pool.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
+import { openPool } from './thread-pool.ts'
+import type { TlsHandle } from './tls/keyring.ts'
 import type { UdpListener } from './udp.ts'
+import { type DaemonSettings, isGuarded } from './worker-host.ts'
 import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 
 export interface Daemon {
@@ -54,7 +54,7 @@ export async function startDaemon(
   early?: ThreadPool,
 ): Promise<Daemon> {
   const auth = await openAuthFiles(options)
-  const keyring = options.tls ? await import('./keyring.ts') : undefined
+  const keyring = options.tls ? await import('./tls/keyring.ts') : undefined
   const tls = keyring?.openKeyring(options, FIRST_S) ?? null
   const cache = given ?? createCache(options)
   const roster = Roster.create(options.threads, options.connectionsMax)
@@ -160,7 +160,7 @@ async function serveHere(
   datagrams: readonly UdpListener[],
 ): Promise<LocalService | undefined> {
   if (unixSocket === undefined && datagrams.length === 0) return undefined
-  const { LocalService } = await import('./local.ts')
+  const { LocalService } = await import('./main-thread.ts')
   const guards = isGuarded(workers.settings) ? await import('./guards.ts') : null
   const local = new LocalService(workers, guards)
   if (datagrams.length === 0) return local
@@ -180,7 +180,7 @@ function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHa
 
 async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   if (!options.sasl && options.authFile === undefined) return null
-  const { AuthFiles } = await import('./auth-files.ts')
+  const { AuthFiles } = await import('./auth/files.ts')
   const auth = new AuthFiles(options, tell)
   if (options.verbosity > 0) auth.warn()
   return auth

@@ -4,9 +4,9 @@
 
 import type { Socket } from 'node:net'
 import { DOOR_POLL_MS } from '../limits.ts'
+import type { Options } from '../options/options.ts'
 import { addressText } from './address.ts'
-import type { LocalService } from './local.ts'
-import type { Options } from './options.ts'
+import type { LocalService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
 import type { Workers } from './workers.ts'
 

@@ -3,8 +3,8 @@
 
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { ListenAddress, Options, PeerCheck } from '../options/options.ts'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
-import type { ListenAddress, Options, PeerCheck } from './options.ts'
 
 /** Called with each accepted socket, paused, and the index of its listener. */
 export type Accept = (socket: Socket, listener: number) => void

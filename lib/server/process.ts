@@ -5,8 +5,8 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { chownSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
+import { EXIT_NO_USER, EXIT_OS_ERROR, type Options, type Refusal } from '../options/options.ts'
 import { removeSocketFile } from './listener.ts'
-import { EXIT_NO_USER, EXIT_OS_ERROR, type Options, type Refusal } from './options.ts'
 import { reasonFor } from './reason.ts'
 
 export interface Running {

@@ -6,8 +6,8 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdGateway } from '../etcd/gateway.ts'
 import { ETCD_LEAVE_MS, ETCD_RENEWALS, ETCD_RETRY_MS } from '../limits.ts'
+import type { Options } from '../options/options.ts'
 import type { Bound } from './address.ts'
-import type { Options } from './options.ts'
 
 export interface Entry {
   endpoints: readonly string[]

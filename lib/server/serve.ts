@@ -10,12 +10,12 @@
 // anybody uses it, so that daemon and cache may be closed in either order; upkeep passes on to whoever
 // is left (engine/keeper.ts).
 
+import { EVICTIONS_ON, ITEM_BYTES_LIMIT } from '../engine/arena/layout.ts'
 import { Cache, type CacheHandle } from '../engine/cache.ts'
-import { EVICTIONS_ON, ITEM_BYTES_LIMIT } from '../engine/layout.ts'
+import { checkOptions } from '../options/checks.ts'
+import { isRefusal, type Options } from '../options/options.ts'
 import type { Bound } from './address.ts'
 import { startDaemon } from './daemon.ts'
-import { checkOptions } from './option-checks.ts'
-import { isRefusal, type Options } from './options.ts'
 
 /** What the cache has settled, and what is for a process that is nothing but a daemon. */
 type Settled =

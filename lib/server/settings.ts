@@ -1,9 +1,9 @@
 // The lines of `stats settings`: memcached's names in memcached's order, from the options. A
 // setting that has no meaning here shows what memcached shows where the feature is off. What
-// operators change later is put in its place by report-settings.ts.
+// operators change later is put in its place by report/settings.ts.
 
+import type { Options } from '../options/options.ts'
 import type { Features } from '../protocol/host.ts'
-import type { Options } from './options.ts'
 
 type Line = [name: string, value: string | number]
 

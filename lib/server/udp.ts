@@ -6,7 +6,7 @@
 //   6  reserved           0
 //   8  the request, or the next part of the reply
 //
-// Served by the main thread (local.ts). Nothing is kept from one datagram to the next: what is not
+// Served by the main thread (server/main-thread.ts). Nothing is kept from one datagram to the next: what is not
 // whole in its own is dropped without a word, as is what comes in several datagrams or cannot be
 // answered. All that a datagram asks for is one message, bounded; memcached begins a message with each
 // item of a reply, and a peer has to guess how many will come.
@@ -18,18 +18,18 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
-import { Area } from '../engine/bytes.ts'
+import { Area } from '../bytes/area.ts'
 import {
   UDP_DATAGRAM_BYTES_MAX,
   UDP_HEADER_BYTES,
   UDP_REPLY_BYTES_MAX,
   UDP_SEND_BYTES_MAX,
 } from '../limits.ts'
+import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
-import type { LocalService } from './local.ts'
-import type { Options } from './options.ts'
+import type { LocalService } from './main-thread.ts'
 
 export interface UdpListener extends Listener {
   bound: Bound

@@ -20,11 +20,11 @@ import {
   WORKER_START_MS_MAX,
   WORKER_STEADY_MS,
 } from '../limits.ts'
+import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
-import { forgetWatchers } from '../protocol/journal.ts'
-import type { DaemonSettings, Delivery, Ready, WorkerTask } from './host.ts'
-import { type RingHandle, releaseRing } from './ring.ts'
 import type { Roster } from './roster.ts'
+import { type RingHandle, releaseRing } from './uring/uring.ts'
+import type { DaemonSettings, Delivery, Ready, WorkerTask } from './worker-host.ts'
 
 /** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
 export const MAIN_HOLDER = 1

@@ -23,9 +23,9 @@ import {
   TTL_JITTER,
 } from '../limits.ts'
 import type { Serializer } from '../serializer.ts'
+import { decode, encode, isBare, isNone } from './encoding.ts'
 import { checkMs, type OnError, reporter, StrategyError } from './errors.ts'
 import { type Awaitable, type Claim, exptimeOf, type Item, type Store } from './store.ts'
-import { decode, encode, isBare, isNone } from './values.ts'
 
 export interface AsideOptions {
   /** How long a value is fresh, seconds; Infinity: until it is evicted or deleted. */

@@ -11,7 +11,7 @@ export {
   type SessionCalls,
   type SessionFacts,
   type SessionOptions,
-} from './session.ts'
+} from './session-store.ts'
 export type { Awaitable, Claim, Item, Outcome, Store, WriteOptions } from './store.ts'
 export { type TagOptions, Tags } from './tags.ts'
 export {

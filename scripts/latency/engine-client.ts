@@ -1,12 +1,12 @@
 // The engine as a worker of the daemon uses it, in one thread: requests in a row, and turns of upkeep
 // in between, when they want them. Each is timed.
 
-import type { Arena } from '../../lib/engine/arena.ts'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
+import type { Arena } from '../../lib/engine/arena/arena.ts'
+import type { Ref } from '../../lib/engine/arena/layout.ts'
+import { CLOCK_S, ITEM_COUNT, ITEM_VALUE_BYTES } from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
-import { readValue } from '../../lib/engine/item.ts'
-import type { Ref } from '../../lib/engine/layout.ts'
-import { CLOCK_S, ITEM_COUNT, ITEM_VALUE_BYTES } from '../../lib/engine/layout.ts'
+import { readValue } from '../../lib/engine/items/item.ts'
 import type { HitSink } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { Times } from './times.ts'

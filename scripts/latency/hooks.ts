@@ -3,7 +3,7 @@
 
 import { registerHooks } from 'node:module'
 
-const PLAIN = new URL('../../lib/engine/lock.ts', import.meta.url).href
+const PLAIN = new URL('../../lib/engine/arena/lock.ts', import.meta.url).href
 const TIMED = new URL('timed-lock.ts', import.meta.url).href
 
 registerHooks({

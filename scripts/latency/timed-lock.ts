@@ -1,10 +1,10 @@
-// The arenas' lock with a clock: takes the place of lib/engine/lock.ts where hooks.ts was imported.
+// The arenas' lock with a clock: takes the place of lib/engine/arena/lock.ts where hooks.ts was imported.
 // Times of one thread, from the moment that it has the lock to the moment before it gives it back.
 
-import * as plain from '../../lib/engine/lock.ts'
+import * as plain from '../../lib/engine/arena/lock.ts'
 import { Times } from './times.ts'
 
-export { lockHolder } from '../../lib/engine/lock.ts'
+export { lockHolder } from '../../lib/engine/arena/lock.ts'
 
 export const holds = new Times()
 let takenMs = 0

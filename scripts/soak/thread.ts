@@ -3,11 +3,11 @@
 // now and then holds an item for a while, as a reader that is slow does.
 
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Arena } from '../../lib/engine/arena.ts'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
+import type { Arena } from '../../lib/engine/arena/arena.ts'
+import { CLOCK_S, ITEM_VALUE_BYTES, type Ref } from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheHandle } from '../../lib/engine/cache.ts'
-import { readValue } from '../../lib/engine/item.ts'
-import { CLOCK_S, ITEM_VALUE_BYTES, type Ref } from '../../lib/engine/layout.ts'
+import { readValue } from '../../lib/engine/items/item.ts'
 import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { randomFrom } from '../bench/requests.ts'

@@ -17,7 +17,7 @@ import {
 import { API, type Snapshot } from 'typescript/unstable/sync'
 
 export interface Import {
-  /** As written; relative ones as a path from the root, `lib/engine/layout.ts`. */
+  /** As written; relative ones as a path from the root, `lib/engine/arena/layout.ts`. */
   target: string
   relative: boolean
   dynamic: boolean

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../lib/client/cluster.ts'
-import { parseServer } from '../../lib/client/servers.ts'
+import { parseServer } from '../../lib/client/members/servers.ts'
 import { POOL_KINDS, startPool } from '../support/pool.ts'
 import { freePort } from '../support/process.ts'
 

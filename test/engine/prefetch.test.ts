@@ -2,12 +2,12 @@
 // changes nothing, whatever stands in the arenas.
 
 import t from 'tap'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
+import { BUCKET_COUNT, ITEM_CHAIN_NEXT } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
-import { BUCKET_COUNT, ITEM_CHAIN_NEXT } from '../../lib/engine/layout.ts'
+import { findItem } from '../../lib/engine/items/table.ts'
 import { loaded, prefetch } from '../../lib/engine/prefetch.ts'
 import { Mode } from '../../lib/engine/status.ts'
-import { findItem } from '../../lib/engine/table.ts'
 import { MIB, PREFETCH_KEYS_MAX } from '../../lib/limits.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 

@@ -2,11 +2,11 @@
 // whatever the longest chunk is and however crowded the table.
 
 import t from 'tap'
-import { chunkWords } from '../../lib/engine/arena.ts'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
+import { chunkWords } from '../../lib/engine/arena/arena.ts'
+import * as L from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
-import * as L from '../../lib/engine/layout.ts'
-import { pageRoom } from '../../lib/engine/slabs.ts'
+import { pageRoom } from '../../lib/engine/chunks/slabs.ts'
 import { Mode, Order, Status } from '../../lib/engine/status.ts'
 import { ValueSink } from '../../lib/engine/value-sink.ts'
 import { verify } from '../../lib/engine/verify.ts'

@@ -2,11 +2,11 @@
 // hand, then single bits are flipped at random, and verify must notice each time.
 
 import t from 'tap'
-import { type Arena, chunkWords, pageOf, pageRef } from '../../lib/engine/arena.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from '../../lib/engine/arena/arena.ts'
+import { ClassCounter, classCounterAt } from '../../lib/engine/arena/counters.ts'
+import * as L from '../../lib/engine/arena/layout.ts'
+import { NIL, type Ref } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
-import * as L from '../../lib/engine/layout.ts'
-import { NIL, type Ref } from '../../lib/engine/layout.ts'
-import { ClassCounter, classCounterAt } from '../../lib/engine/stats.ts'
 import { Mode } from '../../lib/engine/status.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { KIB, MIB } from '../../lib/limits.ts'

@@ -3,7 +3,7 @@
 
 import { getHeapStatistics } from 'node:v8'
 import t from 'tap'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
 import type { Host } from '../../lib/protocol/host.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
 import { frame, Op } from '../support/binary-frames.ts'

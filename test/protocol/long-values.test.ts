@@ -2,8 +2,8 @@
 // replies as through the buffers, whatever happens to the item meanwhile and wherever the peer leaves.
 
 import t from 'tap'
-import { resetArena } from '../../lib/engine/keeps.ts'
-import { CLASS_USED_COUNT, classAt } from '../../lib/engine/layout.ts'
+import { CLASS_USED_COUNT, classAt } from '../../lib/engine/arena/layout.ts'
+import { resetArena } from '../../lib/engine/items/keeps.ts'
 import {
   HOLD_SLOTS_MAX,
   INSERTS_HELD_MAX,

@@ -3,10 +3,10 @@
 // says, and no other as plain.
 
 import t from 'tap'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { PREFETCH_KEYS_MAX } from '../../lib/limits.ts'
-import { HEADER_BYTES, REQUEST_MAGIC } from '../../lib/protocol/binary-layout.ts'
+import { HEADER_BYTES, REQUEST_MAGIC } from '../../lib/protocol/binary/layout.ts'
 import {
   forgetAhead,
   hashOf,

@@ -4,7 +4,7 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
 import {
   KEY_BYTES_MAX,
   LINE_BYTES_MAX,

@@ -2,8 +2,8 @@
 // leaves behind. Every run is random from a printed seed.
 
 import t from 'tap'
-import { Area } from '../../lib/engine/bytes.ts'
-import { resetArena } from '../../lib/engine/keeps.ts'
+import { Area } from '../../lib/bytes/area.ts'
+import { resetArena } from '../../lib/engine/items/keeps.ts'
 import { MIB } from '../../lib/limits.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'

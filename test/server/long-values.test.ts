@@ -10,12 +10,12 @@ import {
   ITEM_COUNT,
   LOCK,
   RESETS,
-} from '../../lib/engine/layout.ts'
+} from '../../lib/engine/arena/layout.ts'
 import { GIVEN_HOLDER_MIN, KIB, MIB } from '../../lib/limits.ts'
-import { Line } from '../../lib/protocol/text-print.ts'
+import { checkOptions } from '../../lib/options/checks.ts'
+import { isRefusal, type Options } from '../../lib/options/options.ts'
+import { Line } from '../../lib/protocol/words/print.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
-import { checkOptions } from '../../lib/server/option-checks.ts'
-import { isRefusal, type Options } from '../../lib/server/options.ts'
 import { makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'

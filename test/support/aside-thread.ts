@@ -3,8 +3,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import { LocalCache } from '../../lib/local.ts'
-import type { LocalCacheHandle } from '../../lib/local-types.ts'
+import { LocalCache } from '../../lib/local/local-cache.ts'
+import type { LocalCacheHandle } from '../../lib/local/types.ts'
 import { CacheAside } from '../../lib/strategies/aside.ts'
 
 const { handle, hangs } = workerData as { handle: LocalCacheHandle; hangs: boolean }

@@ -2,9 +2,9 @@
  * A peer whose long values pass by the buffers, as those of a connection do: they are put to their
  * place in the arena as they come, and taken from there when the kernel has taken what was before.
  */
-import type { Area } from '../../lib/engine/bytes.ts'
+import type { Area } from '../../lib/bytes/area.ts'
 import { Inserts } from '../../lib/protocol/inserts.ts'
-import { gather } from '../../lib/server/gather.ts'
+import { gather } from '../../lib/server/line/gather.ts'
 import { Peer } from './server-session.ts'
 
 export class DirectPeer extends Peer {

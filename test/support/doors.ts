@@ -2,7 +2,7 @@
 import root, { type Test } from 'tap'
 import { ClusterClient } from '../../lib/client/cluster.ts'
 import { MIB } from '../../lib/limits.ts'
-import { LocalCache } from '../../lib/local.ts'
+import { LocalCache } from '../../lib/local/local-cache.ts'
 import type { Store } from '../../lib/strategies/store.ts'
 import { startDaemon } from './daemon.ts'
 import { skipWithout, startOracle } from './oracle.ts'

@@ -1,11 +1,17 @@
 /** Small arenas, and items put into them by hand, for tests of single structures. */
-import { type Arena, type ArenaOptions, chunkWords, createArena } from '../../lib/engine/arena.ts'
-import { Area } from '../../lib/engine/bytes.ts'
-import { hashBytes } from '../../lib/engine/hash.ts'
-import { itemBytes, writeItem } from '../../lib/engine/item.ts'
-import * as L from '../../lib/engine/layout.ts'
-import { NIL, type Ref } from '../../lib/engine/layout.ts'
-import { classFor, takeChunk } from '../../lib/engine/slabs.ts'
+
+import { Area } from '../../lib/bytes/area.ts'
+import {
+  type Arena,
+  type ArenaOptions,
+  chunkWords,
+  createArena,
+} from '../../lib/engine/arena/arena.ts'
+import { hashBytes } from '../../lib/engine/arena/hash.ts'
+import * as L from '../../lib/engine/arena/layout.ts'
+import { NIL, type Ref } from '../../lib/engine/arena/layout.ts'
+import { classFor, takeChunk } from '../../lib/engine/chunks/slabs.ts'
+import { itemBytes, writeItem } from '../../lib/engine/items/item.ts'
 import { MIB } from '../../lib/limits.ts'
 
 export function createSmallArena(options: Partial<ArenaOptions> = {}): Arena {

@@ -2,8 +2,8 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { lockHolder } from '../../lib/engine/arena/lock.ts'
 import { Cache, type CacheHandle, type CacheOptions } from '../../lib/engine/cache.ts'
-import { lockHolder } from '../../lib/engine/lock.ts'
 import { Peer } from './engine-peer.ts'
 
 const ENTRY = new URL('./engine-thread.ts', import.meta.url)

@@ -2,15 +2,16 @@
  * The cache as a test sees it: string keys and buffers over the engine's ranges of bytes. Keys are
  * put at odd places on purpose, so that no alignment is taken for granted.
  */
-import type { Arena } from '../../lib/engine/arena.ts'
-import { Area, copyBytes } from '../../lib/engine/bytes.ts'
+
+import { Area, copyBytes } from '../../lib/bytes/area.ts'
+import type { Arena } from '../../lib/engine/arena/arena.ts'
+import type { Ref } from '../../lib/engine/arena/layout.ts'
+import * as L from '../../lib/engine/arena/layout.ts'
+import { lock, unlock } from '../../lib/engine/arena/lock.ts'
 import type { Cache } from '../../lib/engine/cache.ts'
-import { heldRef } from '../../lib/engine/holds.ts'
-import { casHighOf, casLowOf, itemFlags, readValue } from '../../lib/engine/item.ts'
-import type { Ref } from '../../lib/engine/layout.ts'
-import * as L from '../../lib/engine/layout.ts'
-import { lock, unlock } from '../../lib/engine/lock.ts'
-import { createPlace, nextPlace, type Place, rewind } from '../../lib/engine/place.ts'
+import { heldRef } from '../../lib/engine/items/holds.ts'
+import { casHighOf, casLowOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
+import { createPlace, nextPlace, type Place, rewind } from '../../lib/engine/items/place.ts'
 import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { verify } from '../../lib/engine/verify.ts'

@@ -4,15 +4,15 @@
  * missing is believed.
  */
 import assert from 'node:assert/strict'
-import type { Arena } from '../../lib/engine/arena.ts'
-import { Area } from '../../lib/engine/bytes.ts'
+import { Area } from '../../lib/bytes/area.ts'
+import { u64 } from '../../lib/bytes/decimal.ts'
+import type { Arena } from '../../lib/engine/arena/arena.ts'
+import type { Ref } from '../../lib/engine/arena/layout.ts'
+import * as L from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
-import { u64 } from '../../lib/engine/decimal.ts'
-import { casHighOf, casLowOf, endOf, itemFlags, readValue } from '../../lib/engine/item.ts'
-import type { Ref } from '../../lib/engine/layout.ts'
-import * as L from '../../lib/engine/layout.ts'
-import { lastCas } from '../../lib/engine/links.ts'
-import { createPlace, rewind } from '../../lib/engine/place.ts'
+import { casHighOf, casLowOf, endOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
+import { lastCas } from '../../lib/engine/items/links.ts'
+import { createPlace, rewind } from '../../lib/engine/items/place.ts'
 import type { HitSink } from '../../lib/engine/shard.ts'
 import {
   adjustOn,
@@ -24,7 +24,7 @@ import {
   storeOn,
 } from '../../lib/engine/shard-terms.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
-import { Terms } from '../../lib/engine/terms.ts'
+import { Terms } from '../../lib/engine/storing/terms.ts'
 import { limbs, Peer } from './engine-peer.ts'
 import type { Random } from './prng.ts'
 

@@ -3,10 +3,10 @@
  * in one piece and in many, reads of values that are long gone.
  */
 import assert from 'node:assert/strict'
+import { lock, unlock } from '../../lib/engine/arena/lock.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
-import { lock, unlock } from '../../lib/engine/lock.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
-import { Upkeep } from '../../lib/engine/upkeep.ts'
+import { Upkeep } from '../../lib/engine/upkeep/upkeep.ts'
 import { EVICTIONS } from '../../lib/limits.ts'
 import { type Entry, Model, type ModelRules } from './engine-model.ts'
 import { type Held, Peer } from './engine-peer.ts'

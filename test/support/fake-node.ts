@@ -1,6 +1,12 @@
 /** A server in the test's own memory, which can be made to die, or to hear and not to answer. */
 import { ClientError } from '../../lib/client/errors.ts'
-import type { Arithmetic, Hit, PoolNode, Stored, StoreRequest } from '../../lib/client/node.ts'
+import type {
+  Arithmetic,
+  Hit,
+  PoolNode,
+  Stored,
+  StoreRequest,
+} from '../../lib/client/nodes/node.ts'
 
 /** `deaf`: requests are lost; `mute`: they are carried out, but nobody hears of it. */
 export type FakeState = 'up' | 'deaf' | 'mute'

@@ -2,8 +2,8 @@
 // works until it is terminated.
 
 import { parentPort, workerData } from 'node:worker_threads'
-import { LocalCache } from '../../lib/local.ts'
-import type { LocalCacheHandle } from '../../lib/local-types.ts'
+import { LocalCache } from '../../lib/local/local-cache.ts'
+import type { LocalCacheHandle } from '../../lib/local/types.ts'
 
 interface Work {
   cache: LocalCacheHandle

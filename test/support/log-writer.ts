@@ -1,6 +1,6 @@
 /** A thread that writes to a log ring without rest; each line can be told to be whole. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { RingWriter, SIZE } from '../../lib/protocol/log-ring.ts'
+import { RingWriter, SIZE } from '../../lib/observe/log-buffer.ts'
 
 const writer = new RingWriter(workerData, 0)
 parentPort?.postMessage('ready')

@@ -1,6 +1,6 @@
 /** A thread that counts gets of a hundred prefixes. */
 import { workerData } from 'node:worker_threads'
-import { PrefixCount, Prefixes } from '../../lib/protocol/prefixes.ts'
+import { PrefixCount, Prefixes } from '../../lib/observe/prefixes.ts'
 
 const { handle, each } = workerData
 const prefixes = new Prefixes(handle)

@@ -8,7 +8,7 @@
 
 import { Resolver } from 'node:dns/promises'
 import { DNS_INTERVAL_MS, DNS_TIMEOUT_MS, DNS_TRIES } from '../../limits.ts'
-import type { RingNode } from '../ring.ts'
+import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
 

@@ -18,10 +18,10 @@ import {
   CONFIG_OLDER_LOOKS,
   CONFIG_TIMEOUT_MS,
 } from '../../limits.ts'
-import type { ConnectionOptions } from '../connection.ts'
-import type { RingNode } from '../ring.ts'
-import { parseServer } from '../servers.ts'
-import { talk } from '../talk.ts'
+import { parseServer } from '../members/servers.ts'
+import type { ConnectionOptions } from '../nodes/connection.ts'
+import { talk } from '../nodes/talk.ts'
+import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
 

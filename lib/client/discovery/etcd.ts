@@ -4,7 +4,7 @@
 
 import { EtcdGateway } from '../../etcd/gateway.ts'
 import { DISCOVERY_RETRY_MS, ETCD_PREFIX, ETCD_REST_MS, ETCD_WATCH_MS } from '../../limits.ts'
-import { parseServer } from '../servers.ts'
+import { parseServer } from '../members/servers.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
 

@@ -4,8 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { DISCOVERY_JITTER, DISCOVERY_RETRY_MS } from '../../limits.ts'
-import { addressText } from '../connection.ts'
-import type { RingNode } from '../ring.ts'
+import { addressText } from '../nodes/connection.ts'
+import type { RingNode } from '../ring/ring.ts'
 import type { Discovery, Observer } from './source.ts'
 
 /** One look. Rejects if it cannot be known now; undefined: as before. */

@@ -2,7 +2,7 @@
 // as it knows them and again at each change, and goes on until it is stopped. What it cannot find out
 // changes nothing: the servers it told last stay.
 
-import type { RingNode } from '../ring.ts'
+import type { RingNode } from '../ring/ring.ts'
 
 export interface Observer {
   /** All servers there are now. A list without servers is not taken for one: the last one stays. */

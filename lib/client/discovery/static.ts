@@ -1,7 +1,7 @@
 // A list that does not change, as a source: where the code asks for one.
 
-import type { RingNode } from '../ring.ts'
-import { parseServer } from '../servers.ts'
+import { parseServer } from '../members/servers.ts'
+import type { RingNode } from '../ring/ring.ts'
 import type { Discovery } from './source.ts'
 
 /** `host:port[:weight]`, `[ipv6]:port`, a path, or the parts of these. RangeError for what is none. */

@@ -1,6 +1,6 @@
 /**
  * Edge cases of the meta commands. Left out because 1.6.45, which memslab follows, differs from the
- * 1.6.18 that it is compared with here (test/protocol/meta-newer.test.ts has them):
+ * 1.6.18 that it is compared with here (test/protocol/meta/newer.test.ts has them):
  * - the flags x and E, the flag s of ms, and N in the append and prepend modes of ms;
  * - M with more or less than one character behind it;
  * - errors in the flags of md, which 1.6.18 calls "invalid or duplicate flag" whatever they are;

@@ -1,0 +1,499 @@
+// Each value on several servers: its holders are the first `copies` distinct ones that the ring names
+// for its key, whether they are up or not. The first that is up leads: it is read, and it decides
+// what an operation finds. So a server that dies takes no value with it.
+//
+//   set                      to all holders that are up, at the same time
+//   get                      from the leader; a miss asks the next holder, and a hit there is copied back
+//   add, replace, append,    by the first holder that has the item, or the leader; then the others are
+//   touch, incr, cas         made to agree, or given a copy where they have none
+//   delete                   by all holders, the owner last (repairs.ts says why)
+//
+// A holder that could not be reached, or did not answer, while a key was changed is not asked for that
+// key until its copy is removed (stale-copies.ts). Therefore an operation that one holder may or may
+// not have carried out can go on with the next. Clients that change one key at the same moment may
+// leave its copies different until the next change. For a while after servers changed, what changes
+// is removed from the holders before, which may be holders again.
+
+import { crc32 } from 'node:zlib'
+import { ClientError } from '../errors.ts'
+import { isAway, type Member } from '../members/members.ts'
+import type {
+  Arithmetic,
+  Hit,
+  Lease,
+  LeaseOptions,
+  PoolNode,
+  Stored,
+  StoreRequest,
+} from '../nodes/node.ts'
+import type { Keyed, KeyedOptions } from './keyed.ts'
+import { groupBy, isRefusal, leaseOf } from './one-copy.ts'
+import { Repairs } from './repairs.ts'
+import { StaleCopies } from './stale-copies.ts'
+
+export interface CopiesOptions extends KeyedOptions {
+  /** Servers that each value is kept on, at least 2. */
+  copies: number
+  /** Ends the work in the background. */
+  signal: AbortSignal
+}
+
+/** What one after the other said about a key. */
+interface Found<T> {
+  answer: T
+  /** Who gave the answer; undefined if nobody has the item. */
+  lead: Member | undefined
+  /** Who was asked before, and lacks it. */
+  lacking: Member[]
+  /** Who would have been asked next. */
+  rest: Member[]
+}
+
+type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
+
+/** No item has this version: a question with it tells of a missing item all the same. */
+const NO_VERSION = 2n ** 64n - 1n
+
+export class Copies implements Keyed {
+  private readonly options: CopiesOptions
+  private readonly stale: StaleCopies
+  private readonly repairs: Repairs
+
+  constructor(options: CopiesOptions) {
+    this.options = options
+    const { members, timeoutMs, signal } = options
+    const renew = (key: string) => this.get(key)
+    this.stale = new StaleCopies({ members, timeoutMs, signal, renew })
+    this.repairs = new Repairs({ members, timeoutMs }, this.stale)
+  }
+
+  async get(key: string, ttlS?: number): Promise<Hit | undefined> {
+    const deadlineMs = await this.begin()
+    const isRead = ttlS === undefined
+    const call: Call<Hit | undefined> = (node, ms) => node.get(key, ms, ttlS)
+    const found = await this.first(key, undefined, call, deadlineMs, isRead)
+    const { answer, lead, lacking, rest } = found
+    if (answer === undefined || lead === undefined) return undefined
+    if (!isRead) await this.spread(key, lead, rest, touchBy(key, ttlS), deadlineMs)
+    this.repairs.start(key, lead, lacking, isRead ? answer : undefined)
+    return tagged(answer, lead)
+  }
+
+  async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
+    const deadlineMs = await this.begin()
+    const { copies } = this.options
+    const found = new Map<string, Hit>()
+    const askable = new Map(keys.map(key => [key, this.askable(key, true)]))
+    const lacking = new Map<string, Member[]>()
+    for (let turn = 0; turn < copies; turn++) {
+      const left = [...askable.keys()].filter(key => !found.has(key))
+      const ask = async ([member, group]: [Member, string[]]) => {
+        const hits = await this.getGroup(member, group, deadlineMs, copies - turn)
+        for (const key of hits === undefined ? [] : group) {
+          const hit = hits?.get(key)
+          const before = lacking.get(key) ?? []
+          if (hit === undefined) lacking.set(key, [...before, member])
+          else {
+            found.set(key, tagged(hit, member))
+            this.repairs.start(key, member, before, hit)
+          }
+        }
+      }
+      await Promise.all([...groupBy(left, key => askable.get(key)?.[turn])].map(ask))
+    }
+    return found
+  }
+
+  store(request: StoreRequest): Promise<Stored> {
+    const { mode, cas } = request
+    if (mode === 'set') return cas === undefined ? this.set(request) : this.setIf(request, cas)
+    return mode === 'add' ? this.add(request) : this.change(request)
+  }
+
+  async delete(key: string, cas?: bigint): Promise<boolean> {
+    const deadlineMs = await this.begin()
+    const holders = this.holders(key)
+    const discarded = cas === undefined ? this.distrust(key, deadlineMs) : undefined
+    const tag = cas === undefined ? undefined : await this.deleteIf(key, cas, deadlineMs)
+    if (tag === false) return false
+    let isGone = tag !== undefined
+    let answers = isGone ? 1 : 0
+    let failure: unknown
+    for (const [i, member] of holders.toReversed().entries()) {
+      if (member === tag) continue
+      if (!member.health.isUp() || member.hasLeft) {
+        this.stale.mark(member, key)
+        continue
+      }
+      try {
+        const call: Call<boolean | 'EXISTS'> = (node, ms) => node.delete(key, ms)
+        const isStale = this.stale.has(member, key)
+        const was = await this.ask(member, call, deadlineMs, holders.length - i, true)
+        isGone ||= was === true && !isStale
+        answers++
+      } catch (error) {
+        this.stale.mark(member, key)
+        failure = error
+      }
+    }
+    await discarded
+    // Again: a copy may have been on its way there.
+    if (cas === undefined) await this.distrust(key, deadlineMs)
+    if (answers === 0) return this.nobody(false, failure)
+    return isGone
+  }
+
+  async touch(key: string, ttlS: number): Promise<boolean> {
+    const deadlineMs = await this.begin()
+    const call = touchBy(key, ttlS)
+    const { answer, lead, lacking, rest } = await this.first(key, false, call, deadlineMs, false)
+    if (lead !== undefined) await this.agree(key, lead, lacking, rest, call, deadlineMs)
+    return answer
+  }
+
+  async adjust(request: Arithmetic): Promise<bigint | undefined> {
+    const deadlineMs = await this.begin()
+    const { key, initial } = request
+    const count = { ...request, initial: undefined }
+    const call: Call<bigint | undefined> = (node, ms) => node.adjust(count, ms)
+    const found = await this.first(key, undefined, call, deadlineMs, false)
+    const { lead, lacking, rest } = found
+    const has: Call<boolean> = async (node, ms) => (await node.adjust(count, ms)) !== undefined
+    if (lead !== undefined) await this.agree(key, lead, lacking, rest, has, deadlineMs)
+    if (lead !== undefined || initial === undefined) return found.answer
+    const begin: Call<bigint | undefined> = (node, ms) => node.adjust(request, ms)
+    const made = await this.first(key, undefined, begin, deadlineMs, false)
+    const also: Call<boolean> = async (node, ms) => (await node.adjust(request, ms)) !== undefined
+    if (made.lead !== undefined) {
+      await this.spread(key, made.lead, made.rest, also, deadlineMs)
+    }
+    return made.answer
+  }
+
+  async lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
+    const deadlineMs = await this.begin()
+    const call: Call<Lease | undefined> = (node, ms) => leaseOf(node, key, options, ms)
+    const askable = this.askable(key)
+    const claim = await this.among(key, askable, undefined, call, deadlineMs, false)
+    const { answer, lead, rest } = claim
+    if (answer === undefined || lead === undefined) return undefined
+    if (!answer.won || answer.value.length > 0 || rest.length === 0) return tagged(answer, lead)
+    // The leader may have lost what the others still have; then nobody has to make it.
+    const get: Call<Hit | undefined> = (node, ms) => node.get(key, ms)
+    const kept = await this.among(key, rest, undefined, get, deadlineMs, true)
+    if (kept.answer === undefined || kept.lead === undefined) return tagged(answer, lead)
+    const withdraw: Call<boolean> = async (node, ms) => {
+      await node.delete(key, ms, answer.cas)
+      return false
+    }
+    await this.spread(key, kept.lead, [lead], withdraw, deadlineMs)
+    return { ...tagged(kept.answer, kept.lead), won: false, isClaimed: false, isStale: false }
+  }
+
+  async expire(key: string, cas: bigint): Promise<boolean> {
+    const deadlineMs = await this.begin()
+    const { member, version } = this.versionOf(key, cas)
+    if (member === undefined) return false
+    const call: Call<boolean> = async (node, ms) => (await node.expire?.(key, version, ms)) === true
+    if (!(await this.changing(member, key, call, deadlineMs))) return false
+    const others = this.holders(key).filter(holder => holder !== member)
+    await this.spread(key, member, others, removeBy(key), deadlineMs)
+    return true
+  }
+
+  /** Whether no copy waits to be removed, nor any to be made. */
+  isSettled(): boolean {
+    return this.stale.isEmpty() && this.repairs.isIdle()
+  }
+
+  /** A holder that refuses has the value of before, if it is the only one that does. */
+  private async set(request: StoreRequest): Promise<Stored> {
+    const deadlineMs = await this.begin()
+    const { key } = request
+    const call: Call<Stored> = (node, ms) => node.store(request, ms)
+    const discarded = this.distrust(key, deadlineMs)
+    const up = this.holders(key).filter(({ health }) => health.isUp())
+    const wasStale = up.map(member => this.stale.replace(member, key))
+    const answers = await Promise.allSettled(
+      up.map(member => this.ask(member, call, deadlineMs, 1, true)),
+    )
+    await discarded
+    const isStored = answers.some(({ status }) => status === 'fulfilled')
+    let failure: unknown
+    for (const [i, answer] of answers.entries()) {
+      if (answer.status === 'fulfilled') continue
+      failure ??= answer.reason
+      if (isStored || wasStale[i] || isAway(answer.reason)) this.stale.mark(up[i], key)
+    }
+    return isStored ? 'STORED' : this.nobody('NOT_STORED', failure)
+  }
+
+  /** Whoever gave the version decides. */
+  private async setIf(request: StoreRequest, cas: bigint): Promise<Stored> {
+    const deadlineMs = await this.begin()
+    const { key } = request
+    const { member, version } = this.versionOf(key, cas)
+    if (member === undefined) return this.nobody<Stored>('NOT_STORED', undefined)
+    const asked = { ...request, cas: version }
+    const answer = await this.changing(member, key, (node, ms) => node.store(asked, ms), deadlineMs)
+    if (answer === 'STORED') await this.follow(request, member, deadlineMs)
+    return answer
+  }
+
+  /** What the leader added and another had already is taken back: the leader had lost it. */
+  private async add(request: StoreRequest): Promise<Stored> {
+    const deadlineMs = await this.begin()
+    const { key } = request
+    const call: Call<Stored | undefined> = (node, ms) => node.store(request, ms)
+    const { answer, lead, rest } = await this.first(key, undefined, call, deadlineMs, false)
+    if (lead === undefined || answer === undefined) return 'NOT_STORED'
+    if (answer !== 'STORED') return answer
+    let isThere = false
+    const also: Call<boolean> = async (node, ms) => {
+      const added = await node.store(request, ms)
+      if (added !== 'STORED') isThere = true
+      return true
+    }
+    await this.spread(key, lead, rest, also, deadlineMs)
+    if (!isThere) return 'STORED'
+    await this.spread(key, lead, [lead], removeBy(key), deadlineMs)
+    return 'NOT_STORED'
+  }
+
+  /** replace, append and prepend. */
+  private async change(request: StoreRequest): Promise<Stored> {
+    const deadlineMs = await this.begin()
+    const { key, mode } = request
+    const call: Call<Stored> = (node, ms) => node.store(request, ms)
+    const found = await this.first<Stored>(key, 'NOT_STORED', call, deadlineMs, false)
+    const { answer, lead, lacking, rest } = found
+    if (lead === undefined || answer !== 'STORED') return answer
+    if (mode === 'replace') await this.follow(request, lead, deadlineMs)
+    else {
+      const also: Call<boolean> = async (node, ms) => (await node.store(request, ms)) === 'STORED'
+      await this.agree(key, lead, lacking, rest, also, deadlineMs)
+    }
+    return answer
+  }
+
+  /** The others get what the leader has stored. */
+  private follow(request: StoreRequest, lead: Member, deadlineMs: number): Promise<void> {
+    const { key } = request
+    const plain = { ...request, mode: 'set', cas: undefined } as const
+    const others = this.holders(key).filter(member => member !== lead)
+    const call: Call<boolean> = async (node, ms) => (await node.store(plain, ms)) === 'STORED'
+    return this.spread(key, lead, others, call, deadlineMs)
+  }
+
+  private async deleteIf(key: string, cas: bigint, deadlineMs: number): Promise<Member | false> {
+    const { member, version } = this.versionOf(key, cas)
+    if (member === undefined) return this.nobody(false as const, undefined)
+    const call: Call<boolean | 'EXISTS'> = (node, ms) => node.delete(key, ms, version)
+    return (await this.changing(member, key, call, deadlineMs)) === true && member
+  }
+
+  private async agree(
+    key: string,
+    lead: Member,
+    lacking: Member[],
+    rest: Member[],
+    call: Call<boolean>,
+    deadlineMs: number,
+  ): Promise<void> {
+    await this.spread(key, lead, rest, call, deadlineMs)
+    this.repairs.start(key, lead, lacking)
+  }
+
+  /** Has others do what the leader did. One that lacks the item is given a copy of the leader's. */
+  private async spread(
+    key: string,
+    lead: Member,
+    others: readonly Member[],
+    call: Call<boolean>,
+    deadlineMs: number,
+  ): Promise<void> {
+    const lacking: Member[] = []
+    const one = async (member: Member) => {
+      try {
+        if (!(await this.ask(member, call, deadlineMs, 1, false))) lacking.push(member)
+      } catch {
+        this.stale.mark(member, key)
+      }
+    }
+    await Promise.all(others.map(one))
+    this.repairs.start(key, lead, lacking)
+  }
+
+  /** Asks one holder to change a key; where the outcome is open, its copy is not to be believed. */
+  private async changing<T>(
+    member: Member,
+    key: string,
+    call: Call<T>,
+    deadlineMs: number,
+  ): Promise<T> {
+    const discarded = this.distrust(key, deadlineMs)
+    try {
+      return await this.ask(member, call, deadlineMs, 1, false)
+    } catch (error) {
+      if (isAway(error)) this.stale.mark(member, key)
+      throw error
+    } finally {
+      await discarded
+    }
+  }
+
+  /**
+   * Asks one holder after the other until one says more than `none`. `isRead`: nothing is changed by
+   * it; else whoever does not answer, or is away, has a copy not to be believed.
+   */
+  private async first<T>(
+    key: string,
+    none: T,
+    call: Call<T>,
+    deadlineMs: number,
+    isRead: boolean,
+  ): Promise<Found<T>> {
+    const discarded = isRead ? undefined : this.distrust(key, deadlineMs)
+    try {
+      return await this.among(key, this.askable(key, isRead), none, call, deadlineMs, isRead)
+    } finally {
+      await discarded
+    }
+  }
+
+  /** A key is about to change: holders that are out, and those of before, have it as it was. */
+  private distrust(key: string, deadlineMs: number): Promise<void> {
+    const { members, copies } = this.options
+    for (const member of this.holders(key)) if (!member.health.isUp()) this.stale.mark(member, key)
+    const ms = (deadlineMs - performance.now()) / 2
+    return this.stale.discard(members.formerHolders(key, copies), key, ms)
+  }
+
+  private async among<T>(
+    key: string,
+    holders: readonly Member[],
+    none: T,
+    call: Call<T>,
+    deadlineMs: number,
+    isRead: boolean,
+  ): Promise<Found<T>> {
+    const lacking: Member[] = []
+    let failure: unknown
+    for (const [i, member] of holders.entries()) {
+      if (member.hasLeft) continue
+      try {
+        const answer = await this.ask(member, call, deadlineMs, holders.length - i, isRead)
+        if (answer !== none) return { answer, lead: member, lacking, rest: holders.slice(i + 1) }
+        lacking.push(member)
+      } catch (error) {
+        if (!isAway(error)) throw error
+        if (!isRead) this.stale.mark(member, key)
+        failure = error
+      }
+    }
+    // Copies that are not to be believed are none.
+    const isNone = lacking.length > 0 || (isRead && failure === undefined && this.isUp(key))
+    const answer = isNone ? none : this.nobody(none, failure)
+    return { answer, lead: undefined, lacking, rest: [] }
+  }
+
+  /** `turns`: how many have to be asked before the deadline, this one among them. */
+  private async ask<T>(
+    member: Member,
+    call: Call<T>,
+    deadlineMs: number,
+    turns: number,
+    isRepeatable: boolean,
+  ): Promise<T> {
+    const { members, retries } = this.options
+    const untilMs = performance.now() + (deadlineMs - performance.now()) / turns
+    for (let tries = 0; ; tries++) {
+      try {
+        return await members.on(member, node => call(node, untilMs - performance.now()))
+      } catch (error) {
+        const isGone = member.hasLeft || !member.health.isUp()
+        const isOver = performance.now() >= untilMs || tries >= retries || isGone
+        if (!isAway(error) || !isRepeatable || isOver) throw error
+      }
+    }
+  }
+
+  /** What a holder has of these keys; undefined: it is away or left, refuses or is busy. */
+  private async getGroup(
+    member: Member,
+    keys: string[],
+    deadlineMs: number,
+    turns: number,
+  ): Promise<Map<string, Hit> | undefined> {
+    if (member.hasLeft) return undefined
+    try {
+      return await this.ask(member, (node, ms) => node.getMany(keys, ms), deadlineMs, turns, true)
+    } catch (error) {
+      if (isAway(error) || isRefusal(error)) return undefined
+      throw error
+    }
+  }
+
+  private holders(key: string): Member[] {
+    const { members, copies } = this.options
+    const holders = members.successors(key, copies)
+    if (holders.length === 0) throw new ClientError('CONNECTION', 'the pool has no servers')
+    return holders
+  }
+
+  private isUp(key: string): boolean {
+    return this.holders(key).some(({ health }) => health.isUp())
+  }
+
+  /** The holders that are up and whose copy is to be believed. */
+  private askable(key: string, isRead = false): Member[] {
+    const isUp = (member: Member) => member.health.isUp() && !this.stale.has(member, key)
+    const up = this.holders(key).filter(isUp)
+    // What changes the item changes also the copy that is being made, or it is taken back for good.
+    const sure = isRead ? up.filter(member => !this.repairs.isMaking(member, key)) : []
+    return sure.length > 0 ? sure : up
+  }
+
+  /** The holder that gave this version, or the first, which is asked for a version that nobody has. */
+  private versionOf(key: string, cas: bigint): { member: Member | undefined; version: bigint } {
+    const askable = this.askable(key)
+    const member = askable.find(({ node }) => tagOf(node) === cas % TAGS)
+    if (member !== undefined) return { member, version: cas / TAGS }
+    return { member: askable[0], version: NO_VERSION }
+  }
+
+  private nobody<T>(none: T, failure: unknown): T {
+    if (failure !== undefined) throw failure
+    if (this.options.isMissing) return none
+    throw new ClientError('CONNECTION', 'no server of the pool that may have the key answers')
+  }
+
+  /** The deadline of a call that begins. */
+  private async begin(): Promise<number> {
+    const deadlineMs = performance.now() + this.options.timeoutMs
+    await this.options.known()
+    return deadlineMs
+  }
+}
+
+function touchBy(key: string, ttlS: number): Call<boolean> {
+  return (node, ms) => node.touch(key, ttlS, ms)
+}
+
+function removeBy(key: string): Call<boolean> {
+  return async (node, ms) => {
+    await node.delete(key, ms)
+    return true
+  }
+}
+
+/** Versions are each server's own: one of another server must not pass for it. */
+function tagged<H extends Hit>(hit: H, { node }: Member): H {
+  return { ...hit, cas: hit.cas * TAGS + tagOf(node) }
+}
+
+function tagOf({ name }: PoolNode): bigint {
+  return BigInt(crc32(name))
+}
+
+const TAGS = 2n ** 32n

@@ -1,0 +1,62 @@
+// One item from one server to another, with its flags and the time it has left, while others read and
+// write it. What is newer on the new server stays as it is, and what is deleted meanwhile stays
+// deleted:
+//
+//   read the old one   v, version c
+//   add to the new     not over what is there
+//   delete the old     if it is still version c; if not, it was changed or deleted in between, and
+//                      the copy that was just added is taken back
+//
+// Who deletes an item does so on the old server first and then on the new one: then either the move
+// finds its version gone, or the delete finds the copy.
+
+import { MOVE_TRIES_MAX, RELATIVE_S_MAX } from '../../limits.ts'
+import type { Hit, PoolNode } from '../nodes/node.ts'
+
+/** NEWER: the new server has one; NONE: nothing that could be moved. */
+export type Moved = 'MOVED' | 'NEWER' | 'NONE'
+
+/** How one of the two servers is asked: with the time that is left, ms. */
+export type Ask = <T>(call: (node: PoolNode, timeoutMs: number) => Promise<T>) => Promise<T>
+
+/** Moves it. Rejects as the servers do. `keep`: the old one stays, and changes of it are not noticed. */
+export async function moveItem(key: string, from: Ask, to: Ask, keep = false): Promise<Moved> {
+  for (let tries = 0; tries < MOVE_TRIES_MAX; tries++) {
+    const hit = await from((node, ms) => node.get(key, ms))
+    if (hit === undefined || !isMovable(hit)) return 'NONE'
+    const { value, flags } = hit
+    const request = {
+      mode: 'add',
+      key,
+      value,
+      flags,
+      ttlS: exptimeOf(hit),
+      cas: undefined,
+    } as const
+    const stored = await to((node, ms) => node.store(request, ms))
+    if (stored !== 'STORED') return 'NEWER'
+    if (keep) return 'MOVED'
+    const removed = await from((node, ms) => node.delete(key, ms, hit.cas))
+    if (removed === true) return 'MOVED'
+    const copy = await to((node, ms) => node.get(key, ms))
+    if (copy !== undefined && isSame(copy, hit)) {
+      await to((node, ms) => node.delete(key, ms, copy.cas))
+    }
+    if (removed === false) return 'NONE'
+  }
+  return 'NONE'
+}
+
+/** Not one that is about to end, that has no known end, or that somebody is to make anew. */
+function isMovable({ ttlS, isPending }: Hit): boolean {
+  return ttlS !== undefined && ttlS !== 0 && isPending !== true
+}
+
+function exptimeOf({ ttlS = -1 }: Hit): number {
+  if (ttlS < 0) return 0
+  return ttlS <= RELATIVE_S_MAX ? ttlS : Math.floor(Date.now() / 1000) + ttlS
+}
+
+function isSame(a: Hit, b: Hit): boolean {
+  return a.flags === b.flags && a.value.equals(b.value)
+}

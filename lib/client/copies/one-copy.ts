@@ -1,0 +1,178 @@
+// Each value on one server: the owner of its key. While that is away, its keys fall to the next server
+// on the ring that is up, or miss. After a change of servers the owner before is asked too (warmup.ts).
+
+import { ClientError } from '../errors.ts'
+import { isAway, type Member } from '../members/members.ts'
+import type {
+  Arithmetic,
+  Hit,
+  Lease,
+  LeaseOptions,
+  PoolNode,
+  Stored,
+  StoreRequest,
+} from '../nodes/node.ts'
+import type { Keyed, KeyedOptions } from './keyed.ts'
+import { type Effect, WarmUp } from './warmup.ts'
+
+export class OneCopy implements Keyed {
+  private readonly options: KeyedOptions
+  private readonly warmUp: WarmUp
+
+  constructor(options: KeyedOptions) {
+    this.options = options
+    this.warmUp = new WarmUp(options.members)
+  }
+
+  get(key: string, ttlS?: number): Promise<Hit | undefined> {
+    const effect = ttlS === undefined ? 'reads' : 'changes'
+    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS), effect)
+  }
+
+  async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
+    const { members, timeoutMs } = this.options
+    const found = new Map<string, Hit>()
+    const deadlineMs = performance.now() + timeoutMs
+    await this.options.known()
+    const wanted = [...new Set(keys)]
+    await this.collect(wanted, found, deadlineMs)
+    if (!members.isWarming || found.size === wanted.length) return found
+    const missed = wanted.filter(key => !found.has(key))
+    const moved = await this.warmUp.moveMany(missed, key => this.memberOf(key), deadlineMs)
+    await this.collect(moved, found, deadlineMs)
+    return found
+  }
+
+  store(request: StoreRequest): Promise<Stored> {
+    const { mode, key, cas } = request
+    const isRepeatable = mode === 'set' && cas === undefined
+    const effect = isRepeatable ? 'replaces' : 'changes'
+    const call = (node: PoolNode, ms: number) => node.store(request, ms)
+    return this.run(key, isRepeatable, 'NOT_STORED', call, effect)
+  }
+
+  async delete(key: string, cas?: bigint): Promise<boolean> {
+    const effect = cas === undefined ? 'removes' : 'changes'
+    const call = (node: PoolNode, ms: number) => node.delete(key, ms, cas)
+    return (await this.run<boolean | 'EXISTS'>(key, false, false, call, effect)) === true
+  }
+
+  touch(key: string, ttlS: number): Promise<boolean> {
+    return this.run(key, true, false, (node, ms) => node.touch(key, ttlS, ms))
+  }
+
+  adjust(request: Arithmetic): Promise<bigint | undefined> {
+    return this.run(request.key, false, undefined, (node, ms) => node.adjust(request, ms))
+  }
+
+  lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
+    return this.run(key, false, undefined, (node, ms) => leaseOf(node, key, options, ms))
+  }
+
+  expire(key: string, cas: bigint): Promise<boolean> {
+    return this.run(key, false, false, async (node, ms) => {
+      return node.expire === undefined ? false : node.expire(key, cas, ms)
+    })
+  }
+
+  /** Adds the hits there are to `found`. */
+  private async collect(
+    keys: readonly string[],
+    found: Map<string, Hit>,
+    deadlineMs: number,
+  ): Promise<void> {
+    const { members, retries } = this.options
+    let left = keys
+    for (let tries = 0; tries <= retries && left.length > 0; tries++) {
+      const missed: string[] = []
+      const ask = async ([member, group]: [Member, string[]]) => {
+        const ms = deadlineMs - performance.now()
+        try {
+          for (const [key, hit] of await members.on(member, node => node.getMany(group, ms))) {
+            found.set(key, hit)
+          }
+        } catch (error) {
+          if (isAway(error)) for (const key of group) missed.push(key)
+          else if (!isRefusal(error)) throw error
+        }
+      }
+      await Promise.all([...groupBy(left, key => this.memberOf(key))].map(ask))
+      left = performance.now() < deadlineMs ? missed : []
+    }
+  }
+
+  /**
+   * Asks the server of a key. A connection that breaks is tried again, on whoever has the key then,
+   * if the request may be repeated. `away` is the answer where the key's server is out and its keys
+   * are to miss.
+   */
+  private async run<T>(
+    key: string,
+    isRepeatable: boolean,
+    away: T,
+    call: (node: PoolNode, timeoutMs: number) => Promise<T>,
+    effect: Effect = 'changes',
+  ): Promise<T> {
+    const { members, timeoutMs, retries, isMissing } = this.options
+    const deadlineMs = performance.now() + timeoutMs
+    const known = this.options.known()
+    if (known !== undefined) await known
+    for (let tries = 0; ; tries++) {
+      const member = this.memberOf(key)
+      if (member === undefined && isMissing) return away
+      if (member === undefined) throw new ClientError('CONNECTION', 'no server of the pool answers')
+      try {
+        const ask = () => members.on(member, node => call(node, deadlineMs - performance.now()))
+        return await (members.isWarming
+          ? this.warmUp.around(effect, key, member, deadlineMs, ask)
+          : ask())
+      } catch (error) {
+        const isOver = performance.now() >= deadlineMs || tries >= retries
+        if (!isAway(error) || !isRepeatable || isOver) throw error
+      }
+    }
+  }
+
+  /** The server to ask for a key: its owner, or the next that is up; undefined: they are out. */
+  private memberOf(key: string): Member | undefined {
+    const { members, isMissing } = this.options
+    const owner = members.ownerOf(key)
+    if (owner === undefined) throw new ClientError('CONNECTION', 'the pool has no servers')
+    if (owner.health.isUp()) return owner
+    if (isMissing) return undefined
+    return members.successors(key, members.count).find(({ health }) => health.isUp())
+  }
+}
+
+/** Keys by the server to ask for them; those without one are left out. */
+export function groupBy(
+  keys: readonly string[],
+  memberOf: (key: string) => Member | undefined,
+): Map<Member, string[]> {
+  const groups = new Map<Member, string[]>()
+  for (const key of keys) {
+    const member = memberOf(key)
+    if (member === undefined) continue
+    const group = groups.get(member)
+    if (group === undefined) groups.set(member, [key])
+    else group.push(key)
+  }
+  return groups
+}
+
+/** A claim, or what there is where the node knows no claims. */
+export async function leaseOf(
+  node: PoolNode,
+  key: string,
+  options: LeaseOptions,
+  timeoutMs: number,
+): Promise<Lease | undefined> {
+  if (node.lease !== undefined) return node.lease(key, options, timeoutMs)
+  const hit = await node.get(key, timeoutMs)
+  return hit && { ...hit, won: false, isClaimed: false, isStale: false }
+}
+
+/** Whether an error says that the server, or its connection, would not take the request. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ClientError && (error.code === 'SERVER' || error.code === 'BUSY')
+}

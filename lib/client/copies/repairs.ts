@@ -1,0 +1,93 @@
+// Copies that are missing where they should be, as on a server that was started anew, are made from
+// one that is there. In the background: whoever asked has the answer already.
+//
+// A copy must not bring back what is being deleted. It is added only where nothing is, and kept only
+// if its source still has that version afterwards; deletes end with the server that is read first, so
+// that one of the two sees the other.
+
+import { RELATIVE_S_MAX, REPAIRS_MAX } from '../../limits.ts'
+import type { Member, Members } from '../members/members.ts'
+import type { Hit } from '../nodes/node.ts'
+import type { StaleCopies } from './stale-copies.ts'
+
+export interface RepairOptions {
+  members: Members
+  timeoutMs: number
+}
+
+export class Repairs {
+  private readonly options: RepairOptions
+  private readonly stale: StaleCopies
+  private running = 0
+  /** Server and key of each copy that is being made. */
+  private readonly making = new Set<string>()
+
+  constructor(options: RepairOptions, stale: StaleCopies) {
+    this.options = options
+    this.stale = stale
+  }
+
+  isIdle(): boolean {
+    return this.running === 0
+  }
+
+  /** Whether there is a copy that may be taken back. */
+  isMaking({ node }: Member, key: string): boolean {
+    return this.running > 0 && this.making.has(`${node.name} ${key}`)
+  }
+
+  /** Copies an item, or `hit` which was read there, to servers that lack it. */
+  start(key: string, from: Member, to: readonly Member[], hit?: Hit): void {
+    const lacking = to.filter(member => !this.isMaking(member, key))
+    if (lacking.length === 0 || this.running >= REPAIRS_MAX) return
+    this.running++
+    const names = lacking.map(({ node }) => `${node.name} ${key}`)
+    for (const name of names) this.making.add(name)
+    // Without the copy, the next who asks asks the next server again.
+    void this.run(key, from, lacking, hit)
+      .catch(() => {})
+      .finally(() => {
+        this.running--
+        for (const name of names) this.making.delete(name)
+      })
+  }
+
+  private async run(
+    key: string,
+    from: Member,
+    to: readonly Member[],
+    known: Hit | undefined,
+  ): Promise<void> {
+    const hit = known ?? (await this.read(key, from))
+    const ttlS = hit === undefined ? undefined : exptimeOf(hit)
+    // An empty value may be a claim, which is for its own server.
+    if (hit === undefined || ttlS === undefined || hit.value.length === 0) return
+    const { value, flags, cas } = hit
+    const add = { mode: 'add', key, value, flags, ttlS, cas: undefined } as const
+    const { members, timeoutMs } = this.options
+    const added = await Promise.all(
+      to.map(member => members.on(member, node => node.store(add, timeoutMs))),
+    )
+    const copies = to.filter((_, i) => added[i] === 'STORED')
+    if (copies.length === 0) return
+    const still = await this.read(key, from).catch(() => undefined)
+    if (still?.cas === cas) return
+    for (const member of copies) {
+      await members
+        .on(member, node => node.delete(key, timeoutMs))
+        .catch(() => this.stale.mark(member, key))
+    }
+  }
+
+  private read(key: string, from: Member): Promise<Hit | undefined> {
+    const { members, timeoutMs } = this.options
+    return members.on(from, node => node.get(key, timeoutMs))
+  }
+}
+
+/** The end of an item as a copy of it is given it; undefined: it cannot be told, or is now. */
+function exptimeOf({ ttlS }: Hit): number | undefined {
+  if (ttlS === undefined || ttlS === 0) return undefined
+  if (ttlS < 0) return 0
+  return ttlS <= RELATIVE_S_MAX ? ttlS : Math.floor(Date.now() / 1000) + ttlS
+}

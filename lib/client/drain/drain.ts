@@ -1,0 +1,186 @@
+// Hands the items of one server to those that own them now: before it is stopped, and after a pool has
+// grown, so that nobody depends on what the old server still has. Clients may go on meanwhile, those
+// that know of the change and look on the old server for what is missing on the new one (warmup.ts).
+//
+//   lru_crawler metadump all  ->  keys  ->  moveItem, several at once  ->  the owner of each
+//
+// memcached's crawler passes over items that are in use just then, so the keys are listed again until
+// nothing more is moved.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  DRAIN_AT_ONCE,
+  DRAIN_BUSY_MS,
+  DRAIN_BUSY_TRIES_MAX,
+  DRAIN_FAILED_MAX,
+  DRAIN_PASSES_MAX,
+  DRAIN_SILENCE_MS,
+  DRAIN_TIMEOUT_MS,
+  DRAIN_TRIES_MAX,
+} from '../../limits.ts'
+import { type Ask, moveItem } from '../copies/move.ts'
+import { ClientError } from '../errors.ts'
+import { parseServer } from '../members/servers.ts'
+import { addressText, type ConnectionOptions } from '../nodes/connection.ts'
+import { MetaNode } from '../nodes/meta-node.ts'
+import { checkKey } from '../nodes/node.ts'
+import { talk } from '../nodes/talk.ts'
+import { createRing, ownerOf, type Ring, type RingNode, type RingOptions } from '../ring/ring.ts'
+
+export interface DrainOptions extends RingOptions, ConnectionOptions {
+  /** Items on their way at the same time. Default 64. */
+  atOnce?: number
+  /**
+   * Leaves the items where they are, for clients that are told of the change only afterwards. What is
+   * changed or deleted meanwhile stays as it was on the new owner.
+   */
+  keep?: boolean
+  /** Told from time to time how far it is. */
+  onProgress?: (report: DrainReport) => void
+}
+
+/** What became of the items, by count. */
+export interface DrainReport {
+  /** Those that are somebody else's now. */
+  seen: number
+  moved: number
+  /** The new owner had one. */
+  newer: number
+  /** Ended or changed meanwhile, or claimed, or with a key that text cannot name. */
+  skipped: number
+  /** Could not be moved, after several tries. */
+  failed: number
+}
+
+/** Where the moves of one drain go. */
+interface Course {
+  from: MetaNode
+  to: MetaNode[]
+  ring: Ring
+  options: DrainOptions
+  report: DrainReport
+}
+
+/**
+ * Moves what `server` has to the owners among `servers`; it may be one of them, then it keeps its own.
+ * Rejects with a ClientError if its keys cannot be listed, or if too many items cannot be moved.
+ */
+export async function drain(
+  server: string | RingNode,
+  servers: readonly (string | RingNode)[],
+  options: DrainOptions = {},
+): Promise<DrainReport> {
+  const leaving = nodeOf(server)
+  const nodes = servers.map(nodeOf)
+  if (nodes.length === 0) throw new RangeError('there is no server to drain to')
+  const report = { seen: 0, moved: 0, newer: 0, skipped: 0, failed: 0 }
+  const ring = createRing(nodes, options)
+  const from = new MetaNode(leaving, options)
+  const to = nodes.map(node => new MetaNode(node, options))
+  const course: Course = { from, to, ring, options, report }
+  try {
+    for (let pass = 0; pass < DRAIN_PASSES_MAX; pass++) {
+      const { moved } = report
+      // What stays there is counted anew.
+      Object.assign(report, { seen: moved, newer: 0, skipped: 0, failed: 0 })
+      await moveListed(leaving, course)
+      if (report.moved === moved || options.keep === true) break
+    }
+  } finally {
+    for (const node of [from, ...to]) node.close()
+  }
+  return report
+}
+
+/** Lists the keys once and moves what can be moved. */
+async function moveListed(leaving: RingNode, course: Course): Promise<void> {
+  const { options } = course
+  const keys = keysOf(leaving, options)
+  const work = async () => {
+    for await (const key of sharing(keys)) await moveToOwner(key, course)
+  }
+  try {
+    await Promise.all(Array.from({ length: options.atOnce ?? DRAIN_AT_ONCE }, work))
+  } finally {
+    await keys.return(undefined)
+  }
+}
+
+/** Keys that a server has, as text. Each once or, if it is stored meanwhile, more often. */
+export async function* keysOf(
+  server: RingNode,
+  options: ConnectionOptions = {},
+): AsyncGenerator<string, void> {
+  const name = addressText(server)
+  for (let tries = 0; tries < DRAIN_BUSY_TRIES_MAX; tries++) {
+    let isBusy = false
+    const talking = { ...options, silenceMs: DRAIN_SILENCE_MS }
+    for await (const line of talk(server, 'lru_crawler metadump all\r\n', talking)) {
+      const [, key] = /^key=(\S+) /.exec(line) ?? []
+      isBusy = line.startsWith('BUSY')
+      if (line === 'END' || line === 'EN') return
+      if (isBusy) break
+      if (key === undefined) throw new ClientError('SERVER', line, name)
+      yield decodeKey(key)
+    }
+    // Another crawl is under way.
+    if (isBusy) await sleep(DRAIN_BUSY_MS)
+  }
+  throw new ClientError('SERVER', 'its crawler stays busy', name)
+}
+
+/** The same generator for several loops: none of them ends it for the others. */
+function sharing<T>(items: AsyncGenerator<T, void>): AsyncIterable<T> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => items.next() }) }
+}
+
+async function moveToOwner(key: string, course: Course): Promise<void> {
+  const { from, to, ring, options, report } = course
+  const owner = to[ownerOf(ring, key)]
+  if (owner.name === from.name) return
+  report.seen++
+  if (!isText(key)) {
+    report.skipped++
+    return
+  }
+  const asking = (node: MetaNode): Ask => {
+    return call => call(node, DRAIN_TIMEOUT_MS)
+  }
+  for (let tries = 1; ; tries++) {
+    try {
+      const moved = await moveItem(key, asking(from), asking(owner), options.keep)
+      if (moved === 'MOVED') report.moved++
+      else if (moved === 'NEWER') report.newer++
+      else report.skipped++
+      break
+    } catch (error) {
+      if (tries < DRAIN_TRIES_MAX) continue
+      report.failed++
+      if (report.failed > DRAIN_FAILED_MAX) throw error
+      break
+    }
+  }
+  options.onProgress?.(report)
+}
+
+function nodeOf(server: string | RingNode): RingNode {
+  return typeof server === 'string' ? parseServer(server) : server
+}
+
+function isText(key: string): boolean {
+  try {
+    checkKey(key)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Percent-encoded bytes, which need not be UTF-8: those that are not are no key of ours. */
+function decodeKey(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,51 @@
+// Whether a node of a pool is used. A few failures in a row eject it; it is probed after a rest, and
+// comes back with the first probe that is answered. Until it was back for a steady while, its first
+// failure ejects it again, and each rest is twice as long: a node that flaps is mostly out.
+
+import { CLIENT_REST_MS_MAX, CLIENT_STEADY_MS } from '../../limits.ts'
+
+export class Health {
+  private readonly failuresMax: number
+  private readonly restMs: number
+  private failures = 0
+  private ejections = 0
+  private backAtMs = 0
+  private isOut = false
+
+  /** Ejects after `failuresMax` failures in a row, for `restMs` the first time. */
+  constructor(failuresMax: number, restMs: number) {
+    this.failuresMax = failuresMax
+    this.restMs = restMs
+  }
+
+  isUp(): boolean {
+    return !this.isOut
+  }
+
+  /** A request was answered. */
+  succeed(nowMs: number): void {
+    this.failures = 0
+    if (!this.isOut) return this.forgive(nowMs)
+    this.isOut = false
+    this.backAtMs = nowMs
+  }
+
+  /** A request found no answer; whether that ejected the node. */
+  fail(nowMs: number): boolean {
+    this.failures++
+    this.forgive(nowMs)
+    if (this.isOut || (this.ejections === 0 && this.failures < this.failuresMax)) return false
+    this.isOut = true
+    this.ejections++
+    return true
+  }
+
+  /** How long an ejected node rests before it is asked again, ms. */
+  rest(): number {
+    return Math.min(this.restMs * 2 ** Math.max(0, this.ejections - 1), CLIENT_REST_MS_MAX)
+  }
+
+  private forgive(nowMs: number): void {
+    if (!this.isOut && nowMs - this.backAtMs > CLIENT_STEADY_MS) this.ejections = 0
+  }
+}

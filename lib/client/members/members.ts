@@ -1,0 +1,236 @@
+// The members of a pool: a node and its health for each server, and the ring that says which of them
+// owns a key. Servers may come and go while requests run: a request ends on the member it began with,
+// members that stay keep their connections and their health, and one that left is closed once it is
+// idle. For a while after a change it is known who owned a key before (warmup.ts says what for).
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { WARMUP_VIEWS_MAX } from '../../limits.ts'
+import { ClientError } from '../errors.ts'
+import { addressText } from '../nodes/connection.ts'
+import type { PoolNode } from '../nodes/node.ts'
+import {
+  createRing,
+  ownerOf,
+  type Ring,
+  type RingNode,
+  type RingOptions,
+  successorsOf,
+} from '../ring/ring.ts'
+import type { Health } from './health.ts'
+
+export interface Member {
+  readonly node: PoolNode
+  readonly health: Health
+  /** Requests on their way. */
+  busy: number
+  /** It is closed as soon as it is idle. */
+  hasLeft: boolean
+  isProbed: boolean
+}
+
+export interface MemberOptions extends RingOptions {
+  createNode(server: RingNode): PoolNode
+  createHealth(): Health
+  /** What an answer to a probe may take, ms. */
+  probeMs: number
+  /** How long after a change the owners before it are known, ms. */
+  warmupMs: number
+}
+
+/** The servers at one time; members stand in the order of the ring's node indices. */
+interface View {
+  readonly ring: Ring
+  readonly members: readonly Member[]
+  /** Of a view that is past: who is not asked any more. */
+  readonly lost: Set<Member>
+}
+
+export class Members {
+  private readonly options: MemberOptions
+  private view: View
+  private servers: readonly RingNode[] = []
+  /** The views before, newest first. */
+  private former: readonly View[] = []
+  /** By name: those of the view, and those that left and are not idle yet. */
+  private readonly open = new Map<string, Member>()
+  private readonly closing = new AbortController()
+  /** All requests on a connection that broke have one error, which is one failure. */
+  private readonly counted = new WeakSet<ClientError>()
+
+  constructor(servers: readonly RingNode[], options: MemberOptions) {
+    this.options = options
+    this.view = this.viewOf(servers)
+  }
+
+  /** These are the servers from now on. RangeError for what cannot be a ring; then nothing changes. */
+  set(servers: readonly RingNode[]): void {
+    if (this.closing.signal.aborted || isDeepStrictEqual(servers, this.servers)) return
+    const before = this.view
+    this.view = this.viewOf(servers)
+    this.servers = [...servers]
+    if (this.options.warmupMs > 0 && before.members.length > 0) this.remember(before)
+    const staying = new Set(this.view.members)
+    for (const member of [...this.open.values()]) {
+      member.hasLeft = !staying.has(member)
+      // One that left while it was out is probed no more; it may have come back.
+      if (!member.hasLeft && !member.health.isUp()) void this.probe(member)
+      this.closeIfDone(member)
+    }
+  }
+
+  /** Who owned a key before the last changes, the newest first, without `owner`. */
+  formerOwnersOf(key: string, owner: Member): Member[] {
+    const found: Member[] = []
+    for (const { ring, members, lost } of this.former) {
+      const member = members[ownerOf(ring, key)]
+      const isAsked = member.health.isUp() && !lost.has(member)
+      if (member !== owner && isAsked && !found.includes(member)) found.push(member)
+    }
+    return found
+  }
+
+  /** Who had the copies of a key before the last changes, `count` each time, and has them no more. */
+  formerHolders(key: string, count: number): Member[] {
+    if (!this.isWarming) return []
+    const holders = this.successors(key, count)
+    const found = this.former.flatMap(({ ring, members, lost }) =>
+      successorsOf(ring, key, count)
+        .map(index => members[index])
+        .filter(member => !lost.has(member) && !holders.includes(member)),
+    )
+    return [...new Set(found)]
+  }
+
+  /** Those of the views before that left and may still be asked. */
+  leaving(): Member[] {
+    const members = this.former.flatMap(({ members, lost }) =>
+      members.filter(member => member.hasLeft && !lost.has(member)),
+    )
+    return [...new Set(members)]
+  }
+
+  /** It is asked no more for what it owned before. */
+  giveUp(member: Member): void {
+    for (const { lost } of this.former) lost.add(member)
+    this.closeIfDone(member)
+  }
+
+  /** Each server once. */
+  all(): Member[] {
+    return [...new Set(this.view.members)]
+  }
+
+  get count(): number {
+    return this.view.members.length
+  }
+
+  /** Whether there are owners of before. */
+  get isWarming(): boolean {
+    return this.former.length > 0
+  }
+
+  /** The member that a key belongs to; undefined where there is none. */
+  ownerOf(key: string): Member | undefined {
+    const { ring, members } = this.view
+    const index = ownerOf(ring, key)
+    return index < 0 ? undefined : members[index]
+  }
+
+  /** The members that a key falls to, its owner first; at most `count`. */
+  successors(key: string, count: number): Member[] {
+    const { ring, members } = this.view
+    return successorsOf(ring, key, count).map(index => members[index])
+  }
+
+  /** Asks one server, and keeps the account of its health. */
+  async on<T>(member: Member, call: (node: PoolNode) => Promise<T>): Promise<T> {
+    const { node, health } = member
+    member.busy++
+    try {
+      const answer = await call(node)
+      health.succeed(performance.now())
+      return answer
+    } catch (error) {
+      if (isAway(error) && !this.counted.has(error)) {
+        this.counted.add(error)
+        if (health.fail(performance.now())) void this.probe(member)
+      }
+      throw error
+    } finally {
+      member.busy--
+      this.closeIfDone(member)
+    }
+  }
+
+  /** Ends all connections; what waits for an answer is told CLOSED. */
+  close(): void {
+    this.closing.abort()
+    for (const { node } of this.open.values()) node.close()
+  }
+
+  private viewOf(servers: readonly RingNode[]): View {
+    const ring = createRing(servers, this.options)
+    const members = servers.map(server => this.memberFor(server))
+    return { ring, members, lost: new Set() }
+  }
+
+  private memberFor(server: RingNode): Member {
+    const name = addressText(server)
+    const { createNode, createHealth } = this.options
+    const member = this.open.get(name) ?? {
+      node: createNode(server),
+      health: createHealth(),
+      busy: 0,
+      hasLeft: false,
+      isProbed: false,
+    }
+    this.open.set(name, member)
+    return member
+  }
+
+  private remember(view: View): void {
+    this.former = [view, ...this.former].slice(0, WARMUP_VIEWS_MAX)
+    const forget = () => {
+      this.former = this.former.filter(other => other !== view)
+      for (const member of [...this.open.values()]) this.closeIfDone(member)
+    }
+    setTimeout(forget, this.options.warmupMs).unref()
+  }
+
+  private isRemembered(member: Member): boolean {
+    return this.former.some(({ members, lost }) => members.includes(member) && !lost.has(member))
+  }
+
+  private closeIfDone(member: Member): void {
+    if (member.busy > 0 || !member.hasLeft || this.isRemembered(member)) return
+    const { node } = member
+    // After it was closed, another may have come by its name.
+    if (this.open.get(node.name) === member) this.open.delete(node.name)
+    node.close()
+  }
+
+  /** Asks an ejected server from time to time until it answers, or left. One loop a server. */
+  private async probe(member: Member): Promise<void> {
+    const { node, health } = member
+    const { signal } = this.closing
+    if (member.isProbed) return
+    member.isProbed = true
+    while (!health.isUp() && !member.hasLeft) {
+      await sleep(health.rest(), undefined, { signal, ref: false }).catch(() => {})
+      if (signal.aborted) return
+      await node.probe(this.options.probeMs).then(
+        () => health.succeed(performance.now()),
+        () => health.fail(performance.now()),
+      )
+    }
+    member.isProbed = false
+  }
+}
+
+/** Whether an error says that the server could not be asked, rather than what it answered. */
+export function isAway(error: unknown): error is ClientError {
+  return error instanceof ClientError && AWAY_CODES.has(error.code)
+}
+
+const AWAY_CODES = new Set(['TIMEOUT', 'CONNECTION', 'PROTOCOL'])

@@ -1,0 +1,160 @@
+// One connection to one server: requests go out in the order of calls, those of one turn of the event
+// loop in one write; replies come back in that order. Lives once: when it ends, all that waited on
+// it is told why, and whoever owns it makes another.
+
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
+import { CLIENT_AUTH_MS_MAX } from '../../limits.ts'
+import { ClientError } from '../errors.ts'
+import { type Reply, ReplyReader } from './meta.ts'
+import { Outbox, type Part } from './outbox.ts'
+import { NO_ANSWER, type PendingBounds, PendingLine } from './pending.ts'
+
+/** Where a server listens: a name or address with a port, or the path of a UNIX socket. */
+export interface ServerAddress {
+  host: string
+  port?: number
+}
+
+export interface Credentials {
+  user: string
+  password: string
+}
+
+export interface ConnectionOptions extends PendingBounds {
+  /**
+   * Speak TLS, with these options of node:tls (ca, cert, key, servername ..), also to a UNIX socket,
+   * whose certificate is for `localhost` unless `servername` says otherwise.
+   */
+  tls?: TlsOptions
+  /** For a server with -Y; for one with -S through the driver memjs. */
+  auth?: Credentials
+}
+
+type Take = (reply: Reply) => boolean
+
+export class Connection {
+  private readonly socket: Socket
+  private readonly name: string
+  private readonly reader = new ReplyReader()
+  private readonly line: PendingLine<Take>
+  private readonly outbox: Outbox
+  private ended: ClientError | undefined
+  private readonly onEnd: (error: ClientError) => void
+
+  /** Begins to connect. `onEnd`: called once, when no more can be sent. */
+  constructor(
+    address: ServerAddress,
+    options: ConnectionOptions,
+    onEnd: (error: ClientError) => void,
+  ) {
+    this.name = addressText(address)
+    this.onEnd = onEnd
+    this.line = new PendingLine(this.name, options, () => this.end('TIMEOUT', NO_ANSWER))
+    this.socket = this.open(address, options.tls)
+    this.socket.setNoDelay(true)
+    this.outbox = new Outbox(this.socket)
+    this.socket.on('data', (part: Buffer) => this.read(part))
+    this.socket.on('error', error => this.end('CONNECTION', error.message))
+    this.socket.on('close', () => this.end('CONNECTION', 'the server closed the connection'))
+    if (options.auth !== undefined) this.authenticate(options.auth)
+  }
+
+  /** Sends a request; settles when `take` says that the last reply came, or at the deadline. */
+  request(parts: readonly Part[], take: Take, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => this.send(parts, take, timeoutMs, resolve, reject))
+  }
+
+  /** Sends a request that has one reply. */
+  ask(parts: readonly Part[], timeoutMs: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      let answer: Reply
+      const take = (reply: Reply) => {
+        answer = reply
+        return true
+      }
+      this.send(parts, take, timeoutMs, () => resolve(answer), reject)
+    })
+  }
+
+  /** Ends it; what waits is told CLOSED. */
+  close(): void {
+    this.end('CLOSED', 'the client was closed')
+  }
+
+  private open(address: ServerAddress, tls: TlsOptions | undefined): Socket {
+    try {
+      return openSocket(address, tls)
+    } catch (error) {
+      throw new ClientError('CONNECTION', wordsOf(error), this.name)
+    }
+  }
+
+  private authenticate({ user, password }: Credentials): void {
+    const words = `${user} ${password}`
+    const request = [`set auth 0 0 ${Buffer.byteLength(words)}\r\n${words}\r\n`]
+    const take = ({ word }: Reply) => {
+      if (word !== 'STORED') this.end('AUTH', 'user and password were refused')
+      return true
+    }
+    this.request(request, take, CLIENT_AUTH_MS_MAX).catch(() => {})
+  }
+
+  private send(
+    parts: readonly Part[],
+    take: Take,
+    timeoutMs: number,
+    resolve: () => void,
+    reject: (error: Error) => void,
+  ): void {
+    let bytes = 0
+    for (const part of parts) bytes += Buffer.byteLength(part)
+    const refusal = this.ended ?? this.line.refusal(bytes, timeoutMs)
+    if (refusal !== undefined) return reject(refusal)
+    this.line.enter(take, bytes, timeoutMs, { resolve, reject })
+    for (const part of parts) this.outbox.put(part, Buffer.byteLength(part))
+  }
+
+  private read(part: Buffer): void {
+    try {
+      this.reader.read(part, reply => this.give(reply))
+    } catch (error) {
+      this.end('PROTOCOL', wordsOf(error))
+    }
+  }
+
+  private give(reply: Reply): void {
+    const pending = this.line.head()
+    if (pending === undefined) throw new Error(`a reply nobody asked for: ${reply.word}`)
+    if (!pending.what(reply) || this.ended !== undefined) return
+    if (this.line.leave(pending)) pending.resolve()
+  }
+
+  private end(code: ClientError['code'], words: string): void {
+    if (this.ended !== undefined) return
+    const error = new ClientError(code, words, this.name)
+    this.ended = error
+    this.socket.destroy()
+    this.line.end(error)
+    this.onEnd(error)
+  }
+}
+
+/** `host:port`, IPv6 in brackets, or the path. */
+export function addressText({ host, port }: ServerAddress): string {
+  if (port === undefined) return host
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** Begins to connect. */
+export function openSocket({ host, port }: ServerAddress, tls: TlsOptions | undefined): Socket {
+  const place = port === undefined ? { path: host } : { host, port }
+  if (tls === undefined) return connect(place)
+  // An address is no server name; the certificate must be for it all the same.
+  const named = port !== undefined && isIP(host) === 0 ? { servername: host } : {}
+  return connectTls({ ...place, ...named, ...tls })
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,176 @@
+// A server of a pool through memjs, over the binary protocol: for servers that let nobody in but by
+// SASL (-S), which the meta commands cannot do. What memjs cannot do, this cannot either: TLS and
+// UNIX sockets are refused; of an item it cannot tell the seconds left; claims are not to be had; and
+// many keys are as many requests.
+
+import type { Response } from 'memjs'
+import { MEMJS_BATCH_KEYS, RELATIVE_S_MAX } from '../../limits.ts'
+import { ClientError } from '../errors.ts'
+import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
+import { type Frame, MemjsLink } from './memjs-link.ts'
+import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
+
+const Op = {
+  GET: 0x00,
+  DELETE: 0x04,
+  INCREMENT: 0x05,
+  DECREMENT: 0x06,
+  FLUSH: 0x08,
+  NOOP: 0x0a,
+  VERSION: 0x0b,
+  TOUCH: 0x1c,
+  GET_AND_TOUCH: 0x1d,
+} as const
+const STORE_OPS = { set: 0x01, add: 0x02, replace: 0x03, append: 0x0e, prepend: 0x0f } as const
+const Code = { OK: 0, NOT_FOUND: 1, EXISTS: 2, NOT_STORED: 5 } as const
+
+const NOTHING = Buffer.alloc(0)
+/** A number is not made where there is none. */
+const NO_INITIAL = 0xffff_ffff
+/** A time long ago as this protocol has it, which has no negative ones: above 30 days, in 1970. */
+const ENDED = RELATIVE_S_MAX + 1
+
+export class MemjsNode implements PoolNode {
+  readonly name: string
+  private readonly address: ServerAddress
+  private readonly options: ConnectionOptions
+  private link: MemjsLink | undefined
+  private isClosed = false
+
+  /** Connects with the first request. RangeError for TLS and for the path of a UNIX socket. */
+  constructor(address: ServerAddress, options: ConnectionOptions = {}) {
+    this.name = addressText(address)
+    this.address = address
+    this.options = options
+    if (options.tls !== undefined) throw new RangeError('the driver memjs speaks no TLS: use meta')
+    if (address.port !== undefined) return
+    throw new RangeError(`the driver memjs opens no UNIX socket: use meta for ${address.host}`)
+  }
+
+  async get(key: string, timeoutMs: number, ttlS?: number): Promise<Hit | undefined> {
+    const plain = { opcode: Op.GET, key }
+    const frame = ttlS === undefined ? plain : { ...plain, ...touching(ttlS) }
+    const response = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
+    return response.header.status === Code.OK ? hitOf(response) : undefined
+  }
+
+  async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
+    const hits = new Map<string, Hit>()
+    const deadlineMs = performance.now() + timeoutMs
+    for (let start = 0; start < keys.length; start += MEMJS_BATCH_KEYS) {
+      const batch = keys.slice(start, start + MEMJS_BATCH_KEYS)
+      const leftMs = deadlineMs - performance.now()
+      const found = await Promise.all(batch.map(key => this.get(key, leftMs)))
+      for (const [i, hit] of found.entries()) if (hit !== undefined) hits.set(batch[i], hit)
+    }
+    return hits
+  }
+
+  async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
+    const { mode, key, value, flags, ttlS, cas } = request
+    const isJoined = mode === 'append' || mode === 'prepend'
+    const extras = isJoined ? NOTHING : Buffer.alloc(8)
+    if (!isJoined) {
+      extras.writeUInt32BE(flags >>> 0, 0)
+      extras.writeUInt32BE(exptimeOf(ttlS), 4)
+    }
+    const frame = { opcode: STORE_OPS[mode], key, value, extras, cas: cas ?? 0n }
+    const { header } = await this.ask(frame, timeoutMs, Object.values(Code))
+    return storedOf(header.status, mode, cas)
+  }
+
+  async delete(key: string, timeoutMs: number, cas = 0n): Promise<boolean | 'EXISTS'> {
+    const codes = [Code.OK, Code.NOT_FOUND, Code.EXISTS]
+    const { header } = await this.ask({ opcode: Op.DELETE, key, cas }, timeoutMs, codes)
+    return header.status === Code.EXISTS ? 'EXISTS' : header.status === Code.OK
+  }
+
+  async touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean> {
+    const frame = { ...touching(ttlS), opcode: Op.TOUCH, key }
+    const { header } = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
+    return header.status === Code.OK
+  }
+
+  async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
+    const { key, delta, subtract, initial, ttlS } = request
+    const extras = Buffer.alloc(20)
+    extras.writeBigUInt64BE(delta, 0)
+    extras.writeBigUInt64BE(initial ?? 0n, 8)
+    extras.writeUInt32BE(initial === undefined ? NO_INITIAL : exptimeOf(ttlS), 16)
+    const frame = { opcode: subtract ? Op.DECREMENT : Op.INCREMENT, key, extras }
+    const { header, val } = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
+    return header.status === Code.OK ? val.readBigUInt64BE(0) : undefined
+  }
+
+  async flush(delayS: number, timeoutMs: number): Promise<void> {
+    const extras = Buffer.alloc(4)
+    extras.writeUInt32BE(delayS, 0)
+    await this.ask({ opcode: Op.FLUSH, extras }, timeoutMs)
+  }
+
+  async version(timeoutMs: number): Promise<string> {
+    const { val } = await this.ask({ opcode: Op.VERSION }, timeoutMs)
+    return val.toString()
+  }
+
+  async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
+    return new Map(Object.entries((await this.connect().stats(name, timeoutMs)) ?? {}))
+  }
+
+  async probe(timeoutMs: number): Promise<void> {
+    await this.ask({ opcode: Op.NOOP }, timeoutMs)
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.link?.close()
+  }
+
+  private connect(): MemjsLink {
+    if (this.isClosed) throw new ClientError('CLOSED', 'the client was closed', this.name)
+    this.link ??= new MemjsLink(this.address, this.options, () => {
+      this.link = undefined
+    })
+    return this.link
+  }
+
+  /** One request and its response, whose status is one of these. */
+  private async ask(
+    frame: Partial<Frame> & { opcode: number },
+    timeoutMs: number,
+    codes: readonly number[] = [Code.OK],
+  ): Promise<Response> {
+    const whole = { key: '', extras: NOTHING, value: NOTHING, cas: 0n, ...frame }
+    const response = await this.connect().request(whole, timeoutMs)
+    const { status } = response.header
+    if (codes.includes(status)) return response
+    const words = response.val.toString() || `status ${status}`
+    throw new ClientError('SERVER', words, this.name)
+  }
+}
+
+function hitOf({ header, extras, val }: Response): Hit {
+  return {
+    // What memjs gives is a view of all that came with it.
+    value: Buffer.from(val),
+    flags: extras.readUInt32BE(0),
+    cas: header.cas.readBigUInt64BE(0),
+    ttlS: undefined,
+  }
+}
+
+function storedOf(status: number, mode: StoreMode, cas: bigint | undefined): Stored {
+  if (status === Code.OK) return 'STORED'
+  if (cas === undefined || mode !== 'set') return 'NOT_STORED'
+  return status === Code.EXISTS ? 'EXISTS' : 'NOT_FOUND'
+}
+
+function touching(ttlS: number): { opcode: number; extras: Buffer } {
+  const extras = Buffer.alloc(4)
+  extras.writeUInt32BE(exptimeOf(ttlS), 0)
+  return { opcode: Op.GET_AND_TOUCH, extras }
+}
+
+function exptimeOf(ttlS: number): number {
+  return ttlS < 0 ? ENDED : ttlS
+}

@@ -1,0 +1,200 @@
+// A server of a pool over memcached's meta commands, on a connection of our own: the whole of PoolNode,
+// TLS and UNIX sockets, and many keys in one request.
+
+import { ClientError } from '../errors.ts'
+import {
+  addressText,
+  Connection,
+  type ConnectionOptions,
+  type ServerAddress,
+} from './connection.ts'
+import { flagOf, type Reply } from './meta.ts'
+import type {
+  Arithmetic,
+  Hit,
+  Lease,
+  LeaseOptions,
+  PoolNode,
+  Stored,
+  StoreRequest,
+} from './node.ts'
+import type { Part } from './outbox.ts'
+
+const GET_FLAGS = 'v f t c'
+/** Won, won by somebody else, stale. */
+const PENDING_FLAGS = new Set(['W', 'Z', 'X'])
+const MODE_FLAGS = { set: '', add: ' ME', replace: ' MR', append: ' MA', prepend: ' MP' } as const
+
+export class MetaNode implements PoolNode {
+  readonly name: string
+  private readonly address: ServerAddress
+  private readonly options: ConnectionOptions
+  private connection: Connection | undefined
+  private isClosed = false
+
+  /** Connects with the first request. */
+  constructor(address: ServerAddress, options: ConnectionOptions = {}) {
+    this.name = addressText(address)
+    this.address = address
+    this.options = options
+  }
+
+  async get(key: string, timeoutMs: number, ttlS?: number): Promise<Hit | undefined> {
+    const touch = ttlS === undefined ? '' : ` T${ttlS}`
+    const reply = await this.ask(`mg ${key} ${GET_FLAGS}${touch}\r\n`, timeoutMs)
+    return reply.word === 'EN' ? undefined : this.hitOf(reply)
+  }
+
+  async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
+    const hits = new Map<string, Hit>()
+    const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
+    let failed: ClientError | undefined
+    const take = (reply: Reply) => {
+      if (reply.word === 'VA') hits.set(utf8Of(flagOf(reply, 'k') ?? ''), this.hitOf(reply))
+      else if (reply.word !== 'MN') failed = this.refusal(reply)
+      return reply.word === 'MN'
+    }
+    await this.connect().request([`${text}mn\r\n`], take, timeoutMs)
+    if (failed !== undefined) throw failed
+    return hits
+  }
+
+  async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
+    const { mode, key, value, flags, ttlS, cas } = request
+    const asked = cas === undefined ? '' : ` C${cas}`
+    const head = `ms ${key} ${value.length} F${flags} T${ttlS}${MODE_FLAGS[mode]}${asked}\r\n`
+    const { word } = await this.exchange([head, value, '\r\n'], timeoutMs, STORE_WORDS)
+    if (word === 'HD') return 'STORED'
+    if (word === 'EX') return 'EXISTS'
+    return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
+  }
+
+  async delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
+    const asked = cas === undefined ? '' : ` C${cas}`
+    const { word } = await this.ask(`md ${key}${asked}\r\n`, timeoutMs)
+    return word === 'EX' ? 'EXISTS' : word === 'HD'
+  }
+
+  async touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean> {
+    const { word } = await this.ask(`mg ${key} T${ttlS}\r\n`, timeoutMs)
+    return word === 'HD'
+  }
+
+  async lease(key: string, options: LeaseOptions, timeoutMs: number): Promise<Lease> {
+    const { claimS, recacheS = 0 } = options
+    const recache = recacheS === 0 ? '' : ` R${recacheS}`
+    const reply = await this.ask(`mg ${key} ${GET_FLAGS} N${claimS}${recache}\r\n`, timeoutMs)
+    if (reply.word === 'EN') throw this.refusal(reply)
+    const { tokens } = reply
+    return {
+      ...this.hitOf(reply),
+      won: tokens.includes('W'),
+      isClaimed: tokens.includes('Z'),
+      isStale: tokens.includes('X'),
+    }
+  }
+
+  async expire(key: string, cas: bigint, timeoutMs: number): Promise<boolean> {
+    const { word } = await this.ask(`md ${key} I C${cas}\r\n`, timeoutMs)
+    return word === 'HD'
+  }
+
+  /** Not by `ma` with N, which some memcached 1.6 take without effect. */
+  async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
+    const { key, delta, subtract, initial, ttlS } = request
+    const text = `ma ${key} D${delta}${subtract ? ' MD' : ''} v\r\n`
+    const deadlineMs = performance.now() + timeoutMs
+    for (;;) {
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) throw new ClientError('TIMEOUT', 'no answer in time', this.name)
+      const { value } = await this.ask(text, leftMs)
+      if (value !== undefined) return BigInt(value.toString('latin1').trim())
+      if (initial === undefined) return undefined
+      const add = { mode: 'add', key, value: Buffer.from(String(initial)), flags: 0, ttlS } as const
+      const addMs = deadlineMs - performance.now()
+      if ((await this.store({ ...add, cas: undefined }, addMs)) === 'STORED') return initial
+    }
+  }
+
+  async flush(delayS: number, timeoutMs: number): Promise<void> {
+    await this.exchange([`flush_all ${delayS}\r\n`], timeoutMs, ['OK'])
+  }
+
+  async version(timeoutMs: number): Promise<string> {
+    const { tokens } = await this.exchange(['version\r\n'], timeoutMs, ['VERSION'])
+    return tokens.join(' ')
+  }
+
+  async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
+    const lines = new Map<string, string>()
+    let failed: ClientError | undefined
+    const take = (reply: Reply) => {
+      const [first = '', ...rest] = reply.tokens
+      const isListed = STATS_LISTED.has(reply.word)
+      if (isListed) lines.set(first, rest.join(' '))
+      else if (!STATS_ENDS.has(reply.word)) failed = this.refusal(reply)
+      return !isListed
+    }
+    await this.connect().request([`stats ${name}\r\n`], take, timeoutMs)
+    if (failed !== undefined) throw failed
+    return lines
+  }
+
+  async probe(timeoutMs: number): Promise<void> {
+    await this.exchange(['mn\r\n'], timeoutMs, ['MN'])
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.connection?.close()
+  }
+
+  private connect(): Connection {
+    if (this.isClosed) throw new ClientError('CLOSED', 'the client was closed', this.name)
+    this.connection ??= new Connection(this.address, this.options, () => {
+      this.connection = undefined
+    })
+    return this.connection
+  }
+
+  private ask(text: string, timeoutMs: number): Promise<Reply> {
+    return this.exchange([text], timeoutMs, ASK_WORDS)
+  }
+
+  /** One request, one reply that begins with one of these words. */
+  private async exchange(
+    parts: readonly Part[],
+    timeoutMs: number,
+    words: readonly string[],
+  ): Promise<Reply> {
+    const answer = await this.connect().ask(parts, timeoutMs)
+    if (!words.includes(answer.word)) throw this.refusal(answer)
+    return answer
+  }
+
+  private hitOf(reply: Reply): Hit {
+    const hit = {
+      value: reply.value ?? Buffer.alloc(0),
+      flags: Number(flagOf(reply, 'f') ?? 0),
+      cas: BigInt(flagOf(reply, 'c') ?? 0),
+      ttlS: Number(flagOf(reply, 't') ?? -1),
+    }
+    return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
+  }
+
+  private refusal(reply: Reply): ClientError {
+    const words = [reply.word, ...reply.tokens].join(' ')
+    return new ClientError('SERVER', words, this.name)
+  }
+}
+
+const ASK_WORDS = ['VA', 'HD', 'EN', 'NF', 'EX', 'NS']
+const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
+/** Lines of statistics: ITEM of `cachedump`, PREFIX of `detail dump`. */
+const STATS_LISTED = new Set(['STAT', 'ITEM', 'PREFIX'])
+const STATS_ENDS = new Set(['END', 'RESET', 'OK'])
+
+/** Replies are read byte by character; keys are UTF-8. */
+function utf8Of(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString()
+}

@@ -1,0 +1,144 @@
+// Requests that wait for their answers on one connection, first in, first out: how many there may be,
+// and until when. A request that is told of its deadline keeps its place, because its answer is still
+// to come; a server that answered nobody meanwhile is given up.
+
+import { CLIENT_PENDING_BYTES_MAX, CLIENT_PENDING_MAX } from '../../limits.ts'
+import { ClientError } from '../errors.ts'
+
+export interface PendingBounds {
+  /** Requests that may wait on one connection; more are refused with BUSY. Default 65,536. */
+  pendingMax?: number
+  /**
+   * Bytes of the requests that may wait on one connection; more are refused with BUSY, but one
+   * request alone may have any length. Default 64 MiB.
+   */
+  pendingBytesMax?: number
+}
+
+/** A request on its way. `what`: how its answer is recognised, a matter of the protocol. */
+export interface Pending<What> {
+  readonly what: What
+  readonly bytes: number
+  resolve(): void
+  reject(error: Error): void
+  startedMs: number
+  deadlineMs: number
+  /** The caller was told already; the reply is still to come, and its time began anew. */
+  isAbandoned: boolean
+  isDone: boolean
+}
+
+export const NO_ANSWER = 'no answer in time'
+
+export class PendingLine<What> {
+  private readonly server: string
+  private readonly countMax: number
+  private readonly bytesMax: number
+  private readonly giveUp: () => void
+  /** What is before `first` is done with. */
+  private waiting: Pending<What>[] = []
+  private first = 0
+  private bytes = 0
+  private timer: NodeJS.Timeout | undefined
+  private timerAtMs = Number.POSITIVE_INFINITY
+  /** When the last request was answered to its end. */
+  private lastDoneMs = 0
+
+  /** `giveUp`: called when the server let a deadline pass in silence. */
+  constructor(server: string, bounds: PendingBounds, giveUp: () => void) {
+    this.server = server
+    this.countMax = bounds.pendingMax ?? CLIENT_PENDING_MAX
+    this.bytesMax = bounds.pendingBytesMax ?? CLIENT_PENDING_BYTES_MAX
+    this.giveUp = giveUp
+  }
+
+  /** The request whose answer comes next. */
+  head(): Pending<What> | undefined {
+    return this.waiting[this.first]
+  }
+
+  /** Why no such request may wait now. One without time would end the connection for all others. */
+  refusal(bytes: number, timeoutMs: number): ClientError | undefined {
+    if (timeoutMs <= 0) return new ClientError('TIMEOUT', NO_ANSWER, this.server)
+    const count = this.waiting.length - this.first
+    if (count === 0) return undefined
+    if (count >= this.countMax) {
+      return new ClientError('BUSY', `${count} requests wait already`, this.server)
+    }
+    if (this.bytes + bytes <= this.bytesMax) return undefined
+    return new ClientError('BUSY', `${this.bytes} bytes of requests wait already`, this.server)
+  }
+
+  /** A request enters the line; `settle` is told of its end. */
+  enter(
+    what: What,
+    bytes: number,
+    timeoutMs: number,
+    settle: Pick<Pending<What>, 'resolve' | 'reject'>,
+  ): Pending<What> {
+    const startedMs = performance.now()
+    const deadlineMs = startedMs + timeoutMs
+    const { resolve, reject } = settle
+    const isNew = { isAbandoned: false, isDone: false }
+    const pending = { what, bytes, resolve, reject, startedMs, deadlineMs, ...isNew }
+    this.waiting.push(pending)
+    this.bytes += bytes
+    this.checkAt(deadlineMs)
+    return pending
+  }
+
+  /** A request was answered to its end; whether somebody still waits for that. */
+  leave(pending: Pending<What>): boolean {
+    pending.isDone = true
+    this.bytes -= pending.bytes
+    this.lastDoneMs = performance.now()
+    while (this.waiting[this.first]?.isDone) this.first++
+    if (this.first * 2 >= this.waiting.length) {
+      this.waiting = this.waiting.slice(this.first)
+      this.first = 0
+    }
+    return !pending.isAbandoned
+  }
+
+  /** All that wait are told why there is no answer. */
+  end(error: ClientError): void {
+    clearTimeout(this.timer)
+    const waiting = this.waiting.slice(this.first)
+    this.waiting = []
+    this.first = 0
+    this.bytes = 0
+    for (const { isAbandoned, isDone, reject } of waiting)
+      if (!isAbandoned && !isDone) reject(error)
+  }
+
+  /** Looks at the deadlines then, unless it does so sooner. */
+  private checkAt(atMs: number): void {
+    if (atMs >= this.timerAtMs) return
+    clearTimeout(this.timer)
+    this.timerAtMs = atMs
+    this.timer = setTimeout(() => this.checkDeadlines(), Math.max(1, atMs - performance.now()))
+  }
+
+  /**
+   * Tells those whose time is over. Where the server answered others meanwhile, it has as much time
+   * again for the replies that nobody waits for any more.
+   */
+  private checkDeadlines(): void {
+    this.timerAtMs = Number.POSITIVE_INFINITY
+    const nowMs = performance.now()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (let i = this.first; i < this.waiting.length; i++) {
+      const pending = this.waiting[i]
+      if (pending.isDone) continue
+      if (pending.deadlineMs <= nowMs) {
+        if (this.lastDoneMs <= pending.startedMs) return this.giveUp()
+        if (!pending.isAbandoned) pending.reject(new ClientError('TIMEOUT', NO_ANSWER, this.server))
+        pending.isAbandoned = true
+        pending.deadlineMs += nowMs - pending.startedMs
+        pending.startedMs = nowMs
+      }
+      nextMs = Math.min(nextMs, pending.deadlineMs)
+    }
+    this.checkAt(nextMs)
+  }
+}

@@ -1,0 +1,74 @@
+// A conversation with one server about the server itself, in lines, over a socket of its own: what does
+// not fit among the requests of connection.ts, because it is no reply to a key or has no bound.
+
+import { TALK_LINE_BYTES_MAX } from '../../limits.ts'
+import { ClientError } from '../errors.ts'
+import {
+  addressText,
+  type ConnectionOptions,
+  openSocket,
+  type ServerAddress,
+} from './connection.ts'
+
+export interface TalkOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
+  /** How long the server may say nothing, ms. */
+  silenceMs: number
+  signal?: AbortSignal
+}
+
+/**
+ * Sends `request` and gives the lines that come back, without their ends, until the caller has enough.
+ * It reads no faster than lines are taken. CONNECTION, TIMEOUT, PROTOCOL, AUTH.
+ */
+export async function* talk(
+  address: ServerAddress,
+  request: string,
+  { tls, auth, silenceMs, signal }: TalkOptions,
+): AsyncGenerator<string> {
+  const name = addressText(address)
+  const socket = openSocket(address, tls)
+  const stop = () => socket.destroy()
+  signal?.addEventListener('abort', stop, { once: true })
+  socket.setTimeout(silenceMs, () => {
+    socket.destroy(new ClientError('TIMEOUT', 'no answer in time', name))
+  })
+  try {
+    if (auth !== undefined) socket.write(authOf(auth.user, auth.password))
+    socket.write(request)
+    let isKnown = auth === undefined
+    let rest = ''
+    for await (const part of socket) {
+      // While lines are taken it is not the server that is silent.
+      socket.setTimeout(0)
+      const lines = (rest + (part as Buffer).toString('latin1')).split('\n')
+      rest = lines.pop() ?? ''
+      if (rest.length > TALK_LINE_BYTES_MAX) {
+        throw new ClientError('PROTOCOL', 'a line without an end', name)
+      }
+      for (const line of lines) {
+        const text = line.endsWith('\r') ? line.slice(0, -1) : line
+        if (isKnown) yield text
+        else if (text !== 'STORED')
+          throw new ClientError('AUTH', 'user and password were refused', name)
+        isKnown = true
+      }
+      socket.setTimeout(silenceMs)
+    }
+  } catch (error) {
+    if (error instanceof ClientError) throw error
+    throw new ClientError(
+      'CONNECTION',
+      error instanceof Error ? error.message : String(error),
+      name,
+    )
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    socket.destroy()
+  }
+  throw new ClientError('CONNECTION', 'the server closed the connection', name)
+}
+
+function authOf(user: string, password: string): string {
+  const words = `${user} ${password}`
+  return `set auth 0 0 ${Buffer.byteLength(words)}\r\n${words}\r\n`
+}

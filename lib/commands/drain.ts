@@ -1,0 +1,45 @@
+// `memslab drain HOST:PORT --to HOST:PORT[:WEIGHT],...`: hands a server's items to their new owners, and
+// says on stderr how far it is.
+
+import { type DrainReport, drain } from '../client/drain/drain.ts'
+import { DRAIN_AT_ONCE, DRAIN_PROGRESS_MS } from '../limits.ts'
+
+export const DRAIN_USAGE = `usage: memslab drain HOST:PORT --to HOST:PORT[:WEIGHT][,HOST:PORT[:WEIGHT]...]
+hands the items of a server to those that own them among the others; it may be one of
+them, then it keeps its own
+  --keep           leave the items where they are too (clients are told afterwards)
+  --at-once <num>  items on their way at the same time (default: ${DRAIN_AT_ONCE})
+Take the server out of the pool first: clients then look on it for what is missing.`
+
+/** What was asked for: servers as `HOST:PORT[:WEIGHT]`. */
+export interface DrainOrder {
+  server: string
+  to: string[]
+  keep: boolean
+  atOnce: number
+}
+
+/** Moves until there is nothing left; the exit code. */
+export async function drainServer({ server, to, keep, atOnce }: DrainOrder): Promise<number> {
+  const startedMs = performance.now()
+  let toldMs = startedMs
+  const onProgress = (report: DrainReport) => {
+    if (performance.now() - toldMs < DRAIN_PROGRESS_MS) return
+    toldMs = performance.now()
+    process.stderr.write(`${textOf(report)}\n`)
+  }
+  try {
+    const report = await drain(server, to, { keep, atOnce, onProgress })
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+    process.stderr.write(`${textOf(report)} in ${seconds} s\n`)
+    return report.failed === 0 ? 0 : 1
+  } catch (error) {
+    process.stderr.write(`memslab drain: ${error instanceof Error ? error.message : error}\n`)
+    return error instanceof RangeError ? 64 : 1
+  }
+}
+
+function textOf({ seen, moved, newer, skipped, failed }: DrainReport): string {
+  const rest = `${newer} newer there, ${skipped} skipped, ${failed} failed`
+  return `${moved} of ${seen} items moved, ${rest}`
+}

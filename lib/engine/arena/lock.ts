@@ -1,0 +1,65 @@
+// The mutex of an arena, on Atomics. The lock word is 0 while free, else the holder's id, with
+// WAITERS set while somebody sleeps on it. Holder and state are one word so that a thread that dies
+// between taking the lock and saying so cannot exist.
+//
+// An uncontended lock and unlock cost one compareExchange and one exchange. Sleeps are bounded:
+// a wake-up that went to a thread which died is made up for by the next time-out.
+
+import {
+  LOCK_SLEEP_MS_MAX,
+  LOCK_SPINS_MAX,
+  LOCK_WAIT_MS_MAX,
+  LOCK_YIELD_MS_MAX,
+} from '../../limits.ts'
+import { LOCK } from './layout.ts'
+
+const FREE = 0
+const WAITERS = 1 << 30
+
+/** Takes the lock for `holder`, a positive number below 2^30 that is unique in the process. */
+export function lock(words: Int32Array, holder: number): void {
+  if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return
+  if (!lockWithin(words, holder, LOCK_WAIT_MS_MAX)) {
+    throw new Error(`the arena's lock is stuck: thread ${lockHolder(words)} has it`)
+  }
+}
+
+/** As `lock`, but false where the lock cannot be had within `waitMs`. */
+export function lockWithin(words: Int32Array, holder: number, waitMs: number): boolean {
+  for (let spin = 0; spin < LOCK_SPINS_MAX; spin++) {
+    if (Atomics.load(words, LOCK) !== FREE) continue
+    if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return true
+  }
+  const deadlineMs = performance.now() + waitMs
+  for (;;) {
+    const seen = Atomics.load(words, LOCK)
+    if (seen === FREE) {
+      // Others may still sleep: whoever took the lock after sleeping keeps the mark.
+      if (Atomics.compareExchange(words, LOCK, FREE, holder | WAITERS) === FREE) return true
+      continue
+    }
+    const marked = seen | WAITERS
+    if (seen !== marked && Atomics.compareExchange(words, LOCK, seen, marked) !== seen) continue
+    Atomics.wait(words, LOCK, marked, LOCK_SLEEP_MS_MAX)
+    if (performance.now() > deadlineMs) return false
+  }
+}
+
+export function unlock(words: Int32Array): void {
+  if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) Atomics.notify(words, LOCK, 1)
+}
+
+/** Gives the lock to whoever waits for it, and takes it again: between two steps of long work. */
+export function yieldLock(words: Int32Array, holder: number): void {
+  if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) {
+    Atomics.notify(words, LOCK, 1)
+    // Who is woken takes longer to come than this thread would to lock again.
+    Atomics.wait(words, LOCK, FREE, LOCK_YIELD_MS_MAX)
+  }
+  lock(words, holder)
+}
+
+/** The id of the thread that holds the lock, 0 while it is free. */
+export function lockHolder(words: Int32Array): number {
+  return Atomics.load(words, LOCK) & ~WAITERS
+}

@@ -1,0 +1,153 @@
+// Classes that fit the sizes that really come. Assumes the arena's lock. Whoever stores looks, once
+// in so many allocations and for some microseconds: a memory that is filled in a second is cut for
+// what comes before it is full, and pages need not move afterwards.
+//
+// The classes of -f and -n are cut before anybody knows what is stored: a quarter between neighbours
+// means that an item wastes an eighth of its chunk on average. So every few allocations the size is
+// noted in a ring, and a look at the ring tells which further size would save most. Such a fitted
+// class gets one of the spare class numbers; from then on the sizes between the class below and its
+// own go there. A fitted class that saves little any more is given up when a better one wants its
+// number: it gets no new items, and its pages move on.
+//
+// Sizes and chunks are counted in words here.
+
+import { FIT_EVERY, FIT_GAIN_MIN, FIT_SAMPLES, FIT_WORTH_FACTOR } from '../../limits.ts'
+import { type Arena, chunkWords } from '../arena/arena.ts'
+import * as L from '../arena/layout.ts'
+import { classFor } from './slabs.ts'
+
+// Sorted samples of the look in hand: looks are taken one at a time in a thread.
+const sizes = new Int32Array(FIT_SAMPLES)
+
+/** Notes the size of an allocation, now and then, and looks at the sizes that came. */
+export function noteSize(arena: Arena, itemWords: number): void {
+  const { words } = arena
+  const tick = ++words[L.FIT_TICK]
+  if (tick % FIT_EVERY !== 0) return
+  words[arena.samplesAt + ((tick / FIT_EVERY) & (FIT_SAMPLES - 1))] = itemWords
+  if (((tick - words[L.FIT_LOOK_AT]) | 0) >= 0) look(arena, tick)
+}
+
+/** Cuts a new class or gives one up, if that saves enough of the sizes that came. */
+function look(arena: Arena, tick: number): void {
+  const { words } = arena
+  const between = FIT_SAMPLES * FIT_EVERY
+  words[L.FIT_LOOK_AT] = (tick + between) | 0
+  if (words[L.FIT_ON] === 0) return
+  for (let i = 0; i < FIT_SAMPLES; i++) sizes[i] = words[arena.samplesAt + i]
+  sizes.sort()
+  const found = cutBest(arena)
+  // What was found is followed by another look soon, but not while there are few samples.
+  if (found && sizes[0] !== 0) words[L.FIT_LOOK_AT] = (tick + FIT_EVERY) | 0
+}
+
+/** Whether a class was cut or given up. */
+function cutBest(arena: Arena): boolean {
+  let best = 0
+  let bestGain = 0
+  let spent = 0
+  let below = 0
+  let classId = 0
+  for (let i = 0; i < FIT_SAMPLES; i++) {
+    const size = sizes[i]
+    if (size === 0) continue
+    const own = classFor(arena, size)
+    if (own !== classId) below = i
+    classId = own
+    if (own === 0) continue
+    spent += share(arena, chunkWords(arena, own))
+    if (i + 1 < FIT_SAMPLES && sizes[i + 1] === size) continue
+    const gain = (i + 1 - below) * (share(arena, chunkWords(arena, own)) - share(arena, size))
+    if (gain <= bestGain) continue
+    best = size
+    bestGain = gain
+  }
+  if (bestGain <= 0 || bestGain < spent * FIT_GAIN_MIN) return false
+  const spare = spareClass(arena)
+  if (spare === 0) return giveUpFor(arena, bestGain)
+  cutClass(arena, spare, best)
+  return true
+}
+
+/** Gives up the fitted class that saves least, if the gain is much larger: one after the other. */
+function giveUpFor(arena: Arena, gain: number): boolean {
+  if (abandonedClass(arena) !== 0) return false
+  let least = 0
+  let leastWorth = gain / FIT_WORTH_FACTOR
+  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+    if (!isCurrent(arena, classId)) continue
+    const worth = worthOf(arena, classId)
+    if (worth >= leastWorth) continue
+    least = classId
+    leastWorth = worth
+  }
+  if (least !== 0) giveUpClass(arena, least)
+  return least !== 0
+}
+
+/** What a fitted class saves of the sampled sizes. */
+function worthOf(arena: Arena, classId: number): number {
+  const size = chunkWords(arena, classId)
+  const next = chunkWords(arena, classFor(arena, size + 1))
+  let count = 0
+  for (let i = 0; i < FIT_SAMPLES; i++) {
+    if (sizes[i] !== 0 && classFor(arena, sizes[i]) === classId) count++
+  }
+  return count * (share(arena, next) - share(arena, size))
+}
+
+/** A fitted class that nothing is stored in any more, though it may still have pages; 0: none. */
+export function abandonedClass(arena: Arena): number {
+  return unusedClass(arena, true)
+}
+
+/** What a chunk of this size costs of a page, words. */
+function share(arena: Arena, size: number): number {
+  return arena.pageWords / Math.floor(arena.pageWords / size)
+}
+
+/** A class number without pages and without sizes; 0: none. */
+function spareClass(arena: Arena): number {
+  return unusedClass(arena, false)
+}
+
+/** A further class that no size goes to, and that has pages or has none; 0: none. */
+function unusedClass(arena: Arena, hasPages: boolean): number {
+  for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
+    const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+    if (pages > 0 === hasPages && !isCurrent(arena, classId)) return classId
+  }
+  return 0
+}
+
+/** Whether items go to the class. A thread that died may have left it the smaller ones only. */
+export function isCurrent(arena: Arena, classId: number): boolean {
+  const size = chunkWords(arena, classId)
+  if (size === 0) return false
+  if (classFor(arena, size) === classId) return true
+  const mapAt = arena.mapAt << 2
+  return arena.area.bytes.subarray(mapAt, mapAt + size).includes(classId)
+}
+
+function cutClass(arena: Arena, classId: number, size: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  words[at + L.CLASS_CHUNK_WORDS] = size
+  words[at + L.CLASS_CHUNKS_PER_PAGE] = Math.floor(arena.pageWords / size)
+  remap(arena, classFor(arena, size), size, classId)
+}
+
+function giveUpClass(arena: Arena, classId: number): void {
+  const size = chunkWords(arena, classId)
+  remap(arena, classId, size, classFor(arena, size + 1))
+}
+
+/**
+ * All sizes of one class up to `size` belong to another from now on, whose chunks hold that size. Larger
+ * ones go first: a thread that dies in between leaves a class that is current, or is given up again.
+ */
+function remap(arena: Arena, fromClass: number, size: number, toClass: number): void {
+  const { bytes } = arena.area
+  const mapAt = arena.mapAt << 2
+  for (let at = mapAt + size; at >= mapAt; at--) if (bytes[at] === fromClass) bytes[at] = toClass
+}

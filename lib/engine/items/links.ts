@@ -1,0 +1,202 @@
+// The life of an item between allocation and free: linking it under its key, expiry and flush,
+// unlinking. Assumes the arena's lock. An item is served only while it is linked; its chunks are
+// freed once it is neither linked nor held.
+
+import type { Area } from '../../bytes/area.ts'
+import { SWEEP_WAIT_S } from '../../limits.ts'
+import type { Arena } from '../arena/arena.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
+import * as L from '../arena/layout.ts'
+import { NIL, type Ref } from '../arena/layout.ts'
+import { giveChunk } from '../chunks/slabs.ts'
+import { dropHold, isHeld } from './holds.ts'
+import { chosenCasAt, endOf, itemTotalBytes, nextChunk, sequenceHighOf, sizeSlot } from './item.ts'
+import { Eviction, pushHead, removeFromList, setList } from './lru.ts'
+import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
+
+const KEPT_STATES = L.STATE_FETCHED | L.STATE_ACTIVE | L.STATE_STALE | L.STATE_CLAIMED
+
+/** The CAS that this thread gave last, as an item's words: to be taken before anything else runs. */
+export const lastCas = { high: 0, low: 0 }
+
+/** Makes an item the one that its key finds, with a new CAS. No other has this key. */
+export function linkItem(arena: Arena, hash: number, ref: Ref): void {
+  prepareLink(arena, ref)
+  insertItem(arena, hash, ref)
+  pushHead(arena, ref)
+}
+
+/** As linkItem, in place of the item that has the key; that one ends as in unlinkItem. */
+export function replaceItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+  countSize(arena, old, -1)
+  removeFromList(arena, old)
+  arena.words[old + L.ITEM_META] &= ~L.STATE_LINKED
+  prepareLink(arena, ref)
+  swapItem(arena, hash, old, ref)
+  pushHead(arena, ref)
+  if (!isHeld(arena, old)) freeItem(arena, old)
+}
+
+/**
+ * Puts a copy of an item in its place that is the same to every peer: its CAS and its states stay.
+ * The copy is filled, its key and its state for optional words are written.
+ */
+export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
+  const { words } = arena
+  const kept = words[old + L.ITEM_META] & KEPT_STATES
+  countSize(arena, old, -1)
+  removeFromList(arena, old)
+  words[old + L.ITEM_META] &= ~L.STATE_LINKED
+  words[ref + L.ITEM_META] |= L.STATE_LINKED | kept
+  setList(arena, ref, L.metaList(words[old + L.ITEM_META]))
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[old + L.ITEM_TOUCHED_AT_S]
+  words[ref + L.ITEM_CAS] = words[old + L.ITEM_CAS]
+  if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
+    words[chosenCasAt(arena, ref)] = words[chosenCasAt(arena, old)]
+    words[chosenCasAt(arena, ref) + 1] = words[chosenCasAt(arena, old) + 1]
+  }
+  countSize(arena, ref, 1)
+  swapItem(arena, hash, old, ref)
+  pushHead(arena, ref)
+  if (!isHeld(arena, old)) freeItem(arena, old)
+}
+
+/** Ends an item: its key finds nothing any more, its chunks are free unless somebody holds it. */
+export function unlinkItem(arena: Arena, hash: number, ref: Ref): void {
+  const { words } = arena
+  countSize(arena, ref, -1)
+  removeFromList(arena, ref)
+  removeItem(arena, hash, ref)
+  words[ref + L.ITEM_META] &= ~L.STATE_LINKED
+  if (!isHeld(arena, ref)) freeItem(arena, ref)
+}
+
+/** Gives back all chunks of an item that is neither linked nor held. */
+export function freeItem(arena: Arena, ref: Ref): void {
+  for (let chunk = ref; chunk !== NIL; ) {
+    const next = nextChunk(arena, chunk)
+    giveChunk(arena, L.metaClass(arena.words[chunk + L.ITEM_META]), chunk)
+    chunk = next
+  }
+}
+
+/** Drops a hold and frees its item if nothing else keeps it. */
+export function releaseHold(arena: Arena, slot: number): void {
+  const ref = dropHold(arena, slot)
+  const linked = (arena.words[ref + L.ITEM_META] & L.STATE_LINKED) !== 0
+  if (!linked && !isHeld(arena, ref)) freeItem(arena, ref)
+}
+
+/** The live item with this key; NIL if there is none. One that has ended is unlinked on the way. */
+export function findLive(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+): Ref {
+  flushIfDue(arena)
+  const ref = findItem(arena, hash, key, keyStart, keyBytes)
+  if (ref === NIL) return NIL
+  const flushed = isFlushed(arena, ref)
+  if (!flushed && !isExpired(arena, ref)) return ref
+  const counter = flushed ? Counter.GET_FLUSHED : Counter.GET_EXPIRED
+  arena.counters[counterAt(counter)]++
+  unlinkItem(arena, hash, ref)
+  return NIL
+}
+
+/** Whether an item's time is over or a flush has ended it, though it may still be linked. */
+export function isDead(arena: Arena, ref: Ref): boolean {
+  return isExpired(arena, ref) || isFlushed(arena, ref)
+}
+
+/** Ends a dead item whose memory is wanted. */
+export function reclaimItem(arena: Arena, ref: Ref): void {
+  const classId = L.metaClass(arena.words[ref + L.ITEM_META])
+  arena.counters[classCounterAt(classId, ClassCounter.RECLAIMED)]++
+  expireItem(arena, ref)
+}
+
+/** Ends a dead item. */
+export function expireItem(arena: Arena, ref: Ref): void {
+  const meta = arena.words[ref + L.ITEM_META]
+  if ((meta & L.STATE_FETCHED) === 0) {
+    arena.counters[classCounterAt(L.metaClass(meta), ClassCounter.EXPIRED_UNFETCHED)]++
+  }
+  unlinkItem(arena, hashOfItem(arena, ref), ref)
+}
+
+/** Gives an item the next number of the arena's CAS sequence. */
+export function renewCas(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const low = (words[L.CAS_LOW] + 1) | 0
+  words[L.CAS_LOW] = low
+  if (low === 0) words[L.CAS_HIGH]++
+  words[ref + L.ITEM_CAS] = low
+  if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
+    words[chosenCasAt(arena, ref)] = low
+    words[chosenCasAt(arena, ref) + 1] = words[L.CAS_HIGH]
+  }
+  lastCas.low = low & words[L.CAS_SHOWN]
+  lastCas.high = words[L.CAS_HIGH] & words[L.CAS_SHOWN]
+}
+
+/** Ends every item stored up to now, once the clock reaches `atS`. */
+export function scheduleFlush(arena: Arena, atS: number): void {
+  flushIfDue(arena)
+  arena.words[L.FLUSH_AT_S] = Math.max(1, atS)
+  flushIfDue(arena)
+}
+
+/** Carries out a flush whose time has come. */
+export function flushIfDue(arena: Arena): void {
+  const { words } = arena
+  if (words[L.FLUSH_AT_S] === 0 || words[L.FLUSH_AT_S] > words[L.CLOCK_S]) return
+  if (words[L.SWEEP_AT_S] === 0) words[L.SWEEP_AT_S] = words[L.CLOCK_S] + SWEEP_WAIT_S
+  words[L.FLUSHED_CAS_LOW] = words[L.CAS_LOW]
+  words[L.FLUSHED_CAS_HIGH] = words[L.CAS_HIGH]
+  words[L.FLUSH_AT_S] = 0
+}
+
+/** Whether an item's time is over. */
+export function isExpired(arena: Arena, ref: Ref): boolean {
+  const atS = endOf(arena, ref)
+  return atS !== 0 && atS <= arena.words[L.CLOCK_S]
+}
+
+/** Whether a flush has ended an item. */
+export function isFlushed(arena: Arena, ref: Ref): boolean {
+  const { words } = arena
+  if ((words[L.FLUSHED_CAS_LOW] | words[L.FLUSHED_CAS_HIGH]) === 0) return false
+  const high = sequenceHighOf(arena, ref)
+  const flushedHigh = words[L.FLUSHED_CAS_HIGH]
+  if (high !== flushedHigh) return high < flushedHigh
+  return words[ref + L.ITEM_CAS] >>> 0 <= words[L.FLUSHED_CAS_LOW] >>> 0
+}
+
+function prepareLink(arena: Arena, ref: Ref): void {
+  const { words, counters } = arena
+  words[ref + L.ITEM_META] |= L.STATE_LINKED
+  setList(arena, ref, firstListOf(arena, endOf(arena, ref)))
+  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  renewCas(arena, ref)
+  counters[counterAt(Counter.TOTAL_ITEMS)]++
+  countSize(arena, ref, 1)
+}
+
+/** The list that a new item begins in which ends then. */
+export function firstListOf({ words }: Arena, endsAtS: number): number {
+  const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
+  if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
+  return words[L.EVICTION] === Eviction.SEGMENTED ? L.LIST_HOT : L.LIST_COLD
+}
+
+/** Counts an item among the sizes of its class, or takes it from them. */
+export function countSize(arena: Arena, ref: Ref, sign: number): void {
+  const { words, counters } = arena
+  const classId = L.metaClass(words[ref + L.ITEM_META])
+  const at = classCounterAt(classId, ClassCounter.MEM_REQUESTED)
+  counters[at] += sign * itemTotalBytes(arena, ref)
+  if (words[L.SIZE_SLOTS] > 0) words[arena.sizesAt + sizeSlot(arena, ref)] += sign
+}

@@ -1,0 +1,267 @@
+// Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work for
+// each chunk is bounded: one victim of the class itself, or one page of another class.
+
+import type { Area } from '../../bytes/area.ts'
+import { ENDLESS_VALUE_BYTES_MAX, PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../../limits.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
+import * as L from '../arena/layout.ts'
+import { NIL, type Ref } from '../arena/layout.ts'
+import { noteSize } from '../chunks/fit.ts'
+import {
+  assignPage,
+  classFor,
+  hasChunk,
+  isMoving,
+  takeChunk,
+  usedChunksIn,
+  withdrawPage,
+} from '../chunks/slabs.ts'
+import { isHeld } from '../items/holds.ts'
+import { endOf, itemBytes, ownerOf, writeItem } from '../items/item.ts'
+import { freeItem, isDead, reclaimItem, unlinkItem } from '../items/links.ts'
+import { coldest } from '../items/lru.ts'
+import { hashOfItem } from '../items/table.ts'
+import { pickVictim } from './victims.ts'
+
+/**
+ * A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts.
+ * One that `grows` has its first chunks only, as many as may be had at once, and no length until it
+ * has all (`growItem`).
+ */
+export function allocateItem(
+  arena: Arena,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+  flags: number,
+  expiresAtS: number,
+  valueBytes: number,
+  state: number,
+  grows = false,
+): Ref {
+  const ends = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
+  const fullState = ends ? state | L.STATE_ENDS : state
+  const bytes = itemBytes(keyBytes, flags, valueBytes, fullState)
+  const classId = classFor(arena, (bytes + 3) >> 2)
+  const spans = classId === 0
+  if (!spans) noteSize(arena, (bytes + 3) >> 2)
+  let headClass = spans ? arena.baseClasses : classId
+  let ref = takeOrEvict(arena, headClass)
+  if (ref === NIL && !spans) {
+    headClass = roomierClass(arena, classId)
+    if (headClass !== 0) ref = takeChunk(arena, headClass)
+  }
+  if (ref === NIL) return NIL
+  writeItem(
+    arena,
+    ref,
+    headClass,
+    spans,
+    key,
+    keyStart,
+    keyBytes,
+    flags,
+    expiresAtS,
+    valueBytes,
+    fullState,
+  )
+  if (!spans) return ref
+  arena.words[ref + L.ITEM_SPAN_NEXT] = NIL
+  const left = ((bytes + 3) >> 2) + 1 - chunkWords(arena, headClass)
+  if (grows && left > chunkWords(arena, headClass) - L.SPAN_WORDS) {
+    arena.words[ref + L.ITEM_VALUE_BYTES] = 0
+    return ref
+  }
+  if (allocateSpans(arena, ref, left)) return ref
+  freeItem(arena, ref)
+  return NIL
+}
+
+/**
+ * Chains the next continuation behind the last chunk of an item that grows; NIL where there is no
+ * memory. `left`: words of the value still without a chunk; `valueBytes`: of all of it.
+ */
+export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueBytes: number): Ref {
+  const { words } = arena
+  const link = last === ref ? ref + L.ITEM_SPAN_NEXT : last + L.SPAN_NEXT
+  const chunk = chainSpan(arena, ref, link, left)
+  if (chunk === NIL) return NIL
+  const room = chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META])) - L.SPAN_WORDS
+  if (room >= left) words[ref + L.ITEM_VALUE_BYTES] = valueBytes
+  return chunk
+}
+
+/**
+ * A class of longer chunks that has one free; 0: none. Where nothing may be evicted, room that was given
+ * back in the class that these sizes went to before must still be room for them.
+ */
+function roomierClass(arena: Arena, classId: number): number {
+  let found = 0
+  for (let other = 1; other <= arena.classCount; other++) {
+    if (chunkWords(arena, other) <= chunkWords(arena, classId) || !hasChunk(arena, other)) continue
+    if (found === 0 || chunkWords(arena, other) < chunkWords(arena, found)) found = other
+  }
+  return found
+}
+
+/** Evicts a linked item: its memory is wanted. */
+export function evictItem(arena: Arena, ref: Ref): void {
+  if (isDead(arena, ref)) {
+    reclaimItem(arena, ref)
+    return
+  }
+  if (arena.witness !== null) arena.witness.evicting(arena, ref)
+  const { words, counters } = arena
+  const meta = words[ref + L.ITEM_META]
+  const classId = L.metaClass(meta)
+  const at = classCounterAt(classId, 0)
+  counters[at + ClassCounter.EVICTED]++
+  if (endOf(arena, ref) !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
+  if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EVICTED_UNFETCHED]++
+  if ((meta & L.STATE_ACTIVE) !== 0) counters[at + ClassCounter.EVICTED_ACTIVE]++
+  words[L.classAt(classId) + L.CLASS_EVICTED_IDLE_S] =
+    words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
+  unlinkItem(arena, hashOfItem(arena, ref), ref)
+}
+
+/** Chains continuations behind a head chunk until `left` words more fit. */
+function allocateSpans(arena: Arena, ref: Ref, wanted: number): boolean {
+  const { words } = arena
+  let link = ref + L.ITEM_SPAN_NEXT
+  for (let left = wanted; left > 0; ) {
+    const chunk = chainSpan(arena, ref, link, left)
+    if (chunk === NIL) return false
+    link = chunk + L.SPAN_NEXT
+    left -= chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META])) - L.SPAN_WORDS
+  }
+  return true
+}
+
+/** Chains one continuation for as much of `left` words as fits it; NIL where there is no memory. */
+function chainSpan(arena: Arena, ref: Ref, link: number, left: number): Ref {
+  const { words } = arena
+  const largest = arena.baseClasses
+  const classId = classFor(arena, Math.min(left + L.SPAN_WORDS, chunkWords(arena, largest)))
+  let chunk = takeOrEvict(arena, classId)
+  // The item's own chunks may keep the pages that its last part needs: a larger chunk does.
+  if (chunk === NIL && classId !== largest) chunk = takeOrEvict(arena, largest)
+  if (chunk === NIL) return NIL
+  words[chunk + L.SPAN_OWNER] = ref
+  words[link] = chunk
+  return chunk
+}
+
+/** A chunk of the class: a free one, a victim's, or one of a page taken from another class. */
+function takeOrEvict(arena: Arena, classId: number): Ref {
+  let ref = takeChunk(arena, classId)
+  if (ref !== NIL) return ref
+  // One victim will do, unless its chunk is withheld because its page is on the way out.
+  for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
+    const victim = pickVictim(arena, classId)
+    if (victim === NIL) break
+    arena.counters[classCounterAt(classId, ClassCounter.DIRECT_RECLAIMS)]++
+    evictItem(arena, victim)
+    askForPage(arena, classId)
+    ref = takeChunk(arena, classId)
+  }
+  if (ref === NIL && takePage(arena, classId)) ref = takeChunk(arena, classId)
+  if (ref === NIL) arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
+  return ref
+}
+
+/** A class that evicts a pageful of its own items asks whether another needs its memory less. */
+function askForPage(arena: Arena, classId: number): void {
+  const { words } = arena
+  const at = L.classAt(classId)
+  words[L.ITEMS_EVICTED]++
+  if (++words[at + L.CLASS_EVICTED_RUN] < words[at + L.CLASS_CHUNKS_PER_PAGE]) return
+  words[at + L.CLASS_EVICTED_RUN] = 0
+  words[L.PAGEFULS_EVICTED]++
+  words[L.WANTING_CLASS] = classId
+}
+
+/** Moves a page to this class from another, of those with most pages first. */
+function takePage(arena: Arena, toClass: number): boolean {
+  let donor = nextDonor(arena, 0)
+  while (donor !== 0) {
+    const page = donor === toClass ? -1 : pickPage(arena, donor)
+    if (page >= 0) {
+      eachChunk(arena, page, evictOwner)
+      withdrawPage(arena, page)
+      assignPage(arena, page, toClass)
+      arena.counters[counterAt(Counter.SLABS_MOVED)]++
+      return true
+    }
+    donor = nextDonor(arena, donor)
+  }
+  return false
+}
+
+/** Classes by falling number of pages: the one after `last`, the first after 0; 0 at the end. */
+export function nextDonor(arena: Arena, last: number): number {
+  const bound = last === 0 ? arena.pageCount + 1 : pagesOf(arena, last)
+  let best = 0
+  let most = 0
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const pages = pagesOf(arena, classId)
+    const follows = pages < bound || (pages === bound && classId > last)
+    if (!follows || pages <= most) continue
+    most = pages
+    best = classId
+  }
+  return best
+}
+
+function pagesOf(arena: Arena, classId: number): number {
+  return arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+}
+
+/** A page of the class that can be emptied, by preference one with cold items; -1 if none is near. */
+function pickPage(arena: Arena, classId: number): number {
+  const { words } = arena
+  let ref = coldest(arena, classId)
+  for (let tries = 0; tries < PAGE_TRIES_MAX && ref !== NIL; tries++) {
+    const page = pageOf(arena, ref)
+    if (!isMoving(arena, page) && eachChunk(arena, page, canEvictOwner)) return page
+    ref = words[ref + L.ITEM_LRU_PREV] as Ref
+  }
+  let tries = 0
+  for (let page = 0; page < words[L.PAGES_USED] && tries < PAGE_TRIES_MAX; page++) {
+    if (words[arena.pagesAt + page] !== classId || isMoving(arena, page)) continue
+    if (eachChunk(arena, page, canEvictOwner)) return page
+    tries++
+  }
+  return -1
+}
+
+/** Calls `visit` with every chunk of a page that is in use, until it returns false. */
+function eachChunk(
+  arena: Arena,
+  page: number,
+  visit: (arena: Arena, chunk: Ref) => boolean,
+): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + page]
+  const at = L.classAt(classId)
+  const used = usedChunksIn(arena, page)
+  let chunk = pageRef(arena, page)
+  for (let i = 0; i < used; i++) {
+    if (words[chunk + L.ITEM_META] !== L.META_FREE && !visit(arena, chunk)) return false
+    chunk = (chunk + words[at + L.CLASS_CHUNK_WORDS]) as Ref
+  }
+  return true
+}
+
+function canEvictOwner(arena: Arena, chunk: Ref): boolean {
+  const { words } = arena
+  const owner = ownerOf(arena, chunk)
+  if (owner === NIL || (words[owner + L.ITEM_META] & L.STATE_LINKED) === 0) return false
+  if (words[L.EVICTIONS_ON] === 0 && !isDead(arena, owner)) return false
+  return !isHeld(arena, owner)
+}
+
+function evictOwner(arena: Arena, chunk: Ref): boolean {
+  evictItem(arena, ownerOf(arena, chunk))
+  return true
+}

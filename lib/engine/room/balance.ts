@@ -1,0 +1,103 @@
+// Balance of the lists of each class, above all where they are segmented as in memcached: what was used again
+// while it was new, or cold, goes to WARM and stays there; what nobody used again goes to COLD, whose
+// end is evicted. So a scan passes through HOT and COLD and leaves WARM alone. Assumes the lock.
+//
+//                  not used again                      not used again
+//   new --> HOT -------------------> COLD --> evicted <---------------- WARM <-+
+//            |                        |                                  |     | used again
+//            +------- used again -----+--------------------------------> +-----+
+//
+// A hit only notes that the item is in use (lru.ts); it is moved when it comes to the end of its list,
+// here or in search of a victim (allocate.ts). HOT and WARM have a share of the items each, and their
+// ends may be idle for a share of the time that the end of COLD is. TEMP holds items that end soon:
+// they are never moved, and reclaimed from its end.
+
+import { BALANCE_STEP_ITEMS_MAX } from '../../limits.ts'
+import type { Arena } from '../arena/arena.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
+import * as L from '../arena/layout.ts'
+import { NIL, type Ref } from '../arena/layout.ts'
+import { isDead, reclaimItem } from '../items/links.ts'
+import { Eviction, listedCount, moveToList, tailIdleS, warmItem } from '../items/lru.ts'
+
+/** A share of a time that no list may have: everything in it goes. */
+const AT_ONCE_S = -1
+
+/** The owner's turn through the classes of one arena. */
+export class Balancer {
+  private readonly arena: Arena
+  private classId = 1
+  /** Items that this step may still move. */
+  private left = 0
+
+  constructor(arena: Arena) {
+    this.arena = arena
+  }
+
+  /** One bounded step; whether there is more to move. */
+  step(): boolean {
+    this.left = BALANCE_STEP_ITEMS_MAX
+    for (let i = 0; i < this.arena.classCount && this.left > 0; i++) {
+      this.balance(this.classId)
+      this.classId = this.classId === this.arena.classCount ? 1 : this.classId + 1
+    }
+    if (this.left < BALANCE_STEP_ITEMS_MAX) {
+      this.arena.counters[counterAt(Counter.MAINTAINER_JUGGLES)]++
+    }
+    return this.left === 0
+  }
+
+  private balance(classId: number): void {
+    const { words } = this.arena
+    const count = listedCount(this.arena, classId)
+    if (count === 0) return
+    if (words[L.EVICTION] === Eviction.SEGMENTED) {
+      const coldS = tailIdleS(this.arena, classId, L.LIST_COLD)
+      const hotMax = (count * words[L.LRU_HOT_PERCENT]) / 100
+      const warmMax = (count * words[L.LRU_WARM_PERCENT]) / 100
+      this.drain(classId, L.LIST_HOT, hotMax, (coldS * words[L.LRU_HOT_FACTOR]) / 1000)
+      this.drain(classId, L.LIST_WARM, warmMax, (coldS * words[L.LRU_WARM_FACTOR]) / 1000)
+    } else {
+      this.drain(classId, L.LIST_HOT, 0, AT_ONCE_S)
+      if (words[L.EVICTION] === Eviction.LRU) this.drain(classId, L.LIST_WARM, 0, AT_ONCE_S)
+    }
+    this.tidy(classId, L.LIST_COLD)
+    this.tidy(classId, L.LIST_TEMP)
+  }
+
+  /** Moves what is too much or too old at the end of HOT or WARM, and what was used again there. */
+  private drain(classId: number, list: number, countMax: number, idleMaxS: number): void {
+    const { words, counters } = this.arena
+    const at = L.listAt(classId, list)
+    const segmented = idleMaxS !== AT_ONCE_S
+    while (this.left > 0 && words[at + L.LIST_TAIL] !== NIL) {
+      const ref = words[at + L.LIST_TAIL] as Ref
+      if (isDead(this.arena, ref)) {
+        reclaimItem(this.arena, ref)
+      } else if (segmented && (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0) {
+        warmItem(this.arena, ref)
+      } else {
+        const tooMany = words[at + L.LIST_COUNT] > countMax
+        if (!tooMany && tailIdleS(this.arena, classId, list) <= idleMaxS) return
+        counters[classCounterAt(classId, ClassCounter.MOVES_TO_COLD)]++
+        moveToList(this.arena, ref, L.LIST_COLD)
+      }
+      this.left--
+    }
+  }
+
+  /** Reclaims what has ended at the end of COLD or TEMP, and warms what was used again in COLD. */
+  private tidy(classId: number, list: number): void {
+    const { words } = this.arena
+    const at = L.listAt(classId, list)
+    const warms = list === L.LIST_COLD && words[L.EVICTION] === Eviction.SEGMENTED
+    while (this.left > 0 && words[at + L.LIST_TAIL] !== NIL) {
+      const ref = words[at + L.LIST_TAIL] as Ref
+      const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
+      if (isDead(this.arena, ref)) reclaimItem(this.arena, ref)
+      else if (warms && active) warmItem(this.arena, ref)
+      else return
+      this.left--
+    }
+  }
+}

@@ -1,0 +1,73 @@
+// Which item of a class goes when its memory is wanted, as EVICTION says (lru.ts). Assumes the arena's
+// lock; every search is bounded.
+
+import { PROBATION_PERCENT, VICTIM_TRIES_MAX } from '../../limits.ts'
+import type { Arena } from '../arena/arena.ts'
+import * as L from '../arena/layout.ts'
+import { NIL, type Ref } from '../arena/layout.ts'
+import { isHeld } from '../items/holds.ts'
+import { isDead } from '../items/links.ts'
+import { COLD_FIRST, Eviction, moveToList, tailOf, warmItem } from '../items/lru.ts'
+
+/**
+ * The item whose eviction costs least and gives a chunk at once; without evictions, a dead one. On the
+ * way items that were used again are warmed rather than evicted.
+ */
+export function pickVictim(arena: Arena, classId: number): Ref {
+  const { words } = arena
+  if (words[L.EVICTION] === Eviction.WORTH && words[L.EVICTIONS_ON] === 1) {
+    const victim = unusedOf(arena, classId)
+    if (victim !== NIL) return victim
+  }
+  for (let i = 0; i < L.LISTS; i++) {
+    const victim = victimOf(arena, classId, COLD_FIRST[i])
+    if (victim !== NIL) return victim
+  }
+  return NIL
+}
+
+/**
+ * By worth: a new item that was not used, while COLD has more than its share, else one of WARM that was
+ * not used since it came there, or to its head.
+ */
+function unusedOf(arena: Arena, classId: number): Ref {
+  const { words } = arena
+  for (let tries = 0; tries < VICTIM_TRIES_MAX; tries++) {
+    const ref = tailOf(arena, classId, fullerList(arena, classId))
+    if (ref === NIL) return NIL
+    const used = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
+    if (!isHeld(arena, ref) && (!used || isDead(arena, ref))) return ref
+    // One that is only held is out of the way, but was not kept for its worth (worth.ts).
+    if (used) warmItem(arena, ref)
+    else moveToList(arena, ref, L.LIST_WARM)
+  }
+  return NIL
+}
+
+/** COLD while it has more than its share of the two lists, or all, else WARM. */
+function fullerList(arena: Arena, classId: number): number {
+  const { words } = arena
+  const cold = words[L.listAt(classId, L.LIST_COLD) + L.LIST_COUNT]
+  const warm = words[L.listAt(classId, L.LIST_WARM) + L.LIST_COUNT]
+  const isFull = cold * 100 > (cold + warm) * PROBATION_PERCENT
+  return isFull || warm === 0 ? L.LIST_COLD : L.LIST_WARM
+}
+
+function victimOf(arena: Arena, classId: number, list: number): Ref {
+  const { words } = arena
+  const evictions = words[L.EVICTIONS_ON] === 1
+  const segmented = words[L.EVICTION] === Eviction.SEGMENTED
+  const spares = segmented && list !== L.LIST_WARM && list !== L.LIST_TEMP
+  let ref = tailOf(arena, classId, list)
+  for (let tries = 0; tries < VICTIM_TRIES_MAX && ref !== NIL; tries++) {
+    const prev = words[ref + L.ITEM_LRU_PREV] as Ref
+    if (!isHeld(arena, ref)) {
+      if (isDead(arena, ref)) return ref
+      const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
+      if (evictions && !(spares && active)) return ref
+      if (evictions) warmItem(arena, ref)
+    }
+    ref = prev
+  }
+  return NIL
+}

@@ -1,0 +1,174 @@
+// The crawler: ends items whose time is over although nobody asks for them, class by class, in
+// bounded steps. Assumes the arena's lock. Any thread orders a crawl, the arena's owner carries it
+// out; what the order is stands in the arena, so that it outlives the thread.
+//
+// Unasked, a class is crawled when it pays: each crawl counts how many items will end in each of the
+// next minutes. The wait for the next one grows while a worthwhile number, one in a hundred of those
+// that end at all, is further off than the wait, and shrinks while it is nearer. What the owner has
+// learned is its own: whoever takes over begins anew.
+
+import {
+  CLASSES_MAX,
+  CRAWL_GAP_S,
+  CRAWL_HORIZON_MIN,
+  CRAWL_STEP_RECLAIMS_MAX,
+  CRAWL_WAIT_S_MAX,
+  CRAWL_WAIT_STEP_S,
+} from '../../limits.ts'
+import type { Arena } from '../arena/arena.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
+import type { Ref } from '../arena/layout.ts'
+import * as L from '../arena/layout.ts'
+import { endOf } from '../items/item.ts'
+import { expireItem, isDead } from '../items/links.ts'
+import { listedCount } from '../items/lru.ts'
+import { type ClassSet, type ItemSink, type WalkCursor, walkItems } from '../items/walk.ts'
+import { Order } from '../status.ts'
+
+/** What runs in an arena: nothing, a crawl of its own accord, or one that was ordered. */
+export const Crawl = { NONE: 0, UNASKED: 1, ORDERED: 2 } as const
+export type Crawl = (typeof Crawl)[keyof typeof Crawl]
+
+const UNBOUNDED = 2 ** 31 - 1
+
+/**
+ * Starts a crawl of these classes, `itemsMax` items in each at most, 0 for all: OK, OFF, BUSY, or
+ * NOT_STARTED where they have no item. An order takes over from a crawl that nobody asked for.
+ */
+export function startCrawl(
+  arena: Arena,
+  kind: Crawl,
+  classes: ClassSet,
+  itemsMax = arena.words[L.CRAWL_ITEMS_MAX] >>> 0,
+): Order {
+  const { words, counters } = arena
+  if (words[L.CRAWLER_ON] === 0) return Order.OFF
+  if (words[L.CRAWL_KIND] >= kind) return Order.BUSY
+  let started = 0
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    const wanted = classes[classId] === 1 && listedCount(arena, classId) > 0
+    words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] = wanted
+      ? Math.min(itemsMax || UNBOUNDED, UNBOUNDED)
+      : 0
+    if (wanted) started++
+  }
+  if (started === 0) return Order.NOT_STARTED
+  words[L.CRAWL_KIND] = kind
+  words[L.CRAWL_PAGE] = 0
+  words[L.CRAWL_CHUNK] = 0
+  counters[counterAt(Counter.CRAWLER_STARTS)] += started
+  return Order.OK
+}
+
+/** Ends the crawl that runs, if any. */
+export function stopCrawl(arena: Arena): void {
+  const { words } = arena
+  words[L.CRAWL_KIND] = Crawl.NONE
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] = 0
+  }
+}
+
+/** The owner's crawler of one arena. */
+export class Crawler implements ItemSink {
+  private readonly arena: Arena
+  private readonly cursor: WalkCursor = { page: 0, chunk: 0 }
+  private readonly classes: ClassSet = new Uint8Array(CLASSES_MAX)
+  /** Items that this step may still end. */
+  private reclaimsLeft = 0
+  /** By class: items that end, and of these how many in each minute to come. */
+  private readonly mortal = new Float64Array(CLASSES_MAX)
+  private readonly ends = new Float64Array(CLASSES_MAX * CRAWL_HORIZON_MIN)
+  /** By class: the learned wait between crawls, and when the next one is due. */
+  private readonly waitS = new Float64Array(CLASSES_MAX)
+  private readonly dueS = new Float64Array(CLASSES_MAX)
+
+  constructor(arena: Arena) {
+    this.arena = arena
+    this.dueS.fill(arena.words[L.CLOCK_S] + CRAWL_GAP_S)
+  }
+
+  /** One bounded step of the crawl that runs; whether there is more of it. */
+  step(): boolean {
+    const { words } = this.arena
+    if (words[L.CRAWL_KIND] === Crawl.NONE) return false
+    this.cursor.page = words[L.CRAWL_PAGE]
+    this.cursor.chunk = words[L.CRAWL_CHUNK]
+    if (this.cursor.page === 0 && this.cursor.chunk === 0) this.begin()
+    for (let classId = 1; classId <= this.arena.classCount; classId++) {
+      this.classes[classId] = words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] > 0 ? 1 : 0
+    }
+    this.reclaimsLeft = CRAWL_STEP_RECLAIMS_MAX
+    const more = walkItems(this.arena, this.cursor, this.classes, this)
+    words[L.CRAWL_PAGE] = this.cursor.page
+    words[L.CRAWL_CHUNK] = this.cursor.chunk
+    if (!more) this.finish()
+    return more
+  }
+
+  take(arena: Arena, ref: Ref): boolean {
+    const { words, counters } = arena
+    const classId = L.metaClass(words[ref + L.ITEM_META])
+    const left = L.classAt(classId) + L.CLASS_CRAWL_LEFT
+    if (words[left] === 0) return true
+    const dead = isDead(arena, ref)
+    if (dead && this.reclaimsLeft === 0) return false
+    words[left]--
+    counters[classCounterAt(classId, ClassCounter.CRAWLER_CHECKED)]++
+    if (dead) {
+      this.reclaimsLeft--
+      counters[classCounterAt(classId, ClassCounter.CRAWLER_RECLAIMED)]++
+      expireItem(arena, ref)
+      return true
+    }
+    const endsAtS = endOf(arena, ref)
+    if (endsAtS === 0) return true
+    this.mortal[classId]++
+    const minute = Math.floor((endsAtS - words[L.CLOCK_S]) / 60)
+    if (minute < CRAWL_HORIZON_MIN) this.ends[classId * CRAWL_HORIZON_MIN + minute]++
+    return true
+  }
+
+  /** Starts a crawl of the classes whose time has come. */
+  startDue(): void {
+    const { words } = this.arena
+    if (words[L.CRAWLER_ON] === 0 || words[L.CRAWL_KIND] !== Crawl.NONE) return
+    let due = 0
+    this.classes.fill(0)
+    for (let classId = 1; classId <= this.arena.classCount; classId++) {
+      if (this.dueS[classId] > words[L.CLOCK_S]) continue
+      this.classes[classId] = 1
+      this.dueS[classId] = words[L.CLOCK_S] + CRAWL_GAP_S
+      due++
+    }
+    if (due > 0) startCrawl(this.arena, Crawl.UNASKED, this.classes)
+  }
+
+  private begin(): void {
+    this.mortal.fill(0)
+    this.ends.fill(0)
+  }
+
+  private finish(): void {
+    const { words } = this.arena
+    for (let classId = 1; classId <= this.arena.classCount; classId++) {
+      if (words[L.classAt(classId) + L.CLASS_CRAWL_LEFT] === 0) continue
+      this.learn(classId)
+      this.dueS[classId] = words[L.CLOCK_S] + CRAWL_GAP_S + this.waitS[classId]
+    }
+    stopCrawl(this.arena)
+  }
+
+  private learn(classId: number): void {
+    const worthwhile = Math.floor(this.mortal[classId] / 100) + 1
+    let minute = 0
+    let ended = 0
+    for (; minute < CRAWL_HORIZON_MIN && ended < worthwhile; minute++) {
+      ended += this.ends[classId * CRAWL_HORIZON_MIN + minute]
+    }
+    const waitS = this.waitS[classId]
+    const tooSoon = ended < worthwhile || waitS < (minute - 1) * 60
+    const nextS = tooSoon ? waitS + CRAWL_WAIT_STEP_S : waitS - CRAWL_WAIT_STEP_S
+    this.waitS[classId] = Math.min(CRAWL_WAIT_S_MAX, Math.max(0, nextS))
+  }
+}

@@ -1,0 +1,313 @@
+// Page moves: takes a page from a class and gives it to another, or to the pool of pages that all
+// classes take from. One page of an arena moves at a time, in bounded steps; assumes the lock, which
+// others may have between two steps. The state stands in the arena and outlives the thread.
+//
+//   WITHHOLD  takes the page's free chunks off the free list; from the start on, chunks of the page
+//             that are given back are withheld too
+//   EVACUATE  copies live items and parts of items to free chunks of the class; in a full memory its
+//             coldest items are evicted where there is none. Held items are waited for
+//   SETTLE    the page is empty: its new class makes room for it, and takes it
+//   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
+
+import { copyBytes } from '../../bytes/area.ts'
+import { MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX, MOVE_WAIT_S_MAX } from '../../limits.ts'
+import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
+import { Counter, counterAt } from '../arena/counters.ts'
+import * as L from '../arena/layout.ts'
+import { NIL, type Ref } from '../arena/layout.ts'
+import {
+  assignPage,
+  classFor,
+  freeChunk,
+  giveChunk,
+  hasChunk,
+  pagesAboveLimit,
+  poolPage,
+  spendFresh,
+  takeChunk,
+  takeFreePage,
+  usedChunksIn,
+  withholdChunk,
+} from '../chunks/slabs.ts'
+import { isHeld } from '../items/holds.ts'
+import { itemTotalBytes, nextChunk, ownerOf } from '../items/item.ts'
+import { isDead, reclaimItem } from '../items/links.ts'
+import { coldest, listedCount, replaceInList } from '../items/lru.ts'
+import { hashOfItem, swapItem } from '../items/table.ts'
+import { evictItem, nextDonor } from '../room/allocate.ts'
+import { pickVictim } from '../room/victims.ts'
+import { Order } from '../status.ts'
+
+export const MovePhase = { NONE: 0, WITHHOLD: 1, EVACUATE: 2, SETTLE: 3, UNDO: 4 } as const
+
+/** What kept the last page from moving on: values of MOVE_LAST_BUSY. */
+export const Busy = { NONE: 0, UPLOADING: 1, ACTIVE: 2 } as const
+
+/** The class number of the pool. */
+export const POOL = 0
+
+/** Begins to move a page: OK, BUSY while another moves, NO_SPARE where there is none to move. */
+export function startMove(arena: Arena, fromClass: number, toClass: number): Order {
+  const { words } = arena
+  if (words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
+  const page = fromClass === POOL ? takeFreePage(arena) : pickPage(arena, fromClass)
+  if (page < 0) return Order.NO_SPARE
+  words[L.MOVE_USED] = 0
+  if (fromClass !== POOL) {
+    const used = usedChunksIn(arena, page)
+    const at = L.classAt(fromClass)
+    if (used < words[at + L.CLASS_CHUNKS_PER_PAGE]) words[at + L.CLASS_FRESH_COUNT] = 0
+    words[L.MOVE_USED] = used
+    words[L.MOVE_FIRST] = pageRef(arena, page)
+    words[L.MOVE_END] = words[L.MOVE_FIRST] + arena.pageWords
+  }
+  words[L.MOVE_PAGE] = page
+  words[L.MOVE_TO_CLASS] = toClass
+  words[L.MOVE_WITHHELD] = 0
+  words[L.MOVE_WAITS_SINCE_S] = 0
+  enter(arena, fromClass === POOL ? MovePhase.SETTLE : MovePhase.WITHHOLD)
+  return Order.OK
+}
+
+/**
+ * One bounded step towards a page for items of `itemWords`, where their class has no chunk and no item
+ * to evict and all memory is in use: of the move under way, whose page may do as well, or the begin of
+ * another. False: nothing needs to be done, or can be.
+ */
+export function stepTowardsRoom(arena: Arena, itemWords: number): boolean {
+  const { words } = arena
+  const classId = classFor(arena, itemWords) || arena.baseClasses
+  if (hasChunk(arena, classId) || coldest(arena, classId) !== NIL) return false
+  if (words[L.EVICTIONS_ON] === 0 || pagesAboveLimit(arena) < 0) return false
+  if (words[L.MOVE_PHASE] === MovePhase.NONE) {
+    let donor = nextDonor(arena, 0)
+    while (donor === classId || (donor !== 0 && !canGivePage(arena, donor))) {
+      donor = nextDonor(arena, donor)
+    }
+    return donor !== 0 && startMove(arena, donor, classId) === Order.OK
+  }
+  const more = stepMove(arena)
+  // Somebody holds an item of that page, and nobody waits for it here: another page.
+  if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
+  return true
+}
+
+/**
+ * Whether a page of the class can be emptied, as far as counts tell: its other pages have to take in
+ * what no eviction of its own items ends, as parts of long items of the largest class.
+ */
+export function canGivePage(arena: Arena, classId: number): boolean {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const used = words[at + L.CLASS_USED_COUNT]
+  const listed = words[L.EVICTIONS_ON] === 1 ? listedCount(arena, classId) : 0
+  const stays = listed > 0 && classId === arena.baseClasses ? 0 : used - listed
+  return stays <= (words[at + L.CLASS_PAGE_COUNT] - 1) * words[at + L.CLASS_CHUNKS_PER_PAGE]
+}
+
+/** One bounded step of the move under way; whether the next one has something to do at once. */
+export function stepMove(arena: Arena): boolean {
+  switch (arena.words[L.MOVE_PHASE]) {
+    case MovePhase.WITHHOLD:
+      return withhold(arena)
+    case MovePhase.EVACUATE:
+      return evacuate(arena)
+    case MovePhase.SETTLE:
+      return settle(arena)
+    case MovePhase.UNDO:
+      return undo(arena)
+    default:
+      return false
+  }
+}
+
+/** The page with the coldest item, or, where that was given up last, the next one of the class. */
+function pickPage(arena: Arena, classId: number): number {
+  const { words } = arena
+  const givenUp = words[L.MOVE_GIVEN_UP]
+  const ref = coldest(arena, classId)
+  if (ref !== NIL && pageOf(arena, ref) !== givenUp - 1) return pageOf(arena, ref)
+  for (let i = 0; i < words[L.PAGES_USED]; i++) {
+    const page = (givenUp + i) % words[L.PAGES_USED]
+    if (words[arena.pagesAt + page] === classId) return page
+  }
+  return -1
+}
+
+function enter(arena: Arena, phase: number): boolean {
+  arena.words[L.MOVE_PHASE] = phase
+  arena.words[L.MOVE_CHUNK] = 0
+  arena.words[L.MOVE_BUSY] = 0
+  return true
+}
+
+function withhold(arena: Arena): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  for (let left = MOVE_STEP_CHUNKS_MAX; left > 0; left--) {
+    if (words[L.MOVE_CHUNK] === words[L.MOVE_USED]) return enter(arena, MovePhase.EVACUATE)
+    const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK])
+    if (words[chunk + L.ITEM_META] === L.META_FREE) withholdChunk(arena, classId, chunk)
+    // Last, so that a thread that dies in between has passed over no chunk.
+    words[L.MOVE_CHUNK]++
+  }
+  return true
+}
+
+function evacuate(arena: Arena): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  let bytesLeft = MOVE_STEP_BYTES_MAX
+  for (let left = MOVE_STEP_CHUNKS_MAX; left > 0 && bytesLeft > 0; left--) {
+    if (words[L.MOVE_CHUNK] === words[L.MOVE_USED]) return endPass(arena)
+    const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK])
+    if (words[chunk + L.ITEM_META] === L.META_WITHHELD) {
+      words[L.MOVE_CHUNK]++
+      continue
+    }
+    bytesLeft -= chunkWords(arena, classId) << 2
+    if (!clear(arena, classId, chunk)) return giveUp(arena)
+  }
+  return true
+}
+
+/** Empties one chunk, makes room to empty it, or notes that it is busy; false: give the move up. */
+function clear(arena: Arena, classId: number, chunk: Ref): boolean {
+  const { words, counters } = arena
+  const owner = ownerOf(arena, chunk)
+  const meta = words[owner + L.ITEM_META]
+  const linked = owner !== NIL && (meta & L.STATE_LINKED) !== 0
+  if (!linked || (isHeld(arena, owner) && (meta & L.STATE_SPANS) !== 0)) {
+    return skipBusy(arena, linked ? Busy.ACTIVE : Busy.UPLOADING)
+  }
+  if (isDead(arena, owner)) {
+    reclaimItem(arena, owner)
+    return true
+  }
+  if (!hasChunk(arena, classId) && pagesAboveLimit(arena) >= 0) {
+    const victim = pickVictim(arena, classId)
+    const counter = victim === NIL ? Counter.MOVE_BUSY_NO_MEMORY : Counter.MOVE_EVICTIONS_NO_MEMORY
+    counters[counterAt(counter)]++
+    if (victim !== NIL) evictItem(arena, victim)
+    return victim !== NIL
+  }
+  const to = takeChunk(arena, classId)
+  // Another thread may have lowered the limit meanwhile.
+  if (to === NIL) return false
+  if (chunk !== owner) rescuePart(arena, owner, chunk, to)
+  else rescueItem(arena, chunk, to)
+  return true
+}
+
+function skipBusy(arena: Arena, why: number): boolean {
+  const { words } = arena
+  arena.counters[counterAt(Counter.MOVE_BUSY_ITEMS)]++
+  words[L.MOVE_LAST_BUSY] = why
+  words[L.MOVE_BUSY]++
+  words[L.MOVE_CHUNK]++
+  return true
+}
+
+/** Puts a copy of an item in its place. Who holds the old one keeps it, and the copy is not held. */
+function rescueItem(arena: Arena, from: Ref, to: Ref): void {
+  const { words } = arena
+  const hash = hashOfItem(arena, from)
+  const meta = words[from + L.ITEM_META]
+  const spans = (meta & L.STATE_SPANS) !== 0
+  const classId = L.metaClass(meta)
+  const bytes = spans ? chunkWords(arena, classId) << 2 : itemTotalBytes(arena, from)
+  copyBytes(arena.area, from << 2, arena.area, to << 2, bytes)
+  words[to + L.ITEM_META] &= ~L.STATE_HELD
+  swapItem(arena, hash, from, to)
+  replaceInList(arena, from, to)
+  for (let part = nextChunk(arena, to); part !== NIL; part = nextChunk(arena, part)) {
+    words[part + L.SPAN_OWNER] = to
+  }
+  arena.counters[counterAt(Counter.MOVE_RESCUES)]++
+  if (isHeld(arena, from)) words[from + L.ITEM_META] &= ~L.STATE_LINKED
+  else giveChunk(arena, classId, from)
+}
+
+function rescuePart(arena: Arena, owner: Ref, from: Ref, to: Ref): void {
+  const { words } = arena
+  const classId = L.metaClass(words[from + L.ITEM_META])
+  copyBytes(arena.area, from << 2, arena.area, to << 2, chunkWords(arena, classId) << 2)
+  let link = owner + L.ITEM_SPAN_NEXT
+  while (words[link] !== from) link = words[link] + L.SPAN_NEXT
+  words[link] = to
+  arena.counters[counterAt(Counter.MOVE_CHUNK_RESCUES)]++
+  giveChunk(arena, classId, from)
+}
+
+/** The page was looked through: is it empty, must it be looked at again, or be given up? */
+function endPass(arena: Arena): boolean {
+  const { words } = arena
+  if (words[L.MOVE_WITHHELD] === words[L.MOVE_USED]) return enter(arena, MovePhase.SETTLE)
+  if (words[L.MOVE_WAITS_SINCE_S] === 0) words[L.MOVE_WAITS_SINCE_S] = words[L.CLOCK_S]
+  const waitedS = words[L.CLOCK_S] - words[L.MOVE_WAITS_SINCE_S]
+  if (waitedS >= MOVE_WAIT_S_MAX) return giveUp(arena)
+  enter(arena, MovePhase.EVACUATE)
+  return false
+}
+
+function settle(arena: Arena): boolean {
+  const { words } = arena
+  const page = words[L.MOVE_PAGE]
+  const fromClass = words[arena.pagesAt + page]
+  const toClass = pagesAboveLimit(arena) > 0 ? POOL : words[L.MOVE_TO_CLASS]
+  if (toClass !== POOL) {
+    spendFresh(arena, toClass, MOVE_STEP_CHUNKS_MAX)
+    if (words[L.classAt(toClass) + L.CLASS_FRESH_COUNT] > 0) return true
+  }
+  if (fromClass !== POOL) words[L.classAt(fromClass) + L.CLASS_PAGE_COUNT]--
+  words[arena.pagesAt + page] = POOL
+  words[L.MOVE_GIVEN_UP] = 0
+  end(arena)
+  if (toClass === POOL) poolPage(arena, page)
+  else assignPage(arena, page, toClass)
+  arena.counters[counterAt(Counter.SLABS_MOVED)]++
+  return false
+}
+
+function giveUp(arena: Arena): boolean {
+  endWithholding(arena)
+  arena.words[L.MOVE_GIVEN_UP] = arena.words[L.MOVE_PAGE] + 1
+  return enter(arena, MovePhase.UNDO)
+}
+
+function undo(arena: Arena): boolean {
+  const { words } = arena
+  const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  for (let left = MOVE_STEP_CHUNKS_MAX; left > 0; left--) {
+    const index = words[L.MOVE_CHUNK]
+    if (index === words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE]) return end(arena)
+    giveUpChunk(arena, classId, index)
+    words[L.MOVE_CHUNK]++
+  }
+  return true
+}
+
+/** A chunk of the page that stays: free if it was withheld, or was never used. */
+function giveUpChunk(arena: Arena, classId: number, index: number): void {
+  const { words } = arena
+  const chunk = chunkAt(arena, classId, index)
+  if (index === words[L.MOVE_USED]) words[L.MOVE_USED]++
+  else if (words[chunk + L.ITEM_META] === L.META_WITHHELD) words[L.MOVE_WITHHELD]--
+  else return
+  freeChunk(arena, classId, chunk)
+}
+
+/** From here on chunks that are given back go to the free list as ever. */
+function endWithholding(arena: Arena): void {
+  arena.words[L.MOVE_FIRST] = 0
+  arena.words[L.MOVE_END] = 0
+}
+
+function end(arena: Arena): boolean {
+  endWithholding(arena)
+  return !enter(arena, MovePhase.NONE)
+}
+
+function chunkAt(arena: Arena, classId: number, index: number): Ref {
+  return (pageRef(arena, arena.words[L.MOVE_PAGE]) + index * chunkWords(arena, classId)) as Ref
+}

@@ -1,0 +1,237 @@
+// What the sampled requests of each thread say of keys: which come most, and which have the longest
+// values. Shared memory: each thread writes its own sketch, any thread reads all of them.
+//
+//   +--------+----------+----------+----
+//   | header | sketch 0 | sketch 1 | ...
+//   +--------+----------+----------+----
+//
+// header   RESETS: a thread that finds it changed empties its sketch before it writes again
+// sketch   SEQUENCE, odd while its thread writes; the RESETS it has SEEN; SAMPLES; then by slot the
+//          hashes, the counts, the errors, and the keys: their length and their bytes
+//
+// The first HOT_SLOTS slots are a space-saving sketch: a key that has no slot takes the one with the
+// smallest count, and begins with that count, which is then its error. So a key was sampled between
+// count - error and count times, and none that is more than one in HOT_SLOTS of the samples is
+// missing. All of it is halved now and then, so that it tells of the recent past. The other slots
+// have the longest values: their counts are bytes.
+
+import { Area, copyBytes, equalBytes } from '../bytes/area.ts'
+import {
+  HOT_SAMPLES_MAX,
+  HOT_SLOTS,
+  KEY_BYTES_MAX,
+  LONG_SLOTS,
+  SKETCH_TRIES_MAX,
+} from '../limits.ts'
+
+const HEADER_WORDS = 16
+const RESETS = 0
+
+const SLOTS = HOT_SLOTS + LONG_SLOTS
+const KEY_WORDS = 1 + Math.ceil(KEY_BYTES_MAX / 4)
+const SEQUENCE = 0
+const SEEN = 1
+const SAMPLES = 2
+const HASHES = 16
+const COUNTS = HASHES + SLOTS
+const ERRORS = COUNTS + SLOTS
+const KEYS = ERRORS + SLOTS
+const SKETCH_WORDS = Math.ceil((KEYS + SLOTS * KEY_WORDS) / 16) * 16
+
+const NONE = -1
+
+/** What another thread needs to attach; fit for postMessage. */
+export interface SketchHandle {
+  buffer: SharedArrayBuffer
+  threads: number
+}
+
+/** A key of a sketch: how often it was sampled, or how long its value is; its bytes as latin1. */
+export interface Sampled {
+  key: string
+  hash: number
+  count: number
+  error: number
+}
+
+/** What the sketches of all threads say, in no order; a key may come once a thread. */
+export interface Sampling {
+  samples: number
+  hot: Sampled[]
+  long: Sampled[]
+}
+
+/** Sketches for so many threads. */
+export function createSketches(threads: number): SketchHandle {
+  const words = HEADER_WORDS + threads * SKETCH_WORDS
+  return { buffer: new SharedArrayBuffer(words * 4), threads }
+}
+
+/** All sketches begin anew. */
+export function resetSketches({ buffer }: SketchHandle): void {
+  Atomics.add(new Int32Array(buffer), RESETS, 1)
+}
+
+/** A thread's own sketch, which it alone writes. */
+export class Sketch {
+  private readonly header: Int32Array
+  private readonly words: Int32Array
+  private readonly area: Area
+
+  constructor({ buffer }: SketchHandle, thread: number) {
+    const at = (HEADER_WORDS + thread * SKETCH_WORDS) * 4
+    this.header = new Int32Array(buffer, 0, HEADER_WORDS)
+    this.words = new Int32Array(buffer, at, SKETCH_WORDS)
+    this.area = new Area(Buffer.from(buffer, at, SKETCH_WORDS * 4))
+    // The thread before this one may have died while it wrote.
+    this.words.fill(0)
+    this.words[SEEN] = this.header[RESETS]
+  }
+
+  /** A request for this key was sampled. */
+  count(hash: number, key: Area, start: number, length: number): void {
+    const { words } = this
+    this.begin()
+    const known = this.find(0, HOT_SLOTS, hash, key, start, length)
+    const slot = known === NONE ? this.least(0, HOT_SLOTS) : known
+    if (known === NONE) {
+      words[ERRORS + slot] = words[COUNTS + slot]
+      this.putKey(slot, hash, key, start, length)
+    }
+    words[COUNTS + slot]++
+    if (++words[SAMPLES] >= HOT_SAMPLES_MAX) this.halve()
+    this.end()
+  }
+
+  /** The key has a value of so many bytes: kept if it is among the longest. */
+  measure(hash: number, key: Area, start: number, length: number, valueBytes: number): void {
+    const { words } = this
+    this.begin()
+    let slot = this.find(HOT_SLOTS, SLOTS, hash, key, start, length)
+    if (slot === NONE) {
+      slot = this.least(HOT_SLOTS, SLOTS)
+      if (words[COUNTS + slot] < valueBytes) this.putKey(slot, hash, key, start, length)
+      else slot = NONE
+    }
+    if (slot !== NONE) words[COUNTS + slot] = valueBytes
+    this.end()
+  }
+
+  /** Values up to so many bytes are not among the longest. */
+  shortest(): number {
+    return this.words[COUNTS + this.least(HOT_SLOTS, SLOTS)]
+  }
+
+  /** Copies one of the keys with long values, if there is one in this place: its hash is `hashOf`. */
+  copyLong(index: number, to: Area): number {
+    const { words } = this
+    const slot = HOT_SLOTS + (index % LONG_SLOTS)
+    if (words[COUNTS + slot] === 0) return 0
+    const at = KEYS + slot * KEY_WORDS
+    copyBytes(this.area, (at + 1) << 2, to, 0, words[at])
+    return words[at]
+  }
+
+  hashOf(index: number): number {
+    return this.words[HASHES + HOT_SLOTS + (index % LONG_SLOTS)]
+  }
+
+  private begin(): void {
+    const { words } = this
+    // An exchange, and no store: nothing that follows may be written before it.
+    Atomics.exchange(words, SEQUENCE, words[SEQUENCE] + 1)
+    const resets = Atomics.load(this.header, RESETS)
+    if (words[SEEN] === resets) return
+    words.fill(0, SAMPLES)
+    words[SEEN] = resets
+  }
+
+  private end(): void {
+    Atomics.store(this.words, SEQUENCE, this.words[SEQUENCE] + 1)
+  }
+
+  /** The slot of a key in [from, end), or NONE. */
+  private find(
+    from: number,
+    end: number,
+    hash: number,
+    key: Area,
+    start: number,
+    length: number,
+  ): number {
+    const { words, area } = this
+    for (let slot = from; slot < end; slot++) {
+      if (words[HASHES + slot] !== hash) continue
+      const at = KEYS + slot * KEY_WORDS
+      if (words[at] === length && equalBytes(area, (at + 1) << 2, key, start, length)) return slot
+    }
+    return NONE
+  }
+
+  /** The slot in [from, end) with the smallest count. */
+  private least(from: number, end: number): number {
+    const { words } = this
+    let best = from
+    for (let slot = from + 1; slot < end; slot++) {
+      if (words[COUNTS + slot] < words[COUNTS + best]) best = slot
+    }
+    return best
+  }
+
+  private putKey(slot: number, hash: number, key: Area, start: number, length: number): void {
+    const { words } = this
+    const at = KEYS + slot * KEY_WORDS
+    words[HASHES + slot] = hash
+    words[at] = length
+    copyBytes(key, start, this.area, (at + 1) << 2, length)
+  }
+
+  private halve(): void {
+    const { words } = this
+    words[SAMPLES] >>= 1
+    for (let slot = 0; slot < HOT_SLOTS; slot++) {
+      words[COUNTS + slot] >>= 1
+      words[ERRORS + slot] >>= 1
+    }
+  }
+}
+
+/** Reads all sketches; one that cannot be read between two writes is left out. */
+export function readSketches({ buffer, threads }: SketchHandle): Sampling {
+  const resets = Atomics.load(new Int32Array(buffer), RESETS)
+  const sampling: Sampling = { samples: 0, hot: [], long: [] }
+  for (let thread = 0; thread < threads; thread++) {
+    const words = copySketch(buffer, thread)
+    if (words === null || words[SEEN] !== resets) continue
+    sampling.samples += words[SAMPLES]
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const sampled = sampledIn(words, slot)
+      if (sampled === null) continue
+      if (slot < HOT_SLOTS) sampling.hot.push(sampled)
+      else sampling.long.push(sampled)
+    }
+  }
+  return sampling
+}
+
+/** A copy of a sketch as it was between two writes; null if its thread wrote all the time. */
+function copySketch(buffer: SharedArrayBuffer, thread: number): Int32Array | null {
+  const at = (HEADER_WORDS + thread * SKETCH_WORDS) * 4
+  const shared = new Int32Array(buffer, at, SKETCH_WORDS)
+  for (let tries = 0; tries < SKETCH_TRIES_MAX; tries++) {
+    const before = Atomics.load(shared, SEQUENCE)
+    const copy = shared.slice()
+    // As an exchange with nothing: no read before it may be done after it.
+    if (before % 2 === 0 && Atomics.add(shared, SEQUENCE, 0) === before) return copy
+  }
+  return null
+}
+
+function sampledIn(words: Int32Array, slot: number): Sampled | null {
+  const count = words[COUNTS + slot]
+  if (count === 0) return null
+  const at = KEYS + slot * KEY_WORDS
+  const bytes = Buffer.from(words.buffer, (at + 1) * 4, words[at])
+  const key = bytes.toString('latin1')
+  return { key, hash: words[HASHES + slot], count, error: words[ERRORS + slot] }
+}

@@ -1,0 +1,74 @@
+// The values of command line options: text -> settings. memcached's own words where it has them,
+// and one line of ours where it would guess (it reads `-m 2g` as two megabytes). Bounds are not
+// checked here but in options/checks.ts, for settings that come from a program too.
+
+import { MIB } from '../limits.ts'
+import { EXIT_FAILURE, EXIT_USAGE, type Options } from './options.ts'
+
+export type Given = Partial<Options>
+
+const PROTOCOLS = ['auto', 'ascii', 'binary'] as const
+
+/** How a reader says no: one line, and the exit code that goes with it. */
+export class Refused extends Error {
+  readonly exitCode: number
+  constructor(line: string, exitCode = EXIT_FAILURE) {
+    super(line)
+    this.exitCode = exitCode
+  }
+}
+
+export function readPort(text: string): Given {
+  const port = /^\s*[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
+  if (Number.isNaN(port)) throw new Refused(`ERROR: Invalid port number ${text}.`, EXIT_USAGE)
+  if (port === 0) return { port, tcpEnabled: false }
+  return { port: port === -1 ? 0 : port, tcpEnabled: true }
+}
+
+export function readUnixMask(text: string): Given {
+  if (/^[0-7]+$/.test(text)) return { unixMask: Number.parseInt(text, 8) }
+  throw new Refused(`Illegal value "${text}" for -a: an octal number is needed`)
+}
+
+export function readPrefix(text: string): Given {
+  if (text === '') throw new Refused('No delimiter specified')
+  return { detailPrefix: text.slice(0, 1), detailEnabled: true }
+}
+
+export function readNapiIds(text: string): Given {
+  const napiIds = wholeOf(text, '-N')
+  if (napiIds > 0) return { napiIds }
+  throw new Refused('Maximum number of NAPI IDs must be greater than 0')
+}
+
+export function readMemoryLimit(text: string): Given {
+  return { memoryLimitBytes: wholeOf(text.replace(/m$/i, ''), '-m', text) * MIB }
+}
+
+export function readItemSize(text: string): Given {
+  const [, digits = '', unit = ''] = /^\s*(\d+)([km]?)$/i.exec(text) ?? []
+  const unitBytes = { '': 1, k: 1024, m: MIB }[unit.toLowerCase()] ?? 1
+  return { itemSizeMax: wholeOf(digits, '-I', text) * unitBytes }
+}
+
+export function readFactor(text: string): Given {
+  return { growthFactor: numberOf(text, '-f') }
+}
+
+export function readProtocol(text: string): Given {
+  const protocol = PROTOCOLS.find(name => name === text)
+  if (protocol !== undefined) return { protocol }
+  const line = `Invalid value for binding protocol: ${text}`
+  throw new Refused(`${line} -- should be one of auto, binary, or ascii`, EXIT_USAGE)
+}
+
+export function wholeOf(digits: string, name: string, text = digits): number {
+  if (/^\s*[+-]?\d+$/.test(digits)) return Number(digits)
+  throw new Refused(`Illegal value "${text}" for ${name}: a whole number is needed`)
+}
+
+export function numberOf(text: string, name: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (Number.isFinite(value)) return value
+  throw new Refused(`Illegal value "${text}" for ${name}: a number is needed`)
+}

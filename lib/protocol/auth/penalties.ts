@@ -1,0 +1,58 @@
+// How long the answer to a name and a password waits: not at all for the first few failures, then
+// longer with each, up to a bound. Failures count for the connection and for the peer's address, so
+// that a new connection does not begin anew; an address is forgiven with time.
+//
+// A right password is answered at once unless its own connection failed before, so that one client
+// with an old password does not slow those beside it. Only an address that fails on and on waits for
+// right answers too: else a guesser takes a quick one for yes, and silence for no.
+
+import {
+  AUTH_ADDRESS_FAILURES_FREE,
+  AUTH_ADDRESSES_MAX,
+  AUTH_DELAY_MS_MAX,
+  AUTH_DELAY_MS_MIN,
+  AUTH_FAILURES_FREE,
+  AUTH_FORGIVE_MS,
+} from '../../limits.ts'
+
+interface Offender {
+  failures: number
+  lastMs: number
+}
+
+export class Penalties {
+  /** The address that failed longest ago comes first. */
+  private readonly offenders = new Map<string, Offender>()
+
+  /** The claim of a connection that failed `failures` times: how long its answer waits, ms. */
+  judge(address: string, failures: number, right: boolean, nowMs: number): number {
+    if (!right) this.note(address, nowMs)
+    const together = this.failuresOf(address, nowMs)
+    const counted = right ? together - AUTH_ADDRESS_FAILURES_FREE : together
+    return delayAfter(Math.max(failures, counted))
+  }
+
+  /** Failures of an address that are not forgiven yet. */
+  failuresOf(address: string, nowMs: number): number {
+    const offender = this.offenders.get(address)
+    if (offender === undefined) return 0
+    const forgiven = Math.floor((nowMs - offender.lastMs) / AUTH_FORGIVE_MS)
+    return Math.max(0, offender.failures - forgiven)
+  }
+
+  private note(address: string, nowMs: number): void {
+    const before = Math.min(this.failuresOf(address, nowMs), 2 * AUTH_ADDRESS_FAILURES_FREE)
+    this.offenders.delete(address)
+    if (this.offenders.size === AUTH_ADDRESSES_MAX) {
+      const [oldest] = this.offenders.keys()
+      this.offenders.delete(oldest)
+    }
+    this.offenders.set(address, { failures: before + 1, lastMs: nowMs })
+  }
+}
+
+/** What the answer behind so many failures waits, milliseconds. */
+export function delayAfter(failures: number): number {
+  if (failures <= AUTH_FAILURES_FREE) return 0
+  return Math.min(AUTH_DELAY_MS_MIN * 2 ** (failures - AUTH_FAILURES_FREE - 1), AUTH_DELAY_MS_MAX)
+}

@@ -1,0 +1,121 @@
+// The door of text connections: until the peer has said a name and a password, all that is served is
+//
+//   set <anything> <anything> <anything> <bytes>\r\n<name> <password>\r\n
+//
+// with memcached's answers. The name ends at the first blank. Then the text protocol takes over.
+
+import type { Area } from '../../bytes/area.ts'
+import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX, VALUE_BYTES_MAX } from '../../limits.ts'
+import type { Authenticator, Claim } from '../authenticator.ts'
+import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
+import { text } from '../reply.ts'
+import { TextProtocol } from '../text.ts'
+import { equalsWord, parseUint32 } from '../words/ascii.ts'
+import { tokenCount, tokenEnd, tokenize, tokenStart } from '../words/tokens.ts'
+import { Gate } from './gate.ts'
+
+const STORED = text('STORED\r\n')
+const FAILURE = text('CLIENT_ERROR authentication failure\r\n')
+const UNAUTHENTICATED = text('CLIENT_ERROR unauthenticated\r\n')
+const BAD_FORMAT = text('CLIENT_ERROR bad authentication token format\r\n')
+const BAD_END = text('CLIENT_ERROR bad command line termination\r\n')
+
+const LF = 10
+const CR = 13
+const BLANK = 32
+const LINE_BYTES_MIN = 2
+
+export class AuthText implements Protocol {
+  private readonly peer: Conversation
+  private readonly auth: Authenticator
+  private readonly gate: Gate
+  /** Where the last refusal stands in the reply buffer, if it was not sent yet. */
+  private declinedStart = 0
+  private declinedEnd = 0
+
+  constructor(peer: Conversation, auth: Authenticator) {
+    this.peer = peer
+    this.auth = auth
+    this.gate = new Gate(peer, auth)
+  }
+
+  command(input: Area, at: number, end: number): number {
+    const { bytes } = input
+    if (end - at < LINE_BYTES_MIN) return NEED_MORE
+    const newline = bytes.indexOf(LF, at)
+    if (newline < 0 || newline >= end) {
+      if (end - at <= LINE_BYTES_MAX) return NEED_MORE
+      this.peer.state = State.ENDED
+      return end
+    }
+    const claimBytes = claimBytesOf(bytes, at, newline + 1)
+    if (claimBytes < 0) {
+      this.decline(UNAUTHENTICATED)
+      return newline + 1
+    }
+    const start = newline + 1
+    if (claimBytes > AUTH_CLAIM_BYTES_MAX) {
+      this.peer.swallow(claimBytes + 2, FAILURE)
+      return start
+    }
+    const next = start + claimBytes + 2
+    if (next > end) return NEED_MORE
+    this.enter(bytes, start, next - 2)
+    return next
+  }
+
+  keys(_input: Area, at: number): number {
+    return at
+  }
+
+  endSending(): void {}
+
+  endFilling(_input: Area, at: number): number {
+    return at
+  }
+
+  refuse(): void {}
+
+  /** A claim too long to be right was thrown away. */
+  say(line: Area): void {
+    this.gate.answer(false, line)
+  }
+
+  /**
+   * As in memcached one refusal stands for all that come together: a value sent along with a line
+   * that is refused is no request of its own.
+   */
+  private decline(line: Area): void {
+    const { reply } = this.peer.host
+    if (reply.length > reply.start && reply.length === this.declinedEnd)
+      reply.length = this.declinedStart
+    this.declinedStart = reply.length
+    reply.add(line)
+    this.declinedEnd = reply.length
+  }
+
+  private enter(bytes: Buffer, start: number, end: number): void {
+    if (bytes[end] !== CR || bytes[end + 1] !== LF) return this.decline(BAD_END)
+    const blank = bytes.indexOf(BLANK, start)
+    if (blank < 0 || blank >= end) return this.decline(BAD_FORMAT)
+    const claim: Claim = {
+      bytes,
+      userStart: start,
+      userEnd: blank,
+      passwordStart: blank + 1,
+      passwordEnd: end,
+    }
+    const right = this.auth.checkText(claim)
+    bytes.fill(0, start, end)
+    if (right) this.peer.speak(new TextProtocol(this.peer))
+    this.gate.answer(right, right ? STORED : FAILURE)
+  }
+}
+
+/** The length that the line announces; -1 if it is not the line that is waited for. */
+function claimBytesOf(bytes: Buffer, start: number, end: number): number {
+  tokenize(bytes, start, end)
+  if (tokenCount < 5 || !equalsWord(bytes, tokenStart[0], tokenEnd[0], 'set')) return -1
+  const claimBytes = parseUint32(bytes, tokenStart[4], tokenEnd[4])
+  return claimBytes > VALUE_BYTES_MAX ? -1 : claimBytes
+}

@@ -1,0 +1,391 @@
+// The binary protocol: parses a frame, has execute.ts do what it means, has binary/print.ts answer.
+// What a frame looks like is told in binary/layout.ts, what each opcode wants in binary/forms.ts.
+//
+// A frame is run once its header, extras and key are there. Frames without the form that their opcode
+// wants end the connection, as in memcached; what is too large, or not known, is thrown away.
+
+import type { Area } from '../../bytes/area.ts'
+import { u64, u64FromWords } from '../../bytes/decimal.ts'
+import { CAS_SHOWN } from '../../engine/arena/layout.ts'
+import { Mode, Status } from '../../engine/status.ts'
+import {
+  BINARY_HEAD_BYTES_MAX,
+  KEY_BYTES_MAX,
+  STREAM_VALUE_BYTES_MIN,
+  VALUE_BYTES_MAX,
+} from '../../limits.ts'
+import { CloseReason } from '../../observe/journal.ts'
+import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
+import {
+  adjust,
+  adjustOrAdd,
+  begin,
+  commit,
+  dropStale,
+  flushAll,
+  get,
+  getAndTouch,
+  remove,
+  store,
+} from '../execute.ts'
+import { Control, type Host, ThreadCounter } from '../host.ts'
+import { lookAheadFrames } from '../lookahead.ts'
+import { type Reply, text } from '../reply.ts'
+import type { Request } from '../request.ts'
+import { FORMS, hasForm, UNKNOWN } from './forms.ts'
+import * as B from './layout.ts'
+import { BinaryStatus, Opcode } from './layout.ts'
+import { headerText, hexOf, Responder, Words } from './print.ts'
+import { statFrames } from './stats.ts'
+
+const NOTHING = text('')
+
+export class BinaryProtocol implements Protocol {
+  protected readonly peer: Conversation
+  private readonly host: Host
+  private readonly request: Request
+  protected readonly reply: Reply
+  private readonly responder: Responder
+  /** All bits where there are CAS numbers, none where they are off (-C). */
+  private readonly casBits: number
+  /** What the frame in hand asks for; UNKNOWN if nobody knows. */
+  private opcode = UNKNOWN
+  /** The frame in hand ends the connection: why, once its key is there. */
+  private parting: BinaryStatus = BinaryStatus.EINVAL
+
+  constructor(peer: Conversation) {
+    this.peer = peer
+    this.host = peer.host
+    this.request = peer.request
+    this.reply = peer.host.reply
+    this.casBits = peer.host.cache.shards[0].arena.words[CAS_SHOWN]
+    this.responder = new Responder(this.reply, this.request)
+  }
+
+  command(input: Area, at: number, end: number): number {
+    lookAheadFrames(this.host.cache, input, at, end)
+    if (end - at < B.HEADER_BYTES) return NEED_MORE
+    if (this.host.control[Control.VERBOSITY] > 1) return this.logged(input, at, end)
+    return this.frame(input, at, end)
+  }
+
+  /** No frame stops half-way but in its value. */
+  keys(_input: Area, at: number, _end: number): number {
+    return at
+  }
+
+  endSending(): void {}
+
+  endFilling(_input: Area, at: number, _end: number): number {
+    this.peer.state = State.COMMAND
+    const before = this.reply.length
+    this.endUpdate(commit(this.request))
+    if (this.host.control[Control.VERBOSITY] > 1) this.logResponse(before)
+    return at
+  }
+
+  refuse(status: Status, bytes: number): void {
+    const { request } = this
+    request.shard.giveUp(request.hold, request.hash, this.opcode === Opcode.SET)
+    this.endUpdate(status)
+    this.peer.swallow(bytes, null)
+  }
+
+  /** The key that is too long is gone: the last words, and the end. */
+  say(words: Area): void {
+    if (words === NOTHING) this.peer.state = State.ENDED
+    else this.hangUp(this.parting, words)
+  }
+
+  /** Runs the frame at `at`, whose header is there; how far it ate, or NEED_MORE. */
+  private frame(input: Area, at: number, end: number): number {
+    const { bytes, view } = input
+    if (bytes[at] !== B.REQUEST_MAGIC) {
+      this.complain('Invalid magic:', bytes[at])
+      this.peer.state = State.ENDED
+      return end
+    }
+    const keyBytes = view.getUint16(at + B.KEY_BYTES)
+    const extraBytes = bytes[at + B.EXTRA_BYTES]
+    const bodyBytes = view.getUint32(at + B.BODY_BYTES)
+    const valueBytes = bodyBytes - extraBytes - keyBytes
+    const { responder, request } = this
+    responder.opcode = bytes[at + B.OPCODE]
+    responder.opaque = view.getInt32(at + B.OPAQUE)
+    if (keyBytes > KEY_BYTES_MAX) {
+      this.refuseKey(extraBytes + keyBytes, valueBytes)
+      return at + B.HEADER_BYTES
+    }
+    const keyEnd = at + B.HEADER_BYTES + extraBytes + keyBytes
+    if (keyEnd > end) return NEED_MORE
+    if (valueBytes < 0) {
+      this.hangUp(BinaryStatus.UNKNOWN_COMMAND, Words.UNKNOWN_COMMAND)
+      return keyEnd
+    }
+    const form = FORMS[responder.opcode]
+    if (form.opcode === UNKNOWN) {
+      this.refuseCommand(bodyBytes)
+      return keyEnd
+    }
+    if (!hasForm(form, extraBytes, keyBytes, valueBytes)) {
+      this.hangUp(BinaryStatus.EINVAL, Words.INVALID)
+      return keyEnd
+    }
+    this.opcode = form.opcode
+    responder.quiet = form.quiet
+    request.setKey(input, keyEnd - keyBytes, keyEnd)
+    request.cas.high = view.getInt32(at + B.CAS_HIGH)
+    request.cas.low = view.getInt32(at + B.CAS_LOW)
+    return this.dispatch(input, at, keyEnd, end, valueBytes)
+  }
+
+  private dispatch(
+    input: Area,
+    at: number,
+    keyEnd: number,
+    end: number,
+    valueBytes: number,
+  ): number {
+    switch (this.opcode) {
+      case Opcode.GET:
+      case Opcode.GETK:
+        return this.retrieve(at, keyEnd, false)
+      case Opcode.SET:
+      case Opcode.ADD:
+      case Opcode.REPLACE:
+        this.request.flags = input.view.getUint32(at + B.STORE_FLAGS)
+        this.request.exptime = input.view.getUint32(at + B.STORE_EXPTIME)
+        return this.update(input, keyEnd, end, valueBytes)
+      case Opcode.APPEND:
+      case Opcode.PREPEND:
+        this.request.flags = 0
+        this.request.exptime = 0
+        return this.update(input, keyEnd, end, valueBytes)
+      case Opcode.TOUCH:
+      case Opcode.GAT:
+      case Opcode.GATK:
+        // What may stand behind the key is read as the next frame, as in memcached.
+        this.request.exptime = input.view.getUint32(at + B.EXPTIME)
+        return this.retrieve(at, keyEnd, true)
+      default:
+        this.runPlain(input, at, keyEnd, valueBytes)
+        return keyEnd
+    }
+  }
+
+  /** The commands that need only their header, extras and key. */
+  private runPlain(input: Area, at: number, keyEnd: number, valueBytes: number): void {
+    switch (this.opcode) {
+      case Opcode.DELETE:
+        return this.remove()
+      case Opcode.INCREMENT:
+        return this.adjust(input, at, false)
+      case Opcode.DECREMENT:
+        return this.adjust(input, at, true)
+      case Opcode.NOOP:
+        return this.responder.done()
+      case Opcode.VERSION:
+        return this.responder.text(this.host.version)
+      case Opcode.FLUSH:
+        return this.flush(keyEnd === at + B.HEADER_BYTES ? 0 : input.view.getUint32(at + B.EXPTIME))
+      case Opcode.STAT:
+        return this.stat(input.bytes)
+      case Opcode.QUIT:
+        this.responder.done()
+        this.peer.closeReason = CloseReason.NORMAL
+        this.peer.state = State.ENDED
+        return
+      default:
+        // SASL, of which nothing is known here: memcached throws its value away and no more.
+        return this.refuseCommand(valueBytes)
+    }
+  }
+
+  private retrieve(at: number, keyEnd: number, touching: boolean): number {
+    const { host, request, reply, responder, peer, opcode } = this
+    responder.withKey = opcode === Opcode.GETK || opcode === Opcode.GATK
+    responder.withValue = opcode !== Opcode.TOUCH
+    for (;;) {
+      const before = reply.length
+      const status = touching
+        ? getAndTouch(host.cache, request, responder)
+        : get(host.cache, request, responder)
+      if (status === Status.NO_ROOM) {
+        if (!peer.flush()) return at
+        continue
+      }
+      if (status === Status.MISS) {
+        responder.missed()
+      } else if (status === Status.HELD) {
+        peer.sendHeld()
+      } else if (status === Status.NO_MEMORY) {
+        reply.length = before
+        responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY)
+      }
+      return keyEnd
+    }
+  }
+
+  /** A store, whose value begins at `valueStart`. */
+  private update(input: Area, valueStart: number, end: number, valueBytes: number): number {
+    const { request, host } = this
+    // Where CAS numbers are off stores ask for none; other commands do, and fail.
+    request.cas.high &= this.casBits
+    request.cas.low &= this.casBits
+    request.mode = this.modeOfStore()
+    // Beyond this bound a value is too large whatever its length.
+    request.valueBytes = Math.min(valueBytes, VALUE_BYTES_MAX)
+    const isWhole = valueBytes <= end - valueStart
+    if (!isWhole && valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
+    const status = isWhole
+      ? store(host.cache, request, input, valueStart)
+      : begin(host.cache, request)
+    if (status === Status.OK && !isWhole) {
+      this.peer.fillHeld(0)
+      return valueStart
+    }
+    const refused = status === Status.TOO_LARGE || status === Status.NO_MEMORY
+    // Nothing stale stays behind a set, whatever CAS it asked for.
+    if (refused && this.opcode === Opcode.SET) dropStale(request)
+    this.endUpdate(status)
+    if (isWhole) return valueStart + valueBytes
+    this.swallow(valueBytes)
+    return valueStart
+  }
+
+  private modeOfStore(): Mode {
+    const { opcode } = this
+    if (opcode === Opcode.APPEND) return Mode.APPEND
+    if (opcode === Opcode.PREPEND) return Mode.PREPEND
+    const { cas } = this.request
+    if ((cas.high | cas.low) !== 0) return Mode.CAS
+    if (opcode === Opcode.SET) return Mode.SET
+    return opcode === Opcode.ADD ? Mode.ADD : Mode.REPLACE
+  }
+
+  private endUpdate(status: Status): void {
+    const { responder, opcode } = this
+    switch (status) {
+      case Status.OK:
+        return responder.stored()
+      case Status.MISS:
+        return responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+      case Status.EXISTS:
+        return responder.error(BinaryStatus.KEY_EEXISTS, Words.EXISTS)
+      case Status.NOT_STORED:
+        if (opcode === Opcode.ADD) return responder.error(BinaryStatus.KEY_EEXISTS, Words.EXISTS)
+        if (opcode === Opcode.REPLACE) {
+          return responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+        }
+        return responder.error(BinaryStatus.NOT_STORED, Words.NOT_STORED)
+      case Status.TOO_LARGE:
+        return responder.error(BinaryStatus.E2BIG, Words.TOO_LARGE)
+      default:
+        return responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY_STORE)
+    }
+  }
+
+  private adjust({ view }: Area, at: number, subtract: boolean): void {
+    const { host, request } = this
+    request.exptime = view.getUint32(at + B.ADJUST_EXPTIME)
+    u64FromWords(view.getInt32(at + B.DELTA_HIGH), view.getInt32(at + B.DELTA_LOW))
+    const { high, low } = u64
+    if (request.exptime === B.EXPTIME_NO_INITIAL) {
+      return this.endAdjust(adjust(host.cache, request, subtract, high, low))
+    }
+    u64FromWords(view.getInt32(at + B.INITIAL_HIGH), view.getInt32(at + B.INITIAL_LOW))
+    const { high: initialHigh, low: initialLow } = u64
+    this.endAdjust(adjustOrAdd(host.cache, request, subtract, high, low, initialHigh, initialLow))
+  }
+
+  private endAdjust(status: Status): void {
+    const { responder } = this
+    switch (status) {
+      case Status.OK:
+        return responder.number()
+      case Status.MISS:
+        return responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+      case Status.EXISTS:
+        return responder.error(BinaryStatus.KEY_EEXISTS, Words.EXISTS)
+      case Status.NON_NUMERIC:
+        return responder.error(BinaryStatus.DELTA_BADVAL, Words.NON_NUMERIC)
+      default:
+        return responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY_ADJUST)
+    }
+  }
+
+  private remove(): void {
+    const { responder } = this
+    const status = remove(this.host.cache, this.request)
+    if (status === Status.OK) return responder.done()
+    if (status === Status.MISS) return responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+    responder.error(BinaryStatus.KEY_EEXISTS, Words.EXISTS)
+  }
+
+  private flush(exptime: number): void {
+    const { host, responder } = this
+    if (!host.flushAllowed) return responder.error(BinaryStatus.AUTH_ERROR, Words.AUTH_FAILURE)
+    host.counters[ThreadCounter.CMD_FLUSH]++
+    flushAll(host.cache, exptime)
+    responder.done()
+  }
+
+  private stat(bytes: Buffer): void {
+    const { peer, responder } = this
+    const { keyStart, keyBytes } = this.request
+    const name = bytes.toString('latin1', keyStart, keyStart + keyBytes)
+    const frames = statFrames(this.host, name, responder.opaque)
+    if (frames !== null) peer.sendTail(frames)
+    else responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+  }
+
+  private refuseCommand(bytes: number): void {
+    this.responder.error(BinaryStatus.UNKNOWN_COMMAND, Words.UNKNOWN_COMMAND)
+    this.swallow(bytes)
+  }
+
+  /** memcached keeps this length as a signed number: from 2^31 on nothing is thrown away. */
+  private swallow(bytes: number): void {
+    this.peer.swallow(Math.max(0, bytes | 0), null)
+  }
+
+  /** Throws away a key that is too long, as much of it as memcached reads, and then hangs up. */
+  private refuseKey(extraAndKeyBytes: number, valueBytes: number): void {
+    const most = BINARY_HEAD_BYTES_MAX - B.HEADER_BYTES
+    if (extraAndKeyBytes > most) return this.peer.swallow(most, NOTHING)
+    this.parting = valueBytes < 0 ? BinaryStatus.UNKNOWN_COMMAND : BinaryStatus.EINVAL
+    this.peer.swallow(extraAndKeyBytes, valueBytes < 0 ? Words.UNKNOWN_COMMAND : Words.INVALID)
+  }
+
+  private hangUp(status: BinaryStatus, words: Area): void {
+    this.responder.error(status, words)
+    this.peer.state = State.ENDED
+    if (status === BinaryStatus.EINVAL)
+      this.complain('Protocol error: opcode', this.responder.opcode)
+  }
+
+  /** Tells an operator who listens why a connection ends. */
+  private complain(what: string, byte: number): void {
+    const { host, peer } = this
+    if (host.control[Control.VERBOSITY] > 0) host.log(`<${peer.id} ${what} ${hexOf(byte)}`)
+  }
+
+  /** As `frame`, for an operator who wants to see the headers that come and go. */
+  private logged(input: Area, at: number, end: number): number {
+    const { host, peer, reply } = this
+    const before = reply.length
+    const next = this.frame(input, at, end)
+    if (next === NEED_MORE || next === at) return next
+    host.log(headerText(`<${peer.id} Read binary protocol data:`, `<${peer.id}`, input, at))
+    this.logResponse(before)
+    return next
+  }
+
+  /** Logs the header that was written at `before`, or at the start of a reply buffer since then. */
+  private logResponse(before: number): void {
+    const { host, peer, reply } = this
+    const start = reply.start > before || reply.length < before ? reply.start : before
+    if (reply.length - start < B.HEADER_BYTES) return
+    host.log(headerText(`>${peer.id} Writing bin response:`, `>${peer.id}`, reply.area, start))
+  }
+}

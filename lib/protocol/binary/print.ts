@@ -1,0 +1,160 @@
+// What the binary protocol says: response frames, the words of its errors, and a hit.
+
+import { type Area, copyBytes } from '../../bytes/area.ts'
+import { u64ToWords } from '../../bytes/decimal.ts'
+import type { Arena } from '../../engine/arena/arena.ts'
+import { ITEM_VALUE_BYTES, type Ref } from '../../engine/arena/layout.ts'
+import { casHighOf, casLowOf, itemFlags, readValue } from '../../engine/items/item.ts'
+import { lastCas } from '../../engine/items/links.ts'
+import type { HitSink } from '../../engine/shard.ts'
+import { Status } from '../../engine/status.ts'
+import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../../limits.ts'
+import { type Reply, text } from '../reply.ts'
+import type { Request } from '../request.ts'
+import * as B from './layout.ts'
+import { BinaryStatus } from './layout.ts'
+
+/** A header as memcached logs it at -vv. */
+export function headerText(title: string, mark: string, { bytes }: Area, at: number): string {
+  const lines = [title]
+  for (let start = at; start < at + B.HEADER_BYTES; start += 4) {
+    lines.push(`${mark}    ${Array.from(bytes.subarray(start, start + 4), hexOf).join(' ')}`)
+  }
+  return lines.join('\n')
+}
+
+export function hexOf(byte: number): string {
+  return `0x${byte.toString(16).padStart(2, '0')}`
+}
+
+/** The bodies of responses that are no success, memcached's words. */
+export const Words = {
+  AUTH_FAILURE: text('Auth failure.'),
+  EXISTS: text('Data exists for key.'),
+  INVALID: text('Invalid arguments'),
+  NON_NUMERIC: text('Non-numeric server-side value for incr or decr'),
+  NOT_FOUND: text('Not found'),
+  NOT_STORED: text('Not stored.'),
+  NO_MEMORY: text('Out of memory'),
+  NO_MEMORY_ADJUST: text('Out of memory incrementing value'),
+  NO_MEMORY_STORE: text('Out of memory allocating item'),
+  TOO_LARGE: text('Too large.'),
+  UNKNOWN_COMMAND: text('Unknown command'),
+} as const
+
+// Scratch of `number`, taken at once.
+const result = { high: 0, low: 0 }
+
+/** Answers the frame in hand. The session sees to it that there is room for a header and a key. */
+export class Responder implements HitSink {
+  /** What responses repeat of the frame; the opaque means something to the peer alone. */
+  opcode = 0
+  opaque = 0
+  /** Success is not answered. */
+  quiet = false
+  /** What the frame asks for of a hit, beside its flags. */
+  withKey = false
+  withValue = true
+  private readonly reply: Reply
+  private readonly request: Request
+
+  constructor(reply: Reply, request: Request) {
+    this.reply = reply
+    this.request = request
+  }
+
+  /** Success, with nothing more to tell. */
+  done(): void {
+    if (!this.quiet) this.header(BinaryStatus.OK, 0, 0, 0, 0, 0)
+  }
+
+  /** Success of a store: the CAS that it gave. */
+  stored(): void {
+    if (!this.quiet) this.header(BinaryStatus.OK, 0, 0, 0, lastCas.high, lastCas.low)
+  }
+
+  /** The number that decimal.ts's u64 has, now in an item with the last CAS. */
+  number(): void {
+    if (this.quiet) return
+    const { reply } = this
+    u64ToWords(result)
+    this.header(BinaryStatus.OK, 0, 0, B.NUMBER_BYTES, lastCas.high, lastCas.low)
+    reply.area.view.setInt32(reply.length, result.high)
+    reply.area.view.setInt32(reply.length + 4, result.low)
+    reply.length += B.NUMBER_BYTES
+  }
+
+  /** Success with a text to tell. */
+  text(words: string): void {
+    const { reply } = this
+    this.header(BinaryStatus.OK, 0, 0, words.length, 0, 0)
+    reply.length += reply.area.bytes.write(words, reply.length, 'latin1')
+  }
+
+  /** No success: quiet frames are answered too. */
+  error(status: BinaryStatus, words: Area): void {
+    this.header(status, 0, 0, words.bytes.length, 0, 0)
+    this.reply.add(words)
+  }
+
+  /** A get that found nothing. One that asks for the key is told just that. */
+  missed(): void {
+    if (this.quiet) return
+    if (!this.withKey) return this.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+    const { keyBytes } = this.request
+    this.header(BinaryStatus.KEY_ENOENT, 0, keyBytes, keyBytes, 0, 0)
+    this.key()
+  }
+
+  /** Writes a hit, under the arena's lock; of a long value all that stands before it. */
+  accept(arena: Arena, ref: Ref): Status {
+    const { words } = arena
+    const { reply, request, withKey, withValue } = this
+    const valueBytes = withValue ? words[ref + ITEM_VALUE_BYTES] : 0
+    const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
+    if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
+    const keyBytes = withKey ? request.keyBytes : 0
+    this.header(
+      BinaryStatus.OK,
+      B.HIT_EXTRA_BYTES,
+      keyBytes,
+      B.HIT_EXTRA_BYTES + keyBytes + valueBytes,
+      casHighOf(arena, ref),
+      casLowOf(arena, ref),
+    )
+    reply.area.view.setUint32(reply.length, itemFlags(arena, ref))
+    reply.length += B.HIT_EXTRA_BYTES
+    if (withKey) this.key()
+    request.valueBytes = valueBytes
+    if (!inline) return Status.HELD
+    readValue(arena, ref, 0, valueBytes, reply.area, reply.length)
+    reply.length += valueBytes
+    return Status.OK
+  }
+
+  private header(
+    status: BinaryStatus,
+    extraBytes: number,
+    keyBytes: number,
+    bodyBytes: number,
+    casHigh: number,
+    casLow: number,
+  ): void {
+    const { view } = this.reply.area
+    const at = this.reply.length
+    view.setInt32(at, (B.RESPONSE_MAGIC << 24) | (this.opcode << 16) | keyBytes)
+    view.setInt32(at + B.EXTRA_BYTES, (extraBytes << 24) | status)
+    view.setInt32(at + B.BODY_BYTES, bodyBytes)
+    view.setInt32(at + B.OPAQUE, this.opaque)
+    view.setInt32(at + B.CAS_HIGH, casHigh)
+    view.setInt32(at + B.CAS_LOW, casLow)
+    this.reply.length = at + B.HEADER_BYTES
+  }
+
+  private key(): void {
+    const { reply } = this
+    const { area, keyStart, keyBytes } = this.request
+    copyBytes(area, keyStart, reply.area, reply.length, keyBytes)
+    reply.length += keyBytes
+  }
+}

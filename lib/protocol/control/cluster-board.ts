@@ -1,0 +1,89 @@
+// The nodes of the cluster as all threads tell of them, in shared memory, since one of them may be told
+// of others (`config set cluster`). Two slots: the turn says which one is read, a writer fills the
+// other and then takes the turn on, so a reader that saw the same turn before and after has it whole.
+//
+//   TURN  LOCK | slot 0: VERSION LENGTH text .. | slot 1: VERSION LENGTH text ..
+
+import { CLUSTER_BYTES_MAX, CLUSTER_READ_TRIES_MAX } from '../../limits.ts'
+import type { Cluster } from '../host.ts'
+
+/** Fit for postMessage. */
+export interface ClusterHandle {
+  buffer: SharedArrayBuffer
+  hostName: string
+  isWritable: boolean
+}
+
+const TURN = 0
+const LOCK = 1
+const HEAD_WORDS = 2
+const SLOT_VERSION = 0
+const SLOT_LENGTH = 1
+const SLOT_HEAD_WORDS = 2
+const SLOT_WORDS = SLOT_HEAD_WORDS + CLUSTER_BYTES_MAX / 4
+
+/** Largest version: it fits a signed word. */
+export const CLUSTER_VERSION_MAX = 2 ** 31 - 1
+
+/** A board with these nodes, `host|ip|port` each, as version 1. */
+export function createClusterBoard(
+  nodes: readonly string[],
+  hostName: string,
+  isWritable: boolean,
+): ClusterHandle {
+  const buffer = new SharedArrayBuffer((HEAD_WORDS + 2 * SLOT_WORDS) * 4)
+  const handle = { buffer, hostName, isWritable }
+  new ClusterBoard(handle).set(1, nodes)
+  return handle
+}
+
+export class ClusterBoard implements Cluster {
+  readonly hostName: string
+  readonly isWritable: boolean
+  private readonly words: Int32Array
+  private readonly bytes: Buffer
+
+  constructor({ buffer, hostName, isWritable }: ClusterHandle) {
+    this.hostName = hostName
+    this.isWritable = isWritable
+    this.words = new Int32Array(buffer)
+    this.bytes = Buffer.from(buffer)
+  }
+
+  read(): { version: number; nodes: string[] } {
+    for (let tries = 1; ; tries++) {
+      const turn = Atomics.load(this.words, TURN)
+      const at = slotOf(turn)
+      const version = this.words[at + SLOT_VERSION]
+      const start = (at + SLOT_HEAD_WORDS) * 4
+      const text = this.bytes.toString('latin1', start, start + this.words[at + SLOT_LENGTH])
+      if (Atomics.load(this.words, TURN) !== turn && tries < CLUSTER_READ_TRIES_MAX) continue
+      return { version, nodes: text.split(' ').filter(node => node !== '') }
+    }
+  }
+
+  /** False if the version is none above the last, or another thread is writing. */
+  set(version: number, nodes: readonly string[]): boolean {
+    if (Atomics.compareExchange(this.words, LOCK, 0, 1) !== 0) return false
+    const turn = Atomics.load(this.words, TURN)
+    const isNewer = version > this.words[slotOf(turn) + SLOT_VERSION]
+    if (isNewer) {
+      const at = slotOf(turn + 1)
+      const start = (at + SLOT_HEAD_WORDS) * 4
+      this.words[at + SLOT_VERSION] = version
+      this.words[at + SLOT_LENGTH] = this.bytes.write(
+        nodes.join(' '),
+        start,
+        CLUSTER_BYTES_MAX,
+        'latin1',
+      )
+      Atomics.store(this.words, TURN, turn + 1)
+    }
+    Atomics.store(this.words, LOCK, 0)
+    return isNewer
+  }
+}
+
+function slotOf(turn: number): number {
+  return HEAD_WORDS + (turn & 1) * SLOT_WORDS
+}

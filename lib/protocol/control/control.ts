@@ -1,0 +1,78 @@
+// The commands of operators, in the text protocol: what they ask of the daemon is not about one item.
+// Their words stand in tokens.ts. They are rare and may allocate.
+
+import { VERBOSITY_MAX } from '../../limits.ts'
+import type { Conversation } from '../conversation.ts'
+import { flushAll } from '../execute.ts'
+import { Control, ThreadCounter } from '../host.ts'
+import { parseInt32, parseUint32 } from '../words/ascii.ts'
+import { Line } from '../words/print.ts'
+import type { Speaker } from '../words/speaker.ts'
+import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { Verb } from '../words/verbs.ts'
+import { crawler } from './crawler.ts'
+import { config, shutdown } from './daemon.ts'
+import { lru, memoryLimit, slabs } from './memory.ts'
+import { stats } from './stats.ts'
+import { watch } from './watch.ts'
+
+/** Runs the command in hand, whose line stands in `bytes`. */
+export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  switch (verb) {
+    case Verb.FLUSH_ALL:
+      return flush(bytes, peer, speaker)
+    case Verb.STATS:
+      return stats(bytes, peer, speaker)
+    case Verb.VERSION:
+      return peer.sendTail(Buffer.from(`VERSION ${peer.host.version}\r\n`))
+    case Verb.VERBOSITY:
+      return verbosity(bytes, peer, speaker)
+    case Verb.WATCH:
+      return watch(bytes, peer, speaker)
+    case Verb.LRU_CRAWLER:
+      return crawler(bytes, peer, speaker)
+    case Verb.SLABS:
+      return slabs(bytes, peer, speaker)
+    case Verb.LRU:
+      return lru(bytes, peer, speaker)
+    case Verb.CACHE_MEMLIMIT:
+      return memoryLimit(bytes, peer, speaker)
+    case Verb.SHUTDOWN:
+      return shutdown(bytes, peer, speaker)
+    case Verb.CONFIG:
+      return config(bytes, peer, speaker)
+    case Verb.REFRESH_CERTS:
+      return refreshCertificates(peer, speaker)
+    default:
+      return speaker.say(Line.ERROR)
+  }
+}
+
+function refreshCertificates(peer: Conversation, speaker: Speaker): void {
+  const fault = peer.host.refreshCertificates()
+  if (fault === null) speaker.say(Line.OK)
+  else peer.sendTail(Buffer.from(`${fault}\r\n`))
+}
+
+function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
+  if (tokenCount > 3) return speaker.say(Line.ERROR)
+  request.noreply = endsWithNoreply(bytes)
+  host.counters[ThreadCounter.CMD_FLUSH]++
+  if (!host.flushAllowed) return speaker.say(Line.FLUSH_DISABLED)
+  let exptime = 0
+  if (tokenCount !== (request.noreply ? 2 : 1)) {
+    exptime = parseInt32(bytes, tokenStart[1], tokenEnd[1])
+    if (Number.isNaN(exptime)) return speaker.say(Line.BAD_EXPTIME)
+  }
+  flushAll(host.cache, exptime)
+  speaker.say(Line.OK)
+}
+
+function verbosity(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
+  if (tokenCount !== 2 && tokenCount !== 3) return speaker.say(Line.ERROR)
+  request.noreply = endsWithNoreply(bytes)
+  const level = parseUint32(bytes, tokenStart[1], tokenEnd[1])
+  if (level < 0) return speaker.say(Line.BAD_FORMAT)
+  host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
+  speaker.say(Line.OK)
+}

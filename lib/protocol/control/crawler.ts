@@ -1,0 +1,119 @@
+// `lru_crawler`: crawls for items that have ended, and dumps of those that have not.
+
+import { CRAWLER_ON } from '../../engine/arena/layout.ts'
+import { allClasses, type ClassSet } from '../../engine/items/walk.ts'
+import { Order } from '../../engine/status.ts'
+import { CLASSES_MAX, CRAWL_SLEEP_US_MAX } from '../../limits.ts'
+import type { Conversation } from '../conversation.ts'
+import { parseUint32 } from '../words/ascii.ts'
+import { Line } from '../words/print.ts'
+import { line, type Speaker, wordAt } from '../words/speaker.ts'
+import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { Dump, type DumpForm, META_DUMP, MG_DUMP } from './dump.ts'
+
+const BAD_CLASS = line('BADCLASS invalid class id')
+const BUSY = line('BUSY currently processing crawler request')
+const DISABLED = line('CLIENT_ERROR lru crawler disabled')
+const METADUMP_REFUSED = line('ERROR metadump not allowed')
+const MGDUMP_REFUSED = line('ERROR key dump not allowed')
+const NOT_STARTED = line('NOTSTARTED no items to crawl')
+const SLEEP_TOO_LONG = line('CLIENT_ERROR sleep must be one second or less')
+const START_FAILED = line('ERROR failed to start lru crawler thread')
+const UNKNOWN = line('ERROR an unknown error happened')
+
+export function crawler(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  if (tokenCount === 2) return speaker.say(switchTo(wordAt(bytes, 1), peer))
+  if (tokenCount !== 3) return speaker.say(Line.ERROR)
+  switch (wordAt(bytes, 1)) {
+    case 'crawl':
+      return speaker.say(crawl(wordAt(bytes, 2), peer))
+    case 'metadump':
+      return dump(wordAt(bytes, 2), peer, speaker, META_DUMP, METADUMP_REFUSED)
+    case 'mgdump':
+      return dump(wordAt(bytes, 2), peer, speaker, MG_DUMP, MGDUMP_REFUSED)
+    case 'tocrawl':
+      return speaker.say(setItems(bytes, peer))
+    case 'sleep':
+      return speaker.say(setSleep(bytes, peer))
+    default:
+      return speaker.say(Line.ERROR)
+  }
+}
+
+function switchTo(word: string, { host }: Conversation) {
+  if (word === 'enable') {
+    // As in memcached: what runs cannot be started.
+    if (isOn(host)) return START_FAILED
+    host.cache.crawlerEnable(true)
+    return Line.OK
+  }
+  if (word !== 'disable') return Line.ERROR
+  host.cache.crawlerEnable(false)
+  return Line.OK
+}
+
+function crawl(list: string, { host }: Conversation) {
+  if (!isOn(host)) return DISABLED
+  if (list === 'hash') return UNKNOWN
+  const classes = classesOf(list)
+  if (classes === undefined) return BAD_CLASS
+  if (!classes.includes(1)) return NOT_STARTED
+  switch (host.cache.crawl(classes)) {
+    case Order.BUSY:
+      return BUSY
+    case Order.OFF:
+      return DISABLED
+    default:
+      // memcached starts, and ends at once, where there is no item.
+      return Line.OK
+  }
+}
+
+function dump(
+  list: string,
+  peer: Conversation,
+  speaker: Speaker,
+  form: DumpForm,
+  refusal: typeof METADUMP_REFUSED,
+): void {
+  const { host } = peer
+  if (!isOn(host)) return speaker.say(DISABLED)
+  if (!host.allowed.dump) return speaker.say(refusal)
+  // There is one walk here, through the pages, whichever of memcached's two is asked for.
+  const classes = list === 'hash' ? allClasses() : classesOf(list)
+  if (classes === undefined) return speaker.say(BAD_CLASS)
+  if (!classes.includes(1)) return speaker.say(NOT_STARTED)
+  peer.sendSource(new Dump(host.cache.shards, classes, form))
+}
+
+function setItems(bytes: Buffer, { host }: Conversation) {
+  const items = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+  if (items < 0) return Line.BAD_FORMAT
+  host.cache.setCrawlerItemsMax(Math.min(items, 2 ** 31 - 1))
+  return Line.OK
+}
+
+function setSleep(bytes: Buffer, { host }: Conversation) {
+  const sleepUs = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+  if (sleepUs < 0) return Line.BAD_FORMAT
+  if (sleepUs > CRAWL_SLEEP_US_MAX) return SLEEP_TOO_LONG
+  host.cache.setCrawlerSleepUs(sleepUs)
+  return Line.OK
+}
+
+/** `1,2,3` or `all`; undefined where a word of it is no class. */
+function classesOf(list: string): ClassSet | undefined {
+  if (list === 'all') return allClasses()
+  const classes = new Uint8Array(CLASSES_MAX)
+  for (const word of list.split(',').filter(word => word !== '')) {
+    const text = Buffer.from(word, 'latin1')
+    const classId = parseUint32(text, 0, text.length)
+    if (classId < 1 || classId >= CLASSES_MAX) return undefined
+    classes[classId] = 1
+  }
+  return classes
+}
+
+function isOn({ cache }: Conversation['host']): boolean {
+  return cache.shards[0].arena.words[CRAWLER_ON] !== 0
+}

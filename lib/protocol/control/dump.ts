@@ -1,0 +1,153 @@
+// The items of all arenas, one line each, while the peer takes them: `lru_crawler metadump` and
+// `mgdump`. A step of the walk prints into one piece under the arena's lock, without allocating; what
+// is stored, moved or freed between two steps is told of once, twice or not at all.
+
+import { DIGITS_MAX, printNumber, printU64 } from '../../bytes/decimal.ts'
+import type { Arena } from '../../engine/arena/arena.ts'
+import type { Ref } from '../../engine/arena/layout.ts'
+import * as L from '../../engine/arena/layout.ts'
+import { endOf, itemFlags, itemTotalBytes, keyAt, loadCas } from '../../engine/items/item.ts'
+import type { ClassSet, ItemSink } from '../../engine/items/walk.ts'
+import type { Shard } from '../../engine/shard.ts'
+import { CACHEDUMP_BYTES_MAX, DUMP_PIECE_BYTES, KEY_BYTES_MAX } from '../../limits.ts'
+import type { Source } from '../conversation.ts'
+import { encodeBytes } from '../words/ascii.ts'
+
+/** Room that any line fits into: its key percent-encoded, its words, eight numbers. */
+const LINE_BYTES_MAX = 3 * KEY_BYTES_MAX + 100 + 8 * DIGITS_MAX
+
+const LF = 10
+
+/** Prints an item's line at `at` of `bytes`; its end. */
+type Print = (arena: Arena, ref: Ref, bytes: Buffer, at: number) => number
+
+/** How one kind of dump looks. */
+export interface DumpForm {
+  print: Print
+  /** What follows the last item. */
+  end: string
+}
+
+/** `key=... exp=... ...`, as metadump has it. */
+export const META_DUMP: DumpForm = { print: printMeta, end: 'END\r\n' }
+/** `mg key`, ready to be sent. */
+export const MG_DUMP: DumpForm = { print: printMg, end: 'EN\r\n' }
+
+export class Dump implements Source, ItemSink {
+  readonly pauseMs = 0
+  private readonly shards: readonly Shard[]
+  private readonly classes: ClassSet
+  private readonly form: DumpForm
+  private readonly cursor = { page: 0, chunk: 0 }
+  private shard = 0
+  private isEnded = false
+  private piece = Buffer.alloc(0)
+  private length = 0
+
+  constructor(shards: readonly Shard[], classes: ClassSet, form: DumpForm) {
+    this.shards = shards
+    this.classes = classes
+    this.form = form
+  }
+
+  next(): Buffer | null {
+    if (this.isEnded) return null
+    if (this.shard === this.shards.length) {
+      this.isEnded = true
+      return Buffer.from(this.form.end)
+    }
+    // The piece before this one may still wait to be sent.
+    this.piece = Buffer.allocUnsafe(DUMP_PIECE_BYTES)
+    this.length = 0
+    const { cursor } = this
+    if (!this.shards[this.shard].walk(cursor, this.classes, this)) {
+      this.shard++
+      cursor.page = 0
+      cursor.chunk = 0
+    }
+    return this.piece.subarray(0, this.length)
+  }
+
+  take(arena: Arena, ref: Ref): boolean {
+    if (this.length + LINE_BYTES_MAX > this.piece.length) return false
+    this.length = this.form.print(arena, ref, this.piece, this.length)
+    return true
+  }
+
+  close(): void {}
+}
+
+/** The reply to `stats cachedump`: newest items of a class's cold lists, END included. */
+export function dumpColdItems(shards: readonly Shard[], classId: number, itemsMax: number): Buffer {
+  const bytes = Buffer.allocUnsafe(CACHEDUMP_BYTES_MAX)
+  let length = 0
+  let count = 0
+  const sink: ItemSink = {
+    take(arena, ref) {
+      if (length + LINE_BYTES_MAX > bytes.length) return false
+      length = printCold(arena, ref, bytes, length)
+      count++
+      return true
+    },
+  }
+  for (const shard of shards) {
+    const left = itemsMax === 0 ? 0 : itemsMax - count
+    if (itemsMax === 0 || left > 0) shard.walkList(classId, left, sink)
+  }
+  return Buffer.concat([bytes.subarray(0, length), Buffer.from('END\r\n')])
+}
+
+function printMeta(arena: Arena, ref: Ref, bytes: Buffer, start: number): number {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  const key = keyAt(arena, ref)
+  const endsAtS = endOf(arena, ref)
+  let at = start + bytes.write('key=', start)
+  at = encodeBytes(arena.area.bytes, key, key + L.metaKeyBytes(meta), bytes, at)
+  at += bytes.write(' exp=', at)
+  at = endsAtS === 0 ? at + bytes.write('-1', at) : printTime(words, endsAtS, bytes, at)
+  at += bytes.write(' la=', at)
+  at = printTime(words, words[ref + L.ITEM_TOUCHED_AT_S], bytes, at)
+  at += bytes.write(' cas=', at)
+  loadCas(arena, ref)
+  at = printU64(bytes, at)
+  at += bytes.write((meta & L.STATE_FETCHED) === 0 ? ' fetch=no cls=' : ' fetch=yes cls=', at)
+  at = printNumber(bytes, at, L.metaClass(meta))
+  at += bytes.write(' size=', at)
+  at = printNumber(bytes, at, itemTotalBytes(arena, ref))
+  at += bytes.write(' flags=', at)
+  at = printNumber(bytes, at, itemFlags(arena, ref))
+  bytes[at] = LF
+  return at + 1
+}
+
+function printMg(arena: Arena, ref: Ref, bytes: Buffer, start: number): number {
+  const meta = arena.words[ref + L.ITEM_META]
+  const key = keyAt(arena, ref)
+  const keyEnd = key + L.metaKeyBytes(meta)
+  const at = start + bytes.write('mg ', start)
+  if ((meta & L.STATE_KEY_BINARY) === 0) {
+    const end = at + arena.area.bytes.copy(bytes, at, key, keyEnd)
+    return end + bytes.write('\r\n', end)
+  }
+  const end = at + bytes.write(arena.area.bytes.toString('base64', key, keyEnd), at)
+  return end + bytes.write(' b\r\n', end)
+}
+
+function printCold(arena: Arena, ref: Ref, bytes: Buffer, start: number): number {
+  const { words } = arena
+  const key = keyAt(arena, ref)
+  const endsAtS = endOf(arena, ref)
+  let at = start + bytes.write('ITEM ', start)
+  at += arena.area.bytes.copy(bytes, at, key, key + L.metaKeyBytes(words[ref + L.ITEM_META]))
+  at += bytes.write(' [', at)
+  at = printNumber(bytes, at, words[ref + L.ITEM_VALUE_BYTES])
+  at += bytes.write(' b; ', at)
+  at = endsAtS === 0 ? at + bytes.write('0', at) : printTime(words, endsAtS, bytes, at)
+  return at + bytes.write(' s]\r\n', at)
+}
+
+/** A time of the arena's clock as Unix time. */
+function printTime(words: Int32Array, atS: number, bytes: Buffer, at: number): number {
+  return printNumber(bytes, at, words[L.STARTED_AT_S] + atS)
+}

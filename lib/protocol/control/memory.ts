@@ -1,0 +1,117 @@
+// The commands that change how memory is kept: `slabs`, `lru` and `cache_memlimit`.
+
+import { MAINTAINER_ON, REASSIGN_ON } from '../../engine/arena/layout.ts'
+import { Order } from '../../engine/status.ts'
+import { EVICTIONS, LISTS_PERCENT_MAX, MEGABYTES_MAX, MEGABYTES_MIN, MIB } from '../../limits.ts'
+import type { Conversation } from '../conversation.ts'
+import { Control } from '../host.ts'
+import { parseDecimal, parseInt32, parseUint32 } from '../words/ascii.ts'
+import { Line } from '../words/print.ts'
+import { line, type Speaker, wordAt } from '../words/speaker.ts'
+import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+
+const REASSIGN_OFF = line('CLIENT_ERROR slab reassignment disabled')
+const REASSIGN_BUSY = line('BUSY currently processing reassign request')
+const REASSIGN_BAD_CLASS = line('BADCLASS invalid src or dst class id')
+const REASSIGN_NO_SPARE = line('NOSPARE source class has no spare pages')
+const REASSIGN_SAME = line('SAME src and dst class are identical')
+const TOO_MUCH_PERCENT = line(`ERROR hot and warm pcts must not exceed ${LISTS_PERCENT_MAX}`)
+const BAD_FACTOR = line('ERROR hot/warm age factors must be greater than 0')
+const LIMIT_TOO_SMALL = line('MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m')
+const LIMIT_IN_BYTES = line('MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes')
+const LIMIT_REFUSED = line('MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust')
+
+const AUTOMOVE_MAX = 2
+
+export function slabs(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  const word = wordAt(bytes, 1)
+  if (word === 'reassign' && tokenCount === 4) return speaker.say(reassign(bytes, peer))
+  if (word !== 'automove' || tokenCount < 3) return speaker.say(Line.ERROR)
+  peer.request.noreply = endsWithNoreply(bytes)
+  speaker.say(automove(bytes, peer))
+}
+
+function reassign(bytes: Buffer, { host }: Conversation) {
+  if (host.cache.shards[0].arena.words[REASSIGN_ON] === 0) return REASSIGN_OFF
+  const from = parseInt32(bytes, tokenStart[2], tokenEnd[2])
+  const to = parseInt32(bytes, tokenStart[3], tokenEnd[3])
+  if (Number.isNaN(from) || Number.isNaN(to)) return Line.BAD_FORMAT
+  switch (host.cache.reassignPage(from, to)) {
+    case Order.OK:
+      return Line.OK
+    case Order.BUSY:
+      return REASSIGN_BUSY
+    case Order.SAME:
+      return REASSIGN_SAME
+    case Order.BAD_CLASS:
+      return REASSIGN_BAD_CLASS
+    default:
+      return REASSIGN_NO_SPARE
+  }
+}
+
+function automove(bytes: Buffer, { host }: Conversation) {
+  if (wordAt(bytes, 2) === 'ratio') {
+    const ratio = tokenCount < 4 ? Number.NaN : parseDecimal(bytes, tokenStart[3], tokenEnd[3])
+    if (Number.isNaN(ratio)) return Line.ERROR
+    host.cache.setAutomoveRatio(ratio)
+    return Line.OK
+  }
+  const mode = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+  if (mode < 0) return Line.BAD_FORMAT
+  if (mode > AUTOMOVE_MAX) return Line.ERROR
+  host.cache.setAutomove(mode)
+  return Line.OK
+}
+
+export function lru(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  if (tokenCount < 2) return speaker.say(Line.ERROR)
+  peer.request.noreply = endsWithNoreply(bytes)
+  const word = wordAt(bytes, 1)
+  const isKept = peer.host.cache.shards[0].arena.words[MAINTAINER_ON] !== 0
+  if (word === 'tune' && tokenCount >= 6) return speaker.say(tune(bytes, peer))
+  if (!isKept || tokenCount < 3) return speaker.say(Line.ERROR)
+  if (word === 'mode') return speaker.say(setMode(wordAt(bytes, 2), peer))
+  if (word === 'temp_ttl') return speaker.say(setTemporaryTtl(bytes, peer))
+  speaker.say(Line.ERROR)
+}
+
+function tune(bytes: Buffer, { host }: Conversation) {
+  const [hot, warm] = [2, 3].map(i => parseUint32(bytes, tokenStart[i], tokenEnd[i]))
+  const [hotFactor, warmFactor] = [4, 5].map(i => parseDecimal(bytes, tokenStart[i], tokenEnd[i]))
+  if (hot < 0 || warm < 0 || Number.isNaN(hotFactor + warmFactor)) return Line.ERROR
+  if (hot + warm > LISTS_PERCENT_MAX) return TOO_MUCH_PERCENT
+  if (hotFactor <= 0 || warmFactor <= 0) return BAD_FACTOR
+  host.cache.tuneLists(hot, warm, hotFactor, warmFactor)
+  return Line.OK
+}
+
+function setMode(word: string, { host }: Conversation) {
+  const eviction = EVICTIONS.find(name => name === (word === 'flat' ? 'lru' : word))
+  if (eviction === undefined || word === 'lru') return Line.ERROR
+  host.cache.setEviction(eviction)
+  return Line.OK
+}
+
+function setTemporaryTtl(bytes: Buffer, { host }: Conversation) {
+  const ttlS = parseInt32(bytes, tokenStart[2], tokenEnd[2])
+  if (Number.isNaN(ttlS)) return Line.ERROR
+  host.cache.setTemporaryTtlS(ttlS)
+  return Line.OK
+}
+
+export function memoryLimit(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  if (tokenCount !== 2 && tokenCount !== 3) return speaker.say(Line.ERROR)
+  peer.request.noreply = endsWithNoreply(bytes)
+  speaker.say(limitMemory(bytes, peer))
+}
+
+function limitMemory(bytes: Buffer, { host }: Conversation) {
+  const megabytes = parseUint32(bytes, tokenStart[1], tokenEnd[1])
+  if (megabytes < 0) return Line.ERROR
+  if (megabytes < MEGABYTES_MIN) return LIMIT_TOO_SMALL
+  if (megabytes > MEGABYTES_MAX) return LIMIT_IN_BYTES
+  if (host.cache.setMemoryLimit(megabytes * MIB) !== Order.OK) return LIMIT_REFUSED
+  if (host.control[Control.VERBOSITY] > 0) host.log(`maxbytes adjusted to ${megabytes}m`)
+  return Line.OK
+}

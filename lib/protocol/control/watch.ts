@@ -1,0 +1,40 @@
+// `watch`: the rest of the connection is lines about what all peers do.
+
+import { Kind } from '../../observe/journal.ts'
+import type { Conversation } from '../conversation.ts'
+import { Line } from '../words/print.ts'
+import { line, type Speaker, wordAt } from '../words/speaker.ts'
+import { endsWithNoreply, tokenCount } from '../words/tokens.ts'
+import { Watcher } from './watcher.ts'
+
+/** What may be watched. memcached has these too, of which there is nothing to tell here: 0. */
+const KINDS: ReadonlyMap<string, number> = new Map([
+  ['fetchers', Kind.FETCHERS],
+  ['mutations', Kind.MUTATIONS],
+  ['evictions', Kind.EVICTIONS],
+  ['connevents', Kind.CONNEVENTS],
+  ['deletions', Kind.DELETIONS],
+  ['rawcmds', 0],
+  ['sysevents', 0],
+  ['proxyreqs', 0],
+  ['proxyevents', 0],
+  ['proxyuser', 0],
+])
+
+const NOT_ALLOWED = line('CLIENT_ERROR watch commands not allowed')
+const TOO_MANY = line('WATCHER_TOO_MANY log watcher limit reached')
+
+export function watch(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  const { journal, allowed, counters } = peer.host
+  peer.request.noreply = endsWithNoreply(bytes)
+  if (!allowed.watch) return speaker.say(NOT_ALLOWED)
+  let kinds = tokenCount === 1 ? Kind.FETCHERS : 0
+  for (let i = 1; i < tokenCount; i++) {
+    const kind = KINDS.get(wordAt(bytes, i))
+    if (kind === undefined) return speaker.say(Line.ERROR)
+    kinds |= kind
+  }
+  if (!journal.addWatcher(kinds)) return speaker.say(TOO_MANY)
+  speaker.say(Line.OK)
+  peer.watch(new Watcher(journal, kinds, counters, allowed.watcherBufferBytes))
+}

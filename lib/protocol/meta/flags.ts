@@ -1,0 +1,290 @@
+// The flags of one meta command: a letter, and behind it what it takes. What they ask of the item goes
+// into terms, their times into the request, the rest is kept here. All commands know all letters; each
+// takes no notice of those that mean nothing to it.
+//
+// A line that is as it should be is read in one pass, by `readLine`. Any other is left to `read`,
+// which goes over its words (tokens.ts) and knows what to say.
+
+import { Area } from '../../bytes/area.ts'
+import { parseU64, u64, u64ToWords } from '../../bytes/decimal.ts'
+import { Terms } from '../../engine/storing/terms.ts'
+import { KEY_BYTES_MAX, META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../../limits.ts'
+import { text } from '../reply.ts'
+import type { Request } from '../request.ts'
+import { parseInt32, parseUint32, wordEnd } from '../words/ascii.ts'
+import { Line } from '../words/print.ts'
+import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { decodeBase64 } from './base64.ts'
+
+export const FlagLine = {
+  BAD_DELTA: text('CLIENT_ERROR invalid numeric delta value\r\n'),
+  BAD_FLAG: text('CLIENT_ERROR invalid flag\r\n'),
+  BAD_INITIAL: text('CLIENT_ERROR invalid numeric initial value\r\n'),
+  BAD_KEY: text('CLIENT_ERROR error decoding key\r\n'),
+  BAD_TOKEN: text('CLIENT_ERROR bad token in command line format\r\n'),
+  DUPLICATE: text('CLIENT_ERROR duplicate flag\r\n'),
+  TOO_MANY: text('CLIENT_ERROR options flags are too long\r\n'),
+} as const
+
+/** The letters, as bytes. */
+export const Flag = {
+  BASE64: letter('b'),
+  CAS: letter('c'),
+  CLIENT_FLAGS: letter('f'),
+  HIT: letter('h'),
+  KEY: letter('k'),
+  IDLE: letter('l'),
+  QUIET: letter('q'),
+  SIZE: letter('s'),
+  TTL: letter('t'),
+  UNSEEN: letter('u'),
+  VALUE: letter('v'),
+  CLEAR: letter('x'),
+  COMPARE: letter('C'),
+  DELTA: letter('D'),
+  NEW_CAS: letter('E'),
+  SET_FLAGS: letter('F'),
+  INVALIDATE: letter('I'),
+  INITIAL: letter('J'),
+  PROXY_L: letter('L'),
+  MODE: letter('M'),
+  CREATE: letter('N'),
+  OPAQUE: letter('O'),
+  PROXY_P: letter('P'),
+  RECACHE: letter('R'),
+  TOUCH: letter('T'),
+} as const
+
+/** What is no letter and from here on counts as a flag that was seen before, as in memcached. */
+const LETTERS_END = 127
+/** By byte: the bit of a flag in a set of flags, 0 for what is none. */
+const BITS = new Int32Array(256)
+Object.values(Flag).forEach((byte, index) => {
+  BITS[byte] = 1 << index
+})
+const VALUE_BIT = BITS[Flag.VALUE]
+const QUIET_BIT = BITS[Flag.QUIET]
+/** That they are there is all that they say. */
+const PLAIN = setOf('vqksctfhlPL')
+/** What a reply may answer, and what changes an answer behind it. */
+const ANSWERED = setOf('OksctfhlTN')
+/** The word of a command that is its key. */
+const KEY_WORD = 1
+const LF = 10
+const CR = 13
+const BLANK = 32
+
+const words = { high: 0, low: 0 }
+/** Where a key stands that came in base64: whole blocks of three bytes. */
+const decoded = Area.allocate(KEY_BYTES_MAX)
+
+export class MetaFlags {
+  readonly terms = new Terms()
+  /** Letters of the flags that matter to a reply, in their order: the first `answerCount`. */
+  readonly answers = new Uint8Array(META_WORDS_MAX)
+  answerCount = 0
+  /** No reply where the command does what it is meant to. */
+  quiet = false
+  withValue = false
+  /** The byte behind M; 0: no M, -1: nothing behind it. */
+  mode = 0
+  /** Where the opaque stands, and its bytes, all with its letter. */
+  line: Area
+  opaqueStart = 0
+  opaqueBytes = 0
+  // Numbers of decimal.ts
+  deltaHigh = 0
+  deltaLow = 1
+  initialHigh = 0
+  initialLow = 0
+  private readonly request: Request
+  /** The set of flags that were read. */
+  private seen = 0
+
+  constructor(request: Request) {
+    this.request = request
+    this.line = request.area
+  }
+
+  /**
+   * Reads the flags, which are the words from the `first` on, from `start` to the end of their line.
+   * Where the next line begins; -1: this one is not whole, or not as it should be.
+   */
+  readLine(input: Area, start: number, end: number, first: number): number {
+    const { bytes } = input
+    let count = first
+    let at = start
+    while (at < end) {
+      const byte = bytes[at]
+      if (byte === BLANK) {
+        at++
+      } else if (byte === LF || (byte === CR && at + 1 < end && bytes[at + 1] === LF)) {
+        if (this.opaqueBytes > OPAQUE_BYTES_MAX) return -1
+        return byte === LF ? at + 1 : at + 2
+      } else {
+        const stop = bytes[at + 1] <= BLANK ? at + 1 : wordEnd(input, at + 1, end)
+        if (++count > META_WORDS_MAX || this.take(input, at, stop) !== null) return -1
+        at = stop
+      }
+    }
+    return -1
+  }
+
+  /** Reads the key, and the flags from word `first` on; the line that says what is wrong, or null. */
+  read(input: Area, first: number): Area | null {
+    if (tokenCount > META_WORDS_MAX) return FlagLine.TOO_MANY
+    this.begin(input, tokenStart[KEY_WORD], tokenEnd[KEY_WORD])
+    let wrong: Area | null = null
+    for (let i = first; i < tokenCount; i++) {
+      const line = this.take(input, tokenStart[i], tokenEnd[i])
+      if (line === FlagLine.BAD_FLAG || line === FlagLine.DUPLICATE) return line
+      // As in memcached the last one is told, but for client flags only where nothing else is.
+      if (line !== null && (line !== Line.BAD_FORMAT || wrong === null)) wrong = line
+    }
+    return wrong
+  }
+
+  /** Forgets the command before; the key of this one stands in [start, end). */
+  begin(input: Area, start: number, end: number): void {
+    const { request } = this
+    request.setKey(input, start, end)
+    request.exptime = 0
+    request.createExptime = 0
+    request.recacheExptime = 0
+    this.line = input
+    this.answerCount = 0
+    this.quiet = false
+    this.withValue = false
+    // Most flags change nothing of what else there is to forget.
+    if ((this.seen & ~PLAIN) !== 0) this.forget()
+    this.seen = 0
+  }
+
+  private forget(): void {
+    this.terms.reset()
+    this.mode = 0
+    this.opaqueBytes = 0
+    this.deltaHigh = 0
+    this.deltaLow = 1
+    this.initialHigh = 0
+    this.initialLow = 0
+  }
+
+  /** One flag, which stands in [start, end): null, or the line that says what is wrong with it. */
+  private take(input: Area, start: number, end: number): Area | null {
+    const byte = input.bytes[start]
+    const bit = BITS[byte]
+    if (bit === 0) return byte < LETTERS_END ? FlagLine.BAD_FLAG : FlagLine.DUPLICATE
+    if ((this.seen & bit) !== 0) return FlagLine.DUPLICATE
+    this.seen |= bit
+    if ((bit & ANSWERED) !== 0) this.answers[this.answerCount++] = byte
+    if ((bit & PLAIN) === 0) return this.readFlag(byte, input.bytes, start + 1, end)
+    if (bit === VALUE_BIT) this.withValue = true
+    else if (bit === QUIET_BIT) this.quiet = true
+    return null
+  }
+
+  /** A flag that says more: its letter, and what stands behind it in [start, end). */
+  private readFlag(byte: number, bytes: Buffer, start: number, end: number): Area | null {
+    switch (byte) {
+      case Flag.OPAQUE:
+        this.opaqueStart = start - 1
+        this.opaqueBytes = end - this.opaqueStart
+        return null
+      case Flag.UNSEEN:
+        this.terms.bumps = false
+        return null
+      case Flag.INVALIDATE:
+        this.terms.invalidates = true
+        return null
+      case Flag.CLEAR:
+        this.terms.clears = true
+        return null
+      case Flag.MODE:
+        this.mode = end > start ? bytes[start] : -1
+        return null
+      case Flag.BASE64:
+        return this.decodeKey()
+      case Flag.CREATE:
+      case Flag.TOUCH:
+      case Flag.RECACHE:
+        return this.readTime(byte, bytes, start, end)
+      default:
+        return this.readNumber(byte, bytes, start, end)
+    }
+  }
+
+  private decodeKey(): Area | null {
+    this.terms.keyBinary = true
+    return decodeKey(this.request) ? null : FlagLine.BAD_KEY
+  }
+
+  private readTime(byte: number, bytes: Buffer, start: number, end: number): Area | null {
+    const { request, terms } = this
+    const exptime = parseInt32(bytes, start, end)
+    if (Number.isNaN(exptime)) return FlagLine.BAD_TOKEN
+    if (byte === Flag.CREATE) {
+      request.createExptime = exptime
+      terms.creates = true
+      terms.touchesCreated = false
+    } else if (byte === Flag.TOUCH) {
+      request.exptime = exptime
+      terms.touches = true
+      terms.touchesCreated = true
+    } else {
+      request.recacheExptime = exptime
+      terms.recaches = true
+      terms.recachesTouched = terms.touches
+    }
+    return null
+  }
+
+  private readNumber(byte: number, bytes: Buffer, start: number, end: number): Area | null {
+    const { terms } = this
+    if (byte === Flag.SET_FLAGS) {
+      const flags = parseUint32(bytes, start, end)
+      if (flags < 0) return Line.BAD_FORMAT
+      terms.flags = flags
+      return null
+    }
+    const good = parseU64(bytes, start, end)
+    if (byte === Flag.DELTA) {
+      this.deltaHigh = u64.high
+      this.deltaLow = u64.low
+      return good ? null : FlagLine.BAD_DELTA
+    }
+    if (byte === Flag.INITIAL) {
+      this.initialHigh = u64.high
+      this.initialLow = u64.low
+      return good ? null : FlagLine.BAD_INITIAL
+    }
+    if (!good) return FlagLine.BAD_TOKEN
+    u64ToWords(words)
+    if (byte === Flag.COMPARE) {
+      terms.compares = true
+      terms.casHigh = words.high
+      terms.casLow = words.low
+    } else {
+      terms.newCasHigh = words.high
+      terms.newCasLow = words.low
+    }
+    return null
+  }
+}
+
+/** Takes the request's key for base64; false if it is none. The key then stands until the next one. */
+export function decodeKey(request: Request): boolean {
+  const start = request.keyStart
+  const length = decodeBase64(request.area.bytes, start, start + request.keyBytes, decoded)
+  request.setKey(decoded, 0, length)
+  return length > 0
+}
+
+/** The byte of a letter. */
+export function letter(character: string): number {
+  return character.charCodeAt(0)
+}
+
+function setOf(letters: string): number {
+  return [...letters].reduce((set, character) => set | BITS[letter(character)], 0)
+}

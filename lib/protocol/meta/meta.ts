@@ -1,0 +1,347 @@
+// The meta commands mg, ms, md, ma, mn and me, inside the text protocol. A line that is as it should
+// be is read here in one pass; for any other that protocol finds the words and hands it over again.
+// meta/flags.ts reads flags, execute.ts has the meaning, meta/print.ts prints.
+//
+// A fetch may change its item: it tells a peer that it won, and then no other is told so. Nothing of
+// that is done before the reply has room for it.
+
+import { Area, copyBytes } from '../../bytes/area.ts'
+import { CAS_SHOWN, CLOCK_S } from '../../engine/arena/layout.ts'
+import { lastCas } from '../../engine/items/links.ts'
+import { Mode, Status } from '../../engine/status.ts'
+import {
+  KEY_BYTES_MAX,
+  META_STASH_BYTES,
+  OPAQUE_BYTES_MAX,
+  STREAM_VALUE_BYTES_MIN,
+  VALUE_BYTES_MAX,
+} from '../../limits.ts'
+import { type Conversation, NEED_MORE } from '../conversation.ts'
+import { adjustOn, beginOn, commitOn, fetchOn, peek, removeOn, storeOn } from '../execute.ts'
+import { ThreadCounter } from '../host.ts'
+import { keyEndAt } from '../lookahead.ts'
+import type { Reply } from '../reply.ts'
+import type { Request } from '../request.ts'
+import { equalsWord, parseDigits, parseInt32, wordEnd } from '../words/ascii.ts'
+import { Line, storedLine } from '../words/print.ts'
+import type { Speaker } from '../words/speaker.ts'
+import { LINE_END_BYTES, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { Verb } from '../words/verbs.ts'
+import { decodeKey, letter, MetaFlags } from './flags.ts'
+import { Code, FactsSink, MetaLine, MetaPrinter } from './print.ts'
+
+const LF = 10
+const CR = 13
+const BLANK = 32
+const LETTER_A = letter('a')
+const LETTER_D = letter('d')
+const LETTER_G = letter('g')
+const LETTER_S = letter('s')
+const VERB_BYTES = 2
+
+/** What stands behind M. */
+const ModeByte = {
+  NONE: 0,
+  ADD: letter('E'),
+  APPEND: letter('A'),
+  PREPEND: letter('P'),
+  REPLACE: letter('R'),
+  SET: letter('S'),
+  INCREMENT: letter('I'),
+  PLUS: letter('+'),
+  DECREMENT: letter('D'),
+  MINUS: letter('-'),
+} as const
+
+export class MetaCommands {
+  private readonly peer: Conversation
+  private readonly speaker: Speaker
+  private readonly request: Request
+  private readonly reply: Reply
+  private readonly flags: MetaFlags
+  private readonly printer: MetaPrinter
+  /** Of a store whose value comes in pieces: its key, then its opaque. */
+  private stash: Area | null = null
+
+  constructor(peer: Conversation, speaker: Speaker) {
+    this.peer = peer
+    this.speaker = speaker
+    this.request = peer.request
+    this.reply = peer.host.reply
+    this.flags = new MetaFlags(peer.request)
+    this.printer = new MetaPrinter(this.reply, this.request, this.flags)
+  }
+
+  /**
+   * Runs the command at `at`, if its line is there whole and as it should be: how far it ate, `at`
+   * for no room, as `run` does. NEED_MORE: it is for `run`, or its value is not there.
+   */
+  quick(input: Area, at: number, end: number): number {
+    const { bytes } = input
+    const keyStart = at + VERB_BYTES + 1
+    if (keyStart >= end || bytes[keyStart - 1] !== BLANK) return NEED_MORE
+    const known = keyEndAt(keyStart)
+    const keyEnd = known >= 0 ? known : wordEnd(input, keyStart, end)
+    if (keyEnd === keyStart || keyEnd - keyStart > KEY_BYTES_MAX) return NEED_MORE
+    const { flags } = this
+    flags.begin(input, keyStart, keyEnd)
+    const verb = bytes[at + 1]
+    if (verb === LETTER_S) return this.quickStore(input, keyEnd, end)
+    const next = flags.readLine(input, keyEnd, end, 2)
+    if (next < 0) return NEED_MORE
+    if (verb === LETTER_G) return this.fetch() ? next : at
+    if (verb === LETTER_D) this.remove()
+    else if (verb === LETTER_A && isSum(flags.mode)) this.adjust()
+    else return NEED_MORE
+    return next
+  }
+
+  /**
+   * Runs the command at `at`, whose line ends before `next`; how far it ate. NEED_MORE: its value is
+   * not there whole and short; `at`: the reply has no room now.
+   */
+  run(verb: Verb, input: Area, at: number, next: number, end: number): number {
+    if (verb === Verb.MS) return this.store(input, next, end)
+    if (verb === Verb.ME) this.describe(input)
+    else if (verb === Verb.MN) this.speaker.say(MetaLine.NO_OP)
+    else {
+      const wrong = this.checkKey() ?? this.readFlags(verb, input) ?? this.checkOpaque()
+      if (wrong !== null) this.speaker.say(wrong)
+      else if (verb === Verb.MG) return this.fetch() ? next : at
+      else if (verb === Verb.MD) this.remove()
+      else this.adjust()
+    }
+    return next
+  }
+
+  /** The value of a store that came in pieces is there whole. */
+  finish(): void {
+    this.answerStore(commitOn(this.request, this.flags.terms))
+  }
+
+  /** mg; false if there is no room for its reply now. */
+  private fetch(): boolean {
+    const { request, reply, flags, peer } = this
+    let before = reply.length
+    let status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
+    while (status === Status.NO_ROOM) {
+      if (!peer.flush()) return false
+      before = reply.length
+      status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
+    }
+    if (status === Status.HELD) {
+      peer.sendHeld()
+    } else if (status === Status.NO_MEMORY) {
+      reply.length = before
+      this.speaker.say(Line.NO_MEMORY_GET)
+    } else if (status === Status.MISS && !flags.quiet) {
+      this.printer.addEcho(Code.EN)
+    }
+    return true
+  }
+
+  /** ms: the line, then the value behind it. */
+  private store(input: Area, valueStart: number, end: number): number {
+    const { flags, speaker } = this
+    const { bytes } = input
+    const valueBytes = tokenCount < 3 ? -1 : parseInt32(bytes, tokenStart[2], tokenEnd[2])
+    if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) {
+      speaker.say(tokenCount < 2 ? Line.ERROR : Line.BAD_FORMAT)
+      return valueStart
+    }
+    const wrong = this.checkKey() ?? flags.read(input, 3) ?? this.readMode() ?? this.checkOpaque()
+    if (wrong !== null) {
+      this.peer.swallow(valueBytes + 2, wrong)
+      return valueStart
+    }
+    this.request.valueBytes = valueBytes
+    return this.takeValue(input, valueStart, end)
+  }
+
+  /** An ms whose key ends at `start`. */
+  private quickStore(input: Area, start: number, end: number): number {
+    const { bytes } = input
+    const stop = wordEnd(input, start + 1, end)
+    const valueBytes = bytes[start] === BLANK ? parseDigits(bytes, start + 1, stop) : -1
+    if (valueBytes < 0 || valueBytes > VALUE_BYTES_MAX) return NEED_MORE
+    const next = this.flags.readLine(input, stop, end, 3)
+    if (next < 0 || this.readMode() !== null) return NEED_MORE
+    this.request.valueBytes = valueBytes
+    return this.takeValue(input, next, end)
+  }
+
+  /** The value that the request's store is of. */
+  private takeValue(input: Area, valueStart: number, end: number): number {
+    const { request, flags, speaker } = this
+    const { bytes } = input
+    const valueEnd = valueStart + request.valueBytes
+    if (valueEnd + 2 > end) return this.storeLater(valueStart)
+    const { cache } = this.peer.host
+    if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
+      this.answerStore(storeOn(cache, request, flags.terms, input, valueStart))
+      return valueEnd + 2
+    }
+    // Refused for its size before its value is looked at, as when it comes in pieces.
+    const status = beginOn(cache, request, flags.terms)
+    if (status === Status.OK) request.shard.release(request.hold)
+    speaker.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
+    return valueEnd + 2
+  }
+
+  /** The value is not there whole: wait if it is short, else write it as it comes. */
+  private storeLater(valueStart: number): number {
+    const { request, flags } = this
+    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
+    const status = beginOn(this.peer.host.cache, request, flags.terms)
+    if (status === Status.OK) {
+      this.keepLine()
+      this.peer.fillHeld(LINE_END_BYTES)
+    } else {
+      this.peer.swallow(request.valueBytes + 2, storedLine(status))
+    }
+    return valueStart
+  }
+
+  /** Keeps what the reply takes from the line, which is gone when the value is there. */
+  private keepLine(): void {
+    const { request, flags } = this
+    this.stash ??= Area.allocate(META_STASH_BYTES)
+    const { stash } = this
+    copyBytes(request.area, request.keyStart, stash, 0, request.keyBytes)
+    request.setKey(stash, 0, request.keyBytes)
+    copyBytes(flags.line, flags.opaqueStart, stash, KEY_BYTES_MAX, flags.opaqueBytes)
+    flags.line = stash
+    flags.opaqueStart = KEY_BYTES_MAX
+  }
+
+  private answerStore(status: Status): void {
+    if (status === Status.OK && this.flags.quiet) return
+    const code = storedCode(status)
+    if (code === 0) return this.speaker.say(storedLine(status))
+    const shown = status === Status.OK ? this.request.shard.arena.words[CAS_SHOWN] : 0
+    this.printer.addStored(code, lastCas.high & shown, lastCas.low & shown)
+  }
+
+  private remove(): void {
+    const { request, flags, printer } = this
+    const status = removeOn(this.peer.host.cache, request, flags.terms)
+    if (status === Status.NO_MEMORY) this.speaker.say(Line.NO_MEMORY)
+    else if (status !== Status.OK) printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
+    else if (!flags.quiet) printer.addEcho(Code.HD)
+  }
+
+  private adjust(): void {
+    const { request, flags, printer, speaker } = this
+    const subtract = flags.mode === ModeByte.DECREMENT || flags.mode === ModeByte.MINUS
+    const status = adjustOn(
+      this.peer.host.cache,
+      request,
+      flags.terms,
+      subtract,
+      flags.deltaHigh,
+      flags.deltaLow,
+      flags.initialHigh,
+      flags.initialLow,
+    )
+    if (status === Status.OK) {
+      if (flags.quiet) return
+      const { words } = request.shard.arena
+      const shown = words[CAS_SHOWN]
+      printer.addSum(lastCas.high & shown, lastCas.low & shown, words[CLOCK_S])
+    } else if (status === Status.MISS || status === Status.EXISTS) {
+      printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
+    } else if (status === Status.NON_NUMERIC) {
+      speaker.say(Line.NON_NUMERIC)
+    } else {
+      speaker.say(flags.terms.created ? MetaLine.NO_MEMORY_NEW : Line.NO_MEMORY)
+    }
+  }
+
+  /** me: for people who debug. */
+  private describe(input: Area): void {
+    const { request, peer } = this
+    if (tokenCount < 2 || this.checkKey() !== null) return this.speaker.say(Line.BAD_FORMAT)
+    request.setKey(input, tokenStart[1], tokenEnd[1])
+    if (tokenCount > 2 && equalsWord(input.bytes, tokenStart[2], tokenEnd[2], 'b')) {
+      if (!decodeKey(request)) return this.speaker.say(Line.BAD_FORMAT)
+    }
+    peer.host.counters[ThreadCounter.CMD_META]++
+    const sink = new FactsSink(request)
+    if (peek(peer.host.cache, request, sink) === Status.MISS) this.speaker.say(MetaLine.MISS)
+    else peer.sendTail(sink.line)
+  }
+
+  private checkKey(): Area | null {
+    if (tokenCount < 2) return Line.ERROR
+    return tokenEnd[1] - tokenStart[1] > KEY_BYTES_MAX ? Line.BAD_FORMAT : null
+  }
+
+  private checkOpaque(): Area | null {
+    return this.flags.opaqueBytes > OPAQUE_BYTES_MAX ? MetaLine.LONG_OPAQUE : null
+  }
+
+  /** Which store an ms is. */
+  private readMode(): Area | null {
+    const { flags } = this
+    const mode = storeMode(flags.mode)
+    if (mode < 0) return MetaLine.BAD_MODE_MS
+    const swaps = flags.terms.compares && (mode === Mode.SET || mode === Mode.REPLACE)
+    flags.terms.mode = swaps ? Mode.CAS : (mode as Mode)
+    return null
+  }
+
+  private readFlags(verb: Verb, input: Area): Area | null {
+    const { flags } = this
+    const wrong = flags.read(input, 2)
+    if (verb !== Verb.MA) return wrong
+    if (wrong !== null) return MetaLine.BAD_SUM_FLAGS
+    return isSum(flags.mode) ? null : MetaLine.BAD_MODE_MA
+  }
+}
+
+function storeMode(byte: number): Mode | -1 {
+  switch (byte) {
+    case ModeByte.NONE:
+    case ModeByte.SET:
+      return Mode.SET
+    case ModeByte.ADD:
+      return Mode.ADD
+    case ModeByte.APPEND:
+      return Mode.APPEND
+    case ModeByte.PREPEND:
+      return Mode.PREPEND
+    case ModeByte.REPLACE:
+      return Mode.REPLACE
+    default:
+      return -1
+  }
+}
+
+function isSum(mode: number): boolean {
+  switch (mode) {
+    case ModeByte.NONE:
+    case ModeByte.INCREMENT:
+    case ModeByte.PLUS:
+    case ModeByte.DECREMENT:
+    case ModeByte.MINUS:
+      return true
+    default:
+      return false
+  }
+}
+
+/** What answers a store; 0: a line of words does. */
+function storedCode(status: Status): number {
+  switch (status) {
+    case Status.OK:
+      return Code.HD
+    case Status.EXISTS:
+      return Code.EX
+    case Status.MISS:
+      return Code.NF
+    case Status.NOT_STORED:
+      return Code.NS
+    default:
+      return 0
+  }
+}

@@ -1,0 +1,287 @@
+// What the meta commands say: a code of two letters, then what the flags ask for, in the order in
+// which they ask, then what a peer has to know of a stale item.
+
+import { copyBytes } from '../../bytes/area.ts'
+import {
+  DIGITS_MAX,
+  digitsOfU64,
+  printNumber,
+  printU64,
+  u64,
+  u64FromWords,
+} from '../../bytes/decimal.ts'
+import type { Arena } from '../../engine/arena/arena.ts'
+import type { Ref } from '../../engine/arena/layout.ts'
+import * as L from '../../engine/arena/layout.ts'
+import {
+  casHighOf,
+  casLowOf,
+  endOf,
+  itemFlags,
+  itemTotalBytes,
+  loadCas,
+  readValue,
+} from '../../engine/items/item.ts'
+import type { HitSink } from '../../engine/shard.ts'
+import { Status } from '../../engine/status.ts'
+import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../../limits.ts'
+import { type Reply, text } from '../reply.ts'
+import type { Request } from '../request.ts'
+import { encodeBase64 } from './base64.ts'
+import { Flag, type MetaFlags } from './flags.ts'
+
+export const MetaLine = {
+  BAD_MODE_MA: text('CLIENT_ERROR invalid mode for ma M token\r\n'),
+  BAD_MODE_MS: text('CLIENT_ERROR invalid mode for ms M token\r\n'),
+  BAD_SUM_FLAGS: text('CLIENT_ERROR invalid or duplicate flag\r\n'),
+  MISS: text('EN\r\n'),
+  LONG_OPAQUE: text('CLIENT_ERROR opaque token too long\r\n'),
+  NO_MEMORY_NEW: text('SERVER_ERROR Out of memory allocating new item\r\n'),
+  NO_OP: text('MN\r\n'),
+} as const
+
+/** Codes, as two bytes of a little-endian number. */
+export const Code = {
+  EN: code('EN'),
+  EX: code('EX'),
+  HD: code('HD'),
+  NF: code('NF'),
+  NS: code('NS'),
+  VA: code('VA'),
+} as const
+
+// As little-endian numbers
+const CRLF = 0x0a0d
+const BLANK = 0x20
+const MINUS_1 = 0x312d
+const WON = blankAnd('W')
+const CLAIMED = blankAnd('Z')
+const STALE = blankAnd('X')
+
+/** Prints for one session: each `print` writes at `at` and says where that ends. */
+export class MetaPrinter implements HitSink {
+  private readonly reply: Reply
+  private readonly request: Request
+  private readonly flags: MetaFlags
+
+  constructor(reply: Reply, request: Request, flags: MetaFlags) {
+    this.reply = reply
+    this.request = request
+    this.flags = flags
+  }
+
+  /** A hit of mg, under the arena's lock; long values only up to their header. */
+  accept(arena: Arena, ref: Ref): Status {
+    const { reply } = this
+    const { withValue } = this.flags
+    const valueBytes = withValue ? arena.words[ref + L.ITEM_VALUE_BYTES] : 0
+    const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
+    if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
+    let at = this.printItem(this.printHead(reply.length, valueBytes), arena, ref)
+    const { view } = reply.area
+    view.setInt16(at, CRLF, true)
+    at += 2
+    if (withValue) {
+      this.request.valueBytes = valueBytes
+      if (inline) {
+        readValue(arena, ref, 0, valueBytes, reply.area, at)
+        at += valueBytes
+        view.setInt16(at, CRLF, true)
+        at += 2
+      }
+    }
+    reply.length = at
+    return inline ? Status.OK : Status.HELD
+  }
+
+  /** Adds a whole reply that names the command again, and nothing of an item. */
+  addEcho(twoBytes: number): void {
+    const { answers, answerCount } = this.flags
+    let at = this.printCode(this.reply.length, twoBytes)
+    for (let i = 0; i < answerCount; i++) at = this.printOwn(at, answers[i])
+    this.endLine(at)
+  }
+
+  /** Adds what answers a store: of its size and CAS, 0 where it was not stored. */
+  addStored(twoBytes: number, casHigh: number, casLow: number): void {
+    const { answers, answerCount, terms } = this.flags
+    let at = this.printCode(this.reply.length, twoBytes)
+    for (let i = 0; i < answerCount; i++) {
+      const byte = answers[i]
+      if (byte === Flag.SIZE) at = this.printNumber(at, byte, terms.valueBytes)
+      else if (byte === Flag.CAS) at = this.printCas(at, casHigh, casLow)
+      else at = this.printOwn(at, byte)
+    }
+    this.endLine(at)
+  }
+
+  /** Adds what answers a sum, which stands in decimal.ts's u64. */
+  addSum(casHigh: number, casLow: number, nowS: number): void {
+    const { answers, answerCount, terms, withValue } = this.flags
+    const { high, low } = u64
+    let at = this.printHead(this.reply.length, digitsOfU64())
+    let endsAtS = terms.endedAtS
+    for (let i = 0; i < answerCount; i++) {
+      const byte = answers[i]
+      if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
+      else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
+      else if (byte === Flag.TTL) at = this.printTtl(at, endsAtS, nowS)
+      else if (byte === Flag.CAS) at = this.printCas(at, casHigh, casLow)
+      else at = this.printOwn(at, byte)
+    }
+    this.endLine(at)
+    if (!withValue) return
+    u64.high = high
+    u64.low = low
+    this.endLine(printU64(this.reply.area.bytes, this.reply.length))
+  }
+
+  private endLine(at: number): void {
+    const { reply } = this
+    reply.length = at
+    reply.endLine()
+  }
+
+  /** HD, or VA and how long the value is. */
+  private printHead(at: number, valueBytes: number): number {
+    if (!this.flags.withValue) return this.printCode(at, Code.HD)
+    const { bytes, view } = this.reply.area
+    view.setInt16(at, Code.VA, true)
+    bytes[at + 2] = BLANK
+    return printNumber(bytes, at + 3, valueBytes)
+  }
+
+  private printCode(at: number, twoBytes: number): number {
+    this.reply.area.view.setInt16(at, twoBytes, true)
+    return at + 2
+  }
+
+  /** What the flags ask to know of an item, as it was before. */
+  private printItem(start: number, arena: Arena, ref: Ref): number {
+    const { answers, answerCount, terms } = this.flags
+    let at = start
+    let endsAtS = terms.endedAtS
+    for (let i = 0; i < answerCount; i++) {
+      const byte = answers[i]
+      // The end that t tells is the one of its moment, between the flags that change it.
+      if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
+      else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
+      else if (byte === Flag.TTL) at = this.printTtl(at, endsAtS, arena.words[L.CLOCK_S])
+      else at = this.printFact(at, byte, arena, ref)
+    }
+    if (terms.wasClaimed) at = this.printCode(at, CLAIMED)
+    if (terms.wasStale) at = this.printCode(at, STALE)
+    if (terms.won) at = this.printCode(at, WON)
+    return at
+  }
+
+  private printFact(at: number, byte: number, arena: Arena, ref: Ref): number {
+    const { words } = arena
+    const meta = words[ref + L.ITEM_META]
+    switch (byte) {
+      case Flag.CLIENT_FLAGS:
+        return this.printNumber(at, byte, itemFlags(arena, ref))
+      case Flag.KEY:
+        return this.printKey(at, this.flags.terms.keyBinary || (meta & L.STATE_KEY_BINARY) !== 0)
+      case Flag.OPAQUE:
+        return this.printOpaque(at)
+      case Flag.CAS:
+        return this.printCas(at, casHighOf(arena, ref), casLowOf(arena, ref))
+      case Flag.SIZE:
+        return this.printNumber(at, byte, words[ref + L.ITEM_VALUE_BYTES])
+      case Flag.IDLE:
+        return this.printNumber(at, byte, words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S])
+      case Flag.HIT:
+        return this.printNumber(at, byte, (meta & L.STATE_FETCHED) === 0 ? 0 : 1)
+      default:
+        return at
+    }
+  }
+
+  /** A flag that is answered from the command: opaque or key; nothing for all others. */
+  private printOwn(at: number, byte: number): number {
+    if (byte === Flag.OPAQUE) return this.printOpaque(at)
+    if (byte === Flag.KEY) return this.printKey(at, this.flags.terms.keyBinary)
+    return at
+  }
+
+  /** A letter, with the blank before it. */
+  private printLetter(at: number, byte: number): number {
+    this.reply.area.view.setInt16(at, BLANK | (byte << 8), true)
+    return at + 2
+  }
+
+  private printNumber(at: number, byte: number, value: number): number {
+    return printNumber(this.reply.area.bytes, this.printLetter(at, byte), value)
+  }
+
+  private printCas(at: number, high: number, low: number): number {
+    u64FromWords(high, low)
+    return printU64(this.reply.area.bytes, this.printLetter(at, Flag.CAS))
+  }
+
+  /** Seconds to an end, 0 of it for never; one that is past counts modulo 2^32, as in memcached. */
+  private printTtl(at: number, endsAtS: number, nowS: number): number {
+    if (endsAtS !== 0) return this.printNumber(at, Flag.TTL, (endsAtS - nowS) >>> 0)
+    return this.printCode(this.printLetter(at, Flag.TTL), MINUS_1)
+  }
+
+  private printKey(at: number, binary: boolean): number {
+    const { area, keyStart, keyBytes } = this.request
+    const { reply } = this
+    const from = this.printLetter(at, Flag.KEY)
+    if (!binary) {
+      copyBytes(area, keyStart, reply.area, from, keyBytes)
+      return from + keyBytes
+    }
+    const end = encodeBase64(area, keyStart, keyBytes, reply.area.bytes, from)
+    return this.printLetter(end, Flag.BASE64)
+  }
+
+  private printOpaque(at: number): number {
+    const { line, opaqueStart, opaqueBytes } = this.flags
+    const { area } = this.reply
+    area.bytes[at] = BLANK
+    copyBytes(line, opaqueStart, area, at + 1, opaqueBytes)
+    return at + 1 + opaqueBytes
+  }
+}
+
+/** The reply to me, which is rare: a line that is made anew each time. */
+export class FactsSink implements HitSink {
+  line = Buffer.alloc(0)
+  private readonly request: Request
+
+  constructor(request: Request) {
+    this.request = request
+  }
+
+  accept(arena: Arena, ref: Ref): Status {
+    const { words } = arena
+    const { area, keyStart, keyBytes } = this.request
+    const key = area.bytes.subarray(keyStart, keyStart + keyBytes)
+    const meta = words[ref + L.ITEM_META]
+    const endsAtS = endOf(arena, ref)
+    const cas = Buffer.alloc(DIGITS_MAX)
+    loadCas(arena, ref)
+    const facts = [
+      `exp=${endsAtS === 0 ? -1 : endsAtS - words[L.CLOCK_S]}`,
+      `la=${words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]}`,
+      `cas=${cas.toString('latin1', 0, printU64(cas, 0))}`,
+      `fetch=${(meta & L.STATE_FETCHED) === 0 ? 'no' : 'yes'}`,
+      `cls=${L.metaClass(meta)}`,
+      `size=${itemTotalBytes(arena, ref)}`,
+    ]
+    const name = key.toString((meta & L.STATE_KEY_BINARY) === 0 ? 'latin1' : 'base64')
+    this.line = Buffer.from(`ME ${name} ${facts.join(' ')}\r\n`, 'latin1')
+    return Status.OK
+  }
+}
+
+function blankAnd(character: string): number {
+  return code(` ${character}`)
+}
+
+function code(letters: string): number {
+  return letters.charCodeAt(0) | (letters.charCodeAt(1) << 8)
+}

@@ -1,0 +1,42 @@
+// `stats settings`: what the daemon was started with, and what operators have changed since.
+
+import * as L from '../../engine/arena/layout.ts'
+import { Kind } from '../../observe/journal.ts'
+import { Control, type Host } from '../host.ts'
+import type { Lines } from './rows.ts'
+
+type Value = string | number
+
+export function reportSettings(host: Host, lines: Lines): void {
+  for (const [name, value] of host.facts.settings) {
+    lines.add(name, CHANGEABLE[name]?.(host) ?? value)
+  }
+}
+
+/** Settings that commands change, as they are at this moment. */
+const CHANGEABLE: Readonly<Record<string, (host: Host) => Value | undefined>> = {
+  maxbytes: ({ cache }) => cache.memoryLimitBytes(),
+  verbosity: ({ control }) => control[Control.VERBOSITY],
+  detail_enabled: ({ journal }) => yes(journal.wants(Kind.PREFIXES)),
+  slab_automove: host => wordOf(host, L.AUTOMOVE),
+  lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
+  lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),
+  lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX) >>> 0,
+  lru_segmented: ({ cache }) => yes(cache.eviction() !== 'lru'),
+  eviction: ({ cache }) => cache.eviction(),
+  hot_lru_pct: host => wordOf(host, L.LRU_HOT_PERCENT),
+  warm_lru_pct: host => wordOf(host, L.LRU_WARM_PERCENT),
+  hot_max_factor: host => (wordOf(host, L.LRU_HOT_FACTOR) / 1000).toFixed(2),
+  warm_max_factor: host => (wordOf(host, L.LRU_WARM_FACTOR) / 1000).toFixed(2),
+  temp_lru: host => yes(wordOf(host, L.LRU_TEMPORARY_TTL_S) > 0),
+  temporary_ttl: host => wordOf(host, L.LRU_TEMPORARY_TTL_S) || undefined,
+}
+
+/** All arenas are set alike. */
+function wordOf({ cache }: Host, at: number): number {
+  return cache.shards[0].arena.words[at]
+}
+
+function yes(value: boolean): string {
+  return value ? 'yes' : 'no'
+}

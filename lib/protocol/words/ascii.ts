@@ -1,0 +1,109 @@
+// Numbers in byte ranges, read as memcached reads them: strtol and its family, then cut to the
+// width of the field. Plain digits take the quick way; signs, white space and long numbers the slow
+// one.
+
+import type { Area } from '../../bytes/area.ts'
+
+const BLANK = 32
+const DIGIT_0 = 48
+/** Digits that a double holds exactly whatever they are. */
+const QUICK_DIGITS_MAX = 15
+const NUMBER = /^[\t-\r ]*([+-]?\d+)(?:[\t-\r ]|$)/
+const TWO_64 = 1n << 64n
+const TWO_63 = 1n << 63n
+
+/** An unsigned number, cut to 32 bits; -1 where it is none. (strtoull into a uint32_t: flags.) */
+export function parseUint32(bytes: Buffer, start: number, end: number): number {
+  const quick = parseDigits(bytes, start, end)
+  if (quick >= 0) return quick >>> 0
+  const value = parseBig(bytes, start, end)
+  if (value === null || value >= TWO_64 || value <= -TWO_64) return -1
+  const wrapped = BigInt.asUintN(64, value)
+  if (value < 0n && wrapped >= TWO_63) return -1
+  return Number(BigInt.asUintN(32, wrapped))
+}
+
+/** A signed number, cut to 32 bits; NaN where it is none. (strtoll into an int32_t: exptime.) */
+export function parseInt32(bytes: Buffer, start: number, end: number): number {
+  const quick = parseDigits(bytes, start, end)
+  if (quick >= 0) return quick | 0
+  const value = parseBig(bytes, start, end)
+  if (value === null || value >= TWO_63 || value < -TWO_63) return Number.NaN
+  return Number(BigInt.asIntN(32, value))
+}
+
+/** A few digits and nothing else; -1 for anything that needs a closer look. */
+export function parseDigits(bytes: Buffer, start: number, end: number): number {
+  if (end - start > QUICK_DIGITS_MAX || end === start) return -1
+  let value = 0
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at] - DIGIT_0
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function parseBig(bytes: Buffer, start: number, end: number): bigint | null {
+  const match = NUMBER.exec(bytes.toString('latin1', start, end))
+  return match === null ? null : BigInt(match[1].replace('+', ''))
+}
+
+/** Where the first byte that is no part of a word, one of blanks and controls, stands in [start, end). */
+export function wordEnd({ bytes, view }: Area, start: number, end: number): number {
+  let at = start
+  for (; at + 4 <= end; at += 4) {
+    const four = view.getInt32(at, true)
+    // Below 33: subtracting borrows from the highest bit. The lowest that did so is right.
+    const below = (four - 0x21212121) & ~four & 0x80808080
+    if (below !== 0) return at + ((31 - Math.clz32(below & -below)) >> 3)
+  }
+  while (at < end && bytes[at] > BLANK) at++
+  return at
+}
+
+/** Whether the range holds exactly this ASCII word. */
+export function equalsWord(bytes: Buffer, start: number, end: number, word: string): boolean {
+  if (end - start !== word.length) return false
+  for (let i = 0; i < word.length; i++) {
+    if (bytes[start + i] !== word.charCodeAt(i)) return false
+  }
+  return true
+}
+
+const HEX = Buffer.from('0123456789ABCDEF')
+const PERCENT = 37
+/** By byte: whether it stands for itself where keys are percent-encoded, as letters do. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  /[\w.~-]/.test(String.fromCharCode(byte)) ? 1 : 0,
+)
+
+/** Writes [start, end) of `from` percent-encoded at `at` of `to`; the end of it. */
+export function encodeBytes(
+  from: Buffer,
+  start: number,
+  end: number,
+  to: Buffer,
+  at: number,
+): number {
+  let out = at
+  for (let i = start; i < end; i++) {
+    const byte = from[i]
+    if (PLAIN[byte] === 1) {
+      to[out++] = byte
+      continue
+    }
+    to[out++] = PERCENT
+    to[out++] = HEX[byte >> 4]
+    to[out++] = HEX[byte & 15]
+  }
+  return out
+}
+
+/** A decimal number with a sign, a fraction and an exponent; NaN where it is none. (strtod) */
+export function parseDecimal(bytes: Buffer, start: number, end: number): number {
+  const text = bytes.toString('latin1', start, end)
+  return DECIMAL.test(text) ? Number(text) : Number.NaN
+}
+
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i

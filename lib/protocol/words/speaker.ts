@@ -1,0 +1,20 @@
+// How the commands of operators read their words, which stand in tokens.ts, and answer.
+
+import type { Area } from '../../bytes/area.ts'
+import { text } from '../reply.ts'
+import { tokenCount, tokenEnd, tokenStart } from './tokens.ts'
+
+/** Adds a line to the reply, unless the peer wants none. */
+export interface Speaker {
+  say(line: Area): void
+}
+
+/** A word of the line in hand; empty where there is none. */
+export function wordAt(bytes: Buffer, index: number): string {
+  return index < tokenCount ? bytes.toString('latin1', tokenStart[index], tokenEnd[index]) : ''
+}
+
+/** A fixed line of a reply. */
+export function line(words: string): Area {
+  return text(`${words}\r\n`)
+}

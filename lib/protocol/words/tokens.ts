@@ -1,0 +1,60 @@
+// The words of a command line: one pass finds them and the line's end. As in memcached a line ends
+// at \n, one \r before it is dropped, only blanks separate words, and what follows a NUL is not seen.
+
+import { TOKENS_MAX } from '../../limits.ts'
+import { equalsWord } from './ascii.ts'
+
+const LF = 10
+const CR = 13
+/** Bytes behind a line, and behind a value. */
+export const LINE_END_BYTES = 2
+const BLANK = 32
+
+// The words of the line in hand: starts and ends. Lines are parsed one at a time in a thread.
+export const tokenStart = new Int32Array(TOKENS_MAX)
+export const tokenEnd = new Int32Array(TOKENS_MAX)
+export let tokenCount = 0
+
+/**
+ * Finds the words of the line at `lineStart`, at most TOKENS_MAX of them, in one pass with its end.
+ * Where its \n stands, or -1 if that has not come yet.
+ */
+export function tokenize(bytes: Buffer, lineStart: number, end: number): number {
+  tokenCount = 0
+  let at = lineStart
+  while (at < end) {
+    if (bytes[at] === BLANK) {
+      at++
+      continue
+    }
+    const start = at
+    while (at < end && !endsToken(bytes[at])) at++
+    if (at === end) return -1
+    const byte = bytes[at]
+    const dropsReturn = byte === LF && at - lineStart > 1 && bytes[at - 1] === CR
+    const stop = dropsReturn ? at - 1 : at
+    if (stop > start) {
+      tokenStart[tokenCount] = start
+      tokenEnd[tokenCount++] = stop
+    }
+    if (byte === LF) return at
+    if (byte === 0 || tokenCount === TOKENS_MAX) return findNewline(bytes, at, end)
+  }
+  return -1
+}
+
+/** Whether the line's last word says that no reply is wanted. */
+export function endsWithNoreply(bytes: Buffer): boolean {
+  const last = tokenCount - 1
+  return last >= 0 && equalsWord(bytes, tokenStart[last], tokenEnd[last], 'noreply')
+}
+
+function endsToken(byte: number): boolean {
+  return byte <= BLANK && (byte === BLANK || byte === LF || byte === 0)
+}
+
+function findNewline(bytes: Buffer, start: number, end: number): number {
+  let at = start
+  while (at < end && bytes[at] !== LF) at++
+  return at < end ? at : -1
+}

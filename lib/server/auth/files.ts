@@ -1,0 +1,140 @@
+// The password files, read by the main thread: once at the start, where a file that cannot be used
+// is a reason not to start, and again on request, where it leaves the users known so far in place.
+// Whose file it is: text connections have that of -Y, SASL its own or, if there is none, that one too.
+//
+// memcached reads SASL's file for every claim: here it is looked at now and then, and read again when
+// it has changed. That of -Y waits for a request, as it does there.
+
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX, AUTH_WATCH_MS } from '../../limits.ts'
+import { EXIT_FAILURE, type Options } from '../../options/options.ts'
+import { Credentials, type FileFault, type FileForm } from '../../protocol/auth/credentials.ts'
+import { reasonOf } from '../reason.ts'
+
+/** What workers need to check claims. Fit for postMessage. */
+export interface AuthHandle {
+  text: SharedArrayBuffer | null
+  sasl: SharedArrayBuffer | null
+}
+
+interface Door {
+  /** As it was given, and where that is: the process may change its folder. */
+  name: string
+  path: string
+  form: FileForm
+  credentials: Credentials
+  /** What the file was when it was read last. */
+  stamp: string
+}
+
+export class AuthFiles {
+  readonly handle: AuthHandle
+  private readonly doors: Door[] = []
+  private readonly tell: (line: string) => void
+  private timer: NodeJS.Timeout | undefined
+
+  /** Reads the files; throws an Error of one line, with an exit code. What is wrong later is told. */
+  constructor({ authFile, sasl, saslFile }: Options, tell: (line: string) => void) {
+    this.tell = tell
+    const text = authFile === undefined ? null : this.open(authFile, 'plain')
+    this.handle = { text, sasl: sasl ? this.openForSasl(saslFile, text) : null }
+  }
+
+  /** Reads the files again. */
+  reload(): void {
+    for (const door of this.doors) this.refill(door)
+  }
+
+  /** Sees to it that changes of SASL's file are noticed. */
+  watch(): void {
+    const doors = this.doors.filter(({ form }) => form === 'tokens')
+    if (doors.length === 0) return
+    this.timer = setInterval(() => {
+      for (const door of doors) if (stampOf(door.path) !== door.stamp) this.refill(door)
+    }, AUTH_WATCH_MS).unref()
+  }
+
+  close(): void {
+    clearInterval(this.timer)
+  }
+
+  /** Tells what an operator may want to mend. */
+  warn(): void {
+    for (const { name, path } of this.doors) {
+      if ((statSync(path).mode & constants.S_IROTH) === 0) continue
+      this.tell(`Authfile [${name}] can be read by every user of this machine`)
+    }
+  }
+
+  private refill(door: Door): void {
+    const fault = fill(door)
+    if (fault !== null) this.tell(fault)
+  }
+
+  private openForSasl(path: string | undefined, text: SharedArrayBuffer | null) {
+    if (path !== undefined) return this.open(path, 'tokens')
+    if (text !== null) return text
+    throw startError('-S needs a password file: MEMCACHED_SASL_PWDB, -o sasl_pwdb= or -Y')
+  }
+
+  private open(name: string, form: FileForm): SharedArrayBuffer {
+    const credentials = Credentials.create()
+    // No name is no file, and not the folder that it would be resolved to.
+    const path = name === '' ? name : resolve(name)
+    const door: Door = { name, path, form, credentials, stamp: '' }
+    const fault = fill(door)
+    if (fault !== null) throw startError(fault)
+    this.doors.push(door)
+    return credentials.buffer
+  }
+}
+
+/** Puts the users of the file behind a door; what is wrong with it, else null. */
+function fill(door: Door): string | null {
+  const { name, path, form, credentials } = door
+  // Before it is read: what changes meanwhile is a change.
+  door.stamp = stampOf(path)
+  let bytes: Buffer
+  try {
+    bytes = readWhole(path)
+  } catch (error) {
+    return `Could not open authfile [${name}] for reading, error ${reasonOf(error)}`
+  }
+  const fault = credentials.replace(bytes, form)
+  bytes.fill(0)
+  return fault === null ? null : faultText(name, fault)
+}
+
+/** Another text for another file, or another content. */
+function stampOf(path: string): string {
+  try {
+    const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true })
+    return `${dev} ${ino} ${size} ${mtimeNs}`
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+/** In one buffer that is nobody else's, so that it can be wiped. */
+function readWhole(path: string): Buffer {
+  const file = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(file)
+    if (size > AUTH_FILE_BYTES_MAX) throw new Error(`larger than ${AUTH_FILE_BYTES_MAX} bytes`)
+    const bytes = Buffer.alloc(size)
+    return bytes.subarray(0, readSync(file, bytes, 0, size, 0))
+  } finally {
+    closeSync(file)
+  }
+}
+
+function faultText(name: string, fault: FileFault): string {
+  return fault === 'malformed'
+    ? `Authfile [${name}] has a malformed entry. Should be 'user:password'`
+    : `Authfile [${name}] has more than ${AUTH_USERS_MAX} users`
+}
+
+function startError(line: string): Error {
+  return Object.assign(new Error(line), { exitCode: EXIT_FAILURE })
+}

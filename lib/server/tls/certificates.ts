@@ -1,0 +1,139 @@
+// The files that TLS needs, read and tried out: whatever would fail in the middle of a handshake fails
+// here, in memcached's words and one line. Read at the start by the main thread and again on request,
+// by whichever thread is asked (keyring.ts tells the others).
+
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import { TLS_FILE_BYTES_MAX, TLS_TICKET_KEY_BYTES } from '../../limits.ts'
+import { EXIT_USAGE, type Options } from '../../options/options.ts'
+import { reasonOf } from '../reason.ts'
+
+/** Which files, and what they are for. Fit for postMessage. */
+export type TlsSettings = Pick<
+  Options,
+  | 'sslChainCert'
+  | 'sslKey'
+  | 'sslKeyFormat'
+  | 'sslCaCert'
+  | 'sslCiphers'
+  | 'sslMinVersion'
+  | 'sslSessionCache'
+>
+
+/** What the files say. */
+export interface Certificates {
+  cert: string
+  key: string
+  /** None: no certificate of a peer is good. */
+  ca: string[]
+  /** Seals sessions, in base64: all threads have the same, so that any can resume them. */
+  ticketKey: string
+}
+
+const VERSIONS = {
+  'tlsv1.0': 'TLSv1',
+  'tlsv1.1': 'TLSv1.1',
+  'tlsv1.2': 'TLSv1.2',
+  'tlsv1.3': 'TLSv1.3',
+} as const
+/** As in memcached, -o ssl_ciphers chooses among those of TLS 1.2 and below alone. */
+const CIPHERS_OF_TLS_1_3 =
+  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256'
+const DER_TYPES = ['pkcs8', 'pkcs1', 'sec1'] as const
+const ONE_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
+
+export function tlsSettingsOf(options: Options): TlsSettings {
+  const { sslChainCert, sslKey, sslKeyFormat, sslCaCert } = options
+  const { sslCiphers, sslMinVersion, sslSessionCache } = options
+  return {
+    sslChainCert,
+    sslKey,
+    sslKeyFormat,
+    sslCaCert,
+    sslCiphers,
+    sslMinVersion,
+    sslSessionCache,
+  }
+}
+
+/** Reads and tries out; throws an Error of one line, with an exit code. */
+export function readCertificates(settings: TlsSettings): Certificates {
+  const { sslChainCert = '', sslKey = sslChainCert, sslCaCert } = settings
+  const cert = attempt(`Error loading the certificate chain: ${sslChainCert}`, () => {
+    const text = readText(sslChainCert)
+    createSecureContext({ cert: text })
+    return text
+  })
+  const key = attempt(`Error loading the key: ${sslKey}`, () => {
+    const text = readKey(sslKey, settings.sslKeyFormat)
+    createSecureContext({ cert, key: text })
+    return text
+  })
+  const ca =
+    sslCaCert === undefined
+      ? []
+      : attempt(`Error loading the CA certificate: ${sslCaCert}`, () => readAll(sslCaCert))
+  attempt(`Error setting the provided cipher(s): ${settings.sslCiphers}`, () =>
+    createSecureContext({ ciphers: ciphersOf(settings) }),
+  )
+  const found = { cert, key, ca, ticketKey: newTicketKey() }
+  // Ciphers may ask for more than a certificate has, as @SECLEVEL=4 does.
+  attempt(`Error loading the certificate chain: ${sslChainCert}`, () =>
+    createSecureContext(contextOptions(settings, found)),
+  )
+  return found
+}
+
+export function newTicketKey(): string {
+  return randomBytes(TLS_TICKET_KEY_BYTES).toString('base64')
+}
+
+/** What a secure context is made of. */
+export function contextOptions(settings: TlsSettings, { cert, key, ca }: Certificates) {
+  const minVersion = VERSIONS[settings.sslMinVersion]
+  return { cert, key, ca, minVersion, ciphers: ciphersOf(settings) }
+}
+
+function ciphersOf({ sslCiphers }: TlsSettings): string | undefined {
+  return sslCiphers === undefined ? undefined : `${CIPHERS_OF_TLS_1_3}:${sslCiphers}`
+}
+
+function readText(path: string): string {
+  if (statSync(path).size > TLS_FILE_BYTES_MAX) throw new Error('the file is too large')
+  return readFileSync(path, 'latin1')
+}
+
+function readKey(path: string, format: 'PEM' | 'DER'): string {
+  const text = readText(path)
+  if (format === 'PEM') return text
+  const key = Buffer.from(text, 'latin1')
+  const found = DER_TYPES.map(type => parseDer(key, type)).find(parsed => parsed !== undefined)
+  if (found === undefined) throw new Error('no private key in DER')
+  return found.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
+
+function parseDer(key: Buffer, type: (typeof DER_TYPES)[number]): KeyObject | undefined {
+  try {
+    return createPrivateKey({ key, format: 'der', type })
+  } catch {
+    return undefined
+  }
+}
+
+/** Each certificate of a bundle; what cannot be read would be left out in silence. */
+function readAll(path: string): string[] {
+  const found = readText(path).match(ONE_CERTIFICATE) ?? []
+  if (found.length === 0) throw new Error('no certificate in PEM')
+  for (const pem of found) new X509Certificate(pem)
+  return found
+}
+
+function attempt<T>(what: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const line = `${what} : ${reasonOf(error)}`
+    throw Object.assign(new Error(line), { exitCode: EXIT_USAGE })
+  }
+}

@@ -1,0 +1,111 @@
+// The certificates that all threads use for new connections, in shared memory: whoever reads the files
+// again puts them here, and every thread sees before its next handshake that there are others.
+//
+//   SEQUENCE     even: what stands here is whole; odd: somebody writes. Each change adds two
+//   REFRESHED_S  the clock when the files were last read
+//   BYTES        of the certificates, which follow as JSON
+
+import { KEYRING_BYTES_MAX, KEYRING_TRIES_MAX } from '../../limits.ts'
+import type { Options } from '../../options/options.ts'
+import { reasonOf } from '../reason.ts'
+import {
+  type Certificates,
+  newTicketKey,
+  readCertificates,
+  type TlsSettings,
+  tlsSettingsOf,
+} from './certificates.ts'
+
+const SEQUENCE = 0
+const REFRESHED_S = 1
+const BYTES = 2
+const HEADER_WORDS = 4
+
+/** What threads need for TLS. Fit for postMessage. */
+export interface TlsHandle {
+  settings: TlsSettings
+  keyring: SharedArrayBuffer
+}
+
+/** Reads the files; throws an Error of one line, with an exit code. */
+export function openKeyring(options: Options, nowS: number): TlsHandle {
+  const settings = tlsSettingsOf(options)
+  const keyring = Keyring.create()
+  keyring.publish(readCertificates(settings), nowS)
+  return { settings, keyring: keyring.buffer }
+}
+
+/** Reads the files again, for connections to come; why that cannot be, or null. */
+export function refreshKeyring({ settings, keyring }: TlsHandle, nowS: number): string | null {
+  try {
+    new Keyring(keyring).publish(readCertificates(settings), nowS)
+    return null
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+/** Sessions sealed so far are not resumed any more. */
+export function renewTicketKey({ keyring }: TlsHandle): void {
+  const ring = new Keyring(keyring)
+  const found = ring.read()
+  if (found === null) return
+  ring.publish({ ...found.certificates, ticketKey: newTicketKey() }, ring.refreshedAtS)
+}
+
+export class Keyring {
+  readonly buffer: SharedArrayBuffer
+  private readonly words: Int32Array
+  private readonly text: Buffer
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer
+    this.words = new Int32Array(buffer, 0, HEADER_WORDS)
+    this.text = Buffer.from(buffer, HEADER_WORDS * 4)
+  }
+
+  static create(): Keyring {
+    return new Keyring(new SharedArrayBuffer(HEADER_WORDS * 4 + KEYRING_BYTES_MAX))
+  }
+
+  /** Changes whenever what stands here does. */
+  get version(): number {
+    return Atomics.load(this.words, SEQUENCE)
+  }
+
+  get refreshedAtS(): number {
+    return Atomics.load(this.words, REFRESHED_S)
+  }
+
+  /** From now on these are used for new connections. */
+  publish(certificates: Certificates, nowS: number): void {
+    const json = Buffer.from(JSON.stringify(certificates))
+    if (json.length > this.text.length) throw new Error('the certificates are too long')
+    const before = this.begin()
+    json.copy(this.text)
+    Atomics.store(this.words, BYTES, json.length)
+    Atomics.store(this.words, REFRESHED_S, nowS)
+    Atomics.store(this.words, SEQUENCE, before + 2)
+  }
+
+  /** What stands here; waits for whoever writes, and gives up on one that never ends: null. */
+  read(): { certificates: Certificates; version: number } | null {
+    for (let tries = 0; tries < KEYRING_TRIES_MAX; tries++) {
+      const { version } = this
+      if (version % 2 !== 0) continue
+      const json = this.text.toString('utf8', 0, Atomics.load(this.words, BYTES))
+      if (this.version === version) return { certificates: JSON.parse(json), version }
+    }
+    return null
+  }
+
+  /** Keeps others from writing; a thread that died while it wrote is not waited for for ever. */
+  private begin(): number {
+    for (let tries = 0; ; tries++) {
+      const now = this.version
+      const even = now - (now % 2)
+      if (now !== even && tries < KEYRING_TRIES_MAX) continue
+      if (Atomics.compareExchange(this.words, SEQUENCE, now, even + 1) === now) return even
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// The OpenSSL that Node carries, called through node:ffi: what of it a thread needs to speak TLS by
+// itself, without Node's streams in between.
+//
+// node:ffi is experimental, so nothing depends on it: whoever asks gets undefined where it, or one of
+// these functions, is missing, and has Node speak TLS. Pointers are bigints; what they point to is
+// kept alive, and freed, by whoever asked for it.
+
+import type { Area } from '../../bytes/area.ts'
+import { type Ffi, loadFfi } from '../uring/native.ts'
+
+/** A pointer, 0n: none. */
+export type Pointer = bigint
+
+/** A function is known by one signature a library. Numbers of 64 bits are for what is called seldom. */
+const FUNCTIONS = {
+  BIO_ctrl: { arguments: ['u64', 'i32', 'i64', 'u64'], return: 'i64' },
+  BIO_free: { arguments: ['u64'], return: 'i32' },
+  BIO_new: { arguments: ['u64'], return: 'u64' },
+  BIO_new_mem_buf: { arguments: ['u64', 'i32'], return: 'u64' },
+  BIO_read: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
+  BIO_s_mem: { arguments: [], return: 'u64' },
+  BIO_up_ref: { arguments: ['u64'], return: 'i32' },
+  BIO_write: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
+  ERR_clear_error: { arguments: [], return: 'void' },
+  ERR_get_error: { arguments: [], return: 'u64' },
+  ERR_reason_error_string: { arguments: ['u64'], return: 'u64' },
+  EVP_PKEY_free: { arguments: ['u64'], return: 'void' },
+  PEM_read_bio_PrivateKey: { arguments: ['u64', 'u64', 'u64', 'u64'], return: 'u64' },
+  PEM_read_bio_X509_AUX: { arguments: ['u64', 'u64', 'u64', 'u64'], return: 'u64' },
+  SSL_CTX_add_client_CA: { arguments: ['u64', 'u64'], return: 'i32' },
+  SSL_CTX_ctrl: { arguments: ['u64', 'i32', 'i64', 'u64'], return: 'i64' },
+  SSL_CTX_free: { arguments: ['u64'], return: 'void' },
+  SSL_CTX_get_cert_store: { arguments: ['u64'], return: 'u64' },
+  SSL_CTX_new: { arguments: ['u64'], return: 'u64' },
+  SSL_CTX_set_cipher_list: { arguments: ['u64', 'u64'], return: 'i32' },
+  SSL_CTX_set_ciphersuites: { arguments: ['u64', 'u64'], return: 'i32' },
+  SSL_CTX_set_num_tickets: { arguments: ['u64', 'u64'], return: 'i32' },
+  SSL_CTX_set_options: { arguments: ['u64', 'u64'], return: 'u64' },
+  SSL_CTX_set_session_id_context: { arguments: ['u64', 'u64', 'u32'], return: 'i32' },
+  SSL_CTX_set_timeout: { arguments: ['u64', 'i64'], return: 'i64' },
+  SSL_CTX_set_verify: { arguments: ['u64', 'i32', 'u64'], return: 'void' },
+  SSL_CTX_use_PrivateKey: { arguments: ['u64', 'u64'], return: 'i32' },
+  SSL_CTX_use_certificate: { arguments: ['u64', 'u64'], return: 'i32' },
+  SSL_do_handshake: { arguments: ['u64'], return: 'i32' },
+  SSL_free: { arguments: ['u64'], return: 'void' },
+  SSL_get_shutdown: { arguments: ['u64'], return: 'i32' },
+  SSL_get_verify_result: { arguments: ['u64'], return: 'i64' },
+  SSL_new: { arguments: ['u64'], return: 'u64' },
+  SSL_read: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
+  SSL_session_reused: { arguments: ['u64'], return: 'i32' },
+  SSL_set_accept_state: { arguments: ['u64'], return: 'void' },
+  SSL_set_bio: { arguments: ['u64', 'u64', 'u64'], return: 'void' },
+  SSL_shutdown: { arguments: ['u64'], return: 'i32' },
+  SSL_want: { arguments: ['u64'], return: 'i32' },
+  SSL_write: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
+  TLS_server_method: { arguments: [], return: 'u64' },
+  X509_STORE_add_cert: { arguments: ['u64', 'u64'], return: 'i32' },
+  X509_free: { arguments: ['u64'], return: 'void' },
+  X509_verify_cert_error_string: { arguments: ['i64'], return: 'u64' },
+} as const
+
+type Functions = ReturnType<InstanceType<Ffi['DynamicLibrary']>['getFunctions']> &
+  import('node:ffi').WrappedFunctionsFromDefinitions<typeof FUNCTIONS>
+
+export class OpenSsl {
+  readonly call: Functions
+  /** Kept as long as its functions are. */
+  readonly library: InstanceType<Ffi['DynamicLibrary']>
+  private readonly ffi: Ffi
+  private readonly addresses = new WeakMap<Area, Pointer>()
+  /** What a call is looking at: a garbage collector does not see pointers. */
+  lent: Uint8Array | null = null
+
+  /** Throws if a function is missing. */
+  constructor(ffi: Ffi) {
+    this.ffi = ffi
+    this.library = new ffi.DynamicLibrary(null)
+    this.call = this.library.getFunctions(FUNCTIONS) as Functions
+  }
+
+  /** Where the area begins; it does not move, and has to be kept. */
+  addressOf(area: Area): Pointer {
+    const known = this.addresses.get(area)
+    if (known !== undefined) return known
+    const found = this.ffi.getRawPointer(area.bytes)
+    this.addresses.set(area, found)
+    return found
+  }
+
+  /** Memory that is not ours; its owner keeps it. */
+  memory(at: Pointer, bytes: number): ArrayBuffer {
+    return this.ffi.toArrayBuffer(at, bytes, false)
+  }
+
+  /** Calls with where these bytes stand and how many they are. */
+  withBytes<T>(bytes: Uint8Array, work: (at: Pointer, length: number) => T): T {
+    this.lent = bytes
+    const result = work(this.ffi.getRawPointer(bytes), bytes.length)
+    this.lent = null
+    return result
+  }
+
+  /** The same, with a zero behind them. */
+  withText<T>(text: string, work: (at: Pointer) => T): T {
+    return this.withBytes(Buffer.from(`${text}\0`), work)
+  }
+
+  /** Why the last call failed, in OpenSSL's words; null: it did not. Forgets what there is. */
+  takeReason(): string | null {
+    const { call } = this
+    const code = call.ERR_get_error()
+    if (code === 0n) return null
+    call.ERR_clear_error()
+    return this.text(call.ERR_reason_error_string(code)) ?? `error ${code}`
+  }
+
+  text(pointer: Pointer): string | null {
+    return pointer === 0n ? null : this.ffi.toString(pointer)
+  }
+}
+
+/** Undefined: this Node gives no way to it. */
+export function loadOpenSsl(): OpenSsl | undefined {
+  if (process.platform !== 'linux' || !process.versions.openssl?.startsWith('3.')) return undefined
+  try {
+    const ffi = loadFfi()
+    return ffi === undefined ? undefined : new OpenSsl(ffi)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,212 @@
+// The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
+
+import type { Socket } from 'node:net'
+import { CLOCK_S } from '../engine/arena/layout.ts'
+import type { Cache, CacheHandle } from '../engine/cache.ts'
+import { LOG_BACKLOG_BYTES_MAX } from '../limits.ts'
+import { HotKeys } from '../observe/hot-keys.ts'
+import type { SketchHandle } from '../observe/hot-sketch.ts'
+import { countWatchers, Journal } from '../observe/journal.ts'
+import type { LogHandle } from '../observe/log-buffer.ts'
+import { Prefixes, type PrefixHandle } from '../observe/prefixes.ts'
+import type { PeerCheck } from '../options/options.ts'
+import type { Authenticator } from '../protocol/authenticator.ts'
+import { ClusterBoard, type ClusterHandle } from '../protocol/control/cluster-board.ts'
+import type { ProtocolName } from '../protocol/conversation.ts'
+import {
+  type Allowed,
+  type ConnectionFacts,
+  Control,
+  type Features,
+  type Host,
+  ThreadCounter,
+} from '../protocol/host.ts'
+import type { Reply } from '../protocol/reply.ts'
+import type { AuthHandle } from './auth/files.ts'
+import type * as guards from './guards.ts'
+import type { Roster, RosterHandle } from './roster.ts'
+import type { TlsHandle } from './tls/keyring.ts'
+import type { RingHandle } from './uring/uring.ts'
+
+/** What a thread that serves peers is started with. Fit for postMessage. */
+export interface WorkerTask {
+  /** Index of the worker, 0..threads - 1; as many as there are threads for the main thread. */
+  worker: number
+  /** Its id for locks and holds, unique in the process. */
+  holder: number
+  cache: CacheHandle
+  roster: RosterHandle
+  settings: DaemonSettings
+}
+
+/** What the main thread sends through a worker's port: a connection to serve. */
+export interface Delivery {
+  socket: Socket
+  /** Its place in the roster. */
+  slot: number
+}
+
+/** What a worker says once it takes connections. */
+export interface Ready {
+  /** Null: it has no ring. */
+  ring: RingHandle | null
+}
+
+/** What sessions tell of the daemon, fixed once it listens. */
+export interface DaemonSettings {
+  version: string
+  ownVersion: string
+  flushAllowed: boolean
+  /** Workers have rings if they can. */
+  ioUring: boolean
+  /** 0: connections may be idle for ever. */
+  idleTimeoutS: number
+  allowed: Allowed
+  cluster: ClusterHandle
+  /** Where watchers read what all threads log, and the counts of `stats detail`. */
+  log: LogHandle
+  prefixes: PrefixHandle
+  /** What the requests of each thread say of hot keys. */
+  sketches: SketchHandle
+  features: Features
+  /** Names and values in the order of `stats settings`. */
+  lines: [name: string, value: string | number][]
+  /** In the order that roster slots refer to. */
+  listeners: ListenerFacts[]
+  /** Null: everybody is served. */
+  auth: AuthHandle | null
+  /** Null: without TLS. */
+  tls: TlsHandle | null
+}
+
+/** A listener, as connections that came through it know it. */
+export interface ListenerFacts {
+  /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
+  address: string
+  /** `conn_listening`, or `conn_read` for UDP, as memcached has it. */
+  state: string
+  protocol: ProtocolName
+  /** Null: without TLS. */
+  peerCheck: PeerCheck | null
+}
+
+export type Guards = typeof guards
+
+/** Whether a thread of this daemon has to load guards.ts. */
+export function isGuarded({ auth, tls }: DaemonSettings): boolean {
+  return auth !== null || tls !== null
+}
+
+export function hostOf(
+  task: WorkerTask,
+  cache: Cache,
+  roster: Roster,
+  reply: Reply,
+  guards: Guards | null,
+): Host {
+  const { settings } = task
+  const counters = roster.countersOf(task.worker)
+  const journal = new Journal(
+    settings.log,
+    task.worker,
+    counters.subarray(ThreadCounter.LOG_WRITTEN),
+    new Prefixes(settings.prefixes),
+  )
+  for (const { arena } of cache.shards) arena.witness = journal
+  const clockS = () => cache.shards[0].arena.words[CLOCK_S]
+  return {
+    cache,
+    reply,
+    version: settings.version,
+    flushAllowed: settings.flushAllowed,
+    counters,
+    journal,
+    hotKeys: new HotKeys(settings.sketches, task.worker),
+    allowed: settings.allowed,
+    cluster: new ClusterBoard(settings.cluster),
+    // The main thread has the handlers, whichever thread it is that raises a signal.
+    shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
+    control: roster.control,
+    facts: {
+      settings: settings.lines,
+      features: settings.features,
+      threads: task.roster.threads,
+      arenas: cache.shards.length,
+      connectionsMax: task.roster.slots,
+      workerRestarts: () => roster.restarts(),
+      ownVersion: settings.ownVersion,
+      watchers: () => countWatchers(settings.log),
+      certificatesAgeS: () => clockS() - refreshedAtS(settings.tls, guards),
+      connections: () => roster.connections(),
+      sum: counter => roster.sum(counter),
+      reset: () => roster.reset(),
+      eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
+    },
+    auth: authenticatorOf(settings.auth, roster, guards),
+    refreshCertificates: () => refreshCertificates(settings.tls, clockS(), guards),
+    log,
+  }
+}
+
+function refreshedAtS(tls: TlsHandle | null, guards: Guards | null): number {
+  return tls === null || guards === null ? 0 : new guards.Keyring(tls.keyring).refreshedAtS
+}
+
+function refreshCertificates(
+  tls: TlsHandle | null,
+  nowS: number,
+  guards: Guards | null,
+): string | null {
+  if (tls === null || guards === null) return 'Error TLS not enabled'
+  const fault = guards.refreshKeyring(tls, nowS)
+  if (fault !== null) log(fault)
+  return fault
+}
+
+let dropped = 0
+
+/** One line to stderr; while nobody reads that, lines beyond a bound are dropped and counted. */
+function log(line: string): void {
+  const { stderr } = process
+  if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) {
+    dropped++
+    return
+  }
+  if (dropped > 0) stderr.write(`${dropped} lines dropped: nobody read them\n`)
+  dropped = 0
+  stderr.write(`${line}\n`)
+}
+
+function authenticatorOf(
+  handle: AuthHandle | null,
+  roster: Roster,
+  guards: Guards | null,
+): Authenticator | null {
+  if (handle === null) return null
+  if (guards === null) throw new Error('who checks passwords loads the guards')
+  return new guards.FileAuthenticator(handle, {
+    addressOf: id => roster.addressOf(id),
+    log: line => {
+      if (roster.control[Control.VERBOSITY] > 0) log(line)
+    },
+  })
+}
+
+function* connectionFacts(
+  listeners: readonly ListenerFacts[],
+  roster: Roster,
+  nowS: number,
+): Generator<ConnectionFacts> {
+  for (const [index, { address, state }] of listeners.entries()) {
+    yield { id: index + 1, address, listenAddress: '', state, idleS: 0 }
+  }
+  for (const { id, address, listener, lastS, watches } of roster.each()) {
+    yield {
+      id,
+      address,
+      listenAddress: listeners[listener]?.address ?? '',
+      state: watches ? 'conn_watch' : 'conn_read',
+      idleS: Math.max(0, nowS - lastS),
+    }
+  }
+}

@@ -1,0 +1,179 @@
+// Several copies of each value, against a plain model: whatever happens to one server at a time, and
+// whatever is done meanwhile, the pool answers as one cache that never fails.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { Copies } from '../../../lib/client/copies/copies.ts'
+import { Health } from '../../../lib/client/members/health.ts'
+import { Members } from '../../../lib/client/members/members.ts'
+import type { Hit, StoreMode } from '../../../lib/client/nodes/node.ts'
+import { STALE_GONE_MS } from '../../../lib/limits.ts'
+import { FakeNode } from '../../support/fake-node.ts'
+import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
+import { comesTrue } from '../../support/server-peer.ts'
+
+const seed = announceSeed(t)
+const KEYS = Array.from({ length: 12 }, (_, i) => `k${i}`)
+const MODES: StoreMode[] = ['set', 'set', 'set', 'add', 'replace', 'append', 'prepend']
+
+interface Pool {
+  copies: Copies
+  nodes: FakeNode[]
+  members: Members
+}
+
+function poolOf(
+  owner: { teardown(handler: () => unknown): void },
+  count: number,
+  copies = 2,
+): Pool {
+  const nodes = Array.from({ length: count }, (_, i) => new FakeNode(`server${i}:1`))
+  const members = new Members(
+    nodes.map((_, i) => ({ host: `server${i}`, port: 1 })),
+    {
+      createNode: ({ host }) => nodes[Number(host.slice(6))],
+      createHealth: () => new Health(3, 5),
+      probeMs: 100,
+      warmupMs: 0,
+    },
+  )
+  const closing = new AbortController()
+  owner.teardown(() => {
+    closing.abort()
+    members.close()
+  })
+  const { signal } = closing
+  const terms = { members, timeoutMs: 1000, retries: 1, isMissing: false, known: () => undefined }
+  return { copies: new Copies({ ...terms, copies, signal }), nodes, members }
+}
+
+/** The copies of a key: what they say. */
+function copiesOf({ nodes }: Pool, key: string): string[] {
+  return nodes.flatMap(({ items }) => items.get(key)?.value.toString() ?? [])
+}
+
+/** Each item is there at least once, as it should be, and nothing else is anywhere. */
+function isMended(pool: Pool, model: Map<string, string>): boolean {
+  if (!pool.copies.isSettled()) return false
+  for (const key of KEYS) {
+    const found = copiesOf(pool, key)
+    const value = model.get(key)
+    if (found.some(text => text !== value) || (found.length === 0) !== (value === undefined)) {
+      return false
+    }
+  }
+  return true
+}
+
+/** What the server of a copy lost is there again once it is written. */
+async function writeAgain({ copies }: Pool, model: Map<string, string>): Promise<void> {
+  for (const [key, value] of model) {
+    const request = { mode: 'set', key, value: Buffer.from(value), flags: 0, ttlS: 0 } as const
+    await copies.store({ ...request, cas: undefined })
+  }
+}
+
+/** One random operation on the pool and on the model; what differs. */
+async function step(copies: Copies, model: Map<string, string>, random: Random) {
+  const key = KEYS[random.between(0, KEYS.length - 1)]
+  const old = model.get(key)
+  const what = random.between(0, 9)
+  if (what < 4) {
+    const mode = MODES[random.between(0, MODES.length - 1)]
+    const value = String(random.between(1, 99))
+    const isDone = mode === 'set' || (mode === 'add') === (old === undefined)
+    const request = { mode, key, value: Buffer.from(value), flags: 0, ttlS: 0, cas: undefined }
+    if (isDone && mode === 'append') model.set(key, `${old}${value}`)
+    else if (isDone && mode === 'prepend') model.set(key, `${value}${old}`)
+    else if (isDone) model.set(key, value)
+    return [mode, key, await copies.store(request), isDone ? 'STORED' : 'NOT_STORED']
+  }
+  if (what === 4) {
+    const delta = BigInt(random.between(1, 9))
+    const initial = random.between(0, 1) === 0 ? undefined : 7n
+    const next = old === undefined ? initial : (BigInt(old) + delta) % 2n ** 64n
+    if (next !== undefined) model.set(key, String(next))
+    const sum = await copies.adjust({ key, delta, subtract: false, initial, ttlS: 0 })
+    return ['incr', key, String(sum), String(next)]
+  }
+  if (what === 5) {
+    return ['touch', key, await copies.touch(key, 0), model.has(key)]
+  }
+  if (what === 6) return ['delete', key, await copies.delete(key), model.delete(key)]
+  if (what === 7) {
+    const hit = await copies.get(key)
+    if (hit === undefined) return ['miss', key, hit, old]
+    const request = { mode: 'set', key, value: Buffer.from('5'), flags: 0, ttlS: 0 } as const
+    const stored = await copies.store({ ...request, cas: hit.cas })
+    if (stored === 'STORED') model.set(key, '5')
+    return ['cas', key, stored, stored === 'EXISTS' ? 'EXISTS' : 'STORED']
+  }
+  if (what === 8) {
+    const hits = await copies.getMany(KEYS)
+    return ['getMany', '', [...textsOf(hits)].sort().join(), [...model].sort().join()]
+  }
+  return ['get', key, (await copies.get(key))?.value.toString(), old]
+}
+
+function textsOf(hits: Map<string, Hit>): Map<string, string> {
+  return new Map([...hits].map(([key, hit]) => [key, hit.value.toString()]))
+}
+
+t.test('a value that was written anew is there, though the copy before was stale', async t => {
+  const { copies, nodes } = poolOf(t, 2)
+  const write = (value: string) => {
+    const request = { mode: 'set', key: 'k', value: Buffer.from(value), flags: 0, ttlS: 0 } as const
+    return copies.store({ ...request, cas: undefined })
+  }
+  nodes[0].state = 'deaf'
+  t.equal(await write('old'), 'STORED')
+  nodes[0].state = 'up'
+  t.equal(await write('new'), 'STORED')
+  nodes[1].state = 'deaf'
+  t.ok(await comesTrue(async () => copies.isSettled()), 'nothing is left to remove')
+  t.equal(String((await copies.get('k'))?.value), 'new')
+})
+
+t.test('a server that left for good is forgotten', async t => {
+  const { copies, nodes, members } = poolOf(t, 2)
+  nodes[0].state = 'deaf'
+  const request = { mode: 'set', key: 'k', value: Buffer.from('v'), flags: 0, ttlS: 0 } as const
+  await copies.store({ ...request, cas: undefined })
+  members.set([{ host: 'server1', port: 1 }])
+  t.equal(copies.isSettled(), false)
+  const now = performance.now.bind(performance)
+  t.intercept(performance, 'now', { value: () => now() + STALE_GONE_MS })
+  t.ok(await comesTrue(async () => copies.isSettled()))
+})
+
+t.test('one server at a time fails, in any way', async t => {
+  const random = createRandom(seed)
+  const pool = poolOf(t, 3)
+  const { copies, nodes } = pool
+  const model = new Map<string, string>()
+  for (let round = 0; round < 12; round++) {
+    const node = nodes[random.between(0, 2)]
+    const done: unknown[] = []
+    for (let i = 0; i < 60; i++) {
+      // What was on its way when a server fails is another matter: steps are done one by one.
+      if (i === 15) node.state = random.between(0, 1) === 0 ? 'deaf' : 'mute'
+      if (i === 15 && random.between(0, 1) === 0) node.items.clear()
+      if (i === 45) node.state = 'up'
+      if (i % 20 === 0) await sleep(1)
+      const [what, key, got, wanted] = await step(copies, model, random)
+      done.push(`${node.name} ${node.state}: ${what} ${key} ${got}`)
+      if (got !== wanted) {
+        t.equal(got, wanted, `round ${round}, step ${i}: ${what} ${key}`)
+        t.comment(done.slice(-20).join('\n'))
+        return
+      }
+    }
+    if (!(await comesTrue(() => isMended(pool, model), 20_000))) {
+      t.fail(`round ${round}: copies differ`)
+      for (const key of KEYS) t.comment(key, copiesOf(pool, key), model.get(key))
+      return
+    }
+    await writeAgain(pool, model)
+  }
+  t.pass('as if nothing had failed')
+})

@@ -1,0 +1,47 @@
+// When a server of a pool is used.
+
+import t from 'tap'
+import { Health } from '../../../lib/client/members/health.ts'
+import { CLIENT_REST_MS_MAX, CLIENT_STEADY_MS } from '../../../lib/limits.ts'
+
+t.test('ejected after failures in a row, back with an answer', async t => {
+  const health = new Health(3, 1000)
+  t.equal(health.fail(0), false)
+  t.equal(health.fail(0), false)
+  health.succeed(0)
+  t.equal(health.fail(1), false, 'an answer between starts the count anew')
+  t.equal(health.fail(1), false)
+  t.equal(health.fail(1), true)
+  t.equal(health.isUp(), false)
+  t.equal(health.fail(2), false, 'it is out already')
+  health.succeed(1000)
+  t.equal(health.isUp(), true)
+})
+
+t.test('one that flaps is out at its first failure, for twice as long', async t => {
+  const health = new Health(3, 1000)
+  let nowMs = 0
+  for (let i = 0; i < 3; i++) health.fail(nowMs)
+  for (let restMs = 1000; restMs < CLIENT_REST_MS_MAX; restMs *= 2) {
+    t.equal(health.rest(), restMs)
+    nowMs += restMs
+    health.succeed(nowMs)
+    nowMs += CLIENT_STEADY_MS / 2
+    t.equal(health.fail(nowMs), true)
+  }
+  t.equal(health.rest(), CLIENT_REST_MS_MAX, 'but not for ever')
+})
+
+t.test('forgiven after a steady while, heard of or not', async t => {
+  for (const isHeard of [true, false]) {
+    const health = new Health(2, 1000)
+    health.fail(0)
+    health.fail(0)
+    health.succeed(1000)
+    const laterMs = 1001 + CLIENT_STEADY_MS
+    if (isHeard) health.succeed(laterMs)
+    t.equal(health.fail(laterMs), false)
+    t.equal(health.fail(laterMs), true)
+    t.equal(health.rest(), 1000)
+  }
+})

@@ -1,0 +1,186 @@
+// One server that is slow, silent, endless or not there, as a client sees it; and TLS.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer } from 'node:tls'
+import t from 'tap'
+import { ClusterClient } from '../../../lib/client/cluster.ts'
+import { MemjsNode } from '../../../lib/client/nodes/memjs-node.ts'
+import { MetaNode } from '../../../lib/client/nodes/meta-node.ts'
+import { createAuthority } from '../../support/certificates.ts'
+import {
+  skipWithoutTls,
+  startServing,
+  startServingTls,
+  startServingUnix,
+} from '../../support/client-server.ts'
+import { skipWithout, startUnixOracle } from '../../support/oracle.ts'
+import { HOST } from '../../support/process.ts'
+import { startScripted } from '../../support/scripted-server.ts'
+import { comesTrue } from '../../support/server-peer.ts'
+import { shortFolder } from '../../support/unix.ts'
+
+t.test('TLS to an address', { skip: skipWithoutTls() }, async t => {
+  const { port, ca } = await startServingTls(t)
+  const node = new MetaNode({ host: HOST, port }, { tls: { ca: readFileSync(ca) } })
+  t.teardown(() => node.close())
+  t.equal(await node.touch('a', 1, 20_000), false)
+})
+
+for (const [name, start, skip] of [
+  ['memslab', startServingUnix, false],
+  ['memcached', startUnixOracle, skipWithout('memcached')],
+] as const) {
+  t.test(`a UNIX socket of ${name}, through a pool`, { skip }, async t => {
+    const { path } = await start(t)
+    const client = new ClusterClient([path], { timeoutMs: 20_000 })
+    t.teardown(() => client.close())
+    t.equal(client.ownerOf('a'), path)
+    const long = Buffer.alloc(100_000, 'x')
+    t.equal(await client.set('a', long), 'STORED')
+    t.ok((await client.get('a'))?.value.equals(long))
+  })
+}
+
+t.test('short parts and long ones go out in the order of calls', async t => {
+  const { port } = await startServing(t)
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  const lengths = [1, 16_384, 16_385, 5, 100_000, 0, 70_000, 3]
+  const sets = lengths.map((length, i) => {
+    const value = Buffer.alloc(length, String(i))
+    const request = { mode: 'set', key: `größe${i}`, value, flags: 0, ttlS: 0 } as const
+    return node.store({ ...request, cas: undefined }, 20_000)
+  })
+  const gets = lengths.map((_, i) => node.get(`größe${i}`, 20_000))
+  t.ok((await Promise.all(sets)).every(stored => stored === 'STORED'))
+  for (const [i, hit] of (await Promise.all(gets)).entries()) {
+    t.ok(hit?.value.equals(Buffer.alloc(lengths[i], String(i))), `${lengths[i]} bytes`)
+  }
+})
+
+t.test('TLS to a UNIX socket', { skip: skipWithoutTls() }, async t => {
+  const authority = createAuthority(t, 'authority')
+  const { cert, key } = authority.sign('server')
+  const pems = { cert: readFileSync(cert), key: readFileSync(key) }
+  const server = createServer(pems, socket => socket.on('data', () => socket.write('MN\r\n')))
+  const host = join(shortFolder(t), 'tls')
+  await new Promise<void>(resolve => server.listen(host, resolve))
+  t.teardown(() => server.close())
+  const node = new MetaNode({ host }, { tls: { ca: readFileSync(authority.ca) } })
+  await node.probe(20_000)
+  node.close()
+  const stranger = new MetaNode({ host }, { tls: {} })
+  t.teardown(() => stranger.close())
+  await t.rejects(stranger.probe(20_000), { code: 'CONNECTION' }, 'whose certificate nobody signed')
+})
+
+t.test('what may wait is bounded, in requests and in bytes', async t => {
+  const { port } = await startScripted(t, () => undefined)
+  const address = { host: HOST, port }
+  const few = new MetaNode(address, { pendingMax: 2 })
+  const waiting = [few.get('a', 20_000), few.get('b', 20_000)]
+  await t.rejects(few.get('c', 20_000), { code: 'BUSY', message: /2 requests wait already/ })
+  few.close()
+  t.strictSame(
+    (await Promise.allSettled(waiting)).map(({ status }) => status),
+    ['rejected', 'rejected'],
+  )
+  const short = new MetaNode(address, { pendingBytesMax: 1000 })
+  const long = { mode: 'set', key: 'k', value: Buffer.alloc(5000), flags: 0, ttlS: 0 } as const
+  const alone = short.store({ ...long, cas: undefined }, 20_000)
+  await t.rejects(short.get('c', 20_000), { code: 'BUSY', message: /50\d\d bytes of requests/ })
+  short.close()
+  await t.rejects(alone, { code: 'CLOSED' }, 'one alone may be longer')
+})
+
+t.test('a connection that cannot even begin', async t => {
+  const noPort = new MetaNode({ host: HOST, port: 99_999 })
+  await t.rejects(noPort.get('a', 1000), { name: 'ClientError', code: 'CONNECTION' })
+  const noKey = new MetaNode({ host: HOST, port: 1 }, { tls: { key: 'no key' } })
+  await t.rejects(noKey.get('a', 1000), { name: 'ClientError', code: 'CONNECTION' })
+})
+
+t.test('a deadline holds though authentication may take longer', async t => {
+  const { port } = await startScripted(t, () => undefined)
+  const node = new MetaNode({ host: HOST, port }, { auth: { user: 'u', password: 'p' } })
+  t.teardown(() => node.close())
+  const startedMs = performance.now()
+  const calls = await Promise.allSettled([node.get('a', 200), node.get('b', 300)])
+  const tookMs = performance.now() - startedMs
+  t.ok(tookMs < 5000, `${Math.round(tookMs)} ms`)
+  const [first, second] = calls.map(call => (call.status === 'rejected' ? call.reason : call))
+  t.match(first, { code: 'TIMEOUT' })
+  t.equal(first, second, 'and one silent server is one error')
+})
+
+t.test('a server that sends without end is given up', async t => {
+  const { port, sockets } = await startScripted(t, (line, socket) => {
+    if (line.startsWith('mg a ')) return 'EN\r\n'
+    const timer = setInterval(() => socket.write('x'.repeat(100)), 5)
+    socket.once('close', () => clearInterval(timer))
+    return 'VA 1000000000 f0\r\n'
+  })
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  const both = [node.get('a', 2000), node.get('b', 300)]
+  t.equal(await both[0], undefined)
+  await t.rejects(both[1], { code: 'TIMEOUT' })
+  t.ok(await comesTrue(async () => sockets.size === 0), 'the connection is over')
+})
+
+t.test('a number that others keep taking away ends with the deadline', async t => {
+  const answers = new Map([['mn', 'MN\r\n']])
+  const { port, lines } = await startScripted(t, line => answers.get(line) ?? 'NF\r\n')
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  await node.probe(20_000)
+  const request = { key: 'n', delta: 1n, subtract: false, initial: 1n, ttlS: 0 }
+  await t.rejects(node.adjust(request, 0), { code: 'TIMEOUT' })
+  await sleep(50)
+  t.strictSame(lines, ['mn'], 'nobody is asked when the time is over')
+})
+
+t.test('a request without time is not sent, and takes nothing from others', async t => {
+  const { port, lines } = await startScripted(t, (_, socket) => {
+    setTimeout(() => socket.write('EN\r\n'), 100)
+    return undefined
+  })
+  for (const driver of [MetaNode, MemjsNode]) {
+    const none = new driver({ host: HOST, port })
+    t.teardown(() => none.close())
+    await t.rejects(none.get('c', 0), { code: 'TIMEOUT' })
+  }
+  const node = new MetaNode({ host: HOST, port })
+  t.teardown(() => node.close())
+  const waits = node.get('a', 20_000)
+  await t.rejects(node.get('b', -1), { code: 'TIMEOUT' })
+  t.equal(await waits, undefined)
+  t.strictSame(lines, ['mg a v f t c'])
+})
+
+t.test('statistics in other lines than STAT end with their END', async t => {
+  const { port } = await startScripted(t, line => {
+    if (line === 'stats detail dump') return 'PREFIX a get 1 hit 2\r\nPREFIX b get 3\r\nEND\r\n'
+    if (line === 'stats cachedump 1 1') return 'ITEM a [1 b; 0 s]\r\nEND\r\n'
+    if (line === 'stats detail on') return 'OK\r\n'
+    return line.startsWith('mg') ? 'VA 1 f0 t-1 c1\r\nv\r\n' : 'ERROR\r\n'
+  })
+  const client = new ClusterClient([`${HOST}:${port}`], { timeoutMs: 20_000 })
+  t.teardown(() => client.close())
+  const of = async (name: string) => [...([...(await client.stats(name)).values()][0] ?? [])]
+  const asked = [of('detail dump'), of('cachedump 1 1'), of('detail on')]
+  const hits = ['x', 'y', 'z'].map(key => client.getValue(key))
+  t.strictSame(await Promise.all(asked), [
+    [
+      ['a', 'get 1 hit 2'],
+      ['b', 'get 3'],
+    ],
+    [['a', '[1 b; 0 s]']],
+    [],
+  ])
+  t.strictSame((await Promise.all(hits)).map(String), ['v', 'v', 'v'])
+  await t.rejects(of('none'), { code: 'SERVER' })
+  await t.rejects(of('x\r\nflush_all'), RangeError)
+})

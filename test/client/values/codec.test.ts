@@ -1,0 +1,125 @@
+// Values on their way: kinds, compression, and what Python's clients read and write of it.
+
+import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { ClusterClient, type ClusterOptions } from '../../../lib/client/cluster.ts'
+import { Codec } from '../../../lib/client/values/codec.ts'
+import { CompressionFlags, compress, decompress } from '../../../lib/client/values/compression.ts'
+import { INFLATED_BYTES_MAX } from '../../../lib/limits.ts'
+import { structured, ValueFlags } from '../../../lib/serializer.ts'
+import { startServing } from '../../support/client-server.ts'
+import { PYTHON, skipWithoutPython } from '../../support/oracle.ts'
+import { HOST } from '../../support/process.ts'
+
+const TEXT = 'abcdefghij'.repeat(500)
+const PYLIBMC = `import pylibmc, sys
+client = pylibmc.Client([sys.argv[1]])
+text = "abcdefghij" * 500
+client.set("py", text, min_compress_len=100)
+print(client.get("js") == text.encode())`
+
+function clientAt(t: Test, port: number, options: ClusterOptions = {}): ClusterClient {
+  const client = new ClusterClient([`${HOST}:${port}`], { timeoutMs: 20_000, ...options })
+  t.teardown(() => client.close())
+  return client
+}
+
+t.test('both methods give back what they took, and take what pays', async t => {
+  for (const method of ['zlib', 'brotli'] as const) {
+    const flags = ValueFlags.JSON
+    const value = { bytes: Buffer.from(TEXT), flags }
+    const short = compress(value, { method })
+    t.ok(short.bytes.length < 200, `${method}: ${short.bytes.length} of ${TEXT.length} bytes`)
+    t.strictSame(decompress(short), value)
+    const random = { bytes: randomBytes(5000), flags: 0 }
+    t.equal(compress(random, { method }), random, 'what cannot be shortened stays')
+    t.equal(compress(value, { method, thresholdBytes: 5001 }), value, 'and what is below the bound')
+    t.ok(compress(value, { method, level: 9 }).bytes.length < 200)
+  }
+  for (const flags of Object.values(CompressionFlags)) {
+    t.throws(() => compress({ bytes: Buffer.alloc(1), flags }, {}), RangeError)
+    t.throws(() => decompress({ bytes: Buffer.from('what?'), flags }), Error)
+  }
+})
+
+t.test('a value that would become too long is none', async t => {
+  const bomb = compress({ bytes: Buffer.alloc(INFLATED_BYTES_MAX), flags: 0 }, {})
+  t.equal(decompress(bomb).bytes.length, INFLATED_BYTES_MAX)
+  const long = { bytes: Buffer.alloc(INFLATED_BYTES_MAX + 1), flags: 0 }
+  t.equal(compress(long, {}), long)
+  const { deflateSync } = await import('node:zlib')
+  const forged = { bytes: deflateSync(long.bytes), flags: CompressionFlags.ZLIB }
+  t.throws(() => decompress(forged), RangeError)
+})
+
+t.test('without compression all bits of the flags are the caller’s', async t => {
+  const codec = new Codec({})
+  const { flags } = codec.encode('text', 0xffff_ffff)
+  t.equal(flags, 0xffff_ffff)
+  const hit = { value: Buffer.from('text'), flags: 8, cas: 1n, ttlS: -1 }
+  t.equal(codec.open(hit), hit)
+})
+
+t.test('through a pool', async t => {
+  const { port } = await startServing(t)
+  const plain = clientAt(t, port)
+  const user = { name: 'Ada', tags: ['a', 'b'] }
+  await plain.set('json', user)
+  t.strictSame(await plain.getValue('json'), user)
+  t.equal((await plain.get('json'))?.value.toString(), JSON.stringify(user), 'any client reads it')
+  await plain.set('text', 'größe')
+  await plain.set('bytes', Buffer.from([0, 255]))
+  t.equal(await plain.getValue('text'), 'größe')
+  t.strictSame(await plain.getValue('bytes'), Buffer.from([0, 255]))
+  t.equal(await plain.getValue('none'), undefined)
+  await t.rejects(plain.set('none', undefined), TypeError)
+  const date = new Date(0)
+  const rich = clientAt(t, port, { serializer: structured })
+  await rich.set('date', date)
+  t.strictSame(await rich.getValue('date'), date)
+  t.strictSame(
+    await rich.getManyValues(['date', 'json', 'none']),
+    new Map<string, unknown>([
+      ['date', date],
+      ['json', user],
+    ]),
+  )
+
+  const packed = clientAt(t, port, { compression: {} })
+  const brotli = clientAt(t, port, { compression: { method: 'brotli' } })
+  for (const client of [packed, brotli]) {
+    const list = Array.from({ length: 1000 }, (_, i) => ({ i, name: 'somebody' }))
+    await client.set('list', list)
+    t.ok(((await plain.get('list'))?.value.length ?? 1e9) < JSON.stringify(list).length / 3)
+    t.strictSame(await packed.getValue('list'), list)
+    t.equal((await packed.get('list'))?.flags, ValueFlags.JSON)
+    t.strictSame((await packed.getManyValues(['list'])).get('list'), list)
+    t.ok(((await packed.getAndTouch('list', 100))?.value.length ?? 0) > 10_000)
+    await t.rejects(client.append('list', 'x'), { code: 'VALUE' })
+    await t.rejects(client.set('list', 'x', { flags: 8 }), RangeError)
+  }
+  await plain.set('broken', 'x'.repeat(50), { flags: 8 })
+  await t.rejects(packed.get('broken'), { code: 'VALUE' })
+  t.strictSame([...(await packed.getMany(['broken', 'text'])).keys()], ['text'])
+  await plain.set('no-json', '{', { flags: ValueFlags.JSON })
+  await t.rejects(plain.getValue('no-json'), { code: 'VALUE' })
+})
+
+t.test(
+  'pylibmc reads our long values, and we read its own',
+  {
+    skip: skipWithoutPython('pylibmc'),
+  },
+  async t => {
+    const { port } = await startServing(t)
+    const client = clientAt(t, port, { compression: {} })
+    await client.set('js', Buffer.from(TEXT), { flags: 0 })
+    t.ok(((await clientAt(t, port).get('js'))?.value.length ?? 1e9) < 200, 'compressed it was')
+    const ran = spawnSync(PYTHON, ['-c', PYLIBMC, `${HOST}:${port}`], { encoding: 'utf8' })
+    t.equal(ran.stdout.trim(), 'True', ran.stderr)
+    const hit = await client.get('py')
+    t.equal(hit?.value.toString(), TEXT)
+    t.ok(((await clientAt(t, port).get('py'))?.flags ?? 0) & CompressionFlags.ZLIB, 'so was that')
+  },
+)

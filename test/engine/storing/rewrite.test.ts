@@ -1,0 +1,154 @@
+// A set over an item of the same shape writes over it; over one that differs, or that somebody
+// holds, it makes another. What peers see is the same.
+
+import assert from 'node:assert/strict'
+import t from 'tap'
+import {
+  ClassCounter,
+  Counter,
+  classCounterAt,
+  counterAt,
+} from '../../../lib/engine/arena/counters.ts'
+import type { Ref } from '../../../lib/engine/arena/layout.ts'
+import * as L from '../../../lib/engine/arena/layout.ts'
+import { lock } from '../../../lib/engine/arena/lock.ts'
+import { Cache } from '../../../lib/engine/cache.ts'
+import { lastCas } from '../../../lib/engine/items/links.ts'
+import { Eviction } from '../../../lib/engine/items/lru.ts'
+import { findItem } from '../../../lib/engine/items/table.ts'
+import { Status } from '../../../lib/engine/status.ts'
+import { MIB } from '../../../lib/limits.ts'
+import { Peer, type StoreOptions } from '../../support/engine-peer.ts'
+
+const DAY_S = 86_400
+
+t.test('the same shape stays where it is, as a new item', async t => {
+  const { peer, arena } = createPeer()
+  for (const [before, after] of [
+    [{}, {}],
+    [{ flags: 7 }, { flags: 4_294_967_295 }],
+    [{ expiresAtS: 2 * DAY_S }, { expiresAtS: 3 * DAY_S }],
+    [
+      { flags: 1, expiresAtS: 2 * DAY_S },
+      { flags: 2, expiresAtS: 3 * DAY_S },
+    ],
+  ]) {
+    peer.set('k', Buffer.from('first'), before)
+    const ref = refOf(peer, 'k')
+    const first = peer.get('k')
+    peer.get('k')
+    const sets = setsOf(peer, ref)
+    const total = arena.counters[counterAt(Counter.TOTAL_ITEMS)]
+    t.equal(peer.set('k', Buffer.from('next'), after), Status.OK)
+    const next = peer.get('k')
+    assert(first !== undefined && next !== undefined)
+    t.equal(refOf(peer, 'k'), ref, 'the item is where it was')
+    t.equal(`${next.value}`, 'next')
+    t.equal(next.flags, 'flags' in after ? after.flags : 0)
+    t.ok(next.casLow > first.casLow, 'with a new CAS')
+    t.equal(setsOf(peer, ref), sets + 1)
+    t.equal(arena.counters[counterAt(Counter.TOTAL_ITEMS)], total + 1)
+    peer.verify()
+    peer.remove('k')
+  }
+})
+
+t.test('it was not fetched yet, but is saved from being evicted first', async t => {
+  const { peer, arena } = createPeer()
+  arena.words[L.EVICTION] = Eviction.SEGMENTED
+  peer.set('k', Buffer.from('first'))
+  peer.get('k')
+  peer.set('k', Buffer.from('next'))
+  const meta = arena.words[refOf(peer, 'k') + L.ITEM_META]
+  t.equal(meta & L.STATE_FETCHED, 0)
+  t.not(meta & L.STATE_ACTIVE, 0)
+  peer.get('k')
+  t.not(arena.words[refOf(peer, 'k') + L.ITEM_META] & L.STATE_FETCHED, 0)
+})
+
+t.test('another shape is another item', async t => {
+  const short = Buffer.from('v')
+  const cases: [what: string, before: StoreOptions, value: Buffer, after: StoreOptions][] = [
+    ['flags', {}, short, { flags: 1 }],
+    ['no flags', { flags: 1 }, short, {}],
+    ['an end', {}, short, { expiresAtS: 2 * DAY_S }],
+    ['no end', { expiresAtS: 2 * DAY_S }, short, {}],
+    ['a longer value', {}, Buffer.alloc(3000), {}],
+    ['an end that is near', { expiresAtS: 2 * DAY_S }, short, { expiresAtS: 5 }],
+  ]
+  for (const [what, before, value, after] of cases) {
+    const { peer, arena } = createPeer()
+    arena.words[L.LRU_TEMPORARY_TTL_S] = 60
+    peer.set('k', short, before)
+    const ref = refOf(peer, 'k')
+    peer.set('k', value, after)
+    t.not(refOf(peer, 'k'), ref, what)
+    t.ok(peer.get('k')?.value.equals(value))
+    t.equal(peer.get('k')?.flags, after.flags ?? 0)
+    peer.verify()
+  }
+})
+
+t.test('what a peer still reads is left as it is', async t => {
+  const { peer } = createPeer()
+  peer.set('k', Buffer.from('first'))
+  const held = peer.hold('k')
+  assert(held !== undefined)
+  peer.set('k', Buffer.from('after'))
+  t.equal(`${peer.read(held, 0, 5)}`, 'first')
+  t.equal(`${peer.get('k')?.value}`, 'after')
+  peer.release(held)
+  peer.verify()
+})
+
+t.test('an item whose writer died half way is dropped', async t => {
+  const dead = new Peer(Cache.create({ memoryBytes: 4 * MIB }, 7))
+  const peer = new Peer(Cache.attach(dead.cache.handle, 8))
+  const { arena } = peer.cache.shards[0]
+  peer.set('a', Buffer.from('value'))
+  peer.set('b', Buffer.from('value'))
+  // As it dies in the middle of the value: the lock is taken, the item named, some bytes are new.
+  dead.set('a', Buffer.from('other'))
+  lock(arena.words, 7)
+  arena.words[L.REWRITING] = refOf(peer, 'a')
+  t.equal(peer.cache.recover(7), 0)
+  t.equal(peer.get('a'), undefined)
+  t.equal(`${peer.get('b')?.value}`, 'value')
+  peer.verify()
+})
+
+t.test('it is half written as long as it has its old CAS', async t => {
+  const { peer, arena } = createPeer()
+  peer.set('k', Buffer.from('1'))
+  const ref = refOf(peer, 'k')
+  // The new CAS is told here as soon as the item has it.
+  let isNamed = false
+  Object.defineProperty(lastCas, 'low', {
+    configurable: true,
+    set: () => {
+      isNamed = arena.words[L.REWRITING] === ref
+    },
+  })
+  t.teardown(() => Object.defineProperty(lastCas, 'low', { value: 0, writable: true }))
+  peer.set('k', Buffer.from('2'))
+  t.ok(isNamed, 'a set')
+  isNamed = false
+  peer.adjust('k', false, 1n)
+  t.ok(isNamed, 'a number counted up')
+  t.equal(arena.words[L.REWRITING], L.NIL)
+})
+
+function createPeer() {
+  const peer = new Peer(Cache.create({ memoryBytes: 4 * MIB }))
+  return { peer, arena: peer.cache.shards[0].arena }
+}
+
+function refOf(peer: Peer, name: string): Ref {
+  const [shard, hash, key, start, length] = peer.at(name)
+  return findItem(shard.arena, hash, key, start, length)
+}
+
+function setsOf(peer: Peer, ref: Ref): number {
+  const { words, counters } = peer.cache.shards[0].arena
+  return counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.SET_CMDS)]
+}

@@ -1,0 +1,232 @@
+// The door of text connections without a socket: what opens it, what does not, cut anywhere, with
+// garbage before it, and how answers are held back.
+
+import t from 'tap'
+import { Area } from '../../../lib/bytes/area.ts'
+import { AUTH_CLAIM_BYTES_MAX, AUTH_FAILURES_MAX, LINE_BYTES_MAX } from '../../../lib/limits.ts'
+import { State } from '../../../lib/protocol/conversation.ts'
+import { type Host, ThreadCounter } from '../../../lib/protocol/host.ts'
+import { type Doors, PASSWORD, TestAuthenticator, USER } from '../../support/auth.ts'
+import { announceSeed, createRandom } from '../../support/prng.ts'
+import { createHost, Peer } from '../../support/server-session.ts'
+import { randomGarbage } from '../../support/server-stream.ts'
+
+const seed = announceSeed(t)
+
+const RIGHT = claim(`${USER} ${PASSWORD}`)
+const WRONG = claim(`${USER} wrong`)
+const STORED = 'STORED\r\n'
+const FAILURE = 'CLIENT_ERROR authentication failure\r\n'
+const UNAUTHENTICATED = 'CLIENT_ERROR unauthenticated\r\n'
+const BAD_FORMAT = 'CLIENT_ERROR bad authentication token format\r\n'
+const BAD_END = 'CLIENT_ERROR bad command line termination\r\n'
+
+const REFUSALS = new RegExp(`${UNAUTHENTICATED}|${BAD_FORMAT}|${BAD_END}|${FAILURE}`, 'g')
+
+t.test('a right claim opens the door, and what is pipelined behind it is served', async t => {
+  const { peer, auth, host } = start()
+  t.equal(
+    say(peer, `${RIGHT}set a 0 0 1\r\nx\r\nget a\r\n${WRONG}`),
+    `${STORED}STORED\r\n`.concat('VALUE a 0 1\r\nx\r\nEND\r\nSTORED\r\n'),
+  )
+  t.same(auth.claims, [[USER, PASSWORD]])
+  t.same(counted(host), [1, 0])
+  t.equal(say(peer, 'get x\r\n'), `VALUE x 0 10\r\n${USER} wrong\r\nEND\r\n`, 'now a set is a set')
+})
+
+t.test('nothing else is served', async t => {
+  for (const line of [
+    'get a',
+    'gets a b',
+    'add x 0 0 14',
+    'SET x 0 0 14',
+    'set x 0 0',
+    'set x 0 0 x',
+    'set x 0 0 -1',
+    'set x 0 0 9x',
+    'set x 0 0 4294967295',
+    'set x 0 0 99999999999999999999',
+    'mg a',
+    'version',
+    'verbosity 2',
+    'stats',
+    'flush_all',
+    'shutdown',
+    'quit',
+    '',
+    'GET / HTTP/1.1',
+    'a\0b',
+    'x'.repeat(10 * LINE_BYTES_MAX),
+  ]) {
+    const { peer, host } = start()
+    t.equal(say(peer, `${line}\r\n`), UNAUTHENTICATED, line.slice(0, 40))
+    t.not(peer.session.state, State.ENDED)
+    t.same(counted(host), [0, 0])
+    t.equal(say(peer, RIGHT), STORED)
+  }
+})
+
+t.test('claims that are none', async t => {
+  const { peer, auth, host } = start()
+  t.equal(say(peer, claim('user')), BAD_FORMAT)
+  t.equal(say(peer, claim('')), BAD_FORMAT)
+  t.equal(say(peer, 'set x 0 0 14\r\nuser pass wordXX'), BAD_END)
+  t.equal(say(peer, 'set x 0 0 14\r\nuser pass word\n\n'), BAD_END)
+  t.same(auth.claims, [])
+  t.same(counted(host), [0, 0])
+  t.equal(say(peer, WRONG), FAILURE)
+  t.equal(say(peer, claim(' ')), FAILURE)
+  t.equal(say(peer, claim(` ${USER} ${PASSWORD}`)), FAILURE)
+  t.same(auth.claims.slice(1), [
+    ['', ''],
+    ['', `${USER} ${PASSWORD}`],
+  ])
+  t.same(counted(host), [3, 3])
+})
+
+t.test('key, flags, exptime and further words do not matter', async t => {
+  for (const line of [
+    'set a b c 14',
+    '  set  x 0 0  14',
+    'set x 0 0 14 noreply',
+    'set x 0 0 14 a b',
+  ]) {
+    t.equal(say(start().peer, `${line}\r\n${USER} ${PASSWORD}\r\n`), STORED, line)
+  }
+  t.equal(say(start().peer, `set x 0 0 14\n${USER} ${PASSWORD}\r\n`), STORED)
+})
+
+t.test('one refusal stands for all that come together', async t => {
+  const { peer } = start()
+  t.equal(say(peer, 'set a 0 0 zz\r\nhello\r\nget a\r\n'), UNAUTHENTICATED)
+  t.equal(say(peer, 'get a\r\n'), UNAUTHENTICATED)
+  t.equal(
+    say(peer, `get a\r\n${RIGHT}get a\r\nget a\r\n`),
+    `${UNAUTHENTICATED}${STORED}END\r\nEND\r\n`,
+  )
+})
+
+t.test('a line without an end is waited for, up to a bound', async t => {
+  const { peer } = start()
+  t.equal(say(peer, 'x'.repeat(LINE_BYTES_MAX)), '')
+  t.not(peer.session.state, State.ENDED)
+  t.equal(say(peer, 'x'), '')
+  t.equal(peer.session.state, State.ENDED)
+})
+
+t.test('a claim too long to be right is thrown away as it comes', async t => {
+  const { peer, auth, host } = start()
+  const long = claim(`${USER} ${'x'.repeat(100_000)}`)
+  t.equal(say(peer, long.slice(0, 50_000)), '')
+  t.ok(peer.restMax < AUTH_CLAIM_BYTES_MAX, 'it is not kept')
+  t.equal(say(peer, long.slice(50_000)), FAILURE)
+  t.same(auth.claims, [])
+  t.same(counted(host), [1, 1])
+  t.equal(say(peer, RIGHT), STORED)
+})
+
+t.test('requests cut at every byte get the answers of the whole', async t => {
+  const stream = `${WRONG}${claim('user')}${WRONG}${RIGHT}set a 0 0 1\r\nx\r\nget a\r\n`
+  const whole = say(start().peer, stream)
+  t.match(whole, `${FAILURE}${BAD_FORMAT}${FAILURE}${STORED}STORED\r\nVALUE a`)
+  for (let cut = 1; cut < stream.length; cut++) {
+    const { peer } = start()
+    const given = say(peer, stream.slice(0, cut)) + say(peer, stream.slice(cut))
+    if (given !== whole) t.equal(given, whole, `cut at ${cut}`)
+  }
+  const { peer } = start()
+  peer.feedPieces(Buffer.from(stream), () => 1)
+  t.equal(peer.take().toString('latin1'), whole, 'byte by byte')
+})
+
+t.test('garbage opens nothing', async t => {
+  const random = createRandom(seed)
+  for (let round = 0; round < 100; round++) {
+    const { peer, auth } = start()
+    const garbage = Buffer.concat([
+      Buffer.from('x'),
+      randomGarbage(random, random.between(1, 6000)),
+    ])
+    peer.feedPieces(garbage, () => random.between(1, 3000))
+    const given = peer.take().toString('latin1')
+    t.equal(given.replace(REFUSALS, ''), '', `round ${round}`)
+    t.same(
+      auth.judged.filter(([, right]) => right),
+      [],
+    )
+  }
+})
+
+t.test('what was claimed is wiped from the buffer', async t => {
+  const { peer } = start()
+  const { session } = peer
+  const bytes = Buffer.from(WRONG)
+  session.run(new Area(bytes), 0, bytes.length)
+  t.equal(bytes.indexOf('wrong'), -1)
+})
+
+t.test('answers wait, and nothing is served until they are given', async t => {
+  const { peer, auth } = start({ delayMs: failures => (failures > 1 ? 30 : 0) })
+  t.equal(say(peer, WRONG), FAILURE)
+  peer.queue(Buffer.from(`${WRONG}${RIGHT}get a\r\n`))
+  const startedMs = performance.now()
+  peer.eat()
+  t.ok(peer.session.isStuck())
+  t.equal(peer.take().toString(), '')
+  t.equal(auth.claims.length, 2, 'the next claim is not looked at yet')
+  peer.goOn()
+  t.ok(performance.now() - startedMs >= 60, 'two answers waited')
+  t.equal(peer.take().toString(), `${FAILURE}${STORED}END\r\n`)
+  t.same(auth.judged, [
+    [1, false],
+    [2, false],
+    [2, true],
+  ])
+})
+
+t.test('a peer that is wrong too often is shown out', async t => {
+  for (const delayMs of [0, 1]) {
+    const { peer } = start({ delayMs: () => delayMs })
+    for (let i = 1; i < AUTH_FAILURES_MAX; i++) t.equal(say(peer, WRONG), FAILURE)
+    t.not(peer.session.state, State.ENDED)
+    t.equal(say(peer, WRONG + RIGHT), FAILURE)
+    t.equal(peer.session.state, State.ENDED)
+  }
+})
+
+t.test('a peer may leave while its answer waits', async t => {
+  const { peer } = start({ delayMs: () => 10_000 })
+  peer.queue(Buffer.from(WRONG))
+  peer.eat()
+  peer.session.close()
+  t.equal(peer.session.state, State.ENDED)
+})
+
+t.test('a protocol without a door is not served', async t => {
+  const { peer } = start({ text: false })
+  t.equal(say(peer, `${RIGHT}get a\r\n`), '')
+  t.equal(peer.session.state, State.ENDED)
+  const binary = start({ sasl: false }).peer
+  binary.feed(Buffer.concat([Buffer.from([0x80, 0x0b]), Buffer.alloc(22)]))
+  t.equal(binary.take().length, 0)
+  t.equal(binary.session.state, State.ENDED)
+})
+
+function claim(payload: string): string {
+  return `set x 0 0 ${payload.length}\r\n${payload}\r\n`
+}
+
+function start(doors: Doors = {}) {
+  const auth = new TestAuthenticator(doors)
+  const host: Host = { ...createHost(), auth, counters: new Float64Array(32) }
+  return { host, auth, peer: new Peer(host) }
+}
+
+function say(peer: Peer, text: string): string {
+  peer.feed(Buffer.from(text, 'latin1'))
+  return peer.take().toString('latin1')
+}
+
+function counted({ counters }: Host): [commands: number, errors: number] {
+  return [counters[ThreadCounter.AUTH_CMDS], counters[ThreadCounter.AUTH_ERRORS]]
+}

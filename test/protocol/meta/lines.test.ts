@@ -1,0 +1,35 @@
+// A line of a meta command is read in one pass where it is as it should be, and word by word where
+// it is not, as one with a blank before it. Both mean the same.
+
+import t from 'tap'
+import { STARTED_AT_S } from '../../../lib/engine/arena/layout.ts'
+import { randomMetaSession, resetMetaKeys } from '../../support/meta-session.ts'
+import { announceSeed, createRandom } from '../../support/prng.ts'
+import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
+
+const COMMANDS = 20_000
+const STARTED_AT = 1_700_000_000
+/** Behind a length that is wrong: eaten with the value, or an error each. */
+const RESYNC = '\r\n\r\n\r\n'
+
+const seed = announceSeed(t)
+
+t.test('a line says the same whichever way it is read', async t => {
+  const hosts = [createHost(), createHost()]
+  // Ends that are told as a date are the same distance away.
+  for (const { cache } of hosts) cache.shards[0].arena.words[STARTED_AT_S] = STARTED_AT
+  const [whole, words] = hosts.map(host => new Peer(host))
+  for (const peer of [whole, words]) peer.feed(Buffer.from(resetMetaKeys()))
+  let alike = 0
+  for (const command of randomMetaSession(createRandom(seed), COMMANDS)) {
+    const bytes = Buffer.from(command + RESYNC, 'latin1')
+    whole.feed(bytes)
+    words.feed(Buffer.concat([Buffer.from(' '), bytes]))
+    const [reply, wanted] = [whole, words].map(peer => peer.take().toString('latin1'))
+    if (reply === wanted) alike++
+    else t.equal(reply, wanted, JSON.stringify(command))
+    if (reply !== wanted) break
+  }
+  t.equal(alike, COMMANDS)
+  for (const host of hosts) verifyAll(host)
+})

@@ -1,0 +1,184 @@
+// The main thread serves peers of its own, in the process of this test: what becomes of the daemon
+// when a request throws there, and of connections that are lost on their way to a worker.
+
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
+import t, { type Test } from 'tap'
+import { HOLD_COUNT, LOCK } from '../../lib/engine/arena/layout.ts'
+import { Cache } from '../../lib/engine/cache.ts'
+import { MIB } from '../../lib/limits.ts'
+import { createSketches } from '../../lib/observe/hot-sketch.ts'
+import { createLogs } from '../../lib/observe/log-buffer.ts'
+import { createPrefixes } from '../../lib/observe/prefixes.ts'
+import { checkOptions } from '../../lib/options/checks.ts'
+import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
+import { createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
+import { Session } from '../../lib/protocol/session.ts'
+import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
+import { Roster } from '../../lib/server/roster.ts'
+import { featuresOf } from '../../lib/server/settings.ts'
+import type { ListenerFacts, WorkerTask } from '../../lib/server/worker-host.ts'
+import serve from '../../workers/serve.ts'
+import { HOST } from '../support/process.ts'
+import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
+import { verifyAll } from '../support/server-session.ts'
+import { shortFolder } from '../support/unix.ts'
+
+t.test('what is thrown in the main thread costs its peers, not the daemon', async t => {
+  const { daemon, path } = await start(t)
+  const stderr = t.capture(process.stderr, 'write', () => true)
+  for (const [round, inLock] of [false, true, false].entries()) {
+    const [victim, other] = [await openPeer(path), await openPeer(path)]
+    t.equal(await ask(other, 'set a 0 0 1\r\n4\r\n', '\r\n'), 'STORED\r\n')
+    throwOnce(t, daemon, inLock)
+    t.equal(await ask(victim, 'get a\r\n', ''), '', 'its peers are dropped')
+    t.equal(await ask(other, '', ''), '', 'all of them')
+    const [text = ''] = stderr().map(({ args }) => `${args[0]}`)
+    t.match(text, /^main thread failed to serve its peers, they are dropped: Error: on purpose/)
+    t.match(text, 'local.test.ts', 'with the place')
+    const stats = await statsOf(path)
+    t.equal(stats.get('worker_restarts'), `${round + 1}`)
+    t.equal(stats.get('arena_resets'), '0')
+    t.equal(stats.get('curr_connections'), '1')
+    const next = await openPeer(path)
+    t.equal(await ask(next, 'get a\r\n', 'END\r\n'), 'VALUE a 0 1\r\n4\r\nEND\r\n')
+    next.destroy()
+  }
+  t.ok(await comesTrue(() => daemon.roster.current() === 0), 'no place stays taken')
+  verifyAll(daemon)
+})
+
+t.test('values in flight are let go when the main thread fails', async t => {
+  const { daemon, path } = await start(t)
+  const heldCount = () =>
+    daemon.cache.shards.reduce((n, { arena }) => n + arena.words[HOLD_COUNT], 0)
+  t.capture(process.stderr, 'write', () => true)
+  const half = await openPeer(path)
+  half.write(`set big 0 0 500000\r\n${'x'.repeat(100_000)}`)
+  t.ok(await comesTrue(() => heldCount() === 1))
+  throwOnce(t, daemon, false)
+  t.equal(await ask(await openPeer(path), 'get a\r\n', ''), '')
+  t.ok(await comesTrue(() => heldCount() === 0))
+  t.equal(await ask(half, '', ''), '')
+  verifyAll(daemon)
+})
+
+t.test('replies that a peer does not take are let go once when the main thread fails', async t => {
+  const { daemon, path } = await start(t)
+  const heldCount = () =>
+    daemon.cache.shards.reduce((n, { arena }) => n + arena.words[HOLD_COUNT], 0)
+  t.capture(process.stderr, 'write', () => true)
+  const slow = await openPeer(path)
+  slow.pause()
+  slow.write(`set big 0 0 100000\r\n${'x'.repeat(100_000)}\r\nget${' big'.repeat(40)}\r\n`)
+  t.ok(await comesTrue(() => heldCount() > 1))
+  throwOnce(t, daemon, false)
+  t.equal(await ask(await openPeer(path), 'get a\r\n', ''), '')
+  const next = await openPeer(path)
+  next.write(`set next 0 0 100000\r\n${'y'.repeat(50_000)}`)
+  t.ok(await comesTrue(() => heldCount() === 1))
+  t.equal(await ask(next, `${'y'.repeat(50_000)}\r\n`, '\r\n'), 'STORED\r\n')
+  t.equal(heldCount(), 0)
+  verifyAll(daemon)
+  slow.destroy()
+})
+
+t.test('a connection that is lost on its way to a worker gives its place back', async t => {
+  const { task, roster } = createTask()
+  const { port1, port2 } = new MessageChannel()
+  const served = serve({ ...task, port: port2 })
+  const slots = [1, 2, 3].map(delivery => {
+    const slot = roster.take(0, 0, 'tcp:127.0.0.1:1', 1)
+    roster.deliver(slot, delivery)
+    return slot
+  })
+  t.equal(roster.loadOf(0), 3)
+  port2.emit('messageerror', new Error('on purpose'))
+  t.equal(roster.loadOf(0), 2)
+  t.notOk(
+    [...roster.each()].some(({ id }) => id === Roster.idOf(slots[0])),
+    'the first',
+  )
+  port2.emit('messageerror', new Error('on purpose'))
+  t.same(
+    [...roster.each()].map(({ id }) => id),
+    [Roster.idOf(slots[2])],
+    'the second',
+  )
+  port1.close()
+  await served
+})
+
+t.test('a worker lets go of all that its peers hold before its task ends', async t => {
+  const { task, roster, cache } = createTask()
+  const { port1, port2 } = new MessageChannel()
+  const served = serve({ ...task, port: port2 })
+  const server = createServer({ pauseOnConnect: true }, socket => {
+    port2.emit('message', { socket, slot: roster.take(0, 0, 'tcp:127.0.0.1:1', 1) })
+  })
+  await once(server.listen(0, HOST), 'listening')
+  const { port } = server.address() as AddressInfo
+  const peers = await Promise.all(Array.from({ length: 5 }, () => openPeer(port)))
+  for (const peer of peers) peer.write(`set big 0 0 500000\r\n${'x'.repeat(100_000)}`)
+  const { words } = cache.shards[0].arena
+  t.ok(await comesTrue(() => words[HOLD_COUNT] === peers.length))
+  port1.close()
+  await served
+  t.equal(words[HOLD_COUNT], 0)
+  t.equal(roster.current(), 0)
+  for (const peer of peers) peer.destroy()
+  server.close()
+})
+
+/** What a worker is started with, its cache, and the roster of its daemon. */
+function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
+  const cache = Cache.create({ memoryBytes: 16 * MIB })
+  const roster = Roster.create(1, 10)
+  const settings = {
+    ownVersion: '0.0.0',
+    version: '',
+    flushAllowed: true,
+    ioUring: true,
+    memoryLimitBytes: 16 * MIB,
+    idleTimeoutS: 0,
+    features: featuresOf(DEFAULTS),
+    lines: [],
+    listeners: [
+      { address: '', state: 'conn_listening', protocol: 'auto', peerCheck: null },
+    ] satisfies ListenerFacts[],
+    auth: null,
+    tls: null,
+    allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
+    cluster: createClusterBoard([], '', false),
+    log: createLogs(2, 0),
+    prefixes: createPrefixes(':'),
+    sketches: createSketches(2),
+  }
+  const task = { worker: 0, holder: 2, cache: cache.handle, roster: roster.handle, settings }
+  return { task, cache, roster }
+}
+
+/** The next request that is run in this thread throws, in the middle of an operation if so wanted. */
+function throwOnce(t: Test, { cache }: Daemon, inLock: boolean): void {
+  const { run } = Session.prototype
+  Session.prototype.run = function fail(this: Session) {
+    Session.prototype.run = run
+    if (inLock)
+      for (const { arena } of cache.shards) arena.words[LOCK] = this.host.cache.shards[0].holder
+    throw new Error('on purpose')
+  }
+  t.teardown(() => {
+    Session.prototype.run = run
+  })
+}
+
+async function start(t: Test): Promise<{ daemon: Daemon; path: string }> {
+  const path = join(shortFolder(t), 's')
+  const options = checkOptions({ unixSocket: path, threads: 1 })
+  if (isRefusal(options)) throw new Error(options.line)
+  const daemon = await startDaemon(options)
+  t.teardown(() => daemon.close())
+  return { daemon, path }
+}

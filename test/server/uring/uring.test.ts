@@ -1,0 +1,270 @@
+// A ring by itself, in the thread of this test, and the daemon's choice of it. Needs Linux 6.1, and a
+// system that allows io_uring.
+
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import {
+  KIB,
+  READ_REST_BYTES_MAX,
+  RING_BUFFER_BYTES,
+  RING_BUFFERS,
+  RING_SUBMISSIONS,
+} from '../../../lib/limits.ts'
+import { Reply } from '../../../lib/protocol/reply.ts'
+import { descriptorOf } from '../../../lib/server/line/node-handle.ts'
+import { POLLIN } from '../../../lib/server/uring/layout.ts'
+import { RingLoop } from '../../../lib/server/uring/loop.ts'
+import { loadNative, type Native } from '../../../lib/server/uring/native.ts'
+import { Ring, releaseRing } from '../../../lib/server/uring/uring.ts'
+import { startDaemon } from '../../support/daemon.ts'
+import { announceSeed, createRandom } from '../../support/prng.ts'
+import { HOST } from '../../support/process.ts'
+import { askOnce, openPeer } from '../../support/server-peer.ts'
+
+const seed = announceSeed(t)
+const native = loadNative()
+const reason = native === undefined ? 'no node:ffi' : tryToOpen(native)
+const skip = reason ?? false
+
+const RECEIVE = 5
+const SEND = 6
+const CANCEL = 7
+const TURNS_MAX = 100_000
+const TIMERS = 50
+/** For a timer of libuv's loop: its end, a look at that loop, and another. */
+const ENTERS_MAX = 20
+
+t.test('what comes is what was sent, however many buffers it takes', { skip }, async t => {
+  const { ring, descriptor, peer } = await setUp(t)
+  const random = createRandom(seed, 1)
+  const sent = randomBytes(3_000_000)
+  ring.receive(descriptor, RECEIVE)
+  let written = 0
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for (let turns = 0; bytes < sent.length && turns < TURNS_MAX; turns++) {
+    if (written < sent.length) {
+      const length = random.between(1, 100 * KIB)
+      peer.write(sent.subarray(written, written + length))
+      written += length
+    }
+    await turn()
+    ring.submit(false)
+    while (ring.next()) {
+      t.equal(ring.token, RECEIVE) || t.bailout('a stranger')
+      if (ring.result > 0) {
+        chunks.push(Buffer.from(ring.input.bytes.subarray(ring.start, ring.start + ring.result)))
+        bytes += ring.result
+        // What stands before a buffer is its reader's.
+        ring.input.bytes.fill(1, ring.start - READ_REST_BYTES_MAX, ring.start + ring.result)
+        ring.giveBuffer()
+      }
+      // All buffers were in use.
+      if (!ring.hasMore) ring.receive(descriptor, RECEIVE)
+    }
+  }
+  t.ok(Buffer.concat(chunks).equals(sent))
+})
+
+t.test(
+  'buffers that are not given back end the reading, and nothing is lost',
+  { skip },
+  async t => {
+    const { ring, descriptor, peer } = await setUp(t)
+    const sent = randomBytes(4_000_000)
+    peer.write(sent)
+    ring.receive(descriptor, RECEIVE)
+    const seen: [start: number, bytes: number][] = []
+    const wasted = await completions(
+      ring,
+      () => !ring.hasMore,
+      () => {
+        if (ring.start >= 0) seen.push([ring.start, ring.result])
+      },
+    )
+    t.ok(wasted, 'it ended')
+    t.ok(seen.length <= RING_BUFFERS, `${seen.length} buffers`)
+    t.equal(new Set(seen.map(([start]) => start)).size, seen.length, 'each once')
+    const first = Buffer.concat(
+      seen.map(([at, bytes]) => ring.input.bytes.subarray(at, at + bytes)),
+    )
+    t.ok(first.equals(sent.subarray(0, first.length)))
+  },
+)
+
+t.test('more requests than the ring has places for are all done', { skip }, async t => {
+  const { ring, descriptor, peer } = await setUp(t)
+  const count = RING_SUBMISSIONS * 3 + 1
+  const what = Buffer.from('0123456789')
+  const area = ring.input
+  what.copy(area.bytes, 0)
+  const at = (native as Native).addressOf(area.bytes)
+  for (let i = 0; i < count; i++) ring.sendNow(descriptor, at + (i % 10), 1, SEND)
+  let sent = 0
+  const all = await completions(
+    ring,
+    () => sent === count,
+    () => {
+      if (ring.token === SEND && ring.result === 1) sent++
+    },
+  )
+  t.ok(all, `${sent} of ${count}`)
+  const got = await read(peer, count)
+  t.equal(got.toString(), '0123456789'.repeat(count).slice(0, count), 'in their order')
+})
+
+t.test('what the kernel does not take at once is told', { skip }, async t => {
+  const { ring, descriptor } = await setUp(t)
+  let sent = 0
+  let refused = 0
+  for (let i = 0; i < 1000 && refused === 0; i++) {
+    ring.sendNow(descriptor, (native as Native).addressOf(ring.input.bytes), 100_000, SEND)
+    ring.submit(false)
+    while (ring.next()) {
+      if (ring.result > 0) sent += ring.result
+      else refused = ring.result
+    }
+  }
+  t.ok(sent > 0)
+  t.equal(refused, -11, 'EAGAIN')
+})
+
+t.test('reading is cancelled, news come once, and the end is told', { skip }, async t => {
+  const { ring, descriptor, peer } = await setUp(t)
+  ring.receive(descriptor, RECEIVE)
+  ring.cancel(RECEIVE, CANCEL)
+  const results = new Map<number, number>()
+  const note = () => {
+    results.set(ring.token, ring.result)
+  }
+  t.ok(await completions(ring, () => results.size === 2, note))
+  t.same([results.get(RECEIVE), results.get(CANCEL)], [-125, 0], 'ECANCELED')
+  ring.poll(descriptor, POLLIN, RECEIVE)
+  results.clear()
+  ring.submit(false)
+  t.notOk(ring.next(), 'there is nothing to read')
+  peer.write('x')
+  t.ok(await completions(ring, () => results.size === 1, note))
+  t.equal((results.get(RECEIVE) ?? 0) & POLLIN, POLLIN)
+  results.clear()
+  ring.receive(descriptor, RECEIVE)
+  peer.end()
+  t.ok(await completions(ring, () => results.get(RECEIVE) === 0, note), 'the end, behind the byte')
+})
+
+t.test('a ring that its thread left holds sockets until it is released', { skip }, async t => {
+  const { ring, descriptor, accepted, peer } = await setUp(t, false)
+  ring.receive(descriptor, RECEIVE)
+  ring.submit(false)
+  const handle = ring.handle()
+  accepted.destroy()
+  const ended = once(peer.resume(), 'end').then(() => 'ended')
+  t.equal(await Promise.race([ended, turn(100)]), undefined, 'still open')
+  releaseRing(handle)
+  t.equal(await ended, 'ended')
+})
+
+t.test('a daemon has rings where it can, unless it is told otherwise', async t => {
+  const without = await startDaemon(t, ['-t', '2', '-o', 'no_io_uring'])
+  const daemon = await startDaemon(t, ['-t', '2', '-v'])
+  if (reason !== undefined) {
+    t.match(daemon.output(), /worker \d: no io_uring here, through sockets/)
+    t.equal(await askOnce(daemon.port, 'get none\r\n', 'END\r\n'), 'END\r\n')
+    return
+  }
+  // libuv may have some of its own.
+  t.equal(ringsOf(daemon.pid) - ringsOf(without.pid), 2, 'one a thread')
+})
+
+t.test('a loop with nothing to do rests', { skip }, async t => {
+  const known = native as Native
+  let enters = 0
+  const enter: Native['enter'] = (...request) => {
+    enters++
+    return known.enter(...request)
+  }
+  const loop = new RingLoop({ ...known, enter }, new Reply())
+  for (let i = 0; i < TIMERS; i++) await turn(5)
+  loop.close()
+  t.ok(enters > 0)
+  t.ok(enters < ENTERS_MAX * TIMERS, `${enters} system calls for ${TIMERS} timers`)
+})
+
+t.test('a peer that says its last while a reply is on its way gets all replies', async t => {
+  const daemon = await startDaemon(t, ['-t', '1'])
+  const line = `get ${'k'.repeat(250)}\r\n`
+  const count = Math.ceil((RING_BUFFER_BYTES * 5) / 2 / line.length)
+  for (let tries = 0; tries < 20; tries++) {
+    const peer = await openPeer(daemon.port)
+    // More than one buffer of requests, and the end, before the first reply is sent.
+    peer.end(line.repeat(count))
+    const got = await read(peer, count * 5 + 1)
+    t.equal(got.length, count * 5, 'a reply to each')
+  }
+})
+
+/** Why there can be no ring, if that is so. */
+function tryToOpen(native: Native): string | undefined {
+  try {
+    new Ring(native).close()
+    return undefined
+  } catch (error) {
+    return String(error)
+  }
+}
+
+async function setUp(t: Test, closes = true) {
+  const ring = new Ring(native as Native)
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }).listen(0, HOST)
+  await once(server, 'listening')
+  const incoming = once(server, 'connection')
+  const peer = await openPeer((server.address() as { port: number }).port)
+  const [accepted] = (await incoming) as [Socket]
+  t.teardown(() => {
+    if (closes) ring.close()
+    for (const socket of [accepted, peer]) socket.destroy()
+    server.close()
+  })
+  return { ring, descriptor: descriptorOf(accepted), accepted, peer }
+}
+
+/** Takes completions, `each` of them, until `done`; false if that never comes. */
+async function completions(ring: Ring, done: () => boolean, each: () => void): Promise<boolean> {
+  for (let turns = 0; turns < TURNS_MAX; turns++) {
+    ring.submit(false)
+    while (ring.next()) {
+      each()
+      if (done()) return true
+    }
+    await turn()
+  }
+  return false
+}
+
+function turn(ms = 0): Promise<undefined> {
+  return new Promise(resolve => setTimeout(() => resolve(undefined), ms))
+}
+
+async function read(peer: Socket, bytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of peer) {
+    chunks.push(chunk as Buffer)
+    if (Buffer.concat(chunks).length >= bytes) break
+  }
+  return Buffer.concat(chunks)
+}
+
+function ringsOf(pid: number): number {
+  const folder = `/proc/${pid}/fd`
+  const targets = readdirSync(folder).map(name => {
+    try {
+      return readlinkSync(`${folder}/${name}`)
+    } catch {
+      return ''
+    }
+  })
+  return targets.filter(target => target === 'anon_inode:[io_uring]').length
+}
