@@ -4,8 +4,9 @@
 // the later of two options. What memcached has and memslab has not is refused where somebody could
 // rely on it, and accepted where it only tunes.
 
+import { PROTOCOL_VERSION } from './bytes/memcached.ts'
+import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX } from './client/limits.ts'
 import type { DrainOrder } from './commands/drain.ts'
-import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, PROTOCOL_VERSION } from './limits.ts'
 import { keepCompiled } from './load.ts'
 import { checkOptions, THREADS_ADVISED_MAX } from './options/checks.ts'
 import { readListen } from './options/listen.ts'

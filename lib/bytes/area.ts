@@ -3,7 +3,8 @@
 // unaligned 8-byte loads and stores are inlined: a third of that at 24 bytes, equal near 144. They
 // never make a BigInt on the heap. The last eight bytes of a range may be among those before them.
 
-import { KEPT_HEAD_BYTES_MAX } from '../limits.ts'
+/** A reply up to so long is sent by a view of its buffer that is made once. */
+const KEPT_HEAD_BYTES_MAX = 1024
 
 const VIEW_COPY_BYTES_MAX = 128
 const WIDE_BYTES = 8

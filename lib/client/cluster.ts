@@ -9,19 +9,12 @@
 // Which servers there are may change while it runs: members.ts.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  CLIENT_FAILURES,
-  CLIENT_REST_MS,
-  CLIENT_RETRIES_MAX,
-  CLIENT_TIMEOUT_MS,
-  CLIENT_WARMUP_MS,
-  COPIES_MAX,
-} from '../limits.ts'
 import { Copies } from './copies/copies.ts'
 import type { Keyed } from './copies/keyed.ts'
 import { OneCopy } from './copies/one-copy.ts'
 import type { Discovery } from './discovery/source.ts'
 import { ClientError } from './errors.ts'
+import { CLIENT_FAILURES, CLIENT_REST_MS, CLIENT_WARMUP_MS } from './limits.ts'
 import { Health } from './members/health.ts'
 import { Members } from './members/members.ts'
 import { parseServer } from './members/servers.ts'
@@ -39,6 +32,13 @@ import {
 } from './nodes/node.ts'
 import type { RingNode, RingOptions } from './ring/ring.ts'
 import { Codec, type CodecOptions } from './values/codec.ts'
+
+/** Copies of a value that a pool may keep. */
+const COPIES_MAX = 8
+
+/** What a pool's client waits for an answer by default, and how often it tries again at most. */
+const CLIENT_TIMEOUT_MS = 500
+const CLIENT_RETRIES_MAX = 10
 
 export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOptions {
   /**

@@ -2,7 +2,7 @@
 // says on stderr how far it is.
 
 import { type DrainReport, drain } from '../client/drain/drain.ts'
-import { DRAIN_AT_ONCE, DRAIN_PROGRESS_MS } from '../limits.ts'
+import { DRAIN_AT_ONCE, DRAIN_PROGRESS_MS } from '../client/limits.ts'
 
 export const DRAIN_USAGE = `usage: memslab drain HOST:PORT --to HOST:PORT[:WEIGHT][,HOST:PORT[:WEIGHT]...]
 hands the items of a server to those that own them among the others; it may be one of

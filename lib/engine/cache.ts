@@ -3,24 +3,7 @@
 // attaches with an id of its own.
 
 import type { Area } from '../bytes/area.ts'
-import {
-  ARENA_DATA_BYTES_MAX,
-  ARENA_DATA_BYTES_MIN,
-  ARENA_PAGES_MIN,
-  ARENAS_MAX,
-  AUTOMOVE_WINDOW_S_MAX,
-  CRAWL_SLEEP_US_MAX,
-  EVICTIONS,
-  type EvictionName,
-  GIVEN_HOLDER_MIN,
-  HASHPOWER_DEFAULT,
-  HASHPOWER_MIN,
-  KIB,
-  MEMORY_HEADROOM,
-  MEMORY_RESERVED_BYTES_MIN,
-  MIB,
-  RECOVER_WAIT_MS_MAX,
-} from '../limits.ts'
+import { GIB, KIB, MIB } from '../bytes/units.ts'
 import { type Arena, chunkWords, createArena, roomBeside } from './arena/arena.ts'
 import { monotonicS, moveClock } from './arena/clock.ts'
 import { arenaOf, hashBytes } from './arena/hash.ts'
@@ -65,6 +48,17 @@ import { releaseHold, unlinkItem } from './items/links.ts'
 import { Eviction } from './items/lru.ts'
 import { hashOfItem } from './items/table.ts'
 import { allClasses, type ClassSet } from './items/walk.ts'
+import {
+  ARENA_DATA_BYTES_MAX,
+  ARENA_DATA_BYTES_MIN,
+  ARENAS_MAX,
+  AUTOMOVE_WINDOW_S_MAX,
+  CRAWL_SLEEP_US_MAX,
+  EVICTIONS,
+  type EvictionName,
+  HASHPOWER_DEFAULT,
+  HASHPOWER_MIN,
+} from './limits.ts'
 import { Shard } from './shard.ts'
 import { Order } from './status.ts'
 import { Automove } from './upkeep/automove.ts'
@@ -72,6 +66,22 @@ import { Crawl } from './upkeep/crawl.ts'
 import { POOL } from './upkeep/moves.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 import { verify } from './verify.ts'
+
+/**
+ * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as far
+ * as the arenas reach. Memory that nobody touches costs address space only.
+ */
+const MEMORY_HEADROOM = 4
+const MEMORY_RESERVED_BYTES_MIN = GIB
+
+/** It may be lowered to so many pages for items in each arena. */
+export const ARENA_PAGES_MIN = 16
+
+/** Thread ids that the cache gives out begin here; those below are for threads that bring their own. */
+export const GIVEN_HOLDER_MIN = 2 ** 29
+
+/** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
+const RECOVER_WAIT_MS_MAX = 100
 
 export interface CacheOptions {
   /** Memory for items, bytes. */

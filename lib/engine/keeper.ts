@@ -2,8 +2,8 @@
 // does so. Each arena has one keeper at a time; where it stops, or dies and is cleared up after, the
 // next one that looks takes over. The timers keep no process alive.
 
-import { LOCK_WAIT_MS_MAX, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from '../limits.ts'
 import type { Cache } from './cache.ts'
+import { LOCK_WAIT_MS_MAX, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from './limits.ts'
 
 export class Keeper {
   private readonly cache: Cache

@@ -6,11 +6,11 @@
 // So the loops are as short as they can be: one arena at a time, nothing but numbers of this file and
 // of its variables, and no branch that hangs on what was loaded.
 
-import { PREFETCH_KEYS_MAX } from '../limits.ts'
 import type { Arena } from './arena/arena.ts'
 import { arenaOf, BITS_ABOVE_TAG } from './arena/hash.ts'
 import * as L from './arena/layout.ts'
 import type { Cache } from './cache.ts'
+import { PREFETCH_KEYS_MAX } from './limits.ts'
 
 /** The line of the processor's cache behind the one with an item's header. */
 const NEXT_LINE_WORDS = 16

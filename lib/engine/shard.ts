@@ -7,7 +7,6 @@
 
 import type { Area } from '../bytes/area.ts'
 import { u64 } from '../bytes/decimal.ts'
-import { ROOM_GIVEN_UP_MAX, ROOM_STEPS_MAX, UPKEEP_TURN_MS_MAX } from '../limits.ts'
 import { Arena } from './arena/arena.ts'
 import {
   ClassCounter,
@@ -41,6 +40,7 @@ import {
   walkColdList,
   walkItems,
 } from './items/walk.ts'
+import { UPKEEP_TURN_MS_MAX } from './limits.ts'
 import { Mode, type Order, Status } from './status.ts'
 import { rewriteItem } from './storing/rewrite.ts'
 import {
@@ -59,6 +59,12 @@ import {
 import { Crawl, startCrawl, stopCrawl } from './upkeep/crawl.ts'
 import { startMove, stepTowardsRoom } from './upkeep/moves.ts'
 import type { Upkeep } from './upkeep/upkeep.ts'
+
+/** Steps of a page move that a store waits for before it empties a page at once. */
+export const ROOM_STEPS_MAX = 4096
+
+/** Pages that it gives up to empty, for items of theirs are held. */
+export const ROOM_GIVEN_UP_MAX = 8
 
 /**
  * Takes a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM when it must

@@ -7,7 +7,7 @@
 //
 // Used by server/registration.ts and client/discovery/etcd.ts. Knows neither of them.
 
-import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from '../limits.ts'
+import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from './limits.ts'
 
 /** Entries below a prefix, and the revision of the store that they are of. */
 export interface Listing {

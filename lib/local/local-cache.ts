@@ -17,17 +17,19 @@
 import { threadId, type Worker } from 'node:worker_threads'
 import { Area } from '../bytes/area.ts'
 import { u64 } from '../bytes/decimal.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
+import { KIB } from '../bytes/units.ts'
 import { expiresAt } from '../engine/arena/clock.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../engine/arena/counters.ts'
 import { CLOCK_S, ITEM_COUNT, RESETS } from '../engine/arena/layout.ts'
 import { Cache } from '../engine/cache.ts'
 import { Keeper } from '../engine/keeper.ts'
+import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import type { Hold, Shard } from '../engine/shard.ts'
 import { adjustOn, fetchOn, removeOn } from '../engine/shard-terms.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { Terms } from '../engine/storing/terms.ts'
 import { ValueSink } from '../engine/value-sink.ts'
-import { CLOCK_TICK_MS, KEY_BYTES_MAX, LOCAL_SCRATCH_BYTES } from '../limits.ts'
 import { decodeValue, encodeValue, json, type Serializer, ValueFlags } from '../serializer.ts'
 import {
   type AttachOptions,
@@ -40,6 +42,9 @@ import {
   type LocalCacheStats,
   type StoreOptions,
 } from './types.ts'
+
+/** Longer values of the in-process door are not copied on their way in. */
+const LOCAL_SCRATCH_BYTES = 64 * KIB
 
 type Value = string | Uint8Array
 

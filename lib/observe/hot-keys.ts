@@ -4,6 +4,7 @@
 // asks: it may be gone since.
 
 import { Area } from '../bytes/area.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import type { Arena } from '../engine/arena/arena.ts'
 import type { Ref } from '../engine/arena/layout.ts'
 import * as L from '../engine/arena/layout.ts'
@@ -11,8 +12,16 @@ import type { Cache } from '../engine/cache.ts'
 import { isDead } from '../engine/items/links.ts'
 import type { HitSink, Shard } from '../engine/shard.ts'
 import { Status } from '../engine/status.ts'
-import { HOT_SHOWN_MAX, KEY_BYTES_MAX, LONG_RECHECK_SAMPLES, SAMPLE_EVERY } from '../limits.ts'
 import { readSketches, type Sampled, Sketch, type SketchHandle } from './hot-sketch.ts'
+
+/** One request in so many is sampled for hot keys, on average. */
+export const SAMPLE_EVERY = 128
+
+/** With one sample in so many a thread looks whether one of the long values is still there. */
+const LONG_RECHECK_SAMPLES = 8
+
+/** Keys of each kind that `stats hotkeys` names. */
+export const HOT_SHOWN_MAX = 20
 
 /** A key that many requests ask for. Keys are latin1: a character a byte. */
 export interface HotKey {

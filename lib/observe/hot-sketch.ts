@@ -16,13 +16,17 @@
 // have the longest values: their counts are bytes.
 
 import { Area, copyBytes, equalBytes } from '../bytes/area.ts'
-import {
-  HOT_SAMPLES_MAX,
-  HOT_SLOTS,
-  KEY_BYTES_MAX,
-  LONG_SLOTS,
-  SKETCH_TRIES_MAX,
-} from '../limits.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
+
+/** Keys that each thread counts for that, and keys of long values that it knows. */
+export const HOT_SLOTS = 64
+export const LONG_SLOTS = 16
+
+/** At so many samples a thread halves its counts. */
+export const HOT_SAMPLES_MAX = 16_384
+
+/** Reading a sketch that its thread writes at the same time is tried so often. */
+const SKETCH_TRIES_MAX = 100
 
 const HEADER_WORDS = 16
 const RESETS = 0

@@ -6,10 +6,12 @@ import type { Arena, Witness } from '../engine/arena/arena.ts'
 import type { Ref } from '../engine/arena/layout.ts'
 import * as L from '../engine/arena/layout.ts'
 import { endOf, keyAt } from '../engine/items/item.ts'
-import { WATCHERS_MAX } from '../limits.ts'
 import * as R from './log-buffer.ts'
 import { headerWords, type LogHandle, RingReader, RingWriter, watcherWords } from './log-buffer.ts'
 import type { Prefixes } from './prefixes.ts'
+
+/** Connections that may watch at once (memcached: 20). */
+export const WATCHERS_MAX = 20
 
 /** Kinds of lines, as bits; PREFIXES asks for counts instead (prefixes.ts). */
 export const Kind = {

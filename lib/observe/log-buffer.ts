@@ -21,7 +21,11 @@
 
 import assert from 'node:assert/strict'
 import { Area, copyBytes } from '../bytes/area.ts'
-import { KEY_BYTES_MAX, LOG_BLOCK_BYTES } from '../limits.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
+import { KIB } from '../bytes/units.ts'
+
+/** A thread's log ring is made of blocks of this size. */
+export const LOG_BLOCK_BYTES = 4 * KIB
 
 const HEADER_BYTES = 64
 const LAST_NUMBER = 0 // BigInt64 index in the header

@@ -6,7 +6,12 @@
 // prefix's hash. Two threads that meet the same new prefix at once may give it two slots, which are
 // added up when they are told of. Counts are two words each, the carry is passed on by hand.
 
-import { KEY_BYTES_MAX, PREFIX_PROBES_MAX, PREFIXES_MAX } from '../limits.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
+import { KIB } from '../bytes/units.ts'
+
+/** Prefixes of keys that `stats detail` counts, and slots looked at for one (memcached: 65536). */
+export const PREFIXES_MAX = 16 * KIB
+const PREFIX_PROBES_MAX = 64
 
 const COUNT = 0
 const HEADER_WORDS = 16

@@ -2,18 +2,10 @@
 // from others. Where memcached has words for a value that cannot be, and an exit code, they are used
 // here, for settings from the command line and from programs alike.
 
-import {
-  CLASSES_MAX,
-  ETCD_ENDPOINTS_MAX,
-  ETCD_TTL_S_MAX,
-  ETCD_TTL_S_MIN,
-  GIB,
-  ITEM_BYTES_MAX,
-  KIB,
-  LARGEST_CHUNKS_PER_PAGE,
-  MIB,
-  PAGE_BYTES_MIN,
-} from '../limits.ts'
+import { ITEM_BYTES_MAX } from '../bytes/memcached.ts'
+import { GIB, KIB, MIB } from '../bytes/units.ts'
+import { CLASSES_MAX, LARGEST_CHUNKS_PER_PAGE, PAGE_BYTES_MIN } from '../engine/limits.ts'
+import { ETCD_ENDPOINTS_MAX, ETCD_TTL_S_MAX, ETCD_TTL_S_MIN } from '../etcd/limits.ts'
 import {
   DEFAULTS,
   EXIT_FAILURE,

@@ -2,7 +2,9 @@
 // table says what there is. They take effect in their order, so that `no_modern,slab_reassign` is
 // what it looks like. Bounds are checked in options/checks.ts.
 
-import { CLUSTER_BYTES_MAX, EVICTIONS, KIB, MIB } from '../limits.ts'
+import { CLUSTER_BYTES_MAX } from '../bytes/memcached.ts'
+import { KIB, MIB } from '../bytes/units.ts'
+import { EVICTIONS } from '../engine/limits.ts'
 import { DEFAULTS, HASH_ALGORITHMS, TLS_VERSIONS } from './options.ts'
 import { type Given, numberOf, Refused, wholeOf } from './values.ts'
 

@@ -2,7 +2,9 @@
 // in cli.ts; a program that starts the daemon by itself calls `checkOptions` of options/checks.ts with
 // what it wants otherwise than by default.
 
-import { ETCD_PREFIX, ETCD_TTL_S, type EvictionName, KIB, MIB } from '../limits.ts'
+import { KIB, MIB } from '../bytes/units.ts'
+import type { EvictionName } from '../engine/limits.ts'
+import { ETCD_PREFIX, ETCD_TTL_S } from '../etcd/limits.ts'
 
 export type ProtocolName = 'auto' | 'ascii' | 'binary'
 export type TlsVersion = (typeof TLS_VERSIONS)[number]

@@ -2,7 +2,7 @@
 // and one line of ours where it would guess (it reads `-m 2g` as two megabytes). Bounds are not
 // checked here but in options/checks.ts, for settings that come from a program too.
 
-import { MIB } from '../limits.ts'
+import { MIB } from '../bytes/units.ts'
 import { EXIT_FAILURE, EXIT_USAGE, type Options } from './options.ts'
 
 export type Given = Partial<Options>

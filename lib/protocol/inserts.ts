@@ -3,7 +3,7 @@
 
 import type { Area } from '../bytes/area.ts'
 import type { Hold, Shard } from '../engine/shard.ts'
-import { INSERTS_BYTES_MAX, INSERTS_MAX } from '../limits.ts'
+import { INSERTS_BYTES_MAX, INSERTS_MAX } from './limits.ts'
 
 interface Keep {
   shard: Shard | null

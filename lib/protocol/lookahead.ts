@@ -11,18 +11,20 @@
 // They are parsed here, once, and run from what stands in the list.
 
 import type { Area } from '../bytes/area.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import type { Cache } from '../engine/cache.ts'
+import { PREFETCH_KEYS_MAX } from '../engine/limits.ts'
 import { prefetch } from '../engine/prefetch.ts'
-import {
-  KEY_BYTES_MAX,
-  LOOKAHEAD_BYTES_MIN,
-  PLAIN_DIGITS_MAX,
-  PREFETCH_KEYS_MAX,
-} from '../limits.ts'
 import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './binary/layout.ts'
 import type { Request } from './request.ts'
 import { wordEnd } from './words/ascii.ts'
 import { LINE_END_BYTES } from './words/tokens.ts'
+
+/** Less input than this holds too few requests for a look ahead. */
+const LOOKAHEAD_BYTES_MIN = 128
+
+/** A number of a plain request has at most so many digits: 32 bits hold it whatever they are. */
+const PLAIN_DIGITS_MAX = 9
 
 const LF = 10
 const CR = 13

@@ -3,6 +3,7 @@
 // item, and watchers see that look; here it is one of its own, made only while they are there.
 
 import { Area, copyBytes } from '../bytes/area.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import type { Arena } from '../engine/arena/arena.ts'
 import { expiresAt } from '../engine/arena/clock.ts'
 import type { Ref } from '../engine/arena/layout.ts'
@@ -12,7 +13,6 @@ import { endOf, itemBytes, keyAt } from '../engine/items/item.ts'
 import { isExpired, isFlushed } from '../engine/items/links.ts'
 import type { HitSink } from '../engine/shard.ts'
 import { Mode, Status } from '../engine/status.ts'
-import { KEY_BYTES_MAX } from '../limits.ts'
 import { Found, Kind } from '../observe/journal.ts'
 import { PrefixCount } from '../observe/prefixes.ts'
 import type { Request } from './request.ts'

@@ -3,8 +3,8 @@
 
 import { Area, copyBytes } from '../bytes/area.ts'
 import { printNumber } from '../bytes/decimal.ts'
-import { REPLY_BYTES, SEAL_BYTES_MAX } from '../limits.ts'
 import { Inserts } from './inserts.ts'
+import { REPLY_BYTES, SEAL_BYTES_MAX } from './limits.ts'
 
 const CRLF = 0x0a0d
 

@@ -16,16 +16,11 @@
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
 import { type Area, copyBytes } from '../bytes/area.ts'
+import { HOLD_SLOTS_MAX } from '../engine/arena/arena.ts'
 import { HOLD_COUNT } from '../engine/arena/layout.ts'
 import { heldRef } from '../engine/items/holds.ts'
 import { createPlace, nextPlace, rewind } from '../engine/items/place.ts'
 import { Status } from '../engine/status.ts'
-import {
-  DIRECT_READ_BYTES_MIN,
-  INSERTS_HELD_MAX,
-  REPLY_FRAME_BYTES_MAX,
-  SOURCE_STEPS_MAX,
-} from '../limits.ts'
 import { CloseReason } from '../observe/journal.ts'
 import { AuthBinary } from './auth/binary.ts'
 import { AuthText } from './auth/text.ts'
@@ -41,10 +36,17 @@ import {
   State,
 } from './conversation.ts'
 import type { Host } from './host.ts'
+import { DIRECT_READ_BYTES_MIN, REPLY_FRAME_BYTES_MAX } from './limits.ts'
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
 import { TextProtocol } from './text.ts'
+
+/** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */
+const SOURCE_STEPS_MAX = 8
+
+/** While so many items of an arena are held, replies take values one at a time, as copies. */
+export const INSERTS_HELD_MAX = HOLD_SLOTS_MAX / 2
 
 /** The way out of a session. */
 export interface Outlet {

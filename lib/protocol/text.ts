@@ -4,21 +4,21 @@
 
 import type { Area } from '../bytes/area.ts'
 import { parseU64, printU64, u64, u64ToWords } from '../bytes/decimal.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { Mode, Status } from '../engine/status.ts'
-import {
-  KEY_BYTES_MAX,
-  LINE_BYTES_MAX,
-  LINE_SPACES_MAX,
-  REPLY_FRAME_BYTES_MAX,
-  STREAM_VALUE_BYTES_MIN,
-  VALUE_BYTES_MAX,
-} from '../limits.ts'
 import { CloseReason } from '../observe/journal.ts'
 import { runControl } from './control/control.ts'
 import { CLUSTER_KEY, clusterNodes } from './control/daemon.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
 import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
+import {
+  LINE_BYTES_MAX,
+  LINE_SPACES_MAX,
+  REPLY_FRAME_BYTES_MAX,
+  STREAM_VALUE_BYTES_MIN,
+  VALUE_BYTES_MAX,
+} from './limits.ts'
 import { keyEndAt, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
 import { MetaCommands } from './meta/meta.ts'
 import { type Reply, text } from './reply.ts'

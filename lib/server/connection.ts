@@ -6,16 +6,23 @@
 // One that asks for much and takes it fast lets the others have a turn in between.
 
 import { Area } from '../bytes/area.ts'
+import { KIB, MIB } from '../bytes/units.ts'
 import { CLOCK_S } from '../engine/arena/layout.ts'
-import { KEPT_READ_BYTES_MAX, READ_REST_BYTES_MAX, YIELD_BYTES } from '../limits.ts'
 import { CloseReason, Kind } from '../observe/journal.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary/layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
+import { READ_REST_BYTES_MAX } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { type Line, type LineOwner, Sent } from './line/line.ts'
 import { Roster } from './roster.ts'
 import type { ListenerFacts } from './worker-host.ts'
+
+/** What a peer may say while it does not take its replies; nothing more is read then. */
+const KEPT_READ_BYTES_MAX = 64 * KIB
+
+/** After so many bytes of replies in one turn a connection lets the others have theirs. */
+const YIELD_BYTES = MIB
 
 /** What the connections of one thread share. */
 export interface Hall {

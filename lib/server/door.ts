@@ -3,12 +3,14 @@
 // and unread, until a place is free; those that wait are bounded by the backlog.
 
 import type { Socket } from 'node:net'
-import { DOOR_POLL_MS } from '../limits.ts'
 import type { Options } from '../options/options.ts'
 import { addressText } from './address.ts'
 import type { LocalService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
 import type { Workers } from './workers.ts'
+
+/** How often the door looks for a free place while connections wait for one (memcached: 10 ms). */
+const DOOR_POLL_MS = 10
 
 const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
 /** How memcached writes the address of a peer of a UNIX socket: it has none. */

@@ -5,9 +5,12 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdGateway } from '../etcd/gateway.ts'
-import { ETCD_LEAVE_MS, ETCD_RENEWALS, ETCD_RETRY_MS } from '../limits.ts'
+import { ETCD_LEAVE_MS, ETCD_RETRY_MS } from '../etcd/limits.ts'
 import type { Options } from '../options/options.ts'
 import type { Bound } from './address.ts'
+
+/** How often a lease is renewed in its time. */
+const ETCD_RENEWALS = 3
 
 export interface Entry {
   endpoints: readonly string[]

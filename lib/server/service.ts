@@ -5,7 +5,6 @@ import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CLOCK_S } from '../engine/arena/layout.ts'
 import { Cache } from '../engine/cache.ts'
-import { SERVICE_CLOSE_MS_MAX, SERVICE_TICK_MS } from '../limits.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
@@ -18,6 +17,12 @@ import { RingLine } from './uring/line.ts'
 import { RingLoop } from './uring/loop.ts'
 import type { RingHandle } from './uring/uring.ts'
 import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './worker-host.ts'
+
+/** What connections may take to end with the thread that serves them. */
+const SERVICE_CLOSE_MS_MAX = 2000
+
+/** How often each thread looks for idle peers and slow handshakes; it ticks the clocks too. */
+const SERVICE_TICK_MS = 1000
 
 /** What becomes of something thrown while a peer was served; without it the thread ends. */
 export type OnFailure = (error: unknown) => void

@@ -15,21 +15,27 @@
 // is itself a refusal: no reply is a command, so what answers a reply is a refusal, and two daemons
 // cannot be made to talk to each other for ever.
 
+import assert from 'node:assert/strict'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { Area } from '../bytes/area.ts'
-import {
-  UDP_DATAGRAM_BYTES_MAX,
-  UDP_HEADER_BYTES,
-  UDP_REPLY_BYTES_MAX,
-  UDP_SEND_BYTES_MAX,
-} from '../limits.ts'
+import { KIB, MIB } from '../bytes/units.ts'
 import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
 import type { LocalService } from './main-thread.ts'
+
+/** A UDP datagram of a reply, its header included (memcached: 1400), and the header. */
+const UDP_DATAGRAM_BYTES_MAX = 1400
+const UDP_HEADER_BYTES = 8
+
+/** What one UDP datagram may be answered with: an item of a megabyte, in about 800 datagrams. */
+export const UDP_REPLY_BYTES_MAX = MIB + 64 * KIB
+
+/** Replies on their way out of a UDP socket; while there are more, requests are dropped. */
+const UDP_SEND_BYTES_MAX = 4 * MIB
 
 export interface UdpListener extends Listener {
   bound: Bound
@@ -37,6 +43,7 @@ export interface UdpListener extends Listener {
 }
 
 const BODY_BYTES_MAX = UDP_DATAGRAM_BYTES_MAX - UDP_HEADER_BYTES
+assert(UDP_REPLY_BYTES_MAX < 65535 * BODY_BYTES_MAX, 'datagrams of a reply are numbered in 16 bits')
 const DATAGRAMS_AT = 4
 const BINARY_MAGIC = 0x80
 const TOO_LARGE = Buffer.from('SERVER_ERROR reply too large for UDP\r\n')

@@ -1,9 +1,9 @@
 // The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
 
 import type { Socket } from 'node:net'
+import { KIB } from '../bytes/units.ts'
 import { CLOCK_S } from '../engine/arena/layout.ts'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
-import { LOG_BACKLOG_BYTES_MAX } from '../limits.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
 import type { SketchHandle } from '../observe/hot-sketch.ts'
 import { countWatchers, Journal } from '../observe/journal.ts'
@@ -27,6 +27,9 @@ import type * as guards from './guards.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { RingHandle } from './uring/uring.ts'
+
+/** Lines of the log that wait while nobody reads stderr, bytes in each thread. */
+const LOG_BACKLOG_BYTES_MAX = 256 * KIB
 
 /** What a thread that serves peers is started with. Fit for postMessage. */
 export interface WorkerTask {

@@ -13,18 +13,22 @@ import {
   type Worker as Thread,
 } from 'node:worker_threads'
 import type { Cache } from '../engine/cache.ts'
-import {
-  RECOVER_AGAIN_MS,
-  WORKER_DEATHS_MAX,
-  WORKER_DELAY_MS,
-  WORKER_START_MS_MAX,
-  WORKER_STEADY_MS,
-} from '../limits.ts'
 import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
 import type { Roster } from './roster.ts'
 import { type RingHandle, releaseRing } from './uring/uring.ts'
 import type { DaemonSettings, Delivery, Ready, WorkerTask } from './worker-host.ts'
+
+/** A worker that takes no connections this long after its start is given up and started again. */
+const WORKER_START_MS_MAX = 60_000
+
+/** After so many workers, one after the other, that did not live this long, the next one waits. */
+const WORKER_STEADY_MS = 2000
+const WORKER_DEATHS_MAX = 20
+const WORKER_DELAY_MS = 1000
+
+/** When to look again at an arena that could not be cleared up after a dead worker. */
+const RECOVER_AGAIN_MS = 200
 
 /** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
 export const MAIN_HOLDER = 1

@@ -16,16 +16,18 @@
 // told.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  STRATEGY_LOAD_MS,
-  STRATEGY_POLL_MS_MAX,
-  STRATEGY_POLL_MS_MIN,
-  TTL_JITTER,
-} from '../limits.ts'
 import type { Serializer } from '../serializer.ts'
 import { decode, encode, isBare, isNone } from './encoding.ts'
 import { checkMs, type OnError, reporter, StrategyError } from './errors.ts'
 import { type Awaitable, type Claim, exptimeOf, type Item, type Store } from './store.ts'
+
+/** What a strategy gives a loader by default, and the pauses of those who wait for another's load. */
+const STRATEGY_LOAD_MS = 5000
+const STRATEGY_POLL_MS_MIN = 2
+const STRATEGY_POLL_MS_MAX = 50
+
+/** Values end up to this share of their time earlier by default, so that not all end at once. */
+const TTL_JITTER = 0.1
 
 export interface AsideOptions {
   /** How long a value is fresh, seconds; Infinity: until it is evicted or deleted. */

@@ -8,16 +8,16 @@
 //   await views.close()                 // all is saved, or the errors are told
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  BEHIND_PAUSE_MS,
-  BEHIND_QUEUE_MAX,
-  BEHIND_SAVE_MS,
-  BEHIND_SAVES_MAX,
-  BEHIND_TRIES_MAX,
-} from '../limits.ts'
 import { checkCount, checkMs, type OnError, reporter, StrategyError } from './errors.ts'
 import type { Store } from './store.ts'
 import { ReadThrough, type ThroughOptions, type WritableSource } from './through.ts'
+
+/** Writes behind by default: keys that wait, saves at a time, tries of one, its time, the rest between. */
+const BEHIND_QUEUE_MAX = 10_000
+const BEHIND_SAVES_MAX = 8
+const BEHIND_TRIES_MAX = 3
+const BEHIND_SAVE_MS = 5000
+const BEHIND_PAUSE_MS = 100
 
 export interface BehindOptions extends ThroughOptions {
   /** Keys that may wait to be saved. Default 10,000. */

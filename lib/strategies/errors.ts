@@ -1,6 +1,10 @@
 // What a strategy could not do, and where it says what the caches behind it could not.
 
-import { STRATEGY_WARN_MS, TIMER_MS_MAX } from '../limits.ts'
+/** The longest that a timer of Node waits, ms: with more it ends at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** Strategies without an `onError` warn at most this often. */
+const STRATEGY_WARN_MS = 10_000
 
 export type StrategyErrorCode =
   /** A loader, or somebody else's, was not done in time. */

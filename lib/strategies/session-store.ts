@@ -5,10 +5,12 @@
 //
 // A session that the cache evicted is gone: give it memory for all of them.
 
-import { SESSION_TTL_S } from '../limits.ts'
 import { json } from '../serializer.ts'
 import { decode, encode } from './encoding.ts'
 import { exptimeOf, fitKey, type Store } from './store.ts'
+
+/** What a session without an end of its own lives, seconds. */
+const SESSION_TTL_S = 86_400
 
 /** What a session's data has, as express-session hands it over. */
 export interface SessionFacts {

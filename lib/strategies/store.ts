@@ -2,7 +2,7 @@
 // with promises; a strategy awaits either. The names and their meaning are those of the doors.
 
 import { createHash } from 'node:crypto'
-import { KEY_BYTES_MAX } from '../limits.ts'
+import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 
 export type Awaitable<T> = T | PromiseLike<T>
 

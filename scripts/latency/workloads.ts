@@ -1,8 +1,8 @@
 // What the engine is put through, as data: how a cache is filled, and what is then done to it while
 // its times are taken.
 
+import { GIB, MIB } from '../../lib/bytes/units.ts'
 import type { CacheOptions } from '../../lib/engine/cache.ts'
-import { GIB, MIB } from '../../lib/limits.ts'
 import { randomFrom } from '../bench/requests.ts'
 import type { EngineClient } from './engine-client.ts'
 

@@ -3,12 +3,13 @@
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
+import { MIB } from '../../lib/bytes/units.ts'
 import { BUCKET_COUNT, ITEM_CHAIN_NEXT } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { findItem } from '../../lib/engine/items/table.ts'
+import { PREFETCH_KEYS_MAX } from '../../lib/engine/limits.ts'
 import { loaded, prefetch } from '../../lib/engine/prefetch.ts'
 import { Mode } from '../../lib/engine/status.ts'
-import { MIB, PREFETCH_KEYS_MAX } from '../../lib/limits.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 
 const seed = announceSeed(t)

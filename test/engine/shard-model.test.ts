@@ -2,8 +2,8 @@
 // that is large enough, in one that evicts, in one that must not, and with several arenas.
 
 import t from 'tap'
+import { MIB } from '../../lib/bytes/units.ts'
 import { Cache } from '../../lib/engine/cache.ts'
-import { MIB } from '../../lib/limits.ts'
 import { Peer } from '../support/engine-peer.ts'
 import { makeValue } from '../support/engine-values.ts'
 import { Walk, type WalkOptions } from '../support/engine-walk.ts'

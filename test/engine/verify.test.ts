@@ -2,6 +2,7 @@
 // hand, then single bits are flipped at random, and verify must notice each time.
 
 import t from 'tap'
+import { KIB, MIB } from '../../lib/bytes/units.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from '../../lib/engine/arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../../lib/engine/arena/counters.ts'
 import * as L from '../../lib/engine/arena/layout.ts'
@@ -9,7 +10,6 @@ import { NIL, type Ref } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { Mode } from '../../lib/engine/status.ts'
 import { verify } from '../../lib/engine/verify.ts'
-import { KIB, MIB } from '../../lib/limits.ts'
 import { Peer } from '../support/engine-peer.ts'
 import { makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'

@@ -3,10 +3,12 @@
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
-import { HOT_SAMPLES_MAX, HOT_SHOWN_MAX, HOT_SLOTS, LONG_SLOTS } from '../../lib/limits.ts'
-import { HotKeys } from '../../lib/observe/hot-keys.ts'
+import { HOT_SHOWN_MAX, HotKeys } from '../../lib/observe/hot-keys.ts'
 import {
   createSketches,
+  HOT_SAMPLES_MAX,
+  HOT_SLOTS,
+  LONG_SLOTS,
   readSketches,
   resetSketches,
   Sketch,

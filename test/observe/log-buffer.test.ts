@@ -5,10 +5,11 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { KIB, LOG_BLOCK_BYTES } from '../../lib/limits.ts'
+import { KIB } from '../../lib/bytes/units.ts'
 import {
   CODES,
   createLogs,
+  LOG_BLOCK_BYTES,
   RECORD_BYTES_MAX,
   RingReader,
   RingWriter,

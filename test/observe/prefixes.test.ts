@@ -3,8 +3,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { PREFIXES_MAX } from '../../lib/limits.ts'
-import { createPrefixes, PrefixCount, Prefixes } from '../../lib/observe/prefixes.ts'
+import { createPrefixes, PREFIXES_MAX, PrefixCount, Prefixes } from '../../lib/observe/prefixes.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 
 const seed = announceSeed(t)

@@ -2,17 +2,13 @@
 // replies as through the buffers, whatever happens to the item meanwhile and wherever the peer leaves.
 
 import t from 'tap'
+import { KIB, MIB } from '../../lib/bytes/units.ts'
+import { HOLD_SLOTS_MAX } from '../../lib/engine/arena/arena.ts'
 import { CLASS_USED_COUNT, classAt } from '../../lib/engine/arena/layout.ts'
 import { resetArena } from '../../lib/engine/items/keeps.ts'
-import {
-  HOLD_SLOTS_MAX,
-  INSERTS_HELD_MAX,
-  KIB,
-  MIB,
-  READ_BYTES,
-  STREAM_VALUE_BYTES_MIN,
-} from '../../lib/limits.ts'
 import type { Host } from '../../lib/protocol/host.ts'
+import { READ_BYTES, STREAM_VALUE_BYTES_MIN } from '../../lib/protocol/limits.ts'
+import { INSERTS_HELD_MAX } from '../../lib/protocol/session.ts'
 import { randomFrames } from '../support/binary-stream.ts'
 import { DirectPeer } from '../support/direct-session.ts'
 import { makeValue } from '../support/engine-values.ts'

@@ -5,7 +5,7 @@
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
 import { Cache } from '../../lib/engine/cache.ts'
-import { PREFETCH_KEYS_MAX } from '../../lib/limits.ts'
+import { PREFETCH_KEYS_MAX } from '../../lib/engine/limits.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../../lib/protocol/binary/layout.ts'
 import {
   forgetAhead,

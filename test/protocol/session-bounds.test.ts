@@ -5,15 +5,15 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
+import { KEY_BYTES_MAX } from '../../lib/bytes/memcached.ts'
+import { MIB } from '../../lib/bytes/units.ts'
+import { State } from '../../lib/protocol/conversation.ts'
 import {
-  KEY_BYTES_MAX,
   LINE_BYTES_MAX,
-  MIB,
   READ_BYTES,
   REPLY_BYTES,
   STREAM_VALUE_BYTES_MIN,
-} from '../../lib/limits.ts'
-import { State } from '../../lib/protocol/conversation.ts'
+} from '../../lib/protocol/limits.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import { createHost, heldCount, Peer, verifyAll } from '../support/server-session.ts'

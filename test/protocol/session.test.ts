@@ -3,8 +3,8 @@
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
+import { MIB } from '../../lib/bytes/units.ts'
 import { resetArena } from '../../lib/engine/items/keeps.ts'
-import { MIB } from '../../lib/limits.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 import { createHost, heldCount, Peer, verifyAll } from '../support/server-session.ts'

@@ -1,7 +1,7 @@
 // A short soak; `npm run soak` takes as long as it is told to.
 
 import t from 'tap'
-import { MIB } from '../../lib/limits.ts'
+import { MIB } from '../../lib/bytes/units.ts'
 import { soak } from '../../scripts/soak/soak.ts'
 import { announceSeed } from '../support/prng.ts'
 

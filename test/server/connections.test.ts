@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { MIB } from '../../lib/limits.ts'
+import { MIB } from '../../lib/bytes/units.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import {

@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
+import { KIB, MIB } from '../../lib/bytes/units.ts'
 import {
   CLASS_USED_COUNT,
   classAt,
@@ -11,7 +12,7 @@ import {
   LOCK,
   RESETS,
 } from '../../lib/engine/arena/layout.ts'
-import { GIVEN_HOLDER_MIN, KIB, MIB } from '../../lib/limits.ts'
+import { GIVEN_HOLDER_MIN } from '../../lib/engine/cache.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { isRefusal, type Options } from '../../lib/options/options.ts'
 import { Line } from '../../lib/protocol/words/print.ts'

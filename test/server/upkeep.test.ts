@@ -2,10 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { MIB } from '../../lib/bytes/units.ts'
 import { ITEM_COUNT, POOL_COUNT } from '../../lib/engine/arena/layout.ts'
 import { Order } from '../../lib/engine/status.ts'
 import { POOL } from '../../lib/engine/upkeep/moves.ts'
-import { MIB } from '../../lib/limits.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { isRefusal, type Options } from '../../lib/options/options.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'

@@ -1,7 +1,7 @@
 /** The doors that strategies stand on, each as a fresh cache: in process, and a pool of two servers. */
 import root, { type Test } from 'tap'
+import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
-import { MIB } from '../../lib/limits.ts'
 import { LocalCache } from '../../lib/local/local-cache.ts'
 import type { Store } from '../../lib/strategies/store.ts'
 import { startDaemon } from './daemon.ts'

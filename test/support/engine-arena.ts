@@ -1,6 +1,7 @@
 /** Small arenas, and items put into them by hand, for tests of single structures. */
 
 import { Area } from '../../lib/bytes/area.ts'
+import { MIB } from '../../lib/bytes/units.ts'
 import {
   type Arena,
   type ArenaOptions,
@@ -12,7 +13,6 @@ import * as L from '../../lib/engine/arena/layout.ts'
 import { NIL, type Ref } from '../../lib/engine/arena/layout.ts'
 import { classFor, takeChunk } from '../../lib/engine/chunks/slabs.ts'
 import { itemBytes, writeItem } from '../../lib/engine/items/item.ts'
-import { MIB } from '../../lib/limits.ts'
 
 export function createSmallArena(options: Partial<ArenaOptions> = {}): Arena {
   return createArena({

@@ -4,11 +4,11 @@
  * as soon as the session returns, and so is each reply buffer that was sent.
  */
 import { Area } from '../../lib/bytes/area.ts'
+import { KIB, MIB } from '../../lib/bytes/units.ts'
 import { HOLD_COUNT } from '../../lib/engine/arena/layout.ts'
 import { lock, unlock } from '../../lib/engine/arena/lock.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { verify } from '../../lib/engine/verify.ts'
-import { KIB, MIB, READ_BYTES } from '../../lib/limits.ts'
 import { HotKeys } from '../../lib/observe/hot-keys.ts'
 import { createSketches } from '../../lib/observe/hot-sketch.ts'
 import { Journal } from '../../lib/observe/journal.ts'
@@ -17,6 +17,7 @@ import { createPrefixes, Prefixes } from '../../lib/observe/prefixes.ts'
 import { ClusterBoard, createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
 import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
+import { READ_BYTES } from '../../lib/protocol/limits.ts'
 import { Reply } from '../../lib/protocol/reply.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
 

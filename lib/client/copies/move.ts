@@ -10,8 +10,11 @@
 // Who deletes an item does so on the old server first and then on the new one: then either the move
 // finds its version gone, or the delete finds the copy.
 
-import { MOVE_TRIES_MAX, RELATIVE_S_MAX } from '../../limits.ts'
+import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import type { Hit, PoolNode } from '../nodes/node.ts'
+
+/** How often an item is moved anew that was changed while it was moved. */
+const MOVE_TRIES_MAX = 3
 
 /** NEWER: the new server has one; NONE: nothing that could be moved. */
 export type Moved = 'MOVED' | 'NEWER' | 'NONE'

@@ -5,10 +5,13 @@
 // if its source still has that version afterwards; deletes end with the server that is read first, so
 // that one of the two sees the other.
 
-import { RELATIVE_S_MAX, REPAIRS_MAX } from '../../limits.ts'
+import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import type { Member, Members } from '../members/members.ts'
 import type { Hit } from '../nodes/node.ts'
 import type { StaleCopies } from './stale-copies.ts'
+
+/** Items that are copied at once to servers that lack them; others wait for the next who asks. */
+const REPAIRS_MAX = 256
 
 export interface RepairOptions {
   members: Members

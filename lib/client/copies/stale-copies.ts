@@ -6,8 +6,17 @@
 // once where the server answers, else when it is back.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { STALE_BATCH_KEYS, STALE_GONE_MS, STALE_KEYS_MAX, STALE_REST_MS } from '../../limits.ts'
 import type { Member, Members } from '../members/members.ts'
+
+/** Keys remembered for each server that may have an old copy; with more it is emptied. */
+const STALE_KEYS_MAX = 65_536
+
+/** How many of them are removed at once, and how long to wait before that and between. */
+const STALE_BATCH_KEYS = 256
+const STALE_REST_MS = 100
+
+/** A server that left the pool so long ago is forgotten: names may be new ones each time. */
+export const STALE_GONE_MS = 600_000
 
 export interface StaleOptions {
   members: Members

@@ -7,10 +7,14 @@
 // A name that does not resolve any more changes nothing: it is a failure like any other.
 
 import { Resolver } from 'node:dns/promises'
-import { DNS_INTERVAL_MS, DNS_TIMEOUT_MS, DNS_TRIES } from '../../limits.ts'
+import { DNS_INTERVAL_MS } from '../limits.ts'
 import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
+
+/** A question to a name server, and how often it is put before that is a failure. */
+const DNS_TIMEOUT_MS = 1000
+const DNS_TRIES = 2
 
 export interface DnsOptions {
   /** Look up SRV records instead of addresses. */

@@ -10,20 +10,22 @@
 // Older engines answer `get AmazonElastiCache:cluster` instead. Nodes do not learn of a change at the
 // same moment, so a lower version than the last is not believed until it was told several times.
 
-import {
-  CLUSTER_BYTES_MAX,
-  CONFIG_ANSWER_MS,
-  CONFIG_ASKED_MAX,
-  CONFIG_INTERVAL_MS,
-  CONFIG_OLDER_LOOKS,
-  CONFIG_TIMEOUT_MS,
-} from '../../limits.ts'
+import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
+import { CONFIG_INTERVAL_MS } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
 import type { ConnectionOptions } from '../nodes/connection.ts'
 import { talk } from '../nodes/talk.ts'
 import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
+
+/** A cluster's configuration of an older version is believed when it was told so often in a row. */
+const CONFIG_OLDER_LOOKS = 3
+
+/** Servers that are asked for it before that is a failure, how long each may be silent, and take. */
+const CONFIG_ASKED_MAX = 3
+const CONFIG_TIMEOUT_MS = 5000
+const CONFIG_ANSWER_MS = 10_000
 
 export interface ElastiCacheOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
   /** How often the endpoint is asked, ms. Default 60,000. */

@@ -3,10 +3,14 @@
 // list stays.
 
 import { EtcdGateway } from '../../etcd/gateway.ts'
-import { DISCOVERY_RETRY_MS, ETCD_PREFIX, ETCD_REST_MS, ETCD_WATCH_MS } from '../../limits.ts'
+import { ETCD_PREFIX, ETCD_REST_MS } from '../../etcd/limits.ts'
+import { DISCOVERY_RETRY_MS } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
+
+/** How long one watch lasts before the list is looked at anew. */
+const ETCD_WATCH_MS = 60_000
 
 export interface EtcdOptions {
   /** What the keys begin with. Default `/memslab/`. */

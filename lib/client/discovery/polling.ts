@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { DISCOVERY_JITTER, DISCOVERY_RETRY_MS } from '../../limits.ts'
+import { DISCOVERY_JITTER, DISCOVERY_RETRY_MS } from '../limits.ts'
 import { addressText } from '../nodes/connection.ts'
 import type { RingNode } from '../ring/ring.ts'
 import type { Discovery, Observer } from './source.ts'

@@ -8,24 +8,26 @@
 // nothing more is moved.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  DRAIN_AT_ONCE,
-  DRAIN_BUSY_MS,
-  DRAIN_BUSY_TRIES_MAX,
-  DRAIN_FAILED_MAX,
-  DRAIN_PASSES_MAX,
-  DRAIN_SILENCE_MS,
-  DRAIN_TIMEOUT_MS,
-  DRAIN_TRIES_MAX,
-} from '../../limits.ts'
 import { type Ask, moveItem } from '../copies/move.ts'
 import { ClientError } from '../errors.ts'
+import { DRAIN_AT_ONCE, DRAIN_TIMEOUT_MS, DRAIN_TRIES_MAX } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
 import { addressText, type ConnectionOptions } from '../nodes/connection.ts'
 import { MetaNode } from '../nodes/meta-node.ts'
 import { checkKey } from '../nodes/node.ts'
 import { talk } from '../nodes/talk.ts'
 import { createRing, ownerOf, type Ring, type RingNode, type RingOptions } from '../ring/ring.ts'
+
+/** How often the keys are listed while there is still something to move. */
+const DRAIN_PASSES_MAX = 10
+
+/** So many items that cannot be moved end it. */
+const DRAIN_FAILED_MAX = 100
+
+/** A crawler that is busy is asked again, so often; how long a list of keys may stand still. */
+const DRAIN_BUSY_MS = 1000
+const DRAIN_BUSY_TRIES_MAX = 60
+const DRAIN_SILENCE_MS = 60_000
 
 export interface DrainOptions extends RingOptions, ConnectionOptions {
   /** Items on their way at the same time. Default 64. */

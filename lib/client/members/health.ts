@@ -2,7 +2,10 @@
 // comes back with the first probe that is answered. Until it was back for a steady while, its first
 // failure ejects it again, and each rest is twice as long: a node that flaps is mostly out.
 
-import { CLIENT_REST_MS_MAX, CLIENT_STEADY_MS } from '../../limits.ts'
+import { CLIENT_REST_MS_MAX } from '../limits.ts'
+
+/** A server that was back for so long is not held against its past. */
+export const CLIENT_STEADY_MS = 30_000
 
 export class Health {
   private readonly failuresMax: number

@@ -5,8 +5,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { WARMUP_VIEWS_MAX } from '../../limits.ts'
 import { ClientError } from '../errors.ts'
+import { WARMUP_VIEWS_MAX } from '../limits.ts'
 import { addressText } from '../nodes/connection.ts'
 import type { PoolNode } from '../nodes/node.ts'
 import {

@@ -4,8 +4,8 @@
 
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
-import { CLIENT_AUTH_MS_MAX } from '../../limits.ts'
 import { ClientError } from '../errors.ts'
+import { CLIENT_AUTH_MS_MAX } from '../limits.ts'
 import { type Reply, ReplyReader } from './meta.ts'
 import { Outbox, type Part } from './outbox.ts'
 import { NO_ANSWER, type PendingBounds, PendingLine } from './pending.ts'

@@ -4,11 +4,14 @@
 // many keys are as many requests.
 
 import type { Response } from 'memjs'
-import { MEMJS_BATCH_KEYS, RELATIVE_S_MAX } from '../../limits.ts'
+import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import { ClientError } from '../errors.ts'
 import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
 import { type Frame, MemjsLink } from './memjs-link.ts'
 import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
+
+/** Keys that are asked for at once through memjs, each by a request of its own. */
+const MEMJS_BATCH_KEYS = 1024
 
 const Op = {
   GET: 0x00,

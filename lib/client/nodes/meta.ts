@@ -6,7 +6,7 @@
 //             ms user:1 5 T60 F0               HD, NS, EX or NF
 //             mn                               MN
 
-import { ITEM_BYTES_MAX } from '../../limits.ts'
+import { ITEM_BYTES_MAX } from '../../bytes/memcached.ts'
 
 /** What a server says about one request. */
 export interface Reply {

@@ -1,7 +1,7 @@
 // One server of a pool as a client sees it: what may be asked of it. A narrow interface on purpose, so
 // that more than one way to the server can stand behind it: meta-node.ts and memjs-node.ts.
 
-import { KEY_BYTES_MAX } from '../../limits.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { ClientError } from '../errors.ts'
 
 /** An item as a server has it. */

@@ -2,7 +2,10 @@
 // are put together into one piece, long ones go out as they are.
 
 import type { Writable } from 'node:stream'
-import { CLIENT_JOINED_BYTES_MAX } from '../../limits.ts'
+import { KIB } from '../../bytes/units.ts'
+
+/** Longer parts of requests are not copied on their way out, bytes. */
+const CLIENT_JOINED_BYTES_MAX = 16 * KIB
 
 /** Text is sent as UTF-8. */
 export type Part = string | Buffer

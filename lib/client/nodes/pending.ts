@@ -2,8 +2,8 @@
 // and until when. A request that is told of its deadline keeps its place, because its answer is still
 // to come; a server that answered nobody meanwhile is given up.
 
-import { CLIENT_PENDING_BYTES_MAX, CLIENT_PENDING_MAX } from '../../limits.ts'
 import { ClientError } from '../errors.ts'
+import { CLIENT_PENDING_BYTES_MAX, CLIENT_PENDING_MAX } from '../limits.ts'
 
 export interface PendingBounds {
   /** Requests that may wait on one connection; more are refused with BUSY. Default 65,536. */

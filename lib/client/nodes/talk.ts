@@ -1,8 +1,8 @@
 // A conversation with one server about the server itself, in lines, over a socket of its own: what does
 // not fit among the requests of connection.ts, because it is no reply to a key or has no bound.
 
-import { TALK_LINE_BYTES_MAX } from '../../limits.ts'
 import { ClientError } from '../errors.ts'
+import { TALK_LINE_BYTES_MAX } from '../limits.ts'
 import {
   addressText,
   type ConnectionOptions,

@@ -13,13 +13,19 @@
 //                  its `hash` says md5
 //   spymemcached   `host:port` always, 160 points each, no weights (KetamaNodeLocator); keys by md5
 
+import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import {
-  RING_NODES_MAX,
-  RING_POINTS_PER_HASH,
-  RING_POINTS_PER_NODE,
-  RING_WEIGHT_MAX,
-} from '../../limits.ts'
+
+/** Nodes of a client's ring; node index and point value share a double. */
+const RING_NODES_MAX = 65_536
+assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its owner are one double')
+
+/** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */
+const RING_WEIGHT_MAX = 1_000_000
+const RING_POINTS_PER_NODE = 160
+
+/** Points that one md5 gives. */
+const RING_POINTS_PER_HASH = 4
 
 export type RingKind = 'libmemcached' | 'twemproxy' | 'spymemcached'
 export type KeyHash = 'md5' | 'fnv1a_64'

@@ -13,8 +13,12 @@ import {
   deflateSync,
   inflateSync,
 } from 'node:zlib'
-import { COMPRESS_BYTES_MIN, INFLATED_BYTES_MAX } from '../../limits.ts'
+import { KIB, MIB } from '../../bytes/units.ts'
 import type { EncodedValue } from '../../serializer.ts'
+
+/** Shorter values of a pool are not compressed by default; longer ones than this never are. */
+const COMPRESS_BYTES_MIN = KIB
+export const INFLATED_BYTES_MAX = 64 * MIB
 
 export interface Compression {
   /** How new values are compressed; both are read. Default zlib. */

@@ -8,21 +8,30 @@ import {
   ARENA_BYTES_MAX,
   ARENA_DATA_BYTES_MAX,
   CLASSES_MAX,
-  FIT_FIRST_TICK,
   FIT_SAMPLES,
-  FITTED_CLASSES_MAX,
-  HOLD_SLOTS_MAX,
   LARGEST_CHUNKS_PER_PAGE,
   PAGE_BYTES_MAX,
   PAGE_BYTES_MIN,
   PAGES_PER_ARENA_MIN,
   SIZE_SLOTS_MAX,
   SIZE_STEP_BYTES,
-} from '../../limits.ts'
+} from '../limits.ts'
 import { startClock } from './clock.ts'
 import { ClassCounter, classCounterAt } from './counters.ts'
 import type { Ref } from './layout.ts'
 import * as L from './layout.ts'
+
+/** Classes that may be cut for the sizes that come, beside those of -f and -n. */
+export const FITTED_CLASSES_MAX = 20
+
+/** Allocations before the first look at them: a small memory is full soon. */
+const FIT_FIRST_TICK = 128
+
+/**
+ * Items kept from being freed at once in one arena: large values in flight, in or out. A peer that asks
+ * for one more is told that there is no memory.
+ */
+export const HOLD_SLOTS_MAX = 4096
 
 export interface ArenaOptions {
   /** Bytes for items; rounded down to whole pages. */

@@ -5,7 +5,7 @@
 // "long ago". The wall clock is read once, at creation: absolute times are measured from there, and
 // a step of the wall clock moves no item's end.
 
-import { RELATIVE_S_MAX } from '../../limits.ts'
+import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import { CLOCK_S, STARTED_AT_S } from './layout.ts'
 
 /** What a new arena's clock shows. */

@@ -36,7 +36,8 @@
 // Times are seconds on the arena's own clock (clock.ts); 0 in EXPIRES_AT_S is "never".
 
 import assert from 'node:assert/strict'
-import { CLASSES_MAX, KEY_BYTES_MAX } from '../../limits.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
+import { CLASSES_MAX } from '../limits.ts'
 
 /** Word index of a chunk in its arena; its byte address is `ref << 2`. */
 export type Ref = number & { readonly brand: 'Ref' }
@@ -259,7 +260,7 @@ assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && EVICTION % 16 === 0)
 assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')
 assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)
-assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK)
+assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK, 'a key length is one byte of META')
 assert(ITEM_META === ITEM_WORDS - 1, 'META is the last word: what follows depends on it')
 assert(ITEM_SPAN_NEXT === ITEM_WORDS, 'the optional words follow META')
 

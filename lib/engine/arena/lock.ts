@@ -5,13 +5,11 @@
 // An uncontended lock and unlock cost one compareExchange and one exchange. Sleeps are bounded:
 // a wake-up that went to a thread which died is made up for by the next time-out.
 
-import {
-  LOCK_SLEEP_MS_MAX,
-  LOCK_SPINS_MAX,
-  LOCK_WAIT_MS_MAX,
-  LOCK_YIELD_MS_MAX,
-} from '../../limits.ts'
+import { LOCK_SLEEP_MS_MAX, LOCK_SPINS_MAX, LOCK_WAIT_MS_MAX } from '../limits.ts'
 import { LOCK } from './layout.ts'
+
+/** Between two steps of long work the lock is left to those who wait for it, so long at most. */
+const LOCK_YIELD_MS_MAX = 0.1
 
 const FREE = 0
 const WAITERS = 1 << 30

@@ -11,10 +11,16 @@
 //
 // Sizes and chunks are counted in words here.
 
-import { FIT_EVERY, FIT_GAIN_MIN, FIT_SAMPLES, FIT_WORTH_FACTOR } from '../../limits.ts'
 import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
+import { FIT_EVERY, FIT_SAMPLES } from '../limits.ts'
 import { classFor } from './slabs.ts'
+
+/** What a new class must save of the memory of the sampled items. */
+const FIT_GAIN_MIN = 0.01
+
+/** How much more it must save than the one that is given up for it. */
+const FIT_WORTH_FACTOR = 4
 
 // Sorted samples of the look in hand: looks are taken one at a time in a thread.
 const sizes = new Int32Array(FIT_SAMPLES)

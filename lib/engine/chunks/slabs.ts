@@ -4,10 +4,10 @@
 // never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
 // that those of one page can be pulled out when the page moves to another class.
 
-import { AUTOMOVE_SPARE_PAGES } from '../../limits.ts'
 import { type Arena, chunkWords, pageRef, roomBeside } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
+import { AUTOMOVE_SPARE_PAGES } from '../limits.ts'
 
 /** The class that items of `size` words go to; 0 if they are longer than any chunk. */
 export function classFor(arena: Arena, size: number): number {

@@ -7,10 +7,10 @@
 import assert from 'node:assert/strict'
 import { type Area, copyBytes, equalBytes } from '../../bytes/area.ts'
 import { u64FromWords } from '../../bytes/decimal.ts'
-import { SIZE_STEP_BYTES } from '../../limits.ts'
 import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
+import { SIZE_STEP_BYTES } from '../limits.ts'
 
 /** Header, key and value of an item in one piece, bytes. */
 export function itemBytes(

@@ -3,12 +3,12 @@
 // freed once it is neither linked nor held.
 
 import type { Area } from '../../bytes/area.ts'
-import { SWEEP_WAIT_S } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { giveChunk } from '../chunks/slabs.ts'
+import { SWEEP_WAIT_S } from '../limits.ts'
 import { dropHold, isHeld } from './holds.ts'
 import { chosenCasAt, endOf, itemTotalBytes, nextChunk, sequenceHighOf, sizeSlot } from './item.ts'
 import { Eviction, pushHead, removeFromList, setList } from './lru.ts'

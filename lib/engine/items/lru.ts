@@ -9,11 +9,13 @@
 //
 // In all of them TEMP has the items that end soon.
 
-import { BUMP_INTERVAL_S } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
+
+/** A hit moves an item to the head of its list at most this often, seconds (memcached: 60). */
+const BUMP_INTERVAL_S = 60
 
 /** Values of the word EVICTION. */
 export const Eviction = { LRU: 0, SEGMENTED: 1, WORTH: 2 } as const

@@ -2,11 +2,15 @@
 // the arena's lock, which others may have between two steps: the cursor names a place, not an item,
 // so what is stored, moved or freed meanwhile is seen once, twice or not at all.
 
-import { CLASSES_MAX, WALK_LIST_ITEMS_MAX, WALK_STEP_CHUNKS_MAX } from '../../limits.ts'
 import { type Arena, pageRef } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { usedChunksIn } from '../chunks/slabs.ts'
+import { CLASSES_MAX } from '../limits.ts'
+
+/** Chunks that one step of a walk looks at, and items that one look along a list gives. */
+const WALK_STEP_CHUNKS_MAX = 256
+const WALK_LIST_ITEMS_MAX = 10_000
 
 /** Where the next step of a walk begins. A new walk starts at page 0, chunk 0. */
 export interface WalkCursor {

@@ -2,7 +2,6 @@
 // each chunk is bounded: one victim of the class itself, or one page of another class.
 
 import type { Area } from '../../bytes/area.ts'
-import { ENDLESS_VALUE_BYTES_MAX, PAGE_TRIES_MAX, VICTIM_TRIES_MAX } from '../../limits.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
@@ -22,7 +21,11 @@ import { endOf, itemBytes, ownerOf, writeItem } from '../items/item.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from '../items/links.ts'
 import { coldest } from '../items/lru.ts'
 import { hashOfItem } from '../items/table.ts'
+import { ENDLESS_VALUE_BYTES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
 import { pickVictim } from './victims.ts'
+
+/** Pages of a class looked at for one that may be emptied for another class. */
+const PAGE_TRIES_MAX = 64
 
 /**
  * A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts.

@@ -12,13 +12,15 @@
 // ends may be idle for a share of the time that the end of COLD is. TEMP holds items that end soon:
 // they are never moved, and reclaimed from its end.
 
-import { BALANCE_STEP_ITEMS_MAX } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { isDead, reclaimItem } from '../items/links.ts'
 import { Eviction, listedCount, moveToList, tailIdleS, warmItem } from '../items/lru.ts'
+
+/** Items that one step of list balance moves. */
+const BALANCE_STEP_ITEMS_MAX = 64
 
 /** A share of a time that no list may have: everything in it goes. */
 const AT_ONCE_S = -1

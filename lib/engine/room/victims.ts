@@ -1,13 +1,16 @@
 // Which item of a class goes when its memory is wanted, as EVICTION says (lru.ts). Assumes the arena's
 // lock; every search is bounded.
 
-import { PROBATION_PERCENT, VICTIM_TRIES_MAX } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { isHeld } from '../items/holds.ts'
 import { isDead } from '../items/links.ts'
 import { COLD_FIRST, Eviction, moveToList, tailOf, warmItem } from '../items/lru.ts'
+import { VICTIM_TRIES_MAX } from '../limits.ts'
+
+/** By worth: the share of a class that new items have to themselves until they are used, percent. */
+export const PROBATION_PERCENT = 30
 
 /**
  * The item whose eviction costs least and gives a chunk at once; without evictions, a dead one. On the

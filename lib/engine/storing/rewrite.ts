@@ -7,7 +7,6 @@
 // that is half written when its thread dies: it is dropped (cache.ts).
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
-import { ENDLESS_VALUE_BYTES_MAX } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
@@ -17,6 +16,7 @@ import { classFor } from '../chunks/slabs.ts'
 import { itemBytes, setEnd, setFlags, valueAt } from '../items/item.ts'
 import { countSize, findLive, firstListOf, renewCas } from '../items/links.ts'
 import { Eviction, moveToHead } from '../items/lru.ts'
+import { ENDLESS_VALUE_BYTES_MAX } from '../limits.ts'
 import { itemFits } from './storing.ts'
 
 /** What must be as in the new item, and what must not be there at all. */

@@ -6,7 +6,6 @@
 
 import type { Area } from '../../bytes/area.ts'
 import { addU64, digitsOfU64, parseU64, printU64, subtractU64 } from '../../bytes/decimal.ts'
-import { NUMBER_PADDED_BYTES_MAX } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
@@ -38,6 +37,9 @@ import { refreshItem } from '../items/lru.ts'
 import { type Place, stand } from '../items/place.ts'
 import { allocateItem, growItem } from '../room/allocate.ts'
 import { Mode, Status } from '../status.ts'
+
+/** A number that is copied to an item with more optional words keeps its padding up to this length. */
+const NUMBER_PADDED_BYTES_MAX = 64
 
 /** What memcached counts for an item beside flags, key and value, bytes; -I is measured so. */
 const MEMCACHED_ITEM_BYTES = 59

@@ -3,19 +3,17 @@
 // pool, and a class that evicts young items gets one from the class whose coldest item is oldest.
 // Where a class has nothing to evict the allocator takes a page at once and needs no decision.
 
-import {
-  AUTOMOVE_PAGES_MIN,
-  AUTOMOVE_WINDOW_S_MAX,
-  CLASSES_MAX,
-  YIELD_AGE_FACTOR,
-  YIELD_AGE_S_MIN,
-} from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { hasSpare } from '../chunks/slabs.ts'
 import { coldestIdleS, Eviction } from '../items/lru.ts'
+import { AUTOMOVE_PAGES_MIN, AUTOMOVE_WINDOW_S_MAX, CLASSES_MAX } from '../limits.ts'
 import { POOL, startMove } from './moves.ts'
+
+/** A page is given to a class that wants it by one whose coldest item was used so much longer ago. */
+const YIELD_AGE_FACTOR = 1.25
+const YIELD_AGE_S_MIN = 2
 
 /** Values of the word AUTOMOVE. */
 export const Automove = { OFF: 0, BALANCE: 1, EAGER: 2 } as const

@@ -7,14 +7,6 @@
 // that end at all, is further off than the wait, and shrinks while it is nearer. What the owner has
 // learned is its own: whoever takes over begins anew.
 
-import {
-  CLASSES_MAX,
-  CRAWL_GAP_S,
-  CRAWL_HORIZON_MIN,
-  CRAWL_STEP_RECLAIMS_MAX,
-  CRAWL_WAIT_S_MAX,
-  CRAWL_WAIT_STEP_S,
-} from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import type { Ref } from '../arena/layout.ts'
@@ -23,7 +15,19 @@ import { endOf } from '../items/item.ts'
 import { expireItem, isDead } from '../items/links.ts'
 import { listedCount } from '../items/lru.ts'
 import { type ClassSet, type ItemSink, type WalkCursor, walkItems } from '../items/walk.ts'
+import { CLASSES_MAX } from '../limits.ts'
 import { Order } from '../status.ts'
+
+/** A class is crawled unasked after so many seconds at first, then seldomer while it does not pay. */
+const CRAWL_GAP_S = 5
+const CRAWL_WAIT_STEP_S = 60
+export const CRAWL_WAIT_S_MAX = 3600
+
+/** How far ahead a crawl looks for items that will have ended, minutes. */
+const CRAWL_HORIZON_MIN = 60
+
+/** Items that one step of a crawl ends: that takes longer than looking at them. */
+const CRAWL_STEP_RECLAIMS_MAX = 64
 
 /** What runs in an arena: nothing, a crawl of its own accord, or one that was ordered. */
 export const Crawl = { NONE: 0, UNASKED: 1, ORDERED: 2 } as const

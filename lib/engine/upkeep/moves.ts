@@ -10,7 +10,7 @@
 //   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
 
 import { copyBytes } from '../../bytes/area.ts'
-import { MOVE_STEP_BYTES_MAX, MOVE_STEP_CHUNKS_MAX, MOVE_WAIT_S_MAX } from '../../limits.ts'
+import { KIB } from '../../bytes/units.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
 import { Counter, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
@@ -37,6 +37,13 @@ import { hashOfItem, swapItem } from '../items/table.ts'
 import { evictItem, nextDonor } from '../room/allocate.ts'
 import { pickVictim } from '../room/victims.ts'
 import { Order } from '../status.ts'
+
+/** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
+export const MOVE_STEP_CHUNKS_MAX = 64
+const MOVE_STEP_BYTES_MAX = 128 * KIB
+
+/** A page that held items keep from moving is left after so many seconds. */
+export const MOVE_WAIT_S_MAX = 5
 
 export const MovePhase = { NONE: 0, WITHHOLD: 1, EVACUATE: 2, SETTLE: 3, UNDO: 4 } as const
 

@@ -7,7 +7,6 @@
 // before the next one begins. All of it stands in the arena and outlives the thread: SWEEP_AT_S is
 // cleared last, so that no death between two words can lose a sweep.
 
-import { SWEEP_STEP_RECLAIMS_MAX } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import type { Ref } from '../arena/layout.ts'
@@ -20,6 +19,7 @@ import {
   type WalkCursor,
   walkItems,
 } from '../items/walk.ts'
+import { SWEEP_STEP_RECLAIMS_MAX } from '../limits.ts'
 
 /** The owner's sweeper of one arena. */
 export class Sweeper implements ItemSink {

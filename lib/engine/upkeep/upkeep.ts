@@ -2,20 +2,13 @@
 // each. Assumes the arena's lock. What was ordered stands in the arena; what is only learned stands
 // here and is learned anew by whoever takes over.
 
-import {
-  UPKEEP_BUSY_MS,
-  UPKEEP_IDLE_MS,
-  UPKEEP_IDLE_MS_MAX,
-  UPKEEP_PRESSED_MS,
-  WORTH_ITEMS,
-  WORTH_PAGEFULS,
-} from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { abandonedClass, isCurrent } from '../chunks/fit.ts'
 import { pagesAboveLimit } from '../chunks/slabs.ts'
 import { flushIfDue } from '../items/links.ts'
 import { Eviction } from '../items/lru.ts'
+import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX, UPKEEP_PRESSED_MS } from '../limits.ts'
 import { nextDonor } from '../room/allocate.ts'
 import { Balancer } from '../room/balance.ts'
 import { Order } from '../status.ts'
@@ -24,6 +17,10 @@ import { Crawl, Crawler } from './crawl.ts'
 import { canGivePage, MovePhase, POOL, startMove, stepMove } from './moves.ts'
 import { Sweeper } from './sweep.ts'
 import { Appraiser } from './worth.ts'
+
+/** Evicted between two looks at what pages are worth: pagefuls, and enough items to judge by. */
+const WORTH_PAGEFULS = 4
+const WORTH_ITEMS = 200
 
 export class Upkeep {
   private readonly arena: Arena

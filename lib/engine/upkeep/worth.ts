@@ -12,14 +12,20 @@
 // Both counts fade from look to look, and looks come with the pagefuls evicted, not with the time: a cache
 // that turns over in a second is judged as well as one that takes a day.
 
-import { CLASSES_MAX, WORTH_FADE, WORTH_OF_EVICTION } from '../../limits.ts'
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { isCurrent } from '../chunks/fit.ts'
 import { hasSpare } from '../chunks/slabs.ts'
 import { listedCount, tailIdleS } from '../items/lru.ts'
+import { CLASSES_MAX } from '../limits.ts'
 import { canGivePage } from './moves.ts'
+
+/** How much of a look the next one keeps. */
+const WORTH_FADE = 0.9
+
+/** What an evicted item says of its class, by what one says that was kept. */
+const WORTH_OF_EVICTION = 0.03
 
 export class Appraiser {
   /** The classes that `weigh` found: a page is worth least and most there; 0: none. */

@@ -10,7 +10,7 @@
 // pass ends the connection. A broken frame is the binary protocol's to refuse.
 
 import { Area } from '../../bytes/area.ts'
-import { AUTH_CLAIM_BYTES_MAX, KEY_BYTES_MAX, SASL_MECHANISM_BYTES_MAX } from '../../limits.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import type { Authenticator, Claim } from '../authenticator.ts'
 import { BinaryProtocol } from '../binary/binary.ts'
 import { FORMS, hasForm } from '../binary/forms.ts'
@@ -18,8 +18,12 @@ import * as B from '../binary/layout.ts'
 import { BinaryStatus, Opcode } from '../binary/layout.ts'
 import { Words } from '../binary/print.ts'
 import { type Conversation, NEED_MORE, State } from '../conversation.ts'
+import { AUTH_CLAIM_BYTES_MAX } from '../limits.ts'
 import { text } from '../reply.ts'
 import { Gate } from './gate.ts'
+
+/** Longest name of a SASL mechanism, as in memcached. */
+const SASL_MECHANISM_BYTES_MAX = 32
 
 const MECHANISM = 'PLAIN'
 const MECHANISMS = text(MECHANISM)

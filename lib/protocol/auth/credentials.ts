@@ -14,8 +14,8 @@
 // a digest half written at worst, and that is nobody's.
 
 import { createHmac, randomFillSync, timingSafeEqual } from 'node:crypto'
-import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../../limits.ts'
 import type { Claim } from '../authenticator.ts'
+import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../limits.ts'
 
 /**
  * How a file is read, after the two that memcached knows. plain (-Y): all behind the first colon is

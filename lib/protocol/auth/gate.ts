@@ -2,10 +2,12 @@
 // a peer that is wrong too often out. Both protocols have one; what is right is the authenticator's.
 
 import type { Area } from '../../bytes/area.ts'
-import { AUTH_FAILURES_MAX } from '../../limits.ts'
 import type { Authenticator } from '../authenticator.ts'
 import { type Conversation, type Source, State } from '../conversation.ts'
 import { ThreadCounter } from '../host.ts'
+
+/** A connection is closed after so many. */
+export const AUTH_FAILURES_MAX = 10
 
 export class Gate {
   private readonly peer: Conversation

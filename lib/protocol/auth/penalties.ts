@@ -6,14 +6,19 @@
 // with an old password does not slow those beside it. Only an address that fails on and on waits for
 // right answers too: else a guesser takes a quick one for yes, and silence for no.
 
-import {
-  AUTH_ADDRESS_FAILURES_FREE,
-  AUTH_ADDRESSES_MAX,
-  AUTH_DELAY_MS_MAX,
-  AUTH_DELAY_MS_MIN,
-  AUTH_FAILURES_FREE,
-  AUTH_FORGIVE_MS,
-} from '../../limits.ts'
+/** Wrong passwords of a connection, or of an address, that are answered at once. */
+export const AUTH_FAILURES_FREE = 3
+
+/** Each further answer waits twice as long as the one before, between these bounds. */
+export const AUTH_DELAY_MS_MIN = 100
+export const AUTH_DELAY_MS_MAX = 2000
+
+/** Addresses remembered in each worker for what they failed; one failure is forgiven in so long. */
+export const AUTH_ADDRESSES_MAX = 1024
+export const AUTH_FORGIVE_MS = 1000
+
+/** An address with more failures than this waits for right answers too. */
+export const AUTH_ADDRESS_FAILURES_FREE = 64
 
 interface Offender {
   failures: number

@@ -5,9 +5,9 @@
 // with memcached's answers. The name ends at the first blank. Then the text protocol takes over.
 
 import type { Area } from '../../bytes/area.ts'
-import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX, VALUE_BYTES_MAX } from '../../limits.ts'
 import type { Authenticator, Claim } from '../authenticator.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
+import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
 import { text } from '../reply.ts'
 import { TextProtocol } from '../text.ts'
 import { equalsWord, parseUint32 } from '../words/ascii.ts'

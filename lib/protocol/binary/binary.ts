@@ -6,14 +6,10 @@
 
 import type { Area } from '../../bytes/area.ts'
 import { u64, u64FromWords } from '../../bytes/decimal.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
+import { KIB } from '../../bytes/units.ts'
 import { CAS_SHOWN } from '../../engine/arena/layout.ts'
 import { Mode, Status } from '../../engine/status.ts'
-import {
-  BINARY_HEAD_BYTES_MAX,
-  KEY_BYTES_MAX,
-  STREAM_VALUE_BYTES_MIN,
-  VALUE_BYTES_MAX,
-} from '../../limits.ts'
 import { CloseReason } from '../../observe/journal.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
 import {
@@ -29,6 +25,7 @@ import {
   store,
 } from '../execute.ts'
 import { Control, type Host, ThreadCounter } from '../host.ts'
+import { STREAM_VALUE_BYTES_MIN, VALUE_BYTES_MAX } from '../limits.ts'
 import { lookAheadFrames } from '../lookahead.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
@@ -37,6 +34,9 @@ import * as B from './layout.ts'
 import { BinaryStatus, Opcode } from './layout.ts'
 import { headerText, hexOf, Responder, Words } from './print.ts'
 import { statFrames } from './stats.ts'
+
+/** Header, extras and key of a binary frame: what memcached reads before it looks at the key. */
+const BINARY_HEAD_BYTES_MAX = 16 * KIB
 
 const NOTHING = text('')
 

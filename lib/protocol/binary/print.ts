@@ -8,7 +8,7 @@ import { casHighOf, casLowOf, itemFlags, readValue } from '../../engine/items/it
 import { lastCas } from '../../engine/items/links.ts'
 import type { HitSink } from '../../engine/shard.ts'
 import { Status } from '../../engine/status.ts'
-import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../../limits.ts'
+import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../limits.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import * as B from './layout.ts'

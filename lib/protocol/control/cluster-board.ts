@@ -4,8 +4,11 @@
 //
 //   TURN  LOCK | slot 0: VERSION LENGTH text .. | slot 1: VERSION LENGTH text ..
 
-import { CLUSTER_BYTES_MAX, CLUSTER_READ_TRIES_MAX } from '../../limits.ts'
+import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
 import type { Cluster } from '../host.ts'
+
+/** They are read again, so often, where they changed meanwhile. */
+const CLUSTER_READ_TRIES_MAX = 1000
 
 /** Fit for postMessage. */
 export interface ClusterHandle {

@@ -1,7 +1,6 @@
 // The commands of operators, in the text protocol: what they ask of the daemon is not about one item.
 // Their words stand in tokens.ts. They are rare and may allocate.
 
-import { VERBOSITY_MAX } from '../../limits.ts'
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
 import { Control, ThreadCounter } from '../host.ts'
@@ -15,6 +14,9 @@ import { config, shutdown } from './daemon.ts'
 import { lru, memoryLimit, slabs } from './memory.ts'
 import { stats } from './stats.ts'
 import { watch } from './watch.ts'
+
+/** Highest level of `verbosity`, as in memcached. */
+const VERBOSITY_MAX = 3
 
 /** Runs the command in hand, whose line stands in `bytes`. */
 export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {

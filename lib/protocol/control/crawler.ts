@@ -2,8 +2,8 @@
 
 import { CRAWLER_ON } from '../../engine/arena/layout.ts'
 import { allClasses, type ClassSet } from '../../engine/items/walk.ts'
+import { CLASSES_MAX, CRAWL_SLEEP_US_MAX } from '../../engine/limits.ts'
 import { Order } from '../../engine/status.ts'
-import { CLASSES_MAX, CRAWL_SLEEP_US_MAX } from '../../limits.ts'
 import type { Conversation } from '../conversation.ts'
 import { parseUint32 } from '../words/ascii.ts'
 import { Line } from '../words/print.ts'

@@ -12,11 +12,12 @@
 // without a version it is the next one.
 
 import type { Area } from '../../bytes/area.ts'
+import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
 import { Status } from '../../engine/status.ts'
-import { CLUSTER_BYTES_MAX, VALUE_BYTES_MAX } from '../../limits.ts'
 import { CloseReason } from '../../observe/journal.ts'
 import { type Conversation, State } from '../conversation.ts'
 import type { Cluster } from '../host.ts'
+import { VALUE_BYTES_MAX } from '../limits.ts'
 import { parseInt32 } from '../words/ascii.ts'
 import { Line, storedLine } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'

@@ -3,15 +3,20 @@
 // is stored, moved or freed between two steps is told of once, twice or not at all.
 
 import { DIGITS_MAX, printNumber, printU64 } from '../../bytes/decimal.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
+import { KIB, MIB } from '../../bytes/units.ts'
 import type { Arena } from '../../engine/arena/arena.ts'
 import type { Ref } from '../../engine/arena/layout.ts'
 import * as L from '../../engine/arena/layout.ts'
 import { endOf, itemFlags, itemTotalBytes, keyAt, loadCas } from '../../engine/items/item.ts'
 import type { ClassSet, ItemSink } from '../../engine/items/walk.ts'
 import type { Shard } from '../../engine/shard.ts'
-import { CACHEDUMP_BYTES_MAX, DUMP_PIECE_BYTES, KEY_BYTES_MAX } from '../../limits.ts'
 import type { Source } from '../conversation.ts'
 import { encodeBytes } from '../words/ascii.ts'
+
+/** One piece of a dump of items, and all of a `stats cachedump`, bytes. */
+const DUMP_PIECE_BYTES = 32 * KIB
+const CACHEDUMP_BYTES_MAX = 2 * MIB
 
 /** Room that any line fits into: its key percent-encoded, its words, eight numbers. */
 const LINE_BYTES_MAX = 3 * KEY_BYTES_MAX + 100 + 8 * DIGITS_MAX

@@ -1,7 +1,7 @@
 // The lines that watchers get, in memcached's words: a record of a ring becomes text.
 
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { Mode, Status } from '../../engine/status.ts'
-import { KEY_BYTES_MAX } from '../../limits.ts'
 import { CloseReason, Found, LineType } from '../../observe/journal.ts'
 import type { RingReader } from '../../observe/log-buffer.ts'
 import * as R from '../../observe/log-buffer.ts'

@@ -1,14 +1,22 @@
 // The commands that change how memory is kept: `slabs`, `lru` and `cache_memlimit`.
 
+import { MIB } from '../../bytes/units.ts'
 import { MAINTAINER_ON, REASSIGN_ON } from '../../engine/arena/layout.ts'
+import { EVICTIONS } from '../../engine/limits.ts'
 import { Order } from '../../engine/status.ts'
-import { EVICTIONS, LISTS_PERCENT_MAX, MEGABYTES_MAX, MEGABYTES_MIN, MIB } from '../../limits.ts'
 import type { Conversation } from '../conversation.ts'
 import { Control } from '../host.ts'
 import { parseDecimal, parseInt32, parseUint32 } from '../words/ascii.ts'
 import { Line } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+
+/** `lru tune`: most that the hot and the warm list may have together, percent. */
+const LISTS_PERCENT_MAX = 80
+
+/** `cache_memlimit` takes megabytes between these. */
+const MEGABYTES_MIN = 8
+const MEGABYTES_MAX = 1_000_000_000
 
 const REASSIGN_OFF = line('CLIENT_ERROR slab reassignment disabled')
 const REASSIGN_BUSY = line('BUSY currently processing reassign request')

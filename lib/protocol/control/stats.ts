@@ -1,6 +1,6 @@
 // `stats` and what it asks for beyond reports: `reset`, `detail` and `cachedump`.
 
-import { CLASSES_MAX } from '../../limits.ts'
+import { CLASSES_MAX } from '../../engine/limits.ts'
 import { resetSketches } from '../../observe/hot-sketch.ts'
 import { countPrefixes } from '../../observe/journal.ts'
 import type { Conversation } from '../conversation.ts'

@@ -2,17 +2,20 @@
 // as long as its peer takes them. It is asked for lines only when the peer has taken the last ones:
 // what comes meanwhile waits in the rings, and is lost there when they have gone round.
 
-import {
-  WATCH_PAUSE_MS_MAX,
-  WATCH_PAUSE_MS_MIN,
-  WATCH_PIECE_BYTES_MAX,
-  WATCH_RECORDS_MAX,
-} from '../../limits.ts'
+import { KIB } from '../../bytes/units.ts'
 import { type Journal, KIND_OF_TYPE } from '../../observe/journal.ts'
 import { type RingReader, TYPE } from '../../observe/log-buffer.ts'
 import type { Source } from '../conversation.ts'
 import { ThreadCounter } from '../host.ts'
 import { lineOf } from './log-line.ts'
+
+/** How long a watcher rests while there is nothing new; it looks more often while there is. */
+const WATCH_PAUSE_MS_MIN = 5
+const WATCH_PAUSE_MS_MAX = 50
+
+/** Most that a watcher is sent at a time, bytes, and records that it looks at for it. */
+const WATCH_PIECE_BYTES_MAX = 32 * KIB
+const WATCH_RECORDS_MAX = 4096
 
 const NOTHING = Buffer.alloc(0)
 

@@ -7,8 +7,9 @@
 
 import { Area } from '../../bytes/area.ts'
 import { parseU64, u64, u64ToWords } from '../../bytes/decimal.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { Terms } from '../../engine/storing/terms.ts'
-import { KEY_BYTES_MAX, META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../../limits.ts'
+import { META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../limits.ts'
 import { text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { parseInt32, parseUint32, wordEnd } from '../words/ascii.ts'

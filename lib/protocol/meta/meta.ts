@@ -6,19 +6,14 @@
 // that is done before the reply has room for it.
 
 import { Area, copyBytes } from '../../bytes/area.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { CAS_SHOWN, CLOCK_S } from '../../engine/arena/layout.ts'
 import { lastCas } from '../../engine/items/links.ts'
 import { Mode, Status } from '../../engine/status.ts'
-import {
-  KEY_BYTES_MAX,
-  META_STASH_BYTES,
-  OPAQUE_BYTES_MAX,
-  STREAM_VALUE_BYTES_MIN,
-  VALUE_BYTES_MAX,
-} from '../../limits.ts'
 import { type Conversation, NEED_MORE } from '../conversation.ts'
 import { adjustOn, beginOn, commitOn, fetchOn, peek, removeOn, storeOn } from '../execute.ts'
 import { ThreadCounter } from '../host.ts'
+import { OPAQUE_BYTES_MAX, STREAM_VALUE_BYTES_MIN, VALUE_BYTES_MAX } from '../limits.ts'
 import { keyEndAt } from '../lookahead.ts'
 import type { Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
@@ -29,6 +24,9 @@ import { LINE_END_BYTES, tokenCount, tokenEnd, tokenStart } from '../words/token
 import { Verb } from '../words/verbs.ts'
 import { decodeKey, letter, MetaFlags } from './flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './print.ts'
+
+/** What a meta store keeps of its line while its value is on its way: the key, and the opaque. */
+const META_STASH_BYTES = KEY_BYTES_MAX + OPAQUE_BYTES_MAX
 
 const LF = 10
 const CR = 13

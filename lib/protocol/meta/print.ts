@@ -24,7 +24,7 @@ import {
 } from '../../engine/items/item.ts'
 import type { HitSink } from '../../engine/shard.ts'
 import { Status } from '../../engine/status.ts'
-import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../../limits.ts'
+import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../limits.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { encodeBase64 } from './base64.ts'

@@ -1,6 +1,7 @@
 // `stats hotkeys`: the keys that most requests ask for, and those with the longest values.
 
-import { KEY_BYTES_MAX, SAMPLE_EVERY } from '../../limits.ts'
+import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
+import { SAMPLE_EVERY } from '../../observe/hot-keys.ts'
 import type { Host } from '../host.ts'
 import { encodeBytes } from '../words/ascii.ts'
 import type { Lines } from './rows.ts'

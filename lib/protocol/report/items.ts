@@ -4,7 +4,7 @@ import type { Arena } from '../../engine/arena/arena.ts'
 import { ClassCounter } from '../../engine/arena/counters.ts'
 import * as L from '../../engine/arena/layout.ts'
 import { NIL, type Ref } from '../../engine/arena/layout.ts'
-import { SIZE_STEP_BYTES } from '../../limits.ts'
+import { SIZE_STEP_BYTES } from '../../engine/limits.ts'
 import type { Host } from '../host.ts'
 import { type Lines, Sums } from './rows.ts'
 

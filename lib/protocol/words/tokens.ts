@@ -1,7 +1,7 @@
 // The words of a command line: one pass finds them and the line's end. As in memcached a line ends
 // at \n, one \r before it is dropped, only blanks separate words, and what follows a NUL is not seen.
 
-import { TOKENS_MAX } from '../../limits.ts'
+import { TOKENS_MAX } from '../limits.ts'
 import { equalsWord } from './ascii.ts'
 
 const LF = 10

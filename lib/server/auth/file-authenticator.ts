@@ -1,11 +1,13 @@
 // A worker's side of authentication: checks claims against the users that the main thread put into
 // shared memory, remembers which addresses fail, and logs failures, rarely.
 
-import { AUTH_LOG_MS_MIN } from '../../limits.ts'
 import { Credentials } from '../../protocol/auth/credentials.ts'
 import { Penalties } from '../../protocol/auth/penalties.ts'
 import type { Authenticator, Claim } from '../../protocol/authenticator.ts'
 import type { AuthHandle } from './files.ts'
+
+/** A worker logs failures at most this often. */
+export const AUTH_LOG_MS_MIN = 1000
 
 const IPV6 = /^tcp6:\[([\da-f:]+)/
 const IPV6_GROUPS = 8

@@ -7,10 +7,13 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX, AUTH_WATCH_MS } from '../../limits.ts'
 import { EXIT_FAILURE, type Options } from '../../options/options.ts'
 import { Credentials, type FileFault, type FileForm } from '../../protocol/auth/credentials.ts'
+import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX } from '../../protocol/limits.ts'
 import { reasonOf } from '../reason.ts'
+
+/** How often SASL's file is looked at for a change. */
+const AUTH_WATCH_MS = 2000
 
 /** What workers need to check claims. Fit for postMessage. */
 export interface AuthHandle {

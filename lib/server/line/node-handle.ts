@@ -15,7 +15,7 @@
 
 import { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
-import { FAREWELL_MS_MAX } from '../../limits.ts'
+import { FAREWELL_MS_MAX } from '../limits.ts'
 import { Sent } from './line.ts'
 
 interface WithHandle {

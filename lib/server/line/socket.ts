@@ -7,23 +7,26 @@
 
 import type { Socket } from 'node:net'
 import { Area } from '../../bytes/area.ts'
+import { KIB } from '../../bytes/units.ts'
+import type { Endpoint } from '../../protocol/conversation.ts'
+import { Inserts } from '../../protocol/inserts.ts'
 import {
-  FAREWELL_BYTES_MAX,
-  HEAD_BYTES_MAX,
   READ_BYTES,
   READ_REST_BYTES_MAX,
   REPLY_BYTES,
-  REPLY_POOL_MAX,
   SEAL_BYTES_MAX,
-  SHORT_READ_BYTES,
-  SHORT_READ_VALUE_BYTES_MIN,
-} from '../../limits.ts'
-import type { Endpoint } from '../../protocol/conversation.ts'
-import { Inserts } from '../../protocol/inserts.ts'
+} from '../../protocol/limits.ts'
 import type { Reply } from '../../protocol/reply.ts'
+import { FAREWELL_BYTES_MAX, SHORT_READ_BYTES, SHORT_READ_VALUE_BYTES_MIN } from '../limits.ts'
 import { gather } from './gather.ts'
 import { endpointOf, type Line, type LineOwner, Sent } from './line.ts'
 import { adoptSecure, adoptSocket, type Writer, writerOf } from './node-handle.ts'
+
+/** A reply with inserts leaves its buffer to others, even if the kernel does not take it, up to so long. */
+const HEAD_BYTES_MAX = KIB
+
+/** Reply buffers kept for reuse in one worker beyond the one in use. */
+const REPLY_POOL_MAX = 64
 
 /** The buffers that the socket lines of one thread share. */
 export class SocketBuffers {

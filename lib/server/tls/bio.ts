@@ -5,7 +5,7 @@
 //   BUF_MEM  length 0 | data 8 | max 16 | flags 24
 
 import { Area, copyBytes } from '../../bytes/area.ts'
-import { REPLY_BYTES, SEAL_BYTES_MAX } from '../../limits.ts'
+import { REPLY_BYTES, SEAL_BYTES_MAX } from '../../protocol/limits.ts'
 import type { OpenSsl, Pointer } from './openssl.ts'
 
 const LENGTH = 0

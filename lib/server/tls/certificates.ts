@@ -5,8 +5,8 @@
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
-import { TLS_FILE_BYTES_MAX, TLS_TICKET_KEY_BYTES } from '../../limits.ts'
 import { EXIT_USAGE, type Options } from '../../options/options.ts'
+import { TLS_FILE_BYTES_MAX, TLS_TICKET_KEY_BYTES } from '../limits.ts'
 import { reasonOf } from '../reason.ts'
 
 /** Which files, and what they are for. Fit for postMessage. */

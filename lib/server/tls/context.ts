@@ -3,8 +3,8 @@
 
 import { constants, hkdfSync } from 'node:crypto'
 import { DEFAULT_CIPHERS } from 'node:tls'
-import { TLS_SESSION_S_MAX } from '../../limits.ts'
 import type { PeerCheck } from '../../options/options.ts'
+import { TLS_SESSION_S_MAX } from '../limits.ts'
 import { type Certificates, contextOptions, type TlsSettings } from './certificates.ts'
 import type { OpenSsl, Pointer } from './openssl.ts'
 

@@ -2,9 +2,9 @@
 // connections through their handshakes, with the certificates that are the newest when it begins.
 
 import type { Socket } from 'node:net'
-import { TLS_HANDSHAKE_MS_MAX } from '../../limits.ts'
 import type { PeerCheck } from '../../options/options.ts'
 import { Control, type Host, ThreadCounter } from '../../protocol/host.ts'
+import { TLS_HANDSHAKE_MS_MAX } from '../limits.ts'
 import type { Line, LineOwner } from '../line/line.ts'
 import { Roster } from '../roster.ts'
 import type { Certificates, TlsSettings } from './certificates.ts'

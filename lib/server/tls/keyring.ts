@@ -5,8 +5,8 @@
 //   REFRESHED_S  the clock when the files were last read
 //   BYTES        of the certificates, which follow as JSON
 
-import { KEYRING_BYTES_MAX, KEYRING_TRIES_MAX } from '../../limits.ts'
 import type { Options } from '../../options/options.ts'
+import { KEYRING_BYTES_MAX } from '../limits.ts'
 import { reasonOf } from '../reason.ts'
 import {
   type Certificates,
@@ -15,6 +15,9 @@ import {
   type TlsSettings,
   tlsSettingsOf,
 } from './certificates.ts'
+
+/** How often a thread looks whether another is done writing certificates before it writes itself. */
+const KEYRING_TRIES_MAX = 10_000_000
 
 const SEQUENCE = 0
 const REFRESHED_S = 1

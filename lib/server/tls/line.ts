@@ -8,19 +8,16 @@
 // and what is to go out was given to the line below, or, while that is busy, is kept here.
 
 import { Area } from '../../bytes/area.ts'
-import {
-  FAREWELL_BYTES_MAX,
-  FAREWELL_MS_MAX,
-  READ_BYTES,
-  READ_REST_BYTES_MAX,
-  REPLY_BYTES,
-  SEALED_KEPT_BYTES_MAX,
-} from '../../limits.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
+import { READ_BYTES, READ_REST_BYTES_MAX, REPLY_BYTES } from '../../protocol/limits.ts'
 import type { Reply } from '../../protocol/reply.ts'
+import { FAREWELL_BYTES_MAX, FAREWELL_MS_MAX } from '../limits.ts'
 import { type Line, type LineOwner, Sent } from '../line/line.ts'
 import { Incoming, isAsExpected, Outgoing } from './bio.ts'
 import type { OpenSsl, Pointer } from './openssl.ts'
+
+/** Sealed bytes that wait on a TLS connection for those before: a reply and what the protocol has to say. */
+const SEALED_KEPT_BYTES_MAX = 2 * REPLY_BYTES
 
 /** Of SSL_get_shutdown, in ssl.h. */
 const RECEIVED_SHUTDOWN = 2

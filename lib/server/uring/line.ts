@@ -15,23 +15,25 @@
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
-import {
-  READ_BYTES,
-  READ_REST_BYTES_MAX,
-  RING_BUFFER_BYTES,
-  RING_LONG_BYTES_MIN,
-  RING_LONG_MEMORY,
-  RING_LONG_READS_MAX,
-  SHORT_READ_BYTES,
-  SHORT_READ_VALUE_BYTES_MIN,
-} from '../../limits.ts'
+import { KIB } from '../../bytes/units.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
 import { Inserts } from '../../protocol/inserts.ts'
+import { READ_BYTES, READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
+import { RING_BUFFER_BYTES, SHORT_READ_BYTES, SHORT_READ_VALUE_BYTES_MIN } from '../limits.ts'
 import { gather } from '../line/gather.ts'
 import { endpointOf, type Line, type LineOwner, Sent } from '../line/line.ts'
 import { descriptorOf } from '../line/node-handle.ts'
 import { POLLIN, POLLOUT } from './layout.ts'
 import { Ask, type ReplyBuffer, type RingLoop, type RingUser } from './loop.ts'
+
+/** What is at least so long is read and sent by a system call of its own. */
+const RING_LONG_BYTES_MIN = 8 * KIB
+
+/** After a long read so many more are expected to be. */
+const RING_LONG_MEMORY = 16
+
+/** Such calls in a row for one peer, before others have their turn. */
+const RING_LONG_READS_MAX = 8
 
 const { EAGAIN, ECANCELED, ENOBUFS } = constants.errno
 

@@ -11,19 +11,22 @@
 
 import { constants } from 'node:os'
 import { Area } from '../../bytes/area.ts'
+import { KIB } from '../../bytes/units.ts'
 import {
   READ_BYTES,
   READ_REST_BYTES_MAX,
   REPLY_BYTES,
-  RING_REPLY_BYTES_MAX,
-  RING_REPLY_POOL_MAX,
   SEAL_BYTES_MAX,
-} from '../../limits.ts'
+} from '../../protocol/limits.ts'
 import type { Reply } from '../../protocol/reply.ts'
 import { POLLIN, TIMESPEC_BYTES } from './layout.ts'
 import { Message } from './message.ts'
 import { type Address, loadNative, type Native } from './native.ts'
 import { Ring } from './uring.ts'
+
+/** Replies of one turn stand one behind the other in a buffer of so many bytes; such that are kept. */
+export const RING_REPLY_BYTES_MAX = 2 * 64 * KIB
+const RING_REPLY_POOL_MAX = 4
 
 /** What a token asks for; the rest of it says for whom. */
 export const Ask = { RECEIVE: 0, SEND: 1, CANCEL: 2 } as const

@@ -1,7 +1,7 @@
 // Several pieces in one system call: a struct msghdr and its struct iovecs, made once and filled for
 // each call.
 
-import { INSERTS_MAX } from '../../limits.ts'
+import { INSERTS_MAX } from '../../protocol/limits.ts'
 import type { Address, Native } from './native.ts'
 
 // struct msghdr, words of 64 bits: name, length of it, pieces, their count, control, length of it, flags.

@@ -10,16 +10,17 @@
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { Area } from '../../bytes/area.ts'
-import {
-  READ_REST_BYTES_MAX,
-  RING_BUFFER_BYTES,
-  RING_BUFFERS,
-  RING_COMPLETIONS,
-  RING_SUBMISSIONS,
-  RING_SUBMIT_TRIES_MAX,
-} from '../../limits.ts'
+import { READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
+import { RING_BUFFER_BYTES, RING_BUFFERS } from '../limits.ts'
 import * as L from './layout.ts'
 import { type Address, loadNative, type Native } from './native.ts'
+
+/** A ring's requests and completions: powers of two, as the kernel wants them. */
+export const RING_SUBMISSIONS = 256
+const RING_COMPLETIONS = 4096
+
+/** So often a submission that the kernel takes only in part, or not yet, is tried again. */
+const RING_SUBMIT_TRIES_MAX = 1000
 
 const { EAGAIN, EBUSY, EINTR } = constants.errno
 const HIGH = 2 ** 32

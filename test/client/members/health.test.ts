@@ -1,8 +1,8 @@
 // When a server of a pool is used.
 
 import t from 'tap'
-import { Health } from '../../../lib/client/members/health.ts'
-import { CLIENT_REST_MS_MAX, CLIENT_STEADY_MS } from '../../../lib/limits.ts'
+import { CLIENT_REST_MS_MAX } from '../../../lib/client/limits.ts'
+import { CLIENT_STEADY_MS, Health } from '../../../lib/client/members/health.ts'
 
 t.test('ejected after failures in a row, back with an answer', async t => {
   const health = new Health(3, 1000)

@@ -1,8 +1,8 @@
 // Replies of the meta protocol, cut anywhere.
 
 import t from 'tap'
+import { ITEM_BYTES_MAX } from '../../../lib/bytes/memcached.ts'
 import { flagOf, type Reply, ReplyReader } from '../../../lib/client/nodes/meta.ts'
-import { ITEM_BYTES_MAX } from '../../../lib/limits.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 
 const seed = announceSeed(t)

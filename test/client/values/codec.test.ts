@@ -5,8 +5,12 @@ import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { ClusterClient, type ClusterOptions } from '../../../lib/client/cluster.ts'
 import { Codec } from '../../../lib/client/values/codec.ts'
-import { CompressionFlags, compress, decompress } from '../../../lib/client/values/compression.ts'
-import { INFLATED_BYTES_MAX } from '../../../lib/limits.ts'
+import {
+  CompressionFlags,
+  compress,
+  decompress,
+  INFLATED_BYTES_MAX,
+} from '../../../lib/client/values/compression.ts'
 import { structured, ValueFlags } from '../../../lib/serializer.ts'
 import { startServing } from '../../support/client-server.ts'
 import { PYTHON, skipWithoutPython } from '../../support/oracle.ts'

@@ -1,9 +1,9 @@
 // The arena's clock and what an exptime means on it.
 
 import t from 'tap'
+import { RELATIVE_S_MAX } from '../../../lib/bytes/memcached.ts'
 import { expiresAt, moveClock, startClock } from '../../../lib/engine/arena/clock.ts'
 import { CLOCK_S, HEADER_WORDS, STARTED_AT_S } from '../../../lib/engine/arena/layout.ts'
-import { RELATIVE_S_MAX } from '../../../lib/limits.ts'
 
 /** A clock that was started `agoS` seconds ago. */
 function clockAfter(agoS: number): Int32Array {

@@ -3,22 +3,22 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
-import { type Arena, chunkWords, emptyArena } from '../../../lib/engine/arena/arena.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
+import {
+  type Arena,
+  chunkWords,
+  emptyArena,
+  FITTED_CLASSES_MAX,
+} from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../../lib/engine/cache.ts'
 import { noteSize } from '../../../lib/engine/chunks/fit.ts'
 import { classFor, pagesAboveLimit } from '../../../lib/engine/chunks/slabs.ts'
+import { FIT_EVERY, FIT_SAMPLES, UPKEEP_IDLE_MS } from '../../../lib/engine/limits.ts'
 import { Status } from '../../../lib/engine/status.ts'
 import { POOL } from '../../../lib/engine/upkeep/moves.ts'
 import { Upkeep } from '../../../lib/engine/upkeep/upkeep.ts'
 import { verify } from '../../../lib/engine/verify.ts'
-import {
-  FIT_EVERY,
-  FIT_SAMPLES,
-  FITTED_CLASSES_MAX,
-  MIB,
-  UPKEEP_IDLE_MS,
-} from '../../../lib/limits.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { isWhole, makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

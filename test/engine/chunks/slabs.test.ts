@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { GIB, KIB, MIB } from '../../../lib/bytes/units.ts'
 import {
   type Arena,
   chunkWords,
@@ -21,7 +22,7 @@ import {
   takeChunk,
   withdrawPage,
 } from '../../../lib/engine/chunks/slabs.ts'
-import { CLASSES_MAX, GIB, KIB, LARGEST_CHUNKS_PER_PAGE, MIB } from '../../../lib/limits.ts'
+import { CLASSES_MAX, LARGEST_CHUNKS_PER_PAGE } from '../../../lib/engine/limits.ts'
 import { createSmallArena } from '../../support/engine-arena.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 

@@ -3,6 +3,7 @@
 
 import t from 'tap'
 import { u64 } from '../../../lib/bytes/decimal.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
 import {
   ClassCounter,
   Counter,
@@ -13,7 +14,6 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { lastCas } from '../../../lib/engine/items/links.ts'
 import { Mode, Status } from '../../../lib/engine/status.ts'
-import { MIB } from '../../../lib/limits.ts'
 import { type Hit, Peer } from '../../support/engine-peer.ts'
 
 const ONE = Buffer.from('1')

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
+import { HOLD_SLOTS_MAX } from '../../../lib/engine/arena/arena.ts'
 import type { Ref } from '../../../lib/engine/arena/layout.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import {
@@ -13,7 +14,6 @@ import {
   slotOf,
   takeHold,
 } from '../../../lib/engine/items/holds.ts'
-import { HOLD_SLOTS_MAX } from '../../../lib/limits.ts'
 import { createSmallArena } from '../../support/engine-arena.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
 import {
   ClassCounter,
@@ -12,8 +13,8 @@ import {
 } from '../../../lib/engine/arena/counters.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../../lib/engine/cache.ts'
+import { UPKEEP_IDLE_MS } from '../../../lib/engine/limits.ts'
 import { Status } from '../../../lib/engine/status.ts'
-import { MIB, UPKEEP_IDLE_MS } from '../../../lib/limits.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

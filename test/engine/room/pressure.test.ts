@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
+import { HOLD_SLOTS_MAX } from '../../../lib/engine/arena/arena.ts'
 import {
   ClassCounter,
   Counter,
@@ -14,8 +16,8 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { pageRoom } from '../../../lib/engine/chunks/slabs.ts'
 import { keyAt } from '../../../lib/engine/items/item.ts'
+import { PAGE_BYTES_MIN, VICTIM_TRIES_MAX } from '../../../lib/engine/limits.ts'
 import { Mode, Status } from '../../../lib/engine/status.ts'
-import { HOLD_SLOTS_MAX, MIB, PAGE_BYTES_MIN, VICTIM_TRIES_MAX } from '../../../lib/limits.ts'
 import { type Held, Peer } from '../../support/engine-peer.ts'
 import { isWhole, makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

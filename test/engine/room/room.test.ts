@@ -2,15 +2,20 @@
 // and others have the lock in between.
 
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import { type Arena, pageOf } from '../../../lib/engine/arena/arena.ts'
 import { Counter, counterAt } from '../../../lib/engine/arena/counters.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { classFor, hasChunk } from '../../../lib/engine/chunks/slabs.ts'
 import { heldRef } from '../../../lib/engine/items/holds.ts'
+import { ROOM_GIVEN_UP_MAX } from '../../../lib/engine/shard.ts'
 import { Status } from '../../../lib/engine/status.ts'
-import { MovePhase, stepTowardsRoom } from '../../../lib/engine/upkeep/moves.ts'
-import { MIB, MOVE_STEP_CHUNKS_MAX, ROOM_GIVEN_UP_MAX } from '../../../lib/limits.ts'
+import {
+  MOVE_STEP_CHUNKS_MAX,
+  MovePhase,
+  stepTowardsRoom,
+} from '../../../lib/engine/upkeep/moves.ts'
 import { type Held, Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 

@@ -2,7 +2,7 @@
 // and win, stale items, CAS numbers that peers choose, values that are taken away.
 
 import t from 'tap'
-import { MIB } from '../../../lib/limits.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
 import { TermsWalk } from '../../support/engine-terms.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 

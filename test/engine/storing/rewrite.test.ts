@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import {
   ClassCounter,
   Counter,
@@ -17,7 +18,6 @@ import { lastCas } from '../../../lib/engine/items/links.ts'
 import { Eviction } from '../../../lib/engine/items/lru.ts'
 import { findItem } from '../../../lib/engine/items/table.ts'
 import { Status } from '../../../lib/engine/status.ts'
-import { MIB } from '../../../lib/limits.ts'
 import { Peer, type StoreOptions } from '../../support/engine-peer.ts'
 
 const DAY_S = 86_400

@@ -2,6 +2,7 @@
 // steps, and classes where that never pays are left alone.
 
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
 import {
   ClassCounter,
@@ -14,14 +15,9 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../../lib/engine/cache.ts'
 import { keyAt } from '../../../lib/engine/items/item.ts'
 import { allClasses, type ItemSink } from '../../../lib/engine/items/walk.ts'
+import { CLASSES_MAX, UPKEEP_BUSY_MS, UPKEEP_IDLE_MS } from '../../../lib/engine/limits.ts'
 import { Mode, Order, Status } from '../../../lib/engine/status.ts'
-import {
-  CLASSES_MAX,
-  CRAWL_WAIT_S_MAX,
-  MIB,
-  UPKEEP_BUSY_MS,
-  UPKEEP_IDLE_MS,
-} from '../../../lib/limits.ts'
+import { CRAWL_WAIT_S_MAX } from '../../../lib/engine/upkeep/crawl.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

@@ -1,6 +1,7 @@
 // As verify.test.ts, for an arena in the middle of a page move and with pages in the pool.
 
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import { type Arena, pageRef } from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { lock, unlock } from '../../../lib/engine/arena/lock.ts'
@@ -8,7 +9,6 @@ import { Cache } from '../../../lib/engine/cache.ts'
 import { MovePhase, POOL } from '../../../lib/engine/upkeep/moves.ts'
 import { Upkeep } from '../../../lib/engine/upkeep/upkeep.ts'
 import { verify } from '../../../lib/engine/verify.ts'
-import { MIB } from '../../../lib/limits.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
 import {
   ClassCounter,
@@ -15,10 +16,17 @@ import { lock, unlock } from '../../../lib/engine/arena/lock.ts'
 import { Cache, type CacheOptions } from '../../../lib/engine/cache.ts'
 import { hasChunk, pagesAboveLimit } from '../../../lib/engine/chunks/slabs.ts'
 import { keyAt } from '../../../lib/engine/items/item.ts'
+import { UPKEEP_IDLE_MS } from '../../../lib/engine/limits.ts'
 import { Mode, Order, Status } from '../../../lib/engine/status.ts'
-import { Busy, MovePhase, POOL, startMove, stepMove } from '../../../lib/engine/upkeep/moves.ts'
+import {
+  Busy,
+  MOVE_WAIT_S_MAX,
+  MovePhase,
+  POOL,
+  startMove,
+  stepMove,
+} from '../../../lib/engine/upkeep/moves.ts'
 import { Upkeep } from '../../../lib/engine/upkeep/upkeep.ts'
-import { MIB, MOVE_WAIT_S_MAX, UPKEEP_IDLE_MS } from '../../../lib/limits.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { isWhole, makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

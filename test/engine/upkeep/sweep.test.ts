@@ -2,6 +2,7 @@
 // whoever takes over, whatever else is done meanwhile; and nothing comes back after 2^32 stores.
 
 import t, { type Test } from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../../../lib/engine/arena/counters.ts'
 import type { Ref } from '../../../lib/engine/arena/layout.ts'
@@ -9,8 +10,8 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { isFlushed } from '../../../lib/engine/items/links.ts'
 import { allClasses, type ItemSink, walkItems } from '../../../lib/engine/items/walk.ts'
+import { SWEEP_STEP_RECLAIMS_MAX, SWEEP_WAIT_S } from '../../../lib/engine/limits.ts'
 import { Upkeep } from '../../../lib/engine/upkeep/upkeep.ts'
-import { MIB, SWEEP_STEP_RECLAIMS_MAX, SWEEP_WAIT_S } from '../../../lib/limits.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
 import {
   ClassCounter,
@@ -13,14 +14,9 @@ import {
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../../lib/engine/cache.ts'
 import { classFor } from '../../../lib/engine/chunks/slabs.ts'
+import { type EvictionName, UPKEEP_IDLE_MS, VICTIM_TRIES_MAX } from '../../../lib/engine/limits.ts'
+import { PROBATION_PERCENT } from '../../../lib/engine/room/victims.ts'
 import { Status } from '../../../lib/engine/status.ts'
-import {
-  type EvictionName,
-  MIB,
-  PROBATION_PERCENT,
-  UPKEEP_IDLE_MS,
-  VICTIM_TRIES_MAX,
-} from '../../../lib/limits.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

@@ -3,7 +3,7 @@
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
-import { AUTH_FAILURES_MAX } from '../../../lib/limits.ts'
+import { AUTH_FAILURES_MAX } from '../../../lib/protocol/auth/gate.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
 import { type Host, ThreadCounter } from '../../../lib/protocol/host.ts'
 import {

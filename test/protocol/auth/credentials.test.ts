@@ -4,9 +4,9 @@
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import t from 'tap'
-import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../../../lib/limits.ts'
 import { Credentials, type FileForm } from '../../../lib/protocol/auth/credentials.ts'
 import type { Claim } from '../../../lib/protocol/authenticator.ts'
+import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../../../lib/protocol/limits.ts'
 
 t.test('a plain file: all behind the first colon is the password', async t => {
   const { opens } = users('bob:secret\nann:a:b c\r\n:nameless\nempty:\nbob:other', 'plain')

@@ -9,8 +9,9 @@ import {
   AUTH_DELAY_MS_MIN,
   AUTH_FAILURES_FREE,
   AUTH_FORGIVE_MS,
-} from '../../../lib/limits.ts'
-import { delayAfter, Penalties } from '../../../lib/protocol/auth/penalties.ts'
+  delayAfter,
+  Penalties,
+} from '../../../lib/protocol/auth/penalties.ts'
 
 t.test(
   'the first failures cost nothing, each further one twice as much, up to a bound',

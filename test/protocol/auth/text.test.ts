@@ -3,9 +3,10 @@
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
-import { AUTH_CLAIM_BYTES_MAX, AUTH_FAILURES_MAX, LINE_BYTES_MAX } from '../../../lib/limits.ts'
+import { AUTH_FAILURES_MAX } from '../../../lib/protocol/auth/gate.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
 import { type Host, ThreadCounter } from '../../../lib/protocol/host.ts'
+import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX } from '../../../lib/protocol/limits.ts'
 import { type Doors, PASSWORD, TestAuthenticator, USER } from '../../support/auth.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 import { createHost, Peer } from '../../support/server-session.ts'

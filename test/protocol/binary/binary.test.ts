@@ -3,10 +3,11 @@
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
+import { KIB, MIB } from '../../../lib/bytes/units.ts'
 import { resetArena } from '../../../lib/engine/items/keeps.ts'
-import { KIB, MIB, READ_BYTES } from '../../../lib/limits.ts'
 import { type ProtocolName, State } from '../../../lib/protocol/conversation.ts'
 import { Control } from '../../../lib/protocol/host.ts'
+import { READ_BYTES } from '../../../lib/protocol/limits.ts'
 import { BINARY, count, frame, Op, parseFrames, store, touch } from '../../support/binary-frames.ts'
 import { randomFrames, randomGarbage } from '../../support/binary-stream.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'

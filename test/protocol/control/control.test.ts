@@ -2,11 +2,11 @@
 // lines and bodies that are cut, endless or wrong.
 
 import t from 'tap'
-import { LINE_BYTES_MAX } from '../../../lib/limits.ts'
 import { CloseReason } from '../../../lib/observe/journal.ts'
 import { ClusterBoard, createClusterBoard } from '../../../lib/protocol/control/cluster-board.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
+import { LINE_BYTES_MAX } from '../../../lib/protocol/limits.ts'
 import { createHost, Peer } from '../../support/server-session.ts'
 
 const OWN = 'test-host|192.0.2.1|11211'

@@ -3,20 +3,19 @@
 
 import t, { type Test } from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
-import { chunkWords } from '../../../lib/engine/arena/arena.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
+import { chunkWords, HOLD_SLOTS_MAX } from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { resetArena } from '../../../lib/engine/items/keeps.ts'
 import type { Hold } from '../../../lib/engine/shard.ts'
 import { Status } from '../../../lib/engine/status.ts'
-import {
-  HOLD_SLOTS_MAX,
-  INLINE_VALUE_BYTES_MAX,
-  MIB,
-  REPLY_BYTES,
-  STREAM_VALUE_BYTES_MIN,
-} from '../../../lib/limits.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
+import {
+  INLINE_VALUE_BYTES_MAX,
+  REPLY_BYTES,
+  STREAM_VALUE_BYTES_MIN,
+} from '../../../lib/protocol/limits.ts'
 import { randomMetaSession } from '../../support/meta-session.ts'
 import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
 import { createHost, heldCount, Peer, verifyAll } from '../../support/server-session.ts'

@@ -2,9 +2,10 @@
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
 import { type Arena, chunkWords } from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
-import { FIT_EVERY, FIT_SAMPLES, MIB } from '../../../lib/limits.ts'
+import { FIT_EVERY, FIT_SAMPLES } from '../../../lib/engine/limits.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
 import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
 

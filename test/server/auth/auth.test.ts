@@ -8,12 +8,9 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import {
-  AUTH_DELAY_MS_MIN,
-  AUTH_FAILURES_FREE,
-  AUTH_FAILURES_MAX,
-  AUTH_LOG_MS_MIN,
-} from '../../../lib/limits.ts'
+import { AUTH_FAILURES_MAX } from '../../../lib/protocol/auth/gate.ts'
+import { AUTH_DELAY_MS_MIN, AUTH_FAILURES_FREE } from '../../../lib/protocol/auth/penalties.ts'
+import { AUTH_LOG_MS_MIN } from '../../../lib/server/auth/file-authenticator.ts'
 import { frame, Op, plain, readResponses, Sasl } from '../../support/auth.ts'
 import { startDaemon, startUnixDaemon } from '../../support/daemon.ts'
 import { HOST } from '../../support/process.ts'

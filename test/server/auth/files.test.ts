@@ -4,9 +4,9 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX } from '../../../lib/limits.ts'
 import { DEFAULTS, type Options } from '../../../lib/options/options.ts'
 import { Credentials } from '../../../lib/protocol/auth/credentials.ts'
+import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX } from '../../../lib/protocol/limits.ts'
 import { AuthFiles } from '../../../lib/server/auth/files.ts'
 
 const NOBODY = 65534

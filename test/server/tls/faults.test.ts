@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { TLS_HANDSHAKE_MS_MAX } from '../../../lib/limits.ts'
+import { TLS_HANDSHAKE_MS_MAX } from '../../../lib/server/limits.ts'
 import { createAuthority } from '../../support/certificates.ts'
 import { skipWithout } from '../../support/oracle.ts'
 import {

@@ -4,11 +4,17 @@ import { closeSync, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { REPLY_BYTES, RING_REPLY_BYTES_MAX, RING_SUBMISSIONS } from '../../../lib/limits.ts'
+import { REPLY_BYTES } from '../../../lib/protocol/limits.ts'
 import { Reply } from '../../../lib/protocol/reply.ts'
 import { POLLOUT } from '../../../lib/server/uring/layout.ts'
-import { Ask, type ReplyBuffer, RingLoop } from '../../../lib/server/uring/loop.ts'
+import {
+  Ask,
+  type ReplyBuffer,
+  RING_REPLY_BYTES_MAX,
+  RingLoop,
+} from '../../../lib/server/uring/loop.ts'
 import { loadNative, type Native } from '../../../lib/server/uring/native.ts'
+import { RING_SUBMISSIONS } from '../../../lib/server/uring/uring.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 
 const seed = announceSeed(t)

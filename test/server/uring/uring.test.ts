@@ -6,19 +6,15 @@ import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import {
-  KIB,
-  READ_REST_BYTES_MAX,
-  RING_BUFFER_BYTES,
-  RING_BUFFERS,
-  RING_SUBMISSIONS,
-} from '../../../lib/limits.ts'
+import { KIB } from '../../../lib/bytes/units.ts'
+import { READ_REST_BYTES_MAX } from '../../../lib/protocol/limits.ts'
 import { Reply } from '../../../lib/protocol/reply.ts'
+import { RING_BUFFER_BYTES, RING_BUFFERS } from '../../../lib/server/limits.ts'
 import { descriptorOf } from '../../../lib/server/line/node-handle.ts'
 import { POLLIN } from '../../../lib/server/uring/layout.ts'
 import { RingLoop } from '../../../lib/server/uring/loop.ts'
 import { loadNative, type Native } from '../../../lib/server/uring/native.ts'
-import { Ring, releaseRing } from '../../../lib/server/uring/uring.ts'
+import { RING_SUBMISSIONS, Ring, releaseRing } from '../../../lib/server/uring/uring.ts'
 import { startDaemon } from '../../support/daemon.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 import { HOST } from '../../support/process.ts'
