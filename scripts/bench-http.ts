@@ -1,6 +1,7 @@
 // `npm run bench:http`: a small HTTP API over SQLite, without a cache, with a memslab daemon as its
-// pool, and with a cache in process. First all its pages are asked for at random, then 500 clients at
-// once ask for one that nobody has asked for yet. Loopback only; all that it starts ends with it.
+// pool, and with a cache in process. First all its pages are asked for at random, then 500 clients
+// at once ask for one that nobody has asked for yet. Loopback only; all that it starts ends with
+// it.
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
-// `npm run bench:local`: a LocalCache that four threads share, beside lru-cache, of which each thread
-// has a copy of its own, and beside memjs, which asks a memslab daemon over loopback. Each case is a
-// process of its own; what it starts ends with it.
+// `npm run bench:local`: a LocalCache that four threads share, beside lru-cache, of which each
+// thread has a copy of its own, and beside memjs, which asks a memslab daemon over loopback. Each
+// case is a process of its own; what it starts ends with it.
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'

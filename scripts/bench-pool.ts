@@ -1,6 +1,6 @@
 // `npm run bench:pool`: what the pool client's two drivers cost an application, beside memjs alone,
-// against one memslab daemon: operations a second and the client's CPU for each. Then how many requests
-// each of them takes for a server that is frozen, and what memory they keep for them.
+// against one memslab daemon: operations a second and the client's CPU for each. Then how many
+// requests each of them takes for a server that is frozen, and what memory they keep for them.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'

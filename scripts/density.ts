@@ -1,6 +1,6 @@
-// `npm run bench:density`: how many items memslab keeps in the same -m, beside memcached. Each server
-// is filled several times over with items that are never read, then all of them are asked for; what
-// is still there counts. Loopback only, and all that it starts ends with it.
+// `npm run bench:density`: how many items memslab keeps in the same -m, beside memcached. Each
+// server is filled several times over with items that are never read, then all of them are asked
+// for; what is still there counts. Loopback only, and all that it starts ends with it.
 
 import { readFileSync } from 'node:fs'
 import yargs from 'yargs'

@@ -1,9 +1,10 @@
-// `npm run bench:elasticity`: what scaling a loaded pool from 3 servers to 4 and back costs in hits, with
-// and without what keeps the cache warm. An application asks at a steady rate and stores what misses;
-// each row is a second, fit for a plot. Loopback only, and all that it starts ends with it.
+// `npm run bench:elasticity`: what scaling a loaded pool from 3 servers to 4 and back costs in
+// hits, with and without what keeps the cache warm. An application asks at a steady rate and stores
+// what misses; each row is a second, fit for a plot. Loopback only, and all that it starts ends
+// with it.
 //
 //   without   servers change, clients follow: what every memcached client does
-//   with      misses are fetched from the owner before; the server that leaves is drained, then stopped
+//   with      misses are fetched from the owner before; a server that leaves is drained first
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'

@@ -1,6 +1,7 @@
-// `npm run bench:hitratio`: how many requests miss, beside memcached with the same -m. Each trace is
-// replayed as an application uses a cache: get, and after a miss set. Expiry runs in the servers' own
-// seconds, so a trace's times are not waited for. Loopback only, and all that it starts ends with it.
+// `npm run bench:hitratio`: how many requests miss, beside memcached with the same -m. Each trace
+// is replayed as an application uses a cache: get, and after a miss set. Expiry runs in the
+// servers' own seconds, so a trace's times are not waited for. Loopback only, and all that it
+// starts ends with it.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'
@@ -28,7 +29,10 @@ interface Misses {
 const MIB = 2 ** 20
 /** Requests in flight: what misses is stored before the next are asked for. */
 const BATCH = 64
-/** A trace is looked at in so many parts; near the end's misses are so many times those of its last parts. */
+/**
+ * A trace is looked at in so many parts; near the end's misses are so many times those of its last
+ * parts.
+ */
 const PARTS = 20
 const LAST_PARTS = 5
 const NEAR = 1.1

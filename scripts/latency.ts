@@ -1,6 +1,7 @@
-// `npm run bench:latency`: the longest times. In process: how long the lock of an arena is held and how
-// long a request takes, whatever the engine does meanwhile. Beside memcached: the longest request of a
-// peer while many items end at once, and how soon a full cache has become one of another size.
+// `npm run bench:latency`: the longest times. In process: how long the lock of an arena is held and
+// how long a request takes, whatever the engine does meanwhile. Beside memcached: the longest
+// request of a peer while many items end at once, and how soon a full cache has become one of
+// another size.
 
 import yargs from 'yargs'
 import { stopAllOnExit } from './bench/processes.ts'

@@ -1,5 +1,5 @@
-// `npm run soak`: some minutes of changing sizes, ends, flushes and limits from several threads, which
-// end with every arena verified and the memory within its limit.
+// `npm run soak`: some minutes of changing sizes, ends, flushes and limits from several threads,
+// which end with every arena verified and the memory within its limit.
 
 import yargs from 'yargs'
 import { soak } from './soak/soak.ts'

@@ -1,8 +1,18 @@
-// `npm run tidy`: the rules of the house that the compiler and the linter do not know. Which file
-// may import which, where each package and each dangerous module of Node lives, how long functions
-// and files may be. The rules are the tables on top; each breach is printed as `file:line: what`.
+// `npm run tidy`: the rules of the house that the compiler and the linter do not know. The tables
+// are in tidy/house.ts; a rule is one function here. Each breach is printed as `file:line: what`.
 
+import { basename, posix } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import {
+  FFI_HOME,
+  FLOORS,
+  GUARDED,
+  HOMES,
+  NAMESAKES,
+  REQUEST_PATH,
+  ROWS,
+  WAITS,
+} from './tidy/house.ts'
 import { type Import, readSources, type Source } from './tidy/source.ts'
 
 export interface Breach {
@@ -14,95 +24,15 @@ export interface Breach {
 const FOLDERS = ['lib', 'workers', 'scripts', 'test']
 const FUNCTION_LINES_MAX = 60
 const FILE_LINES_MAX = 500
+const PARAMETERS_MAX = 5
+const COLUMNS_MAX = 100
 
 /** Files that may be longer, because they are data; each with its reason. */
 const DATA_TABLES: Readonly<Record<string, string>> = {}
 
-/** Who may import whom. The first row that fits a file counts; a folder ends in a slash. */
-const FLOORS: [from: string, to: string[]][] = [
-  ['lib/limits.ts', []],
-  ['lib/engine/', ['lib/engine/', 'lib/limits.ts']],
-  ['lib/protocol/', ['lib/protocol/', 'lib/engine/', 'lib/limits.ts']],
-  ['lib/etcd/', ['lib/etcd/', 'lib/limits.ts']],
-  ['lib/server/', ['lib/server/', 'lib/etcd/', 'lib/protocol/', 'lib/engine/', 'lib/limits.ts']],
-  ['lib/serializer.ts', []],
-  ['lib/client/', ['lib/client/', 'lib/etcd/', 'lib/serializer.ts', 'lib/limits.ts']],
-  ['lib/local-types.ts', ['lib/engine/', 'lib/serializer.ts']],
-  ['lib/local.ts', ['lib/local-types.ts', 'lib/engine/', 'lib/serializer.ts', 'lib/limits.ts']],
-  ['lib/strategies/', ['lib/strategies/', 'lib/serializer.ts', 'lib/limits.ts']],
-  ['lib/load.ts', []],
-  ['lib/cli.ts', ['lib/server/', 'lib/client/', 'lib/load.ts', 'lib/limits.ts']],
-  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts']],
-  ['lib/index.ts', ['lib/']],
-  [
-    'workers/',
-    ['workers/', 'lib/load.ts', 'lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/limits.ts'],
-  ],
-  ['scripts/', ['scripts/', 'lib/', 'workers/']],
-  ['test/', ['test/', 'scripts/', 'lib/', 'workers/']],
-]
-
-/** Inside the engine a file imports only from rows below its own: the foundation comes last. */
-const ENGINE = 'lib/engine/'
-const ENGINE_RANKS = [
-  ['keeper.ts'],
-  ['prefetch.ts'],
-  ['cache.ts', 'value-sink.ts'],
-  ['shard-terms.ts'],
-  ['shard.ts'],
-  ['upkeep.ts'],
-  ['automove.ts', 'balance.ts', 'crawl.ts', 'sweep.ts', 'worth.ts'],
-  ['verify.ts'],
-  ['leases.ts', 'rewrite.ts'],
-  ['moves.ts', 'storing.ts', 'walk.ts'],
-  ['allocate.ts'],
-  ['victims.ts'],
-  ['links.ts'],
-  ['table.ts'],
-  ['fit.ts', 'keeps.ts', 'place.ts'],
-  ['holds.ts', 'item.ts', 'lru.ts', 'slabs.ts'],
-  ['arena.ts'],
-  ['clock.ts', 'hash.ts', 'lock.ts', 'stats.ts'],
-  ['layout.ts', 'bytes.ts', 'decimal.ts', 'terms.ts'],
-  ['status.ts'],
-]
-
-/** Each package has one home, and so have the modules of Node that reach outside the process. */
-const HOMES: Readonly<Record<string, string[]>> = {
-  yargs: ['lib/cli.ts', 'scripts/'],
-  'yargs-parser': ['lib/cli.ts'],
-  piscina: ['lib/server/pool.ts'],
-  memjs: ['lib/client/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
-  memcached: ['test/'],
-  'memcache-client': ['test/'],
-  autocannon: ['scripts/bench-http.ts'],
-  'lru-cache': ['scripts/bench/local/caches.ts'],
-  keyv: ['test/'],
-  express: ['test/'],
-  'express-session': ['test/'],
-  typescript: ['scripts/'],
-  tap: ['test/'],
-  'fast-check': ['test/'],
-  'node:net': [
-    'lib/client/connection.ts',
-    'lib/client/memjs-link.ts',
-    'lib/server/',
-    'workers/',
-    'scripts/',
-    'test/',
-  ],
-  'node:tls': ['lib/client/connection.ts', 'lib/server/', 'scripts/', 'test/'],
-  'node:dgram': ['lib/server/', 'scripts/', 'test/'],
-  'node:http': ['lib/server/', 'scripts/', 'test/'],
-  'node:https': ['lib/server/', 'scripts/', 'test/'],
-  'node:http2': ['lib/server/', 'scripts/', 'test/'],
-  'node:child_process': ['lib/server/', 'scripts/', 'test/'],
-  'node:cluster': [],
-  'node:worker_threads': ['lib/local.ts', 'lib/server/workers.ts', 'workers/', 'scripts/', 'test/'],
-}
-
 // Put together so that this file does not break its own rule.
 const UNFINISHED = new RegExp(`\\b(${'TO'}DO|${'FIX'}ME)\\b`)
+const FFI = ['node', 'ffi'].join(':')
 
 /** All breaches below `root`, in the order of files and lines. */
 export function findBreaches(root: string, dataTables = DATA_TABLES): Breach[] {
@@ -111,8 +41,10 @@ export function findBreaches(root: string, dataTables = DATA_TABLES): Breach[] {
     ...source.imports.flatMap(entry => breachesOfImport(source, entry)),
     ...breachesOfShape(source),
     ...breachesOfSize(source, dataTables),
+    ...breachesOfComments(source),
+    ...breachesOfReach(source),
   ])
-  breaches.push(...breachesOfCycles(sources))
+  breaches.push(...breachesOfCycles(sources), ...breachesOfNames(sources))
   return breaches.sort((a, b) => a.path.localeCompare(b.path) || a.line - b.line)
 }
 
@@ -125,11 +57,25 @@ function whatOfFile(path: string, { target, dynamic }: Import): string | undefin
   if (path === 'lib/main.ts' && !dynamic) return 'lib/main.ts imports dynamically only'
   if (!/\.ts$/.test(target) && !/\.json$/.test(target)) return `import of ${target} without .ts`
   const [, allowed] = FLOORS.find(([from]) => isWithin(path, from)) ?? []
-  if (allowed === undefined) return undefined // told of once for the file, below
-  if (!allowed.some(place => isWithin(target, place))) return `may not import ${target}`
-  if (!isWithin(path, ENGINE) || !isWithin(target, ENGINE)) return undefined
-  if (rankOf(path) < 0 || rankOf(target) < 0 || rankOf(path) < rankOf(target)) return undefined
-  return `may not import ${target}, which is not below it in the engine`
+  if (allowed === undefined) return undefined // reported once for the file, below
+  if (!isWithinAny(target, allowed)) return `may not import ${target}`
+  const guests = GUARDED[target]
+  if (guests !== undefined && !isWithinAny(path, [...guests, folderOf(target)])) {
+    return `may not import ${target}, which is for ${guests.join(', ')}`
+  }
+  return whatOfRows(path, target)
+}
+
+/** Compares the two where their paths part: in the rows of the folder that holds both. */
+function whatOfRows(path: string, target: string): string | undefined {
+  let folder = folderOf(path)
+  while (folder !== '' && !target.startsWith(folder)) folder = folderOf(folder)
+  const rows = ROWS[folder]
+  if (rows === undefined) return undefined
+  const from = rowOf(rows, partIn(folder, path))
+  const to = rowOf(rows, partIn(folder, target))
+  if (from < 0 || to < 0 || from < to) return undefined
+  return `may not import ${target}, which is not below it in ${folder}`
 }
 
 function whatOfPackage(path: string, target: string): string | undefined {
@@ -138,7 +84,7 @@ function whatOfPackage(path: string, target: string): string | undefined {
     : (target.split('/')[0] ?? target)
   const homes = HOMES[module]
   if (homes === undefined) return target.startsWith('node:') ? undefined : `${target} has no home`
-  if (homes.some(home => isWithin(path, home))) return undefined
+  if (isWithinAny(path, homes)) return undefined
   return `may not import ${target}, whose home is ${homes.join(', ') || 'nowhere'}`
 }
 
@@ -150,20 +96,69 @@ function breachesOfShape({ path, lines, anyLines, ownCodeLine }: Source): Breach
     if (word !== undefined) at(index + 1, `${word} left behind`)
   })
   if (!FLOORS.some(([from]) => isWithin(path, from))) at(1, 'has no place in the table of floors')
-  if (isWithin(path, ENGINE) && rankOf(path) < 0) at(1, 'has no rank in the engine')
+  for (let folder = folderOf(path), part = path; folder !== ''; folder = folderOf(folder)) {
+    const rows = ROWS[folder]
+    part = partIn(folder, path)
+    if (rows !== undefined && rowOf(rows, part) < 0) at(1, `${part} has no row in ${folder}`)
+  }
   if (!isWithin(path, 'test/') && !beginsWithComment(lines)) at(1, 'no comment at its head')
   if (path === 'lib/index.ts' && ownCodeLine !== undefined) at(ownCodeLine, 'only re-exports here')
   return breaches
 }
 
 function breachesOfSize({ path, lines, functions }: Source, dataTables: object): Breach[] {
-  const long = functions.filter(({ bodyLines }) => bodyLines > FUNCTION_LINES_MAX)
-  const breaches = long.map(({ line, bodyLines }) => {
-    return { path, line, what: `function of ${bodyLines} lines, ${FUNCTION_LINES_MAX} are allowed` }
-  })
+  const breaches: Breach[] = []
+  for (const { line, bodyLines, parameters } of functions) {
+    if (bodyLines > FUNCTION_LINES_MAX) {
+      const what = `function of ${bodyLines} lines, ${FUNCTION_LINES_MAX} are allowed`
+      breaches.push({ path, line, what })
+    }
+    if (parameters > PARAMETERS_MAX) {
+      const what = `function of ${parameters} parameters, ${PARAMETERS_MAX} are allowed`
+      breaches.push({ path, line, what })
+    }
+  }
   if (lines.length > FILE_LINES_MAX && !(path in dataTables)) {
     const what = `file of ${lines.length} lines, ${FILE_LINES_MAX} are allowed`
     breaches.push({ path, line: FILE_LINES_MAX + 1, what })
+  }
+  return breaches
+}
+
+/** The formatter keeps code within its columns; comments are ours to keep there. */
+function breachesOfComments({ path, lines, commentLines }: Source): Breach[] {
+  return commentLines
+    .filter(line => (lines[line - 1]?.length ?? 0) > COLUMNS_MAX)
+    .map(line => ({ path, line, what: `comment beyond column ${COLUMNS_MAX}` }))
+}
+
+/** What reaches out: foreign code in one file alone, waiting outside the request path. */
+function breachesOfReach({ path, texts, waits }: Source): Breach[] {
+  const breaches: Breach[] = []
+  const isLib = isWithinAny(path, ['lib/', 'workers/'])
+  for (const { text, line } of texts) {
+    if (!isLib || text !== FFI || path === FFI_HOME) continue
+    breaches.push({ path, line, what: `${FFI} is called in ${FFI_HOME} alone` })
+  }
+  if (!isWithinAny(path, REQUEST_PATH)) return breaches
+  for (const { word, line } of waits) {
+    if (WAITS[path]?.includes(word)) continue
+    breaches.push({ path, line, what: `${word} in the request path` })
+  }
+  return breaches
+}
+
+function breachesOfNames(sources: Source[]): Breach[] {
+  const first = new Map<string, string>()
+  const breaches: Breach[] = []
+  for (const { path } of sources) {
+    if (!isWithinAny(path, ['lib/'])) continue
+    const name = basename(path)
+    const other = first.get(name)
+    if (other === undefined) first.set(name, path)
+    else if (NAMESAKES[name] === undefined) {
+      breaches.push({ path, line: 1, what: `called like ${other}, in no sense that both share` })
+    }
   }
   return breaches
 }
@@ -195,9 +190,26 @@ function isWithin(path: string, place: string): boolean {
   return place.endsWith('/') ? path.startsWith(place) : path === place
 }
 
+function isWithinAny(path: string, places: readonly string[]): boolean {
+  return places.some(place => isWithin(path, place))
+}
+
+/** The folder of a file or of a folder, with its slash; empty at the root. */
+function folderOf(path: string): string {
+  const folder = posix.dirname(path)
+  return folder === '.' ? '' : `${folder}/`
+}
+
+/** The first step from a folder to what is in it: `layout.ts`, or `arena/`. */
+function partIn(folder: string, path: string): string {
+  const inside = path.slice(folder.length)
+  const slash = inside.indexOf('/')
+  return slash < 0 ? inside : inside.slice(0, slash + 1)
+}
+
 /** 0 is the top; -1: not in the table. */
-function rankOf(path: string): number {
-  return ENGINE_RANKS.findIndex(row => row.includes(path.slice(ENGINE.length)))
+function rowOf(rows: readonly (readonly string[])[], part: string): number {
+  return rows.findIndex(row => row.includes(part))
 }
 
 function beginsWithComment([first = '', second = '']: string[]): boolean {

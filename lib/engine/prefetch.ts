@@ -2,9 +2,9 @@
 // the other waits for its bucket, then for its item; here the loads of all of them are under way at
 // the same time. Takes no lock: what it reads may be torn, and is not used for anything.
 //
-// How many are under way is how many fit into the some 500 instructions that a processor looks ahead.
-// So the loops are as short as they can be: one arena at a time, nothing but numbers of this file and
-// of its variables, and no branch that hangs on what was loaded.
+// How many are under way is how many fit into the some 500 instructions that a processor looks
+// ahead. So the loops are as short as they can be: one arena at a time, nothing but numbers of this
+// file and of its variables, and no branch that hangs on what was loaded.
 
 import type { Arena } from './arena/arena.ts'
 import { arenaOf, BITS_ABOVE_TAG } from './arena/hash.ts'

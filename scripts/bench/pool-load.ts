@@ -1,6 +1,6 @@
 // An application's load on a pool: gets of keys in no order, and after a miss a set of what the
-// application has; now and then a new version of one. It counts hits, and hits of a version older than
-// what was stored before the get began.
+// application has; now and then a new version of one. It counts hits, and hits of a version older
+// than what was stored before the get began.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterClient } from '../../lib/client/cluster.ts'

@@ -1,7 +1,7 @@
-// The method: both servers run throughout a case and only one is driven at a time, in turns
-// (A B A B ...), so that what else the machine does falls on both. Ratios are taken within a
-// round, and the median of the rounds stands for the case. Where a case is paced, the rate is found
-// first: the baseline's requests a second, driven as fast as it answers, had it been busy throughout.
+// The method: both servers run throughout a case and only one is driven at a time, in turns (A B A
+// B ...), so that what else the machine does falls on both. Ratios are taken within a round, and
+// the median of the rounds stands for the case. Where a case is paced, the rate is found first: the
+// baseline's requests a second, driven as fast as it answers, had it been busy throughout.
 
 import { readFileSync } from 'node:fs'
 import { type Case, describeCase } from './cases.ts'

@@ -36,8 +36,8 @@ export function twitterSizes(random: Draw): Draw {
 }
 
 /**
- * From tens of bytes to tens of KiB, each order of magnitude as often as the next: the range that both
- * papers show for values of different applications, as when many of them share one cache.
+ * From tens of bytes to tens of KiB, each order of magnitude as often as the next: the range that
+ * both papers show for values of different applications, as when many of them share one cache.
  */
 export function wideSizes(random: Draw): Draw {
   const LEAST = 32

@@ -1,12 +1,13 @@
 // Traces of a cache's requests: generated ones that resemble production, and those read from files.
 //
-// In the generated ones values have the sizes that were published for Meta's and Twitter's caches, and
-// the keys asked for have several times the servers' memory. Sizes depend on nothing, but for the trace
-// that says so. Times to live are those of production, days to minutes, in a time that runs faster.
+// In the generated ones values have the sizes that were published for Meta's and Twitter's caches,
+// and the keys asked for have several times the servers' memory. Sizes depend on nothing, but for
+// the trace that says so. Times to live are those of production, days to minutes, in a time that
+// runs faster.
 //
 // A file is CSV without a head, a request a line: time (seconds), key, key size (bytes), value size
-// (bytes), operation (get, or set for a write that no get asked for), ttl (seconds, 0: for ever). The
-// key is padded or cut to its size, its number of the line stands for an empty one.
+// (bytes), operation (get, or set for a write that no get asked for), ttl (seconds, 0: for ever).
+// The key is padded or cut to its size, its number of the line stands for an empty one.
 
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'

@@ -1,5 +1,5 @@
-// The engine as a worker of the daemon uses it, in one thread: requests in a row, and turns of upkeep
-// in between, when they want them. Each is timed.
+// The engine as a worker of the daemon uses it, in one thread: requests in a row, and turns of
+// upkeep in between, when they want them. Each is timed.
 
 import { Area } from '../../lib/bytes/area.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'

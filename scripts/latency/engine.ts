@@ -1,5 +1,5 @@
-// The engine's longest times, in process: each workload some times over. What comes of the machine is
-// not the same twice, what comes of the program is: the quietest round stands for a workload.
+// The engine's longest times, in process: each workload some times over. What comes of the machine
+// is not the same twice, what comes of the program is: the quietest round stands for a workload.
 
 import { plainTable } from '../bench/report.ts'
 import { EngineClient } from './engine-client.ts'

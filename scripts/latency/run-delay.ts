@@ -1,6 +1,6 @@
-// How long this thread was ready to run while others had its core, as Linux tells: that is taken out of
-// a time, so that what is left is the program's own, also on a machine that is not quiet. Where it is
-// not told nothing is taken out.
+// How long this thread was ready to run while others had its core, as Linux tells: that is taken
+// out of a time, so that what is left is the program's own, also on a machine that is not quiet.
+// Where it is not told nothing is taken out.
 
 import { openSync, readSync } from 'node:fs'
 

@@ -1,5 +1,5 @@
-// The longest request of a peer, and how soon a full cache is one of another size, beside memcached:
-// the same over one connection, one server after the other.
+// The longest request of a peer, and how soon a full cache is one of another size, beside
+// memcached: the same over one connection, one server after the other.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Caller, type Entry } from '../bench/caller.ts'

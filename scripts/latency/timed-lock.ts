@@ -1,5 +1,6 @@
-// The arenas' lock with a clock: takes the place of lib/engine/arena/lock.ts where hooks.ts was imported.
-// Times of one thread, from the moment that it has the lock to the moment before it gives it back.
+// The arenas' lock with a clock: takes the place of lib/engine/arena/lock.ts where hooks.ts was
+// imported. Times of one thread, from the moment that it has the lock to the moment before it gives
+// it back.
 
 import * as plain from '../../lib/engine/arena/lock.ts'
 import { Times } from './times.ts'

@@ -1,6 +1,6 @@
-// A soak: several threads put a cache through changing sizes, ends of items, flushes and memory limits
-// for as long as is wanted. In the end every arena is verified, nothing is held, and the memory in use
-// is within the limit; that is looked at all the time, too.
+// A soak: several threads put a cache through changing sizes, ends of items, flushes and memory
+// limits for as long as is wanted. In the end every arena is verified, nothing is held, and the
+// memory in use is within the limit; that is looked at all the time, too.
 
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,6 +1,6 @@
-// One thread of a soak: phases of some seconds, each with its own sizes and ends of items, on keys that
-// all threads use. Every value that is read is looked at whole. Keeps arenas of its own in order, and
-// now and then holds an item for a while, as a reader that is slow does.
+// One thread of a soak: phases of some seconds, each with its own sizes and ends of items, on keys
+// that all threads use. Every value that is read is looked at whole. Keeps arenas of its own in
+// order, and now and then holds an item for a while, as a reader that is slow does.
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { Area } from '../../lib/bytes/area.ts'

@@ -8,8 +8,10 @@ import {
   isCallExpression,
   isExportDeclaration,
   isFunctionLikeDeclaration,
+  isIdentifier,
   isImportDeclaration,
   isImportTypeNode,
+  isStringLiteral,
   type Node,
   type SourceFile,
   SyntaxKind,
@@ -29,11 +31,19 @@ export interface Source {
   path: string
   lines: string[]
   imports: Import[]
-  functions: { line: number; bodyLines: number }[]
+  functions: { line: number; bodyLines: number; parameters: number }[]
+  /** Lines that are, or end in, a comment. */
+  commentLines: number[]
+  /** Strings of the code. */
+  texts: { text: string; line: number }[]
+  /** What lets others run before it goes on: `await`, `setImmediate`, `nextTick`. */
+  waits: { word: string; line: number }[]
   anyLines: number[]
   /** First line of what is not a re-export. */
   ownCodeLine: number | undefined
 }
+
+const WAITING = new Set(['setImmediate', 'nextTick'])
 
 // The parser gets the sources under a root of its own, and no other file of the machine.
 const VIRTUAL_ROOT = '/sources/'
@@ -81,28 +91,48 @@ function readSource(path: string, file: SourceFile): Source {
     lines: file.text.replace(/\n$/, '').split('\n'),
     imports: [],
     functions: [],
+    commentLines: [],
+    texts: [],
+    waits: [],
     anyLines: [],
     ownCodeLine: undefined,
   }
+  source.commentLines = commentLinesOf(source.lines)
   const lineStarts = startsOfLines(file.text)
   const lineAt = (position: number) => lineStarts.findLastIndex(start => start <= position) + 1
   const own = file.statements.find(node => !isExportDeclaration(node) || !node.moduleSpecifier)
   if (own !== undefined) source.ownCodeLine = lineAt(own.getStart(file))
+  const bodyLinesOf = (body: Node) => {
+    if (!isBlock(body)) return 1
+    return Math.max(lineAt(body.end - 1) - lineAt(body.getStart(file)) - 1, 1)
+  }
   const visit = (node: Node) => {
     const line = lineAt(node.getStart(file))
     const written = specifierOf(node)
     if (written !== undefined) {
       source.imports.push({ ...targetOf(path, written), dynamic: isCallExpression(node), line })
     }
-    if (isFunctionLikeDeclaration(node) && node.body !== undefined && isBlock(node.body)) {
-      const bodyLines = lineAt(node.body.end - 1) - lineAt(node.body.getStart(file)) - 1
-      source.functions.push({ line, bodyLines: Math.max(bodyLines, 1) })
+    if (isFunctionLikeDeclaration(node) && node.body !== undefined) {
+      const parameters = node.parameters.length
+      source.functions.push({ line, bodyLines: bodyLinesOf(node.body), parameters })
     }
+    if (isStringLiteral(node)) source.texts.push({ text: node.text, line })
+    if (node.kind === SyntaxKind.AwaitExpression) source.waits.push({ word: 'await', line })
+    if (isIdentifier(node) && WAITING.has(node.text)) source.waits.push({ word: node.text, line })
     if (node.kind === SyntaxKind.AnyKeyword) source.anyLines.push(line)
     node.forEachChild(visit)
   }
   file.forEachChild(visit)
   return source
+}
+
+/** A comment of its own, or one behind code; none of our strings has two slashes and a blank. */
+function commentLinesOf(lines: string[]): number[] {
+  const found: number[] = []
+  lines.forEach((line, index) => {
+    if (/^\s*(\/\/|\/?\*)/.test(line) || /\s\/\/ [^'"`]*$/.test(line)) found.push(index + 1)
+  })
+  return found
 }
 
 function startsOfLines(text: string): number[] {

@@ -3,10 +3,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { FFI_HOME, GUARDED, HOMES } from '../../scripts/tidy/house.ts'
 import { type Breach, findBreaches } from '../../scripts/tidy.ts'
 
 const TIDY = fileURLToPath(new URL('../../scripts/tidy.ts', import.meta.url))
 const HEAD = '// Owns nothing.\n'
+const FFI = 'node:ffi'
 
 type Files = Record<string, string>
 
@@ -18,20 +20,22 @@ interface Case {
 
 const statements = (count: number) => '  f()\n'.repeat(count)
 const lines = (count: number) => `${HEAD}${'// more\n'.repeat(count - 1)}`
+const guestsOf = (name: string) => GUARDED[`lib/engine/arena/${name}.ts`]?.join(', ')
 const unfinished = ['TO', 'DO'].join('')
 
 const CASES: Case[] = [
   {
     name: 'imports that point downwards are in order',
     files: {
-      'lib/limits.ts': HEAD,
-      'lib/engine/layout.ts': `${HEAD}import '../limits.ts'\nimport 'node:assert/strict'\n`,
-      'lib/engine/arena.ts': `${HEAD}import './layout.ts'\n`,
-      'lib/protocol/text.ts': `${HEAD}import '../engine/layout.ts'\n`,
+      'lib/bytes/units.ts': HEAD,
+      'lib/engine/arena/layout.ts': `${HEAD}import '../../bytes/units.ts'\nimport 'node:assert/strict'\n`,
+      'lib/engine/arena/arena.ts': `${HEAD}import './layout.ts'\n`,
+      'lib/engine/shard.ts': `${HEAD}import './arena/arena.ts'\n`,
+      'lib/protocol/text.ts': `${HEAD}import '../engine/shard.ts'\n`,
       'lib/server/daemon.ts': `${HEAD}import 'node:net'\nimport '../protocol/text.ts'\n`,
       'lib/cli.ts': `${HEAD}import 'yargs-parser'\nawait import('./server/daemon.ts')\n`,
       'lib/main.ts': `#!/usr/bin/env node\n${HEAD}await import('./cli.ts')\nexport {}\n`,
-      'lib/index.ts': `${HEAD}export * from './limits.ts'\n`,
+      'lib/index.ts': `${HEAD}export * from './bytes/units.ts'\n`,
       'workers/serve.ts': `${HEAD}import 'node:worker_threads'\nimport '../lib/server/daemon.ts'\n`,
       'test/a.test.ts': `import 'tap'\nimport '../lib/cli.ts'\n`,
     },
@@ -46,51 +50,117 @@ const CASES: Case[] = [
     breaches: ['lib/engine/shard.ts:2: may not import lib/protocol/text.ts'],
   },
   {
-    name: 'a protocol knows no server, by whichever way of importing',
+    name: 'a protocol knows no server, however it imports',
     files: {
-      'lib/server/a.ts': HEAD,
-      'lib/protocol/one.ts': `${HEAD}export * from '../server/a.ts'\n`,
-      'lib/protocol/three.ts': `${HEAD}export type A = import('../server/a.ts').A\n`,
-      'lib/protocol/two.ts': `${HEAD}await import('../server/a.ts')\n`,
+      'lib/server/daemon.ts': HEAD,
+      'lib/protocol/session.ts': `${HEAD}export * from '../server/daemon.ts'\n`,
+      'lib/protocol/text.ts': `${HEAD}export type A = import('../server/daemon.ts').A\n`,
+      'lib/protocol/reply.ts': `${HEAD}await import('../server/daemon.ts')\n`,
     },
     breaches: [
-      'lib/protocol/one.ts:2: may not import lib/server/a.ts',
-      'lib/protocol/three.ts:2: may not import lib/server/a.ts',
-      'lib/protocol/two.ts:2: may not import lib/server/a.ts',
+      'lib/protocol/reply.ts:2: may not import lib/server/daemon.ts',
+      'lib/protocol/reply.ts:2: await in the request path',
+      'lib/protocol/session.ts:2: may not import lib/server/daemon.ts',
+      'lib/protocol/text.ts:2: may not import lib/server/daemon.ts',
     ],
   },
   {
-    name: 'inside the engine imports go down the ranks',
+    name: 'inside a floor, and inside a room, imports go down the rows',
     files: {
-      'lib/engine/arena.ts': `${HEAD}import './shard.ts'\n`,
-      'lib/engine/lru.ts': `${HEAD}import './slabs.ts'\n`,
+      'lib/engine/arena/arena.ts': `${HEAD}import '../items/lru.ts'\n`,
+      'lib/engine/arena/layout.ts': `${HEAD}import './lock.ts'\n`,
+      'lib/engine/arena/lock.ts': HEAD,
+      'lib/engine/items/holds.ts': `${HEAD}import './lru.ts'\n`,
+      'lib/engine/items/lru.ts': HEAD,
       'lib/engine/novel.ts': HEAD,
-      'lib/engine/shard.ts': HEAD,
-      'lib/engine/slabs.ts': HEAD,
+      'lib/engine/attic/box.ts': HEAD,
     },
     breaches: [
-      'lib/engine/arena.ts:2: may not import lib/engine/shard.ts, which is not below it in the engine',
-      'lib/engine/lru.ts:2: may not import lib/engine/slabs.ts, which is not below it in the engine',
-      'lib/engine/novel.ts:1: has no rank in the engine',
+      'lib/engine/arena/arena.ts:2: may not import lib/engine/items/lru.ts, which is not below it in lib/engine/',
+      'lib/engine/arena/layout.ts:2: may not import lib/engine/arena/lock.ts, which is not below it in lib/engine/arena/',
+      'lib/engine/attic/box.ts:1: attic/ has no row in lib/engine/',
+      'lib/engine/items/holds.ts:2: may not import lib/engine/items/lru.ts, which is not below it in lib/engine/items/',
+      'lib/engine/novel.ts:1: novel.ts has no row in lib/engine/',
     ],
   },
   {
-    name: 'limits, the client and the local door stand on little',
+    name: 'bytes, the client and the door in process stand on little',
     files: {
-      'lib/client/ring.ts': `${HEAD}import '../engine/hash.ts'\n`,
-      'lib/engine/hash.ts': HEAD,
-      'lib/limits.ts': `${HEAD}import './engine/hash.ts'\n`,
-      'lib/local.ts': `${HEAD}import './server/a.ts'\n`,
-      'lib/server/a.ts': HEAD,
+      'lib/bytes/units.ts': `${HEAD}import '../engine/arena/hash.ts'\n`,
+      'lib/client/ring/ring.ts': `${HEAD}import '../../engine/arena/hash.ts'\n`,
+      'lib/engine/arena/hash.ts': HEAD,
+      'lib/local/local-cache.ts': `${HEAD}import '../server/daemon.ts'\n`,
+      'lib/server/daemon.ts': HEAD,
     },
     breaches: [
-      'lib/client/ring.ts:2: may not import lib/engine/hash.ts',
-      'lib/limits.ts:2: may not import lib/engine/hash.ts',
-      'lib/local.ts:2: may not import lib/server/a.ts',
+      'lib/bytes/units.ts:2: may not import lib/engine/arena/hash.ts',
+      'lib/client/ring/ring.ts:2: may not import lib/engine/arena/hash.ts',
+      'lib/local/local-cache.ts:2: may not import lib/server/daemon.ts',
     ],
   },
   {
-    name: 'a file without a place in the table is told of',
+    name: 'only who dumps or reports reads the layout, and only the engine locks',
+    files: {
+      'lib/engine/arena/layout.ts': HEAD,
+      'lib/engine/arena/lock.ts': HEAD,
+      'lib/protocol/report/report.ts': `${HEAD}import '../../engine/arena/layout.ts'\n`,
+      'lib/protocol/session.ts': `${HEAD}import '../engine/arena/layout.ts'\nimport '../engine/arena/lock.ts'\n`,
+    },
+    breaches: [
+      `lib/protocol/session.ts:2: may not import lib/engine/arena/layout.ts, which is for ${guestsOf('layout')}`,
+      `lib/protocol/session.ts:3: may not import lib/engine/arena/lock.ts, which is for ${guestsOf('lock')}`,
+    ],
+  },
+  {
+    name: 'foreign code is called in one file',
+    files: {
+      [FFI_HOME]: `${HEAD}process.getBuiltinModule('${FFI}')\n`,
+      'lib/server/tls/openssl.ts': `${HEAD}process.getBuiltinModule('${FFI}')\n`,
+      'test/a.ts': `process.getBuiltinModule('${FFI}')\n`,
+    },
+    breaches: [`lib/server/tls/openssl.ts:2: ${FFI} is called in ${FFI_HOME} alone`],
+  },
+  {
+    name: 'the request path waits for nothing, except where that is listed',
+    files: {
+      'lib/protocol/session.ts': `${HEAD}await 0\nprocess.nextTick(f)\nsetImmediate(f) // await\n`,
+      'lib/server/daemon.ts': `${HEAD}await 0\n`,
+      'lib/server/service.ts': `${HEAD}setImmediate(f)\nprocess.nextTick(f)\n`,
+    },
+    breaches: [
+      'lib/protocol/session.ts:2: await in the request path',
+      'lib/protocol/session.ts:3: nextTick in the request path',
+      'lib/protocol/session.ts:4: setImmediate in the request path',
+      'lib/server/service.ts:3: nextTick in the request path',
+    ],
+  },
+  {
+    name: 'two files are called alike only in a sense that both share',
+    files: {
+      'lib/client/nodes/text.ts': HEAD,
+      'lib/client/nodes/walk.ts': HEAD,
+      'lib/engine/items/walk.ts': HEAD,
+      'lib/protocol/text.ts': HEAD,
+    },
+    breaches: [
+      'lib/engine/items/walk.ts:1: called like lib/client/nodes/walk.ts, in no sense that both share',
+    ],
+  },
+  {
+    name: 'comments end at column 100, and a function takes five parameters',
+    files: {
+      'lib/server/daemon.ts': `${HEAD}// ${'x'.repeat(97)}\n/** ${'x'.repeat(97)} */\nf('${'x'.repeat(99)}')\n`,
+      'lib/server/serve.ts': `${HEAD}const f = (a, b, c, d, e) => 0\nfunction g(a, b, c, d, e, f) {}\n`,
+      'lib/server/udp.ts': `${HEAD}f() // ${'x'.repeat(97)}\nf() // ${'x'.repeat(10)}\n`,
+    },
+    breaches: [
+      'lib/server/daemon.ts:3: comment beyond column 100',
+      'lib/server/serve.ts:3: function of 6 parameters, 5 are allowed',
+      'lib/server/udp.ts:2: comment beyond column 100',
+    ],
+  },
+  {
+    name: 'a file without a place in the table is reported',
     files: { 'lib/stray.ts': HEAD },
     breaches: ['lib/stray.ts:1: has no place in the table of floors'],
   },
@@ -107,12 +177,12 @@ const CASES: Case[] = [
   {
     name: 'a cycle is found however long it is',
     files: {
-      'lib/server/a.ts': `${HEAD}import './b.ts'\n`,
-      'lib/server/b.ts': `${HEAD}import './c.ts'\n`,
-      'lib/server/c.ts': `${HEAD}import './a.ts'\n`,
+      'scripts/a.ts': `${HEAD}import './b.ts'\n`,
+      'scripts/b.ts': `${HEAD}import './c.ts'\n`,
+      'scripts/c.ts': `${HEAD}import './a.ts'\n`,
     },
     breaches: [
-      'lib/server/c.ts:2: import cycle: lib/server/a.ts -> lib/server/b.ts -> lib/server/c.ts -> lib/server/a.ts',
+      'scripts/c.ts:2: import cycle: scripts/a.ts -> scripts/b.ts -> scripts/c.ts -> scripts/a.ts',
     ],
   },
   {
@@ -131,56 +201,53 @@ const CASES: Case[] = [
   {
     name: 'sockets and processes stay out of engine and protocol',
     files: {
-      'lib/engine/hash.ts': `${HEAD}import 'node:net'\n`,
+      'lib/engine/arena/hash.ts': `${HEAD}import 'node:net'\n`,
       'lib/protocol/text.ts': `${HEAD}import 'node:child_process'\n`,
     },
     breaches: [
-      'lib/engine/hash.ts:2: may not import node:net, whose home is lib/client/connection.ts, lib/client/memjs-link.ts, lib/server/, workers/, scripts/, test/',
+      `lib/engine/arena/hash.ts:2: may not import node:net, whose home is ${HOMES['node:net']?.join(', ')}`,
       'lib/protocol/text.ts:2: may not import node:child_process, whose home is lib/server/, scripts/, test/',
     ],
   },
   {
     name: 'relative imports end in .ts',
-    files: { 'lib/server/a.ts': `${HEAD}import './b.js'\n` },
-    breaches: ['lib/server/a.ts:2: import of lib/server/b.js without .ts'],
+    files: { 'scripts/a.ts': `${HEAD}import './b.js'\n` },
+    breaches: ['scripts/a.ts:2: import of scripts/b.js without .ts'],
   },
   {
     name: 'a function has at most 60 lines between its braces',
     files: {
-      'lib/server/a.ts': `${HEAD}export function f(\n) {\n${statements(60)}}\n`,
-      'lib/server/b.ts': `${HEAD}export const f = () => {\n${statements(61)}}\n`,
-      'lib/server/c.ts': `${HEAD}export class C {\n  m() {\n${statements(61)}}\n}\n`,
+      'scripts/a.ts': `${HEAD}export function f(\n) {\n${statements(60)}}\n`,
+      'scripts/b.ts': `${HEAD}export const f = () => {\n${statements(61)}}\n`,
+      'scripts/c.ts': `${HEAD}export class C {\n  m() {\n${statements(61)}}\n}\n`,
     },
     breaches: [
-      'lib/server/b.ts:2: function of 61 lines, 60 are allowed',
-      'lib/server/c.ts:3: function of 61 lines, 60 are allowed',
+      'scripts/b.ts:2: function of 61 lines, 60 are allowed',
+      'scripts/c.ts:3: function of 61 lines, 60 are allowed',
     ],
   },
   {
     name: 'a file has at most 500 lines',
-    files: { 'lib/server/a.ts': lines(500), 'lib/server/b.ts': lines(501) },
-    breaches: ['lib/server/b.ts:501: file of 501 lines, 500 are allowed'],
+    files: { 'scripts/a.ts': lines(500), 'scripts/b.ts': lines(501) },
+    breaches: ['scripts/b.ts:501: file of 501 lines, 500 are allowed'],
   },
   {
     name: 'nothing is left for later, and no type is given up',
     files: {
-      'lib/server/a.ts': `${HEAD}// ${unfinished}: later\nexport const a = 1 as any\n`,
-      'lib/server/b.ts': `${HEAD}export const a = 'any' // as any\n`,
+      'scripts/a.ts': `${HEAD}// ${unfinished}: later\nexport const a = 1 as any\n`,
+      'scripts/b.ts': `${HEAD}export const a = 'any' // as any\n`,
     },
-    breaches: [`lib/server/a.ts:2: ${unfinished} left behind`, 'lib/server/a.ts:3: `any`'],
+    breaches: [`scripts/a.ts:2: ${unfinished} left behind`, 'scripts/a.ts:3: `any`'],
   },
   {
     name: 'a file says at its head what it owns; tests need not',
     files: {
-      'lib/server/a.ts': 'export const a = 1\n',
-      'scripts/a.ts': '\n// late\n',
+      'scripts/a.ts': 'export const a = 1\n',
+      'scripts/b.ts': '\n// late\n',
       'test/a.ts': 'export const a = 1\n',
       'workers/a.ts': '/** Owns nothing. */\n',
     },
-    breaches: [
-      'lib/server/a.ts:1: no comment at its head',
-      'scripts/a.ts:1: no comment at its head',
-    ],
+    breaches: ['scripts/a.ts:1: no comment at its head', 'scripts/b.ts:1: no comment at its head'],
   },
 ]
 
@@ -191,15 +258,15 @@ for (const { name, files, breaches } of CASES) {
 }
 
 t.test('a data table may be longer, if it is in the list', async t => {
-  const root = t.testdir(treeOf({ 'lib/server/a.ts': lines(501) }))
-  t.same(findBreaches(root, { 'lib/server/a.ts': 'a table' }), [])
+  const root = t.testdir(treeOf({ 'scripts/a.ts': lines(501) }))
+  t.same(findBreaches(root, { 'scripts/a.ts': 'a table' }), [])
 })
 
 t.test('as a program it prints breaches and fails, or prints nothing', async t => {
-  const root = t.testdir(treeOf({ 'lib/limits.ts': 'export {}\n' }))
+  const root = t.testdir(treeOf({ 'lib/bytes/units.ts': 'export {}\n' }))
   const run = (cwd: string) => spawnSync(process.execPath, [TIDY, '.'], { cwd, encoding: 'utf8' })
   const found = run(root)
-  t.equal(found.stdout, 'lib/limits.ts:1: no comment at its head\n')
+  t.equal(found.stdout, 'lib/bytes/units.ts:1: no comment at its head\n')
   t.equal(found.status, 1)
   const none = run(t.testdir({}))
   t.equal(none.stdout + none.stderr, '')

@@ -1,5 +1,6 @@
-// The HTTP example: an API with one route, `/top/CATEGORY`, over a real database; alone, with a pool
-// of cache servers, or with a cache in process. All that the cache takes is the line with getOrSet.
+// The HTTP example: an API with one route, `/top/CATEGORY`, over a real database; alone, with a
+// pool of cache servers, or with a cache in process. All that the cache takes is the line with
+// getOrSet.
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'

@@ -1,5 +1,5 @@
-// The database of the HTTP example: the orders of a shop in SQLite. Which products of a category earn
-// most takes a millisecond or so to find out, as much as pages of a real shop do.
+// The database of the HTTP example: the orders of a shop in SQLite. Which products of a category
+// earn most takes a millisecond or so to find out, as much as pages of a real shop do.
 
 import { DatabaseSync } from 'node:sqlite'
 

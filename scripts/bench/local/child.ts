@@ -1,5 +1,5 @@
-// One case of bench:local as a process of its own: `child.ts TASK`, in JSON. Starts the threads, lets
-// them fill their caches, then work, and prints what became of it, in JSON.
+// One case of bench:local as a process of its own: `child.ts TASK`, in JSON. Starts the threads,
+// lets them fill their caches, then work, and prints what became of it, in JSON.
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'

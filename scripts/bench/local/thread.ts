@@ -1,5 +1,6 @@
-// One thread of bench:local: fills its cache, or its share of the cache that all have, then gets and
-// sets at random for a while. Tells what it did, and its longest pause for the garbage collector.
+// One thread of bench:local: fills its cache, or its share of the cache that all have, then gets
+// and sets at random for a while. Tells what it did, and its longest pause for the garbage
+// collector.
 
 import { PerformanceObserver } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'

@@ -1,0 +1,215 @@
+// The house as tables: which floor may import which, how the rooms and files of a floor lie above each
+// other, where each package lives, and which files may do what is forbidden elsewhere. Tidy reads
+// nothing else. Whoever moves a room edits its row here.
+
+/** Who may import whom. The first row that fits a file counts; a folder ends in a slash. */
+export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[] = [
+  ['lib/bytes/', ['lib/bytes/']],
+  ['lib/engine/', ['lib/engine/', 'lib/bytes/']],
+  ['lib/observe/', ['lib/observe/', 'lib/engine/', 'lib/bytes/']],
+  ['lib/protocol/', ['lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
+  ['lib/etcd/', ['lib/etcd/', 'lib/bytes/']],
+  ['lib/options/', ['lib/options/', 'lib/etcd/limits.ts', 'lib/engine/limits.ts', 'lib/bytes/']],
+  [
+    'lib/server/',
+    [
+      'lib/server/',
+      'lib/options/',
+      'lib/etcd/',
+      'lib/protocol/',
+      'lib/observe/',
+      'lib/engine/',
+      'lib/bytes/',
+    ],
+  ],
+  ['lib/serializer.ts', []],
+  ['lib/client/', ['lib/client/', 'lib/etcd/', 'lib/serializer.ts', 'lib/bytes/']],
+  ['lib/local/', ['lib/local/', 'lib/engine/', 'lib/serializer.ts', 'lib/bytes/']],
+  ['lib/strategies/', ['lib/strategies/', 'lib/serializer.ts', 'lib/bytes/']],
+  ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/bytes/']],
+  ['lib/load.ts', []],
+  [
+    'lib/cli.ts',
+    ['lib/commands/', 'lib/server/', 'lib/options/', 'lib/client/', 'lib/bytes/', 'lib/load.ts'],
+  ],
+  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts']],
+  ['lib/index.ts', ['lib/']],
+  [
+    'workers/',
+    ['workers/', 'lib/load.ts', 'lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/bytes/'],
+  ],
+  ['scripts/', ['scripts/', 'lib/', 'workers/']],
+  ['test/', ['test/', 'scripts/', 'lib/', 'workers/']],
+]
+
+/**
+ * Inside a folder of lib, from the top down: a file or room (it ends in a slash) imports only from
+ * rows below its own. A folder that is not listed is one row: its files import each other freely.
+ */
+export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  'lib/engine/': [
+    ['keeper.ts', 'prefetch.ts'],
+    ['cache.ts', 'value-sink.ts'],
+    ['shard-terms.ts'],
+    ['shard.ts', 'verify.ts'],
+    ['upkeep/', 'storing/'],
+    ['room/'],
+    ['items/'],
+    ['chunks/'],
+    ['arena/'],
+    ['status.ts', 'limits.ts'],
+  ],
+  'lib/engine/arena/': [
+    ['arena.ts'],
+    ['clock.ts', 'counters.ts', 'hash.ts', 'lock.ts'],
+    ['layout.ts'],
+  ],
+  'lib/engine/chunks/': [['fit.ts'], ['slabs.ts']],
+  'lib/engine/items/': [
+    ['links.ts', 'walk.ts'],
+    ['keeps.ts', 'place.ts', 'table.ts'],
+    ['holds.ts', 'item.ts', 'lru.ts'],
+  ],
+  'lib/engine/room/': [['allocate.ts', 'balance.ts'], ['victims.ts']],
+  'lib/engine/storing/': [['leases.ts', 'rewrite.ts'], ['storing.ts'], ['terms.ts']],
+  'lib/engine/upkeep/': [
+    ['upkeep.ts'],
+    ['automove.ts', 'worth.ts'],
+    ['crawl.ts', 'moves.ts', 'sweep.ts'],
+  ],
+  'lib/observe/': [
+    ['hot-keys.ts', 'journal.ts'],
+    ['hot-sketch.ts', 'log-buffer.ts', 'prefixes.ts'],
+  ],
+  'lib/protocol/': [
+    ['session.ts'],
+    ['auth/'],
+    ['text.ts'],
+    ['meta/', 'binary/'],
+    ['control/'],
+    ['report/'],
+    ['execute.ts'],
+    ['lookahead.ts'],
+    ['words/'],
+    ['conversation.ts'],
+    ['host.ts'],
+    ['notes.ts', 'authenticator.ts'],
+    ['request.ts', 'reply.ts'],
+    ['inserts.ts'],
+    ['limits.ts'],
+  ],
+  'lib/options/': [
+    ['help.ts'],
+    ['switches.ts'],
+    ['extended.ts', 'listen.ts'],
+    ['checks.ts', 'values.ts'],
+    ['options.ts'],
+  ],
+  'lib/server/': [
+    ['serve.ts', 'process.ts'],
+    ['daemon.ts'],
+    ['door.ts', 'udp.ts', 'registration.ts', 'ports-file.ts', 'thread-pool.ts'],
+    ['main-thread.ts', 'listener.ts'],
+    ['service.ts', 'workers.ts', 'address.ts'],
+    ['connection.ts'],
+    ['worker-host.ts'],
+    ['guards.ts'],
+    ['tls/', 'auth/'],
+    ['uring/'],
+    ['line/'],
+    ['roster.ts', 'reason.ts', 'settings.ts', 'package.ts', 'compiler.ts', 'large-pages.ts'],
+    ['limits.ts'],
+  ],
+  'lib/client/': [
+    ['index.ts'],
+    ['cluster.ts', 'drain/'],
+    ['copies/', 'discovery/'],
+    ['members/', 'values/'],
+    ['nodes/'],
+    ['ring/', 'errors.ts'],
+    ['limits.ts'],
+  ],
+}
+
+/** Each package has one home, and so have the modules of Node that reach outside the process. */
+export const HOMES: Readonly<Record<string, readonly string[]>> = {
+  yargs: ['lib/cli.ts', 'scripts/'],
+  'yargs-parser': ['lib/cli.ts'],
+  piscina: ['lib/server/thread-pool.ts'],
+  memjs: ['lib/client/nodes/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
+  memcached: ['test/'],
+  'memcache-client': ['test/'],
+  autocannon: ['scripts/bench-http.ts'],
+  'lru-cache': ['scripts/bench/local/caches.ts'],
+  keyv: ['test/'],
+  express: ['test/'],
+  'express-session': ['test/'],
+  typescript: ['scripts/'],
+  tap: ['test/'],
+  'fast-check': ['test/'],
+  'node:net': ['lib/client/nodes/', 'lib/server/', 'workers/', 'scripts/', 'test/'],
+  'node:tls': ['lib/client/nodes/', 'lib/server/', 'scripts/', 'test/'],
+  'node:dgram': ['lib/server/', 'scripts/', 'test/'],
+  'node:http': ['lib/server/', 'scripts/', 'test/'],
+  'node:https': ['lib/server/', 'scripts/', 'test/'],
+  'node:http2': ['lib/server/', 'scripts/', 'test/'],
+  'node:child_process': ['lib/server/', 'scripts/', 'test/'],
+  'node:cluster': [],
+  'node:worker_threads': ['lib/local/', 'lib/server/workers.ts', 'workers/', 'scripts/', 'test/'],
+}
+
+/** Modules of the project that few may import: each with who may, outside its own folder. */
+export const GUARDED: Readonly<Record<string, readonly string[]>> = {
+  'lib/engine/arena/lock.ts': ['lib/engine/', 'scripts/', 'test/'],
+  'lib/engine/arena/layout.ts': [
+    'lib/engine/',
+    'lib/protocol/report/',
+    'lib/protocol/control/',
+    'scripts/',
+    'test/',
+  ],
+}
+
+/** The one file that calls foreign code. */
+export const FFI_HOME = 'lib/server/uring/native.ts'
+
+/** The worker's request path: it waits for nothing, except in the files of `WAITS`. */
+export const REQUEST_PATH: readonly string[] = [
+  'lib/bytes/',
+  'lib/engine/',
+  'lib/observe/',
+  'lib/protocol/',
+  'lib/server/connection.ts',
+  'lib/server/service.ts',
+  'lib/server/line/',
+  'lib/server/uring/',
+  'lib/server/tls/',
+]
+
+/** What may wait there, and why. */
+export const WAITS: Readonly<Record<string, readonly string[]>> = {
+  // A loop that found nothing to do in the kernel's queue gives libuv its turn.
+  'lib/server/uring/loop.ts': ['setImmediate'],
+  // A peer's next turn comes behind the others'; closing waits for what is being sent.
+  'lib/server/service.ts': ['setImmediate', 'await'],
+}
+
+/** Base names that several files share, and the one sense they share it in. */
+export const NAMESAKES: Readonly<Record<string, string>> = {
+  'index.ts': 'what a package exports',
+  'limits.ts': 'bounds that a floor shares',
+  'layout.ts': 'how memory is laid out that others read too',
+  'line.ts': 'a transport of one peer',
+  'text.ts': 'a part of the text protocol',
+  'binary.ts': 'a part of the binary protocol',
+  'meta.ts': 'the meta commands, as server and as client',
+  'print.ts': 'prints the replies of one dialect',
+  'stats.ts': 'answers `stats`',
+  'hot-keys.ts': '`stats hotkeys`: counted, and printed',
+  'daemon.ts': 'the daemon as a whole: run, and asked about',
+  'connection.ts': 'one connection, from either side',
+  'errors.ts': 'what a door throws',
+  'ring.ts': 'the hash ring: computed, and asked about',
+  'drain.ts': 'moving what a server holds to others: done, and ordered',
+  'settings.ts': '`stats settings`: from options, and from what operators changed',
+}
