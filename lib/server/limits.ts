@@ -14,8 +14,8 @@ export const TLS_SESSION_S_MAX = 7200
 export const TLS_TICKET_KEY_BYTES = 48
 
 /** Buffers that the kernel may read into, and the bytes of each: as memcached's, for long lines. */
-export const RING_BUFFERS = 64
-export const RING_BUFFER_BYTES = 16 * KIB
+export const URING_BUFFERS = 64
+export const URING_BUFFER_BYTES = 16 * KIB
 
 /** What is read of a peer that has said its last, until its replies are sent. */
 export const FAREWELL_BYTES_MAX = 64 * KIB

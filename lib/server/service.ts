@@ -13,9 +13,9 @@ import { SocketBuffers, SocketLine } from './line/socket.ts'
 import { Roster } from './roster.ts'
 import type { TlsHall, TlsHandshakes } from './tls/handshakes.ts'
 import type { Handshakes } from './tls/node-handshakes.ts'
-import { RingLine } from './uring/line.ts'
-import { RingLoop } from './uring/loop.ts'
-import type { RingHandle } from './uring/uring.ts'
+import { UringLine } from './uring/line.ts'
+import { UringLoop } from './uring/loop.ts'
+import type { UringHandle } from './uring/uring.ts'
 import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './worker-host.ts'
 
 /** What connections may take to end with the thread that serves them. */
@@ -35,13 +35,13 @@ export class Service implements Hall, TlsHall {
   readonly fail: OnFailure
   private readonly cache: Cache
   private readonly socketBuffers: SocketBuffers
-  private readonly loop: RingLoop | null
+  private readonly loop: UringLoop | null
   private readonly handshakes: Handshakes | TlsHandshakes | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
 
-  /** `guards`: of the task's settings, loaded. `rings`: through a ring, where there can be one. */
+  /** `guards`: of the task's settings, loaded. `rings`: through a uring, where there can be one. */
   constructor(task: WorkerTask, guards: Guards | null, rings: boolean, fail: OnFailure = rethrow) {
     this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
@@ -49,9 +49,9 @@ export class Service implements Hall, TlsHall {
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
     this.socketBuffers = new SocketBuffers(reply)
     this.handshakes = this.openHandshakes(task, guards)
-    // Where Node speaks TLS it watches descriptors, which a ring does not see.
+    // Where Node speaks TLS it watches descriptors, which a uring does not see.
     const isDirect = this.handshakes === null || this.handshakes.isDirect
-    this.loop = rings && task.settings.ioUring && isDirect ? RingLoop.open(reply) : null
+    this.loop = rings && task.settings.ioUring && isDirect ? UringLoop.open(reply) : null
     this.listeners = task.settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
@@ -60,9 +60,9 @@ export class Service implements Hall, TlsHall {
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
   }
 
-  /** Of its ring, to be released if this thread dies; null: it has none. */
-  ringHandle(): RingHandle | null {
-    return this.loop?.ring.handle() ?? null
+  /** Of its uring, to be released if this thread dies; null: it has none. */
+  uringHandle(): UringHandle | null {
+    return this.loop?.uring.handle() ?? null
   }
 
   /** Serves the connection in this slot from now on. */
@@ -79,7 +79,7 @@ export class Service implements Hall, TlsHall {
   openLine(accepted: Socket, owner: LineOwner, encrypted: boolean): Line {
     return this.loop === null
       ? new SocketLine(this.socketBuffers, accepted, owner, encrypted)
-      : new RingLine(this.loop, accepted, owner)
+      : new UringLine(this.loop, accepted, owner)
   }
 
   /** The same for TLS, which says farewell to a peer that has ended its side. */

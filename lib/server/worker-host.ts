@@ -26,7 +26,7 @@ import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 import type { TlsHandle } from './tls/keyring.ts'
-import type { RingHandle } from './uring/uring.ts'
+import type { UringHandle } from './uring/uring.ts'
 
 /** Lines of the log that wait while nobody reads stderr, bytes in each thread. */
 const LOG_BACKLOG_BYTES_MAX = 256 * KIB
@@ -51,8 +51,8 @@ export interface Delivery {
 
 /** What a worker says once it takes connections. */
 export interface Ready {
-  /** Null: it has no ring. */
-  ring: RingHandle | null
+  /** Null: it has no uring. */
+  uring: UringHandle | null
 }
 
 /** What sessions tell of the daemon, fixed once it listens. */

@@ -16,7 +16,7 @@ import type { Cache } from '../engine/cache.ts'
 import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
 import type { Roster } from './roster.ts'
-import { type RingHandle, releaseRing } from './uring/uring.ts'
+import { releaseUring, type UringHandle } from './uring/uring.ts'
 import type { DaemonSettings, Delivery, Ready, WorkerTask } from './worker-host.ts'
 
 /** A worker that takes no connections this long after its start is given up and started again. */
@@ -55,8 +55,8 @@ interface Worker {
   done: Promise<void>
   /** Connections sent to it so far. */
   deliveries: number
-  /** Its ring, which it closes itself unless it dies. */
-  ring: RingHandle | null
+  /** Its uring, which it closes itself unless it dies. */
+  uring: UringHandle | null
   /** Gives it up before it is ready. */
   abort: AbortController
   startedMs: number
@@ -161,16 +161,16 @@ export class Workers {
       isReady: false,
       done,
       deliveries: 0,
-      ring: null,
+      uring: null,
       abort,
       startedMs,
     }
     this.workers[index] = worker
     const late = setTimeout(() => abort.abort(), WORKER_START_MS_MAX)
-    port1.once('message', ({ ring }: Ready) => {
+    port1.once('message', ({ uring }: Ready) => {
       clearTimeout(late)
-      worker.ring = ring
-      this.noteRing(index, ring)
+      worker.uring = uring
+      this.noteUring(index, uring)
       worker.isReady = true
       resolve()
     })
@@ -182,8 +182,8 @@ export class Workers {
     })
   }
 
-  private noteRing(worker: number, ring: RingHandle | null): void {
-    if (ring !== null || !this.settings.ioUring) return
+  private noteUring(worker: number, uring: UringHandle | null): void {
+    if (uring !== null || !this.settings.ioUring) return
     if (this.roster.control[Control.VERBOSITY] === 0) return
     process.stderr.write(`worker ${worker}: no io_uring here, through sockets\n`)
   }
@@ -219,9 +219,9 @@ export class Workers {
   }
 
   private replace(dead: Worker, error: unknown): void {
-    // Whoever goes on without this daemon keeps no ring, and no sockets, of a worker that died last.
-    const ring = dead.ring ?? lastWordOf(dead.port)
-    if (ring !== null) releaseRing(ring)
+    // Whoever goes on without this daemon keeps no uring, and no sockets, of a worker that died last.
+    const uring = dead.uring ?? lastWordOf(dead.port)
+    if (uring !== null) releaseUring(uring)
     if (this.closing) return
     dead.port.close()
     dead.isReady = false
@@ -238,8 +238,8 @@ export class Workers {
   }
 }
 
-/** The ring of a worker that died right behind saying that it is ready, if that was not heard yet. */
-function lastWordOf(port: MessagePort): RingHandle | null {
+/** The uring of a worker that died right behind saying that it is ready, if that was not heard yet. */
+function lastWordOf(port: MessagePort): UringHandle | null {
   const ready = receiveMessageOnPort(port) as { message: Ready } | undefined
-  return ready?.message.ring ?? null
+  return ready?.message.uring ?? null
 }

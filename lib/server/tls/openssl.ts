@@ -6,7 +6,7 @@
 // kept alive, and freed, by whoever asked for it.
 
 import type { Area } from '../../bytes/area.ts'
-import { type Ffi, loadFfi } from '../uring/native.ts'
+import { type Ffi, loadFfi } from '../native/ffi.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint

@@ -1,13 +1,13 @@
-// The line through a ring. Node opened the socket and will close it; everything in between is asked of
-// the kernel by this thread's ring.
+// The line through a uring. Node opened the socket and will close it; everything in between is asked of
+// the kernel by this thread's uring.
 //
-// Short requests and replies go through the ring: it receives again and again, to buffers that the
+// Short requests and replies go through the uring: it receives again and again, to buffers that the
 // kernel chooses, until the owner wants no more, and replies stand in the shared buffer until all that
 // came together are submitted. For long ones a system call of their own is nothing, and keeps them in
-// the processor's cache: the ring only tells when there is something to read, and a long value is read
+// the processor's cache: the uring only tells when there is something to read, and a long value is read
 // to its own place and sent from there.
 //
-// What the kernel does not take of a reply at once is copied and goes out when the ring tells that there
+// What the kernel does not take of a reply at once is copied and goes out when the uring tells that there
 // is room, so that a peer which does not read costs its own reply and no more.
 //
 // While a request is under way the descriptor is in use: the socket is closed when all are back.
@@ -19,32 +19,32 @@ import { KIB } from '../../bytes/units.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
 import { Inserts } from '../../protocol/inserts.ts'
 import { READ_BYTES, READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
-import { RING_BUFFER_BYTES, SHORT_READ_BYTES, SHORT_READ_VALUE_BYTES_MIN } from '../limits.ts'
+import { SHORT_READ_BYTES, SHORT_READ_VALUE_BYTES_MIN, URING_BUFFER_BYTES } from '../limits.ts'
 import { gather } from '../line/gather.ts'
 import { endpointOf, type Line, type LineOwner, Sent } from '../line/line.ts'
 import { descriptorOf } from '../line/node-handle.ts'
 import { POLLIN, POLLOUT } from './layout.ts'
-import { Ask, type ReplyBuffer, type RingLoop, type RingUser } from './loop.ts'
+import { Purpose, type ReplyBuffer, type UringLoop, type UringUser } from './loop.ts'
 
 /** What is at least so long is read and sent by a system call of its own. */
-const RING_LONG_BYTES_MIN = 8 * KIB
+const URING_LONG_BYTES_MIN = 8 * KIB
 
 /** After a long read so many more are expected to be. */
-const RING_LONG_MEMORY = 16
+const URING_LONG_MEMORY = 16
 
 /** Such calls in a row for one peer, before others have their turn. */
-const RING_LONG_READS_MAX = 8
+const URING_LONG_READS_MAX = 8
 
 const { EAGAIN, ECANCELED, ENOBUFS } = constants.errno
 
-/** What is under way: reads to the ring's buffers, or the news that there is something to read. */
+/** What is under way: reads to the uring's buffers, or the news that there is something to read. */
 const Receiving = { NOTHING: 0, STREAM: 1, NEWS: 2 } as const
 type Receiving = (typeof Receiving)[keyof typeof Receiving]
 
-export class RingLine implements Line, RingUser {
+export class UringLine implements Line, UringUser {
   readonly takesInserts = true
   ended = false
-  private readonly loop: RingLoop
+  private readonly loop: UringLoop
   private readonly owner: LineOwner
   private readonly socket: Socket
   private readonly descriptor: number
@@ -52,7 +52,7 @@ export class RingLine implements Line, RingUser {
   private receiving: Receiving = Receiving.NOTHING
   /**
    * So many reads still wait for news: long ones came before. The first one does: of a peer that says
-   * much at once and takes nothing, the ring would read all that its buffers hold.
+   * much at once and takes nothing, the uring would read all that its buffers hold.
    */
   private longReads = 1
   /** The last long read was of a value to its place: the next will be. */
@@ -71,7 +71,7 @@ export class RingLine implements Line, RingUser {
   private failure: Error | undefined
 
   /** Not reading yet; `accepted` has never been read by Node. */
-  constructor(loop: RingLoop, accepted: Socket, owner: LineOwner) {
+  constructor(loop: UringLoop, accepted: Socket, owner: LineOwner) {
     this.loop = loop
     this.owner = owner
     this.socket = accepted
@@ -94,13 +94,13 @@ export class RingLine implements Line, RingUser {
     const { start } = reply
     const bytes = reply.length - start
     if (bytes === 0) return Sent.ALL
-    if (bytes >= RING_LONG_BYTES_MIN) return this.sendLong()
+    if (bytes >= URING_LONG_BYTES_MIN) return this.sendLong()
     const replies = loop.dispatch()
     this.replies = replies
     this.sendStart = start
     this.sendBytes = bytes
     this.sending = true
-    loop.ring.sendNow(this.descriptor, replies.address + start, bytes, this.number | Ask.SEND)
+    loop.uring.sendNow(this.descriptor, replies.address + start, bytes, this.number | Purpose.SEND)
     return Sent.SOON
   }
 
@@ -114,7 +114,7 @@ export class RingLine implements Line, RingUser {
     this.ended = true
     const { loop, number } = this
     this.cancel()
-    if (this.sending) loop.ring.cancel(number | Ask.SEND, number | Ask.CANCEL)
+    if (this.sending) loop.uring.cancel(number | Purpose.SEND, number | Purpose.CANCEL)
     this.closeIfIdle()
   }
 
@@ -128,22 +128,22 @@ export class RingLine implements Line, RingUser {
   }
 
   received(): void {
-    const { ring } = this.loop
-    const { result } = ring
+    const { uring } = this.loop
+    const { result } = uring
     const kind = this.receiving
-    if (!ring.hasMore) {
+    if (!uring.hasMore) {
       this.receiving = Receiving.NOTHING
       this.isCancelling = false
     }
     if (this.ended) {
-      ring.giveBuffer()
+      uring.giveBuffer()
       return this.closeIfIdle()
     }
     if (result > 0) {
       if (kind === Receiving.NEWS) this.readLong()
       else this.take(result)
     } else {
-      ring.giveBuffer()
+      uring.giveBuffer()
       if (result === 0) this.leave()
       else if (result !== -ENOBUFS && result !== -ECANCELED) this.fail(result)
     }
@@ -152,7 +152,7 @@ export class RingLine implements Line, RingUser {
 
   sendDone(): void {
     const { loop, unsent, replies, sendBytes } = this
-    const { result } = loop.ring
+    const { result } = loop.uring
     if (this.ended) return this.finish()
     if (unsent !== null && result >= 0) return this.sendOn(unsent)
     if (result === sendBytes) {
@@ -171,11 +171,11 @@ export class RingLine implements Line, RingUser {
 
   private take(bytes: number): void {
     const { owner, loop } = this
-    const { ring } = loop
-    const goesOn = owner.read(ring.input, ring.start, bytes)
-    ring.giveBuffer()
-    const isLong = bytes === RING_BUFFER_BYTES || owner.awaitsBytes() >= RING_LONG_BYTES_MIN
-    if (isLong) this.longReads = RING_LONG_MEMORY
+    const { uring } = loop
+    const goesOn = owner.read(uring.input, uring.start, bytes)
+    uring.giveBuffer()
+    const isLong = bytes === URING_BUFFER_BYTES || owner.awaitsBytes() >= URING_LONG_BYTES_MIN
+    if (isLong) this.longReads = URING_LONG_MEMORY
     if (!goesOn) this.pause()
     else if (isLong) this.cancel()
   }
@@ -184,7 +184,7 @@ export class RingLine implements Line, RingUser {
   private readLong(): void {
     const { owner, loop, descriptor } = this
     const { native, longInput } = loop
-    for (let reads = 0; reads < RING_LONG_READS_MAX && !this.ended; reads++) {
+    for (let reads = 0; reads < URING_LONG_READS_MAX && !this.ended; reads++) {
       const view = owner.fillView()
       // The next value is likely to be as long: of that no more than its beginning goes by the buffer.
       const isShort = this.expectsLong && owner.valueBytes() >= SHORT_READ_VALUE_BYTES_MIN
@@ -195,10 +195,10 @@ export class RingLine implements Line, RingUser {
       if (bytes < 0) return bytes === -EAGAIN ? undefined : this.fail(bytes)
       const goesOn =
         view === null ? owner.read(longInput, READ_REST_BYTES_MAX, bytes) : owner.filled(bytes)
-      const isLong = view !== null || bytes >= RING_LONG_BYTES_MIN
+      const isLong = view !== null || bytes >= URING_LONG_BYTES_MIN
       // A request that fits says nothing of those behind it.
       this.expectsLong = view !== null || (isShort && bytes < wanted)
-      this.longReads = isLong ? RING_LONG_MEMORY : this.longReads - 1
+      this.longReads = isLong ? URING_LONG_MEMORY : this.longReads - 1
       if (!goesOn) return this.pause()
       // What came before a reply is gone would only be kept.
       if (bytes < wanted || this.sending) return
@@ -214,13 +214,13 @@ export class RingLine implements Line, RingUser {
   private receive(): void {
     if (this.ended || this.hasLeft) return
     const { loop, descriptor } = this
-    const token = this.number | Ask.RECEIVE
+    const token = this.number | Purpose.RECEIVE
     if (this.longReads > 0) {
       this.receiving = Receiving.NEWS
-      loop.ring.poll(descriptor, POLLIN, token)
+      loop.uring.poll(descriptor, POLLIN, token)
     } else {
       this.receiving = Receiving.STREAM
-      loop.ring.receive(descriptor, token)
+      loop.uring.receive(descriptor, token)
     }
   }
 
@@ -228,7 +228,7 @@ export class RingLine implements Line, RingUser {
   private cancel(): void {
     if (this.isCancelling || this.receiving === Receiving.NOTHING) return
     this.isCancelling = true
-    this.loop.ring.cancel(this.number | Ask.RECEIVE, this.number | Ask.CANCEL)
+    this.loop.uring.cancel(this.number | Purpose.RECEIVE, this.number | Purpose.CANCEL)
   }
 
   private leave(): void {
@@ -276,7 +276,7 @@ export class RingLine implements Line, RingUser {
   private sendLater(pieces: Uint8Array[]): void {
     this.unsent = pieces
     this.sending = true
-    this.loop.ring.poll(this.descriptor, POLLOUT, this.number | Ask.SEND)
+    this.loop.uring.poll(this.descriptor, POLLOUT, this.number | Purpose.SEND)
   }
 
   /** There is room for more. */

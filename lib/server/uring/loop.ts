@@ -1,4 +1,4 @@
-// The loop of a thread whose lines go through a ring: submits what they ask for, tells them what
+// The loop of a thread whose lines go through a uring: submits what they ask for, tells them what
 // became of it, and waits in the kernel for more: one system call for all requests that came in the
 // meantime and all replies to those before.
 //
@@ -6,8 +6,8 @@
 // for: whenever it has something to do, or its next timer is due, this loop gives way to it. Two
 // things libuv does not show, and whoever causes them says `leave`: callbacks put off to the end of
 // this turn (nextTick, promises) and immediates. A descriptor that something else begins to watch
-// from within a callback is seen at the next timer; in a thread with a ring there are none (TLS as Node
-// speaks it would have some: then there is no ring).
+// from within a callback is seen at the next timer; in a thread with a uring there are none (TLS as Node
+// speaks it would have some: then there is no uring).
 
 import { constants } from 'node:os'
 import { Area } from '../../bytes/area.ts'
@@ -19,29 +19,29 @@ import {
   SEAL_BYTES_MAX,
 } from '../../protocol/limits.ts'
 import type { Reply } from '../../protocol/reply.ts'
+import { type Address, loadNative, type Native } from '../native/libc.ts'
 import { POLLIN, TIMESPEC_BYTES } from './layout.ts'
 import { Message } from './message.ts'
-import { type Address, loadNative, type Native } from './native.ts'
-import { Ring } from './uring.ts'
+import { Uring } from './uring.ts'
 
 /** Replies of one turn stand one behind the other in a buffer of so many bytes; such that are kept. */
-export const RING_REPLY_BYTES_MAX = 2 * 64 * KIB
-const RING_REPLY_POOL_MAX = 4
+export const URING_REPLY_BYTES_MAX = 2 * 64 * KIB
+const URING_REPLY_POOL_MAX = 4
 
 /** What a token asks for; the rest of it says for whom. */
-export const Ask = { RECEIVE: 0, SEND: 1, CANCEL: 2 } as const
+export const Purpose = { RECEIVE: 0, SEND: 1, CANCEL: 2 } as const
 const { ECANCELED } = constants.errno
-const ASK_BITS = 2
-const ASK_MASK = 3
+const PURPOSE_BITS = 2
+const PURPOSE_MASK = 3
 
-/** Told what became of its requests; the ring stands at the completion. */
-export interface RingUser {
+/** Told what became of its requests; the uring stands at the completion. */
+export interface UringUser {
   received(): void
   sendDone(): void
 }
 
 /** Behind so many bytes another reply, sealed, might not fit. */
-const REPLIES_BYTES_MAX = RING_REPLY_BYTES_MAX - REPLY_BYTES - SEAL_BYTES_MAX
+const REPLIES_BYTES_MAX = URING_REPLY_BYTES_MAX - REPLY_BYTES - SEAL_BYTES_MAX
 
 /** Where replies stand one behind the other; free once none of them is on its way. */
 export interface ReplyBuffer {
@@ -51,20 +51,20 @@ export interface ReplyBuffer {
 }
 
 /** The loop's own requests. */
-const POLL = Ask.RECEIVE
-const TIMEOUT = Ask.SEND
-const IGNORED = Ask.CANCEL
-const OWN_TOKENS = 1 << ASK_BITS
+const POLL = Purpose.RECEIVE
+const TIMEOUT = Purpose.SEND
+const IGNORED = Purpose.CANCEL
+const OWN_TOKENS = 1 << PURPOSE_BITS
 
-export class RingLoop {
+export class UringLoop {
   readonly native: Native
-  readonly ring: Ring
+  readonly uring: Uring
   readonly reply: Reply
   /** Where a long read goes, behind READ_REST_BYTES_MAX of room. */
   readonly longInput = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly longAddress: Address
   readonly message: Message
-  private readonly users: (RingUser | undefined)[] = [undefined]
+  private readonly users: (UringUser | undefined)[] = [undefined]
   private readonly freeUsers: number[] = []
   /** What the thread's reply buffer is now, and such that wait to be. */
   private replies: ReplyBuffer
@@ -84,7 +84,7 @@ export class RingLoop {
   /** Throws what keeps this machine from having one. `reply`: all of this thread. */
   constructor(native: Native, reply: Reply) {
     this.native = native
-    this.ring = new Ring(native)
+    this.uring = new Uring(native)
     this.reply = reply
     this.longAddress = native.addressOf(this.longInput.bytes) + READ_REST_BYTES_MAX
     this.message = new Message(native)
@@ -97,26 +97,26 @@ export class RingLoop {
   }
 
   /** Null: this Node or this kernel has none. */
-  static open(reply: Reply): RingLoop | null {
+  static open(reply: Reply): UringLoop | null {
     const native = loadNative()
     if (native === undefined) return null
     try {
-      return new RingLoop(native, reply)
+      return new UringLoop(native, reply)
     } catch {
       return null
     }
   }
 
   /** A number for one who asks; its tokens are made of it. */
-  join(user: RingUser): number {
+  join(user: UringUser): number {
     const index = this.freeUsers.pop() ?? this.users.length
     this.users[index] = user
-    return index << ASK_BITS
+    return index << PURPOSE_BITS
   }
 
   /** Nothing of what was asked with this number is under way. */
   part(number: number): void {
-    const index = number >> ASK_BITS
+    const index = number >> PURPOSE_BITS
     this.users[index] = undefined
     this.freeUsers.push(index)
   }
@@ -145,7 +145,7 @@ export class RingLoop {
     if (--replies.onItsWay > 0) return
     const { reply, spare } = this
     if (replies !== this.replies) {
-      if (spare.length < RING_REPLY_POOL_MAX) spare.push(replies)
+      if (spare.length < URING_REPLY_POOL_MAX) spare.push(replies)
     } else if (reply.length === reply.start) {
       this.beginReply(0)
     }
@@ -155,7 +155,7 @@ export class RingLoop {
   close(): void {
     this.isClosed = true
     this.bell.port1.close()
-    this.ring.close()
+    this.uring.close()
   }
 
   private nextReplies(): ReplyBuffer {
@@ -166,7 +166,7 @@ export class RingLoop {
   }
 
   private createReplies(): ReplyBuffer {
-    const area = Area.allocate(RING_REPLY_BYTES_MAX)
+    const area = Area.allocate(URING_REPLY_BYTES_MAX)
     return { area, address: this.native.addressOf(area.bytes), onItsWay: 0 }
   }
 
@@ -179,49 +179,49 @@ export class RingLoop {
 
   private turn(): void {
     if (this.isClosed) return
-    const { ring } = this
+    const { uring } = this
     const timeoutMs = this.native.loopTimeoutMs()
     const waits = timeoutMs !== 0
     if (waits) this.wakeFor(timeoutMs)
     this.isLeaving = false
     // What comes while these are told of is for the next round: libuv may have its turn before.
     do {
-      ring.submit(waits)
-      for (let left = ring.completed(); left > 0 && ring.next(); left--) this.tell()
+      uring.submit(waits)
+      for (let left = uring.completed(); left > 0 && uring.next(); left--) this.tell()
     } while (waits && !this.isLeaving)
-    ring.submit(false)
+    uring.submit(false)
     // Not at once: libuv must have its turn in between, and a port gives all that is in it in one go.
     setImmediate(this.ringBell)
   }
 
   private tell(): void {
-    const { token } = this.ring
-    const ask = token & ASK_MASK
+    const { token } = this.uring
+    const ask = token & PURPOSE_MASK
     if (token < OWN_TOKENS) return this.wake(ask)
-    const user = this.users[token >> ASK_BITS]
-    if (ask === Ask.RECEIVE) user?.received()
-    else if (ask === Ask.SEND) user?.sendDone()
+    const user = this.users[token >> PURPOSE_BITS]
+    if (ask === Purpose.RECEIVE) user?.received()
+    else if (ask === Purpose.SEND) user?.sendDone()
   }
 
   /** Asks to be woken when libuv has something to do, now or in `timeoutMs` (-1: never). */
   private wakeFor(timeoutMs: number): void {
-    const { ring } = this
-    if (!this.isPolling) ring.poll(this.loopDescriptor, POLLIN, POLL)
+    const { uring } = this
+    if (!this.isPolling) uring.poll(this.loopDescriptor, POLLIN, POLL)
     this.isPolling = true
     if (timeoutMs < 0) return
     const atMs = performance.now() + timeoutMs
     if (this.timeoutAtMs <= atMs) return
-    if (this.timeoutAtMs < Number.POSITIVE_INFINITY) ring.removeTimeout(TIMEOUT, IGNORED)
+    if (this.timeoutAtMs < Number.POSITIVE_INFINITY) uring.removeTimeout(TIMEOUT, IGNORED)
     this.timeoutAtMs = atMs
     this.timespec.writeBigInt64LE(BigInt(Math.floor(timeoutMs / 1000)), 0)
     this.timespec.writeBigInt64LE(BigInt((timeoutMs % 1000) * 1e6), 8)
-    ring.timeout(this.timespecAddress, TIMEOUT)
+    uring.timeout(this.timespecAddress, TIMEOUT)
   }
 
   private wake(ask: number): void {
     if (ask === POLL) this.isPolling = false
     // One that was removed has been replaced.
-    else if (ask === TIMEOUT && this.ring.result !== -ECANCELED)
+    else if (ask === TIMEOUT && this.uring.result !== -ECANCELED)
       this.timeoutAtMs = Number.POSITIVE_INFINITY
     else return
     this.isLeaving = true

@@ -2,7 +2,7 @@
 // each call.
 
 import { INSERTS_MAX } from '../../protocol/limits.ts'
-import type { Address, Native } from './native.ts'
+import type { Address, Native } from '../native/libc.ts'
 
 // struct msghdr, words of 64 bits: name, length of it, pieces, their count, control, length of it, flags.
 const PIECES = 2

@@ -1,9 +1,9 @@
-// A ring: requests to the kernel and what became of them, in memory that this thread shares with it
+// A uring: requests to the kernel and what became of them, in memory that this thread shares with it
 // (Linux 6.1 and later; uring/layout.ts draws it). What is queued is submitted with all else that is,
 // in one system call, which also waits if there is nothing to do.
 //
 // The kernel touches memory of ours only while this thread is inside `submit`: it hands over what was
-// received, and takes what is sent, at no other time. One thread alone uses a ring.
+// received, and takes what is sent, at no other time. One thread alone uses a uring.
 //
 // What is received goes to buffers that the kernel chooses: whoever is told of one gives it back.
 
@@ -11,36 +11,36 @@ import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { Area } from '../../bytes/area.ts'
 import { READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
-import { RING_BUFFER_BYTES, RING_BUFFERS } from '../limits.ts'
+import { URING_BUFFER_BYTES, URING_BUFFERS } from '../limits.ts'
+import { type Address, loadNative, type Native } from '../native/libc.ts'
 import * as L from './layout.ts'
-import { type Address, loadNative, type Native } from './native.ts'
 
-/** A ring's requests and completions: powers of two, as the kernel wants them. */
-export const RING_SUBMISSIONS = 256
-const RING_COMPLETIONS = 4096
+/** A uring's requests and completions: powers of two, as the kernel wants them. */
+export const URING_SUBMISSIONS = 256
+const URING_COMPLETIONS = 4096
 
 /** So often a submission that the kernel takes only in part, or not yet, is tried again. */
-const RING_SUBMIT_TRIES_MAX = 1000
+const URING_SUBMIT_TRIES_MAX = 1000
 
 const { EAGAIN, EBUSY, EINTR } = constants.errno
 const HIGH = 2 ** 32
 /** An odd number of cache lines, so that the buffers' beginnings do not compete for the same ones. */
-const STRIDE_BYTES = READ_REST_BYTES_MAX + RING_BUFFER_BYTES + 64
+const STRIDE_BYTES = READ_REST_BYTES_MAX + URING_BUFFER_BYTES + 64
 const MULTISHOT = L.Opcode.RECV | L.BUFFER_SELECT | L.RECEIVE_MULTISHOT
 
 /** Fit for postMessage. */
-export interface RingHandle {
+export interface UringHandle {
   descriptor: number
   memory: { address: Address; bytes: number }[]
 }
 
-/** Ends all that is under way in a ring whose thread is no more: until then its sockets are open. */
-export function releaseRing({ descriptor, memory }: RingHandle): void {
+/** Ends all that is under way in a uring whose thread is no more: until then its sockets are open. */
+export function releaseUring({ descriptor, memory }: UringHandle): void {
   const native = loadNative()
   if (native !== undefined) releaseMemory(native, descriptor, memory)
 }
 
-export class Ring {
+export class Uring {
   /** All buffers; each has READ_REST_BYTES_MAX of room before it. */
   readonly input: Area
   /** Of the completion that `next` went to. */
@@ -52,7 +52,7 @@ export class Ring {
   start = -1
   private readonly native: Native
   private readonly descriptor: number
-  private readonly rings: ArrayBuffer
+  private readonly queues: ArrayBuffer
   private readonly requests: ArrayBuffer
   private readonly bufferRing: ArrayBuffer
   /** Of the buffers: a thread that is killed leaves it to the kernel, which may be reading to it. */
@@ -76,27 +76,27 @@ export class Ring {
   constructor(native: Native) {
     this.native = native
     const params = Buffer.allocUnsafeSlow(L.PARAMS_BYTES).fill(0)
-    params.writeUInt32LE(RING_COMPLETIONS, L.PARAMS_COMPLETIONS)
+    params.writeUInt32LE(URING_COMPLETIONS, L.PARAMS_COMPLETIONS)
     params.writeUInt32LE(
       L.SETUP_CQSIZE | L.SETUP_SUBMIT_ALL | L.SETUP_SINGLE_ISSUER | L.SETUP_DEFER_TASKRUN,
       L.PARAMS_FLAGS,
     )
     const at = native.addressOf(params)
-    this.descriptor = native.call('io_uring_setup', L.SYSCALL_SETUP, RING_SUBMISSIONS, at)
+    this.descriptor = native.call('io_uring_setup', L.SYSCALL_SETUP, URING_SUBMISSIONS, at)
     const field = (part: number, offset: number) => params.readUInt32LE(part + offset)
     const array = field(L.PARAMS_SUBMISSION_RING, L.SUBMISSION_ARRAY)
     const completions = field(L.PARAMS_COMPLETION_RING, L.COMPLETION_ENTRIES)
-    const ringBytes = Math.max(
-      array + RING_SUBMISSIONS * 4,
-      completions + RING_COMPLETIONS * L.COMPLETION_WORDS * 4,
+    const queueBytes = Math.max(
+      array + URING_SUBMISSIONS * 4,
+      completions + URING_COMPLETIONS * L.COMPLETION_WORDS * 4,
     )
-    this.rings = native.map(ringBytes, this.descriptor, 0)
-    const requestBytes = RING_SUBMISSIONS * L.SUBMISSION_WORDS * 4
+    this.queues = native.map(queueBytes, this.descriptor, 0)
+    const requestBytes = URING_SUBMISSIONS * L.SUBMISSION_WORDS * 4
     this.requests = native.map(requestBytes, this.descriptor, L.OFFSET_SUBMISSIONS)
-    this.bufferRing = native.map(RING_BUFFERS * L.BUFFER_WORDS * 4, -1, 0)
-    this.inputMemory = native.map(RING_BUFFERS * STRIDE_BYTES, -1, 0)
+    this.bufferRing = native.map(URING_BUFFERS * L.BUFFER_WORDS * 4, -1, 0)
+    this.inputMemory = native.map(URING_BUFFERS * STRIDE_BYTES, -1, 0)
     this.input = new Area(Buffer.from(this.inputMemory))
-    this.words = new Int32Array(this.rings)
+    this.words = new Int32Array(this.queues)
     this.submissions = new Uint32Array(this.requests)
     this.buffers = new Uint32Array(this.bufferRing)
     this.bufferHalves = new Uint16Array(this.bufferRing)
@@ -105,7 +105,7 @@ export class Ring {
     this.completionHead = field(L.PARAMS_COMPLETION_RING, L.COMPLETION_HEAD) / 4
     this.completionTail = field(L.PARAMS_COMPLETION_RING, L.COMPLETION_TAIL) / 4
     this.completions = completions / 4
-    for (let i = 0; i < RING_SUBMISSIONS; i++) this.words[array / 4 + i] = i
+    for (let i = 0; i < URING_SUBMISSIONS; i++) this.words[array / 4 + i] = i
     this.inputAddress = native.addressOf(this.input.bytes)
     this.registerBuffers()
   }
@@ -142,7 +142,7 @@ export class Ring {
 
   /** Submits all that is queued, and waits for a completion if `waits` says so and none is there. */
   submit(waits: boolean): void {
-    for (let tries = 0; tries < RING_SUBMIT_TRIES_MAX; tries++) {
+    for (let tries = 0; tries < URING_SUBMIT_TRIES_MAX; tries++) {
       this.words[this.submissionTail] = this.tail
       const queued = this.queued()
       const taken = this.native.enter(this.descriptor, queued, waits ? 1 : 0, L.ENTER_GETEVENTS)
@@ -164,7 +164,7 @@ export class Ring {
     const { words } = this
     const head = words[this.completionHead]
     if (head === words[this.completionTail]) return false
-    const at = this.completions + (head & (RING_COMPLETIONS - 1)) * L.COMPLETION_WORDS
+    const at = this.completions + (head & (URING_COMPLETIONS - 1)) * L.COMPLETION_WORDS
     const flags = words[at + L.COMPLETION_FLAGS]
     this.token = words[at + L.COMPLETION_TOKEN]
     this.result = words[at + L.COMPLETION_RESULT]
@@ -183,9 +183,9 @@ export class Ring {
   }
 
   /** What the kernel knows it by; of a thread that died it is for others to `release`. */
-  handle(): RingHandle {
-    const { descriptor, native, rings, requests, bufferRing, inputMemory } = this
-    const memory = [rings, requests, bufferRing, inputMemory].map(part => ({
+  handle(): UringHandle {
+    const { descriptor, native, queues, requests, bufferRing, inputMemory } = this
+    const memory = [queues, requests, bufferRing, inputMemory].map(part => ({
       address: native.addressOf(part),
       bytes: part.byteLength,
     }))
@@ -202,19 +202,19 @@ export class Ring {
     const { native } = this
     const what = Buffer.allocUnsafeSlow(L.BUFFER_RING_BYTES).fill(0)
     what.writeBigUInt64LE(BigInt(native.addressOf(this.bufferRing)), 0)
-    what.writeUInt32LE(RING_BUFFERS, 8)
+    what.writeUInt32LE(URING_BUFFERS, 8)
     const { descriptor } = this
     const at = native.addressOf(what)
     native.call('io_uring_register', L.SYSCALL_REGISTER, descriptor, L.REGISTER_BUFFER_RING, at, 1)
-    for (let i = 0; i < RING_BUFFERS; i++) this.lend(i)
+    for (let i = 0; i < URING_BUFFERS; i++) this.lend(i)
   }
 
   private lend(buffer: number): void {
-    const at = (this.bufferTail & (RING_BUFFERS - 1)) * L.BUFFER_WORDS
+    const at = (this.bufferTail & (URING_BUFFERS - 1)) * L.BUFFER_WORDS
     const address = this.inputAddress + buffer * STRIDE_BYTES + READ_REST_BYTES_MAX
     this.buffers[at + L.BUFFER_ADDRESS] = address
     this.buffers[at + L.BUFFER_ADDRESS + 1] = address / HIGH
-    this.buffers[at + L.BUFFER_LENGTH] = RING_BUFFER_BYTES
+    this.buffers[at + L.BUFFER_LENGTH] = URING_BUFFER_BYTES
     this.bufferHalves[(at + L.BUFFER_NUMBER) * 2] = buffer
     this.bufferTail = (this.bufferTail + 1) & 0xffff
     this.bufferHalves[L.BUFFERS_TAIL_HALF] = this.bufferTail
@@ -225,8 +225,8 @@ export class Ring {
   }
 
   private makeRoom(): void {
-    for (let tries = 0; this.queued() === RING_SUBMISSIONS; tries++) {
-      if (tries === RING_SUBMIT_TRIES_MAX) throw new Error('the kernel takes no requests')
+    for (let tries = 0; this.queued() === URING_SUBMISSIONS; tries++) {
+      if (tries === URING_SUBMIT_TRIES_MAX) throw new Error('the kernel takes no requests')
       this.submit(false)
     }
   }
@@ -239,9 +239,9 @@ export class Ring {
     flags: number,
     token: number,
   ): void {
-    if (this.queued() === RING_SUBMISSIONS) this.makeRoom()
+    if (this.queued() === URING_SUBMISSIONS) this.makeRoom()
     const { submissions } = this
-    const at = (this.tail & (RING_SUBMISSIONS - 1)) * L.SUBMISSION_WORDS
+    const at = (this.tail & (URING_SUBMISSIONS - 1)) * L.SUBMISSION_WORDS
     submissions[at + L.SUBMISSION_OPERATION] = operation
     submissions[at + L.SUBMISSION_DESCRIPTOR] = descriptor
     submissions[at + L.SUBMISSION_ADDRESS] = address
@@ -253,8 +253,8 @@ export class Ring {
   }
 }
 
-// The kernel keeps a ring as long as its memory is mapped, whoever closes it.
-function releaseMemory(native: Native, descriptor: number, memory: RingHandle['memory']): void {
+// The kernel keeps a uring as long as its memory is mapped, whoever closes it.
+function releaseMemory(native: Native, descriptor: number, memory: UringHandle['memory']): void {
   native.close(descriptor)
   for (const { address, bytes } of memory) native.unmap(address, bytes)
 }

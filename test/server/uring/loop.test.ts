@@ -1,4 +1,4 @@
-// The loop of a thread with a ring, in the thread of this test. Needs what a ring needs.
+// The loop of a thread with a uring, in the thread of this test. Needs what a uring needs.
 
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { REPLY_BYTES } from '../../../lib/protocol/limits.ts'
 import { Reply } from '../../../lib/protocol/reply.ts'
+import { loadNative, type Native } from '../../../lib/server/native/libc.ts'
 import { POLLOUT } from '../../../lib/server/uring/layout.ts'
 import {
-  Ask,
+  Purpose,
   type ReplyBuffer,
-  RING_REPLY_BYTES_MAX,
-  RingLoop,
+  URING_REPLY_BYTES_MAX,
+  UringLoop,
 } from '../../../lib/server/uring/loop.ts'
-import { loadNative, type Native } from '../../../lib/server/uring/native.ts'
-import { RING_SUBMISSIONS } from '../../../lib/server/uring/uring.ts'
+import { URING_SUBMISSIONS } from '../../../lib/server/uring/uring.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 
 const seed = announceSeed(t)
@@ -49,7 +49,7 @@ t.test('replies on their way keep their bytes, and few buffers', { skip }, async
     }
     bytesMax = Math.max(bytesMax, bytes)
   }
-  const needed = Math.ceil(bytesMax / (RING_REPLY_BYTES_MAX - REPLY_BYTES))
+  const needed = Math.ceil(bytesMax / (URING_REPLY_BYTES_MAX - REPLY_BYTES))
   t.ok(areas.size < 10 * needed, `${areas.size} buffers for ${bytesMax} bytes at once`)
 })
 
@@ -58,30 +58,30 @@ t.test('timers have their turn, however much there is to tell', { skip }, async 
   const toldMax = 1_000_000
   let told = 0
   let isOver = false
-  // Each is done as soon as it is asked for, more at once than the ring has places for.
+  // Each is done as soon as it is asked for, more at once than the uring has places for.
   const descriptor = openSync(fileURLToPath(import.meta.url), 'r')
   t.teardown(() => closeSync(descriptor))
-  const ask = () => loop.ring.poll(descriptor, POLLOUT, number | Ask.SEND)
+  const ask = () => loop.uring.poll(descriptor, POLLOUT, number | Purpose.SEND)
   const again = () => {
     if (++told < toldMax && !isOver) ask()
   }
   const number = loop.join({ received: again, sendDone: again })
-  for (let i = 0; i < 4 * RING_SUBMISSIONS; i++) ask()
+  for (let i = 0; i < 4 * URING_SUBMISSIONS; i++) ask()
   await sleep(20)
   isOver = true
-  t.ok(told >= 4 * RING_SUBMISSIONS, 'it was busy')
+  t.ok(told >= 4 * URING_SUBMISSIONS, 'it was busy')
   t.ok(told < toldMax, `${told} times`)
 })
 
 function open(t: Test) {
   const reply = new Reply()
-  const loop = new RingLoop(native as Native, reply)
+  const loop = new UringLoop(native as Native, reply)
   t.teardown(() => loop.close())
   return { loop, reply }
 }
 
 function canOpen(): boolean {
-  const loop = native === undefined ? null : RingLoop.open(new Reply())
+  const loop = native === undefined ? null : UringLoop.open(new Reply())
   loop?.close()
   return loop !== null
 }

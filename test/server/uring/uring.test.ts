@@ -1,4 +1,4 @@
-// A ring by itself, in the thread of this test, and the daemon's choice of it. Needs Linux 6.1, and a
+// A uring by itself, in the thread of this test, and the daemon's choice of it. Needs Linux 6.1, and a
 // system that allows io_uring.
 
 import { randomBytes } from 'node:crypto'
@@ -9,12 +9,12 @@ import t, { type Test } from 'tap'
 import { KIB } from '../../../lib/bytes/units.ts'
 import { READ_REST_BYTES_MAX } from '../../../lib/protocol/limits.ts'
 import { Reply } from '../../../lib/protocol/reply.ts'
-import { RING_BUFFER_BYTES, RING_BUFFERS } from '../../../lib/server/limits.ts'
+import { URING_BUFFER_BYTES, URING_BUFFERS } from '../../../lib/server/limits.ts'
 import { descriptorOf } from '../../../lib/server/line/node-handle.ts'
+import { loadNative, type Native } from '../../../lib/server/native/libc.ts'
 import { POLLIN } from '../../../lib/server/uring/layout.ts'
-import { RingLoop } from '../../../lib/server/uring/loop.ts'
-import { loadNative, type Native } from '../../../lib/server/uring/native.ts'
-import { RING_SUBMISSIONS, Ring, releaseRing } from '../../../lib/server/uring/uring.ts'
+import { UringLoop } from '../../../lib/server/uring/loop.ts'
+import { releaseUring, URING_SUBMISSIONS, Uring } from '../../../lib/server/uring/uring.ts'
 import { startDaemon } from '../../support/daemon.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 import { HOST } from '../../support/process.ts'
@@ -34,10 +34,10 @@ const TIMERS = 50
 const ENTERS_MAX = 20
 
 t.test('what comes is what was sent, however many buffers it takes', { skip }, async t => {
-  const { ring, descriptor, peer } = await setUp(t)
+  const { uring, descriptor, peer } = await setUp(t)
   const random = createRandom(seed, 1)
   const sent = randomBytes(3_000_000)
-  ring.receive(descriptor, RECEIVE)
+  uring.receive(descriptor, RECEIVE)
   let written = 0
   const chunks: Buffer[] = []
   let bytes = 0
@@ -48,18 +48,20 @@ t.test('what comes is what was sent, however many buffers it takes', { skip }, a
       written += length
     }
     await turn()
-    ring.submit(false)
-    while (ring.next()) {
-      t.equal(ring.token, RECEIVE) || t.bailout('a stranger')
-      if (ring.result > 0) {
-        chunks.push(Buffer.from(ring.input.bytes.subarray(ring.start, ring.start + ring.result)))
-        bytes += ring.result
+    uring.submit(false)
+    while (uring.next()) {
+      t.equal(uring.token, RECEIVE) || t.bailout('a stranger')
+      if (uring.result > 0) {
+        chunks.push(
+          Buffer.from(uring.input.bytes.subarray(uring.start, uring.start + uring.result)),
+        )
+        bytes += uring.result
         // What stands before a buffer is its reader's.
-        ring.input.bytes.fill(1, ring.start - READ_REST_BYTES_MAX, ring.start + ring.result)
-        ring.giveBuffer()
+        uring.input.bytes.fill(1, uring.start - READ_REST_BYTES_MAX, uring.start + uring.result)
+        uring.giveBuffer()
       }
       // All buffers were in use.
-      if (!ring.hasMore) ring.receive(descriptor, RECEIVE)
+      if (!uring.hasMore) uring.receive(descriptor, RECEIVE)
     }
   }
   t.ok(Buffer.concat(chunks).equals(sent))
@@ -69,42 +71,42 @@ t.test(
   'buffers that are not given back end the reading, and nothing is lost',
   { skip },
   async t => {
-    const { ring, descriptor, peer } = await setUp(t)
+    const { uring, descriptor, peer } = await setUp(t)
     const sent = randomBytes(4_000_000)
     peer.write(sent)
-    ring.receive(descriptor, RECEIVE)
+    uring.receive(descriptor, RECEIVE)
     const seen: [start: number, bytes: number][] = []
     const wasted = await completions(
-      ring,
-      () => !ring.hasMore,
+      uring,
+      () => !uring.hasMore,
       () => {
-        if (ring.start >= 0) seen.push([ring.start, ring.result])
+        if (uring.start >= 0) seen.push([uring.start, uring.result])
       },
     )
     t.ok(wasted, 'it ended')
-    t.ok(seen.length <= RING_BUFFERS, `${seen.length} buffers`)
+    t.ok(seen.length <= URING_BUFFERS, `${seen.length} buffers`)
     t.equal(new Set(seen.map(([start]) => start)).size, seen.length, 'each once')
     const first = Buffer.concat(
-      seen.map(([at, bytes]) => ring.input.bytes.subarray(at, at + bytes)),
+      seen.map(([at, bytes]) => uring.input.bytes.subarray(at, at + bytes)),
     )
     t.ok(first.equals(sent.subarray(0, first.length)))
   },
 )
 
-t.test('more requests than the ring has places for are all done', { skip }, async t => {
-  const { ring, descriptor, peer } = await setUp(t)
-  const count = RING_SUBMISSIONS * 3 + 1
+t.test('more requests than the uring has places for are all done', { skip }, async t => {
+  const { uring, descriptor, peer } = await setUp(t)
+  const count = URING_SUBMISSIONS * 3 + 1
   const what = Buffer.from('0123456789')
-  const area = ring.input
+  const area = uring.input
   what.copy(area.bytes, 0)
   const at = (native as Native).addressOf(area.bytes)
-  for (let i = 0; i < count; i++) ring.sendNow(descriptor, at + (i % 10), 1, SEND)
+  for (let i = 0; i < count; i++) uring.sendNow(descriptor, at + (i % 10), 1, SEND)
   let sent = 0
   const all = await completions(
-    ring,
+    uring,
     () => sent === count,
     () => {
-      if (ring.token === SEND && ring.result === 1) sent++
+      if (uring.token === SEND && uring.result === 1) sent++
     },
   )
   t.ok(all, `${sent} of ${count}`)
@@ -113,15 +115,15 @@ t.test('more requests than the ring has places for are all done', { skip }, asyn
 })
 
 t.test('what the kernel does not take at once is told', { skip }, async t => {
-  const { ring, descriptor } = await setUp(t)
+  const { uring, descriptor } = await setUp(t)
   let sent = 0
   let refused = 0
   for (let i = 0; i < 1000 && refused === 0; i++) {
-    ring.sendNow(descriptor, (native as Native).addressOf(ring.input.bytes), 100_000, SEND)
-    ring.submit(false)
-    while (ring.next()) {
-      if (ring.result > 0) sent += ring.result
-      else refused = ring.result
+    uring.sendNow(descriptor, (native as Native).addressOf(uring.input.bytes), 100_000, SEND)
+    uring.submit(false)
+    while (uring.next()) {
+      if (uring.result > 0) sent += uring.result
+      else refused = uring.result
     }
   }
   t.ok(sent > 0)
@@ -129,37 +131,37 @@ t.test('what the kernel does not take at once is told', { skip }, async t => {
 })
 
 t.test('reading is cancelled, news come once, and the end is told', { skip }, async t => {
-  const { ring, descriptor, peer } = await setUp(t)
-  ring.receive(descriptor, RECEIVE)
-  ring.cancel(RECEIVE, CANCEL)
+  const { uring, descriptor, peer } = await setUp(t)
+  uring.receive(descriptor, RECEIVE)
+  uring.cancel(RECEIVE, CANCEL)
   const results = new Map<number, number>()
   const note = () => {
-    results.set(ring.token, ring.result)
+    results.set(uring.token, uring.result)
   }
-  t.ok(await completions(ring, () => results.size === 2, note))
+  t.ok(await completions(uring, () => results.size === 2, note))
   t.same([results.get(RECEIVE), results.get(CANCEL)], [-125, 0], 'ECANCELED')
-  ring.poll(descriptor, POLLIN, RECEIVE)
+  uring.poll(descriptor, POLLIN, RECEIVE)
   results.clear()
-  ring.submit(false)
-  t.notOk(ring.next(), 'there is nothing to read')
+  uring.submit(false)
+  t.notOk(uring.next(), 'there is nothing to read')
   peer.write('x')
-  t.ok(await completions(ring, () => results.size === 1, note))
+  t.ok(await completions(uring, () => results.size === 1, note))
   t.equal((results.get(RECEIVE) ?? 0) & POLLIN, POLLIN)
   results.clear()
-  ring.receive(descriptor, RECEIVE)
+  uring.receive(descriptor, RECEIVE)
   peer.end()
-  t.ok(await completions(ring, () => results.get(RECEIVE) === 0, note), 'the end, behind the byte')
+  t.ok(await completions(uring, () => results.get(RECEIVE) === 0, note), 'the end, behind the byte')
 })
 
-t.test('a ring that its thread left holds sockets until it is released', { skip }, async t => {
-  const { ring, descriptor, accepted, peer } = await setUp(t, false)
-  ring.receive(descriptor, RECEIVE)
-  ring.submit(false)
-  const handle = ring.handle()
+t.test('a uring that its thread left holds sockets until it is released', { skip }, async t => {
+  const { uring, descriptor, accepted, peer } = await setUp(t, false)
+  uring.receive(descriptor, RECEIVE)
+  uring.submit(false)
+  const handle = uring.handle()
   accepted.destroy()
   const ended = once(peer.resume(), 'end').then(() => 'ended')
   t.equal(await Promise.race([ended, turn(100)]), undefined, 'still open')
-  releaseRing(handle)
+  releaseUring(handle)
   t.equal(await ended, 'ended')
 })
 
@@ -182,7 +184,7 @@ t.test('a loop with nothing to do rests', { skip }, async t => {
     enters++
     return known.enter(...request)
   }
-  const loop = new RingLoop({ ...known, enter }, new Reply())
+  const loop = new UringLoop({ ...known, enter }, new Reply())
   for (let i = 0; i < TIMERS; i++) await turn(5)
   loop.close()
   t.ok(enters > 0)
@@ -192,7 +194,7 @@ t.test('a loop with nothing to do rests', { skip }, async t => {
 t.test('a peer that says its last while a reply is on its way gets all replies', async t => {
   const daemon = await startDaemon(t, ['-t', '1'])
   const line = `get ${'k'.repeat(250)}\r\n`
-  const count = Math.ceil((RING_BUFFER_BYTES * 5) / 2 / line.length)
+  const count = Math.ceil((URING_BUFFER_BYTES * 5) / 2 / line.length)
   for (let tries = 0; tries < 20; tries++) {
     const peer = await openPeer(daemon.port)
     // More than one buffer of requests, and the end, before the first reply is sent.
@@ -202,10 +204,10 @@ t.test('a peer that says its last while a reply is on its way gets all replies',
   }
 })
 
-/** Why there can be no ring, if that is so. */
+/** Why there can be no uring, if that is so. */
 function tryToOpen(native: Native): string | undefined {
   try {
-    new Ring(native).close()
+    new Uring(native).close()
     return undefined
   } catch (error) {
     return String(error)
@@ -213,25 +215,25 @@ function tryToOpen(native: Native): string | undefined {
 }
 
 async function setUp(t: Test, closes = true) {
-  const ring = new Ring(native as Native)
+  const uring = new Uring(native as Native)
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }).listen(0, HOST)
   await once(server, 'listening')
   const incoming = once(server, 'connection')
   const peer = await openPeer((server.address() as { port: number }).port)
   const [accepted] = (await incoming) as [Socket]
   t.teardown(() => {
-    if (closes) ring.close()
+    if (closes) uring.close()
     for (const socket of [accepted, peer]) socket.destroy()
     server.close()
   })
-  return { ring, descriptor: descriptorOf(accepted), accepted, peer }
+  return { uring, descriptor: descriptorOf(accepted), accepted, peer }
 }
 
 /** Takes completions, `each` of them, until `done`; false if that never comes. */
-async function completions(ring: Ring, done: () => boolean, each: () => void): Promise<boolean> {
+async function completions(uring: Uring, done: () => boolean, each: () => void): Promise<boolean> {
   for (let turns = 0; turns < TURNS_MAX; turns++) {
-    ring.submit(false)
-    while (ring.next()) {
+    uring.submit(false)
+    while (uring.next()) {
       each()
       if (done()) return true
     }

@@ -1,43 +1,43 @@
-// Calls into the C library, through Node's own node:ffi: all that this project knows of pointers.
+// The calls that io_uring needs from the C library and from libuv, through node:ffi (native/ffi.ts): system
+// calls, mapped memory, reads and writes by address. Linux only.
 //
-// node:ffi is experimental, so nothing depends on it: whoever asks gets undefined where it is missing,
-// not allowed, or different, and does without. Memory that is handed to the kernel by its address is
-// kept alive by whoever handed it over; a garbage collector does not see addresses.
+// Nothing here checks an address: a wrong one ends the process or damages memory. The callers are
+// uring/uring.ts (memory shared with the kernel), uring/line.ts and uring/message.ts (reads and writes)
+// and uring/loop.ts. Each keeps the memory alive that it passes.
 
 import { getSystemErrorName } from 'node:util'
+import { type Ffi, loadFfi } from './ffi.ts'
 
 /** An address as a number: those of user memory are below 2^47. */
 export type Address = number
 
 export interface Native {
-  /** io_uring_enter: how many requests it took, or an errno, negative. */
+  /** io_uring_enter: the number of requests it took, or a negative errno. */
   enter(descriptor: number, submit: number, waitFor: number, flags: number): number
-  /** A system call of no more than four arguments; throws what it fails with. */
+  /** A system call of at most four arguments; its result. Throws an Error with the errno's name. */
   call(name: string, number: number, ...args: (number | Address)[]): number
-  /** Of a descriptor that does not block: how many bytes, or an errno, negative. */
+  /** From a non-blocking descriptor: the number of bytes, or a negative errno. */
   read(descriptor: number, to: Address, bytes: number): number
   write(descriptor: number, from: Address, bytes: number): number
-  /** As `write`, of all that a struct msghdr points to. */
+  /** As `write`, for all that a struct msghdr points to. */
   sendMessage(descriptor: number, header: Address): number
-  /** Maps memory, a descriptor's or (-1) nobody's. */
+  /** Maps the memory of a descriptor, or with -1 anonymous memory. Throws an Error with the errno's name. */
   map(bytes: number, descriptor: number, offset: number): ArrayBuffer
   unmap(address: Address, bytes: number): void
   close(descriptor: number): void
   addressOf(view: ArrayBuffer | NodeJS.ArrayBufferView): Address
-  /** What tells by being readable that libuv's loop of this thread has something to do. */
+  /** Readable while libuv's loop of this thread has something to do. */
   loopDescriptor(): number
-  /** Milliseconds until libuv's loop of this thread has something to do by itself; -1: no such. */
+  /** Milliseconds until the next timer of libuv's loop of this thread; -1: it has none. */
   loopTimeoutMs(): number
 }
-
-export type Ffi = typeof import('node:ffi')
 
 const ENTER = 426
 const PROT_READ_WRITE = 3
 const MAP_SHARED_POPULATE = 0x8001
 const MAP_PRIVATE_ANONYMOUS = 0x22
 
-/** Undefined: this Node gives no way to it. */
+/** Undefined: not Linux, or no node:ffi with this interface. */
 export function loadNative(): Native | undefined {
   if (process.platform !== 'linux') return undefined
   try {
@@ -50,12 +50,12 @@ export function loadNative(): Native | undefined {
 
 function nativeOf(ffi: Ffi): Native {
   const library = new ffi.DynamicLibrary(null)
-  // Six arguments of 64 bits and less are what the quick way of calling takes.
+  // node:ffi has a fast path for at most six arguments, none wider than 64 bits.
   const enter = library.getFunction('syscall', {
     arguments: ['i32', 'i32', 'u32', 'u32', 'u32', 'u64'],
     return: 'i32',
   })
-  // One library knows a function by one signature.
+  // A library object knows one signature for each function, and `syscall` needs two.
   const call = new ffi.DynamicLibrary(null).getFunction('syscall', {
     arguments: ['u64', 'u64', 'u64', 'u64', 'u64'],
     return: 'i64',
@@ -107,7 +107,7 @@ function transfersOf(
   library: InstanceType<Ffi['DynamicLibrary']>,
   errno: () => number,
 ): Pick<Native, 'read' | 'write' | 'sendMessage'> {
-  // Fewer bigints are made than with the whole of size_t and ssize_t; nothing here is so long.
+  // 32 bits, not size_t and ssize_t: those would be bigints. No transfer here is that long.
   const transfer = { arguments: ['i32', 'u64', 'u32'], return: 'i32' } as const
   const read = library.getFunction('read', transfer)
   const write = library.getFunction('write', transfer)
@@ -125,15 +125,4 @@ function transfersOf(
 
 function failure(name: string, status: number): Error {
   return new Error(`${name} ${getSystemErrorName(status)}`)
-}
-
-/** node:ffi, without the line on stderr that says that it is experimental; undefined: there is none. */
-export function loadFfi(): Ffi | undefined {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    return process.getBuiltinModule('node:ffi') as Ffi | undefined
-  } finally {
-    process.emitWarning = emitWarning
-  }
 }

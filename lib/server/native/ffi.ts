@@ -1,0 +1,19 @@
+// Node's door to native code, node:ffi. This is the only file that opens it.
+//
+// node:ffi is experimental, so nothing may depend on it. loadFfi returns undefined where it is missing or
+// not allowed, and the callers (libc.ts, tls/openssl.ts) then do without. Two more rules hold for both:
+// a change of its interface counts as missing, and memory whose address was given away is kept alive by
+// whoever gave it, because the garbage collector does not see addresses.
+
+export type Ffi = typeof import('node:ffi')
+
+/** Undefined: this Node has none. Its warning on stderr, that it is experimental, is left out. */
+export function loadFfi(): Ffi | undefined {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return process.getBuiltinModule('node:ffi') as Ffi | undefined
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}
