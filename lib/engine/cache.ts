@@ -308,6 +308,11 @@ export class Cache {
     this.setAll(AUTOMOVE_RATIO, thousandths(ratio))
   }
 
+  /** Sets over how many seconds, at most AUTOMOVE_WINDOW_S_MAX, ages and evictions are compared. */
+  setAutomoveWindowS(windowS: number): void {
+    this.setAll(AUTOMOVE_WINDOW_S, Math.min(windowS, AUTOMOVE_WINDOW_S_MAX))
+  }
+
   /** Sets which items go first; their lists follow a step at a time. */
   setEviction(name: EvictionName): void {
     this.setAll(EVICTION, EVICTIONS.indexOf(name))

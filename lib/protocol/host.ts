@@ -36,7 +36,13 @@ export const ThreadCounter = {
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */
-export const Control = { VERBOSITY: 0 } as const
+export const Control = {
+  VERBOSITY: 0,
+  /** In FREE_RATIO_UNITS, plus one; 0: as the daemon was started. */
+  AUTOMOVE_FREE_RATIO: 1,
+} as const
+
+export const FREE_RATIO_UNITS = 1000
 
 /** One connection or listener, as a line of `stats conns` tells of it. */
 export interface ConnectionFacts {

@@ -1,7 +1,7 @@
 /**
  * Dumps of items: the same items in memcached and in memslab, the fields of the lines compared. Sizes,
- * CAS numbers and classes differ, flags are told of by newer memcached releases only, and the order
- * of lines is each server's own.
+ * CAS numbers and classes differ, only newer memcached releases show flags and begin with OK, and
+ * the order of lines is each server's own.
  */
 import t from 'tap'
 import { startDaemon } from '../support/daemon.ts'
@@ -44,19 +44,36 @@ t.test('a dump has each item once, and what is behind it is served', async t => 
     (_, i) => `set key${i} ${i % 3} 0 5 noreply\r\nvalue\r\n`,
   )
   await ask(peer, `${sets.join('')}version\r\n`, '\r\n')
-  const requests = 'lru_crawler metadump all\r\nget key1\r\nlru_crawler mgdump all\r\nmn\r\n'
-  const reply = await ask(peer, requests, 'MN\r\n')
+  const reply = await ask(peer, 'lru_crawler metadump all\r\nget key1\r\nmn\r\n', 'MN\r\n')
   const [meta, rest] = reply.split('END\r\nVALUE key1 1 5\r\nvalue\r\nEND\r\n')
-  const keys = meta
-    .trimEnd()
-    .split('\n')
-    .map(line => /^key=(\S+) exp=-1 .* flags=\d$/.exec(line)?.[1])
+  t.equal(rest, 'MN\r\n')
+  const [ok, ...lines] = meta.trimEnd().split('\n')
+  t.equal(ok, 'OK\r')
+  const keys = lines.map(line => /^key=(\S+) exp=-1 .* flags=\d$/.exec(line)?.[1])
   t.equal(keys.length, MANY)
   t.equal(new Set(keys).size, MANY)
   t.notOk(keys.includes(undefined))
-  const [mg, end] = rest.split('EN\r\n')
-  t.equal(end, 'MN\r\n')
-  t.same(new Set(mg.trimEnd().split('\r\n')), new Set(keys.map(key => `mg ${key}`)))
+  const mg = await ask(peer, 'lru_crawler mgdump all\r\nmn\r\n', 'MN\r\n')
+  const [first, ...gets] = mg.split('EN\r\n')[0].trimEnd().split('\r\n')
+  t.equal(first, 'OK')
+  t.same(new Set(gets), new Set(keys.map(key => `mg ${key}`)))
+  t.ok(mg.endsWith('\r\nEN\r\nMN\r\n'))
+  peer.destroy()
+})
+
+t.test('nothing may be pipelined before a dump or a watch', async t => {
+  const daemon = await startDaemon(t)
+  const peer = await openPeer(daemon.port)
+  await ask(peer, 'set a 0 0 1\r\nx\r\n', 'STORED\r\n')
+  for (const [request, word] of [
+    ['lru_crawler metadump all', 'metadump'],
+    ['lru_crawler mgdump all', 'mgdump'],
+    ['watch', 'watch'],
+  ]) {
+    const reply = await ask(peer, `get a\r\n${request}\r\nmn\r\n`, 'MN\r\n')
+    const refusal = `ERROR cannot pipeline other commands before ${word}`
+    t.equal(reply, `VALUE a 0 1\r\nx\r\nEND\r\n${refusal}\r\nMN\r\n`)
+  }
   peer.destroy()
 })
 
@@ -72,12 +89,12 @@ t.test('a dump of some classes has their items alone', async t => {
   for (const key of ['small', 'large']) {
     const [, classId] = new RegExp(`key=${key} .* cls=(\\d+) `).exec(all) ?? []
     const some = await ask(peer, `lru_crawler metadump ${classId}\r\n`, 'END\r\n')
-    t.match(some, new RegExp(`^key=${key} [^\n]*\nEND\r\n$`))
+    t.match(some, new RegExp(`^OK\r\nkey=${key} [^\n]*\nEND\r\n$`))
   }
-  t.equal(await ask(peer, 'lru_crawler mgdump 40\r\n', 'EN\r\n'), 'EN\r\n')
+  t.equal(await ask(peer, 'lru_crawler mgdump 40\r\n', 'EN\r\n'), 'OK\r\nEN\r\n')
   await ask(peer, 'ms YmFzZTY0 1 b\r\nx\r\n', 'HD\r\n')
   const mg = await ask(peer, 'lru_crawler mgdump hash\r\n', 'EN\r\n')
-  t.same(mg.split('\r\n').sort(), ['', 'EN', 'mg YmFzZTY0 b', 'mg large', 'mg small'])
+  t.same(mg.split('\r\n').sort(), ['', 'EN', 'OK', 'mg YmFzZTY0 b', 'mg large', 'mg small'])
   peer.destroy()
 })
 

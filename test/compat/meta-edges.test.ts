@@ -1,14 +1,16 @@
 /**
  * Hand-written edge cases of the meta commands: the same bytes to memcached and to memslab, the
  * replies and whether the connection stays open compared byte for byte. What is left out, and why,
- * stands at the head of cases/meta.ts; what may differ in a reply is in test/support/normalise.ts.
+ * is at the head of cases/meta.ts; what may differ in a reply is in test/support/normalise.ts, and
+ * what newer releases answer in cases/newer.ts.
  */
 import t, { type Test } from 'tap'
-import { compare, describe, type Pair, runScript, startPair } from '../support/differential.ts'
+import { type Pair, runScript, startPair } from '../support/differential.ts'
 import { createNormaliser } from '../support/normalise.ts'
 import { skipWithout } from '../support/oracle.ts'
-import { type Case, type Group, RESET_KEYS } from './cases/case.ts'
+import { type Group, RESET_KEYS } from './cases/case.ts'
 import { meta } from './cases/meta.ts'
+import { compareCase } from './cases/newer.ts'
 
 const CASES_MIN = 2000
 const RESET = RESET_KEYS.map(key => `md ${key} q\r\n`).join('')
@@ -50,16 +52,12 @@ t.test('normalising keeps what must be compared', async t => {
 
 async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
   const failed: string[] = []
-  for (const [name, steps, kind] of group.cases) {
+  for (const one of group.cases) {
     await reset(pair)
-    const found = await compare(pair, scriptOf(steps, kind))
-    if (found !== undefined) failed.push(`${name}: ${describe(found)}`)
+    const found = await compareCase(pair, group.name, one)
+    if (found !== undefined) failed.push(`${one[0]}: ${found}`)
   }
   t.same(failed, [], `${group.cases.length} cases`)
-}
-
-function scriptOf(steps: Case[1], kind: Case[2]) {
-  return { steps: typeof steps === 'string' ? [steps] : steps, raw: kind === 'raw' }
 }
 
 async function reset(pair: Pair): Promise<void> {

@@ -1,18 +1,21 @@
 /**
  * Hand-written edge cases of the classic text protocol: the same bytes to memcached and to memslab,
  * the replies and whether the connection stays open compared byte for byte. Where and why the two
- * may differ is in test/support/normalise.ts.
+ * may differ is in test/support/normalise.ts; what newer releases answer is in cases/newer.ts.
  */
 import { createServer, connect as dial, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { compare, describe, type Pair, runScript, startPair } from '../support/differential.ts'
+import { compare, type Pair, runScript, startPair } from '../support/differential.ts'
 import { createNormaliser } from '../support/normalise.ts'
 import { skipWithout, startOracle } from '../support/oracle.ts'
 import { freePort, HOST, type Owner } from '../support/process.ts'
-import { type Case, type Group, ONE, RESET_KEYS, VERSION } from './cases/case.ts'
+import { type Group, ONE, RESET_KEYS, VERSION } from './cases/case.ts'
 import { control } from './cases/control.ts'
 import { lines } from './cases/lines.ts'
+import { meta } from './cases/meta.ts'
+import { compareCase, strayRows } from './cases/newer.ts'
 import { numbers } from './cases/numbers.ts'
+import { operators, refusals, shutdowns } from './cases/operators.ts'
 import { retrieval } from './cases/retrieval.ts'
 import { storage } from './cases/storage.ts'
 
@@ -29,6 +32,10 @@ t.test('the cases are many, and each has a name of its own', async t => {
   const cases = GROUPS.flatMap(group => group.cases.map(([name]) => `${group.name}: ${name}`))
   t.ok(cases.length >= CASES_MIN, `${cases.length} cases`)
   t.equal(new Set(cases).size, cases.length)
+})
+
+t.test('each row of what the newer answers is of one case', async t => {
+  t.same(strayRows([...GROUPS, ...meta, ...operators, ...refusals, ...shutdowns]), [])
 })
 
 t.test('a changed reply is seen', { skip: skipWithout('memcached') }, async t => {
@@ -75,16 +82,12 @@ t.test('normalising keeps what must be compared', async t => {
 })
 
 async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
-  for (const [name, steps, kind] of group.cases) {
+  for (const one of group.cases) {
     await reset(pair)
-    const found = await compare(pair, scriptOf(steps, kind))
-    if (found === undefined) t.pass(name)
-    else t.fail(name, { found: describe(found) })
+    const found = await compareCase(pair, group.name, one)
+    if (found === undefined) t.pass(one[0])
+    else t.fail(one[0], { found })
   }
-}
-
-function scriptOf(steps: Case[1], kind: Case[2]) {
-  return { steps: typeof steps === 'string' ? [steps] : steps, raw: kind === 'raw' }
 }
 
 async function reset(pair: Pair): Promise<void> {

@@ -122,6 +122,8 @@ export async function* keysOf(
       isBusy = line.startsWith('BUSY')
       if (line === 'END' || line === 'EN') return
       if (isBusy) break
+      // What a dump begins with, since memcached 1.6.22.
+      if (line === 'OK') continue
       if (key === undefined) throw new ClientError('SERVER', line, name)
       yield decodeKey(key)
     }

@@ -1,10 +1,12 @@
-// The commands of operators, in the text protocol: what they ask of the daemon is not about one item.
-// Their words stand in tokens.ts. They are rare and may allocate.
+// The commands of operators, in the text protocol: they are about the daemon, not about one item.
+// Their words are in tokens.ts. Words beyond those that a command knows change nothing, and `noreply`
+// as the last word silences it; `stats`, `version`, `watch` and `config` answer all the same. These
+// commands are rare and may allocate.
 
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
 import { Control, ThreadCounter } from '../host.ts'
-import { parseInt32, parseUint32 } from '../words/ascii.ts'
+import { readInt32, readUint32 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
 import type { Speaker } from '../words/speaker.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
@@ -15,11 +17,15 @@ import { lru, memoryLimit, slabs } from './memory.ts'
 import { stats } from './stats.ts'
 import { watch } from './watch.ts'
 
+/** The commands that do not know `noreply`. */
+const ANSWERED: ReadonlySet<Verb> = new Set([Verb.STATS, Verb.VERSION, Verb.WATCH, Verb.CONFIG])
+
 /** Highest level of `verbosity`, as in memcached. */
 const VERBOSITY_MAX = 3
 
-/** Runs the command in hand, whose line stands in `bytes`. */
+/** Runs the command whose line is in `bytes`. */
 export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  peer.request.noreply = !ANSWERED.has(verb) && endsWithNoreply(bytes)
   switch (verb) {
     case Verb.FLUSH_ALL:
       return flush(bytes, peer, speaker)
@@ -57,23 +63,19 @@ function refreshCertificates(peer: Conversation, speaker: Speaker): void {
 }
 
 function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
-  if (tokenCount > 3) return speaker.say(Line.ERROR)
-  request.noreply = endsWithNoreply(bytes)
   host.counters[ThreadCounter.CMD_FLUSH]++
   if (!host.flushAllowed) return speaker.say(Line.FLUSH_DISABLED)
   let exptime = 0
   if (tokenCount !== (request.noreply ? 2 : 1)) {
-    exptime = parseInt32(bytes, tokenStart[1], tokenEnd[1])
+    exptime = readInt32(bytes, tokenStart[1], tokenEnd[1])
     if (Number.isNaN(exptime)) return speaker.say(Line.BAD_EXPTIME)
   }
   flushAll(host.cache, exptime)
   speaker.say(Line.OK)
 }
 
-function verbosity(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {
-  if (tokenCount !== 2 && tokenCount !== 3) return speaker.say(Line.ERROR)
-  request.noreply = endsWithNoreply(bytes)
-  const level = parseUint32(bytes, tokenStart[1], tokenEnd[1])
+function verbosity(bytes: Buffer, { host }: Conversation, speaker: Speaker): void {
+  const level = tokenCount < 2 ? -1 : readUint32(bytes, tokenStart[1], tokenEnd[1])
   if (level < 0) return speaker.say(Line.BAD_FORMAT)
   host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
   speaker.say(Line.OK)

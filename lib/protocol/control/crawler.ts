@@ -1,21 +1,32 @@
-// `lru_crawler`: crawls for items that have ended, and dumps of those that have not.
+// `lru_crawler`: crawls for expired items, and dumps of the others. A dump answers OK, then a line an
+// item. As in memcached it is refused behind requests whose replies were not sent yet; what a peer
+// sends behind a dump is served after it.
 
 import { CRAWLER_ON } from '../../engine/arena/layout.ts'
 import { allClasses, type ClassSet } from '../../engine/items/walk.ts'
 import { CLASSES_MAX, CRAWL_SLEEP_US_MAX } from '../../engine/limits.ts'
 import { Order } from '../../engine/status.ts'
 import type { Conversation } from '../conversation.ts'
-import { parseUint32 } from '../words/ascii.ts'
+import { readUint32 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
-import { line, type Speaker, wordAt } from '../words/speaker.ts'
+import { hasRepliesBefore, line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
-import { Dump, type DumpForm, META_DUMP, MG_DUMP } from './dump.ts'
+import { Dump, META_DUMP, MG_DUMP } from './dump.ts'
 
 const BAD_CLASS = line('BADCLASS invalid class id')
 const BUSY = line('BUSY currently processing crawler request')
 const DISABLED = line('CLIENT_ERROR lru crawler disabled')
-const METADUMP_REFUSED = line('ERROR metadump not allowed')
-const MGDUMP_REFUSED = line('ERROR key dump not allowed')
+/** Each kind of dump, and its refusals. */
+const METADUMP = {
+  form: META_DUMP,
+  forbidden: line('ERROR metadump not allowed'),
+  pipelined: line('ERROR cannot pipeline other commands before metadump'),
+}
+const MGDUMP = {
+  form: MG_DUMP,
+  forbidden: line('ERROR key dump not allowed'),
+  pipelined: line('ERROR cannot pipeline other commands before mgdump'),
+}
 const NOT_STARTED = line('NOTSTARTED no items to crawl')
 const SLEEP_TOO_LONG = line('CLIENT_ERROR sleep must be one second or less')
 const START_FAILED = line('ERROR failed to start lru crawler thread')
@@ -28,9 +39,9 @@ export function crawler(bytes: Buffer, peer: Conversation, speaker: Speaker): vo
     case 'crawl':
       return speaker.say(crawl(wordAt(bytes, 2), peer))
     case 'metadump':
-      return dump(wordAt(bytes, 2), peer, speaker, META_DUMP, METADUMP_REFUSED)
+      return dump(wordAt(bytes, 2), peer, speaker, METADUMP)
     case 'mgdump':
-      return dump(wordAt(bytes, 2), peer, speaker, MG_DUMP, MGDUMP_REFUSED)
+      return dump(wordAt(bytes, 2), peer, speaker, MGDUMP)
     case 'tocrawl':
       return speaker.say(setItems(bytes, peer))
     case 'sleep':
@@ -69,32 +80,28 @@ function crawl(list: string, { host }: Conversation) {
   }
 }
 
-function dump(
-  list: string,
-  peer: Conversation,
-  speaker: Speaker,
-  form: DumpForm,
-  refusal: typeof METADUMP_REFUSED,
-): void {
+function dump(list: string, peer: Conversation, speaker: Speaker, kind: typeof METADUMP): void {
   const { host } = peer
   if (!isOn(host)) return speaker.say(DISABLED)
-  if (!host.allowed.dump) return speaker.say(refusal)
+  if (!host.allowed.dump) return speaker.say(kind.forbidden)
+  if (hasRepliesBefore(peer)) return speaker.say(kind.pipelined)
   // There is one walk here, through the pages, whichever of memcached's two is asked for.
   const classes = list === 'hash' ? allClasses() : classesOf(list)
   if (classes === undefined) return speaker.say(BAD_CLASS)
   if (!classes.includes(1)) return speaker.say(NOT_STARTED)
-  peer.sendSource(new Dump(host.cache.shards, classes, form))
+  speaker.say(Line.OK)
+  peer.sendSource(new Dump(host.cache.shards, classes, kind.form))
 }
 
 function setItems(bytes: Buffer, { host }: Conversation) {
-  const items = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+  const items = readUint32(bytes, tokenStart[2], tokenEnd[2])
   if (items < 0) return Line.BAD_FORMAT
   host.cache.setCrawlerItemsMax(Math.min(items, 2 ** 31 - 1))
   return Line.OK
 }
 
 function setSleep(bytes: Buffer, { host }: Conversation) {
-  const sleepUs = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+  const sleepUs = readUint32(bytes, tokenStart[2], tokenEnd[2])
   if (sleepUs < 0) return Line.BAD_FORMAT
   if (sleepUs > CRAWL_SLEEP_US_MAX) return SLEEP_TOO_LONG
   host.cache.setCrawlerSleepUs(sleepUs)
@@ -107,7 +114,7 @@ function classesOf(list: string): ClassSet | undefined {
   const classes = new Uint8Array(CLASSES_MAX)
   for (const word of list.split(',').filter(word => word !== '')) {
     const text = Buffer.from(word, 'latin1')
-    const classId = parseUint32(text, 0, text.length)
+    const classId = readUint32(text, 0, text.length)
     if (classId < 1 || classId >= CLASSES_MAX) return undefined
     classes[classId] = 1
   }

@@ -18,13 +18,13 @@ import { CloseReason } from '../../observe/journal.ts'
 import { type Conversation, State } from '../conversation.ts'
 import type { Cluster } from '../host.ts'
 import { VALUE_BYTES_MAX } from '../limits.ts'
-import { parseInt32 } from '../words/ascii.ts'
+import { readInt32 } from '../words/numbers.ts'
 import { Line, storedLine } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { CLUSTER_VERSION_MAX } from './cluster-board.ts'
 
-const NOT_ENABLED = line('ERROR: shutdown not enabled')
+const NOT_ENABLED = line('SERVER_ERROR: shutdown not enabled')
 const BAD_MODE = line('CLIENT_ERROR invalid shutdown mode')
 const CONFIG_FIXED = line('CLIENT_ERROR the cluster configuration cannot be changed')
 
@@ -65,8 +65,8 @@ export function config(bytes: Buffer, peer: Conversation, speaker: Speaker): voi
 }
 
 function setCluster(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
-  const valueBytes = parseInt32(bytes, tokenStart[4], tokenEnd[4])
-  const known = tokenCount >= 5 && valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX
+  const valueBytes = tokenCount < 5 ? -1 : readInt32(bytes, tokenStart[4], tokenEnd[4])
+  const known = valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX
   if (!known) return speaker.say(peer.host.cluster.isWritable ? Line.BAD_FORMAT : CONFIG_FIXED)
   // What it brings would be taken for commands.
   const refuse = (reply: Area) => peer.swallow(valueBytes + 2, reply)

@@ -5,11 +5,12 @@ import { MAINTAINER_ON, REASSIGN_ON } from '../../engine/arena/layout.ts'
 import { EVICTIONS } from '../../engine/limits.ts'
 import { Order } from '../../engine/status.ts'
 import type { Conversation } from '../conversation.ts'
-import { Control } from '../host.ts'
-import { parseDecimal, parseInt32, parseUint32 } from '../words/ascii.ts'
+import { Control, FREE_RATIO_UNITS, type Host } from '../host.ts'
+import { parseDecimal } from '../words/ascii.ts'
+import { readInt32, readUint32 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
-import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 
 /** `lru tune`: most that the hot and the warm list may have together, percent. */
 const LISTS_PERCENT_MAX = 80
@@ -29,20 +30,25 @@ const LIMIT_TOO_SMALL = line('MEMLIMIT_TOO_SMALL cannot set maxbytes to less tha
 const LIMIT_IN_BYTES = line('MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes')
 const LIMIT_REFUSED = line('MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust')
 
+const BAD_WINDOW = line('CLIENT_ERROR automove window too low or too high')
+
 const AUTOMOVE_MAX = 2
+
+/** `slabs automove window` takes seconds between these, as in memcached. */
+const WINDOW_S_MIN = 3
+const WINDOW_S_MAX = 1800
 
 export function slabs(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   const word = wordAt(bytes, 1)
   if (word === 'reassign' && tokenCount === 4) return speaker.say(reassign(bytes, peer))
   if (word !== 'automove' || tokenCount < 3) return speaker.say(Line.ERROR)
-  peer.request.noreply = endsWithNoreply(bytes)
   speaker.say(automove(bytes, peer))
 }
 
 function reassign(bytes: Buffer, { host }: Conversation) {
   if (host.cache.shards[0].arena.words[REASSIGN_ON] === 0) return REASSIGN_OFF
-  const from = parseInt32(bytes, tokenStart[2], tokenEnd[2])
-  const to = parseInt32(bytes, tokenStart[3], tokenEnd[3])
+  const from = readInt32(bytes, tokenStart[2], tokenEnd[2])
+  const to = readInt32(bytes, tokenStart[3], tokenEnd[3])
   if (Number.isNaN(from) || Number.isNaN(to)) return Line.BAD_FORMAT
   switch (host.cache.reassignPage(from, to)) {
     case Order.OK:
@@ -59,22 +65,39 @@ function reassign(bytes: Buffer, { host }: Conversation) {
 }
 
 function automove(bytes: Buffer, { host }: Conversation) {
-  if (wordAt(bytes, 2) === 'ratio') {
-    const ratio = tokenCount < 4 ? Number.NaN : parseDecimal(bytes, tokenStart[3], tokenEnd[3])
-    if (Number.isNaN(ratio)) return Line.ERROR
-    host.cache.setAutomoveRatio(ratio)
-    return Line.OK
+  switch (wordAt(bytes, 2)) {
+    case 'ratio':
+    case 'freeratio':
+      return setAutomoveRatio(bytes, host)
+    case 'window':
+      return setAutomoveWindow(bytes, host)
   }
-  const mode = parseUint32(bytes, tokenStart[2], tokenEnd[2])
+  const mode = readUint32(bytes, tokenStart[2], tokenEnd[2])
   if (mode < 0) return Line.BAD_FORMAT
   if (mode > AUTOMOVE_MAX) return Line.ERROR
   host.cache.setAutomove(mode)
   return Line.OK
 }
 
+/** The free ratio is about external storage, which there is none of: it is kept and shown. */
+function setAutomoveRatio(bytes: Buffer, host: Host) {
+  const ratio = tokenCount < 4 ? Number.NaN : parseDecimal(bytes, tokenStart[3], tokenEnd[3])
+  if (Number.isNaN(ratio)) return Line.ERROR
+  if (wordAt(bytes, 2) === 'ratio') host.cache.setAutomoveRatio(ratio)
+  else host.control[Control.AUTOMOVE_FREE_RATIO] = 1 + Math.round(ratio * FREE_RATIO_UNITS)
+  return Line.OK
+}
+
+function setAutomoveWindow(bytes: Buffer, host: Host) {
+  const windowS = tokenCount < 4 ? -1 : readUint32(bytes, tokenStart[3], tokenEnd[3])
+  if (windowS < 0) return Line.BAD_FORMAT
+  if (windowS < WINDOW_S_MIN || windowS > WINDOW_S_MAX) return BAD_WINDOW
+  host.cache.setAutomoveWindowS(windowS)
+  return Line.OK
+}
+
 export function lru(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   if (tokenCount < 2) return speaker.say(Line.ERROR)
-  peer.request.noreply = endsWithNoreply(bytes)
   const word = wordAt(bytes, 1)
   const isKept = peer.host.cache.shards[0].arena.words[MAINTAINER_ON] !== 0
   if (word === 'tune' && tokenCount >= 6) return speaker.say(tune(bytes, peer))
@@ -85,7 +108,7 @@ export function lru(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
 }
 
 function tune(bytes: Buffer, { host }: Conversation) {
-  const [hot, warm] = [2, 3].map(i => parseUint32(bytes, tokenStart[i], tokenEnd[i]))
+  const [hot, warm] = [2, 3].map(i => readUint32(bytes, tokenStart[i], tokenEnd[i]))
   const [hotFactor, warmFactor] = [4, 5].map(i => parseDecimal(bytes, tokenStart[i], tokenEnd[i]))
   if (hot < 0 || warm < 0 || Number.isNaN(hotFactor + warmFactor)) return Line.ERROR
   if (hot + warm > LISTS_PERCENT_MAX) return TOO_MUCH_PERCENT
@@ -102,20 +125,18 @@ function setMode(word: string, { host }: Conversation) {
 }
 
 function setTemporaryTtl(bytes: Buffer, { host }: Conversation) {
-  const ttlS = parseInt32(bytes, tokenStart[2], tokenEnd[2])
+  const ttlS = readInt32(bytes, tokenStart[2], tokenEnd[2])
   if (Number.isNaN(ttlS)) return Line.ERROR
   host.cache.setTemporaryTtlS(ttlS)
   return Line.OK
 }
 
 export function memoryLimit(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
-  if (tokenCount !== 2 && tokenCount !== 3) return speaker.say(Line.ERROR)
-  peer.request.noreply = endsWithNoreply(bytes)
   speaker.say(limitMemory(bytes, peer))
 }
 
 function limitMemory(bytes: Buffer, { host }: Conversation) {
-  const megabytes = parseUint32(bytes, tokenStart[1], tokenEnd[1])
+  const megabytes = tokenCount < 2 ? -1 : readUint32(bytes, tokenStart[1], tokenEnd[1])
   if (megabytes < 0) return Line.ERROR
   if (megabytes < MEGABYTES_MIN) return LIMIT_TOO_SMALL
   if (megabytes > MEGABYTES_MAX) return LIMIT_IN_BYTES

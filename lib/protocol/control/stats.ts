@@ -6,7 +6,7 @@ import { countPrefixes } from '../../observe/journal.ts'
 import type { Conversation } from '../conversation.ts'
 import type { Host } from '../host.ts'
 import { reportStats } from '../report/report.ts'
-import { parseUint32 } from '../words/ascii.ts'
+import { readUint32 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
@@ -72,8 +72,8 @@ function cachedump(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   const { allowed, cache } = peer.host
   if (!allowed.dump) return speaker.say(CACHEDUMP_REFUSED)
   if (tokenCount < 4) return speaker.say(CACHEDUMP_USAGE)
-  const classId = parseUint32(bytes, tokenStart[2], tokenEnd[2])
-  const itemsMax = parseUint32(bytes, tokenStart[3], tokenEnd[3])
+  const classId = readUint32(bytes, tokenStart[2], tokenEnd[2])
+  const itemsMax = readUint32(bytes, tokenStart[3], tokenEnd[3])
   if (classId < 0 || itemsMax < 0) return speaker.say(Line.BAD_FORMAT)
   if (classId >= CLASSES_MAX) return speaker.say(BAD_CLASS)
   peer.sendTail(dumpColdItems(cache.shards, classId, itemsMax))

@@ -1,13 +1,14 @@
-// `watch`: the rest of the connection is lines about what all peers do.
+// `watch`: the rest of the connection is lines about what all peers do. It knows no `noreply`, and is
+// refused behind requests whose replies were not sent yet.
 
 import { Kind } from '../../observe/journal.ts'
 import type { Conversation } from '../conversation.ts'
 import { Line } from '../words/print.ts'
-import { line, type Speaker, wordAt } from '../words/speaker.ts'
-import { endsWithNoreply, tokenCount } from '../words/tokens.ts'
+import { hasRepliesBefore, line, type Speaker, wordAt } from '../words/speaker.ts'
+import { tokenCount } from '../words/tokens.ts'
 import { Watcher } from './watcher.ts'
 
-/** What may be watched. memcached has these too, of which there is nothing to tell here: 0. */
+/** What may be watched; 0 for kinds of memcached's that nothing here is of. */
 const KINDS: ReadonlyMap<string, number> = new Map([
   ['fetchers', Kind.FETCHERS],
   ['mutations', Kind.MUTATIONS],
@@ -22,12 +23,13 @@ const KINDS: ReadonlyMap<string, number> = new Map([
 ])
 
 const NOT_ALLOWED = line('CLIENT_ERROR watch commands not allowed')
+const PIPELINED = line('ERROR cannot pipeline other commands before watch')
 const TOO_MANY = line('WATCHER_TOO_MANY log watcher limit reached')
 
 export function watch(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   const { journal, allowed, counters } = peer.host
-  peer.request.noreply = endsWithNoreply(bytes)
   if (!allowed.watch) return speaker.say(NOT_ALLOWED)
+  if (hasRepliesBefore(peer)) return speaker.say(PIPELINED)
   let kinds = tokenCount === 1 ? Kind.FETCHERS : 0
   for (let i = 1; i < tokenCount; i++) {
     const kind = KINDS.get(wordAt(bytes, i))

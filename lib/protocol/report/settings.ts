@@ -2,7 +2,7 @@
 
 import * as L from '../../engine/arena/layout.ts'
 import { Kind } from '../../observe/journal.ts'
-import { Control, type Host } from '../host.ts'
+import { Control, FREE_RATIO_UNITS, type Host } from '../host.ts'
 import type { Lines } from './rows.ts'
 
 type Value = string | number
@@ -19,6 +19,9 @@ const CHANGEABLE: Readonly<Record<string, (host: Host) => Value | undefined>> = 
   verbosity: ({ control }) => control[Control.VERBOSITY],
   detail_enabled: ({ journal }) => yes(journal.wants(Kind.PREFIXES)),
   slab_automove: host => wordOf(host, L.AUTOMOVE),
+  slab_automove_ratio: host => (wordOf(host, L.AUTOMOVE_RATIO) / 1000).toFixed(2),
+  slab_automove_window: host => wordOf(host, L.AUTOMOVE_WINDOW_S),
+  slab_automove_freeratio: freeRatio,
   lru_crawler: host => yes(wordOf(host, L.CRAWLER_ON) === 1),
   lru_crawler_sleep: host => wordOf(host, L.CRAWL_SLEEP_US),
   lru_crawler_tocrawl: host => wordOf(host, L.CRAWL_ITEMS_MAX) >>> 0,
@@ -30,6 +33,11 @@ const CHANGEABLE: Readonly<Record<string, (host: Host) => Value | undefined>> = 
   warm_max_factor: host => (wordOf(host, L.LRU_WARM_FACTOR) / 1000).toFixed(2),
   temp_lru: host => yes(wordOf(host, L.LRU_TEMPORARY_TTL_S) > 0),
   temporary_ttl: host => wordOf(host, L.LRU_TEMPORARY_TTL_S) || undefined,
+}
+
+function freeRatio({ control }: Host): string | undefined {
+  const ratio = control[Control.AUTOMOVE_FREE_RATIO]
+  return ratio === 0 ? undefined : ((ratio - 1) / FREE_RATIO_UNITS).toFixed(3)
 }
 
 /** All arenas are set alike. */

@@ -1,6 +1,7 @@
-// How the commands of operators read their words, which stand in tokens.ts, and answer.
+// How the commands of operators read their words, which are in tokens.ts, and answer.
 
 import type { Area } from '../../bytes/area.ts'
+import type { Conversation } from '../conversation.ts'
 import { text } from '../reply.ts'
 import { tokenCount, tokenEnd, tokenStart } from './tokens.ts'
 
@@ -12,6 +13,11 @@ export interface Speaker {
 /** A word of the line in hand; empty where there is none. */
 export function wordAt(bytes: Buffer, index: number): string {
   return index < tokenCount ? bytes.toString('latin1', tokenStart[index], tokenEnd[index]) : ''
+}
+
+/** Whether replies to earlier requests wait to be sent: nothing without end may follow them. */
+export function hasRepliesBefore({ host, replyStart }: Conversation): boolean {
+  return replyStart > host.reply.start
 }
 
 /** A fixed line of a reply. */

@@ -98,14 +98,14 @@ t.test('a busy crawler is asked again', async t => {
   let asked = 0
   const { port } = await startScripted(t, line => {
     if (!line.startsWith('lru_crawler')) return undefined
-    return asked++ === 0 ? 'BUSY currently processing crawler request\r\n' : 'END\r\n'
+    return asked++ === 0 ? 'BUSY currently processing crawler request\r\n' : 'OK\r\nEND\r\n'
   })
   t.equal((await drain(`${HOST}:${port}`, ['a:1'])).seen, 0)
   t.equal(asked, 2)
 })
 
 t.test('what a list passed over is in the next one', async t => {
-  const lists = ['key=a exp=-1 \nEND\r\n', 'key=b exp=-1 \nEND\r\n', 'END\r\n']
+  const lists = ['OK\r\nkey=a exp=-1 \nEND\r\n', 'key=b exp=-1 \nEND\r\n', 'END\r\n']
   const from = await startScripted(t, line => {
     if (line.startsWith('lru_crawler')) return lists.shift()
     return line.startsWith('mg') ? 'VA 1 f0 t-1 c1\r\nv\r\n' : 'HD\r\n'

@@ -132,7 +132,7 @@ t.test('the configuration cannot be changed, and what was brought is thrown away
 t.test('shutdown asks the daemon, once it is allowed', async t => {
   const asked: boolean[] = []
   const host = { ...createHost(), shutdown: (graceful: boolean) => asked.push(graceful) }
-  t.equal(say(new Peer(host), 'shutdown\r\n'), 'ERROR: shutdown not enabled\r\n')
+  t.equal(say(new Peer(host), 'shutdown\r\n'), 'SERVER_ERROR: shutdown not enabled\r\n')
   const allowed = { ...host, allowed: { ...host.allowed, shutdown: true } }
   for (const line of ['shutdown', 'shutdown graceful']) {
     const peer = new Peer(allowed)
@@ -202,7 +202,7 @@ t.test('many words are no more than few', async t => {
     'shutdown',
   ]) {
     const reply = say(peer, `${verb}${' x'.repeat(900)}\r\n`)
-    t.match(reply, /^(ERROR|CLIENT_ERROR|MEMLIMIT)[^\r]*\r\n$/, verb)
+    t.match(reply, /^(ERROR|CLIENT_ERROR|SERVER_ERROR|MEMLIMIT)[^\r]*\r\n$/, verb)
   }
 })
 
@@ -215,13 +215,100 @@ t.test('HTTP is hung up on', async t => {
 })
 
 t.test('commands are the same however they are cut', async t => {
-  const session =
-    'stats detail on\r\nget a:1\r\nstats detail dump\r\nlru_crawler mgdump all\r\nconfig set cluster 0 3\r\nabc\r\nslabs automove 1\r\nlru_crawler metadump 1\r\n'
-  const whole = say(new Peer(createHost()), session)
-  const cut = new Peer(createHost())
-  cut.feedPieces(Buffer.from(session), () => 1)
-  t.equal(cut.take().toString(), whole)
+  const detail = 'stats detail on\r\nget a:1\r\nstats detail dump\r\n'
+  const settings = 'slabs automove 1\r\nslabs automove window 7\r\nflush_all 0 x noreply\r\n'
+  for (const session of [
+    `${detail}config set cluster 0 3\r\nabc\r\n${settings}`,
+    // Replies that wait would have these refused.
+    'lru_crawler mgdump all\r\nget a:1\r\n',
+    'lru_crawler metadump 1\r\nget a:1\r\n',
+  ]) {
+    const whole = say(new Peer(createHost()), session)
+    const cut = new Peer(createHost())
+    cut.feedPieces(Buffer.from(session), () => 1)
+    t.equal(cut.take().toString(), whole)
+  }
 })
+
+t.test('a number is digits alone, and no more than fit', async t => {
+  const { say: tell } = speaking()
+  const bad = 'CLIENT_ERROR bad command line format\r\n'
+  for (const word of ['+1', '\t1', '1\t', '1.0', '-1', '4294967296', '0'.repeat(12)]) {
+    t.equal(tell(`verbosity ${word}\r\n`), bad, word)
+    t.equal(tell(`lru_crawler tocrawl ${word}\r\n`), bad, word)
+    t.equal(tell(`slabs automove window ${word}\r\n`), bad, word)
+    t.equal(tell(`cache_memlimit ${word}\r\n`), 'ERROR\r\n', word)
+  }
+  t.equal(tell('verbosity 00000000000\r\n'), 'OK\r\n')
+  t.equal(tell('verbosity\r\n'), bad)
+  const badTime = 'CLIENT_ERROR invalid exptime argument\r\n'
+  for (const word of ['+1', '2147483648', '-2147483649', '4294967296', '60.5', 'x']) {
+    t.equal(tell(`flush_all ${word}\r\n`), badTime, word)
+    t.equal(tell(`flush_all ${word} noreply\r\n`), '', word)
+  }
+})
+
+t.test('flush_all with an exptime that is refused flushes nothing', async t => {
+  const { say: tell } = speaking()
+  tell('set a 0 0 1\r\nx\r\n')
+  tell('flush_all 4102444800\r\n')
+  t.equal(tell('get a\r\n'), 'VALUE a 0 1\r\nx\r\nEND\r\n')
+  t.equal(tell('flush_all 0 a b\r\n'), 'OK\r\n', 'further words change nothing')
+  t.equal(tell('get a\r\n'), 'END\r\n')
+})
+
+t.test('noreply as the last word silences, but what always answers', async t => {
+  const { say: tell } = speaking()
+  for (const words of [
+    'lru_crawler enable',
+    'lru_crawler crawl all',
+    'slabs reassign 1 2',
+    'slabs automove 9',
+    'lru tune x x x x',
+    'cache_memlimit x',
+    'verbosity x',
+    'shutdown',
+    'refresh_certs',
+  ]) {
+    t.not(tell(`${words}\r\n`), '', words)
+    if (words !== 'refresh_certs') t.equal(tell(`${words} noreply\r\n`), '', words)
+  }
+  t.equal(tell('watch noreply\r\n'), 'ERROR\r\n')
+  t.equal(tell('stats noreply\r\n'), 'ERROR\r\n')
+  t.equal(tell('verbosity 0 noreply\r\nverbosity 0\r\n'), 'OK\r\n', 'it does not stick')
+})
+
+t.test('the window and the ratios of the automover are kept and shown', async t => {
+  const { say: tell, shown } = speaking()
+  t.equal(shown('slab_automove_window'), '10')
+  t.equal(tell('slabs automove window 3\r\n'), 'OK\r\n')
+  t.equal(shown('slab_automove_window'), '3')
+  for (const window of ['2', '1801']) {
+    const refusal = 'CLIENT_ERROR automove window too low or too high\r\n'
+    t.equal(tell(`slabs automove window ${window}\r\n`), refusal)
+  }
+  t.equal(tell('slabs automove window\r\n'), 'CLIENT_ERROR bad command line format\r\n')
+  t.equal(tell('slabs automove ratio 0.55\r\n'), 'OK\r\n')
+  t.equal(shown('slab_automove_ratio'), '0.55')
+  t.equal(shown('slab_automove_freeratio'), '0.010')
+  t.equal(tell('slabs automove freeratio 0.5\r\n'), 'OK\r\n')
+  t.equal(shown('slab_automove_freeratio'), '0.500')
+  t.equal(tell('slabs automove freeratio\r\nslabs automove freeratio x\r\n'), 'ERROR\r\nERROR\r\n')
+})
+
+/** A peer of a host that has the settings of an automover. */
+function speaking() {
+  const host = createHost()
+  const settings: [string, string | number][] = [
+    ['slab_automove_ratio', '0.80'],
+    ['slab_automove_window', 10],
+    ['slab_automove_freeratio', '0.010'],
+  ]
+  const peer = new Peer({ ...host, facts: { ...host.facts, settings } })
+  const shown = (name: string) =>
+    new RegExp(`^STAT ${name} (.*)\r$`, 'm').exec(say(peer, 'stats settings\r\n'))?.[1]
+  return { say: (text: string) => say(peer, text), shown }
+}
 
 function say(peer: Peer, text: string): string {
   peer.feed(Buffer.from(text, 'latin1'))
