@@ -33,14 +33,15 @@ export class Requests {
   readonly #random: () => number
   readonly #hitBytes: number
 
-  constructor(load: Case, seed: number) {
+  /** Makes as many batches as keep a benchmark from repeating itself too soon, or `batchesMax`. */
+  constructor(load: Case, seed: number, batchesMax = Number.POSITIVE_INFINITY) {
     this.load = load
     this.#dialect = DIALECTS[load.protocol]
     this.#random = randomFrom(seed)
     this.#pattern = Buffer.alloc(load.valueBytes + PATTERN_OFFSETS)
     for (let i = 0; i < this.#pattern.length; i += 1) this.#pattern[i] = this.#random() * 256
     this.#hitBytes = this.#hit(0).length
-    this.#buildBatches()
+    this.#buildBatches(batchesMax)
   }
 
   get lastByte(): number | undefined {
@@ -77,12 +78,12 @@ export class Requests {
     return { at, wanted: wanted.subarray(at) }
   }
 
-  #buildBatches(): void {
+  #buildBatches(batchesMax: number): void {
     const { depth, gets, sets } = this.load
     const pick = keyPicker(this.load, this.#random)
     let size = 0
     let sequence = 0
-    while (this.batches.length * depth < REQUESTS_MAX) {
+    while (this.batches.length < batchesMax && this.batches.length * depth < REQUESTS_MAX) {
       if (size > REQUEST_BYTES_MAX && this.batches.length >= BATCHES_MIN) break
       const requests: Request[] = []
       for (let i = 0; i < depth; i += 1, sequence += 1) {

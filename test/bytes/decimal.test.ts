@@ -15,10 +15,11 @@ import {
   u64ToWords,
 } from '../../lib/bytes/decimal.ts'
 import { announceSeed } from '../support/prng.ts'
+import { runs } from '../support/runs.ts'
 
 const LIMB = 10_000_000_000n
 const WRAP = 1n << 64n
-const runs = { seed: announceSeed(t) | 0, numRuns: 20_000 }
+const random = { seed: announceSeed(t) | 0, numRuns: runs(5000, 20_000) }
 
 /** 64-bit numbers, many of them near a bound. */
 const BOUNDS = [0n, 10n, LIMB, LIMB * 9n, 1n << 32n, 1n << 53n, LIMB * 900_000n, 1n << 63n, WRAP]
@@ -44,7 +45,7 @@ t.test('parse and print are the inverse of each other', async t => {
       if (room[end] !== 120 || (at > 0 && room[at - 1] !== 120)) return false
       return room.toString('latin1', at, end) === text
     }),
-    runs,
+    random,
   )
   t.pass('as BigInt')
 })
@@ -59,7 +60,7 @@ t.test('adding wraps at 2^64, subtracting stops at 0', async t => {
       subtractU64(Number(b / LIMB), Number(b % LIMB))
       return current() === (a > b ? a - b : 0n) && isNormal()
     }),
-    runs,
+    random,
   )
   t.pass('as BigInt')
 })
@@ -74,7 +75,7 @@ t.test('numbers of two words, both ways', async t => {
       u64ToWords(back)
       return back.high === words.high && back.low === words.low
     }),
-    runs,
+    random,
   )
   t.pass('as BigInt')
 })
@@ -93,7 +94,7 @@ t.test('any text is read as strtoull reads it', async t => {
       const good = parseText(text)
       return good === (expected !== undefined) && (!good || current() === expected)
     }),
-    { ...runs, numRuns: 100_000 },
+    { ...random, numRuns: runs(20_000, 100_000) },
   )
   t.pass('all texts')
 })
@@ -129,7 +130,7 @@ t.test('numbers below 2^53', async t => {
     fc.property(fc.maxSafeNat(), value => {
       return room.toString('latin1', 3, printNumber(room, 3, value)) === String(value)
     }),
-    runs,
+    random,
   )
   for (let value = 1; value <= Number.MAX_SAFE_INTEGER; value *= 10) {
     for (const near of [value - 1, value]) {

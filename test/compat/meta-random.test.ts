@@ -1,8 +1,8 @@
 /**
  * Random sessions of the meta commands, with classic ones between them, against memcached, from a
  * printed seed: many commands in a write, the stream cut at random places, and short sessions cut
- * at every byte. MEMSLAB_COMMANDS sets how many commands are sent (CI sends 100,000). A mismatch is
- * printed as the shortest session that was found to fail, with both replies.
+ * at every byte. A mismatch is printed as the shortest session that was found to fail, with both
+ * replies.
  */
 import t from 'tap'
 import { randomMetaSession, resetMetaKeys } from '../support/meta-session.ts'

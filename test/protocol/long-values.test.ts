@@ -13,6 +13,7 @@ import { randomFrames } from '../support/binary-stream.ts'
 import { DirectPeer } from '../support/direct-session.ts'
 import { makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
+import { runs } from '../support/runs.ts'
 import { createHost, heldCount, Peer, verifyAll } from '../support/server-session.ts'
 import { randomStream } from '../support/server-stream.ts'
 
@@ -30,7 +31,7 @@ for (const [name, make] of Object.entries(STREAMS)) {
   t.test(`${name}: the replies are those of a peer that copies`, async t => {
     let direct = 0
     let inserted = 0
-    for (let part = 0; part < 60; part++) {
+    for (let part = 0; part < runs(20, 60); part++) {
       const random = createRandom(seed, part)
       const stream = make(random)
       const copying = new Peer(createHost(), NEVER, stream.length + READ_BYTES)
@@ -129,7 +130,7 @@ t.test('an upload broken off anywhere gives its memory back', async t => {
   const host = createHost({ memoryBytes: 16 * MIB, itemBytesMax: 8 * MIB })
   const random = createRandom(seed, 7)
   const before = usedChunks(host)
-  for (let part = 0; part < 60; part++) {
+  for (let part = 0; part < runs(20, 60); part++) {
     const bytes = random.pick([5000, 70_000, 900_000, 5 * MIB])
     const stream = setOf('a', makeValue(part, bytes)).subarray(0, -3)
     const peer = new DirectPeer(host, NEVER, 8 * MIB)
@@ -143,12 +144,12 @@ t.test('an upload broken off anywhere gives its memory back', async t => {
 })
 
 t.test('a connection lost while values wait to be sent gives up what it holds', async t => {
-  for (let part = 0; part < 40; part++) {
+  for (let part = 0; part < runs(20, 40); part++) {
     const random = createRandom(seed, 2000 + part)
     const host = createHost()
     const peer = new DirectPeer(host, () => random.once(2), 8 * MIB)
     peer.queue(STREAMS[random.pick(['text', 'binary'] as const)](random))
-    for (let runs = random.between(1, 12); runs > 0; runs--) peer.eat()
+    for (let turns = random.between(1, 12); turns > 0; turns--) peer.eat()
     peer.close()
     if (heldCount(host) > 0) t.fail(`part ${part} leaves ${heldCount(host)} items held`)
     verifyAll(host)

@@ -7,6 +7,7 @@ import { MIB } from '../../lib/bytes/units.ts'
 import { resetArena } from '../../lib/engine/items/keeps.ts'
 import { State } from '../../lib/protocol/conversation.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
+import { runs } from '../support/runs.ts'
 import { createHost, heldCount, Peer, verifyAll } from '../support/server-session.ts'
 import { randomGarbage, randomStream } from '../support/server-stream.ts'
 
@@ -62,7 +63,7 @@ t.test('long values cut at every byte get the replies of the whole', async t => 
 })
 
 t.test('random streams in random pieces get the replies of the whole', async t => {
-  for (let part = 0; part < 60; part++) {
+  for (let part = 0; part < runs(15, 60); part++) {
     const random = createRandom(seed, part)
     const stream = randomStream(random, { valueBytesMax: random.pick([100, 2e6]), commands: 60 })
     const [whole] = replies(stream, peer => peer.feed(stream))
@@ -77,7 +78,7 @@ t.test('random streams in random pieces get the replies of the whole', async t =
 })
 
 t.test('an outlet that gets stuck anywhere is sent the same replies', async t => {
-  for (let part = 0; part < 120; part++) {
+  for (let part = 0; part < runs(30, 120); part++) {
     const random = createRandom(seed, 1000 + part)
     const stream = randomStream(random, { valueBytesMax: 2e6, commands: 60 })
     const [whole] = replies(stream, peer => peer.feed(stream))
@@ -106,7 +107,7 @@ t.test('a stuck session goes on in multi-gets, long values and reports', async t
 })
 
 t.test('two sessions of one thread do not disturb each other', async t => {
-  for (let part = 0; part < 30; part++) {
+  for (let part = 0; part < runs(10, 30); part++) {
     const random = createRandom(seed, 2000 + part)
     const streams = ['x', 'y'].map(name => ownKeys(random, name))
     const alone = streams.map(stream => replies(stream, peer => peer.feed(stream))[0])
@@ -131,7 +132,7 @@ t.test('two sessions of one thread do not disturb each other', async t => {
 })
 
 t.test('garbage is answered, and leaves the arena whole', async t => {
-  for (let part = 0; part < 400; part++) {
+  for (let part = 0; part < runs(120, 400); part++) {
     const random = createRandom(seed, 3000 + part)
     const host = createHost({ memoryBytes: 4 * MIB, itemBytesMax: 64 * 1024 })
     const peer = new Peer(host, () => random.once(6))
@@ -149,7 +150,7 @@ t.test('garbage is answered, and leaves the arena whole', async t => {
 
 t.test('a session that is closed in any state gives back what it holds', async t => {
   const seen = new Set<number>()
-  for (let part = 0; part < 300; part++) {
+  for (let part = 0; part < runs(120, 300); part++) {
     const random = createRandom(seed, 4000 + part)
     const host = createHost()
     const stuckOneIn = random.pick([1, 4])
@@ -158,7 +159,7 @@ t.test('a session that is closed in any state gives back what it holds', async t
     const taken = random.between(0, Math.min(stream.length, 150_000))
     peer.queue(stream.subarray(0, taken))
     peer.queue(Buffer.from(random.pick(UNFINISHED)))
-    for (let runs = random.between(1, 12); runs > 0; runs--) peer.eat()
+    for (let turns = random.between(1, 12); turns > 0; turns--) peer.eat()
     seen.add(peer.session.state)
     peer.session.close()
     peer.session.close()

@@ -37,7 +37,7 @@ t.test('what is thrown in the main thread costs its peers, not the daemon', asyn
     t.equal(await ask(other, '', ''), '', 'all of them')
     const [text = ''] = stderr().map(({ args }) => `${args[0]}`)
     t.match(text, /^main thread failed to serve its peers, they are dropped: Error: on purpose/)
-    t.match(text, 'local.test.ts', 'with the place')
+    t.match(text, 'main-thread.test.ts', 'with the place')
     const stats = await statsOf(path)
     t.equal(stats.get('worker_restarts'), `${round + 1}`)
     t.equal(stats.get('arena_resets'), '0')

@@ -15,6 +15,17 @@ const START_MS_MAX = 60_000
 const STOP_MS_MAX = 5_000
 const START_TRIES_MAX = 3 // another process may take the free port first
 const OUTPUT_BYTES_MAX = 16_384
+/**
+ * Free ports are below those that the system gives to clients and to listeners on port 0, so that
+ * a port stays free between its choice and its use. Each job of the test runner has a slice of its
+ * own.
+ */
+const PORT_FIRST = 12_000
+const PORTS_A_JOB = 2000
+const JOBS_MAX = 10
+const JOB = Number(process.env.TAP_JOB_ID ?? 0) % JOBS_MAX
+// Two runs at the same time begin at different places.
+let nextPort = process.pid % PORTS_A_JOB
 
 export interface Owner {
   teardown(handler: () => unknown): void
@@ -125,15 +136,27 @@ async function tryToStart(
   return { isReady, server: { port: 0, pid: child.pid ?? 0, output, stop } }
 }
 
+/** A port that nobody listens on, nor anybody else is given: see PORT_FIRST. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORTS_A_JOB; tries++) {
+    nextPort = (nextPort + 1) % PORTS_A_JOB
+    const port = PORT_FIRST + JOB * PORTS_A_JOB + nextPort
+    if (await isFree(port)) return port
+  }
+  throw new Error('no free port')
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  server.listen(0, HOST)
-  await once(server, 'listening')
-  const address = server.address()
+  const isListening = once(server, 'listening').then(
+    () => true,
+    () => false,
+  )
+  server.listen(port, HOST)
+  if (!(await isListening)) return false
   server.close()
   await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no TCP port to be had')
-  return address.port
+  return true
 }
 
 function spawnServer(command: string, args: string[], env = process.env): Spawned {

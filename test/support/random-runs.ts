@@ -15,6 +15,7 @@ import {
   startPair,
 } from './differential.ts'
 import { announceSeed, createRandom, type Random } from './prng.ts'
+import { runs } from './runs.ts'
 
 /** One command as latin1 text, with its value if it has one. */
 export type Command = string
@@ -33,7 +34,7 @@ export interface Kind {
 /** Draws a session of so many commands. */
 export type Draw = (random: Random, commands: number) => Command[]
 
-const COMMANDS = Number(process.env.MEMSLAB_COMMANDS ?? (process.env.CI ? 100_000 : 20_000))
+const COMMANDS = runs(8000, 100_000)
 const SESSION_COMMANDS = 400
 const SHORT_COMMANDS = 15
 /** Long commands would take long byte by byte and show nothing new. */
@@ -41,10 +42,7 @@ const SHORT_BYTES_MAX = 400
 const BATCH_COMMANDS = 100
 const SHRINK_RUNS_MAX = 400
 
-/**
- * Both servers answer random sessions alike, some of them cut at random places. MEMSLAB_COMMANDS says
- * how many commands are sent; without it 20,000, and 100,000 in CI.
- */
+/** Both servers answer random sessions alike, some of them cut at random places. */
 export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Promise<void> {
   const seed = announceSeed(t)
   const pair = await startPair(t)

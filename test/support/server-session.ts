@@ -22,6 +22,10 @@ import { Reply } from '../../lib/protocol/reply.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
 
 const POISON = 0xee
+/** Some MiB, which are costly to make: all hosts of a file have the same, made empty for each. */
+const PREFIXES = createPrefixes(':')
+/** Longer than a reply buffer, so that a tail has to be sent in pieces. */
+const SETTINGS = Array.from({ length: 4000 }, (_, i) => [`setting_${i}`, i * 7919] as const)
 
 export function createHost(options: Partial<CacheOptions> = {}): Host {
   return {
@@ -46,7 +50,8 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
 
 /** One that nobody else reads. */
 export function createJournal(): Journal {
-  const prefixes = new Prefixes(createPrefixes(':'))
+  const prefixes = new Prefixes(PREFIXES)
+  prefixes.clear()
   return new Journal(createLogs(1, 64 * KIB), 0, new Float64Array(1), prefixes)
 }
 
@@ -169,10 +174,8 @@ export class Peer implements Outlet {
 }
 
 function createFacts(): ServerFacts {
-  // Longer than a reply buffer, so that a tail has to be sent in pieces.
-  const settings = Array.from({ length: 4000 }, (_, i) => [`setting_${i}`, i * 7919] as const)
   return {
-    settings,
+    settings: SETTINGS,
     features: {
       idleTimeout: false,
       slabReassign: true,

@@ -5,6 +5,7 @@ import t from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
 import { TermsWalk } from '../../support/engine-terms.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
+import { runs } from '../../support/runs.ts'
 
 const seed = announceSeed(t)
 const LARGE = { memoryBytes: 16 * MIB, itemBytesMax: MIB, shards: 2, hashpower: 6 }
@@ -26,7 +27,7 @@ const RUNS = [
     evicts: true,
   },
 ]
-const STEPS = 5000
+const STEPS = runs(1200, 5000)
 
 for (const [part, run] of RUNS.entries()) {
   t.test(run.name, async t => {

@@ -18,6 +18,7 @@ import {
 } from '../../../lib/protocol/limits.ts'
 import { randomMetaSession } from '../../support/meta-session.ts'
 import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
+import { runs } from '../../support/runs.ts'
 import { createHost, heldCount, Peer, verifyAll } from '../../support/server-session.ts'
 import { LARGE, randomGarbage, SIZES } from '../../support/server-stream.ts'
 
@@ -49,7 +50,7 @@ t.test('long values cut at every byte get the replies of the whole', async t => 
 })
 
 t.test('random sessions in pieces, with outlets that get stuck, get the same replies', async t => {
-  for (let part = 0; part < 60; part++) {
+  for (let part = 0; part < runs(15, 60); part++) {
     const random = createRandom(seed, part)
     const stream = randomStream(random, 80)
     const [whole] = replies(stream, peer => peer.feed(stream))
@@ -146,7 +147,7 @@ t.test('quiet commands speak when something is to be told', async t => {
 
 t.test('a session that is closed in any state gives back what it holds', async t => {
   const seen = new Set<number>()
-  for (let part = 0; part < 120; part++) {
+  for (let part = 0; part < runs(60, 120); part++) {
     const random = createRandom(seed, 1000 + part)
     const host = createHost()
     const stuckOneIn = random.pick([1, 4])
@@ -159,7 +160,7 @@ t.test('a session that is closed in any state gives back what it holds', async t
       '',
     ])
     peer.queue(Buffer.concat([randomStream(random, 4), Buffer.from(`\r\n${tail}`)]))
-    for (let runs = random.between(1, 12); runs > 0; runs--) peer.eat()
+    for (let turns = random.between(1, 12); turns > 0; turns--) peer.eat()
     seen.add(peer.session.state)
     peer.session.close()
     if (heldCount(host) > 0) t.fail(`part ${part} leaves ${heldCount(host)} items held`)
@@ -204,7 +205,7 @@ t.test('a value that nobody can hold is refused, and nobody wins it', async t =>
 })
 
 t.test('garbage is answered, and leaves the arena whole', async t => {
-  for (let part = 0; part < 120; part++) {
+  for (let part = 0; part < runs(60, 120); part++) {
     const random = createRandom(seed, 2000 + part)
     const host = createHost({ memoryBytes: 4 * MIB, itemBytesMax: 64 * 1024 })
     const peer = new Peer(host, () => random.once(6))
