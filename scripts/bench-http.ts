@@ -1,7 +1,6 @@
 // `npm run bench:http`: a small HTTP API over SQLite, without a cache, with a memslab daemon as its
-// pool, and with a cache in process. First all its pages are asked for at random, then 500 clients
-// at once ask for one that nobody has asked for yet. Loopback only; all that it starts ends with
-// it.
+// pool, and with a cache in process. First random pages are requested, then 500 clients request one
+// uncached page at the same time. Loopback only; every process that it starts ends with it.
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,7 +18,7 @@ import { plainTable } from './bench/report.ts'
 import { memslabCommand, startServer, stopServer } from './bench/servers.ts'
 
 const CHILD = fileURLToPath(new URL('./bench/http/child.ts', import.meta.url))
-/** The last category is left cold for the stampede. */
+/** The last category is not requested before the stampede, so it is not cached. */
 const COLD = CATEGORIES - 1
 const CLIENTS = 500
 const HOST = '127.0.0.1'
@@ -28,7 +27,7 @@ const SETTLE_MS = 200
 
 const MODES: { mode: Mode; name: string }[] = [
   { mode: 'none', name: 'no cache' },
-  { mode: 'pool', name: 'memslab, a pool' },
+  { mode: 'pool', name: 'memslab, pool of one daemon' },
   { mode: 'local', name: 'memslab, in process' },
 ]
 
@@ -36,7 +35,7 @@ const options = await yargs(process.argv.slice(2))
   .scriptName('bench:http')
   .usage('$0 [options]\n\nMeasures a small HTTP API over SQLite with and without a cache.')
   .options({
-    seconds: { type: 'number', default: 5, describe: 'How long each case is measured' },
+    seconds: { type: 'number', default: 5, describe: 'Seconds that each case is measured' },
     connections: { type: 'number', default: 50, describe: 'Connections of the load' },
   })
   .strict()
@@ -51,7 +50,7 @@ const rows: string[][] = []
 for (const { mode, name } of MODES) rows.push([name, ...(await measure(mode))])
 console.log(
   plainTable([
-    ['', 'requests/s', 'p99 ms', 'queries', `queries for ${CLIENTS} clients, one cold key`],
+    ['', 'requests/s', 'p99 ms', 'queries', `queries when ${CLIENTS} clients miss one key`],
     ...rows,
   ]),
 )
@@ -68,7 +67,7 @@ async function measure(mode: Mode): Promise<string[]> {
     connections: options.connections,
     duration: options.seconds,
     timeout: TIMEOUT_S,
-    requests: [{ setupRequest: request => ({ ...request, path: anyPath() }) }],
+    requests: [{ setupRequest: request => ({ ...request, path: randomPath() }) }],
   })
   const queries = await settledQueriesOf(api)
   const herd = await autocannon({
@@ -86,11 +85,11 @@ async function measure(mode: Mode): Promise<string[]> {
   return [requests.average.toFixed(0), latency.p99.toFixed(1), String(queries), String(herdQueries)]
 }
 
-function anyPath(): string {
+function randomPath(): string {
   return `/top/${Math.floor(Math.random() * COLD)}`
 }
 
-/** The load leaves requests behind that nobody waits for. */
+/** Queries once they stop growing: when the load ends, some of its requests are still running. */
 async function settledQueriesOf(api: ChildProcess): Promise<number> {
   for (let seen = await queriesOf(api); ; ) {
     await sleep(SETTLE_MS)

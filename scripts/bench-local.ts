@@ -1,6 +1,6 @@
-// `npm run bench:local`: a LocalCache that four threads share, beside lru-cache, of which each
-// thread has a copy of its own, and beside memjs, which asks a memslab daemon over loopback. Each
-// case is a process of its own; what it starts ends with it.
+// `npm run bench:local` compares a LocalCache that four threads share, lru-cache with a cache in
+// each thread, and memjs to a memslab daemon over loopback. Each case runs in its own process;
+// every process that it starts ends with it.
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -17,15 +17,15 @@ const MIB = 2 ** 20
 const CHILD = fileURLToPath(new URL('./bench/local/child.ts', import.meta.url))
 
 const CASES: { kind: Kind; name: string }[] = [
-  { kind: 'local', name: 'LocalCache, one for all' },
-  { kind: 'lru', name: 'lru-cache, one a thread' },
+  { kind: 'local', name: 'LocalCache, shared by all threads' },
+  { kind: 'lru', name: 'lru-cache, one per thread' },
   { kind: 'memjs', name: 'memjs to a memslab daemon' },
 ]
 
 const HEAD = [
   '',
-  'operations/s a thread',
-  'CPU us an operation',
+  'operations/s per thread',
+  'CPU us per operation',
   'hits %',
   'memory MiB',
   'longest GC pause ms',
@@ -33,13 +33,13 @@ const HEAD = [
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('bench:local')
-  .usage('$0 [options]\n\nCompares caches that the threads of a Node process may use.')
+  .usage('$0 [options]\n\nCompares caches for the threads of one Node.js process.')
   .options({
     threads: { type: 'number', default: 4, describe: 'Threads that use the cache' },
-    items: { type: 'number', default: 200_000, describe: 'Items that each thread finds' },
-    bytes: { type: 'number', default: 400, describe: 'Length of a value' },
+    items: { type: 'number', default: 200_000, describe: 'Items in the cache that a thread sees' },
+    bytes: { type: 'number', default: 400, describe: 'Bytes of a value' },
     sets: { type: 'number', default: 0.1, describe: 'Share of sets among the operations' },
-    seconds: { type: 'number', default: 3, describe: 'How long each case is measured' },
+    seconds: { type: 'number', default: 3, describe: 'Seconds that each case is measured' },
   })
   .strict()
   .parse()

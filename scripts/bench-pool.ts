@@ -1,6 +1,6 @@
-// `npm run bench:pool`: what the pool client's two drivers cost an application, beside memjs alone,
-// against one memslab daemon: operations a second and the client's CPU for each. Then how many
-// requests each of them takes for a server that is frozen, and what memory they keep for them.
+// `npm run bench:pool` compares the pool client's two drivers and plain memjs against one memslab
+// daemon: operations per second and client CPU per operation. Then it freezes the server and shows
+// how many requests each accepts and how much memory those take.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -13,9 +13,9 @@ import { memslabCommand, type Server, startServer, stopServer } from './bench/se
 
 interface Case {
   name: string
-  /** Loops that ask, each one request after the other. */
+  /** Loops that run side by side, each with one request at a time. */
   inFlight: number
-  /** What one request counts. */
+  /** Operations that one request counts as. */
   operations: number
   ask(door: Door, i: number): Promise<unknown>
 }
@@ -36,9 +36,9 @@ const options = await yargs(process.argv.slice(2))
   .scriptName('bench:pool')
   .usage('$0 [options]\n\nCompares the drivers of the pool client.')
   .options({
-    seconds: { type: 'number', default: 2, describe: 'How long each case is measured' },
-    bytes: { type: 'number', default: 100, describe: 'Length of a value' },
-    // Each driver is measured in a process of its own.
+    seconds: { type: 'number', default: 2, describe: 'Seconds that each case is measured' },
+    bytes: { type: 'number', default: 100, describe: 'Bytes of a value' },
+    // Set by the script itself: each driver is measured in its own process.
     kind: { type: 'string', hidden: true },
     port: { type: 'number', default: 0, hidden: true },
     frozen: { type: 'boolean', default: false, hidden: true },
@@ -70,16 +70,16 @@ async function compare(): Promise<void> {
   console.log(plainTable([head, ...rows]))
 
   process.kill(server.pid, 'SIGSTOP')
-  const taken: string[][] = []
+  const accepted: string[][] = []
   for (const kind of KINDS) {
-    const { requests, bytes } = await asChild<Filled>(kind, server, true)
+    const { requests, bytes } = await asChild<Accepted>(kind, server, true)
     const memory = (bytes / MIB).toFixed(0)
-    taken.push([kind, requests.toLocaleString('en'), memory])
+    accepted.push([kind, requests.toLocaleString('en'), memory])
   }
   process.kill(server.pid, 'SIGCONT')
   await stopServer(server)
-  console.log(`\n${FROZEN_SETS.toLocaleString('en')} sets at once, to a server that is frozen`)
-  console.log(plainTable([['', 'taken', 'memory for them, MiB'], ...taken]))
+  console.log(`\n${FROZEN_SETS.toLocaleString('en')} sets at once to a frozen server`)
+  console.log(plainTable([['', 'requests accepted', 'memory for them, MiB'], ...accepted]))
 }
 
 function asChild<T>(kind: Kind, server: Server, isFrozen: boolean): Promise<T> {
@@ -126,13 +126,13 @@ async function run(
   return { perSecond: done / elapsedS, cpuUs: (user + system) / done }
 }
 
-interface Filled {
+interface Accepted {
   requests: number
   bytes: number
 }
 
-/** How many of so many requests are taken, all of which nobody answers. */
-async function fill(kind: Kind): Promise<Filled> {
+/** Sends FROZEN_SETS sets that are never answered: how many are accepted, and their memory. */
+async function fill(kind: Kind): Promise<Accepted> {
   const door = openDoor(kind, options.port)
   const before = usedBytes()
   let refused = 0

@@ -1,6 +1,6 @@
-// `npm run bench`: what a request costs memslab, beside what it costs memcached, under the same
-// load on the same machine. Owns the command line; bench/rounds.ts has the method, bench/cases.ts
-// the loads. Loopback only, and all that it starts ends with it.
+// `npm run bench`: the server CPU that a request costs memslab and memcached, under the same load
+// on the same machine. Owns the command line; bench/rounds.ts has the method, bench/cases.ts the
+// loads. Loopback only; every process that it starts ends with it.
 
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -13,7 +13,7 @@ import { caseReport, cpuRatio, legend, paceFault, summary } from './bench/report
 import { type Comparison, compare, type Plan } from './bench/rounds.ts'
 import { memcachedCommand, memslabCommand, type ServerSpec, whyNot } from './bench/servers.ts'
 
-// What several threads may cost more than one, a request.
+// Most CPU per request with several threads, as a multiple of one thread's.
 const SCALE_RATIO_MAX = 1.1
 
 type Options = Awaited<ReturnType<typeof readOptions>>
@@ -25,28 +25,28 @@ function readOptions() {
     .options({
       case: {
         type: 'string',
-        describe: 'Only these: names or parts of them, by commas',
+        describe: 'Only these cases: names or parts of names, comma-separated',
         coerce: (names: string | string[]) => [names].flat().join(','),
       },
-      list: { type: 'boolean', describe: 'List the cases and end' },
+      list: { type: 'boolean', describe: 'List the cases and exit' },
       rounds: { type: 'number', default: 5, describe: 'Rounds for each case' },
-      seconds: { type: 'number', default: 2, describe: "A server's turn in a round" },
+      seconds: { type: 'number', default: 2, describe: 'Seconds for each server in a round' },
       warmup: { type: 'number', default: 2.5, describe: 'Seconds of the same load beforehand' },
       threads: { type: 'number', default: 1, describe: 'Threads of each server (-t)' },
       pin: { type: 'boolean', describe: 'Server on one core, load on another [1 thread: true]' },
-      scale: { type: 'boolean', describe: 'Only the cases of many threads beside one' },
-      memcaslap: { type: 'boolean', describe: 'Load from memcaslap in place of the cases' },
-      baseline: { type: 'string', describe: 'Command to start in place of memcached' },
-      candidate: { type: 'string', describe: 'Command to start in place of memslab' },
-      seed: { type: 'number', default: 1, describe: 'Of the keys and the order of requests' },
+      scale: { type: 'boolean', describe: 'Only the cases that compare several threads with one' },
+      memcaslap: { type: 'boolean', describe: 'Load from memcaslap instead of the cases' },
+      baseline: { type: 'string', describe: 'Command to start instead of memcached' },
+      candidate: { type: 'string', describe: 'Command to start instead of memslab' },
+      seed: { type: 'number', default: 1, describe: 'Seed of the keys and the order of requests' },
       markdown: { type: 'boolean', describe: 'Print one table in Markdown' },
       json: { type: 'string', describe: 'Save every round to this file' },
     })
     .check(({ rounds, seconds, warmup, threads }) => {
-      if (!(rounds >= 1 && Number.isInteger(rounds))) throw new Error('--rounds is 1 or more')
-      if (!(seconds >= 0.1 && seconds <= 600)) throw new Error('--seconds is 0.1 to 600')
-      if (!(warmup >= 0.1 && warmup <= 600)) throw new Error('--warmup is 0.1 to 600')
-      if (!(threads >= 1 && Number.isInteger(threads))) throw new Error('--threads is 1 or more')
+      if (!(rounds >= 1 && Number.isInteger(rounds))) throw new Error('--rounds must be >= 1')
+      if (!(seconds >= 0.1 && seconds <= 600)) throw new Error('--seconds must be 0.1 to 600')
+      if (!(warmup >= 0.1 && warmup <= 600)) throw new Error('--warmup must be 0.1 to 600')
+      if (!(threads >= 1 && Number.isInteger(threads))) throw new Error('--threads must be >= 1')
       return true
     })
     .strict()
@@ -94,11 +94,13 @@ function planOf(options: Options, cases: readonly Case[]): Plan {
 
 function certificateFor(cases: readonly Case[]): Certificate | undefined {
   if (!cases.some(({ tls }) => tls)) return undefined
-  if (!isInstalled('openssl')) throw new Error('openssl is not installed: --case can leave out tls')
+  if (!isInstalled('openssl')) {
+    throw new Error('openssl is not installed: choose cases without tls by --case')
+  }
   return makeCertificate()
 }
 
-// Cases of many threads compare the candidate with itself.
+// Cases of several threads compare the candidate with itself at one thread.
 function planFor({ threads }: Case, plan: Plan, options: Options): Plan {
   if (threads === undefined) return plan
   const [serverCore, loadCore] = coresOf(options, threads)
@@ -129,13 +131,14 @@ function spec(
   return { name: role, command, threadCount }
 }
 
-// One thread is given a core and the load another. Several threads share the machine with it.
+// The core of the server and the core of the load; empty where nothing is pinned. By default only a
+// server of one thread is pinned: several threads share all cores with the load.
 function coresOf({ pin }: Options, threads: number): (number | undefined)[] {
   const wanted = pin ?? threads === 1
   const cores = allowedCores()
   if (!wanted) return []
   if (isInstalled('taskset') && cores.length >= 2) return cores
-  console.error('bench: server and load are not pinned: that takes taskset and two cores')
+  console.error('bench: server and load are not pinned: pinning needs taskset and two cores')
   return []
 }
 
@@ -159,7 +162,8 @@ function print(
     const times = 1 / cpuRatio(comparisons[index]).median
     const verdict = times <= SCALE_RATIO_MAX ? 'within' : 'ABOVE'
     console.log(
-      `${name}: ${threads} threads cost ${times.toFixed(2)} times one, ${verdict} ${SCALE_RATIO_MAX}`,
+      `${name}: ${threads} threads cost ${times.toFixed(2)} times what one costs, ` +
+        `${verdict} the bound of ${SCALE_RATIO_MAX}`,
     )
   }
 }

@@ -1,10 +1,10 @@
-// `npm run bench:elasticity`: what scaling a loaded pool from 3 servers to 4 and back costs in
-// hits, with and without what keeps the cache warm. An application asks at a steady rate and stores
-// what misses; each row is a second, fit for a plot. Loopback only, and all that it starts ends
+// `npm run bench:elasticity`: the hit ratio while a loaded pool grows from 3 servers to 4 and
+// shrinks again, without and with warm-up. An application requests at a steady rate and stores what
+// misses. Each row is one second, ready to plot. Loopback only; every process that it starts ends
 // with it.
 //
-//   without   servers change, clients follow: what every memcached client does
-//   with      misses are fetched from the owner before; a server that leaves is drained first
+//   without   the servers change and the client follows, as every memcached client does
+//   with      a miss is fetched from the key's previous owner; a server that leaves is drained
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'
@@ -26,15 +26,19 @@ const options = await yargs(process.argv.slice(2))
   .scriptName('bench:elasticity')
   .usage('$0 [options]\n\nHit ratio, second by second, while a pool grows and shrinks.')
   .options({
-    server: { choices: ['memslab', 'memcached'] as const, default: 'memslab' as const },
+    server: {
+      choices: ['memslab', 'memcached'] as const,
+      default: 'memslab' as const,
+      describe: 'What the servers are',
+    },
     keys: { type: 'number', default: 40_000, describe: 'Items of the application' },
-    rate: { type: 'number', default: 4000, describe: 'Requests a second' },
+    rate: { type: 'number', default: 4000, describe: 'Requests per second' },
     writes: { type: 'number', default: 0.02, describe: 'Share of requests that change an item' },
-    bytes: { type: 'number', default: 200, describe: 'Length of a value' },
-    grow: { type: 'number', default: 3, describe: 'Second of the fourth server' },
-    shrink: { type: 'number', default: 13, describe: 'Second when it leaves' },
-    seconds: { type: 'number', default: 23, describe: 'Length of each run' },
-    csv: { type: 'boolean', default: false, describe: 'Commas in place of columns' },
+    bytes: { type: 'number', default: 200, describe: 'Bytes of a value' },
+    grow: { type: 'number', default: 3, describe: 'Second at which the fourth server joins' },
+    shrink: { type: 'number', default: 13, describe: 'Second at which it leaves' },
+    seconds: { type: 'number', default: 23, describe: 'Seconds of each run' },
+    csv: { type: 'boolean', default: false, describe: 'Print comma-separated values' },
   })
   .strictOptions()
   .help()
@@ -46,7 +50,7 @@ interface Row extends Tally {
 }
 
 const HOST = '127.0.0.1'
-const AT_ONCE = 32
+const IN_FLIGHT = 32
 const THREADS = 1
 
 async function main(): Promise<void> {
@@ -66,7 +70,7 @@ async function main(): Promise<void> {
   console.error(`misses: ${missesOf(cold)} without, ${missesOf(warm)} with`)
 }
 
-/** One run: a row a second. */
+/** One run: a row for each second. */
 async function run(isWarm: boolean): Promise<Row[]> {
   const command = options.server === 'memslab' ? memslabCommand() : memcachedCommand()
   const reason = whyNot(command)
@@ -80,7 +84,7 @@ async function run(isWarm: boolean): Promise<Row[]> {
     keys: options.keys,
     writeShare: options.writes,
     valueBytes: options.bytes,
-    atOnce: AT_ONCE,
+    inFlight: IN_FLIGHT,
     random: Math.random,
   })
   await load.fill()

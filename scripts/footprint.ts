@@ -1,7 +1,7 @@
-// `npm run bench:footprint`: what memslab takes of a machine before it serves anybody, beside
-// memcached in one run: the time from its start to its first answer, and resident memory at idle
-// and beyond -m when it is full. The memslab that is installed, not its TypeScript: `npm run build`
-// comes first. Loopback only, and all that it starts ends with it.
+// `npm run bench:footprint` compares memslab and memcached in one run: the time from start to first
+// answer, and resident memory at idle and, when full, beyond -m. It measures the built memslab, not
+// its TypeScript, so `npm run build` comes first. Loopback only; every process that it starts ends
+// with it.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,10 +22,10 @@ import {
 
 const MIB = 2 ** 20
 const BUILT = fileURLToPath(new URL('../dist/lib/main.js', import.meta.url))
-// Between two looks whether a server answers: what a start can be longer than it is told to be.
-const LOOK_MS = 1
-// After it a server that was started, or filled, has done what it does by itself.
-const SETTLED_MS = 3000
+// How often a starting server is polled: the error of a measured start.
+const POLL_MS = 1
+// How long a server gets, once started or filled, to finish its work in the background.
+const SETTLE_MS = 3000
 const VALUE_BYTES = 1000
 const BATCH_ITEMS = 500
 
@@ -35,9 +35,9 @@ const options = await yargs(process.argv.slice(2))
   .options({
     starts: { type: 'number', default: 9, describe: 'Starts of each server' },
     threads: { type: 'number', default: 4, describe: 'Threads of each server (-t)' },
-    memory: { type: 'number', default: 256, describe: 'Limit when it is filled, MiB (-m)' },
-    baseline: { type: 'string', describe: 'Command to start in place of memcached' },
-    candidate: { type: 'string', describe: 'Command to start in place of memslab' },
+    memory: { type: 'number', default: 256, describe: 'Memory limit of each server, MiB (-m)' },
+    baseline: { type: 'string', describe: 'Command to start instead of memcached' },
+    candidate: { type: 'string', describe: 'Command to start instead of memslab' },
   })
   .strict()
   .help()
@@ -47,7 +47,7 @@ const options = await yargs(process.argv.slice(2))
 async function main(): Promise<void> {
   stopAllOnExit()
   if (options.candidate === undefined && !existsSync(BUILT)) {
-    throw new Error(`${BUILT} does not exist: npm run build makes it`)
+    throw new Error(`${BUILT} does not exist: run npm run build`)
   }
   const specs = [
     specOf('memcached', options.baseline, memcachedCommand()),
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
     if (reason !== undefined) throw new Error(reason)
   }
   const starts = await measureStarts(specs)
-  const rows = [['server', 'start ms', 'idle MiB', 'of it private', 'full, beyond -m MiB']]
+  const rows = [['server', 'start ms', 'idle MiB', 'idle private MiB', 'full, beyond -m MiB']]
   for (const [index, spec] of specs.entries()) {
     const { median, min, max } = spreadOf(starts[index])
     const start = `${median.toFixed(0)} (${min.toFixed(0)}..${max.toFixed(0)})`
@@ -66,10 +66,10 @@ async function main(): Promise<void> {
   }
   console.log(plainTable(rows))
   console.log(
-    `\n-t ${options.threads}, full: -m ${options.memory}. start: from the command to its first ` +
-      'answer, median of\n' +
-      `${options.starts} (min..max), in turns. Memory is resident; private: not of files that ` +
-      'processes share.',
+    `\n-t ${options.threads}, -m ${options.memory}. start: from the command to its first answer, ` +
+      `median of ${options.starts}\n` +
+      '(min..max), servers in turns. Memory is resident; private is without pages of files, which\n' +
+      'processes can share.',
   )
 }
 
@@ -82,7 +82,7 @@ async function measureStarts(specs: readonly ServerSpec[]): Promise<number[][]> 
   const startsMs: number[][] = specs.map(() => [])
   for (let round = 0; round < options.starts; round++) {
     for (const [index, spec] of specs.entries()) {
-      const server = await startServer(spec, { lookMs: LOOK_MS })
+      const server = await startServer(spec, { pollMs: POLL_MS })
       startsMs[index].push(server.startMs)
       await stopServer(server)
     }
@@ -93,10 +93,10 @@ async function measureStarts(specs: readonly ServerSpec[]): Promise<number[][]> 
 async function measureMemory(spec: ServerSpec): Promise<string[]> {
   const server = await startServer(spec)
   try {
-    await sleep(SETTLED_MS)
+    await sleep(SETTLE_MS)
     const idle = memoryOf(server)
     await fill(server)
-    await sleep(SETTLED_MS)
+    await sleep(SETTLE_MS)
     const beyond = memoryOf(server).resident - options.memory * MIB
     return [idle.resident, idle.own, beyond].map(bytes => (bytes / MIB).toFixed(1))
   } finally {
@@ -104,14 +104,14 @@ async function measureMemory(spec: ServerSpec): Promise<string[]> {
   }
 }
 
-// Until it evicts, and then half as much again: what memory it takes for that, it has taken.
+// Sets 1.5 times the memory limit, so that the server evicts and has taken all memory it will take.
 async function fill(server: Server): Promise<void> {
   const caller = await Caller.open(server.port)
   const batchesAtFull = (options.memory * MIB) / (BATCH_ITEMS * VALUE_BYTES)
   try {
     for (let batch = 0; batch < batchesAtFull * 1.5; batch++) await store(caller, batch)
     if ((await readCounter(server, 'evictions')) === 0) {
-      throw new Error(`${server.name} is not full with ${options.memory * 1.5} MiB`)
+      throw new Error(`${server.name} evicted nothing after ${options.memory * 1.5} MiB of sets`)
     }
   } finally {
     caller.close()

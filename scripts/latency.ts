@@ -1,7 +1,7 @@
-// `npm run bench:latency`: the longest times. In process: how long the lock of an arena is held and
-// how long a request takes, whatever the engine does meanwhile. Beside memcached: the longest
-// request of a peer while many items end at once, and how soon a full cache has become one of
-// another size.
+// `npm run bench:latency`: the longest times. In process: how long an arena's lock is held and how
+// long a request takes while the engine does its heaviest work. Beside memcached: the longest
+// request while many items expire at once, and how fast a full cache adapts to values of another
+// size.
 
 import yargs from 'yargs'
 import { stopAllOnExit } from './bench/processes.ts'
@@ -12,13 +12,13 @@ import { workloads } from './latency/workloads.ts'
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('bench:latency')
-  .usage('$0 [options]\n\nThe longest times, in process and beside memcached.')
+  .usage('$0 [options]\n\nThe longest times: of the engine in process, and beside memcached.')
   .options({
-    rounds: { type: 'number', default: 3, describe: 'Rounds for each workload in process' },
+    rounds: { type: 'number', default: 3, describe: 'Rounds of each workload in process' },
     millions: { type: 'number', default: 20, describe: 'Items of the growing table, millions' },
-    only: { type: 'string', describe: 'Only workloads in process whose name has this in it' },
-    servers: { type: 'boolean', default: true, describe: 'Beside memcached, too' },
-    memory: { type: 'number', default: 64, describe: 'Limit of each server, MiB (-m)' },
+    only: { type: 'string', describe: 'Only workloads in process whose name contains this' },
+    servers: { type: 'boolean', default: true, describe: 'Also compare with memcached' },
+    memory: { type: 'number', default: 64, describe: 'Memory limit of each server, MiB (-m)' },
   })
   .strict()
   .help()

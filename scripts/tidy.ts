@@ -1,5 +1,6 @@
-// `npm run tidy`: the rules of the house that the compiler and the linter do not know. The tables
-// are in tidy/house.ts; a rule is one function here. Each breach is printed as `file:line: what`.
+// `npm run tidy`: checks the house rules that the compiler and the linter do not know. The tables
+// are in tidy/house.ts; each rule is one function here. Each breach is printed as `file:line:
+// what`.
 
 import { basename, posix } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -30,11 +31,11 @@ const COLUMNS_MAX = 100
 /** Files that may be longer, because they are data; each with its reason. */
 const DATA_TABLES: Readonly<Record<string, string>> = {}
 
-// Put together so that this file does not break its own rule.
+// In parts, so that this file does not break its own rules.
 const UNFINISHED = new RegExp(`\\b(${'TO'}DO|${'FIX'}ME)\\b`)
 const FFI = ['node', 'ffi'].join(':')
 
-/** All breaches below `root`, in the order of files and lines. */
+/** All breaches under `root`, sorted by file and line. */
 export function findBreaches(root: string, dataTables = DATA_TABLES): Breach[] {
   const sources = readSources(root, FOLDERS)
   const breaches = sources.flatMap(source => [
@@ -54,10 +55,10 @@ function breachesOfImport({ path }: Source, entry: Import): Breach[] {
 }
 
 function whatOfFile(path: string, { target, dynamic }: Import): string | undefined {
-  if (path === 'lib/main.ts' && !dynamic) return 'lib/main.ts imports dynamically only'
+  if (path === 'lib/main.ts' && !dynamic) return 'lib/main.ts may import only dynamically'
   if (!/\.ts$/.test(target) && !/\.json$/.test(target)) return `import of ${target} without .ts`
   const [, allowed] = FLOORS.find(([from]) => isWithin(path, from)) ?? []
-  if (allowed === undefined) return undefined // reported once for the file, below
+  if (allowed === undefined) return undefined // breachesOfShape reports the file once
   if (!isWithinAny(target, allowed)) return `may not import ${target}`
   const guests = GUARDED[target]
   if (guests !== undefined && !isWithinAny(path, [...guests, folderOf(target)])) {
@@ -66,7 +67,7 @@ function whatOfFile(path: string, { target, dynamic }: Import): string | undefin
   return whatOfRows(path, target)
 }
 
-/** Compares the two where their paths part: in the rows of the folder that holds both. */
+/** Compares the rows of both files in the innermost folder that contains both. */
 function whatOfRows(path: string, target: string): string | undefined {
   let folder = folderOf(path)
   while (folder !== '' && !target.startsWith(folder)) folder = folderOf(folder)
@@ -95,14 +96,15 @@ function breachesOfShape({ path, lines, anyLines, ownCodeLine }: Source): Breach
     const [word] = UNFINISHED.exec(line) ?? []
     if (word !== undefined) at(index + 1, `${word} left behind`)
   })
-  if (!FLOORS.some(([from]) => isWithin(path, from))) at(1, 'has no place in the table of floors')
+  if (!FLOORS.some(([from]) => isWithin(path, from))) at(1, 'not in the table of floors')
   for (let folder = folderOf(path), part = path; folder !== ''; folder = folderOf(folder)) {
     const rows = ROWS[folder]
     part = partIn(folder, path)
     if (rows !== undefined && rowOf(rows, part) < 0) at(1, `${part} has no row in ${folder}`)
   }
-  if (!isWithin(path, 'test/') && !beginsWithComment(lines)) at(1, 'no comment at its head')
-  if (path === 'lib/index.ts' && ownCodeLine !== undefined) at(ownCodeLine, 'only re-exports here')
+  if (!isWithin(path, 'test/') && !beginsWithComment(lines)) at(1, 'no head comment')
+  if (path === 'lib/index.ts' && ownCodeLine !== undefined)
+    at(ownCodeLine, 'only re-exports are allowed here')
   return breaches
 }
 
@@ -125,20 +127,20 @@ function breachesOfSize({ path, lines, functions }: Source, dataTables: object):
   return breaches
 }
 
-/** The formatter keeps code within its columns; comments are ours to keep there. */
+/** The formatter limits the columns of code, but not of comments. */
 function breachesOfComments({ path, lines, commentLines }: Source): Breach[] {
   return commentLines
     .filter(line => (lines[line - 1]?.length ?? 0) > COLUMNS_MAX)
     .map(line => ({ path, line, what: `comment beyond column ${COLUMNS_MAX}` }))
 }
 
-/** What reaches out: foreign code in one file alone, waiting outside the request path. */
+/** One file alone calls native code, and the request path does not wait. */
 function breachesOfReach({ path, texts, waits }: Source): Breach[] {
   const breaches: Breach[] = []
   const isLib = isWithinAny(path, ['lib/', 'workers/'])
   for (const { text, line } of texts) {
     if (!isLib || text !== FFI || path === FFI_HOME) continue
-    breaches.push({ path, line, what: `${FFI} is called in ${FFI_HOME} alone` })
+    breaches.push({ path, line, what: `only ${FFI_HOME} may use ${FFI}` })
   }
   if (!isWithinAny(path, REQUEST_PATH)) return breaches
   for (const { word, line } of waits) {
@@ -157,13 +159,13 @@ function breachesOfNames(sources: Source[]): Breach[] {
     const other = first.get(name)
     if (other === undefined) first.set(name, path)
     else if (NAMESAKES[name] === undefined) {
-      breaches.push({ path, line: 1, what: `called like ${other}, in no sense that both share` })
+      breaches.push({ path, line: 1, what: `same name as ${other}, and not in NAMESAKES` })
     }
   }
   return breaches
 }
 
-// Depth first; a file met again while its own imports are being followed closes a cycle.
+// Depth first: a file that is reached again while its own imports are followed closes a cycle.
 function breachesOfCycles(sources: Source[]): Breach[] {
   const byPath = new Map(sources.map(source => [source.path, source]))
   const finished = new Set<string>()
@@ -200,14 +202,14 @@ function folderOf(path: string): string {
   return folder === '.' ? '' : `${folder}/`
 }
 
-/** The first step from a folder to what is in it: `layout.ts`, or `arena/`. */
+/** The first part of the path below the folder: `layout.ts`, or `arena/`. */
 function partIn(folder: string, path: string): string {
   const inside = path.slice(folder.length)
   const slash = inside.indexOf('/')
   return slash < 0 ? inside : inside.slice(0, slash + 1)
 }
 
-/** 0 is the top; -1: not in the table. */
+/** Index of the row, 0 at the top; -1: the part is in no row. */
 function rowOf(rows: readonly (readonly string[])[], part: string): number {
   return rows.findIndex(row => row.includes(part))
 }

@@ -1,5 +1,5 @@
-// A connection that asks for many keys at once and says which were hits, and stores many at once.
-// For benches that look at what a server keeps, not at what it costs.
+// One connection that pipelines gets and sets: says which keys hit and how many values were stored.
+// For benches that measure what a server keeps, not what it costs.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 export interface Entry {
   key: string
   valueBytes: number
-  /** Seconds, 0: for ever. */
+  /** Seconds; 0: never expires. */
   exptime: number
 }
 
@@ -23,7 +23,7 @@ export class Caller {
   #lines: ((line: string) => void) | undefined
   #failed: ((error: Error) => void) | undefined
   #rest = Buffer.alloc(0)
-  /** Bytes of a value, with its line end, that are still to be passed over. */
+  /** Bytes left to skip of a value and its line end. */
   #skip = 0
 
   private constructor(socket: Socket) {
@@ -46,7 +46,7 @@ export class Caller {
     this.#socket.destroy()
   }
 
-  /** For each key whether it was a hit. */
+  /** Pipelines a get for each key. Returns, by key, whether it hit. */
   async get(keys: readonly string[]): Promise<boolean[]> {
     const hits = new Array<boolean>(keys.length).fill(false)
     let at = 0
@@ -64,7 +64,7 @@ export class Caller {
     return hits
   }
 
-  /** How many of the entries were stored; memcached may be out of memory for some. */
+  /** Pipelines the sets. Returns how many were stored: a server may be out of memory for some. */
   async set(entries: readonly Entry[]): Promise<number> {
     const parts = entries.flatMap(({ key, valueBytes, exptime }) => [
       Buffer.from(`set ${key} 0 ${exptime} ${valueBytes}\r\n`),
@@ -82,7 +82,7 @@ export class Caller {
     return stored
   }
 
-  /** Sends, and gives each line of the reply to `take` until that says it was the last. */
+  /** Sends, then gives each line of the reply to `take` until it returns true for the last line. */
   #exchange(parts: readonly Buffer[], take: (line: string) => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#failed = reject

@@ -1,6 +1,6 @@
-// The cases as data: what load each one is. A request is one command: a get of 100 keys is one
-// request. Every key is stored before the first get, and the servers have memory for all of them,
-// so every get hits and nothing is evicted.
+// The cases as data: the load of each. A request is one command, so a get of 100 keys is one
+// request. Every key is stored before the first get and the servers have memory for all keys: every
+// get hits and nothing is evicted.
 
 import type { Protocol } from './dialects.ts'
 
@@ -9,20 +9,20 @@ export interface Case {
   what: string
   protocol: Protocol
   tls: boolean
-  // Requests come at random times (an open loop) and not when the last was answered: at this share
-  // of the rate that would fill the baseline.
+  // An open loop: requests come at random times, whether or not the last was answered, at this
+  // share of the rate that keeps the baseline 100 % busy. Undefined: a closed loop.
   pace: number | undefined
-  // The candidate with so many threads against itself with one.
+  // Compares the candidate with this number of threads to itself with one thread.
   threads: number | undefined
   connections: number
-  // Requests that one connection has on the wire at once: it sends so many in one write, and
-  // sends the next lot when the last reply is complete.
+  // Pipelined requests of one connection. It sends them in one write, and the next batch once the
+  // last reply is complete.
   depth: number
   valueBytes: number
   keyBytes: number
   keyCount: number
   spread: 'uniform' | 'zipf'
-  // The ratio: so many gets, then so many sets.
+  // The mix: this number of gets, then this number of sets, repeated.
   gets: number
   sets: number
   keysPerGet: number
@@ -69,14 +69,15 @@ const TEXT_CASES: readonly Case[] = [
   },
 ]
 
-const ALIKE = ['mix-d1', 'mix-d16', 'get-d64', 'multiget', 'set-d16']
+// The text cases that the other protocols repeat.
+const REPEATED = ['mix-d1', 'mix-d16', 'get-d64', 'multiget', 'set-d16']
 
 export const CASES: readonly Case[] = [
   ...TEXT_CASES,
-  ...variants(ALIKE, 'meta', 'meta commands', { protocol: 'meta' }),
-  ...variants(ALIKE, 'binary', 'binary protocol', { protocol: 'binary' }),
+  ...variants(REPEATED, 'meta', 'meta commands', { protocol: 'meta' }),
+  ...variants(REPEATED, 'binary', 'binary protocol', { protocol: 'binary' }),
   ...variants(['mix-d1', 'mix-d16'], 'tls', 'TLS', { tls: true }),
-  ...variants(['mix-d1'], 'paced', 'half of the rate that fills the baseline', { pace: 0.5 }),
+  ...variants(['mix-d1'], 'paced', 'half of the rate that saturates the baseline', { pace: 0.5 }),
   ...[2, 4].flatMap(threads =>
     variants(['mix-d1', 'mix-d16'], `t${threads}`, `-t ${threads} against -t 1`, { threads }),
   ),
@@ -93,14 +94,14 @@ function variants(names: readonly string[], prefix: string, what: string, other:
   }))
 }
 
-// Those of this exact name; where there is none, those whose name contains the word.
+// For each word the case of this name, else all cases whose name contains it. No words: all cases.
 export function selectCases(words: readonly string[]): Case[] {
   if (words.length === 0) return [...CASES]
   const names = new Set<string>()
   for (const word of words) {
     const exact = CASES.filter(({ name }) => name === word)
     const found = exact.length > 0 ? exact : CASES.filter(({ name }) => name.includes(word))
-    if (found.length === 0) throw new Error(`no case matches '${word}' (see --list)`)
+    if (found.length === 0) throw new Error(`no case matches '${word}': --list prints them`)
     for (const { name } of found) names.add(name)
   }
   return CASES.filter(({ name }) => names.has(name))
@@ -115,5 +116,6 @@ export function describeCase(load: Case, ratePerS?: number): string {
   const shape =
     `${keys}, ${size} values, ${connections} connections, ${depth} deep, ` +
     `${count} keys ${spread}, ${load.protocol}${load.tls ? ' over TLS' : ''}`
-  return ratePerS === undefined ? shape : `${shape}, ${Math.round(ratePerS)} requests/s at random`
+  if (ratePerS === undefined) return shape
+  return `${shape}, ${Math.round(ratePerS)} requests/s at random times`
 }

@@ -1,5 +1,5 @@
-// A certificate for servers on loopback, made by the openssl program for one run and removed after
-// it. Both servers use the same, so that handshakes and ciphers are the same too.
+// A self-signed certificate for servers on loopback, made by the openssl program for one run and
+// removed at its end. Both servers use the same, so that handshakes and ciphers are the same too.
 
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
@@ -20,7 +20,7 @@ export function makeCertificate(): Certificate {
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
   const made = ['-keyout', key, '-out', cert, '-days', '2']
   execFileSync('openssl', ['req', '-x509', ...newKey, ...names, ...made], { stdio: 'ignore' })
-  // For a server that is somebody else by the time it reads them.
+  // A server started as root may have changed its user before it reads them.
   chmodSync(folder, 0o755)
   chmodSync(key, 0o644)
   return { cert, key }

@@ -1,6 +1,7 @@
-// What a process has cost in CPU, all its threads. The scheduler's own account (schedstat, in
-// nanoseconds) is a thread's and goes with the thread; the process's (stat, in clock ticks) keeps
-// the threads that ended. So schedstat is used where the two agree up to the ticks' rounding.
+// CPU time of a process, all its threads. schedstat is exact (nanoseconds), but each thread has its
+// own and it vanishes with the thread. stat is coarse (clock ticks) but includes threads that
+// ended. So schedstat counts where both agree up to the rounding of ticks, and stat where they do
+// not.
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -41,7 +42,7 @@ function readThreads(pid: number): Map<string, number> {
       const schedstat = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')
       threadsUs.set(thread, Number(schedstat.split(' ')[0]) / 1000)
     } catch {
-      // No schedstat here, or the thread ended since the folder was read.
+      // The kernel keeps no schedstat, or the thread ended since the folder was read.
     }
   }
   return threadsUs

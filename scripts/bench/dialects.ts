@@ -1,5 +1,5 @@
-// How each protocol words a set, a get and a get of many keys, and how a server that has the keys
-// answers. Keys of a case are of one length, and so are its values. Flags and times are 0.
+// How each protocol writes a set, a get and a get of many keys, and what a server that has the keys
+// replies. All keys of a case have one length, and so have its values. Flags and exptimes are 0.
 
 export type Protocol = 'text' | 'meta' | 'binary'
 
@@ -9,12 +9,12 @@ export interface Dialect {
   getMany(keys: readonly string[]): Buffer
   readonly stored: Buffer
   hit(key: string, value: Buffer): Buffer
-  // One of a get of many keys, and what follows the last of them.
+  // One hit of a get of many keys, and what follows the last hit.
   hitOfMany(key: string, value: Buffer): Buffer
   readonly end: Buffer
-  // Of every reply, where there is such a byte.
+  // The last byte of every reply; undefined: it varies.
   readonly lastByte: number | undefined
-  // What a server answers as it likes, made equal in a whole reply.
+  // Zeroes the fields of a complete reply that each server chooses for itself (CAS).
   mask(reply: Buffer): void
 }
 
@@ -33,7 +33,7 @@ const text: Dialect = {
   mask: () => {},
 }
 
-// With the flags, as the text protocol answers them; a miss among many says nothing.
+// Asks for the flags too, as a text reply has them. A miss among many keys has no reply (q).
 const meta: Dialect = {
   set: (key, value) => lines(`ms ${key} ${value.length}`, value),
   get: key => Buffer.from(`mg ${key} f v\r\n`),
@@ -59,7 +59,7 @@ const BODY_LENGTH = 8
 const OPAQUE = 12
 const CAS = 16
 const CAS_BYTES = 8
-// Any number: it comes back with the reply.
+// Any number: the reply repeats it.
 const OPAQUE_SENT = 0x6d656d73
 const NOTHING: Buffer = Buffer.alloc(0)
 const FLAGS = Buffer.alloc(4)

@@ -1,5 +1,5 @@
-// The parent's side of a load process (load.ts): one for each server, so that both servers stay
-// warm and connected while one of them is driven.
+// The parent's side of a load process (load.ts). Each server has its own, so that both servers stay
+// warm and connected while only one is driven.
 
 import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -48,11 +48,11 @@ export class Driver {
     await this.#perform({ kind: 'prepare', place, load, seed }, REPLY_MS)
   }
 
-  // At this rate, or as fast as the replies come.
+  // Requests a second at `ratePerS`, or as fast as replies come if it is undefined.
   async run(seconds: number, ratePerS?: number): Promise<LoadResult> {
     const task: LoadTask = { kind: 'run', seconds, ratePerS }
     const reply = await this.#perform(task, REPLY_MS + seconds * 1000)
-    if (reply.kind !== 'result') throw new Error(`the load process answered '${reply.kind}'`)
+    if (reply.kind !== 'result') throw new Error(`unexpected '${reply.kind}' of the load process`)
     return reply.result
   }
 
@@ -71,7 +71,7 @@ export class Driver {
         else resolve(reply)
       }
       const onExit = () => settle(new Error('the load process ended'))
-      const onTimeout = () => settle(new Error(`the load process was silent for ${timeoutMs} ms`))
+      const onTimeout = () => settle(new Error(`no reply of the load process in ${timeoutMs} ms`))
       const timer = setTimeout(onTimeout, timeoutMs)
       child.on('message', settle).on('exit', onExit)
       child.send(task, error => {

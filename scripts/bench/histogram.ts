@@ -1,5 +1,5 @@
-// Latencies in logarithmic buckets, 2% wide, from 0.1 us to 100 s: what a percentile loses to its
-// bucket (1%) is far below what two rounds differ by. Recording allocates nothing.
+// Latencies in logarithmic buckets, 2 % wide, from 0.1 us to 100 s. The error of a percentile (1 %)
+// is far below the difference between two rounds. Recording allocates nothing.
 
 const GROWTH = 1.02
 const VALUE_MIN_US = 0.1
@@ -18,7 +18,7 @@ export class Histogram {
     if (valueUs > this.longestUs) this.longestUs = valueUs
   }
 
-  // The middle of the bucket that holds the sample of this rank; 0 when there are no samples.
+  // The middle of the bucket that holds the sample of this rank, microseconds; 0 without samples.
   percentileUs(percent: number): number {
     let left = Math.max(1, Math.ceil((this.total * percent) / 100))
     for (let bucket = 0; bucket < BUCKET_COUNT; bucket += 1) {

@@ -1,6 +1,6 @@
-// Entry of the load process: drives one server with one case. Told by messages from its parent
-// (driver.ts), one at a time: prepare, then any number of runs. Any failure is one message and
-// the end of the process; so is the end of the parent.
+// Entry of the load process: drives one server with one case. Its parent (driver.ts) sends one task
+// at a time: prepare, then any number of runs. On a failure it sends one message and exits. It also
+// exits when the parent does.
 
 import { connect } from 'node:net'
 import { DIALECTS } from './dialects.ts'
@@ -55,7 +55,7 @@ function runUntilIdle(deadlineMs: number, ratePerS: number | undefined): Promise
     const stalled = () => {
       const waiting = peers.filter(peer => peer.isWaiting)
       const first = waiting[0]?.describe()
-      reject(new Error(`short reply: ${waiting.length} connections wait, the first ${first}`))
+      reject(new Error(`no complete reply on ${waiting.length} connections, the first ${first}`))
     }
     const timer = setTimeout(stalled, deadlineMs - performance.now() + STALL_MS)
     const run = new Run(deadlineMs, ratePerS !== undefined, () => {
@@ -79,7 +79,7 @@ async function connectPeers(place: Place, count: number): Promise<Peer[]> {
   return connected
 }
 
-// Stores every key, one batch at a time, and insists on STORED for each.
+// Stores every key, one batch at a time. Any reply but STORED is an error.
 async function preload(port: number): Promise<void> {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   const parts: AsyncIterator<Buffer> = socket[Symbol.asyncIterator]()
@@ -92,7 +92,7 @@ async function preload(port: number): Promise<void> {
       if (part.done === true) throw new Error('the server closed the preloading connection')
       const end = received + part.value.length
       if (!part.value.equals(wanted.subarray(received, end))) {
-        throw new Error(`a set of the preload was answered ${excerpt(part.value)}`)
+        throw new Error(`unexpected reply to a set of the preload: ${excerpt(part.value)}`)
       }
       received = end
     }

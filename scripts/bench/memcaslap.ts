@@ -1,15 +1,16 @@
-// A second opinion: the same comparison under memcaslap (libmemcached), which shares no code with
-// our generator. It knows no pipelining, and what it did is read from the servers' own counters.
+// A second opinion: the same comparison with memcaslap (libmemcached) as the load generator, which
+// shares no code with ours. It does not pipeline. Requests are counted by the servers' own
+// counters.
 
 import { once } from 'node:events'
 import { cpuUsBetween, readCpu } from './cpu.ts'
-import { lastWords, start } from './processes.ts'
+import { start, stderrOf } from './processes.ts'
 import { type Comparison, type Plan, type Sample, takeTurns } from './rounds.ts'
 import { readCounter, type Server, startServer, stopServer } from './servers.ts'
 
 const CONNECTIONS = 50
 const VALUE_BYTES = 32
-// Keys that each connection works on.
+// Keys of each connection.
 const WINDOW_KEYS = '1k'
 
 export async function compareByMemcaslap(plan: Plan): Promise<Comparison> {
@@ -68,5 +69,5 @@ async function runMemcaslap(
   const command = ['memcaslap', '-s', `127.0.0.1:${server.port}`, '-t', `${seconds}s`, ...flags]
   const child = start(command.map(String), core, { stdio: ['ignore', 'ignore', 'pipe'] })
   const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`memcaslap failed on ${server.name}: ${lastWords(child)}`)
+  if (code !== 0) throw new Error(`memcaslap failed on ${server.name}: ${stderrOf(child)}`)
 }

@@ -1,8 +1,7 @@
-// An open loop: batches at random times (a Poisson process), whether the last ones were answered or
-// not, over all connections in turn. A batch is late where it was meant to be sent earlier than it
-// was, and its latency counts from when it was meant to be: a server that stands still pays for
-// every request that would have come meanwhile. Turns of the event loop are spun, because no timer
-// is as fine as the times between two batches.
+// An open loop: batches are due at random times (a Poisson process), whether or not earlier ones
+// were answered, and go over the connections in turn. Latency counts from when a batch was due, not
+// from when it was sent, so a server that stalls also pays for the requests that it kept from being
+// sent. The event loop spins, because no timer is as fine as the time between two batches.
 
 import type { Peer, Run } from './peer.ts'
 
@@ -12,7 +11,7 @@ export class Pace {
   readonly #random: () => number
   readonly #gapMs: number
   #dueMs = 0
-  #turn = 0
+  #next = 0
 
   constructor(run: Run, peers: readonly Peer[], batchesPerS: number, random: () => number) {
     this.#run = run
@@ -30,8 +29,8 @@ export class Pace {
     const { deadlineMs } = this.#run
     const untilMs = Math.min(performance.now(), deadlineMs)
     while (this.#dueMs <= untilMs) {
-      this.#peers[this.#turn].send(this.#dueMs)
-      this.#turn = this.#turn + 1 < this.#peers.length ? this.#turn + 1 : 0
+      this.#peers[this.#next].send(this.#dueMs)
+      this.#next = this.#next + 1 < this.#peers.length ? this.#next + 1 : 0
       this.#dueMs -= Math.log(1 - this.#random()) * this.#gapMs
     }
     if (this.#dueMs > deadlineMs) this.#run.endSending()

@@ -1,9 +1,9 @@
-// One connection of the load: sends batches and reads their replies. By itself it sends the next
-// when the last byte of the replies is there (a closed loop); in a paced run it is told when
-// (pace.ts). Runs in the load process only, and is written to cost it little: requests are built
-// beforehand, all connections read into one buffer, and replies are counted by length. What
-// counting cannot see is caught by looking: each batch's first byte and last byte, and every byte
-// of each connection's first batch in a run and of a random sample after it.
+// One connection of the load: sends batches and reads their replies. In a closed loop it sends the
+// next batch once the last reply is complete; in a paced run pace.ts sends. Runs in the load
+// process only, and costs it little: requests are built beforehand, all connections read into one
+// buffer, and replies are counted by length. Their content is checked too: the first and the last
+// byte of every batch, and every byte of each connection's first batch in a run and of a random
+// sample after it.
 
 import { connect, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -11,11 +11,11 @@ import type { Place } from './driver.ts'
 import { Histogram } from './histogram.ts'
 import type { Batch, Requests } from './requests.ts'
 
-// A sampled batch every so many, on average.
+// One batch in this number is sampled, on average.
 const SAMPLE_EVERY = 500
 const EXCERPT_BYTES = 120
 const READ_BUFFER_BYTES = 256 * 1024
-// Batches that a connection has on the wire at once, in a paced run. More: the server falls behind.
+// Unanswered batches of one connection in a paced run. With more the server has fallen behind.
 const WAITING_MAX = 4096
 
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES)
@@ -28,7 +28,7 @@ export class Run {
   readonly onIdle: () => void
   batchCount = 0
   sampleCount = 0
-  // Batches on the wire.
+  // Batches sent and not yet answered.
   waitingCount = 0
   lastReplyMs = 0
   #isOver = false
@@ -39,12 +39,12 @@ export class Run {
     this.onIdle = onIdle
   }
 
-  // Whether a connection that has its replies sends again.
+  // Whether a connection sends its next batch once the last one is answered.
   sendsAt(nowMs: number): boolean {
     return !this.isPaced && nowMs < this.deadlineMs
   }
 
-  // Nothing more will be sent: the run is over when the last reply is there.
+  // No more batches will be sent: the run is over once the last one is answered.
   endSending(): void {
     this.#isOver = true
     if (this.waitingCount === 0) this.onIdle()
@@ -64,14 +64,14 @@ export class Peer {
   readonly #requests: Requests
   readonly #lastByte: number | undefined
   readonly #random: () => number
-  // Ring of the batches on the wire, oldest first: which they are, and when each was to be sent.
+  // Circular queue of the unanswered batches, oldest first: their indexes, and when each was due.
   readonly #indexes = new Int32Array(WAITING_MAX)
   readonly #startsMs = new Float64Array(WAITING_MAX)
   #oldest = 0
   #waiting = 0
   #run: Run | undefined
   #next: number
-  // Of the oldest batch's replies.
+  // Reply bytes of the oldest batch so far.
   #received = 0
   #untilSample = 0
   #sample: Buffer[] | undefined
@@ -110,12 +110,12 @@ export class Peer {
     if (!run.isPaced) this.send(performance.now())
   }
 
-  // The next batch, which was to be sent at `startMs`.
+  // Sends the next batch, which was due at `startMs`.
   send(startMs: number): void {
     const run = this.#run
-    if (run === undefined) throw new Error('a peer that sends has a run')
+    if (run === undefined) throw new Error('a peer sends without a run')
     if (this.#waiting === WAITING_MAX) {
-      throw new Error(`the server falls behind: a connection has ${WAITING_MAX} batches to answer`)
+      throw new Error(`the server falls behind: ${WAITING_MAX} unanswered batches on a connection`)
     }
     const { batches } = this.#requests
     this.#next = this.#next + 1 < batches.length ? this.#next + 1 : 0
@@ -127,7 +127,7 @@ export class Peer {
     this.#socket.write(batches[this.#next].bytes)
   }
 
-  // For a failure's message: how far the oldest batch on the wire has come.
+  // For error messages: how much of the oldest unanswered batch has been answered.
   describe(): string {
     if (this.#waiting === 0) return 'between two batches'
     const { bytes, replyBytes } = this.#batch
@@ -149,7 +149,7 @@ export class Peer {
   #onBytes(length: number): void {
     for (let at = 0; at < length; ) {
       if (this.#waiting === 0)
-        throw new Error(`unasked: ${excerpt(readBuffer.subarray(at, length))}`)
+        throw new Error(`reply without a request: ${excerpt(readBuffer.subarray(at, length))}`)
       const { replyBytes, firstByte } = this.#batch
       if (this.#received === 0 && readBuffer[at] !== firstByte) this.#refuse(at, length)
       const end = Math.min(length, at + replyBytes - this.#received)
@@ -166,7 +166,7 @@ export class Peer {
 
   #complete(): void {
     const run = this.#run
-    if (run === undefined) throw new Error('a peer that waits has a run')
+    if (run === undefined) throw new Error('a peer waits without a run')
     if (this.#sample !== undefined) this.#checkSample(run, this.#sample)
     const nowMs = performance.now()
     const startMs = this.#startsMs[this.#oldest]
@@ -204,12 +204,12 @@ export class Peer {
 function open({ port, tls }: Place, onread: OnReadOpts): Socket {
   const host = '127.0.0.1'
   if (tls === undefined) return connect({ host, port, noDelay: true, onread })
-  // Missing in the types of Node, which has it for TLS as well.
+  // `onread` works for TLS too, but Node's types do not have it there.
   const options = { host, port: tls.port, ca: tls.certificate, onread }
   return connectTls(options).setNoDelay(true)
 }
 
-// Values are arbitrary bytes: what a terminal would not print is a dot.
+// Quoted for a terminal: bytes that do not print are dots, and long texts are cut.
 export function excerpt(bytes: Buffer): string {
   const text = bytes.subarray(0, EXCERPT_BYTES).toString('latin1')
   const shown = `"${text.replaceAll('\r\n', '\\r\\n').replaceAll(/[^ -~]/g, '.')}"`

@@ -1,6 +1,6 @@
-// An application's load on a pool: gets of keys in no order, and after a miss a set of what the
-// application has; now and then a new version of one. It counts hits, and hits of a version older
-// than what was stored before the get began.
+// An application's load on a pool: gets of random keys, a set after each miss, and sets of new
+// versions at a given share. It counts hits, and stale hits: those of a version older than the one
+// that was stored before the get began.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterClient } from '../../lib/client/cluster.ts'
@@ -16,15 +16,15 @@ export interface LoadOptions {
   /** Share of requests that store a new version. */
   writeShare: number
   valueBytes: number
-  /** Requests at the same time. */
-  atOnce: number
+  /** Requests in flight. */
+  inFlight: number
   random: () => number
 }
 
 export class PoolLoad {
   private readonly client: ClusterClient
   private readonly options: LoadOptions
-  /** By key: the version that the application has, and the one whose set is acknowledged. */
+  /** By key: the application's version, and the newest version whose set was acknowledged. */
   private readonly versions: Uint32Array
   private readonly stored: Uint32Array
   private tally: Tally = { gets: 0, hits: 0, stale: 0 }
@@ -39,25 +39,25 @@ export class PoolLoad {
   /** Stores all keys. */
   async fill(): Promise<void> {
     let next = 0
-    await this.side(async () => {
+    await this.inParallel(async () => {
       while (next < this.options.keys) await this.store(next++)
     })
   }
 
-  /** So many requests. */
+  /** Sends `count` requests and returns what came of them. */
   async run(count: number): Promise<Tally> {
     let left = count
-    await this.side(async () => {
+    await this.inParallel(async () => {
       while (left-- > 0) await this.step()
     })
     return this.take()
   }
 
-  /** Requests at this rate until the signal; what `take` gives grows meanwhile. */
+  /** Sends requests at this rate until the signal. `take` returns the counts meanwhile. */
   async runAt(perSecond: number, signal: AbortSignal): Promise<void> {
     const startedMs = performance.now()
     let begun = 0
-    await this.side(async () => {
+    await this.inParallel(async () => {
       while (!signal.aborted) {
         const dueMs = startedMs + (begun++ * 1000) / perSecond
         const aheadMs = dueMs - performance.now()
@@ -67,15 +67,15 @@ export class PoolLoad {
     })
   }
 
-  /** What was counted since the last call. */
+  /** The counts since the last call. */
   take(): Tally {
     const { tally } = this
     this.tally = { gets: 0, hits: 0, stale: 0 }
     return tally
   }
 
-  private async side(work: () => Promise<void>): Promise<void> {
-    await Promise.all(Array.from({ length: this.options.atOnce }, work))
+  private async inParallel(work: () => Promise<void>): Promise<void> {
+    await Promise.all(Array.from({ length: this.options.inFlight }, work))
   }
 
   private async step(): Promise<void> {
@@ -93,7 +93,7 @@ export class PoolLoad {
     if (hit.flags < least) this.tally.stale++
   }
 
-  /** The version stands in the flags. */
+  /** The flags carry the version. */
   private async store(index: number): Promise<void> {
     const version = this.versions[index]
     const value = Buffer.alloc(this.options.valueBytes, index)

@@ -1,5 +1,5 @@
-// Every process that the benchmark starts is started here, so that every one of them ends with
-// it: by its own pid, also after an error or a signal.
+// Starts every process of a bench, and stops each by its own pid when the bench ends, also after an
+// error or a signal.
 
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,8 @@ const STDERR_CHARS_MAX = 2000
 const running = new Set<ChildProcess>()
 const errorOutput = new WeakMap<ChildProcess, string>()
 
-// On the given core only, where `core` is not undefined: taskset becomes the command, same pid.
+// Starts a command, pinned to `core` unless that is undefined. taskset execs it, so the pid is its
+// own.
 export function start(
   command: readonly string[],
   core: number | undefined,
@@ -30,7 +31,8 @@ export function start(
   return child
 }
 
-export function lastWords(child: ChildProcess): string {
+/** The end of what it wrote to stderr, or why it could not be started. */
+export function stderrOf(child: ChildProcess): string {
   return (errorOutput.get(child) ?? '').trim()
 }
 
@@ -67,7 +69,7 @@ export function isInstalled(command: string): boolean {
   })
 }
 
-// The cores that this process may use, which in a container need not begin at 0.
+// The cores that this process may use. In a container they need not begin at 0.
 export function allowedCores(): number[] {
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
   return (list ?? '').split(',').flatMap(range => {

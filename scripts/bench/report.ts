@@ -1,5 +1,5 @@
-// What is printed: a table for each case, then one of all, in plain text or in Markdown. Both
-// ratios are above 1 where the candidate is the better one. No measuring here.
+// Prints: a table for each case, then one of all cases, in plain text or Markdown. All ratios are
+// above 1 where the candidate is better. Measures nothing.
 
 import type { Comparison, Sample } from './rounds.ts'
 
@@ -23,7 +23,7 @@ const CASE_HEAD = [
   'server busy',
 ]
 
-// A machine that does something else as well keeps no pace.
+// Share of a pace's rate that must be reached: a busy machine does not keep up.
 const PACE_KEPT_MIN = 0.95
 
 const SUMMARY_HEAD = [
@@ -46,7 +46,7 @@ export function rateRatio({ baseline, candidate }: Comparison): Spread {
   return spreadOf(candidate.map((sample, i) => sample.requestsPerS / baseline[i].requestsPerS))
 }
 
-/** How many times the baseline's this percentile is lower. */
+/** The baseline's percentile divided by the candidate's. */
 function latencyRatio({ baseline, candidate }: Comparison, field: keyof Sample): Spread {
   return spreadOf(baseline.map((sample, i) => sample[field] / candidate[i][field]))
 }
@@ -76,7 +76,7 @@ export function caseReport(comparison: Comparison): string {
 
 export function summary(comparisons: readonly Comparison[], isMarkdown: boolean): string {
   const rows = [SUMMARY_HEAD, ...comparisons.map(summaryRow)]
-  // The load is a long sentence: on a terminal it stands above each case's own table.
+  // The load is too long for a column on a terminal: there it is above each case's own table.
   return isMarkdown ? markdownTable(rows) : plainTable(rows.map(row => row.toSpliced(1, 1)))
 }
 
@@ -87,23 +87,23 @@ export function legend(comparisons: readonly Comparison[]): string {
   ])
   return [
     `Versions: ${[...new Set(versions)].join(', ')}.`,
-    'cpu: server CPU per request, baseline / candidate. rate: requests a second, candidate /',
-    'baseline. Above 1 the candidate is the better one. Medians of the rounds (min..max).',
-    'A request is one command, whatever its number of keys. Latency is that of a whole batch: from',
-    "the write of a connection's requests, in a paced case from when it was due, to the last byte",
-    'of their replies.',
-    'Compare the ratios, not the figures: these are of this machine, at this hour. Requests per',
-    'second are bounded by the load process where the server is not near 100% busy.',
+    'cpu: server CPU per request, baseline / candidate. rate: requests per second, candidate /',
+    'baseline. Above 1 the candidate is better. Medians of the rounds (min..max).',
+    'A request is one command, whatever its number of keys. Latency is that of a batch: from the',
+    "write of a connection's pipelined requests (in a paced case from when they were due) to the",
+    'last byte of their replies.',
+    'Compare the ratios, not the figures: those depend on the machine and on what else it does.',
+    'Where the server is not near 100 % busy, the load process bounds the requests per second.',
   ].join('\n')
 }
 
-// Undefined, or one line about a pace that the load process or a server did not keep.
+// One line if the load process or a server did not keep the pace, else undefined.
 export function paceFault({ name, paceRate, baseline, candidate }: Comparison): string | undefined {
   if (paceRate === undefined) return undefined
   const rates = [medianOf(baseline, 'requestsPerS'), medianOf(candidate, 'requestsPerS')]
   const kept = Math.min(...rates) / paceRate
   if (kept >= PACE_KEPT_MIN) return undefined
-  return `${name}: ${Math.round(kept * 100)}% of the pace were kept: its figures say nothing`
+  return `${name}: only ${Math.round(kept * 100)}% of the pace was reached: ignore its figures`
 }
 
 export function spreadOf(values: readonly number[]): Spread {
@@ -158,7 +158,7 @@ function latencyText(samples: readonly Sample[]): string {
   return [...texts, usText(longestOf(samples))].join(' / ')
 }
 
-/** Of all rounds: the worst that anybody waited. */
+/** The longest latency of all rounds. */
 function longestOf(samples: readonly Sample[]): number {
   return Math.max(...samples.map(({ longestUs }) => longestUs))
 }

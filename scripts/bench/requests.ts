@@ -1,6 +1,7 @@
-// The requests of a case, built once before any clock runs, and the replies they must get. No
-// socket here; dialects.ts has the words. A set writes the value its key already has, so the reply
-// to a batch is known in full whatever the order in which the connections' requests arrive.
+// The requests of a case, built before anything is measured, and the replies they must get. No
+// socket here; dialects.ts has the bytes of each protocol. A set stores the value that its key
+// already has, so the reply to a batch is known whatever the order in which connections' requests
+// arrive.
 
 import type { Case } from './cases.ts'
 import { DIALECTS, type Dialect } from './dialects.ts'
@@ -8,7 +9,7 @@ import { DIALECTS, type Dialect } from './dialects.ts'
 export interface Batch {
   bytes: Buffer
   replyBytes: number
-  // An error or a miss begins otherwise, or has another length.
+  // An error or a miss has another first byte or another length.
   firstByte: number
 }
 
@@ -48,7 +49,7 @@ export class Requests {
     return this.#dialect.lastByte
   }
 
-  // Sets of every key in the text protocol, in batches that a server takes in one or few reads.
+  // Text sets of every key, in batches that a server takes in a few reads.
   *preload(): Generator<{ bytes: Buffer; requestCount: number }> {
     let parts: Buffer[] = []
     let size = 0
@@ -66,7 +67,7 @@ export class Requests {
     }
   }
 
-  // Whether a batch was answered as it must be: undefined, or where the reply is wrong and how.
+  // Undefined if a batch got the right reply; else the first wrong byte and what should be there.
   faultIn(batchIndex: number, reply: Buffer): { at: number; wanted: Buffer } | undefined {
     const requests = this.#requests[batchIndex]
     const wanted = Buffer.concat(requests.map(request => this.#reply(request)))
@@ -121,7 +122,7 @@ export class Requests {
   #replyLength({ isSet, keyIds }: Request): number {
     const { stored, end } = this.#dialect
     if (isSet) return stored.length
-    // Keys and values of a case have the same lengths, and so have its hits.
+    // All keys and values of a case have the same lengths, and so have all hits.
     return keyIds.length * this.#hitBytes + (this.#getsMany ? end.length : 0)
   }
 
@@ -166,7 +167,7 @@ function firstAbove(sums: Float64Array, target: number): number {
   return low
 }
 
-// mulberry32: the same seed gives both servers the same load.
+// mulberry32, a seeded generator of numbers in [0, 1): both servers get the same load.
 export function randomFrom(seed: number): () => number {
   let state = seed | 0
   return () => {

@@ -1,7 +1,7 @@
-// The method: both servers run throughout a case and only one is driven at a time, in turns (A B A
-// B ...), so that what else the machine does falls on both. Ratios are taken within a round, and
-// the median of the rounds stands for the case. Where a case is paced, the rate is found first: the
-// baseline's requests a second, driven as fast as it answers, had it been busy throughout.
+// The method: both servers run throughout a case and are driven in turns (A B A B ...), so that
+// other load on the machine hits both. Ratios are taken within a round; the median of the rounds is
+// the result. A paced case first finds its rate: the baseline is driven in a closed loop, and its
+// requests per second are scaled to what they would be at 100 % busy.
 
 import { readFileSync } from 'node:fs'
 import { type Case, describeCase } from './cases.ts'
@@ -26,13 +26,13 @@ export interface Plan {
 export interface Sample {
   requestsPerS: number
   serverUs: number
-  // NaN where the generator does not say.
+  // CPU of the load process per request, microseconds; NaN if unknown (memcaslap).
   loadUs: number
   p50Us: number
   p99Us: number
   p999Us: number
   longestUs: number
-  // How much of one core the server used.
+  // CPU seconds of the server per second: 1 is one full core.
   busy: number
 }
 
@@ -42,11 +42,11 @@ export interface Comparison {
   load: string
   baselineName: string
   candidateName: string
-  // As each server tells it to the command `version`.
+  // As each server answers the command `version`.
   versions: [string, string]
   baseline: Sample[]
   candidate: Sample[]
-  // Requests a second that were meant to be, in a paced case.
+  // Requests per second that were due, in a paced case.
   paceRate?: number | undefined
 }
 
@@ -87,7 +87,7 @@ export async function compare(plan: Plan, load: Case): Promise<Comparison> {
 async function paceOf(plan: Plan, { pace }: Case, baseline: Side): Promise<number | undefined> {
   if (pace === undefined) return undefined
   const { requestsPerS, busy } = await measure(baseline, plan.seconds)
-  // The load process may be what bounds the rate.
+  // The load process may bound the rate before the server is busy.
   return (requestsPerS / Math.min(busy / plan.baseline.threadCount, 1)) * pace
 }
 
@@ -157,6 +157,6 @@ async function drive(
 async function checkCounters(server: Server): Promise<void> {
   for (const name of ['evictions', 'get_misses']) {
     const count = await readCounter(server, name)
-    if (count !== 0) throw new Error(`${server.name} counts ${count} ${name}; there must be none`)
+    if (count !== 0) throw new Error(`${server.name} has ${count} ${name}, expected none`)
   }
 }

@@ -1,5 +1,5 @@
-// A server under test: its command line, start on a free port of loopback, its counters over its
-// own protocol, its end.
+// A server under test: its command line, its start on a free loopback port, its counters (asked by
+// `stats`), its stop.
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,23 +8,23 @@ import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Certificate } from './certificate.ts'
-import { hasEnded, isInstalled, lastWords, start, stop } from './processes.ts'
+import { hasEnded, isInstalled, start, stderrOf, stop } from './processes.ts'
 
-// Command without the flags that all servers are given here: -l, -p, -m, -t, and those of TLS.
+// `command` has none of the flags that every server gets here: -l, -p, -m, -t, and those of TLS.
 export interface ServerSpec {
   name: string
   command: readonly string[]
   threadCount: number
-  /** -m; 1024 unless told. */
+  /** -m, MiB; 1024 by default. */
   memoryMib?: number
 }
 
 export interface Start {
   core?: number | undefined
-  // Serves TLS on a second port.
+  // The server listens for TLS on a second port with this certificate.
   certificate?: Certificate | undefined
-  // Between two looks whether it answers.
-  lookMs?: number
+  // How often to poll for its first answer.
+  pollMs?: number
 }
 
 export interface Server {
@@ -34,17 +34,17 @@ export interface Server {
   pid: number
   port: number
   tlsPort: number | undefined
-  // From its command to its first answer.
+  // Time from spawning the command to its first answer.
   startMs: number
 }
 
 const MEMORY_MIB = 1024
 const START_MS = 60_000
 const ASK_MS = 5000
-const LOOK_MS = 50
+const POLL_MS = 50
 const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 
-// memcached will not run as root unless told whom to become.
+// memcached refuses to run as root without -u.
 export function memcachedCommand(): string[] {
   return process.getuid?.() === 0 ? ['memcached', '-u', 'nobody'] : ['memcached']
 }
@@ -53,7 +53,7 @@ export function memslabCommand(): string[] {
   return [process.execPath, MAIN]
 }
 
-// One line that says why this cannot be started, or undefined.
+// One line that says why this command cannot be started, or undefined.
 export function whyNot(command: readonly string[]): string | undefined {
   if (!isInstalled(command[0])) {
     const hint = command[0] === 'memcached' ? ': on Debian, apt-get install memcached' : ''
@@ -65,7 +65,7 @@ export function whyNot(command: readonly string[]): string | undefined {
 
 export async function startServer(
   spec: ServerSpec,
-  { core, certificate, lookMs = LOOK_MS }: Start = {},
+  { core, certificate, pollMs = POLL_MS }: Start = {},
 ): Promise<Server> {
   const port = await freePort()
   const tlsPort = certificate === undefined ? undefined : await freePort()
@@ -82,10 +82,10 @@ export async function startServer(
       const pid = child.pid ?? 0
       return { name: spec.name, version, process: child, pid, port, tlsPort, startMs }
     }
-    await sleep(lookMs)
+    await sleep(pollMs)
   }
   await stop(child)
-  throw new Error(`${spec.name} did not start: ${lastWords(child) || 'no word from it'}`)
+  throw new Error(`${spec.name} did not start: ${stderrOf(child) || 'nothing on stderr'}`)
 }
 
 function usualFlags({ memoryMib = MEMORY_MIB, threadCount }: ServerSpec): (string | number)[] {
@@ -128,7 +128,7 @@ async function ask(port: number, request: string, end: string): Promise<string> 
       reply += String(part)
       if (reply.endsWith(end)) return reply
     }
-    throw new Error(`half a reply to ${request.trim()}`)
+    throw new Error(`partial reply to ${request.trim()}`)
   } finally {
     socket.destroy()
   }

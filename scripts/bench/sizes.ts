@@ -1,11 +1,11 @@
-// Sizes of values as they come in production, drawn from published distributions.
+// Value sizes as in production, drawn from published distributions.
 
 export type Draw = () => number
 
 /**
- * Meta's ETC pool: Atikoglu and others, "Workload analysis of a large-scale key-value store", 2012:
- * a generalised Pareto with scale 214.476 and shape 0.348238 describes its values above 15 bytes;
- * below, a few small sizes make up a twentieth of them.
+ * Meta's ETC pool (Atikoglu and others, "Workload analysis of a large-scale key-value store",
+ * 2012): values above 15 bytes follow a generalised Pareto with scale 214.476 and shape 0.348238. A
+ * few small sizes make up one value in twenty.
  */
 export function etcSizes(random: Draw): Draw {
   const SCALE = 214.476
@@ -20,10 +20,10 @@ export function etcSizes(random: Draw): Draw {
 }
 
 /**
- * Twitter's clusters: Yang and others, "A large-scale analysis of hundreds of in-memory key-value
- * cache clusters at Twitter", 2020: the mean object has less than 100 bytes in a quarter of the
- * clusters and 230 in the median one. Drawn as a mixture of clusters with log-normal values around
- * such means.
+ * Twitter's clusters (Yang and others, "A large-scale analysis of hundreds of in-memory key-value
+ * cache clusters at Twitter", 2020): the mean object has less than 100 bytes in a quarter of the
+ * clusters and 230 in the median one. Drawn as a mixture of clusters whose values are log-normal
+ * around such means.
  */
 export function twitterSizes(random: Draw): Draw {
   const CLUSTER_MEANS = [35, 60, 90, 130, 180, 230, 300, 420, 800, 2500]
@@ -36,8 +36,8 @@ export function twitterSizes(random: Draw): Draw {
 }
 
 /**
- * From tens of bytes to tens of KiB, each order of magnitude as often as the next: the range that
- * both papers show for values of different applications, as when many of them share one cache.
+ * From 32 bytes to 32 KiB, log-uniform: both papers show this range across applications, as when
+ * many of them share one cache.
  */
 export function wideSizes(random: Draw): Draw {
   const LEAST = 32
@@ -45,7 +45,7 @@ export function wideSizes(random: Draw): Draw {
   return () => Math.floor(LEAST * RANGE ** random())
 }
 
-/** Longer values are cut to this: one that a server refuses says nothing about its density. */
+/** Longer values are cut to this: servers refuse values above their item limit. */
 const VALUE_BYTES_MAX = 500_000
 
 /** Standard normal, by Box and Muller. */

@@ -1,13 +1,12 @@
 // Traces of a cache's requests: generated ones that resemble production, and those read from files.
 //
-// In the generated ones values have the sizes that were published for Meta's and Twitter's caches,
-// and the keys asked for have several times the servers' memory. Sizes depend on nothing, but for
-// the trace that says so. Times to live are those of production, days to minutes, in a time that
-// runs faster.
+// Generated values have the sizes published for Meta's and Twitter's caches, and all keys together
+// need several times the servers' memory. Sizes do not depend on popularity, except in `large`.
+// TTLs are those of production (minutes to days), scaled down to seconds.
 //
-// A file is CSV without a head, a request a line: time (seconds), key, key size (bytes), value size
-// (bytes), operation (get, or set for a write that no get asked for), ttl (seconds, 0: for ever).
-// The key is padded or cut to its size, its number of the line stands for an empty one.
+// A file is CSV without a header, one request a line: time (seconds), key, key size (bytes), value
+// size (bytes), operation (get, or set for a write without a get), ttl (seconds, 0: never expires).
+// The key is padded or cut to its size. An empty key becomes the line's number.
 
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -18,36 +17,36 @@ export interface Access {
   key: string
   valueBytes: number
   isSet: boolean
-  /** Seconds, 0: for ever. */
+  /** Seconds; 0: never expires. */
   ttlS: number
 }
 
 export interface Trace {
   name: string
   what: string
-  /** Accesses a second; undefined: as fast as may be. */
+  /** Accesses per second; undefined: as fast as possible. */
   perS?: number
   accesses(): Iterable<Access> | AsyncIterable<Access>
 }
 
 interface Shape {
-  /** Bytes of values in all keys together, as a multiple of the servers' memory. */
+  /** Bytes of all keys and values together, as a multiple of the servers' memory. */
   spread: number
   exponent: number
   sizes: (random: Draw) => Draw
-  /** Share of accesses to keys that come once. */
+  /** Share of accesses to keys that are accessed once. */
   oncePerAccess?: number
-  /** Every so many accesses a scan over so many keys that come once. */
+  /** Every `every` accesses a scan over `keys` keys that are accessed once. */
   scan?: { every: number; keys: number }
-  /** Every so many accesses each key moves up by one rank, and the first one becomes the last. */
+  /** Accesses after which each key moves up by one rank, and the first becomes the last. */
   driftEvery?: number
-  /** Every so many accesses each key moves down by one rank, and the last one becomes the first. */
+  /** Accesses after which each key moves down by one rank, and the last becomes the first. */
   fadeEvery?: number
-  /** Seconds; drawn for each key. */
+  /** Seconds; one is drawn for each key. */
   ttls?: readonly number[]
   /** Popular keys have the large values. */
   largeIsPopular?: boolean
-  /** Accesses a second. */
+  /** Accesses per second. */
   perS?: number
 }
 
@@ -57,10 +56,10 @@ const MEAN_SAMPLES = 10_000
 const SHAPES: Readonly<Record<string, [what: string, Shape]>> = {
   'zipf-0.7': ['popularity nearly even', { spread: 4, exponent: 0.7, sizes: etcSizes }],
   'zipf-0.9': ['popularity uneven', { spread: 8, exponent: 0.9, sizes: twitterSizes }],
-  'zipf-1.2': ['a few keys have most of it', { spread: 64, exponent: 1.2, sizes: wideSizes }],
-  wide: ['values of tens of bytes to tens of KiB', { spread: 8, exponent: 0.9, sizes: wideSizes }],
+  'zipf-1.2': ['a few keys get most requests', { spread: 64, exponent: 1.2, sizes: wideSizes }],
+  wide: ['values of 32 B to 32 KiB', { spread: 8, exponent: 0.9, sizes: wideSizes }],
   once: [
-    'a third of the requests ask for keys that come once',
+    'a third of the requests are for keys that come once',
     { spread: 4, exponent: 0.9, sizes: twitterSizes, oncePerAccess: 1 / 3 },
   ],
   scan: [
@@ -68,15 +67,15 @@ const SHAPES: Readonly<Record<string, [what: string, Shape]>> = {
     { spread: 4, exponent: 0.9, sizes: twitterSizes, scan: { every: 400_000, keys: 100_000 } },
   ],
   drift: [
-    'popularity grows, and ends at once',
+    'popularity grows, then stops at once',
     { spread: 6, exponent: 1, sizes: twitterSizes, driftEvery: 20 },
   ],
   fade: [
-    'popularity comes at once, and fades',
+    'popularity comes at once, then fades',
     { spread: 6, exponent: 1, sizes: twitterSizes, fadeEvery: 20 },
   ],
   ttl: [
-    'most items end soon',
+    'most items expire soon',
     { spread: 6, exponent: 0.9, sizes: twitterSizes, ttls: [5, 8, 12, 25, 150, 0], perS: 40_000 },
   ],
   large: [
@@ -85,7 +84,7 @@ const SHAPES: Readonly<Record<string, [what: string, Shape]>> = {
   ],
 }
 
-/** The generated traces: so many accesses each, for servers with so much memory. */
+/** The generated traces, `accessCount` accesses each, for servers of `memoryBytes`. */
 export function generatedTraces(accessCount: number, memoryBytes: number, seed: number): Trace[] {
   return Object.entries(SHAPES).map(([name, [what, shape]]) => ({
     name,
@@ -144,7 +143,7 @@ function modulo(number: number, count: number): number {
   return ((number % count) + count) % count
 }
 
-/** Ranks 0, 1, 2 .. with a probability of 1 / (rank + 1) ^ exponent. */
+/** Draws ranks 0, 1, 2 ... with probabilities proportional to 1 / (rank + 1) ^ exponent. */
 function zipf(count: number, exponent: number, random: Draw): Draw {
   const sums = new Float64Array(count)
   let sum = 0
@@ -174,7 +173,7 @@ async function* readTrace(path: string): AsyncGenerator<Access> {
     const valueBytes = Number(valueSize)
     const keyBytes = Number(keySize)
     if (!(valueBytes >= 0) || !(keyBytes > 0 && keyBytes <= 250) || !(Number(ttl) >= 0)) {
-      throw new Error(`${path}:${number}: time, key, key size, value size, operation, ttl needed`)
+      throw new Error(`${path}:${number}: not time,key,key size,value size,operation,ttl`)
     }
     const name = (key || String(number)).replace(/[^!-~]/g, '_')
     const padded = name.padEnd(keyBytes, '_').slice(-keyBytes)

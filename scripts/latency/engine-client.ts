@@ -1,5 +1,5 @@
-// The engine as a worker of the daemon uses it, in one thread: requests in a row, and turns of
-// upkeep in between, when they want them. Each is timed.
+// The engine as a worker of the daemon uses it, in one thread: requests one after the other, and
+// upkeep in between whenever an arena's is due. Each request and each upkeep is timed.
 
 import { Area } from '../../lib/bytes/area.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
@@ -12,7 +12,7 @@ import { Mode, Status } from '../../lib/engine/status.ts'
 import { Times } from './times.ts'
 
 const KEY_BYTES = 24
-/** Of the kernel's pages. */
+/** Words of a page of the kernel. */
 const PAGE_WORDS = 1024
 const VALUE_BYTES_MAX = 2 ** 20
 
@@ -29,14 +29,14 @@ class CopySink implements HitSink {
 export class EngineClient {
   readonly cache: Cache
   readonly requests = new Times()
-  readonly turns = new Times()
+  readonly upkeeps = new Times()
   /** Stores that were refused. */
   refused = 0
   private readonly key = Area.allocate(KEY_BYTES)
   private readonly value = Area.allocate(VALUE_BYTES_MAX)
   private readonly sink = new CopySink()
   private readonly hold = { slot: 0, generation: 0 }
-  /** By arena: when the next turn of upkeep is due. */
+  /** By arena: when its next upkeep is due. */
   private readonly dueMs: number[]
 
   constructor(options: CacheOptions) {
@@ -46,7 +46,7 @@ export class EngineClient {
     this.key.bytes.fill('k')
   }
 
-  /** Whether the key was there. */
+  /** Whether it hit. */
   get(id: number): boolean {
     const { cache, key, sink, hold } = this
     const hash = this.locate(id)
@@ -79,7 +79,7 @@ export class EngineClient {
     if (status !== Status.OK) this.refused++
   }
 
-  /** The turns of upkeep that are due; whether there was one. */
+  /** Does the upkeep that is due. Returns whether any was. */
   upkeep(): boolean {
     const nowMs = performance.now()
     let worked = false
@@ -88,7 +88,7 @@ export class EngineClient {
       const startMs = performance.now()
       const restMs = this.cache.upkeep(index)
       const endMs = performance.now()
-      this.turns.add(endMs - startMs)
+      this.upkeeps.add(endMs - startMs)
       this.dueMs[index] = endMs + restMs
       worked = true
     }
@@ -99,7 +99,7 @@ export class EngineClient {
     return this.cache.shards[0].arena.words[CLOCK_S]
   }
 
-  /** Has the kernel back all memory, so that no request has to wait for that. */
+  /** Touches every page, so that no request waits for the kernel to provide one. */
   touchMemory(): void {
     for (const { arena } of this.cache.shards) {
       for (let at = arena.bucketsAt; at < arena.words.length; at += PAGE_WORDS) {
@@ -112,8 +112,8 @@ export class EngineClient {
     return this.cache.shards.reduce((sum, { arena }) => sum + arena.words[ITEM_COUNT], 0)
   }
 
-  /** Moves the clocks on. */
-  pass(seconds: number): void {
+  /** Sets the arenas' clocks forward. */
+  advance(seconds: number): void {
     for (const { arena } of this.cache.shards) arena.words[CLOCK_S] += seconds
   }
 

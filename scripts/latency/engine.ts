@@ -1,5 +1,6 @@
-// The engine's longest times, in process: each workload some times over. What comes of the machine
-// is not the same twice, what comes of the program is: the quietest round stands for a workload.
+// The engine's longest times, in process. Each workload runs several rounds and the smallest value
+// of each column counts: noise of the machine differs between rounds, the cost of the program does
+// not.
 
 import { plainTable } from '../bench/report.ts'
 import { EngineClient } from './engine-client.ts'
@@ -10,15 +11,15 @@ interface Round {
   holdMs: number
   requestP999Ms: number
   requestMs: number
-  turnMs: number
+  upkeepMs: number
 }
 
 const HEAD = [
   'engine, in process',
-  'longest hold ms',
+  'longest lock hold ms',
   'p99.9 request us',
   'longest request ms',
-  'longest turn of upkeep ms',
+  'longest upkeep ms',
 ]
 
 export function measureEngine(workloads: readonly Workload[], rounds: number): string {
@@ -31,7 +32,7 @@ export function measureEngine(workloads: readonly Workload[], rounds: number): s
       least('holdMs').toFixed(2),
       (least('requestP999Ms') * 1000).toFixed(1),
       least('requestMs').toFixed(2),
-      least('turnMs').toFixed(2),
+      least('upkeepMs').toFixed(2),
     ]
     rows.push(row)
     console.log(row.join('  '))
@@ -42,13 +43,13 @@ export function measureEngine(workloads: readonly Workload[], rounds: number): s
 function runOnce(workload: Workload): Round {
   const client = new EngineClient(workload.options)
   workload.prepare?.(client)
-  for (const times of [holds, client.requests, client.turns]) times.clear()
+  for (const times of [holds, client.requests, client.upkeeps]) times.clear()
   workload.run(client)
   if (client.refused > 0) throw new Error(`${workload.name}: ${client.refused} stores refused`)
   return {
     holdMs: holds.longestMs,
     requestP999Ms: client.requests.percentileMs(99.9),
     requestMs: client.requests.longestMs,
-    turnMs: client.turns.longestMs,
+    upkeepMs: client.upkeeps.longestMs,
   }
 }

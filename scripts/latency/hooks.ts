@@ -1,5 +1,5 @@
-// To be imported before everything else (`node --import`): puts timed-lock.ts in the place of the
-// arenas' lock, so that measuring it costs nothing where it is not measured.
+// Imported before everything else (`node --import`): resolves imports of the arenas' lock to
+// timed-lock.ts, so that the lock itself needs no code for measuring.
 
 import { registerHooks } from 'node:module'
 
@@ -9,7 +9,7 @@ const TIMED = new URL('timed-lock.ts', import.meta.url).href
 registerHooks({
   resolve(specifier, context, next) {
     const found = next(specifier, context)
-    const isMeant = found.url === PLAIN && context.parentURL !== TIMED
-    return isMeant ? { ...found, url: TIMED } : found
+    const isReplaced = found.url === PLAIN && context.parentURL !== TIMED
+    return isReplaced ? { ...found, url: TIMED } : found
   },
 })

@@ -1,29 +1,29 @@
-// How long this thread was ready to run while others had its core, as Linux tells: that is taken
-// out of a time, so that what is left is the program's own, also on a machine that is not quiet.
-// Where it is not told nothing is taken out.
+// Subtracts from a measured time how long this thread was ready to run but waited for a core, as
+// Linux counts it (schedstat): what is left is the program's own, also on a busy machine. Where the
+// kernel has no schedstat nothing is subtracted.
 
 import { openSync, readSync } from 'node:fs'
 
-/** Shorter times are taken as they are. */
-const LOOK_MS_MIN = 0.2
-/** The last reading is renewed after so many of those, so that it is not of long ago. */
-const RENEW_EVERY = 512
+/** Shorter times are not corrected. */
+const CORRECTED_MS_MIN = 0.2
+/** After this many short times the count is read again, so that the last reading stays recent. */
+const READ_EVERY = 512
 
 const file = openFile()
 const buffer = Buffer.alloc(96)
 
-/** For times that follow one another. */
+/** For consecutive times of one thread. */
 export class RunDelay {
-  private seenMs = readMs()
-  private left = RENEW_EVERY
+  private lastMs = readMs()
+  private left = READ_EVERY
 
-  /** A time that has just ended, ms, without what of it was spent waiting for a core. */
-  takeOut(ms: number): number {
-    if (ms < LOOK_MS_MIN && --this.left > 0) return ms
-    const before = this.seenMs
-    this.seenMs = readMs()
-    this.left = RENEW_EVERY
-    return ms < LOOK_MS_MIN ? ms : Math.max(0, ms - (this.seenMs - before))
+  /** A time that has just ended, ms, less what the thread waited for a core. */
+  subtractFrom(ms: number): number {
+    if (ms < CORRECTED_MS_MIN && --this.left > 0) return ms
+    const before = this.lastMs
+    this.lastMs = readMs()
+    this.left = READ_EVERY
+    return ms < CORRECTED_MS_MIN ? ms : Math.max(0, ms - (this.lastMs - before))
   }
 }
 
@@ -35,7 +35,7 @@ function openFile(): number | undefined {
   }
 }
 
-/** Its second number: nanoseconds on a run queue. */
+/** Time on a run queue so far, ms: schedstat's second number, in nanoseconds. */
 function readMs(): number {
   if (file === undefined) return 0
   const bytes = readSync(file, buffer, 0, buffer.length, 0)

@@ -1,5 +1,5 @@
-// The longest request of a peer, and how soon a full cache is one of another size, beside
-// memcached: the same over one connection, one server after the other.
+// Compares memslab with memcached over one connection, one server after the other: the longest get
+// while many items expire at once, and how fast a full cache adapts to values of another size.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Caller, type Entry } from '../bench/caller.ts'
@@ -16,19 +16,20 @@ import { Times } from './times.ts'
 
 const MIB = 2 ** 20
 const BATCH = 64
-const ENDING = 400_000
-const ENDS_S = 4
-/** How long gets go on once the items have ended. */
+const EXPIRING_ITEMS = 400_000
+const EXPIRY_S = 8
+/** How long gets go on after the items have expired. */
 const AFTER_MS = 6000
-const LASTING = 10_000
-/** The keys of the new size have this share of the memory. */
+const LIVE_ITEMS = 10_000
+/** The keys of the new size need this share of the memory. */
 const SHARE = 0.6
+/** Accesses that the hit ratio is of. */
 const WINDOW = 4096
 const GOOD_RATIO = 0.9
 const CHANGE_MS_MAX = 60_000
 
 interface Change {
-  /** Accesses, and seconds, until nine in ten were hits; NaN: never in CHANGE_MS_MAX. */
+  /** Accesses until GOOD_RATIO of the last WINDOW hit; NaN: not within CHANGE_MS_MAX. */
   accesses: number
   seconds: number
   finalRatio: number
@@ -39,10 +40,10 @@ export async function measureServers(memoryMib: number): Promise<string> {
     { name: 'memcached', command: memcachedCommand(), threadCount: 4, memoryMib },
     { name: 'memslab', command: memslabCommand(), threadCount: 4, memoryMib },
   ]
-  const expiry = [['server', `longest get ms while ${ENDING} items end`, 'p99.9 ms']]
+  const expiry = [['server', `longest get ms while ${EXPIRING_ITEMS} items expire`, 'p99.9 ms']]
   const changes = [['server', 'change', 'accesses to 90 % hits', 'seconds', 'hits at the end']]
   for (const spec of specs) {
-    const times = await withCaller(spec, endAtOnce)
+    const times = await withCaller(spec, expireAtOnce)
     expiry.push([spec.name, times.longestMs.toFixed(2), times.percentileMs(99.9).toFixed(3)])
     for (const [from, to] of [
       [100, 10_000],
@@ -72,27 +73,27 @@ async function withCaller<T>(spec: ServerSpec, work: (caller: Caller) => Promise
   }
 }
 
-/** Single gets, one after the other, while many items end in the same second. */
-async function endAtOnce(caller: Caller): Promise<Times> {
-  for (let i = 0; i < LASTING; i += BATCH) await caller.set(entries(`lasts${i}`, BATCH, 100, 0))
+/** Single gets, one after the other, while many items expire in the same second. */
+async function expireAtOnce(caller: Caller): Promise<Times> {
+  for (let i = 0; i < LIVE_ITEMS; i += BATCH) await caller.set(entries(`alive${i}`, BATCH, 100, 0))
   const startMs = performance.now()
-  for (let i = 0; i < ENDING; i += BATCH) {
-    const left = Math.ceil(ENDS_S + 4 - (performance.now() - startMs) / 1000)
-    await caller.set(entries(`ends${i}`, BATCH, 50, Math.max(1, left)))
+  for (let i = 0; i < EXPIRING_ITEMS; i += BATCH) {
+    const ttlS = Math.ceil(EXPIRY_S - (performance.now() - startMs) / 1000)
+    await caller.set(entries(`soon${i}`, BATCH, 50, Math.max(1, ttlS)))
   }
   const times = new Times()
-  const untilMs = startMs + (ENDS_S + 4) * 1000 + AFTER_MS
+  const untilMs = startMs + EXPIRY_S * 1000 + AFTER_MS
   const random = randomFrom(1)
   while (performance.now() < untilMs) {
-    const i = Math.floor((random() * LASTING) / BATCH) * BATCH
+    const i = Math.floor((random() * LIVE_ITEMS) / BATCH) * BATCH
     const sentMs = performance.now()
-    await caller.get([`lasts${i}-0`])
+    await caller.get([`alive${i}-0`])
     times.add(performance.now() - sentMs)
   }
   return times
 }
 
-/** Fills the memory with one size, then asks for keys of another, and stores what is missed. */
+/** Fills the memory with values of `from` bytes, then gets keys and stores misses of `to` bytes. */
 async function changeSize(
   caller: Caller,
   from: number,

@@ -1,6 +1,5 @@
-// The arenas' lock with a clock: takes the place of lib/engine/arena/lock.ts where hooks.ts was
-// imported. Times of one thread, from the moment that it has the lock to the moment before it gives
-// it back.
+// The arenas' lock with a clock: replaces lib/engine/arena/lock.ts where hooks.ts was imported.
+// Times how long this thread holds the lock, from after it takes the lock to before it releases it.
 
 import * as plain from '../../lib/engine/arena/lock.ts'
 import { Times } from './times.ts'

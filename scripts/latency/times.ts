@@ -1,20 +1,17 @@
-// Times of many operations: the longest, how many were above a millisecond, and a percentile.
+// Times of many operations: the longest, and percentiles.
 
 import { Histogram } from '../bench/histogram.ts'
 import { RunDelay } from './run-delay.ts'
 
 export class Times {
   longestMs = 0
-  /** Above a millisecond. */
-  longCount = 0
   #histogram = new Histogram()
   readonly #delay = new RunDelay()
 
-  /** A time that has just ended; what others took of it is taken out. */
+  /** Adds a time that has just ended, less what the thread waited for a core. */
   add(wallMs: number): void {
-    const ms = this.#delay.takeOut(wallMs)
+    const ms = this.#delay.subtractFrom(wallMs)
     if (ms > this.longestMs) this.longestMs = ms
-    if (ms > 1) this.longCount++
     this.#histogram.record(ms * 1000)
   }
 
@@ -24,7 +21,6 @@ export class Times {
 
   clear(): void {
     this.longestMs = 0
-    this.longCount = 0
     this.#histogram = new Histogram()
   }
 }

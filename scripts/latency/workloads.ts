@@ -1,5 +1,5 @@
-// What the engine is put through, as data: how a cache is filled, and what is then done to it while
-// its times are taken.
+// The engine's workloads as data: how the cache is filled, and what is done to it while times are
+// measured.
 
 import { GIB, MIB } from '../../lib/bytes/units.ts'
 import type { CacheOptions } from '../../lib/engine/cache.ts'
@@ -13,20 +13,21 @@ export interface Workload {
   run(client: EngineClient): void
 }
 
-/** One arena with the largest pages there are. */
+/** One arena with pages of the largest size. */
 const LARGE_PAGES: CacheOptions = { memoryBytes: 512 * MIB }
 const SMALL_BYTES = 20
 const USUAL_BYTES = 100
-const SOON_S = 60
+const TTL_S = 60
+/** Longer than the sweep after a flush waits. */
 const SWEPT_S = 10
-/** Items that live on where many others end at once. */
-const LASTING = 200_000
+/** Items that do not expire while many others do. */
+const LIVE_ITEMS = 200_000
 /** More small items than LARGE_PAGES has room for. */
 const FULL = 9_000_000
-const ENDING_FROM = 1e9
+const EXPIRING_IDS_FROM = 1e9
 const QUIET_MS = 1000
 
-/** `millions`: items of the growing table; a quarter of them end at once. */
+/** `millions` of items fill the growing table; a quarter of that number expires or is flushed. */
 export function workloads(millions: number): Workload[] {
   return [
     {
@@ -49,7 +50,7 @@ export function workloads(millions: number): Workload[] {
     massExpiry(millions * 250_000),
     flush(millions * 250_000),
     {
-      name: 'page moves by order',
+      name: 'pages moved on command',
       options: LARGE_PAGES,
       prepare: client => fill(client, FULL, () => SMALL_BYTES),
       run: client => movePages(client, 500_000),
@@ -66,7 +67,7 @@ export function workloads(millions: number): Workload[] {
     growth(millions),
     {
       ...growth(millions),
-      name: 'the same in memory that the kernel has given before',
+      name: 'the same in memory that was touched before',
       prepare: client => client.touchMemory(),
     },
   ]
@@ -80,7 +81,7 @@ function growth(millions: number): Workload {
   }
 }
 
-/** A full cache of one size, driven with another. */
+/** A cache full of values of one size, then sets of another. */
 function changeOf(from: number, to: number): Workload {
   return {
     name: `full of ${from} B, then sets of ${to} B`,
@@ -92,16 +93,16 @@ function changeOf(from: number, to: number): Workload {
 
 function massExpiry(count: number): Workload {
   return {
-    name: `${count} items end in one second`,
+    name: `${count} items expire in one second`,
     options: { memoryBytes: 2 * GIB },
     prepare(client) {
-      const endsAtS = client.nowS + SOON_S
-      fill(client, LASTING, () => USUAL_BYTES)
-      for (let i = 0; i < count; i++) client.set(ENDING_FROM + i, SMALL_BYTES, endsAtS)
+      const expiresAtS = client.nowS + TTL_S
+      fill(client, LIVE_ITEMS, () => USUAL_BYTES)
+      for (let i = 0; i < count; i++) client.set(EXPIRING_IDS_FROM + i, SMALL_BYTES, expiresAtS)
     },
     run(client) {
-      client.pass(SOON_S)
-      getUntilQuiet(client, LASTING)
+      client.advance(TTL_S)
+      getUntilQuiet(client, LIVE_ITEMS)
     },
   }
 }
@@ -113,14 +114,14 @@ function flush(count: number): Workload {
     prepare: client => fill(client, count, () => SMALL_BYTES),
     run(client) {
       for (const shard of client.cache.shards) shard.flush(client.nowS)
-      fill(client, LASTING, () => USUAL_BYTES)
-      client.pass(SWEPT_S)
-      getUntilQuiet(client, LASTING)
+      fill(client, LIVE_ITEMS, () => USUAL_BYTES)
+      client.advance(SWEPT_S)
+      getUntilQuiet(client, LIVE_ITEMS)
     },
   }
 }
 
-/** Sets of keys 0, 1, ..., with upkeep. */
+/** Sets keys 0, 1, ..., with upkeep in between. */
 function fill(client: EngineClient, count: number, valueBytes: () => number): void {
   for (let id = 0; id < count; id++) {
     client.set(id, valueBytes())
@@ -156,7 +157,7 @@ function movePages(client: EngineClient, count: number): void {
   }
 }
 
-/** Gets until upkeep has ended nothing for a while. */
+/** Gets until upkeep has reclaimed nothing for QUIET_MS. */
 function getUntilQuiet(client: EngineClient, keys: number): void {
   const random = randomFrom(2)
   let changedMs = performance.now()
@@ -168,7 +169,7 @@ function getUntilQuiet(client: EngineClient, keys: number): void {
   }
 }
 
-/** Sizes from 8 B to 8 KiB, as many of each order of magnitude. */
+/** Sizes from 8 B to 8 KiB, log-uniform. */
 function mixed(seed: number): () => number {
   const random = randomFrom(seed)
   return () => Math.floor(8 * 2 ** (random() * 10))

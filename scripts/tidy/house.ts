@@ -1,8 +1,10 @@
-// The house as tables: which floor may import which, how the rooms and files of a floor lie above each
-// other, where each package lives, and which files may do what is forbidden elsewhere. Tidy reads
-// nothing else. Whoever moves a room edits its row here.
+// The house as tables: which floor may import which, the order of rooms and files on a floor, where
+// each package may be imported, and the exceptions to rules. Tidy reads nothing else. When a file
+// or room moves, its row here moves too.
 
-/** Who may import whom. The first row that fits a file counts; a folder ends in a slash. */
+/**
+ * Which files may import which. The first row that matches a file counts; a folder ends in a slash.
+ */
 export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['lib/bytes/', ['lib/bytes/']],
   ['lib/engine/', ['lib/engine/', 'lib/bytes/']],
@@ -44,7 +46,7 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
 
 /**
  * Inside a folder of lib, from the top down: a file or room (it ends in a slash) imports only from
- * rows below its own. A folder that is not listed is one row: its files import each other freely.
+ * rows below its own. In a folder that is not listed, files may import each other.
  */
 export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/': [
@@ -131,7 +133,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
 }
 
-/** Each package has one home, and so have the modules of Node that reach outside the process. */
+/** Where each package may be imported, and each module of Node that reaches outside the process. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
   yargs: ['lib/cli.ts', 'scripts/'],
   'yargs-parser': ['lib/cli.ts'],
@@ -158,7 +160,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node:worker_threads': ['lib/local/', 'lib/server/workers.ts', 'workers/', 'scripts/', 'test/'],
 }
 
-/** Modules of the project that few may import: each with who may, outside its own folder. */
+/** Modules that few files may import: the files outside the module's own folder that may. */
 export const GUARDED: Readonly<Record<string, readonly string[]>> = {
   'lib/engine/arena/lock.ts': ['lib/engine/', 'scripts/', 'test/'],
   'lib/engine/arena/layout.ts': [
@@ -170,10 +172,10 @@ export const GUARDED: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** The one file that calls foreign code. */
+/** The only file that calls native code. */
 export const FFI_HOME = 'lib/server/uring/native.ts'
 
-/** The worker's request path: it waits for nothing, except in the files of `WAITS`. */
+/** The worker's request path: it never waits, except in the files of `WAITS`. */
 export const REQUEST_PATH: readonly string[] = [
   'lib/bytes/',
   'lib/engine/',
@@ -186,15 +188,15 @@ export const REQUEST_PATH: readonly string[] = [
   'lib/server/tls/',
 ]
 
-/** What may wait there, and why. */
+/** Files of the request path that may wait, and the words they may use. */
 export const WAITS: Readonly<Record<string, readonly string[]>> = {
-  // A loop that found nothing to do in the kernel's queue gives libuv its turn.
+  // A loop whose completion queue is empty lets libuv run.
   'lib/server/uring/loop.ts': ['setImmediate'],
-  // A peer's next turn comes behind the others'; closing waits for what is being sent.
+  // A connection's next turn is queued behind the others'; closing waits for pending writes.
   'lib/server/service.ts': ['setImmediate', 'await'],
 }
 
-/** Base names that several files share, and the one sense they share it in. */
+/** Names that several files have, and the one meaning that all of them share. */
 export const NAMESAKES: Readonly<Record<string, string>> = {
   'index.ts': 'what a package exports',
   'limits.ts': 'bounds that a floor shares',

@@ -1,5 +1,5 @@
-// Reads the sources that tidy looks at: parses each file once and keeps what the rules ask for, its
-// imports, its functions, the places of `any`. It alone knows the compiler's own (unstable) API.
+// Reads the sources that tidy checks: parses each file once and keeps what the rules need (imports,
+// functions, comments, strings, waits, `any`). Only this file knows the compiler's unstable API.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
@@ -19,7 +19,7 @@ import {
 import { API, type Snapshot } from 'typescript/unstable/sync'
 
 export interface Import {
-  /** As written; relative ones as a path from the root, `lib/engine/arena/layout.ts`. */
+  /** A package as written; a relative import as a path from the root, `lib/engine/status.ts`. */
   target: string
   relative: boolean
   dynamic: boolean
@@ -27,25 +27,25 @@ export interface Import {
 }
 
 export interface Source {
-  /** From the root, with forward slashes. */
+  /** Path from the root, with forward slashes. */
   path: string
   lines: string[]
   imports: Import[]
   functions: { line: number; bodyLines: number; parameters: number }[]
-  /** Lines that are, or end in, a comment. */
+  /** Lines that are a comment or end in one. */
   commentLines: number[]
-  /** Strings of the code. */
+  /** String literals. */
   texts: { text: string; line: number }[]
-  /** What lets others run before it goes on: `await`, `setImmediate`, `nextTick`. */
+  /** What continues in a later turn of the event loop: `await`, `setImmediate`, `nextTick`. */
   waits: { word: string; line: number }[]
   anyLines: number[]
-  /** First line of what is not a re-export. */
+  /** Line of the first statement that is not a re-export. */
   ownCodeLine: number | undefined
 }
 
 const WAITING = new Set(['setImmediate', 'nextTick'])
 
-// The parser gets the sources under a root of its own, and no other file of the machine.
+// The parser sees the sources under this virtual root and no other file of the machine.
 const VIRTUAL_ROOT = '/sources/'
 
 export function readSources(root: string, folders: readonly string[]): Source[] {
@@ -126,7 +126,7 @@ function readSource(path: string, file: SourceFile): Source {
   return source
 }
 
-/** A comment of its own, or one behind code; none of our strings has two slashes and a blank. */
+/** Comment lines and lines with a comment after code. No string in this project contains ` // `. */
 function commentLinesOf(lines: string[]): number[] {
   const found: number[] = []
   lines.forEach((line, index) => {
@@ -141,7 +141,7 @@ function startsOfLines(text: string): number[] {
   return starts
 }
 
-// import and export declarations, `import('...')` as a call and as a type.
+// What an import or export declaration, an `import('...')` call or an `import('...')` type imports.
 function specifierOf(node: Node): string | undefined {
   if (isImportDeclaration(node)) return unquoted(node.moduleSpecifier)
   if (isExportDeclaration(node)) return unquoted(node.moduleSpecifier)

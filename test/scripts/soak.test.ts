@@ -1,4 +1,4 @@
-// A soak of a minute; `npm run soak` takes as long as it is told to.
+// A soak of a minute. `npm run soak -- --help` has the options of longer ones.
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'

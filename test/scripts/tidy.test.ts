@@ -1,4 +1,4 @@
-// Each rule of tidy is broken once, in a small tree of its own.
+// Breaks each rule of tidy once, in a small source tree.
 
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -25,7 +25,7 @@ const unfinished = ['TO', 'DO'].join('')
 
 const CASES: Case[] = [
   {
-    name: 'imports that point downwards are in order',
+    name: 'imports that point down are allowed',
     files: {
       'lib/bytes/units.ts': HEAD,
       'lib/engine/arena/layout.ts': `${HEAD}import '../../bytes/units.ts'\nimport 'node:assert/strict'\n`,
@@ -65,7 +65,7 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'inside a floor, and inside a room, imports go down the rows',
+    name: 'inside a floor and inside a room, imports point down the rows',
     files: {
       'lib/engine/arena/arena.ts': `${HEAD}import '../items/lru.ts'\n`,
       'lib/engine/arena/layout.ts': `${HEAD}import './lock.ts'\n`,
@@ -84,7 +84,7 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'bytes, the client and the door in process stand on little',
+    name: 'bytes, the client and LocalCache import only floors below them',
     files: {
       'lib/bytes/units.ts': `${HEAD}import '../engine/arena/hash.ts'\n`,
       'lib/client/ring/ring.ts': `${HEAD}import '../../engine/arena/hash.ts'\n`,
@@ -99,7 +99,7 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'only who dumps or reports reads the layout, and only the engine locks',
+    name: 'above the engine only reports and dumps read the layout, and nothing locks',
     files: {
       'lib/engine/arena/layout.ts': HEAD,
       'lib/engine/arena/lock.ts': HEAD,
@@ -112,16 +112,16 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'foreign code is called in one file',
+    name: 'one file alone calls native code',
     files: {
       [FFI_HOME]: `${HEAD}process.getBuiltinModule('${FFI}')\n`,
       'lib/server/tls/openssl.ts': `${HEAD}process.getBuiltinModule('${FFI}')\n`,
       'test/a.ts': `process.getBuiltinModule('${FFI}')\n`,
     },
-    breaches: [`lib/server/tls/openssl.ts:2: ${FFI} is called in ${FFI_HOME} alone`],
+    breaches: [`lib/server/tls/openssl.ts:2: only ${FFI_HOME} may use ${FFI}`],
   },
   {
-    name: 'the request path waits for nothing, except where that is listed',
+    name: 'the request path never waits, except where that is listed',
     files: {
       'lib/protocol/session.ts': `${HEAD}await 0\nprocess.nextTick(f)\nsetImmediate(f) // await\n`,
       'lib/server/daemon.ts': `${HEAD}await 0\n`,
@@ -135,7 +135,7 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'two files are called alike only in a sense that both share',
+    name: 'two files have the same name only with the same meaning',
     files: {
       'lib/client/nodes/text.ts': HEAD,
       'lib/client/nodes/walk.ts': HEAD,
@@ -143,11 +143,11 @@ const CASES: Case[] = [
       'lib/protocol/text.ts': HEAD,
     },
     breaches: [
-      'lib/engine/items/walk.ts:1: called like lib/client/nodes/walk.ts, in no sense that both share',
+      'lib/engine/items/walk.ts:1: same name as lib/client/nodes/walk.ts, and not in NAMESAKES',
     ],
   },
   {
-    name: 'comments end at column 100, and a function takes five parameters',
+    name: 'comments stay within 100 columns, and a function takes at most five parameters',
     files: {
       'lib/server/daemon.ts': `${HEAD}// ${'x'.repeat(97)}\n/** ${'x'.repeat(97)} */\nf('${'x'.repeat(99)}')\n`,
       'lib/server/serve.ts': `${HEAD}const f = (a, b, c, d, e) => 0\nfunction g(a, b, c, d, e, f) {}\n`,
@@ -160,22 +160,22 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'a file without a place in the table is reported',
+    name: 'a file that is not in the table is reported',
     files: { 'lib/stray.ts': HEAD },
-    breaches: ['lib/stray.ts:1: has no place in the table of floors'],
+    breaches: ['lib/stray.ts:1: not in the table of floors'],
   },
   {
-    name: 'main loads nothing before it has looked at the runtime',
+    name: 'main checks the runtime before it loads anything',
     files: { 'lib/cli.ts': HEAD, 'lib/main.ts': `#!/usr/bin/env node\n${HEAD}import './cli.ts'\n` },
-    breaches: ['lib/main.ts:3: lib/main.ts imports dynamically only'],
+    breaches: ['lib/main.ts:3: lib/main.ts may import only dynamically'],
   },
   {
-    name: 'the public door only re-exports',
+    name: 'lib/index.ts only re-exports',
     files: { 'lib/index.ts': `${HEAD}export const a = 1\n` },
-    breaches: ['lib/index.ts:2: only re-exports here'],
+    breaches: ['lib/index.ts:2: only re-exports are allowed here'],
   },
   {
-    name: 'a cycle is found however long it is',
+    name: 'an import cycle is found over several files',
     files: {
       'scripts/a.ts': `${HEAD}import './b.ts'\n`,
       'scripts/b.ts': `${HEAD}import './c.ts'\n`,
@@ -186,7 +186,7 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'packages stay at home, and unknown ones have none',
+    name: 'packages are imported only in their homes, and unknown ones nowhere',
     files: {
       'lib/server/daemon.ts': `${HEAD}import 'yargs/helpers'\nimport 'left-pad'\nimport '@a/b/c'\n`,
       'scripts/a.ts': `${HEAD}import 'yargs'\nimport 'tap'\n`,
@@ -199,7 +199,7 @@ const CASES: Case[] = [
     ],
   },
   {
-    name: 'sockets and processes stay out of engine and protocol',
+    name: 'the engine and the protocols use neither sockets nor processes',
     files: {
       'lib/engine/arena/hash.ts': `${HEAD}import 'node:net'\n`,
       'lib/protocol/text.ts': `${HEAD}import 'node:child_process'\n`,
@@ -232,7 +232,7 @@ const CASES: Case[] = [
     breaches: ['scripts/b.ts:501: file of 501 lines, 500 are allowed'],
   },
   {
-    name: 'nothing is left for later, and no type is given up',
+    name: 'unfinished work and `any` are reported',
     files: {
       'scripts/a.ts': `${HEAD}// ${unfinished}: later\nexport const a = 1 as any\n`,
       'scripts/b.ts': `${HEAD}export const a = 'any' // as any\n`,
@@ -240,14 +240,14 @@ const CASES: Case[] = [
     breaches: [`scripts/a.ts:2: ${unfinished} left behind`, 'scripts/a.ts:3: `any`'],
   },
   {
-    name: 'a file says at its head what it owns; tests need not',
+    name: 'a file has a head comment, except in test/',
     files: {
       'scripts/a.ts': 'export const a = 1\n',
       'scripts/b.ts': '\n// late\n',
       'test/a.ts': 'export const a = 1\n',
       'workers/a.ts': '/** Owns nothing. */\n',
     },
-    breaches: ['scripts/a.ts:1: no comment at its head', 'scripts/b.ts:1: no comment at its head'],
+    breaches: ['scripts/a.ts:1: no head comment', 'scripts/b.ts:1: no head comment'],
   },
 ]
 
@@ -257,16 +257,16 @@ for (const { name, files, breaches } of CASES) {
   })
 }
 
-t.test('a data table may be longer, if it is in the list', async t => {
+t.test('a data table in the list may be longer', async t => {
   const root = t.testdir(treeOf({ 'scripts/a.ts': lines(501) }))
   t.same(findBreaches(root, { 'scripts/a.ts': 'a table' }), [])
 })
 
-t.test('as a program it prints breaches and fails, or prints nothing', async t => {
+t.test('the program prints breaches and fails, or prints nothing', async t => {
   const root = t.testdir(treeOf({ 'lib/bytes/units.ts': 'export {}\n' }))
   const run = (cwd: string) => spawnSync(process.execPath, [TIDY, '.'], { cwd, encoding: 'utf8' })
   const found = run(root)
-  t.equal(found.stdout, 'lib/bytes/units.ts:1: no comment at its head\n')
+  t.equal(found.stdout, 'lib/bytes/units.ts:1: no head comment\n')
   t.equal(found.status, 1)
   const none = run(t.testdir({}))
   t.equal(none.stdout + none.stderr, '')

@@ -1,6 +1,5 @@
-// The HTTP example: an API with one route, `/top/CATEGORY`, over a real database; alone, with a
-// pool of cache servers, or with a cache in process. All that the cache takes is the line with
-// getOrSet.
+// The HTTP example: an API with one route, `/top/CATEGORY`, over a real database, without a cache,
+// with a pool of cache servers, or with a cache in process. One line uses the cache: getOrSet.
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -24,7 +23,7 @@ const FRESH_S = 60
 const POOL_TIMEOUT_MS = 10_000
 const TOP_PATH = /^\/top\/(\d+)$/
 
-/** Serves on a free port of loopback. `servers`: the pool's, in that mode. */
+/** Serves on a free loopback port. `servers` are the pool's, used in mode `pool`. */
 export async function startApi(
   mode: Mode,
   databasePath: string,

@@ -1,5 +1,5 @@
-// The HTTP example as a process of its own: `child.ts MODE DATABASE [SERVER...]`. Tells its port,
-// and how many queries there were whenever it is sent anything.
+// The HTTP example as a process: `child.ts MODE DATABASE [SERVER...]`. Sends its port to its
+// parent, then the number of queries so far in reply to each message.
 
 import { type Mode, startApi } from './api.ts'
 

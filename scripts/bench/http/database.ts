@@ -1,5 +1,5 @@
-// The database of the HTTP example: the orders of a shop in SQLite. Which products of a category
-// earn most takes a millisecond or so to find out, as much as pages of a real shop do.
+// The database of the HTTP example: a shop's orders in SQLite. The query for the products of a
+// category that earn most takes about a millisecond, like queries of a real shop.
 
 import { DatabaseSync } from 'node:sqlite'
 
@@ -15,7 +15,7 @@ export interface Earner {
   cents: number
 }
 
-/** Makes the database in a file that is not there yet; `orders`: how many, fewer for a test. */
+/** Creates the database in a new file. `orders` is their number; tests pass a smaller one. */
 export function createDatabase(path: string, orders = ORDERS): void {
   const database = new DatabaseSync(path)
   database.exec(`

@@ -1,4 +1,4 @@
-// The caches that bench:local compares, each as one thread has it.
+// The caches that bench:local compares, each as one thread uses it.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -8,7 +8,9 @@ import { LocalCache, type LocalCacheHandle } from '../../../lib/index.ts'
 
 export type Kind = 'local' | 'lru' | 'memjs'
 
-/** Where a thread finds the cache that it shares with the others, if it does. */
+/**
+ * Which cache a thread opens: the `handle` of a LocalCache or the `port` of a daemon, if shared.
+ */
 export interface Place {
   kind: Kind
   items: number
@@ -39,7 +41,7 @@ export async function openCache({ kind, items, handle, port }: Place): Promise<C
       close: () => cache.clear(),
     }
   }
-  // memjs fails all that waits if its server is not there yet.
+  // Wait for the daemon: memjs fails all pending requests if it cannot connect.
   const probe = connect(port ?? 0, '127.0.0.1')
   await once(probe, 'connect')
   probe.destroy()

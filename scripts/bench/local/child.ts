@@ -1,5 +1,5 @@
-// One case of bench:local as a process of its own: `child.ts TASK`, in JSON. Starts the threads,
-// lets them fill their caches, then work, and prints what became of it, in JSON.
+// One case of bench:local as a process: `child.ts TASK`, the task in JSON. Starts the threads, has
+// them fill their caches, then run the load, and prints the outcome in JSON.
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
@@ -8,9 +8,9 @@ import type { Measured, Task } from './thread.ts'
 
 export interface Outcome {
   threads: Measured[]
-  /** Processor time of the measured operations, all threads and V8's own, microseconds. */
+  /** CPU time of the process while the load ran, all threads and V8's own, microseconds. */
   cpuUs: number
-  /** Memory of the process that the items took, bytes. */
+  /** Resident memory of the process that the items take, bytes. */
   residentBytes: number
 }
 
@@ -22,7 +22,7 @@ const cache =
   task.kind === 'local'
     ? LocalCache.create({ memoryBytes: LOCAL_BYTES, shards: 4 * task.threads })
     : undefined
-// Threads that hold nothing yet: what they cost is not the items'.
+// Threads without items first: their memory is subtracted.
 const idle = await startThreads(0, 0)
 const before = process.memoryUsage.rss()
 for (const worker of idle) await worker.terminate()

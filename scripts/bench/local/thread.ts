@@ -1,6 +1,6 @@
-// One thread of bench:local: fills its cache, or its share of the cache that all have, then gets
-// and sets at random for a while. Tells what it did, and its longest pause for the garbage
-// collector.
+// One thread of bench:local: fills its cache, or its share of the shared cache, then gets and sets
+// random items for a while. Sends its parent what it did and its longest pause for garbage
+// collection.
 
 import { PerformanceObserver } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -22,7 +22,7 @@ export interface Measured {
   longestGcMs: number
 }
 
-/** Operations between two looks at the clock; of these, memjs has so many under way at once. */
+/** Operations between two checks of the time; memjs has all of them in flight. */
 const BATCH = 64
 
 const task = workerData as Task
@@ -36,7 +36,7 @@ await fill(cache)
 parentPort?.postMessage('filled')
 parentPort?.once('message', async () => {
   const measured = await measure(cache)
-  // Observers hear of a pause in a later turn.
+  // Observers learn of a pause in a later turn of the event loop.
   await new Promise(resolve => setTimeout(resolve, 100))
   parentPort?.postMessage({ ...measured, longestGcMs } satisfies Measured)
   parentPort?.once('message', () => {
@@ -76,7 +76,7 @@ async function measure(cache: Cache): Promise<Omit<Measured, 'longestGcMs'>> {
       for (const found of await Promise.all(waits)) if (found?.length === task.valueBytes) hits++
     }
     operations += BATCH
-    // The observer of the garbage collector is told between turns.
+    // Observers of the garbage collector run between turns of the event loop.
     if (operations % (BATCH * 1024) === 0) await new Promise(resolve => setImmediate(resolve))
   }
   return { operations, hits, gets, seconds: (performance.now() - startMs) / 1000 }
@@ -86,7 +86,7 @@ function keyOf(item: number): string {
   return `user:${item}`
 }
 
-/** A string of its own, as a value that was made or read is. */
+/** A new string each time, as a value that was just computed or read. */
 function textOf(item: number): string {
   return Buffer.alloc(task.valueBytes, String(item)).toString('latin1')
 }

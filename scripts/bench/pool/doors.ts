@@ -1,5 +1,5 @@
-// The ways to a server that bench:pool compares: the pool client's two drivers, and memjs alone as
-// an application uses it without a pool.
+// The clients that bench:pool compares: the pool client with each of its two drivers, and memjs
+// alone, as an application uses it without a pool.
 
 import { Client } from 'memjs'
 import { ClusterClient } from '../../../lib/client/index.ts'

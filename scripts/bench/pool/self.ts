@@ -1,4 +1,4 @@
-// A part of a benchmark in a process of its own, which prints its outcome as JSON.
+// Runs a part of a bench in its own process, which prints its outcome as JSON.
 
 import { once } from 'node:events'
 import { start } from '../processes.ts'

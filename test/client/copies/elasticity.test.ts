@@ -29,7 +29,7 @@ for (const { name, start, skip } of KINDS) {
       keys: KEYS,
       writeShare: 0.05,
       valueBytes: 100,
-      atOnce: 16,
+      inFlight: 16,
       random: () => random.below(2 ** 30) / 2 ** 30,
     })
     await load.fill()
