@@ -2,9 +2,9 @@
  * SASL (-S): the same frames to memcached, which asks libsasl's sasldb, and to memslab, which has a
  * file of its own; each step sent when the one before was answered.
  *
- * Left out, because they differ on purpose: memcached 1.6.18 cannot authenticate a connection a second
- * time; it is out of memory for claims near a megabyte; and to libsasl a name without a realm is one
- * of the machine.
+ * Left out, because they differ on purpose: memcached 1.6.18 cannot authenticate a connection a
+ * second time; it is out of memory for claims near a megabyte; and to libsasl a name without a
+ * realm is one of the machine.
  */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'

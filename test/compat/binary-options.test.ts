@@ -1,6 +1,6 @@
 /**
- * The binary protocol under options that change its responses, and over real seconds: the same frames
- * to memcached and to memslab, both started with the same arguments.
+ * The binary protocol under options that change its responses, and over real seconds: the same
+ * frames to memcached and to memslab, both started with the same arguments.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'

@@ -1,7 +1,7 @@
 /**
- * Dumps of items: the same items in memcached and in memslab, the fields of the lines compared. Sizes,
- * CAS numbers and classes differ, only newer memcached releases show flags and begin with OK, and
- * the order of lines is each server's own.
+ * Dumps of items: the same items in memcached and in memslab, the fields of the lines compared.
+ * Sizes, CAS numbers and classes differ, only newer memcached releases show flags and begin with
+ * OK, and the order of lines is each server's own.
  */
 import t from 'tap'
 import { startDaemon } from '../support/daemon.ts'

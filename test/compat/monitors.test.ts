@@ -1,6 +1,7 @@
 /**
  * Programs that watch over memcached, looking at memslab: munin's plug-in, collectd's, the Nagios
- * check and libmemcached's tools. Each has its own reader of `stats`, and must find what it looks for.
+ * check and libmemcached's tools. Each has its own reader of `stats`, and must find what it looks
+ * for.
  */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'

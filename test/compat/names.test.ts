@@ -1,6 +1,6 @@
 /**
- * No name is forgotten: every option of memcached is in the help and in docs/options.md and is read or
- * refused in words of its own, every statistic is printed in memcached's order and told of in
+ * No name is forgotten: every option of memcached is in the help and in docs/options.md and is read
+ * or refused in words of its own, every statistic is printed in memcached's order and told of in
  * docs/statistics.md, and the docs tell of nothing else.
  */
 import { readFileSync } from 'node:fs'

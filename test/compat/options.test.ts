@@ -1,6 +1,6 @@
 /**
- * Options that change replies: the same bytes to memcached and to memslab, both started with the same
- * arguments.
+ * Options that change replies: the same bytes to memcached and to memslab, both started with the
+ * same arguments.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -48,8 +48,8 @@ for (const [args, steps, stats] of CASES) {
 }
 
 t.test('what a request finds ended is counted', { skip }, async t => {
-  // Nothing in the background finds it before the requests do; nor may a store, whose room memcached
-  // makes from what has ended: so no marks between the steps.
+  // Nothing in the background finds it before the requests do; nor may a store, whose room
+  // memcached makes from what has ended: so no marks between the steps.
   const pair = await startPair(t, ['-o', 'no_lru_crawler,no_lru_maintainer,no_slab_reassign'])
   const run = (text: string) => compare(pair, { steps: [text], raw: true })
   const storesFor = (exptime: number) => STORED.map(key => `set ${key} 0 ${exptime} 1\r\n1\r\n`)

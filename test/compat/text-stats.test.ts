@@ -192,8 +192,9 @@ async function statsOfBoth(pair: Pair, kind: string) {
 }
 
 /**
- * Names once each: `stats items` repeats them for each class that the sizes happen to give. Of `stats
- * conns` those of the entry that has most come first: listeners, which have fewer, may stand anywhere.
+ * Names once each: `stats items` repeats them for each class that the sizes happen to give. Of
+ * `stats conns` those of the entry that has most come first: listeners, which have fewer, may stand
+ * anywhere.
  */
 function namesOf(stats: [string, string][]): string[] {
   const entries = new Map<string, string[]>()

@@ -12,7 +12,7 @@
 import { Area } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import type { Authenticator, Claim } from '../authenticator.ts'
-import { BinaryProtocol } from '../binary/binary.ts'
+import { BinaryProtocol, BODY_BYTES_MAX } from '../binary/binary.ts'
 import { FORMS, hasForm } from '../binary/forms.ts'
 import * as B from '../binary/layout.ts'
 import { BinaryStatus, Opcode } from '../binary/layout.ts'
@@ -48,7 +48,8 @@ export class AuthBinary extends BinaryProtocol {
     if (end - at < B.HEADER_BYTES) return NEED_MORE
     const opcode = input.bytes[at + B.OPCODE]
     if (opcode >= Opcode.SASL_LIST_MECHS && opcode <= Opcode.SASL_STEP) {
-      if (isSaslFrame(input, at)) return this.sasl(input, at, end)
+      const isBounded = valueBytesOf(input, at) <= BODY_BYTES_MAX
+      if (isBounded && isSaslFrame(input, at)) return this.sasl(input, at, end)
     } else if (!this.isOpen && opcode !== Opcode.VERSION && isFrame(input, at)) {
       this.answer(input, at, BinaryStatus.AUTH_ERROR, Words.AUTH_FAILURE)
       this.peer.state = State.ENDED

@@ -1,16 +1,20 @@
-// The door of text connections: until the peer has said a name and a password, all that is served is
+// The door of text connections: until the peer has said a name and a password, all that is served
+// is
 //
 //   set <anything> <anything> <anything> <bytes>\r\n<name> <password>\r\n
 //
-// with memcached's answers. The name ends at the first blank. Then the text protocol takes over.
+// with memcached's answers. The name ends at the first blank. Then the text protocol takes over. A
+// line too short to be this one, `quit` among them, ends the connection without a word.
 
 import type { Area } from '../../bytes/area.ts'
+import { KIB } from '../../bytes/units.ts'
 import type { Authenticator, Claim } from '../authenticator.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
-import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
+import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX } from '../limits.ts'
 import { text } from '../reply.ts'
 import { TextProtocol } from '../text.ts'
-import { equalsWord, parseUint32 } from '../words/ascii.ts'
+import { equalsWord } from '../words/ascii.ts'
+import { readUint32 } from '../words/numbers.ts'
 import { tokenCount, tokenEnd, tokenize, tokenStart } from '../words/tokens.ts'
 import { Gate } from './gate.ts'
 
@@ -19,11 +23,17 @@ const FAILURE = text('CLIENT_ERROR authentication failure\r\n')
 const UNAUTHENTICATED = text('CLIENT_ERROR unauthenticated\r\n')
 const BAD_FORMAT = text('CLIENT_ERROR bad authentication token format\r\n')
 const BAD_END = text('CLIENT_ERROR bad command line termination\r\n')
+const TOO_LONG = text('CLIENT_ERROR auth token too long\r\n')
 
 const LF = 10
 const CR = 13
 const BLANK = 32
-const LINE_BYTES_MIN = 2
+/** Fewer bytes are not looked at, and a line of fewer, its \n aside, is none: as in memcached. */
+const LOOKED_AT_BYTES_MIN = 3
+const LINE_BYTES_MIN = 6
+
+/** Longer claims are refused before they are read, as in memcached. */
+const CLAIM_BYTES_MAX = 16 * KIB
 
 export class AuthText implements Protocol {
   private readonly peer: Conversation
@@ -41,19 +51,23 @@ export class AuthText implements Protocol {
 
   command(input: Area, at: number, end: number): number {
     const { bytes } = input
-    if (end - at < LINE_BYTES_MIN) return NEED_MORE
+    if (end - at < LOOKED_AT_BYTES_MIN) return NEED_MORE
     const newline = bytes.indexOf(LF, at)
     if (newline < 0 || newline >= end) {
       if (end - at <= LINE_BYTES_MAX) return NEED_MORE
       this.peer.state = State.ENDED
       return end
     }
-    const claimBytes = claimBytesOf(bytes, at, newline + 1)
-    if (claimBytes < 0) {
-      this.decline(UNAUTHENTICATED)
-      return newline + 1
-    }
     const start = newline + 1
+    if (newline - at < LINE_BYTES_MIN) {
+      this.peer.state = State.ENDED
+      return start
+    }
+    const claimBytes = claimBytesOf(bytes, at, start)
+    if (claimBytes < 0 || claimBytes > CLAIM_BYTES_MAX) {
+      this.decline(claimBytes < 0 ? UNAUTHENTICATED : TOO_LONG)
+      return start
+    }
     if (claimBytes > AUTH_CLAIM_BYTES_MAX) {
       this.peer.swallow(claimBytes + 2, FAILURE)
       return start
@@ -115,7 +129,7 @@ export class AuthText implements Protocol {
 /** The length that the line announces; -1 if it is not the line that is waited for. */
 function claimBytesOf(bytes: Buffer, start: number, end: number): number {
   tokenize(bytes, start, end)
-  if (tokenCount < 5 || !equalsWord(bytes, tokenStart[0], tokenEnd[0], 'set')) return -1
-  const claimBytes = parseUint32(bytes, tokenStart[4], tokenEnd[4])
-  return claimBytes > VALUE_BYTES_MAX ? -1 : claimBytes
+  if (tokenCount < 5 || tokenStart[0] !== start) return -1
+  if (!equalsWord(bytes, start, tokenEnd[0], 'set')) return -1
+  return readUint32(bytes, tokenStart[4], tokenEnd[4])
 }

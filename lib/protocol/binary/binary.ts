@@ -1,13 +1,14 @@
 // The binary protocol: parses a frame, has execute.ts do what it means, has binary/print.ts answer.
 // What a frame looks like is told in binary/layout.ts, what each opcode wants in binary/forms.ts.
 //
-// A frame is run once its header, extras and key are there. Frames without the form that their opcode
-// wants end the connection, as in memcached; what is too large, or not known, is thrown away.
+// A frame is run once its header, extras and key are there. Frames without the form that their
+// opcode wants end the connection, as in memcached; what is too large, or not known, is thrown
+// away.
 
 import type { Area } from '../../bytes/area.ts'
 import { u64, u64FromWords } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
-import { KIB } from '../../bytes/units.ts'
+import { GIB, KIB } from '../../bytes/units.ts'
 import { CAS_SHOWN } from '../../engine/arena/layout.ts'
 import { Mode, Status } from '../../engine/status.ts'
 import { CloseReason } from '../../observe/journal.ts'
@@ -25,7 +26,7 @@ import {
   store,
 } from '../execute.ts'
 import { Control, type Host, ThreadCounter } from '../host.ts'
-import { STREAM_VALUE_BYTES_MIN, VALUE_BYTES_MAX } from '../limits.ts'
+import { STREAM_VALUE_BYTES_MIN } from '../limits.ts'
 import { lookAheadFrames } from '../lookahead.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
@@ -37,6 +38,9 @@ import { statFrames } from './stats.ts'
 
 /** Header, extras and key of a binary frame: what memcached reads before it looks at the key. */
 const BINARY_HEAD_BYTES_MAX = 16 * KIB
+
+/** A frame with a longer body ends the connection. */
+export const BODY_BYTES_MAX = GIB
 
 const NOTHING = text('')
 
@@ -120,6 +124,10 @@ export class BinaryProtocol implements Protocol {
     if (keyEnd > end) return NEED_MORE
     if (valueBytes < 0) {
       this.hangUp(BinaryStatus.UNKNOWN_COMMAND, Words.UNKNOWN_COMMAND)
+      return keyEnd
+    }
+    if (bodyBytes > BODY_BYTES_MAX) {
+      this.hangUp(BinaryStatus.EINVAL, Words.INVALID)
       return keyEnd
     }
     const form = FORMS[responder.opcode]
@@ -233,8 +241,7 @@ export class BinaryProtocol implements Protocol {
     request.cas.high &= this.casBits
     request.cas.low &= this.casBits
     request.mode = this.modeOfStore()
-    // Beyond this bound a value is too large whatever its length.
-    request.valueBytes = Math.min(valueBytes, VALUE_BYTES_MAX)
+    request.valueBytes = valueBytes
     const isWhole = valueBytes <= end - valueStart
     if (!isWhole && valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
     const status = isWhole
@@ -249,7 +256,7 @@ export class BinaryProtocol implements Protocol {
     if (refused && this.opcode === Opcode.SET) dropStale(request)
     this.endUpdate(status)
     if (isWhole) return valueStart + valueBytes
-    this.swallow(valueBytes)
+    this.peer.swallow(valueBytes, null)
     return valueStart
   }
 
@@ -341,12 +348,7 @@ export class BinaryProtocol implements Protocol {
 
   private refuseCommand(bytes: number): void {
     this.responder.error(BinaryStatus.UNKNOWN_COMMAND, Words.UNKNOWN_COMMAND)
-    this.swallow(bytes)
-  }
-
-  /** memcached keeps this length as a signed number: from 2^31 on nothing is thrown away. */
-  private swallow(bytes: number): void {
-    this.peer.swallow(Math.max(0, bytes | 0), null)
+    this.peer.swallow(bytes, null)
   }
 
   /** Throws away a key that is too long, as much of it as memcached reads, and then hangs up. */

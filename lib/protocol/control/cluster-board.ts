@@ -1,6 +1,7 @@
-// The nodes of the cluster as all threads tell of them, in shared memory, since one of them may be told
-// of others (`config set cluster`). Two slots: the turn says which one is read, a writer fills the
-// other and then takes the turn on, so a reader that saw the same turn before and after has it whole.
+// The nodes of the cluster as all threads tell of them, in shared memory, since one of them may be
+// told of others (`config set cluster`). Two slots: the turn says which one is read, a writer fills
+// the other and then takes the turn on, so a reader that saw the same turn before and after has it
+// whole.
 //
 //   TURN  LOCK | slot 0: VERSION LENGTH text .. | slot 1: VERSION LENGTH text ..
 

@@ -1,7 +1,7 @@
 // The commands of operators, in the text protocol: they are about the daemon, not about one item.
-// Their words are in tokens.ts. Words beyond those that a command knows change nothing, and `noreply`
-// as the last word silences it; `stats`, `version`, `watch` and `config` answer all the same. These
-// commands are rare and may allocate.
+// Their words are in tokens.ts. Words beyond those that a command knows change nothing, and
+// `noreply` as the last word silences it; `stats`, `version`, `watch` and `config` answer all the
+// same. These commands are rare and may allocate.
 
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'

@@ -1,6 +1,6 @@
-// `lru_crawler`: crawls for expired items, and dumps of the others. A dump answers OK, then a line an
-// item. As in memcached it is refused behind requests whose replies were not sent yet; what a peer
-// sends behind a dump is served after it.
+// `lru_crawler`: crawls for expired items, and dumps of the others. A dump answers OK, then a line
+// an item. As in memcached it is refused behind requests whose replies were not sent yet; what a
+// peer sends behind a dump is served after it.
 
 import { CRAWLER_ON } from '../../engine/arena/layout.ts'
 import { allClasses, type ClassSet } from '../../engine/items/walk.ts'

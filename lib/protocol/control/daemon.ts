@@ -7,9 +7,9 @@
 //                             (an empty line)
 //                             END
 //
-// LENGTH counts the version, the nodes and the \n behind each, and not the \r\n that follows. Where it
-// is allowed, `config set cluster 0 LENGTH` with the same behind it changes the nodes for all threads;
-// without a version it is the next one.
+// LENGTH counts the version, the nodes and the \n behind each, and not the \r\n that follows. Where
+// it is allowed, `config set cluster 0 LENGTH` with the same behind it changes the nodes for all
+// threads; without a version it is the next one.
 
 import type { Area } from '../../bytes/area.ts'
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'

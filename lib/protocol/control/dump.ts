@@ -1,6 +1,6 @@
 // The items of all arenas, one line each, while the peer takes them: `lru_crawler metadump` and
-// `mgdump`. A step of the walk prints into one piece under the arena's lock, without allocating; what
-// is stored, moved or freed between two steps is told of once, twice or not at all.
+// `mgdump`. A step of the walk prints into one piece under the arena's lock, without allocating;
+// what is stored, moved or freed between two steps is told of once, twice or not at all.
 
 import { DIGITS_MAX, printNumber, printU64 } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'

@@ -1,5 +1,5 @@
-// `watch`: the rest of the connection is lines about what all peers do. It knows no `noreply`, and is
-// refused behind requests whose replies were not sent yet.
+// `watch`: the rest of the connection is lines about what all peers do. It knows no `noreply`, and
+// is refused behind requests whose replies were not sent yet.
 
 import { Kind } from '../../observe/journal.ts'
 import type { Conversation } from '../conversation.ts'

@@ -1,6 +1,6 @@
-// Numbers of a command line as memcached's tokenizer reads them: decimal digits and nothing else, of
-// a bounded length, within their range. No blanks, no `+`; only signed numbers may begin with `-`.
-// The flags and the exptime of the classic stores are read otherwise (ascii.ts).
+// Numbers of a command line as memcached's tokenizer reads them: decimal digits and nothing else,
+// of a bounded length, within their range. No blanks, no `+`; only signed numbers may begin with
+// `-`. The flags and the exptime of the classic stores are read otherwise (ascii.ts).
 
 import { u64 } from '../../bytes/decimal.ts'
 
@@ -32,7 +32,10 @@ export function readInt32(bytes: Buffer, start: number, end: number): number {
   return isNegative ? 0 - value : value
 }
 
-/** Reads an unsigned 64-bit number to decimal.ts's u64; false, with u64 undefined, for anything else. */
+/**
+ * Reads an unsigned 64-bit number to decimal.ts's u64; false, with u64 undefined, for anything
+ * else.
+ */
 export function readUint64(bytes: Buffer, start: number, end: number): boolean {
   if (end === start || end - start > CHARACTERS_64_MAX) return false
   let high = 0

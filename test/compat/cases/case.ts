@@ -12,6 +12,17 @@ export interface Group {
   readonly cases: readonly Case[]
 }
 
+/** What a newer memcached answers to some cases of a group: see newer.ts. */
+export interface Row {
+  readonly group: string
+  readonly cases: readonly string[]
+  readonly replies: readonly string[]
+  /** Whether the connection is open behind it; it is unless a row says so. */
+  readonly state?: 'closed'
+  /** Why memslab differs from both. */
+  readonly own?: string
+}
+
 export const KEY_250 = 'K'.repeat(250)
 export const KEY_251 = 'K'.repeat(251)
 export const RESET_KEYS = ['k', 'a', 'b', KEY_250]

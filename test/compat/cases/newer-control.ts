@@ -1,5 +1,5 @@
 /** Rows of newer.ts about the commands of operators. */
-import type { Row } from './newer.ts'
+import type { Row } from './case.ts'
 
 const BAD_FORMAT = 'CLIENT_ERROR bad command line format\r\n'
 const BAD_EXPTIME = 'CLIENT_ERROR invalid exptime argument\r\n'

@@ -1,8 +1,8 @@
 /**
- * What memcached 1.6.45 answers where Debian's 1.6.18, the oracle of these tests, answers otherwise.
- * memslab follows the newer. A row has the newer's replies, one for each step, as literal text
- * (normalised as everything is: see support/normalise.ts), and the cases that get them. The cases of
- * `own` are those where memslab follows neither, each with its reason.
+ * What memcached 1.6.45 answers where Debian's 1.6.18, the oracle of these tests, answers
+ * otherwise. memslab follows the newer. A row has the newer's replies, one for each step, as
+ * literal text (normalised as everything is: see support/normalise.ts), and the cases that get
+ * them. Rows with `own` are of cases where memslab follows neither, and say why.
  *
  * Cases without a row are compared with the oracle, and those with one are compared with the row:
  * nothing is left out. A row that the oracle answers alike fails, since it is not needed.
@@ -15,33 +15,29 @@ import {
   type Outcome,
   type Pair,
   runScript,
+  type Script,
 } from '../../support/differential.ts'
-import type { Case, Group } from './case.ts'
+import type { Case, Group, Row } from './case.ts'
+import { binaryRows } from './newer-binary.ts'
 import { controlRows } from './newer-control.ts'
 
-export interface Row {
-  readonly group: string
-  readonly cases: readonly string[]
-  readonly replies: readonly string[]
-  /** Whether the connection is open behind it; it is unless a row says so. */
-  readonly state?: 'closed'
-  /** Why memslab differs from both. */
-  readonly own?: string
-}
-
-export const newerRows: readonly Row[] = [...controlRows]
+export const newerRows: readonly Row[] = [...controlRows, ...binaryRows]
 
 const rowsByCase = new Map(
   newerRows.flatMap(row => row.cases.map(name => [`${row.group}: ${name}`, row] as const)),
 )
 
-/** How the daemon differs from the oracle or, where the newer does, from the newer; undefined: not. */
+/**
+ * How the daemon differs from the oracle or, where the newer does, from the newer; undefined: not.
+ */
 export async function compareCase(
   pair: Pair,
   group: string,
   [name, steps, kind]: Case,
+  how: Partial<Script> = {},
 ): Promise<string | undefined> {
-  const script = { steps: typeof steps === 'string' ? [steps] : steps, raw: kind === 'raw' }
+  const all = typeof steps === 'string' ? [steps] : steps
+  const script = { ...how, steps: all, raw: kind === 'raw' }
   const row = rowsByCase.get(`${group}: ${name}`)
   if (row === undefined) return described(await compare(pair, script))
   const [oracle, daemon] = await Promise.all([
@@ -50,15 +46,15 @@ export async function compareCase(
   ])
   const newer: Outcome = { replies: row.replies, state: row.state ?? 'open' }
   if (difference(oracle, newer) === undefined) return 'the oracle answers so too: no row is needed'
-  return described(difference(newer, daemon))
+  return described(difference(newer, daemon, how.closeLosesReplies))
 }
 
 /** Rows whose case is in none of these groups, and cases with two rows. */
-export function strayRows(groups: readonly Group[]): string[] {
+export function strayRows(rows: readonly Row[], groups: readonly Group[]): string[] {
+  const named = rows.flatMap(({ group, cases }) => cases.map(name => `${group}: ${name}`))
   const known = new Set(
-    groups.flatMap(({ name, cases }) => cases.map(([one]) => `${name}: ${one}`)),
+    groups.flatMap(group => group.cases.map(([name]) => `${group.name}: ${name}`)),
   )
-  const named = newerRows.flatMap(({ group, cases }) => cases.map(name => `${group}: ${name}`))
   return named.filter((name, index) => !known.has(name) || named.indexOf(name) !== index)
 }
 

@@ -45,18 +45,18 @@ t.test('nothing else is served', async t => {
     'set x 0 0 x',
     'set x 0 0 -1',
     'set x 0 0 9x',
-    'set x 0 0 4294967295',
+    'set x 0 0 +14',
+    'set x 0 0 4294967296',
     'set x 0 0 99999999999999999999',
-    'mg a',
+    ' set x 0 0 14',
+    'mg a v',
     'version',
     'verbosity 2',
     'stats',
     'flush_all',
     'shutdown',
-    'quit',
-    '',
     'GET / HTTP/1.1',
-    'a\0b',
+    'a\0bcd',
     'x'.repeat(10 * LINE_BYTES_MAX),
   ]) {
     const { peer, host } = start()
@@ -88,7 +88,7 @@ t.test('claims that are none', async t => {
 t.test('key, flags, exptime and further words do not matter', async t => {
   for (const line of [
     'set a b c 14',
-    '  set  x 0 0  14',
+    'set  x  0 0  14',
     'set x 0 0 14 noreply',
     'set x 0 0 14 a b',
   ]) {
@@ -117,13 +117,35 @@ t.test('a line without an end is waited for, up to a bound', async t => {
 
 t.test('a claim too long to be right is thrown away as it comes', async t => {
   const { peer, auth, host } = start()
-  const long = claim(`${USER} ${'x'.repeat(100_000)}`)
-  t.equal(say(peer, long.slice(0, 50_000)), '')
+  const long = claim(`${USER} ${'x'.repeat(16_379)}`)
+  t.match(long, /^set x 0 0 16384\r\n/, 'the longest that is read')
+  t.equal(say(peer, long.slice(0, 9000)), '')
   t.ok(peer.restMax < AUTH_CLAIM_BYTES_MAX, 'it is not kept')
-  t.equal(say(peer, long.slice(50_000)), FAILURE)
+  t.equal(say(peer, long.slice(9000)), FAILURE)
   t.same(auth.claims, [])
   t.same(counted(host), [1, 1])
   t.equal(say(peer, RIGHT), STORED)
+})
+
+t.test('a claim above 16 KiB is refused before it comes', async t => {
+  for (const bytes of ['16385', '2000000000', '4294967295']) {
+    const { peer, auth, host } = start()
+    t.equal(say(peer, `set x 0 0 ${bytes}\r\n`), 'CLIENT_ERROR auth token too long\r\n')
+    t.same(auth.claims, [])
+    t.same(counted(host), [0, 0])
+    t.equal(say(peer, RIGHT), STORED)
+  }
+})
+
+t.test('lines of fewer than six bytes end the connection without a word', async t => {
+  for (const line of ['quit\r\n', '\r\n\n', 'mg a\r\n', 'abcde\n', '\n\n\n']) {
+    const { peer, host } = start()
+    t.equal(say(peer, line), '', line)
+    t.equal(peer.session.state, State.ENDED)
+    t.same(counted(host), [0, 0])
+  }
+  t.equal(say(start().peer, '\n\n'), '', 'two bytes are not looked at')
+  t.equal(say(start().peer, 'abcde\r\n'), UNAUTHENTICATED)
 })
 
 t.test('requests cut at every byte get the answers of the whole', async t => {

@@ -26,6 +26,7 @@ const REQUESTS = [
   frame(Op.GET, { key: 'a' }) + frame(Op.SASL_AUTH, { key: 'PLAIN', value: 'secret' }) + NOOP,
 ]
 const PARTING = NOOP + frame(Op.GET, { key: 'K'.repeat(300) })
+const TOO_LONG = store(Op.SET, 'a', '', { bodyBytes: 2 ** 30 + 1 })
 const LONG = 'long'.repeat(1050)
 const LONG_VALUES =
   store(Op.SET, 'l', LONG) +
@@ -42,7 +43,7 @@ const UNFINISHED = [
 ]
 
 t.test('frames cut at every byte get the responses of the whole', async t => {
-  for (const text of [REQUESTS.join(''), PARTING]) {
+  for (const text of [REQUESTS.join(''), PARTING, NOOP + TOO_LONG]) {
     const stream = bytesOf(text)
     const [whole] = replies(stream, peer => peer.feed(stream))
     for (let cut = 1; cut < stream.length; cut++) {
@@ -54,6 +55,25 @@ t.test('frames cut at every byte get the responses of the whole', async t => {
     }
     const [bytewise] = replies(stream, peer => peer.feedPieces(stream, () => 1))
     t.ok(bytewise.equals(whole), 'byte by byte')
+  }
+})
+
+t.test('a body above 1 GiB ends the connection, whatever it is of', async t => {
+  for (const opcode of [Op.GET, Op.SET, Op.SETQ, Op.APPEND, Op.TOUCH, Op.SASL_AUTH, 0x50]) {
+    for (const bodyBytes of [2 ** 30 + 1, 2 ** 31, 2 ** 32 - 1]) {
+      const host = createHost()
+      const peer = new Peer(host)
+      peer.feed(bytesOf(store(Op.SETQ, 'a', 'kept')))
+      const extras = opcode === Op.SET || opcode === Op.SETQ ? '\0'.repeat(8) : ''
+      peer.feed(bytesOf(frame(opcode, { extras, key: 'a', bodyBytes }) + NOOP))
+      const { responses } = parseFrames(peer.take().toString('latin1'))
+      t.equal(responses.length, 1, `${opcode} of ${bodyBytes}`)
+      t.match(responses[0], { opcode, status: 4, value: 'Invalid arguments' })
+      t.equal(peer.session.state, State.ENDED)
+      const other = new Peer(host)
+      other.feed(bytesOf(frame(Op.GET, { key: 'a' })))
+      t.equal(parseFrames(other.take().toString('latin1')).responses[0].value, 'kept')
+    }
   }
 })
 
