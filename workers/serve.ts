@@ -3,11 +3,13 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
+import { sayThrough } from '../lib/server/log.ts'
 import { Service } from '../lib/server/service.ts'
 import { type Delivery, isGuarded, type Ready, type WorkerTask } from '../lib/server/worker-host.ts'
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port, worker } = task
+  sayThrough(port, task.settings.logWords)
   const guards = isGuarded(task.settings) ? await import('../lib/server/guards.ts') : null
   const service = new Service(task, guards, true)
   const keeper = new Keeper(service.host.cache, ownArenas(task), error => {

@@ -21,6 +21,7 @@ import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
 import { listenAll } from './listener.ts'
+import { logWords, say } from './log.ts'
 import type { LocalService } from './main-thread.ts'
 import { packageVersion } from './package.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
@@ -35,10 +36,14 @@ import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 export interface Daemon {
   /** Where it listens, in the order of the options. */
   addresses: Bound[]
+  /** The same with UDP and UNIX sockets, as `stats conns` prints them. */
+  places: string[]
   /** For those who watch over it: the shared state of connections and workers. */
   roster: Roster
   workers: Workers
   cache: Cache
+  /** Settled when no worker is left and none can be started: why, in one line. */
+  failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
   /** Stops listening, ends all connections and all workers. */
@@ -109,9 +114,10 @@ export async function startDaemon(
   const reload = () => {
     auth?.reload()
     const fault = tls === null ? null : keyring?.refreshKeyring(tls, arena.words[CLOCK_S])
-    if (typeof fault === 'string') tell(fault)
+    if (typeof fault === 'string') say(fault)
   }
-  return { addresses, roster, workers, cache, reload, close }
+  const places = listeners.map(({ facts }) => facts.address)
+  return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
 }
 
 /** What threads are told of the options; the rest follows when the listeners are known. */
@@ -130,6 +136,7 @@ function settingsOf(
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),
     log: openLogs(options),
+    logWords: logWords(),
     prefixes: createPrefixes(options.detailPrefix),
     sketches: createSketches(options.threads + 1),
     features: featuresOf(options),
@@ -183,7 +190,7 @@ function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHa
 async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   if (!options.sasl && options.authFile === undefined) return null
   const { AuthFiles } = await import('./auth/files.ts')
-  const auth = new AuthFiles(options, tell)
+  const auth = new AuthFiles(options, say)
   if (options.verbosity > 0) auth.warn()
   return auth
 }
@@ -192,11 +199,7 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
 async function register(options: Options, addresses: readonly Bound[]) {
   if (options.etcd.length === 0) return undefined
   const { register } = await import('./registration.ts')
-  return register(options, addresses, tell)
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`)
+  return register(options, addresses, say)
 }
 
 function allowedBy(options: Options): Allowed {

@@ -11,6 +11,7 @@
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'
+import { say } from './log.ts'
 import { Service } from './service.ts'
 import type { Guards } from './worker-host.ts'
 import type { Workers } from './workers.ts'
@@ -57,7 +58,7 @@ export class LocalService {
 
   private beginAnew(error: unknown): void {
     const reason = error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`main thread failed to serve its peers, they are dropped: ${reason}\n`)
+    say(`main thread failed to serve its peers, they are dropped: ${reason}`)
     this.service.abandon()
     this.workers.buryLocal(this.holder)
     this.service = this.begin()

@@ -1,7 +1,6 @@
 // The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
 
 import type { Socket } from 'node:net'
-import { KIB } from '../bytes/units.ts'
 import { CLOCK_S } from '../engine/arena/layout.ts'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
@@ -24,12 +23,10 @@ import {
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
+import { type LogLine, type LogWords, linesDropped, say } from './log.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
-
-/** Lines of the log that wait while nobody reads stderr, bytes in each thread. */
-const LOG_BACKLOG_BYTES_MAX = 256 * KIB
 
 /** What a thread that serves peers is started with. Fit for postMessage. */
 export interface WorkerTask {
@@ -48,6 +45,9 @@ export interface Delivery {
   /** Its place in the roster. */
   slot: number
 }
+
+/** What a worker sends through its port: once that it takes connections, then lines of its log. */
+export type WorkerMessage = Ready | LogLine
 
 /** What a worker says once it takes connections. */
 export interface Ready {
@@ -68,6 +68,8 @@ export interface DaemonSettings {
   cluster: ClusterHandle
   /** Where watchers read what all threads log, and the counts of `stats detail`. */
   log: LogHandle
+  /** What the lines of this daemon on stderr are counted in. */
+  logWords: LogWords
   prefixes: PrefixHandle
   /** What the requests of each thread say of hot keys. */
   sketches: SketchHandle
@@ -137,6 +139,7 @@ export function hostOf(
       arenas: cache.shards.length,
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
+      logLinesDropped: linesDropped,
       ownVersion: settings.ownVersion,
       watchers: () => countWatchers(settings.log),
       certificatesAgeS: () => clockS() - refreshedAtS(settings.tls, guards),
@@ -147,7 +150,7 @@ export function hostOf(
     },
     auth: authenticatorOf(settings.auth, roster, guards),
     refreshCertificates: () => refreshCertificates(settings.tls, clockS(), guards),
-    log,
+    log: say,
   }
 }
 
@@ -162,22 +165,8 @@ function refreshCertificates(
 ): string | null {
   if (tls === null || guards === null) return 'Error TLS not enabled'
   const fault = guards.refreshKeyring(tls, nowS)
-  if (fault !== null) log(fault)
+  if (fault !== null) say(fault)
   return fault
-}
-
-let dropped = 0
-
-/** One line to stderr; while nobody reads that, lines beyond a bound are dropped and counted. */
-function log(line: string): void {
-  const { stderr } = process
-  if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) {
-    dropped++
-    return
-  }
-  if (dropped > 0) stderr.write(`${dropped} lines dropped: nobody read them\n`)
-  dropped = 0
-  stderr.write(`${line}\n`)
 }
 
 function authenticatorOf(
@@ -190,7 +179,7 @@ function authenticatorOf(
   return new guards.FileAuthenticator(handle, {
     addressOf: id => roster.addressOf(id),
     log: line => {
-      if (roster.control[Control.VERBOSITY] > 0) log(line)
+      if (roster.control[Control.VERBOSITY] > 0) say(line)
     },
   })
 }

@@ -17,6 +17,7 @@ import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
 import { createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
+import { logWords } from '../../lib/server/log.ts'
 import { Roster } from '../../lib/server/roster.ts'
 import { featuresOf } from '../../lib/server/settings.ts'
 import type { ListenerFacts, WorkerTask } from '../../lib/server/worker-host.ts'
@@ -153,6 +154,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
     cluster: createClusterBoard([], '', false),
     log: createLogs(2, 0),
+    logWords: logWords(),
     prefixes: createPrefixes(':'),
     sketches: createSketches(2),
   }

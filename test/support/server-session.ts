@@ -187,6 +187,7 @@ function createFacts(): ServerFacts {
     arenas: 1,
     connectionsMax: 10,
     workerRestarts: () => 0,
+    logLinesDropped: () => 0,
     ownVersion: '0.0.0',
     connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1, accepting: true }),
     watchers: () => 0,

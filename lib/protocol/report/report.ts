@@ -207,6 +207,7 @@ function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.add('arenas', facts.arenas)
   lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
+  lines.add('stderr_lines_dropped', facts.logLinesDropped())
   lines.add('memslab_version', facts.ownVersion)
 }
 
