@@ -14,7 +14,7 @@ const SHORT_SESSIONS = 4
 const KIND: Kind = { dialect: BINARY, reset: deleteAllKeys(), resync: '' }
 
 const skip = skipWithout('memcached')
-const timeout = 170_000
+const timeout = 600_000
 
 t.test('random sessions get the same responses', { skip, timeout }, async t => {
   await compareRandomSessions(t, KIND, randomSession)

@@ -14,7 +14,7 @@ const SHORT_SESSIONS = 12
 const KIND: Kind = { reset: resetMetaKeys(), resync: '\r\n\r\n\r\n' }
 
 const skip = skipWithout('memcached')
-const timeout = 170_000
+const timeout = 600_000
 
 t.test('random sessions get the same replies', { skip, timeout }, async t => {
   await compareRandomSessions(t, KIND, randomMetaSession)

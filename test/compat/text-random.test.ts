@@ -24,7 +24,7 @@ const SHORT_COMMANDS = 15
 const KIND: Kind = { reset: `flush_all\r\n${deleteAllKeys()}`, resync: '\r\n\r\n\r\n' }
 
 const skip = skipWithout('memcached')
-const timeout = 170_000
+const timeout = 600_000
 
 t.test('random sessions get the same replies', { skip, timeout }, async t => {
   await compareRandomSessions(t, KIND, randomSession)

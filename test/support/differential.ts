@@ -74,6 +74,9 @@ const WARM_UP_CONNECTIONS = 8
 const RAW_QUIET_MS = 200
 const SHOWN_CHARS_MAX = 400
 
+/** Connections that stay open for what comes before scripts: opening some for each costs more. */
+const preparing = new WeakMap<Pair, Promise<Wire[]>>()
+
 export async function startPair(owner: Owner, args: string[] = []): Promise<Pair> {
   const [oracle, daemon] = await Promise.all([startOracle(owner, args), startDaemon(owner, args)])
   // A server that accepts may still be starting its threads: now each of them has answered.
@@ -88,6 +91,26 @@ export async function compare(pair: Pair, script: Script): Promise<Difference | 
     runScript(pair.daemon.port, script),
   ])
   return difference(oracle, daemon, script.closeLosesReplies)
+}
+
+/** Sends a step to both servers, which leaves what the next script is to find. */
+export async function prepare(pair: Pair, step: Step, dialect: Dialect = TEXT): Promise<void> {
+  const wires = preparing.get(pair) ?? connectBoth(pair)
+  preparing.set(pair, wires)
+  await Promise.all((await wires).map(wire => sendMarked(wire, step, dialect)))
+}
+
+async function connectBoth({ oracle, daemon }: Pair): Promise<Wire[]> {
+  const wires = await Promise.all([oracle, daemon].map(({ port }) => Wire.connect(port)))
+  for (const wire of wires) wire.unref()
+  return wires
+}
+
+async function sendMarked(wire: Wire, step: Step, dialect: Dialect): Promise<void> {
+  wire.send(Buffer.from(step + dialect.mark, 'latin1'))
+  const end = await wire.readUntil(Buffer.from(dialect.markReplyEnd, 'latin1'), REPLY_MS_MAX)
+  if (end !== 'found') throw new Error(`no reply to ${printable(step)}: ${end}`)
+  wire.take()
 }
 
 export async function runScript(port: number, script: Script): Promise<Outcome> {

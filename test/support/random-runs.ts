@@ -9,8 +9,8 @@ import {
   type Difference,
   describe,
   type Pair,
+  prepare,
   printable,
-  runScript,
   type Script,
   startPair,
 } from './differential.ts'
@@ -86,8 +86,7 @@ export async function tryCommands(
   cutting: Cutting,
 ): Promise<Difference | undefined> {
   const { dialect } = kind
-  const reset = { steps: [kind.reset], dialect }
-  await Promise.all([runScript(pair.oracle.port, reset), runScript(pair.daemon.port, reset)])
+  await prepare(pair, kind.reset, dialect)
   const steps: string[] = []
   for (let start = 0; start < commands.length; start += BATCH_COMMANDS) {
     steps.push(commands.slice(start, start + BATCH_COMMANDS).join('') + kind.resync)

@@ -80,6 +80,11 @@ export class Wire {
     this.#socket.destroy()
   }
 
+  /** It keeps no process alive. */
+  unref(): void {
+    this.#socket.unref()
+  }
+
   #collect(chunk: Buffer): void {
     this.#chunks.push(chunk)
     const tail = chunk.length < TAIL_BYTES ? Buffer.concat([this.#tail, chunk]) : chunk
