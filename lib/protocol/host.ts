@@ -58,6 +58,7 @@ export interface Features {
   idleTimeout: boolean
   slabReassign: boolean
   lruMaintainer: boolean
+  maxconnsFast: boolean
   tls: boolean
   tlsSessions: boolean
 }

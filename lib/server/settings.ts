@@ -45,6 +45,7 @@ export function featuresOf(options: Options): Features {
     idleTimeout: options.idleTimeoutS > 0,
     slabReassign: options.slabReassign,
     lruMaintainer: options.lruMaintainer,
+    maxconnsFast: options.maxconnsFast,
     tls: options.tls,
     tlsSessions: options.sslSessionCache,
   }

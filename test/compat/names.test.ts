@@ -19,8 +19,14 @@ import { normaliseStatName, parseStats } from '../support/normalise.ts'
 import { createHost } from '../support/server-session.ts'
 import { STAT_NAMES, SUBOPTION_NAMES, SUBOPTION_NAMES_UNTOLD, SWITCH_NAMES } from './cases/names.ts'
 
-/** memslab's own, behind memcached's. */
-const OWN_STATS = ['arenas', 'arena_resets', 'worker_restarts', 'memslab_version']
+/** memslab's own, which `stats memslab` has alone. */
+const OWN_STATS = [
+  'memslab_version',
+  'arenas',
+  'arena_resets',
+  'worker_restarts',
+  'stderr_lines_dropped',
+]
 const OWN_SUBOPTIONS = [
   'sasl_pwdb',
   'cluster_nodes',
@@ -80,8 +86,7 @@ t.test('every statistic is printed in order, as a number', async t => {
   for (const [report, names] of Object.entries(STAT_NAMES)) {
     const stats = parseStats(reportStats(host, report, 1) ?? '')
     const printed = [...new Set(stats.map(([name]) => nameOnly(name)))]
-    const own = { '': OWN_STATS, settings: OWN_SETTINGS }[report] ?? []
-    t.same(printed, [...names, ...own], `stats ${report}`)
+    t.same(printed, report === 'settings' ? [...names, ...OWN_SETTINGS] : names, `stats ${report}`)
     if (report === 'settings' || report === 'conns') continue
     const texts = stats.filter(([, value]) => value === '' || Number.isNaN(Number(value)))
     t.same(
@@ -90,6 +95,34 @@ t.test('every statistic is printed in order, as a number', async t => {
       `stats ${report}: numbers`,
     )
   }
+})
+
+t.test('what memcached has no name for has a report of its own', async t => {
+  const stats = parseStats(reportStats(hostWithAll(), 'memslab', 1) ?? '')
+  t.same(
+    stats.map(([name]) => name),
+    OWN_STATS,
+  )
+})
+
+t.test('rows about lists and refusals are there where those are', async t => {
+  const host = hostWithAll()
+  const features = { ...host.facts.features, lruMaintainer: false, maxconnsFast: false }
+  const without: Host = { ...host, facts: { ...host.facts, features } }
+  const namesOf = (from: Host, report: string) =>
+    new Set(parseStats(reportStats(from, report, 1) ?? '').map(([name]) => nameOnly(name)))
+  const missing = (report: string) => {
+    const left = namesOf(without, report)
+    return [...namesOf(host, report)].filter(name => !left.has(name))
+  }
+  const moves = ['evicted_active', 'moves_to_cold', 'moves_to_warm', 'moves_within_lru']
+  const general = ['rejected_connections', 'lru_maintainer_juggles']
+  t.same(missing(''), [...general, ...moves, 'direct_reclaims', 'lru_bumps_dropped'])
+  t.same(missing('items'), [
+    ...['number_hot', 'number_warm', 'number_cold', 'number_temp', 'age_hot', 'age_warm'],
+    ...[...moves, 'direct_reclaims'],
+    ...['hits_to_hot', 'hits_to_warm', 'hits_to_cold', 'hits_to_temp'],
+  ])
 })
 
 t.test('every statistic is in the docs, in the same order', async t => {
@@ -116,6 +149,7 @@ function hostWithAll(): Host {
       idleTimeout: true,
       slabReassign: true,
       lruMaintainer: true,
+      maxconnsFast: true,
       tls: true,
       tlsSessions: true,
     },

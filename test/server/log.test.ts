@@ -101,5 +101,5 @@ async function stillServes(t: Test, port: number): Promise<void> {
 const REPLY = 'STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n'
 
 async function dropped(port: number): Promise<number> {
-  return Number((await statsOf(port)).get('stderr_lines_dropped'))
+  return Number((await statsOf(port, 'memslab')).get('stderr_lines_dropped'))
 }

@@ -180,6 +180,7 @@ function createFacts(): ServerFacts {
       idleTimeout: false,
       slabReassign: true,
       lruMaintainer: true,
+      maxconnsFast: true,
       tls: false,
       tlsSessions: false,
     },
