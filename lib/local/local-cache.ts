@@ -16,19 +16,16 @@
 
 import { threadId, type Worker } from 'node:worker_threads'
 import { Area } from '../bytes/area.ts'
-import { u64 } from '../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { KIB } from '../bytes/units.ts'
-import { expiresAt } from '../engine/arena/clock.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../engine/arena/counters.ts'
-import { CLOCK_S, ITEM_COUNT, RESETS } from '../engine/arena/layout.ts'
+import { ITEM_COUNT, RESETS } from '../engine/arena/layout.ts'
 import { Cache } from '../engine/cache.ts'
 import { Keeper } from '../engine/keeper.ts'
 import { CLOCK_TICK_MS } from '../engine/limits.ts'
-import type { Hold, Shard } from '../engine/shard.ts'
-import { adjustOn, fetchOn, removeOn } from '../engine/shard-terms.ts'
+import type { Shard } from '../engine/shard.ts'
 import { Mode, Status } from '../engine/status.ts'
-import { Terms } from '../engine/storing/terms.ts'
+import { Ask } from '../engine/storing/ask.ts'
 import { ValueSink } from '../engine/value-sink.ts'
 import { decodeValue, encodeValue, json, type Serializer, ValueFlags } from '../serializer.ts'
 import {
@@ -58,17 +55,13 @@ export class LocalCache {
   readonly handle: LocalCacheHandle
   private readonly cache: Cache
   private readonly serializer: Serializer
-  private readonly terms = new Terms()
   private readonly key = Area.allocate(KEY_BYTES_MAX + 1)
+  private readonly ask = new Ask(this.key)
   private readonly scratch = Area.allocate(LOCAL_SCRATCH_BYTES)
   private readonly sink = new ValueSink(LOCAL_SCRATCH_BYTES)
-  /** Never used: the sink takes hits whole. */
-  private readonly hold: Hold = { slot: 0, generation: 0 }
   private readonly clock: NodeJS.Timeout
   private readonly keeper: Keeper
   private isClosed = false
-  private keyBytes = 0
-  private hash = 0
   private shard: Shard
 
   private constructor(cache: Cache, { serializer = json }: AttachOptions) {
@@ -162,22 +155,21 @@ export class LocalCache {
   lease(key: Value, options: LeaseOptions): Lease {
     const { claimS, recacheS = 0 } = options
     if (!(claimS > 0)) throw new RangeError(`claimS: seconds above 0, not ${claimS}`)
-    const { terms, sink } = this
+    const { ask, sink } = this
     this.locate(key)
-    terms.reset()
-    terms.creates = true
-    terms.createsAsMiss = true
-    terms.createAtS = this.endOf(claimS)
-    terms.recaches = recacheS > 0
-    terms.recacheAtS = this.endOf(recacheS)
+    ask.isPlain = false
+    ask.creates = true
+    ask.createsAsMiss = true
+    ask.createAtS = this.endOf(claimS)
+    ask.recaches = recacheS > 0
+    ask.recacheAtS = this.endOf(recacheS)
     for (;;) {
-      const { shard, hash, keyBytes, hold } = this
-      const status = fetchOn(shard, hash, this.key, 0, keyBytes, terms, sink, hold)
+      const status = this.shard.get(ask, sink)
       if (status === Status.OK) break
       if (status !== Status.NO_ROOM) throw new CacheError('NO_MEMORY', 'no memory for a claim')
       sink.area = Area.allocate(sink.length)
     }
-    const { won, wasClaimed: isClaimed, wasStale: isStale } = terms
+    const { won, wasClaimed: isClaimed, wasStale: isStale } = ask
     return { ...this.foundWhole(), won, isClaimed, isStale }
   }
 
@@ -242,14 +234,16 @@ export class LocalCache {
   delete(key: Value, cas?: bigint): boolean {
     if (cas !== undefined) return this.remove(key, cas, false)
     this.locate(key)
-    return this.shard.remove(this.hash, this.key, 0, this.keyBytes) === Status.OK
+    this.ask.casHigh = 0
+    this.ask.casLow = 0
+    return this.shard.remove(this.ask) === Status.OK
   }
 
   /** Moves the item's end, `ttlS` as StoreOptions has it; whether there is such an item. */
   touch(key: Value, ttlS: number): boolean {
     this.locate(key)
-    const endsAtS = this.endOf(ttlS)
-    return this.shard.touch(this.hash, this.key, 0, this.keyBytes, endsAtS) === Status.OK
+    this.ask.expiresAtS = this.endOf(ttlS)
+    return this.shard.touch(this.ask) === Status.OK
   }
 
   /**
@@ -300,16 +294,17 @@ export class LocalCache {
   private find(key: Value, ttlS?: number): boolean {
     this.locate(key)
     for (;;) {
-      const status = this.ask(ttlS)
+      const status = this.fetch(ttlS)
       if (status !== Status.NO_ROOM) return status === Status.OK
       this.sink.area = Area.allocate(this.sink.length)
     }
   }
 
-  private ask(ttlS: number | undefined): Status {
-    const { shard, hash, key, keyBytes, sink, hold } = this
-    if (ttlS === undefined) return shard.get(hash, key, 0, keyBytes, sink, hold)
-    return shard.getAndTouch(hash, key, 0, keyBytes, this.endOf(ttlS), sink, hold)
+  private fetch(ttlS: number | undefined): Status {
+    const { shard, ask, sink } = this
+    if (ttlS === undefined) return shard.get(ask, sink)
+    ask.expiresAtS = this.endOf(ttlS)
+    return shard.getAndTouch(ask, sink)
   }
 
   private found(): Buffer {
@@ -317,8 +312,8 @@ export class LocalCache {
   }
 
   private foundWhole(): Found {
-    const { flags, casHigh, casLow, endsAtS } = this.sink
-    const ttlS = endsAtS === 0 ? -1 : Math.max(0, endsAtS - this.shard.arena.words[CLOCK_S])
+    const { flags, casHigh, casLow, expiresAtS } = this.sink
+    const ttlS = expiresAtS === 0 ? -1 : Math.max(0, expiresAtS - this.shard.nowS())
     return { value: Buffer.from(this.found()), flags, cas: joinWords(casHigh, casLow), ttlS }
   }
 
@@ -334,37 +329,32 @@ export class LocalCache {
     options?: StoreOptions,
     cas = NO_CAS,
   ): boolean {
-    if (typeof value === 'string')
-      return this.put(mode, key, value, options?.flags ?? 0, options, cas)
-    const { bytes, flags } = encodeValue(value, this.serializer)
-    const own = value instanceof Uint8Array ? (options?.flags ?? ValueFlags.BYTES) : flags
-    return this.put(mode, key, bytes, own, options, cas)
+    let bytes: Value
+    let flags = options?.flags ?? 0
+    if (typeof value === 'string') {
+      bytes = value
+    } else {
+      const encoded = encodeValue(value, this.serializer)
+      bytes = encoded.bytes
+      flags = value instanceof Uint8Array ? (options?.flags ?? ValueFlags.BYTES) : encoded.flags
+    }
+    // Filled only now: a serializer may have used this cache.
+    const { ask } = this
+    ask.mode = mode
+    ask.dropsOld = mode === Mode.SET
+    ask.casHigh = cas.high
+    ask.casLow = cas.low
+    return this.put(key, bytes, flags, options?.ttlS ?? 0)
   }
 
-  private put(
-    mode: Mode,
-    key: Value,
-    value: Value,
-    flags: number,
-    options: StoreOptions | undefined,
-    cas: typeof NO_CAS,
-  ): boolean {
+  private put(key: Value, value: Value, flags: number, ttlS: number): boolean {
+    const { ask } = this
     this.locate(key)
     const bytes = typeof value === 'string' ? Buffer.byteLength(value) : value.length
-    const status = this.shard.store(
-      mode,
-      this.hash,
-      this.key,
-      0,
-      this.keyBytes,
-      flags >>> 0,
-      this.endOf(options?.ttlS ?? 0),
-      cas.high,
-      cas.low,
-      this.areaOf(value, bytes),
-      0,
-      bytes,
-    )
+    ask.flags = flags >>> 0
+    ask.expiresAtS = this.endOf(ttlS)
+    ask.valueBytes = bytes
+    const status = this.shard.store(ask, this.areaOf(value, bytes), 0)
     if (status === Status.TOO_LARGE)
       throw new CacheError('TOO_LARGE', `${bytes} bytes are too many`)
     if (status === Status.NO_MEMORY) throw new CacheError('NO_MEMORY', 'no memory for the value')
@@ -384,15 +374,15 @@ export class LocalCache {
 
   /** Deletes this version of an item, or marks it stale. */
   private remove(key: Value, cas: bigint, invalidate: boolean): boolean {
-    const { terms } = this
+    const { ask } = this
     const { high, low } = wordsOf(cas)
     this.locate(key)
-    terms.reset()
-    terms.compares = true
-    terms.casHigh = high
-    terms.casLow = low
-    terms.invalidates = invalidate
-    return removeOn(this.shard, this.hash, this.key, 0, this.keyBytes, terms) === Status.OK
+    ask.isPlain = false
+    ask.compares = true
+    ask.casHigh = high
+    ask.casLow = low
+    ask.invalidates = invalidate
+    return this.shard.remove(ask) === Status.OK
   }
 
   private adjust(
@@ -402,30 +392,24 @@ export class LocalCache {
     initial: bigint | number | undefined,
     ttlS: number,
   ): bigint | undefined {
-    const { terms } = this
+    const { ask } = this
     const delta = limbsOf(by)
     const first = limbsOf(initial ?? 0)
     this.locate(key)
-    terms.reset()
-    terms.creates = initial !== undefined
-    terms.createAtS = this.endOf(ttlS)
-    const status = adjustOn(
-      this.shard,
-      this.hash,
-      this.key,
-      0,
-      this.keyBytes,
-      subtract,
-      delta.high,
-      delta.low,
-      first.high,
-      first.low,
-      terms,
-    )
+    ask.casHigh = 0
+    ask.casLow = 0
+    ask.subtracts = subtract
+    ask.deltaHigh = delta.high
+    ask.deltaLow = delta.low
+    ask.creates = initial !== undefined
+    ask.createAtS = this.endOf(ttlS)
+    ask.initialHigh = first.high
+    ask.initialLow = first.low
+    const status = this.shard.adjust(ask)
     if (status === Status.MISS) return undefined
     if (status === Status.NON_NUMERIC) throw new CacheError('NON_NUMERIC', 'the value is no number')
     if (status !== Status.OK) throw new CacheError('NO_MEMORY', 'no memory for the number')
-    return BigInt(u64.high) * LIMB + BigInt(u64.low)
+    return BigInt(ask.numberHigh) * LIMB + BigInt(ask.numberLow)
   }
 
   private locate(key: Value): void {
@@ -439,16 +423,18 @@ export class LocalCache {
     }
     if (typeof key === 'string') this.key.bytes.write(key, 0)
     else this.key.bytes.set(key, 0)
-    this.keyBytes = bytes
-    this.hash = this.cache.hash(this.key, 0, bytes)
-    this.shard = this.cache.shardOf(this.hash)
+    const hash = this.cache.hash(this.key, 0, bytes)
+    this.ask.setKey(this.key, 0, bytes, hash)
+    this.ask.resetTerms()
+    this.ask.isPlain = true
+    this.shard = this.cache.shardOf(hash)
   }
 
   private endOf(ttlS: number): number {
     if (typeof ttlS !== 'number' || Number.isNaN(ttlS)) {
       throw new RangeError('ttlS: a number of seconds')
     }
-    return expiresAt(this.shard.arena.words, ttlS < 0 ? -1 : Math.ceil(ttlS))
+    return this.shard.expiresAtS(ttlS < 0 ? -1 : Math.ceil(ttlS))
   }
 }
 

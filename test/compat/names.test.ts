@@ -8,7 +8,7 @@ import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
 import { readCommandLine } from '../../lib/cli.ts'
 import { LRU_TEMPORARY_TTL_S } from '../../lib/engine/arena/layout.ts'
-import { Mode } from '../../lib/engine/status.ts'
+import { Ask } from '../../lib/engine/storing/ask.ts'
 import { EXTENDED, helpText } from '../../lib/options/help.ts'
 import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
 import { SWITCHES } from '../../lib/options/switches.ts'
@@ -138,8 +138,10 @@ function hostWithAll(): Host {
   const host = createHost()
   const { cache } = host
   const key = new Area(Buffer.from('key'))
-  const hash = cache.hash(key, 0, 3)
-  cache.shardOf(hash).store(Mode.SET, hash, key, 0, 3, 0, 0, 0, 0, key, 0, 3)
+  const ask = new Ask(key)
+  ask.setKey(key, 0, 3, cache.hash(key, 0, 3))
+  ask.valueBytes = 3
+  cache.shardOf(ask.hash).store(ask, key, 0)
   for (const { arena } of cache.shards) arena.words[LRU_TEMPORARY_TTL_S] = 61
   const found = { tcpPort: 1, udpPort: 0, largestChunkBytes: 1 }
   const facts = {

@@ -9,7 +9,7 @@ import { Cache } from '../../lib/engine/cache.ts'
 import { findItem } from '../../lib/engine/items/table.ts'
 import { PREFETCH_KEYS_MAX } from '../../lib/engine/limits.ts'
 import { loaded, prefetch } from '../../lib/engine/prefetch.ts'
-import { Mode } from '../../lib/engine/status.ts'
+import { Ask } from '../../lib/engine/storing/ask.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 
 const seed = announceSeed(t)
@@ -41,8 +41,10 @@ for (const shards of [1, 3]) {
 
 function store(cache: Cache, key: Area): void {
   const length = key.bytes.length
-  const hash = cache.hash(key, 0, length)
-  cache.shardOf(hash).store(Mode.SET, hash, key, 0, length, 0, 0, 0, 0, key, 0, length)
+  const ask = new Ask(key)
+  ask.setKey(key, 0, length, cache.hash(key, 0, length))
+  ask.valueBytes = length
+  cache.shardOf(ask.hash).store(ask, key, 0)
 }
 
 /** Has an item's chain lead somewhere else. */

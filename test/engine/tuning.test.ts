@@ -9,6 +9,7 @@ import * as L from '../../lib/engine/arena/layout.ts'
 import { ARENA_PAGES_MIN, Cache } from '../../lib/engine/cache.ts'
 import { pageRoom } from '../../lib/engine/chunks/slabs.ts'
 import { Mode, Order, Status } from '../../lib/engine/status.ts'
+import { Ask } from '../../lib/engine/storing/ask.ts'
 import { ValueSink } from '../../lib/engine/value-sink.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { areaOf } from '../support/engine-arena.ts'
@@ -114,23 +115,23 @@ t.test('values that grow at either end come out whole', async t => {
   peer.verify()
 })
 
-function put(cache: Cache, key: string, value: Buffer): void {
+function askOf(cache: Cache, key: string): Ask {
   const area = areaOf(key)
+  const ask = new Ask(area)
+  ask.setKey(area, 0, key.length, cache.hash(area, 0, key.length))
+  return ask
+}
 
-  const valueArea = new Area(value)
-  const hash = cache.hash(area, 0, key.length)
-  const status = cache
-    .shardOf(hash)
-    .store(Mode.SET, hash, area, 0, key.length, 0, 0, 0, 0, valueArea, 0, value.length)
+function put(cache: Cache, key: string, value: Buffer): void {
+  const ask = askOf(cache, key)
+  ask.valueBytes = value.length
+  const status = cache.shardOf(ask.hash).store(ask, new Area(value), 0)
   if (status !== Status.OK) throw new Error(`store of ${value.length} bytes: ${status}`)
 }
 
 function take(cache: Cache, key: string): Buffer | undefined {
-  const area = areaOf(key)
+  const ask = askOf(cache, key)
   const sink = new ValueSink(VALUE_BYTES_MAX)
-  const hash = cache.hash(area, 0, key.length)
-  const status = cache
-    .shardOf(hash)
-    .get(hash, area, 0, key.length, sink, { slot: 0, generation: 0 })
+  const status = cache.shardOf(ask.hash).get(ask, sink)
   return status === Status.OK ? sink.area.bytes.subarray(0, sink.length) : undefined
 }

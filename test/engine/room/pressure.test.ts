@@ -179,12 +179,15 @@ t.test('all hold slots taken', async t => {
   t.equal(peer.set('b', makeValue(3, 100)), Status.OK)
   t.equal(peer.set('a', makeValue(4, 100)), Status.OK, 'the held item is replaced')
   peer.verify()
+  t.equal(peer.store(Mode.APPEND, 'b', makeValue(3, 100)), Status.OK, 'a join needs no slot')
+  t.equal(peer.adjust('n', false, 1n), Status.OK, 'nor does a number that grows')
+  t.equal(peer.touch('n', peer.nowS() + 100), Status.OK, 'nor does an item that learns to expire')
+  peer.verify()
   for (const one of held) {
     if (peer.read(one, 0, 100).equals(makeValue(1, 100)) !== true) t.fail('a held value changed')
     peer.release(one)
   }
   peer.verify()
-  t.equal(peer.adjust('n', false, 1n), Status.OK)
   t.equal(peer.get('n')?.value.toString(), '10')
   t.ok(peer.begin(Mode.SET, 'old', 100))
 })

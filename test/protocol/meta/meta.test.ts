@@ -6,9 +6,10 @@ import { Area } from '../../../lib/bytes/area.ts'
 import { MIB } from '../../../lib/bytes/units.ts'
 import { chunkWords, HOLD_SLOTS_MAX } from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
+import type { Hold } from '../../../lib/engine/items/holds.ts'
 import { resetArena } from '../../../lib/engine/items/keeps.ts'
-import type { Hold } from '../../../lib/engine/shard.ts'
 import { Status } from '../../../lib/engine/status.ts'
+import { Ask } from '../../../lib/engine/storing/ask.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
 import {
@@ -192,9 +193,10 @@ t.test('a value that nobody can hold is refused, and nobody wins it', async t =>
   const sink = { accept: () => Status.HELD }
   const hash = host.cache.hash(key, 0, 1)
   for (let status: Status = Status.HELD; status === Status.HELD; ) {
-    const hold = { slot: 0, generation: 0 }
-    status = shard.get(hash, key, 0, 1, sink, hold)
-    if (status === Status.HELD) holds.push(hold)
+    const ask = new Ask(key)
+    ask.setKey(key, 0, 1, hash)
+    status = shard.get(ask, sink)
+    if (status === Status.HELD) holds.push(ask.hold)
   }
   t.equal(holds.length, HOLD_SLOTS_MAX)
   const refused = 'SERVER_ERROR out of memory writing get response\r\n'
