@@ -1,7 +1,7 @@
 /**
  * Hand-written frames of the binary protocol, every opcode in every form: the same bytes to
- * memcached and to memslab, the responses and whether the connection stays open compared field by
- * field. What newer releases answer is in cases/newer.ts.
+ * memcached and to memslab. Responses are compared field by field, and whether the connection stays
+ * open. What newer releases answer is in cases/newer.ts.
  */
 import t, { type Test } from 'tap'
 import { BINARY, frame, Op } from '../support/binary-frames.ts'

@@ -1,6 +1,6 @@
 /**
- * Random sessions of the binary protocol against memcached, as text-random.test.ts does it for the
- * text protocol: from a printed seed, cut at random places, shrunk where they differ.
+ * Random sessions of the binary protocol against memcached, as in text-random.test.ts: from a
+ * printed seed, cut at random places, and shrunk where they differ.
  */
 import t from 'tap'
 import { BINARY, frame, keyTag, Op, parseFrames } from '../support/binary-frames.ts'

@@ -1,8 +1,8 @@
 /**
- * Hand-written edge cases of the meta commands: the same bytes to memcached and to memslab, the
- * replies and whether the connection stays open compared byte for byte. What is left out, and why,
- * is at the head of cases/meta.ts; what may differ in a reply is in test/support/normalise.ts, and
- * what newer releases answer in cases/newer.ts.
+ * Hand-written edge cases of the meta commands: the same bytes to memcached and to memslab. Replies
+ * are compared byte for byte, and whether the connection stays open. cases/meta.ts says what is
+ * left out and why, test/support/normalise.ts what may differ in a reply. What newer releases
+ * answer is in cases/newer.ts.
  */
 import t, { type Test } from 'tap'
 import { type Pair, prepare, startPair } from '../support/differential.ts'

@@ -1,7 +1,7 @@
 /**
- * No name is forgotten: every option of memcached is in the help and in docs/options.md and is read
- * or refused in words of its own, every statistic is printed in memcached's order and told of in
- * docs/statistics.md, and the docs tell of nothing else.
+ * No name is missing: every option of memcached is in the help and in docs/options.md and is
+ * accepted or refused by name. Every statistic is printed in memcached's order and is in
+ * docs/statistics.md, and the docs have no others.
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'

@@ -1,7 +1,8 @@
 /**
- * Hand-written edge cases of the classic text protocol: the same bytes to memcached and to memslab,
- * the replies and whether the connection stays open compared byte for byte. Where and why the two
- * may differ is in test/support/normalise.ts; what newer releases answer is in cases/newer.ts.
+ * Hand-written edge cases of the classic text protocol: the same bytes to memcached and to memslab.
+ * Replies are compared byte for byte, and whether the connection stays open.
+ * test/support/normalise.ts says where and why they may differ. What newer releases answer is in
+ * cases/newer.ts.
  */
 import { createServer, connect as dial, type Socket } from 'node:net'
 import t, { type Test } from 'tap'

@@ -1,7 +1,7 @@
 /**
  * Random sessions of the classic text protocol against memcached, from a printed seed: many
- * commands in a write, the stream cut at random places, and short sessions cut at every byte.
- * A mismatch is printed as the shortest session that was found to fail, with both replies.
+ * commands in a write, the stream cut at random places, and short sessions cut at every byte. A
+ * mismatch is printed as the shortest failing session that was found, with both replies.
  */
 import t from 'tap'
 import { startPair } from '../support/differential.ts'
