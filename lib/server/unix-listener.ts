@@ -13,7 +13,7 @@ import { type Connect, closeServer, listening } from './listening.ts'
 /** What the kernel has room for, without the NUL behind it. */
 const PATH_BYTES_MAX = 107
 
-/** Files that this process made: path -> device and inode. */
+/** Files that this process made: path -> device, inode and time. */
 const made = new Map<string, string>()
 
 /** Binds the path of the options; rejects with a system error that names the true reason. */
@@ -34,9 +34,11 @@ export async function listenUnix(
       const before = process.umask(~unixMask & 0o777)
       server.listen({ path: name, backlog })
       process.umask(before)
+      // Bound by now: later it may be somebody else's.
+      if (server.listening) made.set(whole, identityOf(whole))
     })
-    made.set(whole, identityOf(whole))
   } catch (error) {
+    made.delete(whole)
     throw Object.assign(reasonFor(whole, error), { place: `UNIX socket: ${path}` })
   }
   const close = async () => {
@@ -77,9 +79,10 @@ function isSocket(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false
 }
 
+// A new file may get the inode of one that was just removed, but not its time.
 function identityOf(path: string): string {
-  const { dev, ino } = lstatSync(path, { throwIfNoEntry: false }) ?? { dev: 0, ino: 0 }
-  return `${dev}:${ino}`
+  const facts = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  return facts === undefined ? '' : `${facts.dev}:${facts.ino}:${facts.mtimeNs}`
 }
 
 // The runtime removes whatever lies at the path when it closes a server.
