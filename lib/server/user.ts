@@ -45,6 +45,10 @@ function askForUser(user: string): string {
 
 /** Becomes that user. memcached makes its UNIX socket afterwards; here it is given away. */
 export function assume({ user, uid, gid }: Identity, unixSocket: string | undefined): void {
+  // Found now: afterwards they may be hidden.
+  const files = [ENTRY, import.meta.url, import.meta.resolve('piscina')].map(url =>
+    fileURLToPath(url),
+  )
   try {
     if (unixSocket !== undefined) chownSync(unixSocket, uid, gid)
     const { initgroups } = process as Partial<Posix>
@@ -54,9 +58,6 @@ export function assume({ user, uid, gid }: Identity, unixSocket: string | undefi
   } catch {
     throw new StartError(`failed to assume identity of user ${user}`)
   }
-  const files = [ENTRY, import.meta.url, import.meta.resolve('piscina')].map(url =>
-    fileURLToPath(url),
-  )
   const hidden = files.find(file => !isReadable(file))
   if (hidden === undefined) return
   throw new StartError(`user ${user} cannot read ${hidden}: threads could not be replaced`)
