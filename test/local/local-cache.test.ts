@@ -15,10 +15,15 @@ import { LocalCache } from '../../lib/local/local-cache.ts'
 import { CacheError } from '../../lib/local/types.ts'
 import { structured } from '../../lib/serializer.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
+import { comesTrue } from '../support/server-peer.ts'
 
+const STARTED_MS_MAX = 60_000
 const seed = announceSeed(t)
 const THREAD = new URL('../support/local-thread.ts', import.meta.url)
 
+// Without the loaders of the test runner, which take long to start.
+const startThread = ({ handle }: LocalCache, counts: number) =>
+  new Worker(THREAD, { workerData: { cache: handle, counts }, execArgv: [] })
 const create = () => LocalCache.create({ memoryBytes: 16 * MIB })
 
 t.test('strings and bytes go in and come out', async t => {
@@ -289,9 +294,7 @@ t.test('threads share one cache', async t => {
   const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
   cache.set('count', '0')
   cache.set('greeting', 'hello')
-  const workers = [1, 2].map(
-    () => new Worker(THREAD, { workerData: { cache: cache.handle, counts: 20_000 } }),
-  )
+  const workers = [1, 2].map(() => startThread(cache, 20_000))
   const words = await Promise.all(workers.map(worker => once(worker, 'message')))
   t.strictSame(words.flat(), ['hello', 'hello'])
   t.equal(cache.getString('count')?.trim(), '40000')
@@ -302,9 +305,11 @@ t.test('a thread that is terminated leaves a cache that serves', async t => {
   const cache = LocalCache.create({ memoryBytes: 16 * MIB })
   cache.set('count', '0')
   for (let i = 0; i < 10; i++) {
-    const worker = new Worker(THREAD, { workerData: { cache: cache.handle, counts: 1e9 } })
+    const worker = startThread(cache, 1e9)
     cache.guard(worker)
-    await sleep(200 + random.below(50))
+    cache.delete('key-0')
+    t.ok(await comesTrue(() => cache.has('key-0'), STARTED_MS_MAX), 'it is at work')
+    await sleep(random.below(50))
     await worker.terminate()
     cache.set('after', String(i))
     t.equal(cache.getString('after'), String(i))

@@ -115,7 +115,7 @@ t.test('a writer that died in a record is followed by one that goes on', async t
 
 t.test('beside a writer that never rests a reader sees whole lines only', async t => {
   const logs = createLogs(1, RING_BYTES)
-  const worker = new Worker(WRITER, { workerData: logs })
+  const worker = new Worker(WRITER, { workerData: logs, execArgv: [] })
   t.teardown(() => worker.terminate())
   await once(worker, 'message')
   const reader = new RingReader(logs, 0)

@@ -61,7 +61,7 @@ t.test('threads that count at once lose nothing', async t => {
   const handle = createPrefixes(':')
   const workers = Array.from(
     { length: THREADS },
-    () => new Worker(COUNTER, { workerData: { handle, each: EACH } }),
+    () => new Worker(COUNTER, { workerData: { handle, each: EACH }, execArgv: [] }),
   )
   await Promise.all(workers.map(worker => once(worker, 'exit')))
   const dump = dumpOf(new Prefixes(handle))

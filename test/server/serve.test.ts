@@ -31,7 +31,7 @@ t.test('peers on the network and threads in process share the items', async t =>
   t.equal(await ask(peer, 'set back 0 0 2\r\nhi\r\n', '\r\n'), 'STORED\r\n')
   t.equal(cache.getValue('back'), 'hi')
   const handle = { workerData: { cache: cache.handle, counts: 5000 } }
-  const workers = [1, 2].map(() => new Worker(THREAD, handle))
+  const workers = [1, 2].map(() => new Worker(THREAD, { ...handle, execArgv: [] }))
   const counted = Promise.all(workers.map(worker => once(worker, 'exit')))
   for (let i = 0; i < 500; i++) await ask(peer, 'incr count 1\r\n', '\r\n')
   await counted
@@ -120,7 +120,10 @@ t.test('threads of the application and of the daemon die, and the others go on',
   const { port } = daemon.addresses[0]
   cache.set('count', '0')
   for (let round = 1; round <= 5; round++) {
-    const thread = new Worker(THREAD, { workerData: { cache: cache.handle, counts: 1e9 } })
+    const thread = new Worker(THREAD, {
+      workerData: { cache: cache.handle, counts: 1e9 },
+      execArgv: [],
+    })
     const gone = once(thread, 'exit')
     cache.guard(thread)
     const before = cache.incr('count', 0) ?? 0n

@@ -259,7 +259,10 @@ t.test('workers killed in a hurry are all replaced', async t => {
 t.test('slots taken and given by two threads leave the workers with even counts', async t => {
   const roster = Roster.create(2, 1)
   const entry = new URL('../support/server-giver.ts', import.meta.url)
-  const giver = new Worker(entry, { workerData: { handle: roster.handle, ms: GIVING_MS } })
+  const giver = new Worker(entry, {
+    workerData: { handle: roster.handle, ms: GIVING_MS },
+    execArgv: [],
+  })
   const exited = once(giver, 'exit')
   let ended = false
   giver.on('exit', () => {

@@ -125,7 +125,7 @@ t.test('threads load a value once, also after the one that loaded it was ended',
   t.teardown(() => cache.close())
   const said: string[] = []
   const start = (hangs: boolean) => {
-    const worker = new Worker(THREAD, { workerData: { handle: cache.handle, hangs } })
+    const worker = new Worker(THREAD, { workerData: { handle: cache.handle, hangs }, execArgv: [] })
     worker.on('message', text => said.push(text))
     cache.guard(worker)
     return worker
