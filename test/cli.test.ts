@@ -121,6 +121,8 @@ const ACCEPTED: [args: string, changes: Partial<Options>][] = [
   ['-o ssl_session_cache,ssl_kernel_tls', { sslSessionCache: true, sslKernelTls: true }],
   ['-o ssl_min_version=3', { sslMinVersion: 'tlsv1.3' }],
   ['-o ssl_min_version=tlsv1.1', { sslMinVersion: 'tlsv1.1' }],
+  ['-o ssl_engine=node', { sslEngine: 'node' }],
+  ['-o ssl_engine=direct', {}],
   ['-o ,', {}],
   ['--', {}],
 ]
@@ -211,6 +213,8 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-o cluster_nodes=a:b', 1, nodeRefusal('a:b')],
   ['-o cluster_nodes=a|b|c', 1, nodeRefusal('a|b|c')],
   ['-o ssl_min_version=4', 1, 'Invalid ssl_min_version. Use help to see valid options.'],
+  ['-o ssl_engine=rust', 1, 'ssl_engine may be direct or node, not "rust"'],
+  ['-o ssl_engine', 1, 'Missing ssl_engine argument'],
   ['-S -l proto[ascii]:h', 64, 'ERROR: You cannot allow the ASCII protocol while using SASL.'],
   ['-S -l proto[auto]:h', 64, 'ERROR: You cannot allow the ASCII protocol while using SASL.'],
   [

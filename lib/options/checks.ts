@@ -15,6 +15,7 @@ import {
   type Options,
   type ProtocolName,
   type Refusal,
+  SSL_ENGINES,
   TLS_VERSIONS,
 } from './options.ts'
 
@@ -262,6 +263,9 @@ function refuseTls(options: Options): Refusal | undefined {
   }
   if (!TLS_VERSIONS.includes(options.sslMinVersion)) {
     return failure('Invalid ssl_min_version. Use help to see valid options.')
+  }
+  if (!SSL_ENGINES.includes(options.sslEngine)) {
+    return failure('ssl_engine must be direct or node')
   }
   if (!options.tls) {
     const wrong = options.listen.find(({ tls }) => tls !== undefined)?.tls

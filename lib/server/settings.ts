@@ -36,6 +36,7 @@ export function settingLines(options: Options, found: Found): Line[] {
     ['client_flags_size', 4],
     ['eviction', options.eviction],
     ['io_uring', yes(options.ioUring)],
+    ['ssl_engine', options.sslEngine],
   ]
 }
 

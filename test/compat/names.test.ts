@@ -32,12 +32,13 @@ const OWN_SUBOPTIONS = [
   'cluster_nodes',
   'eviction',
   'no_io_uring',
+  'ssl_engine',
   'config_set',
   'etcd_prefix',
   'etcd_advertise',
   'etcd_ttl',
 ]
-const OWN_SETTINGS = ['eviction', 'io_uring']
+const OWN_SETTINGS = ['eviction', 'io_uring', 'ssl_engine']
 const OWN_SWITCHES = ['etcd']
 /** Values that are no numbers; whoever graphs the rest reads it as numbers. */
 const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']

@@ -1,6 +1,6 @@
-// The files that TLS needs, read and tried out: whatever would fail in the middle of a handshake fails
-// here, in memcached's words and one line. Read at the start by the main thread and again on request,
-// by whichever thread is asked (keyring.ts tells the others).
+// The files that TLS needs, read and tried out: whatever would fail in the middle of a handshake
+// fails here, in memcached's words and one line. Read at the start by the main thread and again on
+// request, by whichever thread is asked (keyring.ts tells the others).
 
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -19,6 +19,7 @@ export type TlsSettings = Pick<
   | 'sslCiphers'
   | 'sslMinVersion'
   | 'sslSessionCache'
+  | 'sslEngine'
 >
 
 /** What the files say. */
@@ -45,7 +46,7 @@ const ONE_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE---
 
 export function tlsSettingsOf(options: Options): TlsSettings {
   const { sslChainCert, sslKey, sslKeyFormat, sslCaCert } = options
-  const { sslCiphers, sslMinVersion, sslSessionCache } = options
+  const { sslCiphers, sslMinVersion, sslSessionCache, sslEngine } = options
   return {
     sslChainCert,
     sslKey,
@@ -54,6 +55,7 @@ export function tlsSettingsOf(options: Options): TlsSettings {
     sslCiphers,
     sslMinVersion,
     sslSessionCache,
+    sslEngine,
   }
 }
 
