@@ -1,4 +1,5 @@
-// What the pool loads in each thread: little by itself, so that the rest is loaded in the short way.
+// What the pool loads in each thread: little by itself, so that the rest is loaded in the short
+// way.
 
 import { keepCompiled, prepareLoading } from '../lib/load.ts'
 

@@ -22,7 +22,7 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
   })
   // A socket that could not be rebuilt here: only its number in the row tells which one it was.
   port.on('messageerror', () => service.roster.giveLost(worker, ++deliveries))
-  const ready: Ready = { uring: service.uringHandle() }
+  const ready: Ready = { uring: service.uringHandle(), isDirectTls: service.isDirectTls }
   port.postMessage(ready)
   await new Promise<void>(resolve => port.once('close', resolve))
   keeper.stop()

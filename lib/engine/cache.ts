@@ -14,6 +14,7 @@ import {
   BUCKET_COUNT,
   CAS_SHOWN,
   CLASS_PAGE_COUNT,
+  CLOCK_S,
   CRAWL_ITEMS_MAX,
   CRAWL_KIND,
   CRAWL_SLEEP_US,
@@ -177,6 +178,11 @@ export class Cache {
   /** The shard that a hash belongs to. */
   shardOf(hash: number): Shard {
     return this.shards[arenaOf(hash, this.shards.length)]
+  }
+
+  /** The clock of the cache: seconds since it was created. */
+  get nowS(): number {
+    return this.shards[0].arena.words[CLOCK_S]
   }
 
   /** Moves the clocks on; to be called about once a second by every thread that serves the cache. */

@@ -1,6 +1,6 @@
 // Where connections come in: finds each a place in the roster and the thread that serves it. Above
-// the limit a connection is sent away in memcached's words or, with -o no_maxconns_fast, waits, paused
-// and unread, until a place is free; those that wait are bounded by the backlog.
+// the limit a connection is sent away in memcached's words or, with -o no_maxconns_fast, waits,
+// paused and unread, until a place is free; those that wait are bounded by the backlog.
 
 import type { Socket } from 'node:net'
 import type { Options } from '../options/options.ts'

@@ -1,13 +1,13 @@
 // The main thread as a server of peers: of those whose sockets Node cannot hand to another thread,
 // the connections of a UNIX socket and the datagrams of UDP.
 //
-// What that costs: one thread serves them all, however many there are, and it is the one that accepts
-// TCP connections. (A descriptor could be opened a second time in a worker, but two owners would
-// close it, and the second might close somebody else's.)
+// What that costs: one thread serves them all, however many there are, and it is the one that
+// accepts TCP connections. (A descriptor could be opened a second time in a worker, but two owners
+// would close it, and the second might close somebody else's.)
 //
-// Something thrown while a peer is served ends a worker, which is replaced. The main thread goes on:
-// it says what was thrown, drops its peers, clears up as after a dead worker, and begins anew with
-// another id for locks and holds.
+// Something thrown while a peer is served ends a worker, which is replaced. The main thread goes
+// on: it says what was thrown, drops its peers, clears up as after a dead worker, and begins anew
+// with another id for locks and holds.
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'

@@ -1,12 +1,12 @@
-// The connections of all threads and their counters, in shared memory, so that any thread can tell
-// of all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
+// The connections of all threads and their counters, in shared memory, so that any thread can
+// report on all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
 //
 //   control   Int32: the protocols' Control words, then the server's own
 //   open      Int32 a thread: how many connections it serves
 //   counters  Float64, THREAD_COUNTERS a thread; only that thread writes them
-//   slots     Int32, SLOT_WORDS a connection: whether it is open, who serves it, when it last spoke,
-//             the listener it came through, which delivery brought it, whether it watches, the peer's
-//             address as text
+//   slots     Int32, SLOT_WORDS a connection: whether it is open, the thread that serves it, when
+//             the peer last spoke, the listener, the number of its delivery, whether it watches,
+//             the peer's address as text
 //
 // Threads are the workers and, last, the main thread, which serves peers too. Only the main thread
 // takes slots; the thread that serves a connection gives its slot back.

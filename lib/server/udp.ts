@@ -6,14 +6,14 @@
 //   6  reserved           0
 //   8  the request, or the next part of the reply
 //
-// Served by the main thread (server/main-thread.ts). Nothing is kept from one datagram to the next: what is not
-// whole in its own is dropped without a word, as is what comes in several datagrams or cannot be
-// answered. All that a datagram asks for is one message, bounded; memcached begins a message with each
-// item of a reply, and a peer has to guess how many will come.
+// Served by the main thread (server/main-thread.ts). Nothing is kept from one datagram to the next:
+// what is not whole in its own is dropped without a word, as is what comes in several datagrams or
+// cannot be answered. All that a datagram asks for is one message, bounded; memcached begins a
+// message with each item of a reply, and a peer has to guess how many will come.
 //
-// Addresses of senders can be forged. Nothing is answered that comes from the daemon's own port, or that
-// is itself a refusal: no reply is a command, so what answers a reply is a refusal, and two daemons
-// cannot be made to talk to each other for ever.
+// Addresses of senders can be forged. Nothing is answered that comes from the daemon's own port, or
+// that is itself a refusal: no reply is a command, so what answers a reply is a refusal, and two
+// daemons cannot be made to talk to each other for ever.
 
 import assert from 'node:assert/strict'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
@@ -49,7 +49,9 @@ const BINARY_MAGIC = 0x80
 const TOO_LARGE = Buffer.from('SERVER_ERROR reply too large for UDP\r\n')
 const NOTHING = Buffer.alloc(0)
 
-/** Binds UDP sockets to the addresses of the options; each drops what it gets until it is served. */
+/**
+ * Binds UDP sockets to the addresses of the options; each drops what it gets until it is served.
+ */
 export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpListener[]> {
   const listeners: UdpListener[] = []
   if (udpPort === 0) return listeners
@@ -118,10 +120,11 @@ export class UdpService implements Outlet {
 
   flush(): boolean {
     const { reply } = this.local.host
-    this.replyBytes += reply.length
+    const { area, start, length } = reply
+    this.replyBytes += length - start
     this.isTooLarge = this.replyBytes > UDP_REPLY_BYTES_MAX
-    if (!this.isTooLarge) this.parts.push(Buffer.from(reply.area.bytes.subarray(0, reply.length)))
-    reply.length = 0
+    if (!this.isTooLarge) this.parts.push(Buffer.from(area.bytes.subarray(start, length)))
+    reply.length = start
     return !this.isTooLarge
   }
 

@@ -1,7 +1,6 @@
 // The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
 
 import type { Socket } from 'node:net'
-import { CLOCK_S } from '../engine/arena/layout.ts'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
 import type { SketchHandle } from '../observe/hot-sketch.ts'
@@ -51,8 +50,10 @@ export type WorkerMessage = Ready | LogLine
 
 /** What a worker says once it takes connections. */
 export interface Ready {
-  /** Null: it has no uring. */
+  /** Null: it has none. */
   uring: UringHandle | null
+  /** False: its TLS is Node's, so it has no uring either. */
+  isDirectTls: boolean
 }
 
 /** What sessions tell of the daemon, fixed once it listens. */
@@ -118,7 +119,7 @@ export function hostOf(
     new Prefixes(settings.prefixes),
   )
   for (const { arena } of cache.shards) arena.witness = journal
-  const clockS = () => cache.shards[0].arena.words[CLOCK_S]
+  const clockS = () => cache.nowS
   return {
     cache,
     reply,

@@ -21,7 +21,7 @@ import { Control } from '../protocol/host.ts'
 import { say, sayFor } from './log.ts'
 import type { Roster } from './roster.ts'
 import { releaseUring, type UringHandle } from './uring/uring.ts'
-import type { DaemonSettings, Delivery, WorkerMessage, WorkerTask } from './worker-host.ts'
+import type { DaemonSettings, Delivery, Ready, WorkerMessage, WorkerTask } from './worker-host.ts'
 
 /** A worker that takes no connections this long after its start is given up and started again. */
 const WORKER_START_S_MAX = 60
@@ -199,7 +199,7 @@ export class Workers {
       if ('log' in message) return sayFor(message)
       notLate()
       worker.uring = message.uring
-      this.noteUring(index, message.uring)
+      this.noteWays(index, message)
       worker.isReady = true
       this.startFailures = 0
       resolve()
@@ -212,10 +212,16 @@ export class Workers {
     })
   }
 
-  private noteUring(worker: number, uring: UringHandle | null): void {
-    if (uring !== null || !this.settings.ioUring) return
+  /** With -v: which way a worker was to go and cannot. */
+  private noteWays(worker: number, { uring, isDirectTls }: Ready): void {
     if (this.roster.control[Control.VERBOSITY] === 0) return
-    say(`worker ${worker}: no io_uring here, through sockets`)
+    const { tls, ioUring } = this.settings
+    if (!isDirectTls && tls?.settings.sslEngine === 'direct') {
+      say(`worker ${worker}: OpenSSL cannot be called directly here, through Node`)
+    }
+    if (uring === null && ioUring && isDirectTls) {
+      say(`worker ${worker}: no io_uring here, through sockets`)
+    }
   }
 
   private taskFor(index: number): WorkerTask {

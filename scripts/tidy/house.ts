@@ -125,6 +125,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['tls/', 'auth/'],
     ['uring/'],
     ['line/'],
+    ['native/'],
     ['roster.ts', 'reason.ts', 'settings.ts', 'package.ts', 'compiler.ts', 'large-pages.ts'],
     ['limits.ts'],
   ],
@@ -178,8 +179,8 @@ export const GUARDED: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** The only file that calls native code. */
-export const FFI_HOME = 'lib/server/uring/native.ts'
+/** The only file that opens node:ffi. */
+export const FFI_HOME = 'lib/server/native/ffi.ts'
 
 /** The worker's request path: it never waits, except in the files of `WAITS`. */
 export const REQUEST_PATH: readonly string[] = [

@@ -1,6 +1,6 @@
 // Connections of the daemon as a process of its own: peers that do not read, large values, uploads
-// broken off, half-closed and reset connections, and what they leave behind. Through a ring, and through
-// sockets.
+// broken off, half-closed and reset connections, and what they leave behind. Through a ring, and
+// through sockets.
 
 import { createHash, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'

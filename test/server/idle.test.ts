@@ -1,5 +1,6 @@
-// Connections that do nothing: those that -o idle_timeout ends and those that it leaves alone; those
-// that wait for a place with -o no_maxconns_fast. And the file that tells which ports were bound.
+// Connections that do nothing: those that -o idle_timeout ends and those that it leaves alone;
+// those that wait for a place with -o no_maxconns_fast. And the file that tells which ports were
+// bound.
 
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'

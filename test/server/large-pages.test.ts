@@ -1,5 +1,5 @@
-// -L: the kernel backs items with large pages, in a process that keeps its id and its options; or one
-// line says why not.
+// -L: the kernel backs items with large pages, in a process that keeps its id and its options; or
+// one line says why not.
 
 import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'

@@ -1,5 +1,5 @@
-// The daemon's log where nobody can have it: on a full disk, with the reader gone, with a reader that
-// does not read, and what becomes of characters that a terminal acts on.
+// The daemon's log where nobody can have it: on a full disk, with the reader gone, with a reader
+// that does not read, and what becomes of characters that a terminal acts on.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// Long values through real sockets, with the daemon in this process: readers that are slow while the
-// item comes to its end, uploads that are broken off or lose their arena, values of 100 MiB.
+// Long values through real sockets, with the daemon in this process: readers that are slow while
+// the item comes to its end, uploads that are broken off or lose their arena, values of 100 MiB.
 
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'

@@ -162,7 +162,9 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
   return { task, cache, roster }
 }
 
-/** The next request that is run in this thread throws, in the middle of an operation if so wanted. */
+/**
+ * The next request that is run in this thread throws, in the middle of an operation if so wanted.
+ */
 function throwOnce(t: Test, { cache }: Daemon, inLock: boolean): void {
   const { run } = Session.prototype
   Session.prototype.run = function fail(this: Session) {

@@ -36,7 +36,9 @@ t.test('of a herd one peer wins each item', async t => {
   )
 })
 
-/** All peers ask for all keys at the same moment; every key is won once, and Z says so to the rest. */
+/**
+ * All peers ask for all keys at the same moment; every key is won once, and Z says so to the rest.
+ */
 async function rush(t: Test, peers: Wire[], when: string, request: (key: string) => string) {
   const replies = await Promise.all(peers.map(peer => ask(peer, request)))
   const wins = new Map<string, number>()

@@ -1,5 +1,5 @@
-// UDP of the daemon as a process of its own: where it listens, what it answers, what it does not, and
-// that a flood of datagrams harms nobody.
+// UDP of the daemon as a process of its own: where it listens, what it answers, what it does not,
+// and that a flood of datagrams harms nobody.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'

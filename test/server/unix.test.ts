@@ -1,5 +1,5 @@
-// A UNIX socket as the only way in: its file and who may use it, what is served through it, and what
-// `stats` tells.
+// A UNIX socket as the only way in: its file and who may use it, what is served through it, and
+// what `stats` tells.
 
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'

@@ -1,9 +1,10 @@
 // The password files, read by the main thread: once at the start, where a file that cannot be used
 // is a reason not to start, and again on request, where it leaves the users known so far in place.
-// Whose file it is: text connections have that of -Y, SASL its own or, if there is none, that one too.
+// Whose file it is: text connections have that of -Y, SASL its own or, if there is none, that one
+// too.
 //
-// memcached reads SASL's file for every claim: here it is looked at now and then, and read again when
-// it has changed. That of -Y waits for a request, as it does there.
+// memcached reads SASL's file for every claim: here it is looked at now and then, and read again
+// when it has changed. That of -Y waits for a request, as it does there.
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -37,7 +38,9 @@ export class AuthFiles {
   private readonly tell: (line: string) => void
   private timer: NodeJS.Timeout | undefined
 
-  /** Reads the files; throws an Error of one line, with an exit code. What is wrong later is told. */
+  /**
+   * Reads the files; throws an Error of one line, with an exit code. What is wrong later is told.
+   */
   constructor({ authFile, sasl, saslFile }: Options, tell: (line: string) => void) {
     this.tell = tell
     const text = authFile === undefined ? null : this.open(authFile, 'plain')

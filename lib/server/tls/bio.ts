@@ -1,6 +1,6 @@
-// The memory between OpenSSL and a line: what came in and is to be opened, what was sealed and is to go
-// out. Both are OpenSSL's memory BIOs, whose BUF_MEM is public; it is read and written here as it
-// stands, since a call through node:ffi costs more than what it would do.
+// The memory between OpenSSL and a line: what came in and is to be opened, what was sealed and is
+// to go out. Both are OpenSSL's memory BIOs, whose BUF_MEM is public; it is read and written here
+// as it stands, since a call through node:ffi costs more than what it would do.
 //
 //   BUF_MEM  length 0 | data 8 | max 16 | flags 24
 

@@ -1,5 +1,5 @@
-// What all TLS connections of one kind have in common, for OpenSSL as openssl.ts gives it: certificate,
-// key, whose certificates are good, ciphers, versions, and how sessions are sealed.
+// What all TLS connections of one kind have in common, for OpenSSL as openssl.ts gives it:
+// certificate, key, whose certificates are good, ciphers, versions, and how sessions are sealed.
 
 import { constants, hkdfSync } from 'node:crypto'
 import { DEFAULT_CIPHERS } from 'node:tls'

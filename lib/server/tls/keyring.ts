@@ -1,5 +1,6 @@
-// The certificates that all threads use for new connections, in shared memory: whoever reads the files
-// again puts them here, and every thread sees before its next handshake that there are others.
+// The certificates that all threads use for new connections, in shared memory: whoever reads the
+// files again puts them here, and every thread sees before its next handshake that there are
+// others.
 //
 //   SEQUENCE     even: what stands here is whole; odd: somebody writes. Each change adds two
 //   REFRESHED_S  the clock when the files were last read
@@ -16,7 +17,9 @@ import {
   tlsSettingsOf,
 } from './certificates.ts'
 
-/** How often a thread looks whether another is done writing certificates before it writes itself. */
+/**
+ * How often a thread looks whether another is done writing certificates before it writes itself.
+ */
 const KEYRING_TRIES_MAX = 10_000_000
 
 const SEQUENCE = 0

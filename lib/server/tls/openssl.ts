@@ -1,17 +1,19 @@
 // The OpenSSL that Node carries, called through node:ffi: what of it a thread needs to speak TLS by
 // itself, without Node's streams in between.
 //
-// node:ffi is experimental, so nothing depends on it: whoever asks gets undefined where it, or one of
-// these functions, is missing, and has Node speak TLS. Pointers are bigints; what they point to is
-// kept alive, and freed, by whoever asked for it.
+// node:ffi is experimental, so nothing depends on it: whoever asks gets undefined where it, or one
+// of these functions, is missing, and has Node speak TLS. Pointers are bigints; what they point to
+// is kept alive, and freed, by whoever asked for it.
 
 import type { Area } from '../../bytes/area.ts'
-import { type Ffi, loadFfi } from '../native/ffi.ts'
+import { type Ffi, type FfiFunctions, loadFfi } from '../native/ffi.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint
 
-/** A function is known by one signature a library. Numbers of 64 bits are for what is called seldom. */
+/**
+ * A function is known by one signature a library. Numbers of 64 bits are for what is called seldom.
+ */
 const FUNCTIONS = {
   BIO_ctrl: { arguments: ['u64', 'i32', 'i64', 'u64'], return: 'i64' },
   BIO_free: { arguments: ['u64'], return: 'i32' },
@@ -60,7 +62,7 @@ const FUNCTIONS = {
 } as const
 
 type Functions = ReturnType<InstanceType<Ffi['DynamicLibrary']>['getFunctions']> &
-  import('node:ffi').WrappedFunctionsFromDefinitions<typeof FUNCTIONS>
+  FfiFunctions<typeof FUNCTIONS>
 
 export class OpenSsl {
   readonly call: Functions

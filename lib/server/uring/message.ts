@@ -1,10 +1,12 @@
-// Several pieces in one system call: a struct msghdr and its struct iovecs, made once and filled for
-// each call.
+// Several pieces in one system call: a struct msghdr and its struct iovecs, made once and filled
+// for each call.
 
 import { INSERTS_MAX } from '../../protocol/limits.ts'
-import type { Address, Native } from '../native/libc.ts'
+import type { Address } from '../native/ffi.ts'
+import type { Native } from '../native/libc.ts'
 
-// struct msghdr, words of 64 bits: name, length of it, pieces, their count, control, length of it, flags.
+// struct msghdr, words of 64 bits: name, length of it, pieces, their count, control, length of it,
+// flags.
 const PIECES = 2
 const PIECE_COUNT = 3
 const HEADER_WORDS = 7

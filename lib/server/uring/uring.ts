@@ -1,9 +1,9 @@
-// A uring: requests to the kernel and what became of them, in memory that this thread shares with it
-// (Linux 6.1 and later; uring/layout.ts draws it). What is queued is submitted with all else that is,
-// in one system call, which also waits if there is nothing to do.
+// A uring: requests to the kernel and what became of them, in memory that this thread shares with
+// it (Linux 6.1 and later; uring/layout.ts draws it). What is queued is submitted with all else
+// that is, in one system call, which also waits if there is nothing to do.
 //
-// The kernel touches memory of ours only while this thread is inside `submit`: it hands over what was
-// received, and takes what is sent, at no other time. One thread alone uses a uring.
+// The kernel touches memory of ours only while this thread is inside `submit`: it hands over what
+// was received, and takes what is sent, at no other time. One thread alone uses a uring.
 //
 // What is received goes to buffers that the kernel chooses: whoever is told of one gives it back.
 
@@ -12,7 +12,8 @@ import { getSystemErrorName } from 'node:util'
 import { Area } from '../../bytes/area.ts'
 import { READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
 import { URING_BUFFER_BYTES, URING_BUFFERS } from '../limits.ts'
-import { type Address, loadNative, type Native } from '../native/libc.ts'
+import type { Address } from '../native/ffi.ts'
+import { loadNative, type Native } from '../native/libc.ts'
 import * as L from './layout.ts'
 
 /** A uring's requests and completions: powers of two, as the kernel wants them. */
@@ -24,7 +25,9 @@ const URING_SUBMIT_TRIES_MAX = 1000
 
 const { EAGAIN, EBUSY, EINTR } = constants.errno
 const HIGH = 2 ** 32
-/** An odd number of cache lines, so that the buffers' beginnings do not compete for the same ones. */
+/**
+ * An odd number of cache lines, so that the buffers' beginnings do not compete for the same ones.
+ */
 const STRIDE_BYTES = READ_REST_BYTES_MAX + URING_BUFFER_BYTES + 64
 const MULTISHOT = L.Opcode.RECV | L.BUFFER_SELECT | L.RECEIVE_MULTISHOT
 
@@ -34,7 +37,9 @@ export interface UringHandle {
   memory: { address: Address; bytes: number }[]
 }
 
-/** Ends all that is under way in a uring whose thread is no more: until then its sockets are open. */
+/**
+ * Ends all that is under way in a uring whose thread is no more: until then its sockets are open.
+ */
 export function releaseUring({ descriptor, memory }: UringHandle): void {
   const native = loadNative()
   if (native !== undefined) releaseMemory(native, descriptor, memory)
@@ -55,7 +60,9 @@ export class Uring {
   private readonly queues: ArrayBuffer
   private readonly requests: ArrayBuffer
   private readonly bufferRing: ArrayBuffer
-  /** Of the buffers: a thread that is killed leaves it to the kernel, which may be reading to it. */
+  /**
+   * Of the buffers: a thread that is killed leaves it to the kernel, which may be reading to it.
+   */
   private readonly inputMemory: ArrayBuffer
   private readonly words: Int32Array
   private readonly submissions: Uint32Array
@@ -112,35 +119,38 @@ export class Uring {
 
   /** What comes is read to buffers again and again, until that is cancelled or fails. */
   receive(descriptor: number, token: number): void {
-    this.queue(MULTISHOT, descriptor, 0, 0, 0, token)
+    this.queue(MULTISHOT, descriptor, 0, token)
   }
 
   /** Sends what the kernel takes now; the bytes are free once it is submitted. */
   sendNow(descriptor: number, from: Address, bytes: number, token: number): void {
-    this.queue(L.Opcode.SEND, descriptor, from, bytes, L.MSG_DONTWAIT | L.MSG_NOSIGNAL, token)
+    const flags = L.MSG_DONTWAIT | L.MSG_NOSIGNAL
+    this.aim(this.queue(L.Opcode.SEND, descriptor, flags, token), from, bytes)
   }
 
   /** Ends the request with this token, which is told of by its own completion. */
   cancel(target: number, token: number): void {
-    this.queue(L.Opcode.ASYNC_CANCEL, -1, target, 0, 0, token)
+    this.aim(this.queue(L.Opcode.ASYNC_CANCEL, -1, 0, token), target, 0)
   }
 
   /** Completes once when there is something to read (POLLIN), or room to write (POLLOUT). */
   poll(descriptor: number, events: number, token: number): void {
-    this.queue(L.Opcode.POLL_ADD, descriptor, 0, 0, events, token)
+    this.queue(L.Opcode.POLL_ADD, descriptor, events, token)
   }
 
   /** Completes after a time; `timespec`: seconds and nanoseconds, 64 bits each. */
   timeout(timespec: Address, token: number): void {
-    this.queue(L.Opcode.TIMEOUT, -1, timespec, 1, 0, token)
+    this.aim(this.queue(L.Opcode.TIMEOUT, -1, 0, token), timespec, 1)
   }
 
   /** Ends the time-out with this token. */
   removeTimeout(target: number, token: number): void {
-    this.queue(L.Opcode.TIMEOUT_REMOVE, -1, target, 0, 0, token)
+    this.aim(this.queue(L.Opcode.TIMEOUT_REMOVE, -1, 0, token), target, 0)
   }
 
-  /** Submits all that is queued, and waits for a completion if `waits` says so and none is there. */
+  /**
+   * Submits all that is queued, and waits for a completion if `waits` says so and none is there.
+   */
   submit(waits: boolean): void {
     for (let tries = 0; tries < URING_SUBMIT_TRIES_MAX; tries++) {
       this.words[this.submissionTail] = this.tail
@@ -231,25 +241,25 @@ export class Uring {
     }
   }
 
-  private queue(
-    operation: number,
-    descriptor: number,
-    address: Address,
-    length: number,
-    flags: number,
-    token: number,
-  ): void {
+  /** Queues a request without address and length; the index of its words, for `aim`. */
+  private queue(operation: number, descriptor: number, flags: number, token: number): number {
     if (this.queued() === URING_SUBMISSIONS) this.makeRoom()
     const { submissions } = this
     const at = (this.tail & (URING_SUBMISSIONS - 1)) * L.SUBMISSION_WORDS
     submissions[at + L.SUBMISSION_OPERATION] = operation
     submissions[at + L.SUBMISSION_DESCRIPTOR] = descriptor
-    submissions[at + L.SUBMISSION_ADDRESS] = address
-    submissions[at + L.SUBMISSION_ADDRESS + 1] = address / HIGH
-    submissions[at + L.SUBMISSION_LENGTH] = length
     submissions[at + L.SUBMISSION_OPERATION_FLAGS] = flags
     submissions[at + L.SUBMISSION_TOKEN] = token
     this.tail = (this.tail + 1) | 0
+    this.aim(at, 0, 0)
+    return at
+  }
+
+  private aim(at: number, address: Address, length: number): void {
+    const { submissions } = this
+    submissions[at + L.SUBMISSION_ADDRESS] = address
+    submissions[at + L.SUBMISSION_ADDRESS + 1] = address / HIGH
+    submissions[at + L.SUBMISSION_LENGTH] = length
   }
 }
 

@@ -1,5 +1,5 @@
-// The password files, as the main thread reads them: what is wrong with one, in memcached's words, whose
-// door it is, and what is told of it.
+// The password files, as the main thread reads them: what is wrong with one, in memcached's words,
+// whose door it is, and what is told of it.
 
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

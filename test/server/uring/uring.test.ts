@@ -1,5 +1,5 @@
-// A uring by itself, in the thread of this test, and the daemon's choice of it. Needs Linux 6.1, and a
-// system that allows io_uring.
+// A uring by itself, in the thread of this test, and the daemon's choice of it. Needs Linux 6.1,
+// and a system that allows io_uring.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
