@@ -1,4 +1,4 @@
-/** Small arenas, and items put into them by hand, for tests of single structures. */
+/** Small arenas and items created in them directly, for tests of single structures. */
 
 import { Area } from '../../lib/bytes/area.ts'
 import { MIB } from '../../lib/bytes/units.ts'

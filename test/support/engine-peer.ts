@@ -1,6 +1,6 @@
 /**
- * The cache as a test sees it: string keys and buffers over the engine's ranges of bytes. Keys are
- * put at odd places on purpose, so that no alignment is taken for granted.
+ * The cache as tests use it: string keys and buffers instead of byte ranges. Keys are placed at odd
+ * addresses on purpose, so that nothing relies on alignment.
  */
 
 import { Area, copyBytes } from '../../lib/bytes/area.ts'
@@ -19,7 +19,7 @@ import { verify } from '../../lib/engine/verify.ts'
 
 const KEY_ROOM = 512
 
-/** What a get tells of an item. */
+/** What a get returns of an item. */
 export interface Hit {
   value: Buffer
   flags: number
@@ -40,7 +40,7 @@ export interface Held {
   ask: Ask
   hold: Hold
   valueBytes: number
-  /** How far it is filled. */
+  /** Bytes filled so far. */
   place: Place
 }
 
@@ -88,7 +88,7 @@ export class Peer {
     return this.store(Mode.SET, key, value, options)
   }
 
-  /** The hit; undefined for a miss. `status` has what the engine said. */
+  /** The hit; undefined for a miss. `status` has the engine's status. */
   get(key: string): Hit | undefined {
     const shard = this.find(key)
     this.#sink.keep = false
@@ -137,7 +137,7 @@ export class Peer {
     return this.#held(shard, valueBytes)
   }
 
-  /** Writes the next bytes of a value begun; what stops it is to be given up. */
+  /** Writes the next bytes of a value that was begun. A value that cannot go on must be dropped. */
   fill({ shard, ask, place }: Held, piece: Buffer): Status {
     const area = areaOf(piece)
     for (let done = 0; done < piece.length; ) {
@@ -185,7 +185,7 @@ export class Peer {
     return shard.adjust(this.ask)
   }
 
-  /** As `adjust`, but makes an item of `initial` where there is none. */
+  /** As `adjust`, but creates an item of `initial` where there is none. */
   adjustOrAdd(key: string, delta: bigint, initial: bigint, expiresAtS = 0): Status {
     const shard = this.find(key)
     const { ask } = this

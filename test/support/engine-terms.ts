@@ -1,7 +1,7 @@
 /**
- * Random operations on terms beside a plain Map: the walk of leases.test.ts. It tells every answer
- * beforehand, and throws where the engine says otherwise. Where the memory evicts, a key that is
- * missing is believed.
+ * The walk of leases.test.ts: random operations with terms, compared with a plain Map. It predicts
+ * every answer and throws where the engine differs. Where the cache evicts, a missing key is
+ * dropped from the model.
  */
 import assert from 'node:assert/strict'
 import { Area } from '../../lib/bytes/area.ts'
@@ -33,7 +33,7 @@ const NUMBERS = ['0', '9', '99', '18446744073709551615', 'x', '', '100']
 const WRAP = 1n << 64n
 const CHOSEN = [1n, 5n, 1n << 40n, WRAP - 1n]
 
-/** Takes what an item shows of itself; refuses now and then, as a full reply does. */
+/** Copies what an item shows; refuses at times, as a full reply does. */
 class FactsSink implements HitSink {
   answer: Status = Status.OK
   entry: Entry | undefined
@@ -96,7 +96,7 @@ export class TermsWalk {
     return this.#rare()
   }
 
-  /** Looks at every key: what the model has is there just so. */
+  /** Reads every key and compares it with the model. */
   finish(): void {
     for (const key of this.#entries.keys()) this.#look(key)
     this.peer.verify()
@@ -281,7 +281,7 @@ export class TermsWalk {
     old.value = `${sum}`.padEnd(old.value.length)
     old.cas = this.#newCas()
     if (terms.touches) old.endsAtS = terms.expiresAtS
-    // In place or anew: what is known of hits and leases may be lost with a longer number.
+    // A longer number may be stored as a new item, which loses the state of hits and leases.
     const seen = this.#show(key)
     if (seen !== undefined) {
       for (const state of ['stale', 'claimed', 'fetched'] as const) old[state] &&= seen[state]
@@ -354,7 +354,7 @@ export class TermsWalk {
     return `clock ${peer.nowS()}`
   }
 
-  /** Asks for nothing yet. */
+  /** Without any term yet. */
   #reset(): void {
     const terms = this.#terms
     terms.resetTerms()
@@ -365,12 +365,12 @@ export class TermsWalk {
     terms.casHigh = terms.casLow = 0
   }
 
-  /** The shard of a key, which the terms are for now. */
+  /** Sets the key of the terms. Returns its shard. */
   #at(key: string): Shard {
     return this.peer.locate(this.#terms, key)
   }
 
-  /** The item as it is, compared with the model; it is no hit. */
+  /** Compares the item with the model; this does not count as a hit. */
   #look(key: string): Entry | undefined {
     const entry = this.#entries.get(key)
     const nowS = this.peer.nowS()
@@ -391,7 +391,7 @@ export class TermsWalk {
     return this.#sink.entry
   }
 
-  /** Random terms; what an operation has no use for it takes no notice of. */
+  /** Random terms; an operation ignores those it has no use for. */
   #ask(key: string): void {
     const random = this.#random
     const terms = this.#terms
@@ -423,7 +423,7 @@ export class TermsWalk {
     return casOfWords(this.#terms.newCasHigh, this.#terms.newCasLow)
   }
 
-  /** What the engine gave, which is what was chosen, if anything was. */
+  /** The CAS that the engine gave: the chosen one, if one was chosen. */
   #newCas(): bigint {
     const given = casGiven(this.#terms)
     if (this.#chosen() !== 0n) assert.equal(given, this.#chosen())
@@ -441,7 +441,7 @@ export class TermsWalk {
   }
 }
 
-/** As memcached reads numbers: what follows a blank is not looked at. */
+/** Reads numbers as memcached does: what follows a space is ignored. */
 function numberOf(value: string): bigint | undefined {
   const digits = /^(\d+)(?: |$)/.exec(value)?.[1]
   return digits === undefined ? undefined : BigInt(digits)
@@ -456,7 +456,7 @@ function casOfWords(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }
 
-/** The CAS that a store says it gave. */
+/** The CAS that a store returned. */
 function casGiven({ storedCasHigh, storedCasLow }: Ask): bigint {
   return casOfWords(storedCasHigh, storedCasLow)
 }
