@@ -378,7 +378,7 @@ function giveHolder({ arenas }: CacheHandle): number {
 function createArenas(options: CacheOptions): CacheHandle {
   const itemBytesMax = options.itemBytesMax ?? MIB
   const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
-  const dataBytes = Math.floor(options.memoryBytes / count)
+  const dataBytes = arenaBytes(options.memoryBytes, count, itemBytesMax)
   // Not imported: threads that attach, which are most, would load it for nothing.
   const random = process.getBuiltinModule('node:crypto').randomBytes(8)
   const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
@@ -444,6 +444,19 @@ function sparePages(arena: Arena, classId: number): number {
 /** A factor as a word of an arena. */
 function thousandths(factor: number): number {
   return Math.min(Math.round(factor * 1000), 2 ** 31 - 1)
+}
+
+/** Room beside the longest item for its headers and the hash table, as a share of the item. */
+const ITEM_SPARE = 1 / 64
+
+/**
+ * Bytes of each arena. An item lies in one arena, with its headers and a table beside it: where it
+ * may take half of two arenas' memory, they get a little more than the limit.
+ */
+function arenaBytes(memoryBytes: number, count: number, itemBytesMax: number): number {
+  const share = Math.floor(memoryBytes / count)
+  if (count === 1) return share
+  return Math.max(share, Math.ceil(itemBytesMax * (1 + ITEM_SPARE)))
 }
 
 /** How many arenas serve this memory: few enough for long items, enough for their largest size. */
