@@ -1,5 +1,5 @@
-// A look ahead may read anything that another thread is just writing: it ends, throws nothing and
-// changes nothing, whatever stands in the arenas.
+// A prefetch may read memory that another thread is writing: whatever is there, it ends, throws
+// nothing and changes nothing.
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
@@ -47,7 +47,7 @@ function store(cache: Cache, key: Area): void {
   cache.shardOf(ask.hash).store(ask, key, 0)
 }
 
-/** Has an item's chain lead somewhere else. */
+/** Makes an item's chain lead somewhere else. */
 function spoil(cache: Cache, key: Area, word: number): void {
   const hash = cache.hash(key, 0, key.bytes.length)
   const { arena } = cache.shardOf(hash)

@@ -48,7 +48,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
   }
 }
 
-/** A cache of its own, shared with no other host. */
+/** A journal that no watcher reads. */
 export function createJournal(): Journal {
   const prefixes = new Prefixes(PREFIXES)
   prefixes.clear()
