@@ -22,7 +22,7 @@ import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
 import { listenAll } from './listener.ts'
 import { logWords, say } from './log.ts'
-import type { LocalService } from './main-thread.ts'
+import type { MainThreadService } from './main-thread.ts'
 import { packageVersion } from './package.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
@@ -82,7 +82,7 @@ export async function startDaemon(
   const local = await serveHere(workers, options, streams.length, datagrams)
   try {
     await workers.start(() =>
-      door.open({ workers, local: options.unixSocket === undefined ? undefined : local }),
+      door.open({ workers, mainThread: options.unixSocket === undefined ? undefined : local }),
     )
   } catch (error) {
     door.close()
@@ -167,11 +167,11 @@ async function serveHere(
   { unixSocket }: Options,
   streamCount: number,
   datagrams: readonly UdpListener[],
-): Promise<LocalService | undefined> {
+): Promise<MainThreadService | undefined> {
   if (unixSocket === undefined && datagrams.length === 0) return undefined
-  const { LocalService } = await import('./main-thread.ts')
+  const { MainThreadService } = await import('./main-thread.ts')
   const guards = isGuarded(workers.settings) ? await import('./guards.ts') : null
-  const local = new LocalService(workers, guards)
+  const local = new MainThreadService(workers, guards)
   if (datagrams.length === 0) return local
   const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {

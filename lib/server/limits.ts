@@ -2,14 +2,14 @@
 
 import { KIB, MIB } from '../bytes/units.ts'
 
-/** A TLS handshake that is not done by then is given up. */
+/** How long a TLS handshake may take. */
 export const TLS_HANDSHAKE_MS_MAX = 10_000
 
-/** Each of the files that TLS needs, and what all threads keep of them. */
+/** The longest file of TLS, and the longest content of all together. */
 export const TLS_FILE_BYTES_MAX = MIB
 export const KEYRING_BYTES_MAX = 4 * MIB
 
-/** Sessions are resumed for two hours; the key that seals them is replaced as often. */
+/** How long a TLS session can be resumed; the key that seals sessions is replaced as often. */
 export const TLS_SESSION_S_MAX = 7200
 export const TLS_TICKET_KEY_BYTES = 48
 

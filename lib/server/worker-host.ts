@@ -1,4 +1,5 @@
-// The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
+// What the main thread and the workers send each other, and the Host of one thread, built from it:
+// the daemon as a session sees it.
 
 import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
@@ -29,7 +30,7 @@ import type { UringHandle } from './uring/uring.ts'
 
 /** What a thread that serves peers is started with. Fit for postMessage. */
 export interface WorkerTask {
-  /** Index of the worker, 0..threads - 1; as many as there are threads for the main thread. */
+  /** Index of the worker, 0 to threads - 1; the number of threads for the main thread. */
   worker: number
   /** Its id for locks and holds, unique in the process. */
   holder: number
@@ -41,7 +42,7 @@ export interface WorkerTask {
 /** What the main thread sends through a worker's port: a connection to serve. */
 export interface Delivery {
   socket: Socket
-  /** Its place in the roster. */
+  /** Its index in the roster. */
   slot: number
 }
 
@@ -56,36 +57,36 @@ export interface Ready {
   isDirectTls: boolean
 }
 
-/** What sessions tell of the daemon, fixed once it listens. */
+/** What sessions report about the daemon. Fixed once it listens. */
 export interface DaemonSettings {
   version: string
   ownVersion: string
   flushAllowed: boolean
-  /** Workers have rings if they can. */
+  /** Whether workers use io_uring, where the system allows it. */
   ioUring: boolean
-  /** 0: connections may be idle for ever. */
+  /** 0: connections may be idle forever. */
   idleTimeoutS: number
   allowed: Allowed
   cluster: ClusterHandle
-  /** Where watchers read what all threads log, and the counts of `stats detail`. */
+  /** The lines of all threads for watchers, and the counts of `stats detail`. */
   log: LogHandle
   /** What the lines of this daemon on stderr are counted in. */
   logWords: LogWords
   prefixes: PrefixHandle
-  /** What the requests of each thread say of hot keys. */
+  /** Each thread counts hot keys in one. */
   sketches: SketchHandle
   features: Features
-  /** Names and values in the order of `stats settings`. */
+  /** Names and values, in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
   /** In the order that roster slots refer to. */
   listeners: ListenerFacts[]
-  /** Null: everybody is served. */
+  /** Null: all peers are served. */
   auth: AuthHandle | null
   /** Null: without TLS. */
   tls: TlsHandle | null
 }
 
-/** A listener, as connections that came through it know it. */
+/** A listener, as its connections know it. */
 export interface ListenerFacts {
   /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
   address: string
@@ -130,7 +131,7 @@ export function hostOf(
     hotKeys: new HotKeys(settings.sketches, task.worker),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
-    // The main thread has the handlers, whichever thread it is that raises a signal.
+    // The main thread handles signals, whichever thread raises them.
     shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,
     facts: {

@@ -147,12 +147,12 @@ export class Workers {
   }
 
   /** What the main thread serves peers with, under an id of its own. */
-  localTask(): WorkerTask {
+  mainThreadTask(): WorkerTask {
     return this.taskFor(this.roster.mainThread)
   }
 
   /** Clears up after the main thread, which failed to serve its peers under this id. */
-  buryLocal(holder: number): void {
+  recoverMainThread(holder: number): void {
     this.recover(holder)
     this.roster.giveAll(this.roster.mainThread)
     forgetWatchers(this.settings.log, this.roster.mainThread)
