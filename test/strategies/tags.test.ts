@@ -33,12 +33,16 @@ for (const { name, skip, open } of DOORS) {
     t.not(await tags.key('a', 'x'), before)
   })
 
-  t.test(`callers that begin a tag at the same time get one version, ${name}`, { skip }, async t => {
-    const [here, there] = await open(t)
-    const both = [new Tags(here), new Tags(there)]
-    const asked = Array.from({ length: 40 }, (_, i) => both[i % 2].key('a', 'x', 'y'))
-    t.equal(new Set(await Promise.all(asked)).size, 1)
-  })
+  t.test(
+    `callers that begin a tag at the same time get one version, ${name}`,
+    { skip },
+    async t => {
+      const [here, there] = await open(t)
+      const both = [new Tags(here), new Tags(there)]
+      const asked = Array.from({ length: 40 }, (_, i) => both[i % 2].key('a', 'x', 'y'))
+      t.equal(new Set(await Promise.all(asked)).size, 1)
+    },
+  )
 }
 
 t.test('any text may be a key and a tag', async t => {
