@@ -6,7 +6,7 @@ import { compileExamples, examplesOf, runExample, writeExamples } from './suppor
 import { freePort } from './support/process.ts'
 
 const PAGES = ['local.md', 'pool.md', 'strategies.md']
-/** Examples of this page start their own daemon. */
+/** Its examples start a daemon of their own. */
 const SERVING = 'local.md'
 
 const pool = await startDaemon(t)

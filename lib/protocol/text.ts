@@ -3,13 +3,14 @@
 // into words is told in tokens.ts.
 
 import type { Area } from '../bytes/area.ts'
-import { parseU64, printU64, setU64, u64, u64ToWords } from '../bytes/decimal.ts'
+import { parseU64, printU64, u64, u64ToWords } from '../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { CloseReason } from '../observe/journal.ts'
 import { runControl } from './control/control.ts'
 import { CLUSTER_KEY, clusterNodes } from './control/daemon.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
+import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
 import {
   LINE_BYTES_MAX,
@@ -18,7 +19,7 @@ import {
   STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from './limits.ts'
-import { keyEndAt, locateKey, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
+import { keyEndAt, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
 import { MetaCommands } from './meta/meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
@@ -38,8 +39,6 @@ const LF = 10
 const CR = 13
 const BLANK = 32
 const LETTER_M = 109
-
-const words = { high: 0, low: 0 }
 
 export class TextProtocol implements Protocol {
   private readonly peer: Conversation
@@ -113,12 +112,10 @@ export class TextProtocol implements Protocol {
     this.isMeta = false
     this.isWaiting = false
     request.noreply = false
-    request.isPlain = true
-    request.casHigh = 0
-    request.casLow = 0
+    request.cas.high = 0
+    request.cas.low = 0
     request.mode = Mode.SET
-    request.dropsOld = true
-    this.say(storedLine(this.peer.operations.store(request, input, valueStart)))
+    this.say(storedLine(store(this.host.cache, request, input, valueStart)))
     return valueStart + request.valueBytes + LINE_END_BYTES
   }
 
@@ -172,7 +169,7 @@ export class TextProtocol implements Protocol {
     } else if (this.sawReturn) {
       this.peer.state = State.COMMAND
       if (this.isMeta) this.meta?.finish()
-      else this.say(storedLine(this.peer.operations.commit(this.request)))
+      else this.say(storedLine(commit(this.request)))
     } else {
       this.sawReturn = true
     }
@@ -182,7 +179,7 @@ export class TextProtocol implements Protocol {
   /** Gives a value up that was begun, throws its rest away, then says why it was not stored. */
   refuse(status: Status, bytes: number): void {
     const { request } = this
-    request.shard.giveUp(request)
+    request.shard.giveUp(request.hold, request.hash, this.isMeta || request.mode === Mode.SET)
     this.refuseValue(status, bytes)
   }
 
@@ -195,7 +192,7 @@ export class TextProtocol implements Protocol {
     if (this.request.noreply) return
     this.reply.add(line)
     if (this.host.control[Control.VERBOSITY] > 1) {
-      this.host.log(`>${this.peer.id} ${line.bytes.toString('utf8', 0, line.bytes.length - 2)}`)
+      this.host.log(`>${this.peer.id} ${line.bytes.toString('latin1', 0, line.bytes.length - 2)}`)
     }
   }
 
@@ -207,10 +204,8 @@ export class TextProtocol implements Protocol {
     if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
     this.isWaiting = false
     this.request.noreply = false
-    this.request.isPlain = true
-    this.request.creates = false
-    this.request.casHigh = 0
-    this.request.casLow = 0
+    this.request.cas.high = 0
+    this.request.cas.low = 0
     const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
     this.isMeta = verb >= Verb.MG
     if (verb >= Verb.MG) return this.runMeta(verb, input, at, newline + 1, end)
@@ -245,7 +240,6 @@ export class TextProtocol implements Protocol {
     this.touching = verb === Verb.GAT || verb === Verb.GATS
     this.needsExptime = this.touching
     this.wordsSeen = 0
-    this.request.isPlain = true
     this.request.noreply = false
   }
 
@@ -257,12 +251,12 @@ export class TextProtocol implements Protocol {
       this.failWith(Line.BAD_FORMAT)
       return false
     }
-    locateKey(request, input, start, end)
+    request.setKey(input, start, end)
     for (;;) {
       const before = reply.length
       const status = this.touching
-        ? peer.operations.getAndTouch(request, this.sink)
-        : peer.operations.get(request, this.sink)
+        ? getAndTouch(this.host.cache, request, this.sink)
+        : get(this.host.cache, request, this.sink)
       if (status === Status.NO_ROOM) {
         if (!peer.flush()) return false
         continue
@@ -378,11 +372,11 @@ export class TextProtocol implements Protocol {
     const valueEnd = valueStart + request.valueBytes
     if (valueEnd + 2 > end) return this.updateLater(valueStart)
     if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
-      this.say(storedLine(this.peer.operations.store(request, input, valueStart)))
+      this.say(storedLine(store(this.host.cache, request, input, valueStart)))
       return valueEnd + 2
     }
     // Refused for its size before its value is looked at, as when it comes in pieces.
-    const status = this.peer.operations.begin(request)
+    const status = begin(this.host.cache, request)
     if (status === Status.OK) request.shard.release(request.hold)
     this.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
     return valueEnd + 2
@@ -395,7 +389,7 @@ export class TextProtocol implements Protocol {
       this.isWaiting = true
       return NEED_MORE
     }
-    const status = this.peer.operations.begin(request)
+    const status = begin(this.host.cache, request)
     if (status === Status.OK) {
       this.sawReturn = false
       this.peer.fillHeld(LINE_END_BYTES)
@@ -415,13 +409,10 @@ export class TextProtocol implements Protocol {
     if (flags < 0 || Number.isNaN(exptime)) return false
     if (verb === Verb.CAS) {
       if (!parseU64(bytes, tokenStart[5], tokenEnd[5])) return false
-      u64ToWords(words)
-      request.casHigh = words.high
-      request.casLow = words.low
+      u64ToWords(request.cas)
     }
     if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) return false
     request.mode = modeOf(verb)
-    request.dropsOld = request.mode === Mode.SET
     request.flags = flags
     request.exptime = exptime
     request.valueBytes = valueBytes
@@ -433,16 +424,11 @@ export class TextProtocol implements Protocol {
     this.request.noreply = endsWithNoreply(input.bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
     if (!parseU64(input.bytes, tokenStart[2], tokenEnd[2])) return this.say(Line.BAD_DELTA)
-    const { request } = this
-    request.subtracts = subtract
-    request.deltaHigh = u64.high
-    request.deltaLow = u64.low
-    const status = this.peer.operations.adjust(request)
+    const status = adjust(this.host.cache, this.request, subtract, u64.high, u64.low)
     if (status === Status.MISS) return this.say(Line.NOT_FOUND)
     if (status === Status.NON_NUMERIC) return this.say(Line.NON_NUMERIC)
     if (status !== Status.OK) return this.say(Line.NO_MEMORY)
     if (this.request.noreply) return
-    setU64(request.numberHigh, request.numberLow)
     this.reply.length = printU64(this.reply.area.bytes, this.reply.length)
     this.reply.endLine()
   }
@@ -455,7 +441,7 @@ export class TextProtocol implements Protocol {
     const exptime = parseInt32(input.bytes, tokenStart[2], tokenEnd[2])
     if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
     request.exptime = exptime
-    const status = this.peer.operations.touch(request)
+    const status = touch(this.host.cache, request)
     if (status === Status.MISS) return this.say(Line.NOT_FOUND)
     this.say(status === Status.OK ? Line.TOUCHED : Line.NO_MEMORY)
   }
@@ -471,7 +457,7 @@ export class TextProtocol implements Protocol {
       if (!valid) return this.say(Line.BAD_DELETE)
     }
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
-    const status = this.peer.operations.remove(this.request)
+    const status = remove(this.host.cache, this.request)
     this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
   }
 
@@ -487,13 +473,13 @@ export class TextProtocol implements Protocol {
 
   private readKey(input: Area): boolean {
     if (tokenEnd[1] - tokenStart[1] > KEY_BYTES_MAX) return false
-    locateKey(this.request, input, tokenStart[1], tokenEnd[1])
+    this.request.setKey(input, tokenStart[1], tokenEnd[1])
     return true
   }
 
   private logInput(bytes: Buffer, start: number, newline: number): void {
     if (this.isWaiting) return
     const end = bytes[newline - 1] === CR ? newline - 1 : newline
-    this.host.log(`<${this.peer.id} ${bytes.toString('utf8', start, end)}`)
+    this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
   }
 }

@@ -21,8 +21,7 @@ import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
 import { listenAll } from './listener.ts'
-import { logWords, say } from './log.ts'
-import type { MainThreadService } from './main-thread.ts'
+import type { LocalService } from './main-thread.ts'
 import { packageVersion } from './package.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
@@ -36,14 +35,10 @@ import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 export interface Daemon {
   /** Where it listens, in the order of the options. */
   addresses: Bound[]
-  /** The same with UDP and UNIX sockets, as `stats conns` prints them. */
-  places: string[]
   /** For those who watch over it: the shared state of connections and workers. */
   roster: Roster
   workers: Workers
   cache: Cache
-  /** Settled when no worker is left and none can be started: why, in one line. */
-  failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
   /** Stops listening, ends all connections and all workers. */
@@ -82,7 +77,7 @@ export async function startDaemon(
   const local = await serveHere(workers, options, streams.length, datagrams)
   try {
     await workers.start(() =>
-      door.open({ workers, mainThread: options.unixSocket === undefined ? undefined : local }),
+      door.open({ workers, local: options.unixSocket === undefined ? undefined : local }),
     )
   } catch (error) {
     door.close()
@@ -114,10 +109,9 @@ export async function startDaemon(
   const reload = () => {
     auth?.reload()
     const fault = tls === null ? null : keyring?.refreshKeyring(tls, arena.words[CLOCK_S])
-    if (typeof fault === 'string') say(fault)
+    if (typeof fault === 'string') tell(fault)
   }
-  const places = listeners.map(({ facts }) => facts.address)
-  return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
+  return { addresses, roster, workers, cache, reload, close }
 }
 
 /** What threads are told of the options; the rest follows when the listeners are known. */
@@ -136,7 +130,6 @@ function settingsOf(
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),
     log: openLogs(options),
-    logWords: logWords(),
     prefixes: createPrefixes(options.detailPrefix),
     sketches: createSketches(options.threads + 1),
     features: featuresOf(options),
@@ -167,11 +160,11 @@ async function serveHere(
   { unixSocket }: Options,
   streamCount: number,
   datagrams: readonly UdpListener[],
-): Promise<MainThreadService | undefined> {
+): Promise<LocalService | undefined> {
   if (unixSocket === undefined && datagrams.length === 0) return undefined
-  const { MainThreadService } = await import('./main-thread.ts')
+  const { LocalService } = await import('./main-thread.ts')
   const guards = isGuarded(workers.settings) ? await import('./guards.ts') : null
-  const local = new MainThreadService(workers, guards)
+  const local = new LocalService(workers, guards)
   if (datagrams.length === 0) return local
   const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {
@@ -190,7 +183,7 @@ function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHa
 async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   if (!options.sasl && options.authFile === undefined) return null
   const { AuthFiles } = await import('./auth/files.ts')
-  const auth = new AuthFiles(options, say)
+  const auth = new AuthFiles(options, tell)
   if (options.verbosity > 0) auth.warn()
   return auth
 }
@@ -199,7 +192,11 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
 async function register(options: Options, addresses: readonly Bound[]) {
   if (options.etcd.length === 0) return undefined
   const { register } = await import('./registration.ts')
-  return register(options, addresses, say)
+  return register(options, addresses, tell)
+}
+
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 function allowedBy(options: Options): Allowed {

@@ -1,22 +1,21 @@
-// The main thread serves the peers whose sockets Node cannot hand to another thread: connections of
-// a UNIX socket, and datagrams of UDP.
+// The main thread as a server of peers: of those whose sockets Node cannot hand to another thread,
+// the connections of a UNIX socket and the datagrams of UDP.
 //
-// The cost: one thread serves all of them, and it also accepts the TCP connections. (A worker could
-// open the descriptor a second time, but then two owners close it, and the second may close another
-// file.)
+// What that costs: one thread serves them all, however many there are, and it is the one that accepts
+// TCP connections. (A descriptor could be opened a second time in a worker, but two owners would
+// close it, and the second might close somebody else's.)
 //
-// An error while a peer is served ends a worker, which is replaced. The main thread goes on: it
-// logs the error, drops its peers, clears up as after a dead worker, and starts again with a new id
-// for locks and holds.
+// Something thrown while a peer is served ends a worker, which is replaced. The main thread goes on:
+// it says what was thrown, drops its peers, clears up as after a dead worker, and begins anew with
+// another id for locks and holds.
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'
-import { say } from './log.ts'
 import { Service } from './service.ts'
 import type { Guards } from './worker-host.ts'
 import type { Workers } from './workers.ts'
 
-export class MainThreadService {
+export class LocalService {
   private readonly workers: Workers
   private readonly guards: Guards | null
   private holder = 0
@@ -25,19 +24,19 @@ export class MainThreadService {
   constructor(workers: Workers, guards: Guards | null) {
     this.workers = workers
     this.guards = guards
-    this.service = this.start()
+    this.service = this.begin()
   }
 
   serve(socket: Socket, slot: number): void {
     this.service.serve(socket, slot)
   }
 
-  /** For sessions without a connection. It is another one after a failure. */
+  /** What sessions without a connection are begun with; another one after a failure. */
   get host(): Host {
     return this.service.host
   }
 
-  /** Runs something that serves a peer, with the same care. */
+  /** Runs something that serves a peer. */
   guard(work: () => void): void {
     try {
       work()
@@ -50,17 +49,17 @@ export class MainThreadService {
     await this.service.close()
   }
 
-  private start(): Service {
-    const task = this.workers.mainThreadTask()
+  private begin(): Service {
+    const task = this.workers.localTask()
     this.holder = task.holder
-    return new Service(task, this.guards, false, error => this.restart(error))
+    return new Service(task, this.guards, false, error => this.beginAnew(error))
   }
 
-  private restart(error: unknown): void {
+  private beginAnew(error: unknown): void {
     const reason = error instanceof Error ? error.stack : String(error)
-    say(`main thread failed to serve its peers, they are dropped: ${reason}`)
+    process.stderr.write(`main thread failed to serve its peers, they are dropped: ${reason}\n`)
     this.service.abandon()
-    this.workers.recoverMainThread(this.holder)
-    this.service = this.start()
+    this.workers.buryLocal(this.holder)
+    this.service = this.begin()
   }
 }

@@ -3,7 +3,6 @@
 
 import { appendFileSync, renameSync } from 'node:fs'
 import type { Bound, Transport } from './address.ts'
-import { say } from './log.ts'
 import { reasonOf } from './reason.ts'
 
 export const PORTS_FILE_VARIABLE = 'MEMCACHED_PORT_FILENAME'
@@ -16,7 +15,7 @@ export function writePortsFile(path: string, bound: Readonly<Record<Transport, B
     appendFileSync(beside, lines.join(''))
     renameSync(beside, path)
   } catch (error) {
-    say(`Failed to open "${beside}": ${reasonOf(error)}`)
+    process.stderr.write(`Failed to open "${beside}": ${reasonOf(error)}\n`)
   }
 }
 

@@ -36,7 +36,6 @@ export function settingLines(options: Options, found: Found): Line[] {
     ['client_flags_size', 4],
     ['eviction', options.eviction],
     ['io_uring', yes(options.ioUring)],
-    ['ssl_engine', options.sslEngine],
   ]
 }
 
@@ -46,7 +45,6 @@ export function featuresOf(options: Options): Features {
     idleTimeout: options.idleTimeoutS > 0,
     slabReassign: options.slabReassign,
     lruMaintainer: options.lruMaintainer,
-    maxconnsFast: options.maxconnsFast,
     tls: options.tls,
     tlsSessions: options.sslSessionCache,
   }

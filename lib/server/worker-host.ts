@@ -1,7 +1,8 @@
-// What the main thread and the workers send each other, and the Host of one thread, built from it:
-// the daemon as a session sees it.
+// The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
 
 import type { Socket } from 'node:net'
+import { KIB } from '../bytes/units.ts'
+import { CLOCK_S } from '../engine/arena/layout.ts'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
 import type { SketchHandle } from '../observe/hot-sketch.ts'
@@ -23,14 +24,16 @@ import {
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
-import { type LogLine, type LogWords, linesDropped, say } from './log.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
 
+/** Lines of the log that wait while nobody reads stderr, bytes in each thread. */
+const LOG_BACKLOG_BYTES_MAX = 256 * KIB
+
 /** What a thread that serves peers is started with. Fit for postMessage. */
 export interface WorkerTask {
-  /** Index of the worker, 0 to threads - 1; the number of threads for the main thread. */
+  /** Index of the worker, 0..threads - 1; as many as there are threads for the main thread. */
   worker: number
   /** Its id for locks and holds, unique in the process. */
   holder: number
@@ -42,51 +45,44 @@ export interface WorkerTask {
 /** What the main thread sends through a worker's port: a connection to serve. */
 export interface Delivery {
   socket: Socket
-  /** Its index in the roster. */
+  /** Its place in the roster. */
   slot: number
 }
 
-/** What a worker sends through its port: once that it takes connections, then lines of its log. */
-export type WorkerMessage = Ready | LogLine
-
 /** What a worker says once it takes connections. */
 export interface Ready {
-  /** Null: it has none. */
+  /** Null: it has no uring. */
   uring: UringHandle | null
-  /** False: its TLS is Node's, so it has no uring either. */
-  isDirectTls: boolean
 }
 
-/** What sessions report about the daemon. Fixed once it listens. */
+/** What sessions tell of the daemon, fixed once it listens. */
 export interface DaemonSettings {
   version: string
   ownVersion: string
   flushAllowed: boolean
-  /** Whether workers use io_uring, where the system allows it. */
+  /** Workers have rings if they can. */
   ioUring: boolean
-  /** 0: connections may be idle forever. */
+  /** 0: connections may be idle for ever. */
   idleTimeoutS: number
   allowed: Allowed
   cluster: ClusterHandle
-  /** The lines of all threads for watchers, and the counts of `stats detail`. */
+  /** Where watchers read what all threads log, and the counts of `stats detail`. */
   log: LogHandle
-  /** What the lines of this daemon on stderr are counted in. */
-  logWords: LogWords
   prefixes: PrefixHandle
-  /** Each thread counts hot keys in one. */
+  /** What the requests of each thread say of hot keys. */
   sketches: SketchHandle
   features: Features
-  /** Names and values, in the order of `stats settings`. */
+  /** Names and values in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
   /** In the order that roster slots refer to. */
   listeners: ListenerFacts[]
-  /** Null: all peers are served. */
+  /** Null: everybody is served. */
   auth: AuthHandle | null
   /** Null: without TLS. */
   tls: TlsHandle | null
 }
 
-/** A listener, as its connections know it. */
+/** A listener, as connections that came through it know it. */
 export interface ListenerFacts {
   /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
   address: string
@@ -120,7 +116,7 @@ export function hostOf(
     new Prefixes(settings.prefixes),
   )
   for (const { arena } of cache.shards) arena.witness = journal
-  const clockS = () => cache.nowS
+  const clockS = () => cache.shards[0].arena.words[CLOCK_S]
   return {
     cache,
     reply,
@@ -131,7 +127,7 @@ export function hostOf(
     hotKeys: new HotKeys(settings.sketches, task.worker),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
-    // The main thread handles signals, whichever thread raises them.
+    // The main thread has the handlers, whichever thread it is that raises a signal.
     shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,
     facts: {
@@ -141,7 +137,6 @@ export function hostOf(
       arenas: cache.shards.length,
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
-      logLinesDropped: linesDropped,
       ownVersion: settings.ownVersion,
       watchers: () => countWatchers(settings.log),
       certificatesAgeS: () => clockS() - refreshedAtS(settings.tls, guards),
@@ -152,7 +147,7 @@ export function hostOf(
     },
     auth: authenticatorOf(settings.auth, roster, guards),
     refreshCertificates: () => refreshCertificates(settings.tls, clockS(), guards),
-    log: say,
+    log,
   }
 }
 
@@ -167,8 +162,22 @@ function refreshCertificates(
 ): string | null {
   if (tls === null || guards === null) return 'Error TLS not enabled'
   const fault = guards.refreshKeyring(tls, nowS)
-  if (fault !== null) say(fault)
+  if (fault !== null) log(fault)
   return fault
+}
+
+let dropped = 0
+
+/** One line to stderr; while nobody reads that, lines beyond a bound are dropped and counted. */
+function log(line: string): void {
+  const { stderr } = process
+  if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) {
+    dropped++
+    return
+  }
+  if (dropped > 0) stderr.write(`${dropped} lines dropped: nobody read them\n`)
+  dropped = 0
+  stderr.write(`${line}\n`)
 }
 
 function authenticatorOf(
@@ -181,7 +190,7 @@ function authenticatorOf(
   return new guards.FileAuthenticator(handle, {
     addressOf: id => roster.addressOf(id),
     log: line => {
-      if (roster.control[Control.VERBOSITY] > 0) say(line)
+      if (roster.control[Control.VERBOSITY] > 0) log(line)
     },
   })
 }

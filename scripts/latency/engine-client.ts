@@ -4,12 +4,11 @@
 import { Area } from '../../lib/bytes/area.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
 import type { Ref } from '../../lib/engine/arena/layout.ts'
-import { CLOCK_S, ITEM_COUNT } from '../../lib/engine/arena/layout.ts'
+import { CLOCK_S, ITEM_COUNT, ITEM_VALUE_BYTES } from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { readValue } from '../../lib/engine/items/item.ts'
-import type { Shard } from '../../lib/engine/shard.ts'
-import { Status } from '../../lib/engine/status.ts'
-import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
+import type { HitSink } from '../../lib/engine/shard.ts'
+import { Mode, Status } from '../../lib/engine/status.ts'
 import { Times } from './times.ts'
 
 const KEY_BYTES = 24
@@ -22,7 +21,7 @@ class CopySink implements HitSink {
   readonly to = Area.allocate(VALUE_BYTES_MAX)
 
   accept(arena: Arena, ref: Ref): Status {
-    readValue(arena, ref, this.to, 0)
+    readValue(arena, ref, 0, arena.words[ref + ITEM_VALUE_BYTES], this.to, 0)
     return Status.OK
   }
 }
@@ -36,7 +35,7 @@ export class EngineClient {
   private readonly key = Area.allocate(KEY_BYTES)
   private readonly value = Area.allocate(VALUE_BYTES_MAX)
   private readonly sink = new CopySink()
-  private readonly ask = new Ask(this.key)
+  private readonly hold = { slot: 0, generation: 0 }
   /** By arena: when its next upkeep is due. */
   private readonly dueMs: number[]
 
@@ -49,21 +48,33 @@ export class EngineClient {
 
   /** Whether it hit. */
   get(id: number): boolean {
-    const shard = this.locate(id)
+    const { cache, key, sink, hold } = this
+    const hash = this.locate(id)
     const startMs = performance.now()
-    const status = shard.get(this.ask, this.sink)
+    const status = cache.shardOf(hash).get(hash, key, 0, KEY_BYTES, sink, hold)
     this.requests.add(performance.now() - startMs)
     return status === Status.OK
   }
 
   set(id: number, valueBytes: number, expiresAtS = 0): void {
-    const { ask } = this
-    const shard = this.locate(id)
-    ask.expiresAtS = expiresAtS
-    ask.valueBytes = valueBytes
-    ask.dropsOld = true
+    const { cache, key, value } = this
+    const hash = this.locate(id)
+    const shard = cache.shardOf(hash)
     const startMs = performance.now()
-    const status = shard.store(ask, this.value, 0)
+    const status = shard.store(
+      Mode.SET,
+      hash,
+      key,
+      0,
+      KEY_BYTES,
+      0,
+      expiresAtS,
+      0,
+      0,
+      value,
+      0,
+      valueBytes,
+    )
     this.requests.add(performance.now() - startMs)
     if (status !== Status.OK) this.refused++
   }
@@ -106,9 +117,8 @@ export class EngineClient {
     for (const { arena } of this.cache.shards) arena.words[CLOCK_S] += seconds
   }
 
-  private locate(id: number): Shard {
+  private locate(id: number): number {
     this.key.view.setFloat64(0, id)
-    this.ask.setKey(this.key, 0, KEY_BYTES, this.cache.hash(this.key, 0, KEY_BYTES))
-    return this.cache.shardOf(this.ask.hash)
+    return this.cache.hash(this.key, 0, KEY_BYTES)
   }
 }

@@ -7,11 +7,9 @@ import { Area } from '../../lib/bytes/area.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
 import { CLOCK_S, ITEM_VALUE_BYTES, type Ref } from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheHandle } from '../../lib/engine/cache.ts'
-import type { Hold } from '../../lib/engine/items/holds.ts'
 import { readValue } from '../../lib/engine/items/item.ts'
-import type { Shard } from '../../lib/engine/shard.ts'
-import { Status } from '../../lib/engine/status.ts'
-import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
+import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
+import { Mode, Status } from '../../lib/engine/status.ts'
 import { randomFrom } from '../bench/requests.ts'
 
 export interface SoakTask {
@@ -62,7 +60,7 @@ class Sink implements HitSink {
   accept(arena: Arena, ref: Ref): Status {
     this.length = arena.words[ref + ITEM_VALUE_BYTES]
     if (this.keeps) return Status.HELD
-    readValue(arena, ref, this.to, 0)
+    readValue(arena, ref, 0, this.length, this.to, 0)
     return Status.OK
   }
 }
@@ -82,7 +80,7 @@ class SoakThread {
   private readonly key = Area.allocate(KEY_BYTES)
   private readonly value = Area.allocate(VALUE_BYTES_MAX)
   private readonly sink = new Sink()
-  private readonly ask = new Ask(this.key)
+  private readonly hold: Hold = { slot: 0, generation: 0 }
   private readonly held: { shard: Shard; hold: Hold }[] = []
   private readonly dueMs: number[] = []
   private sizes = SIZES[0]
@@ -146,10 +144,10 @@ class SoakThread {
   }
 
   private get(id: number): void {
-    const { ask, sink, report } = this
-    const shard = this.locate(id, ask)
+    const { cache, key, sink, hold, report } = this
+    const hash = this.locate(id)
     report.gets++
-    if (shard.get(ask, sink) !== Status.OK) return
+    if (cache.shardOf(hash).get(hash, key, 0, KEY_BYTES, sink, hold) !== Status.OK) return
     report.hits++
     const { bytes, view } = sink.to
     const length = sink.length
@@ -164,45 +162,48 @@ class SoakThread {
   }
 
   private set(id: number): void {
-    const { ask, value, report } = this
+    const { cache, key, value, report } = this
     const [from, to] = this.sizes
     const length = Math.floor(2 ** (from + this.random() * (to - from)))
     const valueBytes = Math.max(HEAD_BYTES, length)
     value.view.setInt32(0, id)
     value.view.setInt32(4, valueBytes)
     value.bytes.fill(++this.serial & 0xff, HEAD_BYTES, valueBytes)
-    const shard = this.locate(id, ask)
-    ask.expiresAtS = shard.expiresAtS(this.ttlS)
-    ask.valueBytes = valueBytes
-    ask.dropsOld = true
+    const hash = this.locate(id)
+    const shard = cache.shardOf(hash)
+    const endsAtS = this.ttlS === 0 ? 0 : shard.arena.words[CLOCK_S] + this.ttlS
     report.sets++
-    const status = shard.store(ask, value, 0)
+    const { SET } = Mode
+    const status = shard.store(SET, hash, key, 0, KEY_BYTES, 0, endsAtS, 0, 0, value, 0, valueBytes)
     if (status === Status.NO_MEMORY) report.refused++
     else if (status !== Status.OK) report.failure = `a set of ${valueBytes} bytes: ${status}`
   }
 
   private remove(id: number): void {
-    this.locate(id, this.ask).remove(this.ask)
+    const hash = this.locate(id)
+    this.cache.shardOf(hash).remove(hash, this.key, 0, KEY_BYTES)
   }
 
   /** Holds an item, and lets the one go that was held longest. */
   private keepHeld(id: number): void {
-    const { sink } = this
+    const { sink, key } = this
     if (this.held.length === HOLDS) {
       const first = this.held.shift()
       first?.shard.release(first.hold)
     }
-    const ask = new Ask(this.key)
-    const shard = this.locate(id, ask)
+    const hash = this.locate(id)
+    const shard = this.cache.shardOf(hash)
+    const hold: Hold = { slot: 0, generation: 0 }
     sink.keeps = true
-    if (shard.get(ask, sink) === Status.HELD) this.held.push({ shard, hold: ask.hold })
+    if (shard.get(hash, key, 0, KEY_BYTES, sink, hold) === Status.HELD) {
+      this.held.push({ shard, hold })
+    }
     sink.keeps = false
   }
 
-  private locate(id: number, ask: Ask): Shard {
+  private locate(id: number): number {
     this.key.view.setInt32(0, id)
-    ask.setKey(this.key, 0, KEY_BYTES, this.cache.hash(this.key, 0, KEY_BYTES))
-    return this.cache.shardOf(ask.hash)
+    return this.cache.hash(this.key, 0, KEY_BYTES)
   }
 
   private pick<T>(from: readonly T[]): T {

@@ -1,5 +1,4 @@
-// Upkeep in a daemon: it comes of its own accord, in every arena, and goes on after a worker's
-// death.
+// Upkeep in a daemon: it comes of its own accord, in every arena, and goes on after a worker's death.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'

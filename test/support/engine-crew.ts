@@ -1,4 +1,4 @@
-/** The main thread's side of threads.test.ts: starts, watches and ends its threads. */
+/** The threads of threads.test.ts, seen from the main thread: starts, watches and ends them. */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -16,9 +16,9 @@ export interface ThreadOptions {
   handle: CacheHandle
   holder: number
   seed: number
-  /** Operations; each step does one of them at random. */
+  /** What it does, one of them at random each step. */
   jobs: Job[]
-  /** Steps before it ends by itself. */
+  /** Steps until it ends by itself. */
   stepsMax: number
   /** Longest value, bytes. */
   valueBytesMax: number
@@ -32,7 +32,7 @@ export interface ThreadReport {
   holder: number
   adjusted: number
   swapped: number
-  /** The error, '' if none. */
+  /** What was wrong, '' if nothing. */
   failure: string
 }
 
@@ -72,7 +72,7 @@ export class Crew {
       valueBytesMax: this.#valueBytesMax,
       control: this.control,
     }
-    // Without the test runner's loaders, which take a second to start in each thread.
+    // Without the loaders of the test runner, which take a second to start in each thread.
     const worker = new Worker(ENTRY, { workerData, execArgv: [] })
     const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
     failed.catch(() => {})
@@ -82,7 +82,7 @@ export class Crew {
     return holder
   }
 
-  /** Terminates a thread wherever it is. Returns whether it held a lock. */
+  /** Ends a thread wherever it stands; whether it had a lock. */
   async kill(holder: number): Promise<boolean> {
     const member = this.members.get(holder)
     this.members.delete(holder)
@@ -91,7 +91,7 @@ export class Crew {
     return shards.some(({ arena }) => lockHolder(arena.words) === holder)
   }
 
-  /** Lets the threads begin, also those that are started later. */
+  /** Lets the threads begin, those that are started later too. */
   go(): void {
     Atomics.store(this.control, GATE, 1)
     Atomics.notify(this.control, GATE)
@@ -105,7 +105,7 @@ export class Crew {
     return Promise.all([...this.members.values()].map(member => member.report))
   }
 
-  /** Waits until every thread has done one more step; false if one does not. */
+  /** Waits until every thread has done a step from now on; false if one does not. */
   async advances(): Promise<boolean> {
     const before = this.control.slice()
     const deadlineMs = performance.now() + ADVANCE_MS_MAX

@@ -1,19 +1,30 @@
 /**
- * The walk of leases.test.ts: random operations with terms, compared with a plain Map. It predicts
- * every answer and throws where the engine differs. Where the cache evicts, a missing key is
- * dropped from the model.
+ * Random operations on terms beside a plain Map: the walk of leases.test.ts. It tells every answer
+ * beforehand, and throws where the engine says otherwise. Where the memory evicts, a key that is
+ * missing is believed.
  */
 import assert from 'node:assert/strict'
 import { Area } from '../../lib/bytes/area.ts'
+import { u64 } from '../../lib/bytes/decimal.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
 import type { Ref } from '../../lib/engine/arena/layout.ts'
 import * as L from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
-import { casHighOf, casLowOf, expiryOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
+import { casHighOf, casLowOf, endOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
+import { lastCas } from '../../lib/engine/items/links.ts'
 import { createPlace, rewind } from '../../lib/engine/items/place.ts'
-import type { Shard } from '../../lib/engine/shard.ts'
+import type { HitSink } from '../../lib/engine/shard.ts'
+import {
+  adjustOn,
+  beginOn,
+  commitOn,
+  fetchOn,
+  peek,
+  removeOn,
+  storeOn,
+} from '../../lib/engine/shard-terms.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
-import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
+import { Terms } from '../../lib/engine/storing/terms.ts'
 import { limbs, Peer } from './engine-peer.ts'
 import type { Random } from './prng.ts'
 
@@ -33,7 +44,7 @@ const NUMBERS = ['0', '9', '99', '18446744073709551615', 'x', '', '100']
 const WRAP = 1n << 64n
 const CHOSEN = [1n, 5n, 1n << 40n, WRAP - 1n]
 
-/** Copies what an item shows; refuses at times, as a full reply does. */
+/** Takes what an item shows of itself; refuses now and then, as a full reply does. */
 class FactsSink implements HitSink {
   answer: Status = Status.OK
   entry: Entry | undefined
@@ -43,11 +54,11 @@ class FactsSink implements HitSink {
     const { words } = arena
     const meta = words[ref + L.ITEM_META]
     const to = Area.allocate(words[ref + L.ITEM_VALUE_BYTES])
-    readValue(arena, ref, to, 0)
+    readValue(arena, ref, 0, to.bytes.length, to, 0)
     this.entry = {
       value: to.bytes.toString('latin1'),
       flags: itemFlags(arena, ref),
-      endsAtS: expiryOf(arena, ref),
+      endsAtS: endOf(arena, ref),
       stale: (meta & L.STATE_STALE) !== 0,
       claimed: (meta & L.STATE_CLAIMED) !== 0,
       fetched: (meta & L.STATE_FETCHED) !== 0,
@@ -66,7 +77,7 @@ export class TermsWalk {
   readonly #lengths: number[]
   readonly #entries = new Map<string, Entry>()
   readonly #sink = new FactsSink()
-  readonly #terms = new Ask(Area.allocate(1))
+  readonly #terms = new Terms()
 
   constructor(
     random: Random,
@@ -85,7 +96,7 @@ export class TermsWalk {
   /** One random operation, compared with the model; returns what it was. */
   step(): string {
     const key = `k${this.#random.below(this.#keys)}`
-    this.#reset()
+    this.#terms.reset()
     this.#ask(key)
     const kind = this.#random.below(100)
     if (kind < 35) return this.#fetch(key)
@@ -96,17 +107,19 @@ export class TermsWalk {
     return this.#rare()
   }
 
-  /** Reads every key and compares it with the model. */
+  /** Looks at every key: what the model has is there just so. */
   finish(): void {
     for (const key of this.#entries.keys()) this.#look(key)
     this.peer.verify()
   }
 
   #fetch(key: string): string {
+    const { peer } = this
     const terms = this.#terms
     const old = this.#look(key)
     this.#sink.answer = this.#random.once(8) ? Status.NO_ROOM : Status.OK
-    const status = this.#at(key).get(terms, this.#sink)
+    const hold = { slot: 0, generation: 0 }
+    const status = fetchOn(...peer.at(key), terms, this.#sink, hold)
     if (status === Status.NO_ROOM) {
       this.#sink.answer = Status.OK
       if (old === undefined) assert.equal(this.#look(key), undefined, 'nothing is left behind')
@@ -117,12 +130,12 @@ export class TermsWalk {
     assert.equal(terms.created, false)
     assert.equal(terms.wasClaimed, old.claimed)
     assert.equal(terms.wasStale, old.stale)
-    assert.equal(terms.oldExpiresAtS, old.endsAtS)
-    const endsAtS = terms.touches && terms.recachesTouched ? terms.expiresAtS : old.endsAtS
+    assert.equal(terms.endedAtS, old.endsAtS)
+    const endsAtS = terms.touches && terms.recachesTouched ? terms.touchAtS : old.endsAtS
     const soon = terms.recaches && endsAtS !== 0 && endsAtS < terms.recacheAtS
     assert.equal(terms.won, !old.claimed && (old.stale || soon), `who wins ${key}`)
     if (terms.won) old.claimed = true
-    if (terms.touches) old.endsAtS = terms.expiresAtS
+    if (terms.touches) old.endsAtS = terms.touchAtS
     if (terms.bumps) old.fetched = true
     return `fetch ${key}`
   }
@@ -142,7 +155,7 @@ export class TermsWalk {
       stale: false,
       claimed: true,
       fetched: terms.bumps,
-      keyBinary: terms.isKeyBinary,
+      keyBinary: terms.keyBinary,
       cas: this.#newCas(),
     })
     return `fetch makes ${key}`
@@ -157,12 +170,12 @@ export class TermsWalk {
     if (terms.mode === Mode.CAS) terms.compares = true
     if (!terms.compares) terms.casHigh = terms.casLow = 0
     const joins = terms.mode === Mode.APPEND || terms.mode === Mode.PREPEND
-    const endsAtS = joins && terms.creates ? terms.createAtS : terms.expiresAtS
-    const status = this.#put(key, value)
+    const endsAtS = joins && terms.creates ? terms.createAtS : terms.touchAtS
+    const status = this.#put(key, value, endsAtS)
     const wanted = this.#judge(old)
     assert.equal(status, wanted, `store ${terms.mode} ${key}`)
     if (status !== Status.OK) {
-      assert.equal(terms.storedBytes, value.length)
+      assert.equal(terms.valueBytes, value.length)
       return `store ${terms.mode} ${key}: ${status}`
     }
     const given = casOfWords(terms.casHigh, terms.casLow)
@@ -171,8 +184,8 @@ export class TermsWalk {
     if (joins && old !== undefined) {
       const whole = terms.mode === Mode.APPEND ? old.value + value : value + old.value
       Object.assign(old, { value: whole, stale: false, claimed: false, fetched: false, cas })
-      old.keyBinary ||= terms.isKeyBinary
-      assert.equal(terms.storedBytes, whole.length)
+      old.keyBinary ||= terms.keyBinary
+      assert.equal(terms.valueBytes, whole.length)
     } else {
       this.#entries.set(key, {
         value,
@@ -181,32 +194,31 @@ export class TermsWalk {
         stale,
         claimed: stale && old.claimed,
         fetched: false,
-        keyBinary: terms.isKeyBinary,
+        keyBinary: terms.keyBinary,
         cas,
       })
-      assert.equal(terms.storedBytes, value.length)
+      assert.equal(terms.valueBytes, value.length)
     }
     peer.status = status
     return `store ${terms.mode} ${key} of ${value.length}`
   }
 
   /** In one piece, or begun, filled and committed. */
-  #put(key: string, value: string): Status {
+  #put(key: string, value: string, endsAtS: number): Status {
     const { peer } = this
-    const ask = this.#terms
     const bytes = new Area(Buffer.from(value, 'latin1'))
-    ask.valueBytes = value.length
-    ask.dropsOld = true
     if (this.#random.once(2)) {
-      return this.#at(key).store(ask, bytes, 0)
+      return storeOn(...peer.at(key), endsAtS, this.#terms, bytes, 0, value.length)
     }
-    const shard = this.#at(key)
-    assert.equal(shard.begin(ask), Status.OK)
-    const held = { shard, ask, hold: ask.hold, valueBytes: value.length }
+    const hold = { slot: 0, generation: 0 }
+    const where = peer.at(key)
+    const status = beginOn(...where, endsAtS, this.#terms, value.length, hold)
+    assert.equal(status, Status.OK)
+    const held = { shard: where[0], hash: where[1], hold, valueBytes: value.length }
     const place = createPlace()
     rewind(place, value.length)
     assert.equal(peer.fill({ ...held, place }, bytes.bytes), Status.OK)
-    return shard.commit(ask)
+    return commitOn(where[0], hold, where[1], this.#terms)
   }
 
   #judge(old: Entry | undefined): Status {
@@ -233,7 +245,7 @@ export class TermsWalk {
     const terms = this.#terms
     const old = this.#look(key)
     terms.clears = this.#random.once(3)
-    const status = this.#at(key).remove(terms)
+    const status = removeOn(...this.peer.at(key), terms)
     const given = casOfWords(terms.casHigh, terms.casLow)
     if (old === undefined) assert.equal(status, Status.MISS)
     else if (terms.compares && given !== old.cas) assert.equal(status, Status.EXISTS)
@@ -241,16 +253,16 @@ export class TermsWalk {
       assert.equal(status, Status.OK)
       if (!terms.clears && !terms.invalidates) this.#entries.delete(key)
       if (terms.clears) {
-        const { flags, expiresAtS } = terms
-        const endsAtS = terms.touches ? expiresAtS : 0
+        const { flags, touchAtS } = terms
+        const endsAtS = terms.touches ? touchAtS : 0
         Object.assign(old, { value: '', flags, endsAtS, stale: false, claimed: false })
         old.fetched = false
-        old.keyBinary ||= terms.isKeyBinary
+        old.keyBinary ||= terms.keyBinary
         if (this.#chosen() !== 0n) old.cas = this.#chosen()
       }
       if (terms.invalidates) {
         Object.assign(old, { stale: true, claimed: false, cas: this.#newCas() })
-        if (terms.touches) old.endsAtS = terms.expiresAtS
+        if (terms.touches) old.endsAtS = terms.touchAtS
       }
     }
     return `remove ${key}: ${status}`
@@ -262,10 +274,8 @@ export class TermsWalk {
     const subtract = this.#random.once(2)
     const delta = this.#random.pick([0n, 1n, 5n, 99n, WRAP - 1n])
     const initial = this.#random.pick([0n, 7n, WRAP - 1n])
-    terms.subtracts = subtract
-    ;[terms.deltaHigh, terms.deltaLow] = limbs(delta)
-    ;[terms.initialHigh, terms.initialLow] = limbs(initial)
-    const status = this.#at(key).adjust(terms)
+    const where = this.peer.at(key)
+    const status = adjustOn(...where, subtract, ...limbs(delta), ...limbs(initial), terms)
     if (old === undefined) {
       assert.equal(status, terms.creates ? Status.OK : Status.MISS)
       if (status === Status.OK) this.#addNumber(key, initial)
@@ -276,12 +286,12 @@ export class TermsWalk {
     if (status !== Status.OK) return `adjust ${key}: ${status}`
     const number = numberOf(old.value) ?? 0n
     const sum = subtract ? (number > delta ? number - delta : 0n) : (number + delta) % WRAP
-    assert.equal(BigInt(terms.numberHigh) * 10_000_000_000n + BigInt(terms.numberLow), sum)
-    assert.equal(terms.oldExpiresAtS, old.endsAtS)
+    assert.equal(BigInt(u64.high) * 10_000_000_000n + BigInt(u64.low), sum)
+    assert.equal(terms.endedAtS, old.endsAtS)
     old.value = `${sum}`.padEnd(old.value.length)
     old.cas = this.#newCas()
-    if (terms.touches) old.endsAtS = terms.expiresAtS
-    // A longer number may be stored as a new item, which loses the state of hits and leases.
+    if (terms.touches) old.endsAtS = terms.touchAtS
+    // In place or anew: what is known of hits and leases may be lost with a longer number.
     const seen = this.#show(key)
     if (seen !== undefined) {
       for (const state of ['stale', 'claimed', 'fetched'] as const) old[state] &&= seen[state]
@@ -299,7 +309,7 @@ export class TermsWalk {
   }
 
   #addNumber(key: string, initial: bigint): void {
-    const { isKeyBinary: keyBinary, created } = this.#terms
+    const { keyBinary, created } = this.#terms
     assert(created)
     this.#entries.set(key, {
       value: `${initial}`,
@@ -337,7 +347,7 @@ export class TermsWalk {
         const value = this.#value()
         assert.equal(peer.set(key, Buffer.from(value, 'latin1'), { flags: 9 }), Status.OK)
         const none = { stale: false, claimed: false, fetched: false, keyBinary: false }
-        this.#entries.set(key, { value, flags: 9, endsAtS: 0, ...none, cas: casGiven(peer.ask) })
+        this.#entries.set(key, { value, flags: 9, endsAtS: 0, ...none, cas: lastOfEngine() })
         return `set ${key}`
       }
     }
@@ -354,23 +364,7 @@ export class TermsWalk {
     return `clock ${peer.nowS()}`
   }
 
-  /** Without any term yet. */
-  #reset(): void {
-    const terms = this.#terms
-    terms.resetTerms()
-    terms.isPlain = false
-    terms.mode = Mode.SET
-    terms.flags = 0
-    terms.expiresAtS = 0
-    terms.casHigh = terms.casLow = 0
-  }
-
-  /** Sets the key of the terms. Returns its shard. */
-  #at(key: string): Shard {
-    return this.peer.locate(this.#terms, key)
-  }
-
-  /** Compares the item with the model; this does not count as a hit. */
+  /** The item as it is, compared with the model; it is no hit. */
   #look(key: string): Entry | undefined {
     const entry = this.#entries.get(key)
     const nowS = this.peer.nowS()
@@ -386,24 +380,23 @@ export class TermsWalk {
   #show(key: string): Entry | undefined {
     this.#sink.entry = undefined
     this.#sink.answer = Status.OK
-    const ask = new Ask(this.#terms.area)
-    this.peer.locate(ask, key).peek(ask, this.#sink)
+    peek(...this.peer.at(key), this.#sink)
     return this.#sink.entry
   }
 
-  /** Random terms; an operation ignores those it has no use for. */
+  /** Random terms; what an operation has no use for it takes no notice of. */
   #ask(key: string): void {
     const random = this.#random
     const terms = this.#terms
     terms.flags = random.pick([0, 0, 1, 0xffffffff])
-    terms.isKeyBinary = random.once(4)
+    terms.keyBinary = random.once(4)
     terms.compares = random.once(4)
     const known = this.#entries.get(key)?.cas ?? 0n
     const cas = random.pick([known, known, 0n, 1n, known + 1n, WRAP - 1n])
     if (terms.compares || random.once(2)) setWords(terms, 'cas', cas % WRAP)
     if (random.once(4)) setWords(terms, 'newCas', random.pick(CHOSEN))
     terms.touches = random.once(3)
-    if (terms.touches) terms.expiresAtS = this.#end()
+    if (terms.touches) terms.touchAtS = this.#end()
     terms.creates = random.once(2)
     if (terms.creates) terms.createAtS = this.#end()
     terms.touchesCreated = random.once(2)
@@ -415,17 +408,17 @@ export class TermsWalk {
   }
 
   #endOfCreated(): number {
-    const { touches, touchesCreated, expiresAtS, createAtS } = this.#terms
-    return touches && touchesCreated ? expiresAtS : createAtS
+    const { touches, touchesCreated, touchAtS, createAtS } = this.#terms
+    return touches && touchesCreated ? touchAtS : createAtS
   }
 
   #chosen(): bigint {
     return casOfWords(this.#terms.newCasHigh, this.#terms.newCasLow)
   }
 
-  /** The CAS that the engine gave: the chosen one, if one was chosen. */
+  /** What the engine gave, which is what was chosen, if anything was. */
   #newCas(): bigint {
-    const given = casGiven(this.#terms)
+    const given = lastOfEngine()
     if (this.#chosen() !== 0n) assert.equal(given, this.#chosen())
     return given
   }
@@ -441,13 +434,13 @@ export class TermsWalk {
   }
 }
 
-/** Reads numbers as memcached does: what follows a space is ignored. */
+/** As memcached reads numbers: what follows a blank is not looked at. */
 function numberOf(value: string): bigint | undefined {
   const digits = /^(\d+)(?: |$)/.exec(value)?.[1]
   return digits === undefined ? undefined : BigInt(digits)
 }
 
-function setWords(terms: Ask, name: 'cas' | 'newCas', cas: bigint): void {
+function setWords(terms: Terms, name: 'cas' | 'newCas', cas: bigint): void {
   terms[`${name}High`] = Number(cas >> 32n) | 0
   terms[`${name}Low`] = Number(cas & 0xffffffffn) | 0
 }
@@ -456,7 +449,6 @@ function casOfWords(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }
 
-/** The CAS that a store returned. */
-function casGiven({ storedCasHigh, storedCasLow }: Ask): bigint {
-  return casOfWords(storedCasHigh, storedCasLow)
+function lastOfEngine(): bigint {
+  return casOfWords(lastCas.high, lastCas.low)
 }

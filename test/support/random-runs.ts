@@ -1,7 +1,6 @@
 /**
- * Random sessions on both servers: a list of commands is sent in batches, and a session with
- * different replies is shrunk to the commands that matter. Any part of a session must be a valid
- * session.
+ * Random sessions on both servers: a list of commands is sent in batches, and what differs is shrunk
+ * to the commands that matter. Any part of a session must be a session again.
  */
 import type { Test } from 'tap'
 import {
@@ -10,8 +9,8 @@ import {
   type Difference,
   describe,
   type Pair,
-  prepare,
   printable,
+  runScript,
   type Script,
   startPair,
 } from './differential.ts'
@@ -23,27 +22,27 @@ export type Command = string
 
 export type Cutting = Pick<Script, 'cuts' | 'everyByte'>
 
-/** What all sessions of a protocol share. */
+/** What a protocol's sessions have in common. */
 export interface Kind {
   readonly dialect?: Dialect
-  /** Removes everything that an earlier session left. */
+  /** Leaves nothing of an earlier session. */
   readonly reset: string
-  /** Sent after a batch: what a broken command may consume instead of the mark. */
+  /** Behind a batch: what a broken command may eat instead of the mark. */
   readonly resync: string
 }
 
-/** Draws a session of `count` commands. */
+/** Draws a session of so many commands. */
 export type Draw = (random: Random, commands: number) => Command[]
 
 const COMMANDS = runs(8000, 100_000)
 const SESSION_COMMANDS = 400
 const SHORT_COMMANDS = 15
-/** Longer commands take long when cut at every byte and show nothing new. */
+/** Long commands would take long byte by byte and show nothing new. */
 const SHORT_BYTES_MAX = 400
 const BATCH_COMMANDS = 100
 const SHRINK_RUNS_MAX = 400
 
-/** Asserts that both servers answer random sessions alike, some of them cut at random places. */
+/** Both servers answer random sessions alike, some of them cut at random places. */
 export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Promise<void> {
   const seed = announceSeed(t)
   const pair = await startPair(t)
@@ -59,7 +58,7 @@ export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Pr
   t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
 }
 
-/** Asserts that both servers answer short sessions alike when every byte is sent separately. */
+/** Both servers answer short sessions alike, however they are cut: every byte comes by itself. */
 export async function compareCutSessions(
   t: Test,
   kind: Kind,
@@ -87,7 +86,8 @@ export async function tryCommands(
   cutting: Cutting,
 ): Promise<Difference | undefined> {
   const { dialect } = kind
-  await prepare(pair, kind.reset, dialect)
+  const reset = { steps: [kind.reset], dialect }
+  await Promise.all([runScript(pair.oracle.port, reset), runScript(pair.daemon.port, reset)])
   const steps: string[] = []
   for (let start = 0; start < commands.length; start += BATCH_COMMANDS) {
     steps.push(commands.slice(start, start + BATCH_COMMANDS).join('') + kind.resync)
@@ -122,7 +122,7 @@ export async function report(
   })
 }
 
-/** Finds the shortest failing prefix, then removes each command that it still fails without. */
+/** The shortest prefix that fails, then without each command that it fails without. */
 export async function shrink(
   session: Command[],
   fails: (commands: Command[]) => Promise<boolean>,

@@ -1,18 +1,18 @@
-/** A server in the test's process that answers lines by a script. */
+/** A server in the test's own process that answers lines as a script has it. */
 import { createServer, type Socket } from 'node:net'
 import { HOST, type Owner } from './process.ts'
 
 export interface ScriptedServer {
   readonly port: number
-  /** Every line received, in order. */
+  /** Every line that came, in order. */
   readonly lines: string[]
-  /** Open connections. */
+  /** Connections that are open. */
   readonly sockets: Set<Socket>
-  /** Closes all connections and stops listening. */
+  /** Ends all connections and listens no more. */
   close(): void
 }
 
-/** Passes each line to `answer` and sends what it returns. */
+/** Gives each line to `answer`; what that returns is sent. */
 export async function startScripted(
   owner: Owner,
   answer: (line: string, socket: Socket) => string | undefined,

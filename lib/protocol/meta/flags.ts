@@ -8,8 +8,8 @@
 import { Area } from '../../bytes/area.ts'
 import { parseU64, u64, u64ToWords } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
+import { Terms } from '../../engine/storing/terms.ts'
 import { META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../limits.ts'
-import { locateKey } from '../lookahead.ts'
 import { text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { parseInt32, parseUint32, wordEnd } from '../words/ascii.ts'
@@ -80,6 +80,7 @@ const words = { high: 0, low: 0 }
 const decoded = Area.allocate(KEY_BYTES_MAX)
 
 export class MetaFlags {
+  readonly terms = new Terms()
   /** Letters of the flags that matter to a reply, in their order: the first `answerCount`. */
   readonly answers = new Uint8Array(META_WORDS_MAX)
   answerCount = 0
@@ -92,6 +93,11 @@ export class MetaFlags {
   line: Area
   opaqueStart = 0
   opaqueBytes = 0
+  // Numbers of decimal.ts
+  deltaHigh = 0
+  deltaLow = 1
+  initialHigh = 0
+  initialLow = 0
   private readonly request: Request
   /** The set of flags that were read. */
   private seen = 0
@@ -142,14 +148,7 @@ export class MetaFlags {
   /** Forgets the command before; the key of this one stands in [start, end). */
   begin(input: Area, start: number, end: number): void {
     const { request } = this
-    locateKey(request, input, start, end)
-    request.isPlain = false
-    request.dropsOld = true
-    request.flags = 0
-    request.casHigh = 0
-    request.casLow = 0
-    request.deltaHigh = 0
-    request.deltaLow = 1
+    request.setKey(input, start, end)
     request.exptime = 0
     request.createExptime = 0
     request.recacheExptime = 0
@@ -163,11 +162,13 @@ export class MetaFlags {
   }
 
   private forget(): void {
-    this.request.resetTerms()
-    this.request.initialHigh = 0
-    this.request.initialLow = 0
+    this.terms.reset()
     this.mode = 0
     this.opaqueBytes = 0
+    this.deltaHigh = 0
+    this.deltaLow = 1
+    this.initialHigh = 0
+    this.initialLow = 0
   }
 
   /** One flag, which stands in [start, end): null, or the line that says what is wrong with it. */
@@ -192,13 +193,13 @@ export class MetaFlags {
         this.opaqueBytes = end - this.opaqueStart
         return null
       case Flag.UNSEEN:
-        this.request.bumps = false
+        this.terms.bumps = false
         return null
       case Flag.INVALIDATE:
-        this.request.invalidates = true
+        this.terms.invalidates = true
         return null
       case Flag.CLEAR:
-        this.request.clears = true
+        this.terms.clears = true
         return null
       case Flag.MODE:
         this.mode = end > start ? bytes[start] : -1
@@ -215,58 +216,58 @@ export class MetaFlags {
   }
 
   private decodeKey(): Area | null {
-    this.request.isKeyBinary = true
+    this.terms.keyBinary = true
     return decodeKey(this.request) ? null : FlagLine.BAD_KEY
   }
 
   private readTime(byte: number, bytes: Buffer, start: number, end: number): Area | null {
-    const { request } = this
+    const { request, terms } = this
     const exptime = parseInt32(bytes, start, end)
     if (Number.isNaN(exptime)) return FlagLine.BAD_TOKEN
     if (byte === Flag.CREATE) {
       request.createExptime = exptime
-      request.creates = true
-      request.touchesCreated = false
+      terms.creates = true
+      terms.touchesCreated = false
     } else if (byte === Flag.TOUCH) {
       request.exptime = exptime
-      request.touches = true
-      request.touchesCreated = true
+      terms.touches = true
+      terms.touchesCreated = true
     } else {
       request.recacheExptime = exptime
-      request.recaches = true
-      request.recachesTouched = request.touches
+      terms.recaches = true
+      terms.recachesTouched = terms.touches
     }
     return null
   }
 
   private readNumber(byte: number, bytes: Buffer, start: number, end: number): Area | null {
-    const { request } = this
+    const { terms } = this
     if (byte === Flag.SET_FLAGS) {
       const flags = parseUint32(bytes, start, end)
       if (flags < 0) return Line.BAD_FORMAT
-      request.flags = flags
+      terms.flags = flags
       return null
     }
     const good = parseU64(bytes, start, end)
     if (byte === Flag.DELTA) {
-      request.deltaHigh = u64.high
-      request.deltaLow = u64.low
+      this.deltaHigh = u64.high
+      this.deltaLow = u64.low
       return good ? null : FlagLine.BAD_DELTA
     }
     if (byte === Flag.INITIAL) {
-      request.initialHigh = u64.high
-      request.initialLow = u64.low
+      this.initialHigh = u64.high
+      this.initialLow = u64.low
       return good ? null : FlagLine.BAD_INITIAL
     }
     if (!good) return FlagLine.BAD_TOKEN
     u64ToWords(words)
     if (byte === Flag.COMPARE) {
-      request.compares = true
-      request.casHigh = words.high
-      request.casLow = words.low
+      terms.compares = true
+      terms.casHigh = words.high
+      terms.casLow = words.low
     } else {
-      request.newCasHigh = words.high
-      request.newCasLow = words.low
+      terms.newCasHigh = words.high
+      terms.newCasLow = words.low
     }
     return null
   }
@@ -276,9 +277,8 @@ export class MetaFlags {
 export function decodeKey(request: Request): boolean {
   const start = request.keyStart
   const length = decodeBase64(request.area.bytes, start, start + request.keyBytes, decoded)
-  if (length === 0) return false
-  request.locate(decoded, 0, length, request.cache.hash(decoded, 0, length))
-  return true
+  request.setKey(decoded, 0, length)
+  return length > 0
 }
 
 /** The byte of a letter. */

@@ -1,29 +1,22 @@
-// The line to a peer behind TLS. OpenSSL speaks it in this thread, over a line below that carries
-// the sealed bytes: what comes in is opened before the owner reads it, and replies are sealed in
-// place.
+// The line to a peer behind TLS, which OpenSSL speaks in this thread, over a line that carries what it
+// sealed: what comes in is opened before the owner reads it, and replies are sealed where they stand.
 //
 //   peer <-> line below <-> TlsLine (SSL) <-> owner
 //
-// All TLS lines of a thread share two buffers between OpenSSL and the line below. Both are empty
-// between two events: OpenSSL has read what came in (it keeps the beginning of a record itself),
-// and what goes out was given to the line below or, while that is sending, is kept here.
-//
-//   phase    SHAKING -> OPEN -> ENDING (our farewell is said) -> CLOSED
-//   sending  NOTHING | OWN (what the protocol says) | OWNERS (a reply, alone or with that)
-//
-// A third fact is separate, because it may come in any phase: whether the peer closed its side.
+// All TLS lines of a thread share the two buffers between OpenSSL and the line below. Both are empty
+// between two events: what came in was read by OpenSSL, which keeps the beginning of a record itself,
+// and what is to go out was given to the line below, or, while that is busy, is kept here.
 
 import { Area } from '../../bytes/area.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
 import { READ_BYTES, READ_REST_BYTES_MAX, REPLY_BYTES } from '../../protocol/limits.ts'
+import type { Reply } from '../../protocol/reply.ts'
 import { FAREWELL_BYTES_MAX, FAREWELL_MS_MAX } from '../limits.ts'
-import { isOnItsWay, type Line, type LineOwner, Sent } from '../line/line.ts'
-import { NO_INSERTS, type Replies, type ReplyBuffer } from '../line/replies.ts'
+import { type Line, type LineOwner, Sent } from '../line/line.ts'
 import { Incoming, isAsExpected, Outgoing } from './bio.ts'
-import type { Arriving, Greeter } from './engine.ts'
 import type { OpenSsl, Pointer } from './openssl.ts'
 
-/** Sealed bytes that a line may keep for later: a reply, and what the protocol says. */
+/** Sealed bytes that wait on a TLS connection for those before: a reply and what the protocol has to say. */
 const SEALED_KEPT_BYTES_MAX = 2 * REPLY_BYTES
 
 /** Of SSL_get_shutdown, in ssl.h. */
@@ -32,31 +25,27 @@ const RECEIVED_SHUTDOWN = 2
 const WANTS_MORE = 3
 const NO_CERTIFICATE = 'peer did not return a certificate'
 
-const Phase = { SHAKING: 0, OPEN: 1, ENDING: 2, CLOSED: 3 } as const
-type Phase = (typeof Phase)[keyof typeof Phase]
-
-const Sending = { NOTHING: 0, OWN: 1, OWNERS: 2 } as const
-type Sending = (typeof Sending)[keyof typeof Sending]
-
 /** What the TLS lines of one thread share. */
 export class TlsBuffers {
   readonly openSsl: OpenSsl
+  readonly reply: Reply
   /** What was opened, behind room for what an owner did not eat. */
   readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly inputAt: Pointer
   readonly incoming: Incoming
   readonly outgoing: Outgoing
 
-  private constructor(openSsl: OpenSsl) {
+  private constructor(openSsl: OpenSsl, reply: Reply) {
     this.openSsl = openSsl
+    this.reply = reply
     this.inputAt = openSsl.addressOf(this.input) + BigInt(READ_REST_BYTES_MAX)
     this.incoming = new Incoming(openSsl)
     this.outgoing = new Outgoing(openSsl)
   }
 
-  /** Undefined: the memory of this OpenSSL is not laid out as bio.ts expects. */
-  static open(openSsl: OpenSsl): TlsBuffers | undefined {
-    const made = new TlsBuffers(openSsl)
+  /** `reply`: of this thread. Undefined: this OpenSSL has other memory than is expected. */
+  static open(openSsl: OpenSsl, reply: Reply): TlsBuffers | undefined {
+    const made = new TlsBuffers(openSsl, reply)
     return isAsExpected(openSsl, made.incoming, made.outgoing) ? made : undefined
   }
 
@@ -69,54 +58,70 @@ export class TlsBuffers {
   }
 }
 
-export class TlsLine implements Line, LineOwner, Arriving {
+/** Told how a handshake ends. */
+export interface Greeter {
+  /** It is done: who owns the line from now on. */
+  greet(line: TlsLine): LineOwner
+  /** It failed, and why. */
+  refuse(line: TlsLine, reason: string): void
+  /** The connection is gone before its handshake was done. */
+  gone(line: TlsLine): void
+  /** What the peer said later is not TLS. */
+  blame(): void
+  /** Runs something after so many milliseconds. */
+  later(work: () => void, pauseMs: number): void
+}
+
+export class TlsLine implements Line, LineOwner {
   readonly takesInserts = false
   /** Of SSL_new, freed when the line is closed. */
-  private readonly ssl: Pointer
+  readonly ssl: Pointer
   private readonly buffers: TlsBuffers
-  private readonly replies: Replies
   private readonly greeter: Greeter
   private readonly below: Line
   private owner: LineOwner | null = null
-  private phase: Phase = Phase.SHAKING
-  private sending: Sending = Sending.NOTHING
-  private isHalfClosed = false
-  /** Sealed bytes that wait for those that are being sent. */
+  private isEnding = false
+  private hasLeft = false
+  private isClosed = false
+  /** What the line below was given is on its way. */
+  private isBusy = false
+  /** What waits for that, sealed. */
   private kept: Buffer | null = null
-  private thrownAwayBytes = 0
+  private ownerWaits = false
+  private thrownAway = 0
 
   /** `open` gives the line below, not reading yet. */
   constructor(
     buffers: TlsBuffers,
-    replies: Replies,
     ssl: Pointer,
     greeter: Greeter,
     open: (owner: LineOwner) => Line,
   ) {
+    const { call } = buffers.openSsl
     this.buffers = buffers
-    this.replies = replies
     this.ssl = ssl
     this.greeter = greeter
     buffers.join(ssl)
-    buffers.openSsl.call.SSL_set_accept_state(ssl)
+    call.SSL_set_accept_state(ssl)
     this.below = open(this)
   }
 
   get ended(): boolean {
-    return this.phase === Phase.CLOSED || this.below.ended
+    return this.isClosed || this.below.ended
   }
 
-  send({ area }: ReplyBuffer, start: number, end: number): Sent {
-    const { openSsl } = this.buffers
-    const bytes = end - start
+  send(): Sent {
+    const { reply, openSsl } = this.buffers
+    const { area, start } = reply
+    const bytes = reply.length - start
     if (bytes === 0) return Sent.ALL
+    reply.length = start
     if (this.ended) return Sent.FAILED
     const areaAt = openSsl.addressOf(area)
     const at = start === 0 ? areaAt : areaAt + BigInt(start)
     if (openSsl.call.SSL_write(this.ssl, at, bytes) !== bytes) return this.fail()
-    // What was sealed goes to where the reply was.
     const sent = this.flush()
-    if (isOnItsWay(sent)) this.sending = Sending.OWNERS
+    this.ownerWaits = sent === Sent.SOON || sent === Sent.LATER
     return sent
   }
 
@@ -126,8 +131,8 @@ export class TlsLine implements Line, LineOwner, Arriving {
 
   /** Says farewell and waits for the peer's: a connection closed before would be reset. */
   endSoon(): void {
-    if (this.phase === Phase.ENDING || this.ended) return
-    this.phase = Phase.ENDING
+    if (this.isEnding || this.ended) return
+    this.isEnding = true
     const { call } = this.buffers.openSsl
     call.SSL_shutdown(this.ssl)
     call.ERR_clear_error()
@@ -149,13 +154,13 @@ export class TlsLine implements Line, LineOwner, Arriving {
   }
 
   read(input: Area, start: number, bytes: number): boolean {
-    const { incoming } = this.buffers
-    if (this.isHalfClosed || this.ended) return false
-    incoming.lend(input, start, bytes)
+    const { buffers } = this
+    if (this.hasLeft || this.ended) return false
+    buffers.incoming.lend(input, start, bytes)
     const goesOn = (this.owner !== null || this.shake()) && this.open()
-    incoming.length = 0
+    buffers.incoming.length = 0
     this.flush()
-    return goesOn || this.phase === Phase.ENDING || this.owner === null
+    return goesOn || this.isEnding || this.owner === null
   }
 
   filled(): boolean {
@@ -166,37 +171,37 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return null
   }
 
-  readsShort(): boolean {
-    return false
-  }
-
   awaitsBytes(): number {
     return 0
   }
 
-  sent(): void {
-    const wasOwners = this.sending === Sending.OWNERS
-    this.sending = Sending.NOTHING
-    if (this.kept !== null) this.sendKept(this.kept)
-    if (this.sending === Sending.NOTHING) {
-      if (wasOwners) this.owner?.sent()
-      if (this.phase === Phase.ENDING) this.endBelow()
-    } else if (wasOwners) {
-      this.sending = Sending.OWNERS
-    }
+  valueBytes(): number {
+    return 0
   }
 
-  halfClosed(): void {
-    if (this.isHalfClosed) return
-    this.isHalfClosed = true
+  sent(): void {
+    this.isBusy = false
+    if (this.kept !== null) {
+      this.sendKept(this.kept)
+      if (this.isBusy) return
+    }
+    const { ownerWaits } = this
+    this.ownerWaits = false
+    if (ownerWaits) this.owner?.sent()
+    if (this.isEnding) this.endBelow()
+  }
+
+  left(): void {
+    if (this.hasLeft) return
+    this.hasLeft = true
     if (this.owner === null) this.destroy()
-    else if (this.phase === Phase.ENDING) this.endBelow()
-    else this.owner.halfClosed()
+    else if (this.isEnding) this.endBelow()
+    else this.owner.left()
   }
 
   closed(hadError: boolean): void {
-    if (this.phase === Phase.CLOSED) return
-    this.phase = Phase.CLOSED
+    if (this.isClosed) return
+    this.isClosed = true
     this.buffers.openSsl.call.SSL_free(this.ssl)
     if (this.owner === null) this.greeter.gone(this)
     else this.owner.closed(hadError)
@@ -204,19 +209,13 @@ export class TlsLine implements Line, LineOwner, Arriving {
 
   /** One step of the handshake; whether it is done. */
   private shake(): boolean {
-    const { greeter, ssl } = this
     const { openSsl } = this.buffers
     openSsl.call.ERR_clear_error()
-    const isDone = openSsl.call.SSL_do_handshake(ssl) === 1
+    const isDone = openSsl.call.SSL_do_handshake(this.ssl) === 1
     const reason = openSsl.takeReason()
     this.flush()
-    if (isDone) {
-      this.phase = Phase.OPEN
-      const isResumed = openSsl.call.SSL_session_reused(ssl) !== 0
-      this.owner = greeter.greet(this, isResumed, () => this)
-    } else if (reason !== null) {
-      greeter.refuse(this, this.explain(reason))
-    }
+    if (isDone) this.owner = this.greeter.greet(this)
+    else if (reason !== null) this.greeter.refuse(this, this.explain(reason))
     return isDone
   }
 
@@ -228,9 +227,9 @@ export class TlsLine implements Line, LineOwner, Arriving {
     do {
       const bytes = call.SSL_read(ssl, buffers.inputAt, READ_BYTES)
       if (bytes <= 0) return this.stopped() && goesOn
-      if (this.phase === Phase.ENDING) {
-        this.thrownAwayBytes += bytes
-        if (this.thrownAwayBytes >= FAREWELL_BYTES_MAX) this.below.endSoon()
+      if (this.isEnding) {
+        this.thrownAway += bytes
+        if (this.thrownAway >= FAREWELL_BYTES_MAX) this.below.endSoon()
       } else if (owner?.read(buffers.input, READ_REST_BYTES_MAX, bytes) === false) {
         goesOn = false
       }
@@ -238,10 +237,10 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return goesOn
   }
 
-  /** Ends the line below when all is sent and the peer has said farewell, or takes too long. */
+  /** All was sent, or will be told of. */
   private endBelow(): void {
-    if (this.sending !== Sending.NOTHING) return
-    if (this.isHalfClosed) this.below.endSoon()
+    if (this.isBusy) return
+    if (this.hasLeft) this.below.endSoon()
     else this.greeter.later(() => this.below.endSoon(), FAREWELL_MS_MAX)
   }
 
@@ -251,61 +250,59 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return this.discard()
   }
 
-  /** Empties the shared buffer: the next bytes in it are another peer's. */
+  /** Nothing of this peer's may stay behind: the next to send is another. */
   private discard(): Sent {
-    const { current, reply } = this.replies
-    while (this.buffers.outgoing.take(current.area, reply.start) > 0);
+    const { outgoing, reply } = this.buffers
+    while (outgoing.take(reply.area, reply.start) > 0);
     return Sent.FAILED
   }
 
-  /** SSL_read gave nothing: whether more may come. */
+  /** There is nothing to read: whether there will be. */
   private stopped(): boolean {
     const { openSsl } = this.buffers
-    // SSL_want is this peer's; the queue of reasons is the thread's, and may hold another peer's.
+    // Of this peer alone: reasons are kept by the thread, and may be what another one did.
     if (openSsl.call.SSL_want(this.ssl) === WANTS_MORE) return true
     const isWrong = openSsl.takeReason() !== null
     if (!isWrong && (openSsl.call.SSL_get_shutdown(this.ssl) & RECEIVED_SHUTDOWN) !== 0) {
-      this.halfClosed()
+      this.left()
       return false
     }
     this.greeter.blame()
-    // An alert says what is wrong.
+    // What is wrong is said in an alert.
     this.flush()
     this.below.endSoon()
     return false
   }
 
-  /** Sends what OpenSSL has sealed, or keeps it while the line below is sending. */
+  /** Sends what OpenSSL has to say, if it does. */
   private flush(): Sent {
-    const { current, reply } = this.replies
-    const { outgoing } = this.buffers
-    const { start } = reply
-    const bytes = outgoing.take(current.area, start)
+    const { reply, outgoing } = this.buffers
+    const bytes = outgoing.take(reply.area, reply.start)
     if (bytes === 0) return Sent.ALL
     if (this.ended) return this.discard()
-    if (this.sending === Sending.NOTHING) {
+    if (!this.isBusy) {
       const sent = this.pass(bytes)
       return outgoing.isEmpty ? sent : this.flush()
     }
-    const more = current.area.bytes.subarray(start, start + bytes)
+    const more = reply.area.bytes.subarray(reply.start, reply.start + bytes)
     this.kept = this.kept === null ? Buffer.from(more) : Buffer.concat([this.kept, more])
     if (this.kept.length > SEALED_KEPT_BYTES_MAX) return this.fail()
     return outgoing.isEmpty ? Sent.LATER : this.flush()
   }
 
   private sendKept(kept: Buffer): void {
-    const { current, reply } = this.replies
-    const bytes = kept.copy(current.area.bytes, reply.start, 0, REPLY_BYTES)
+    const { reply } = this.buffers
+    const bytes = kept.copy(reply.area.bytes, reply.start, 0, REPLY_BYTES)
     this.kept = bytes < kept.length ? kept.subarray(bytes) : null
     if (this.pass(bytes) === Sent.ALL && this.kept !== null) this.sendKept(this.kept)
   }
 
-  /** Gives sealed bytes, at the start of the room for a reply, to the line below. */
+  /** Gives so many bytes in the reply buffer to the line below. */
   private pass(bytes: number): Sent {
-    const { current, reply } = this.replies
-    const { start } = reply
-    const sent = this.below.send(current, start, start + bytes, NO_INSERTS)
-    this.sending = isOnItsWay(sent) ? Sending.OWN : Sending.NOTHING
+    const { reply } = this.buffers
+    reply.length = reply.start + bytes
+    const sent = this.below.send()
+    this.isBusy = sent === Sent.SOON || sent === Sent.LATER
     return sent
   }
 

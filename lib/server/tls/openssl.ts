@@ -1,17 +1,17 @@
-// The OpenSSL inside Node, called through node:ffi: the functions that a thread needs to speak TLS
-// without Node's streams in between.
+// The OpenSSL that Node carries, called through node:ffi: what of it a thread needs to speak TLS by
+// itself, without Node's streams in between.
 //
-// Where node:ffi or one of the functions is missing, loadOpenSsl returns undefined, and Node speaks
-// TLS. Pointers are bigints. OpenSSL trusts them, so a wrong one ends the process or damages
-// memory: the callers in this folder keep alive what they pass, and free what they asked for.
+// node:ffi is experimental, so nothing depends on it: whoever asks gets undefined where it, or one of
+// these functions, is missing, and has Node speak TLS. Pointers are bigints; what they point to is
+// kept alive, and freed, by whoever asked for it.
 
 import type { Area } from '../../bytes/area.ts'
-import { type Ffi, type FfiFunctions, loadFfi } from '../native/ffi.ts'
+import { type Ffi, loadFfi } from '../native/ffi.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint
 
-/** Each function has one signature. Numbers of 64 bits are slow, so frequent calls have few. */
+/** A function is known by one signature a library. Numbers of 64 bits are for what is called seldom. */
 const FUNCTIONS = {
   BIO_ctrl: { arguments: ['u64', 'i32', 'i64', 'u64'], return: 'i64' },
   BIO_free: { arguments: ['u64'], return: 'i32' },
@@ -60,25 +60,25 @@ const FUNCTIONS = {
 } as const
 
 type Functions = ReturnType<InstanceType<Ffi['DynamicLibrary']>['getFunctions']> &
-  FfiFunctions<typeof FUNCTIONS>
+  import('node:ffi').WrappedFunctionsFromDefinitions<typeof FUNCTIONS>
 
 export class OpenSsl {
   readonly call: Functions
-  /** Must live as long as its functions. */
+  /** Kept as long as its functions are. */
   readonly library: InstanceType<Ffi['DynamicLibrary']>
   private readonly ffi: Ffi
   private readonly addresses = new WeakMap<Area, Pointer>()
-  /** What a call is reading: the garbage collector does not see pointers. */
+  /** What a call is looking at: a garbage collector does not see pointers. */
   lent: Uint8Array | null = null
 
-  /** Throws an Error if a function is missing. */
+  /** Throws if a function is missing. */
   constructor(ffi: Ffi) {
     this.ffi = ffi
     this.library = new ffi.DynamicLibrary(null)
     this.call = this.library.getFunctions(FUNCTIONS) as Functions
   }
 
-  /** The address of an area, which must stay alive. It does not move. */
+  /** Where the area begins; it does not move, and has to be kept. */
   addressOf(area: Area): Pointer {
     const known = this.addresses.get(area)
     if (known !== undefined) return known
@@ -87,12 +87,12 @@ export class OpenSsl {
     return found
   }
 
-  /** A view of OpenSSL's memory. OpenSSL frees it. */
+  /** Memory that is not ours; its owner keeps it. */
   memory(at: Pointer, bytes: number): ArrayBuffer {
     return this.ffi.toArrayBuffer(at, bytes, false)
   }
 
-  /** Calls `work` with the address and the length of these bytes. */
+  /** Calls with where these bytes stand and how many they are. */
   withBytes<T>(bytes: Uint8Array, work: (at: Pointer, length: number) => T): T {
     this.lent = bytes
     const result = work(this.ffi.getRawPointer(bytes), bytes.length)
@@ -100,14 +100,12 @@ export class OpenSsl {
     return result
   }
 
-  /** Calls `work` with the address of a text that ends in a zero. */
+  /** The same, with a zero behind them. */
   withText<T>(text: string, work: (at: Pointer) => T): T {
     return this.withBytes(Buffer.from(`${text}\0`), work)
   }
 
-  /**
-   * Why the last call failed, in OpenSSL's words; null: it did not. Empties the queue of errors.
-   */
+  /** Why the last call failed, in OpenSSL's words; null: it did not. Forgets what there is. */
   takeReason(): string | null {
     const { call } = this
     const code = call.ERR_get_error()
@@ -121,7 +119,7 @@ export class OpenSsl {
   }
 }
 
-/** Undefined: not Linux, not OpenSSL 3, or no node:ffi with these functions. */
+/** Undefined: this Node gives no way to it. */
 export function loadOpenSsl(): OpenSsl | undefined {
   if (process.platform !== 'linux' || !process.versions.openssl?.startsWith('3.')) return undefined
   try {
