@@ -12,16 +12,17 @@ import { startSaslDaemon } from '../support/sasl.ts'
 const SESSION = 'dalli/session.rb'
 const FACTS_MIN = 106
 
-t.test('dalli', { skip: skipWithoutRuby('dalli') }, async t => {
-  await t.test('over TCP', async t => {
+// Sessions wait for items to expire: they run side by side.
+t.test('dalli', { skip: skipWithoutRuby('dalli'), jobs: 3 }, async t => {
+  t.test('over TCP', async t => {
     const { port } = await startServing(t)
     await runSession(t, SESSION, [`${HOST}:${port}`], FACTS_MIN)
   })
-  await t.test('over a UNIX socket', async t => {
+  t.test('over a UNIX socket', async t => {
     const { path } = await startServingUnix(t)
     await runSession(t, SESSION, [path], FACTS_MIN)
   })
-  await t.test('with SASL', async t => {
+  t.test('with SASL', async t => {
     const { port } = await startSaslDaemon(t)
     await runSession(t, SESSION, [`${HOST}:${port}`, USER, PASSWORD], FACTS_MIN)
   })

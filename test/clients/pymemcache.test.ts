@@ -15,16 +15,17 @@ import { HOST } from '../support/process.ts'
 const SESSION = 'pymemcache/session.py'
 const FACTS_MIN = 135
 
-t.test('pymemcache', { skip: skipWithoutPython('pymemcache') }, async t => {
-  await t.test('over TCP', async t => {
+// Sessions wait for items to expire: they run side by side.
+t.test('pymemcache', { skip: skipWithoutPython('pymemcache'), jobs: 3 }, async t => {
+  t.test('over TCP', async t => {
     const { port } = await startServing(t)
     await runSession(t, SESSION, [HOST, port], FACTS_MIN)
   })
-  await t.test('over TLS', { skip: skipWithoutTls() }, async t => {
+  t.test('over TLS', { skip: skipWithoutTls() }, async t => {
     const { port, ca } = await startServingTls(t)
     await runSession(t, SESSION, [HOST, port, ca], FACTS_MIN)
   })
-  await t.test('over a UNIX socket', async t => {
+  t.test('over a UNIX socket', async t => {
     const { path } = await startServingUnix(t)
     await runSession(t, SESSION, [path], FACTS_MIN)
   })

@@ -56,7 +56,7 @@ t.test('a worker killed under load disturbs nobody else', async t => {
     t.ok(await allServe(daemon), 'by all workers')
   }
   await load.stop()
-  t.same(load.wrong, [], 'no wrong reply')
+  t.same(load.faults(daemon), [], 'no wrong reply')
   t.ok(load.exchanges > 500, `${load.exchanges} exchanges`)
   const stats = await statsOf(port)
   t.equal(stats.get('worker_restarts'), `${KILLS}`)
@@ -191,7 +191,7 @@ t.test('close under load ends everything within its bound', async t => {
     t.ok(await closes(daemon), `closed within ${CLOSE_MS_MAX} ms`)
     t.ok(await comesTrue(() => load.ended === PEERS), 'all connections ended')
     await load.stop()
-    t.same(load.wrong, [], 'no wrong reply')
+    t.same(load.faults(daemon), [], 'no wrong reply')
     await t.rejects(openPeer(port), 'nobody listens')
     deaf.destroy()
     verifyAll(daemon)
@@ -250,7 +250,7 @@ t.test('workers killed in a hurry are all replaced', async t => {
   }
   t.ok(await comesTrue(served), 'all are served in the end')
   await load.stop()
-  t.same(load.wrong, [], 'no wrong reply')
+  t.same(load.faults(daemon), [], 'no wrong reply')
   t.ok(daemon.roster.restarts() <= 2 * KILLS, `${daemon.roster.restarts()} restarts`)
   await valuesAreKept(t, daemon)
   t.ok(await comesTrue(() => daemon.roster.current() === 0), 'no place is taken')
@@ -280,7 +280,9 @@ t.test('slots taken and given by two threads leave the workers with even counts'
 
 /** Connections that store and read values of their own all the time, and say what went wrong. */
 class Load {
-  readonly wrong: string[] = []
+  private readonly wrong: string[] = []
+  /** Replies without the value that was stored just before. */
+  private readonly missed: string[] = []
   exchanges = 0
   /** How many connections ended since the last fill. */
   ended = 0
@@ -314,6 +316,11 @@ class Load {
     return comesTrue(() => served.size >= PEERS, msMax)
   }
 
+  /** Wrong replies. A value may be missed only where a death has emptied an arena. */
+  faults(daemon: Daemon): string[] {
+    return resetsOf(daemon) > 0 ? this.wrong : [...this.wrong, ...this.missed]
+  }
+
   async stop(): Promise<void> {
     this.running = false
     await Promise.all(this.working)
@@ -329,8 +336,10 @@ class Load {
       const reply = await ask(peer, request, '1.6.45\r\n').catch(String)
       if (peer.readableEnded || peer.destroyed) break
       if (!reply.startsWith(wanted)) {
-        this.wrong.push(reply.slice(0, 200))
-        break
+        const isMiss = reply.startsWith('STORED\r\nSTORED\r\nEND\r\nVERSION')
+        const list = isMiss ? this.missed : this.wrong
+        list.push(reply.slice(0, 200))
+        if (!isMiss) break
       }
       this.exchanges++
       this.served.add(key)
