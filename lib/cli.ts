@@ -8,20 +8,27 @@ import { PROTOCOL_VERSION } from './bytes/memcached.ts'
 import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX } from './client/limits.ts'
 import type { DrainOrder } from './commands/drain.ts'
 import { keepCompiled } from './load.ts'
-import { checkOptions, THREADS_ADVISED_MAX } from './options/checks.ts'
+import { checkOptions, THREADS_ADVISED_MAX, tcpPortOf } from './options/checks.ts'
 import { readListen } from './options/listen.ts'
-import { DEFAULTS, isRefusal, type Options, type Refusal } from './options/options.ts'
+import { EXIT_FAILURE, isRefusal, type Options, type Refusal } from './options/options.ts'
 import { type Action, SWITCHES, type Switch } from './options/switches.ts'
 import { type Given, Refused } from './options/values.ts'
+import { print, say } from './server/log.ts'
 import { packageVersion, readPackageFile } from './server/package.ts'
 
 /** As in sysexits.h: the command was used wrongly. */
 const EX_USAGE = 64
 
 /** A command line that was understood: something to print, or a daemon to start. */
-export type Command =
-  | { action: Action }
-  | { action: 'serve'; options: Options; warnings: string[]; args: string[] }
+export type Command = { action: Action } | ServeCommand
+
+interface ServeCommand {
+  action: 'serve'
+  options: Options
+  warnings: string[]
+  /** The command line in its normal form. */
+  args: string[]
+}
 
 export async function main(argv: string[]): Promise<void> {
   if (argv[0] === 'ring') {
@@ -35,28 +42,31 @@ export async function main(argv: string[]): Promise<void> {
   }
   const command = await readCommandLine(argv)
   if (isRefusal(command)) {
-    console.error(command.line)
-    process.exitCode = command.exitCode
+    refuse(command)
   } else if (command.action === 'serve') {
-    if (command.options.largePages) await askForLargePages()
-    for (const warning of command.warnings) console.error(warning)
-    await serve(command.options, command.args)
+    await serve(command)
   } else {
-    process.stdout.write(await textOf(command.action))
+    if (!(await print(await textOf(command.action)))) process.exitCode = EXIT_FAILURE
   }
+}
+
+function refuse({ line, exitCode }: Refusal): void {
+  say(line)
+  process.exitCode = exitCode
 }
 
 /** Command line -> what to do, or why not. */
 export async function readCommandLine(argv: string[]): Promise<Command | Refusal> {
   try {
-    const { action, args, rest } = normalise(argv)
+    const { action, args, words } = normalise(argv)
     if (action !== undefined) return { action }
+    if (words.length > 0) throw new Refused(unknownWord(words[0]), EX_USAGE)
     const { listenText, ...given } = await readArguments(args)
-    const listen = readListen(listenText ?? '', given.port ?? DEFAULTS.port)
+    const listen = listenText === undefined ? [] : readListen(listenText, tcpPortOf(given))
     const saslFile = given.saslFile ?? process.env.MEMCACHED_SASL_PWDB
     const options = checkOptions({ ...given, listen, listenText, saslFile })
     if (isRefusal(options)) return options
-    return { action: 'serve', options, warnings: warningsOf(options, args, rest), args }
+    return { action: 'serve', options, warnings: warningsOf(options, args), args }
   } catch (error) {
     if (error instanceof Refused) return { line: error.message, exitCode: error.exitCode }
     throw error
@@ -68,7 +78,7 @@ async function drain(words: string[]): Promise<number> {
   const { DRAIN_USAGE, drainServer } = await import('./commands/drain.ts')
   const order = await readDrain(words)
   if (order !== undefined) return drainServer(order)
-  process.stderr.write(`${DRAIN_USAGE}\n`)
+  say(DRAIN_USAGE)
   return words.includes('-h') || words.includes('--help') ? 0 : EX_USAGE
 }
 
@@ -99,26 +109,36 @@ async function readDrain(words: string[]): Promise<DrainOrder | undefined> {
   }
 }
 
-async function askForLargePages(): Promise<void> {
+/** May begin the process once more; else a warning where there are no large pages. */
+async function askForLargePages(): Promise<string[]> {
   const { useLargePages } = await import('./server/large-pages.ts')
   const reason = useLargePages()
-  if (reason !== undefined) console.error(`warning: no large pages: ${reason}`)
+  return reason === undefined ? [] : [`warning: no large pages: ${reason}`]
 }
 
 // Loaded only here, so that -h, -V and a wrong option are answered at once.
-async function serve(options: Options, args: string[]): Promise<void> {
+async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
+  if (options.largePages) warnings.push(...(await askForLargePages()))
+  if ('permission' in process) {
+    const { refuseForbidden } = await import('./server/permissions.ts')
+    const refusal = refuseForbidden(options)
+    if (refusal !== undefined) return refuse(refusal)
+  }
   if (options.daemonize) {
     const { runDetached } = await import('./server/process.ts')
+    for (const warning of warnings) say(warning)
     return runDetached(args)
   }
   const { openPool } = await import('./server/thread-pool.ts')
   const pool = openPool(options.threads)
-  const { runHere } = await import('./server/process.ts')
+  const { isDetached, runHere } = await import('./server/process.ts')
+  // With -d the process that was started first has printed them.
+  if (!isDetached()) for (const warning of warnings) say(warning)
   const { startDaemon } = await import('./server/daemon.ts')
   const { inlineMore } = await import('./server/compiler.ts')
   // Before it becomes a user who may not write.
   keepCompiled()
-  await runHere(options, () => startDaemon(options, undefined, pool))
+  await runHere(options, fitted => startDaemon(fitted, undefined, pool))
   inlineMore()
 }
 
@@ -134,10 +154,13 @@ async function textOf(action: Action): Promise<string> {
   return version + helpText()
 }
 
-function warningsOf(options: Options, args: string[], rest: string[]): string[] {
+function unknownWord(word: string): string {
+  return `Unknown word "${word}": memslab ring, memslab drain, or options alone (memslab -h)`
+}
+
+function warningsOf(options: Options, args: string[]): string[] {
   const idle = SWITCHES.filter(({ name }) => args.includes(`--${name}`)).map(({ idle }) => idle)
   const warnings = idle.filter(line => line !== undefined)
-  for (const word of rest) warnings.push(`warning: ignoring argument "${word}"`)
   if (options.threads > THREADS_ADVISED_MAX) {
     warnings.push('WARNING: Setting a high number of workerthreads is not recommended.')
   }
@@ -152,18 +175,18 @@ function warningsOf(options: Options, args: string[], rest: string[]): string[] 
 interface Normal {
   action?: Action
   args: string[]
-  rest: string[]
+  words: string[]
 }
 
 function normalise(argv: string[]): Normal {
-  const normal: Normal = { args: [], rest: [] }
+  const normal: Normal = { args: [], words: [] }
   const waiting = [...argv]
   while (waiting.length > 0 && normal.action === undefined) {
     const word = waiting.shift() ?? ''
-    if (word === '--') normal.rest.push(...waiting.splice(0))
+    if (word === '--') normal.words.push(...waiting.splice(0))
     else if (word.startsWith('--')) takeLong(word.slice(2), waiting, normal)
     else if (word.startsWith('-') && word !== '-') takeCluster(word.slice(1), waiting, normal)
-    else normal.rest.push(word)
+    else normal.words.push(word)
   }
   return normal
 }

@@ -6,7 +6,7 @@ import { compileExamples, examplesOf, runExample, writeExamples } from './suppor
 import { freePort } from './support/process.ts'
 
 const PAGES = ['local.md', 'pool.md', 'strategies.md']
-/** Its examples start a daemon of their own. */
+/** Examples of this page start their own daemon. */
 const SERVING = 'local.md'
 
 const pool = await startDaemon(t)

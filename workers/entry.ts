@@ -1,4 +1,5 @@
-// What the pool loads in each thread: little by itself, so that the rest is loaded in the short way.
+// What the pool loads in each thread. It is small, so that the rest is loaded with V8's compiled
+// code (lib/load.ts).
 
 import { keepCompiled, prepareLoading } from '../lib/load.ts'
 
@@ -8,5 +9,5 @@ keepCompiled()
 
 export default serve
 
-/** Does nothing: the main thread runs it when the pool is short of a thread. */
+/** Does nothing: running it makes the pool start a missing thread. */
 export function nudge(): void {}

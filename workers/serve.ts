@@ -1,13 +1,15 @@
-// A worker: one long piscina task. Attaches every arena, serves the sockets that come
-// through its port, ends when the port is closed.
+// A worker: one long piscina task. It attaches every arena, serves the sockets that come through
+// its port, and ends when the port is closed.
 
 import type { MessagePort } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
+import { sayThrough } from '../lib/server/log.ts'
 import { Service } from '../lib/server/service.ts'
 import { type Delivery, isGuarded, type Ready, type WorkerTask } from '../lib/server/worker-host.ts'
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port, worker } = task
+  sayThrough(port, task.settings.logWords)
   const guards = isGuarded(task.settings) ? await import('../lib/server/guards.ts') : null
   const service = new Service(task, guards, true)
   const keeper = new Keeper(service.host.cache, ownArenas(task), error => {
@@ -18,17 +20,18 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
     deliveries++
     service.serve(socket, slot)
   })
-  // A socket that could not be rebuilt here: only its number in the row tells which one it was.
+  // A socket that could not be rebuilt here: only the number of its delivery tells which one it
+  // was.
   port.on('messageerror', () => service.roster.giveLost(worker, ++deliveries))
-  const ready: Ready = { uring: service.uringHandle() }
+  const ready: Ready = { uring: service.uringHandle(), isDirectTls: service.isDirectTls }
   port.postMessage(ready)
   await new Promise<void>(resolve => port.once('close', resolve))
   keeper.stop()
-  // Behind the end of the task the thread may be ended anywhere: nothing may want a lock by then.
+  // After the task the pool may end the thread at any moment: by then it must need no lock.
   await service.close()
 }
 
-/** The arenas that are this worker's own to keep in order. */
+/** The arenas whose upkeep is this worker's. */
 function ownArenas({ worker, cache, roster }: WorkerTask): number[] {
   return [...cache.arenas.keys()].filter(index => index % roster.threads === worker)
 }

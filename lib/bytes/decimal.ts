@@ -1,5 +1,6 @@
-// Unsigned 64-bit decimal numbers without BigInt: two limbs of ten digits, `high * 1e10 + low`,
-// both exact doubles. Scratch results stand in module variables: callers take them at once.
+// Unsigned 64-bit decimal numbers without BigInt: two limbs of ten digits, `high * 1e10 + low`, both
+// exact doubles. `u64` is the one register that these functions read and write: a function has one
+// result, a number has two limbs. Callers take them before they call anything else.
 
 const LIMB = 1e10
 const INT32_LIMIT = 2 ** 31
@@ -17,7 +18,7 @@ const MINUS = 45
 /** Digits of the largest 64-bit number. */
 export const DIGITS_MAX = 20
 
-/** The number that parseU64 read and addU64 or subtractU64 made. */
+/** The register: what the functions below read, and what they leave. */
 export const u64 = { high: 0, low: 0 }
 
 /**
@@ -44,6 +45,12 @@ export function parseU64(bytes: Uint8Array, start: number, end: number): boolean
   u64.high = high
   u64.low = low
   return !negative || negateU64()
+}
+
+/** Has u64 be this number. */
+export function setU64(high: number, low: number): void {
+  u64.high = high
+  u64.low = low
 }
 
 /** u64 + (high, low), modulo 2^64. */

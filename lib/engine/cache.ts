@@ -7,7 +7,6 @@ import { GIB, KIB, MIB } from '../bytes/units.ts'
 import { type Arena, chunkWords, createArena, roomBeside } from './arena/arena.ts'
 import { monotonicS, moveClock } from './arena/clock.ts'
 import { arenaOf, hashBytes } from './arena/hash.ts'
-import type { Ref } from './arena/layout.ts'
 import {
   AUTOMOVE,
   AUTOMOVE_RATIO,
@@ -15,6 +14,7 @@ import {
   BUCKET_COUNT,
   CAS_SHOWN,
   CLASS_PAGE_COUNT,
+  CLOCK_S,
   CRAWL_ITEMS_MAX,
   CRAWL_KIND,
   CRAWL_SLEEP_US,
@@ -33,20 +33,12 @@ import {
   MEMORY_LIMIT_KIB,
   MOVE_PHASE,
   NEXT_HOLDER,
-  NIL,
   PAGE_LIMIT,
   REASSIGN_ON,
-  RESETS,
-  REWRITING,
   UPKEEP_HOLDER,
 } from './arena/layout.ts'
-import { lockHolder, lockWithin, unlock } from './arena/lock.ts'
 import { pagesAboveLimit } from './chunks/slabs.ts'
-import { NO_SLOT, slotOf } from './items/holds.ts'
-import { dropKept, isKept, resetArena } from './items/keeps.ts'
-import { releaseHold, unlinkItem } from './items/links.ts'
 import { Eviction } from './items/lru.ts'
-import { hashOfItem } from './items/table.ts'
 import { allClasses, type ClassSet } from './items/walk.ts'
 import {
   ARENA_DATA_BYTES_MAX,
@@ -59,13 +51,12 @@ import {
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
 } from './limits.ts'
-import { Shard } from './shard.ts'
+import { Recovery, Shard } from './shard.ts'
 import { Order } from './status.ts'
 import { Automove } from './upkeep/automove.ts'
 import { Crawl } from './upkeep/crawl.ts'
 import { POOL } from './upkeep/moves.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
-import { verify } from './verify.ts'
 
 /**
  * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as far
@@ -189,6 +180,11 @@ export class Cache {
     return this.shards[arenaOf(hash, this.shards.length)]
   }
 
+  /** The clock of the cache: seconds since it was created. */
+  get nowS(): number {
+    return this.shards[0].arena.words[CLOCK_S]
+  }
+
   /** Moves the clocks on; to be called about once a second by every thread that serves the cache. */
   tick(): void {
     const elapsedS = monotonicS() - this.handle.startedS
@@ -205,17 +201,12 @@ export class Cache {
     if (deadHolder !== undefined) this.dead.add(deadHolder)
     let emptied = 0
     let complete = true
-    for (const { arena, holder } of this.shards) {
-      const { words } = arena
+    for (const shard of this.shards) {
+      const { words } = shard.arena
       for (const dead of this.dead) Atomics.compareExchange(words, UPKEEP_HOLDER, dead, 0)
-      if (this.dead.has(lockHolder(words))) {
-        if (!repair(arena, this.dead)) emptied++
-      } else if (!lockWithin(words, holder, RECOVER_WAIT_MS_MAX)) {
-        complete = false
-        continue
-      }
-      for (const dead of this.dead) releaseHolds(arena, dead)
-      unlock(words)
+      const recovery = shard.recover(this.dead, RECOVER_WAIT_MS_MAX)
+      if (recovery === Recovery.EMPTIED) emptied++
+      else if (recovery === Recovery.BUSY) complete = false
     }
     if (complete) this.dead.clear()
     return emptied
@@ -387,7 +378,7 @@ function giveHolder({ arenas }: CacheHandle): number {
 function createArenas(options: CacheOptions): CacheHandle {
   const itemBytesMax = options.itemBytesMax ?? MIB
   const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
-  const dataBytes = Math.floor(options.memoryBytes / count)
+  const dataBytes = arenaBytes(options.memoryBytes, count, itemBytesMax)
   // Not imported: threads that attach, which are most, would load it for nothing.
   const random = process.getBuiltinModule('node:crypto').randomBytes(8)
   const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
@@ -455,24 +446,17 @@ function thousandths(factor: number): number {
   return Math.min(Math.round(factor * 1000), 2 ** 31 - 1)
 }
 
-/** Makes an arena that a dead thread keeps locked fit to be served again; false: it was torn. */
-function repair(arena: Arena, dead: ReadonlySet<number>): boolean {
-  if (isSound(arena)) {
-    dropHalfWritten(arena)
-    return true
-  }
-  resetArena(arena, dead)
-  arena.words[RESETS]++
-  return false
-}
+/** Room beside the longest item for its headers and the hash table, as a share of the item. */
+const ITEM_SPARE = 1 / 64
 
-function releaseHolds(arena: Arena, holder: number): void {
-  let slot = slotOf(arena, holder)
-  while (slot !== NO_SLOT) {
-    if (isKept(arena, slot)) dropKept(arena, slot)
-    else releaseHold(arena, slot)
-    slot = slotOf(arena, holder)
-  }
+/**
+ * Bytes of each arena. An item lies in one arena, with its headers and a table beside it: where it
+ * may take half of two arenas' memory, they get a little more than the limit.
+ */
+function arenaBytes(memoryBytes: number, count: number, itemBytesMax: number): number {
+  const share = Math.floor(memoryBytes / count)
+  if (count === 1) return share
+  return Math.max(share, Math.ceil(itemBytesMax * (1 + ITEM_SPARE)))
 }
 
 /** How many arenas serve this memory: few enough for long items, enough for their largest size. */
@@ -482,20 +466,4 @@ function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): 
   const most = Math.max(least, Math.floor(memoryBytes / bytesMin))
   if (least > ARENAS_MAX) throw new RangeError(`more than ${ARENAS_MAX} arenas`)
   return Math.max(1, least, Math.min(wanted, most, ARENAS_MAX))
-}
-
-/** Ends the item whose value the dead thread was writing over in place. */
-function dropHalfWritten(arena: Arena): void {
-  const ref = arena.words[REWRITING] as Ref
-  arena.words[REWRITING] = NIL
-  if (ref !== NIL) unlinkItem(arena, hashOfItem(arena, ref), ref)
-}
-
-function isSound(arena: Arena): boolean {
-  try {
-    verify(arena)
-    return true
-  } catch {
-    return false
-  }
 }

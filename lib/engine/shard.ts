@@ -1,36 +1,23 @@
-// The operations on one arena. This file takes the arena's lock, and so does shard-terms.ts for
-// those that are asked for on terms: below them all code assumes the lock, above nobody has it. Every operation is bounded, allocates nothing and waits for
-// nothing while it holds the lock. A failed assertion leaves the arena locked on purpose: what it
-// found torn must not be served, and `recover` in cache.ts decides.
+// The operations on one arena, and the one file that takes an arena's lock. Below it all code assumes
+// the lock, above it nobody has it. Every operation is bounded, allocates nothing and waits for
+// nothing while it holds the lock; `makeRoom` alone lets others have it in between.
 //
-// Keys and values are ranges of an Area; `hash` is the key's hash from hash.ts.
+// A throw leaves the arena locked on purpose: what an assertion found torn must not be served, and
+// `recover` decides (repair.ts).
+//
+// `Ask` carries what an operation is asked and what came of it (storing/ask.ts).
 
 import type { Area } from '../bytes/area.ts'
-import { u64 } from '../bytes/decimal.ts'
 import { Arena } from './arena/arena.ts'
-import {
-  ClassCounter,
-  Counter,
-  classCounterAt,
-  counterAt,
-  resetCounters,
-} from './arena/counters.ts'
+import { expiresAt } from './arena/clock.ts'
+import { resetCounters } from './arena/counters.ts'
 import * as L from './arena/layout.ts'
 import { NIL, type Ref } from './arena/layout.ts'
-import { lock, unlock, yieldLock } from './arena/lock.ts'
-import { dropHold, heldRef, NO_SLOT, takeHold } from './items/holds.ts'
-import { itemBytes, setEnd, writeValue } from './items/item.ts'
+import { lock, lockHolder, lockWithin, unlock, yieldLock } from './arena/lock.ts'
+import { dropHold, type Hold, heldRef, isGood } from './items/holds.ts'
+import { itemBytes } from './items/item.ts'
 import { dropKept, isKept } from './items/keeps.ts'
-import {
-  findLive,
-  flushIfDue,
-  freeItem,
-  isDead,
-  releaseHold,
-  scheduleFlush,
-  unlinkItem,
-} from './items/links.ts'
-import { bumpItem, countHit } from './items/lru.ts'
+import { flushIfDue, isDead, releaseHold, scheduleFlush } from './items/links.ts'
 import type { Place } from './items/place.ts'
 import { findItem } from './items/table.ts'
 import {
@@ -41,21 +28,15 @@ import {
   walkItems,
 } from './items/walk.ts'
 import { UPKEEP_TURN_MS_MAX } from './limits.ts'
-import { Mode, type Order, Status } from './status.ts'
+import { releaseHolds, repair } from './repair.ts'
+import { type Order, Status } from './status.ts'
+import type { Ask, HitSink } from './storing/ask.ts'
+import { getAndTouchItem, getItem, peekItem, touchItem } from './storing/fetch.ts'
+import { adjustItem } from './storing/numbers.ts'
+import { removeItem } from './storing/remove.ts'
 import { rewriteItem } from './storing/rewrite.ts'
-import {
-  addNumber,
-  adjustItem,
-  admitItem,
-  admitted,
-  casMatches,
-  commitItem,
-  dropStale,
-  extendItem,
-  giveUpItem,
-  readyToEnd,
-  refuseStore,
-} from './storing/storing.ts'
+import { beginItem, commitItem, extendItem, giveUpItem, storeItem } from './storing/storing.ts'
+import { metaOfStore } from './storing/terms.ts'
 import { Crawl, startCrawl, stopCrawl } from './upkeep/crawl.ts'
 import { startMove, stepTowardsRoom } from './upkeep/moves.ts'
 import type { Upkeep } from './upkeep/upkeep.ts'
@@ -63,24 +44,14 @@ import type { Upkeep } from './upkeep/upkeep.ts'
 /** Steps of a page move that a store waits for before it empties a page at once. */
 export const ROOM_STEPS_MAX = 4096
 
-/** Pages that it gives up to empty, for items of theirs are held. */
+/** Pages that it gives up to empty, because some of their items are held. */
 export const ROOM_GIVEN_UP_MAX = 8
 
-/**
- * Takes a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM when it must
- * be asked again, or HELD when the value shall be kept so that it can be read piece by piece.
- */
-export interface HitSink {
-  accept(arena: Arena, ref: Ref): Status
-}
+/** What `recover` made of an arena. */
+export const Recovery = { SOUND: 0, EMPTIED: 1, BUSY: 2 } as const
+export type Recovery = (typeof Recovery)[keyof typeof Recovery]
 
-/** An item held by `Shard.get` or `Shard.begin`: a slot, good while the arena's generation lasts. */
-export interface Hold {
-  slot: number
-  generation: number
-}
-
-/** Passes on the items of a walk that have not ended. */
+/** Passes on the items of a walk that are not dead. */
 class LiveItems implements ItemSink {
   sink: ItemSink = this
 
@@ -100,352 +71,216 @@ export class Shard {
     this.holder = holder
   }
 
-  /** Offers the live item to `sink`. MISS, or what the sink said; HELD fills `hold`. */
-  get(hash: number, key: Area, start: number, length: number, sink: HitSink, hold: Hold): Status {
-    const { words, counters } = this.arena
-    lock(words, this.holder)
-    const ref = findLive(this.arena, hash, key, start, length)
-    let status: Status = Status.MISS
-    if (ref === NIL) {
-      counters[counterAt(Counter.GET_MISSES)]++
-    } else {
-      status = this.offer(ref, sink, hold)
-      if (status === Status.OK || status === Status.HELD) {
-        countHit(this.arena, ref)
-        bumpItem(this.arena, ref)
-      }
-    }
-    unlock(words)
+  /**
+   * Offers the live item to `sink`: MISS, NO_MEMORY, or what the sink said; HELD fills `ask.hold`.
+   * A request that is not plain may make the item, and has what it is told of it before the sink is
+   * asked.
+   */
+  get(ask: Ask, sink: HitSink): Status {
+    this.lock()
+    const status = getItem(this.arena, ask, sink)
+    this.unlock()
     return status
   }
 
-  /** As `get`, and moves the item's end to `expiresAtS` (clock.ts). */
-  getAndTouch(
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    expiresAtS: number,
-    sink: HitSink,
-    hold: Hold,
-  ): Status {
-    const { words } = this.arena
-    lock(words, this.holder)
-    const found = this.findToTouch(hash, key, start, length)
-    const ref = found === NIL ? NIL : readyToEnd(this.arena, hash, found, expiresAtS)
-    let status: Status = found === NIL ? Status.MISS : Status.NO_MEMORY
-    if (ref !== NIL) {
-      status = this.offer(ref, sink, hold)
-      if (status === Status.OK || status === Status.HELD) this.touchItem(ref, expiresAtS)
-    }
-    unlock(words)
+  /** As `get`, and the item expires at `ask.expiresAtS`. */
+  getAndTouch(ask: Ask, sink: HitSink): Status {
+    this.lock()
+    const status = getAndTouchItem(this.arena, ask, sink)
+    this.unlock()
     return status
   }
 
-  /** Moves the end of an item to `expiresAtS`: OK, MISS or NO_MEMORY. */
-  touch(hash: number, key: Area, start: number, length: number, expiresAtS: number): Status {
-    const { words } = this.arena
-    lock(words, this.holder)
-    const found = this.findToTouch(hash, key, start, length)
-    const ref = found === NIL ? NIL : readyToEnd(this.arena, hash, found, expiresAtS)
-    if (ref !== NIL) this.touchItem(ref, expiresAtS)
-    unlock(words)
-    if (found === NIL) return Status.MISS
-    return ref === NIL ? Status.NO_MEMORY : Status.OK
+  /** Has the item expire at `ask.expiresAtS`: OK, MISS or NO_MEMORY. */
+  touch(ask: Ask): Status {
+    this.lock()
+    const status = touchItem(this.arena, ask)
+    this.unlock()
+    return status
   }
 
-  /** Deletes an item if it has the CAS asked for; 0 asks for none. OK, MISS or EXISTS. */
-  remove(hash: number, key: Area, start: number, length: number, casHigh = 0, casLow = 0): Status {
-    const { words, counters } = this.arena
-    lock(words, this.holder)
-    const ref = findLive(this.arena, hash, key, start, length)
-    let status: Status = Status.OK
-    if (ref === NIL) {
-      counters[counterAt(Counter.DELETE_MISSES)]++
-      status = Status.MISS
-    } else if (!casMatches(this.arena, ref, casHigh, casLow)) {
-      status = Status.EXISTS
-    } else {
-      const classId = L.metaClass(words[ref + L.ITEM_META])
-      counters[classCounterAt(classId, ClassCounter.DELETE_HITS)]++
-      unlinkItem(this.arena, hash, ref)
-    }
-    unlock(words)
+  /** Shows the live item to `sink`, which is no hit: MISS, or what the sink said. */
+  peek(ask: Ask, sink: HitSink): Status {
+    this.lock()
+    const status = peekItem(this.arena, ask, sink)
+    this.unlock()
     return status
   }
 
   /**
-   * Stores a value that is there whole. `casHigh`, `casLow`: the CAS that Mode.CAS asks for, and
-   * APPEND and PREPEND too unless it is 0. The new one is `lastCas` of links.ts.
-   * OK, MISS (cas), EXISTS (cas), NOT_STORED, TOO_LARGE or NO_MEMORY; after the last two a SET has
-   * removed the old item, so that nothing stale stays.
+   * Deletes the item, or what the request asks instead, if it has the CAS asked for: OK, MISS, EXISTS
+   * or NO_MEMORY.
    */
-  store(
-    mode: Mode,
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    flags: number,
-    expiresAtS: number,
-    casHigh: number,
-    casLow: number,
-    value: Area,
-    valueStart: number,
-    valueBytes: number,
-  ): Status {
-    const { arena } = this
-    let status: Status = Status.OK
-    lock(arena.words, this.holder)
-    const isRewritten =
-      mode === Mode.SET &&
-      rewriteItem(arena, hash, key, start, length, flags, expiresAtS, value, valueStart, valueBytes)
-    if (!isRewritten) {
-      this.makeRoom(itemBytes(length, flags, valueBytes, 0))
-      status = admitItem(arena, mode, hash, key, start, length, flags, expiresAtS, valueBytes, 0)
-      if (status === Status.OK) {
-        writeValue(arena, admitted, 0, value, valueStart, valueBytes)
-        status = commitItem(arena, mode, hash, admitted, casHigh, casLow)
-      }
-    }
-    unlock(arena.words)
+  remove(ask: Ask): Status {
+    this.lock()
+    const status = removeItem(this.arena, ask)
+    this.unlock()
     return status
   }
 
   /**
-   * Makes room for the beginning of a value that is still to come, and holds it: OK, TOO_LARGE or
-   * NO_MEMORY. The rest of a long one gets its room as it comes (`extend`).
+   * Stores the `ask.valueBytes` bytes from `start` of `value`: OK, MISS (cas), EXISTS, NOT_STORED,
+   * TOO_LARGE or NO_MEMORY. OK leaves what was stored in the request.
    */
-  begin(
-    mode: Mode,
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    flags: number,
-    expiresAtS: number,
-    valueBytes: number,
-    hold: Hold,
-  ): Status {
+  store(ask: Ask, value: Area, start: number): Status {
     const { arena } = this
-    lock(arena.words, this.holder)
-    this.makeRoom(itemBytes(length, flags, valueBytes, 0))
-    let status = admitItem(
-      arena,
-      mode,
-      hash,
-      key,
-      start,
-      length,
-      flags,
-      expiresAtS,
-      valueBytes,
-      0,
-      true,
-    )
-    if (status === Status.OK && !this.hold(admitted, hold)) {
-      freeItem(arena, admitted)
-      status = refuseStore(arena, mode, hash, key, start, length, Status.NO_MEMORY)
+    let status: Status = Status.OK
+    this.lock()
+    if (!rewriteItem(arena, ask, value, start)) {
+      this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes))
+      status = storeItem(arena, ask, value, start)
     }
-    unlock(arena.words)
+    this.unlock()
     return status
   }
 
-  /** Ends an item that a refused store would have replaced; after a SET it is gone already. */
-  dropStale(hash: number, key: Area, start: number, length: number): void {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    dropStale(arena, hash, key, start, length)
-    unlock(arena.words)
+  /**
+   * Makes room for the beginning of a value that is still to come, and holds it in `ask.hold`: OK,
+   * TOO_LARGE or NO_MEMORY. The rest of a long one gets its room as it comes (`extend`).
+   */
+  begin(ask: Ask): Status {
+    this.lock()
+    this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes))
+    const status = beginItem(this.arena, ask)
+    this.unlock()
+    return status
   }
 
   /** Steps to where the next bytes of a value begun go: OK, NO_MEMORY or LOST. */
-  extend(hold: Hold, place: Place, valueBytes: number): Status {
+  extend(ask: Ask, place: Place): Status {
     const { arena } = this
-    lock(arena.words, this.holder)
     let status: Status = Status.LOST
+    this.lock()
     this.makeRoom(place.left)
-    if (this.isGood(hold)) {
-      const found = extendItem(arena, heldRef(arena, hold.slot), place, valueBytes)
+    if (isGood(arena, ask.hold)) {
+      const found = extendItem(arena, heldRef(arena, ask.hold.slot), place, ask.valueBytes)
       status = found ? Status.OK : Status.NO_MEMORY
     }
-    unlock(arena.words)
+    this.unlock()
     return status
-  }
-
-  /** Ends a value begun that `extend` failed; `dropsOld`: the item that it was to replace ends too. */
-  giveUp(hold: Hold, hash: number, dropsOld: boolean): void {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    if (this.isGood(hold)) giveUpItem(arena, hash, dropHold(arena, hold.slot), dropsOld)
-    else this.dropLost(hold)
-    unlock(arena.words)
   }
 
   /** Stores a value begun and filled, as `store` does; LOST if the arena was emptied meanwhile. */
-  commit(mode: Mode, hold: Hold, hash: number, casHigh: number, casLow: number): Status {
+  commit(ask: Ask): Status {
     const { arena } = this
-    lock(arena.words, this.holder)
     let status: Status = Status.LOST
-    if (this.isGood(hold)) {
-      status = commitItem(arena, mode, hash, dropHold(arena, hold.slot), casHigh, casLow)
+    this.lock()
+    if (isGood(arena, ask.hold)) {
+      status = commitItem(arena, ask, dropHold(arena, ask.hold.slot))
     } else {
-      this.dropLost(hold)
+      this.dropLost(ask.hold)
     }
-    unlock(arena.words)
+    this.unlock()
     return status
   }
 
-  /** Ends a hold without storing: an upload broken off, or a value sent. */
-  release(hold: Hold): void {
+  /** Drops a value begun that `extend` failed, as a refused store. */
+  giveUp(ask: Ask): void {
     const { arena } = this
-    lock(arena.words, this.holder)
-    if (this.isGood(hold)) releaseHold(arena, hold.slot)
+    this.lock()
+    if (isGood(arena, ask.hold)) giveUpItem(arena, ask, dropHold(arena, ask.hold.slot))
+    else this.dropLost(ask.hold)
+    this.unlock()
+  }
+
+  /** Drops a hold without storing: an upload broken off, or a value sent. */
+  release(hold: Hold): void {
+    this.lock()
+    if (isGood(this.arena, hold)) releaseHold(this.arena, hold.slot)
     else this.dropLost(hold)
-    unlock(arena.words)
+    this.unlock()
   }
 
   /**
-   * Adds (high, low) of decimal.ts to a number, or subtracts it, if it has the CAS asked for; 0 asks
-   * for none. OK with the result in decimal.ts's u64 and its CAS in `lastCas`, MISS, EXISTS,
-   * NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting stops at 0.
+   * Adds `ask.delta` to a number, or subtracts it, if the item has the CAS asked for: OK with the sum
+   * in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting stops
+   * at 0. Where there is no item, `ask.creates` makes one.
    */
-  adjust(
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    subtract: boolean,
-    high: number,
-    low: number,
-    casHigh = 0,
-    casLow = 0,
-  ): Status {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    const ref = findLive(arena, hash, key, start, length)
-    let status: Status = Status.MISS
-    if (ref === NIL) {
-      arena.counters[counterAt(subtract ? Counter.DECR_MISSES : Counter.INCR_MISSES)]++
-    } else {
-      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow, 0)
-    }
-    unlock(arena.words)
+  adjust(ask: Ask): Status {
+    this.lock()
+    const status = adjustItem(this.arena, ask)
+    this.unlock()
     return status
   }
 
-  /** As `adjust`, but where there is no item makes one of `initial` that ends at `expiresAtS`. */
-  adjustOrAdd(
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-    subtract: boolean,
-    high: number,
-    low: number,
-    casHigh: number,
-    casLow: number,
-    initialHigh: number,
-    initialLow: number,
-    expiresAtS: number,
-  ): Status {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    const ref = findLive(arena, hash, key, start, length)
-    let status: Status
-    if (ref === NIL) {
-      u64.high = initialHigh
-      u64.low = initialLow
-      status = addNumber(arena, hash, key, start, length, expiresAtS, 0)
-    } else {
-      status = adjustItem(arena, hash, ref, subtract, high, low, casHigh, casLow, 0)
-    }
-    unlock(arena.words)
-    return status
-  }
-
-  /** Shows an item to `sink` as it is, ended or not; that changes and counts nothing. */
+  /** Shows an item to `sink` as it is, expired or not; that changes and counts nothing. */
   inspect(hash: number, key: Area, start: number, length: number, sink: HitSink): void {
     const { arena } = this
-    lock(arena.words, this.holder)
+    this.lock()
     flushIfDue(arena)
     const ref = findItem(arena, hash, key, start, length)
     if (ref !== NIL) sink.accept(arena, ref)
-    unlock(arena.words)
+    this.unlock()
   }
 
   /** Shows a held item to `sink`, unless it is lost. */
   inspectHeld(hold: Hold, sink: HitSink): void {
     const { arena } = this
-    lock(arena.words, this.holder)
-    if (this.isGood(hold)) sink.accept(arena, heldRef(arena, hold.slot))
-    unlock(arena.words)
+    this.lock()
+    if (isGood(arena, hold)) sink.accept(arena, heldRef(arena, hold.slot))
+    this.unlock()
   }
 
-  /** Ends all items stored up to now once the clock reaches `atS`; now if that is past. */
+  /** Flushes all items stored up to now once the clock reaches `atS`; now if that is past. */
   flush(atS: number): void {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    scheduleFlush(arena, atS)
-    unlock(arena.words)
+    this.lock()
+    scheduleFlush(this.arena, atS)
+    this.unlock()
   }
 
-  /** One step of a walk over the linked items, without those that have ended: is there more? */
+  /** One step of a walk over the linked items that are not dead: is there more? */
   walk(cursor: WalkCursor, classes: ClassSet, sink: ItemSink): boolean {
     const { arena } = this
     this.live.sink = sink
-    lock(arena.words, this.holder)
+    this.lock()
     flushIfDue(arena)
     const more = walkItems(arena, cursor, classes, this.live)
-    unlock(arena.words)
+    this.unlock()
     return more
   }
 
-  /** Shows the newest items of a class's cold list, `itemsMax` at most, 0 for no bound of its own. */
+  /** Shows the newest items of a class's cold list, `itemsMax` at most; 0: no bound of its own. */
   walkList(classId: number, itemsMax: number, sink: ItemSink): void {
     const { arena } = this
-    lock(arena.words, this.holder)
+    this.lock()
     flushIfDue(arena)
     walkColdList(arena, classId, itemsMax, sink)
-    unlock(arena.words)
+    this.unlock()
   }
 
   /** Orders a crawl of these classes: OK, OFF, BUSY or NOT_STARTED. */
   crawl(classes: ClassSet): Order {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    const order = startCrawl(arena, Crawl.ORDERED, classes)
-    unlock(arena.words)
+    this.lock()
+    const order = startCrawl(this.arena, Crawl.ORDERED, classes)
+    this.unlock()
     return order
   }
 
-  /** Lets crawls begin, or ends the one that runs and lets none begin. */
+  /** Lets crawls begin, or stops the one that runs and lets none begin. */
   crawlerEnable(on: boolean): void {
     const { arena } = this
-    lock(arena.words, this.holder)
+    this.lock()
     arena.words[L.CRAWLER_ON] = on ? 1 : 0
     if (!on) stopCrawl(arena)
-    unlock(arena.words)
+    this.unlock()
   }
 
   /** Orders a page move: OK, BUSY or NO_SPARE. Class 0 is the pool that all classes take from. */
   reassignPage(fromClass: number, toClass: number): Order {
-    const { arena } = this
-    lock(arena.words, this.holder)
-    const order = startMove(arena, fromClass, toClass)
-    unlock(arena.words)
+    this.lock()
+    const order = startMove(this.arena, fromClass, toClass)
+    this.unlock()
     return order
   }
 
   /** One turn of upkeep, bounded in time; when it wants the next one, ms. The owner calls this. */
   upkeep(upkeep: Upkeep): number {
-    const { words } = this.arena
     const endMs = performance.now() + UPKEEP_TURN_MS_MAX
     let more = true
     while (more && performance.now() < endMs) {
-      lock(words, this.holder)
+      this.lock()
       more = upkeep.step()
-      unlock(words)
+      this.unlock()
     }
     return upkeep.restMs(more)
   }
@@ -453,19 +288,54 @@ export class Shard {
   /** Zeroes the counters that `stats reset` zeroes. */
   resetStats(): void {
     const { arena } = this
-    lock(arena.words, this.holder)
+    this.lock()
     resetCounters(arena.counters, arena.classCount)
-    unlock(arena.words)
+    this.unlock()
   }
 
   /**
-   * Where an item of so many bytes would make the arena empty a page at once, has it emptied step by
-   * step. Assumes the lock, and lets others have it in between.
+   * Clears up after threads that died: repairs the arena if one of them has its lock, and releases
+   * what they hold. BUSY: a living thread had the lock for `waitMs`, and nothing was done.
    */
-  makeRoom(bytes: number): void {
+  recover(dead: ReadonlySet<number>, waitMs: number): Recovery {
     const { arena } = this
-    if (bytes > arena.words[L.ITEM_BYTES_LIMIT]) return
+    let recovery: Recovery = Recovery.SOUND
+    if (dead.has(lockHolder(arena.words))) {
+      if (!repair(arena, dead)) recovery = Recovery.EMPTIED
+    } else if (!lockWithin(arena.words, this.holder, waitMs)) {
+      return Recovery.BUSY
+    }
+    for (const holder of dead) releaseHolds(arena, holder)
+    this.unlock()
+    return recovery
+  }
+
+  /** Seconds on the arena's clock. */
+  nowS(): number {
+    return this.arena.words[L.CLOCK_S]
+  }
+
+  /** When an item with this exptime expires, on the arena's clock (clock.ts); 0: never. */
+  expiresAtS(exptime: number): number {
+    return expiresAt(this.arena.words, exptime)
+  }
+
+  private lock(): void {
+    lock(this.arena.words, this.holder)
+  }
+
+  private unlock(): void {
+    unlock(this.arena.words)
+  }
+
+  /**
+   * Where an item of `bytes` bytes would make the arena empty a page at once, empties it step by step
+   * instead. Has the lock, and lets others have it in between.
+   */
+  private makeRoom(bytes: number): void {
+    const { arena } = this
     const { words } = arena
+    if (bytes > words[L.ITEM_BYTES_LIMIT]) return
     let givenUp = 0
     for (let step = 0; step < ROOM_STEPS_MAX && givenUp < ROOM_GIVEN_UP_MAX; step++) {
       const before = words[L.MOVE_GIVEN_UP]
@@ -475,40 +345,8 @@ export class Shard {
     }
   }
 
-  /** Assumes the lock: what the sink says of an item, which is held if it says HELD. */
-  offer(ref: Ref, sink: HitSink, hold: Hold): Status {
-    const status = sink.accept(this.arena, ref)
-    if (status === Status.HELD && !this.hold(ref, hold)) return Status.NO_MEMORY
-    return status
-  }
-
-  /** Assumes the lock: fills `hold`; false if no slot is free. */
-  hold(ref: Ref, hold: Hold): boolean {
-    hold.slot = takeHold(this.arena, ref, this.holder)
-    hold.generation = this.arena.words[L.GENERATION]
-    return hold.slot !== NO_SLOT
-  }
-
-  /** Assumes the lock: whether the hold is of this generation of the arena. */
-  isGood(hold: Hold): boolean {
-    return hold.generation === this.arena.words[L.GENERATION]
-  }
-
-  /** Assumes the lock: ends a hold of another generation. */
-  dropLost({ slot }: Hold): void {
+  /** Has the lock: drops a hold of another generation. */
+  private dropLost({ slot }: Hold): void {
     if (isKept(this.arena, slot)) dropKept(this.arena, slot)
-  }
-
-  private findToTouch(hash: number, key: Area, start: number, length: number): Ref {
-    const ref = findLive(this.arena, hash, key, start, length)
-    if (ref === NIL) this.arena.counters[counterAt(Counter.TOUCH_MISSES)]++
-    return ref
-  }
-
-  private touchItem(ref: Ref, expiresAtS: number): void {
-    const { words, counters } = this.arena
-    counters[classCounterAt(L.metaClass(words[ref + L.ITEM_META]), ClassCounter.TOUCH_HITS)]++
-    setEnd(this.arena, ref, expiresAtS)
-    bumpItem(this.arena, ref)
   }
 }

@@ -8,8 +8,8 @@ import { tagOf } from './arena/hash.ts'
 import * as L from './arena/layout.ts'
 import { NIL, type Ref } from './arena/layout.ts'
 import { classFor, isMoving, usedChunksIn } from './chunks/slabs.ts'
-import { isHeld } from './items/holds.ts'
-import { itemBytes, itemFlags, itemTotalBytes, nextChunk, sizeSlot } from './items/item.ts'
+import { isHeld, OWN_SLOT } from './items/holds.ts'
+import { itemBytes, itemTotalBytes, nextChunk, sizeSlot } from './items/item.ts'
 import { isKept } from './items/keeps.ts'
 import { bucketOf, hashOfItem } from './items/table.ts'
 import { MovePhase } from './upkeep/moves.ts'
@@ -169,7 +169,7 @@ function countItem(arena: Arena, ref: Ref, classId: number, census: Census): voi
     assert(census.reachable <= arena.pageCount * arena.pageWords, 'a chain of chunks has no end')
   }
   const valueBytes = words[ref + L.ITEM_VALUE_BYTES]
-  const bytes = itemBytes(L.metaKeyBytes(meta), itemFlags(arena, ref), valueBytes, meta)
+  const bytes = itemBytes(meta, valueBytes)
   assert(valueBytes >= 0 && bytes <= room, `item ${ref} fits its chunks`)
   if (!linked) return
   census.linked[classId]++
@@ -284,10 +284,10 @@ function verifyHolds(arena: Arena, census: Census): void {
   let held = 0
   let kept = 0
   const items = new Set<Ref>()
-  for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
+  for (let slot = 0; slot <= OWN_SLOT; slot++) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
     if (words[at + L.HOLD_HOLDER] === 0) continue
-    held++
+    if (slot !== OWN_SLOT) held++
     const ref = words[at + L.HOLD_REF] as Ref
     if (isKept(arena, slot)) {
       for (let chunk = ref; chunk !== NIL; chunk = nextChunk(arena, chunk)) kept++

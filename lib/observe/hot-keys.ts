@@ -6,12 +6,12 @@
 import { Area } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import type { Arena } from '../engine/arena/arena.ts'
-import type { Ref } from '../engine/arena/layout.ts'
-import * as L from '../engine/arena/layout.ts'
 import type { Cache } from '../engine/cache.ts'
+import { type Ref, valueBytesOf } from '../engine/items/item.ts'
 import { isDead } from '../engine/items/links.ts'
-import type { HitSink, Shard } from '../engine/shard.ts'
+import type { Shard } from '../engine/shard.ts'
 import { Status } from '../engine/status.ts'
+import type { HitSink } from '../engine/storing/ask.ts'
 import { readSketches, type Sampled, Sketch, type SketchHandle } from './hot-sketch.ts'
 
 /** One request in so many is sampled for hot keys, on average. */
@@ -54,7 +54,7 @@ class Gauge implements HitSink {
   valueBytes: number | undefined = undefined
 
   accept(arena: Arena, ref: Ref): Status {
-    if (!isDead(arena, ref)) this.valueBytes = arena.words[ref + L.ITEM_VALUE_BYTES]
+    if (!isDead(arena, ref)) this.valueBytes = valueBytesOf(arena, ref)
     return Status.OK
   }
 }

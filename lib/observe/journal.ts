@@ -1,11 +1,21 @@
 // What one thread tells those who watch, and who watches. While nobody does, a request pays for the
 // look at one shared word, which has a bit for every kind of line that somebody wants.
 
-import { type Area, copyBytes } from '../bytes/area.ts'
+import { copyBytes } from '../bytes/area.ts'
 import type { Arena, Witness } from '../engine/arena/arena.ts'
-import type { Ref } from '../engine/arena/layout.ts'
-import * as L from '../engine/arena/layout.ts'
-import { endOf, keyAt } from '../engine/items/item.ts'
+import {
+  classOf,
+  idleS,
+  keyAt,
+  keyBytesOf,
+  type Ref,
+  ttlOf,
+  valueBytesOf,
+  wasFetched,
+} from '../engine/items/item.ts'
+import type { Status } from '../engine/status.ts'
+import type { Ask } from '../engine/storing/ask.ts'
+import type { Glance } from './glance.ts'
 import * as R from './log-buffer.ts'
 import { headerWords, type LogHandle, RingReader, RingWriter, watcherWords } from './log-buffer.ts'
 import type { Prefixes } from './prefixes.ts'
@@ -48,9 +58,6 @@ export const KIND_OF_TYPE = [
   Kind.CONNEVENTS,
 ] as const
 
-/** What became of a look at an item, as lines say it. */
-export const Found = { NOT_FOUND: 0, FOUND: 1, FLUSHED: 2, EXPIRED: 3 } as const
-
 /** Why a connection ended, as lines say it. */
 export const CloseReason = { ERROR: 0, NORMAL: 1, IDLE_TIMEOUT: 2, SHUTDOWN: 3 } as const
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason]
@@ -83,77 +90,50 @@ export class Journal implements Witness {
     return (this.header[R.WANTED] & kind) !== 0
   }
 
-  /** An item was looked up; of an item that is not there class and size are 0. */
-  looked(
-    peer: number,
-    key: Area,
-    start: number,
-    length: number,
-    found: number,
-    classId: number,
-    valueBytes: number,
-  ): void {
+  /** An item was looked up; of one that is not there class and size are 0. */
+  looked(peer: number, { area, keyStart, keyBytes }: Ask, glance: Glance): void {
     const { ring } = this
     this.written[0]++
-    ring.begin(LineType.ITEM_GET, found | (classId << 16), length)
+    ring.begin(LineType.ITEM_GET, glance.found | (glance.classId << 16), keyBytes)
     ring.words[ring.at + R.PEER] = peer
-    ring.words[ring.at + R.SIZE] = valueBytes
-    copyBytes(key, start, ring.area, ring.textAt, length)
+    ring.words[ring.at + R.SIZE] = glance.valueBytes
+    copyBytes(area, keyStart, ring.area, ring.textAt, keyBytes)
     ring.end()
   }
 
-  /** An item was stored, or was not. `ttlS`: 0 for never. */
-  stored(
-    peer: number,
-    key: Area,
-    start: number,
-    length: number,
-    status: number,
-    mode: number,
-    ttlS: number,
-    classId: number,
-    valueBytes: number,
-  ): void {
+  /** An item was stored, or was not; `glance`: what there is now, or would be. */
+  stored(peer: number, ask: Ask, status: Status, glance: Glance): void {
     const { ring } = this
+    const { area, keyStart, keyBytes, mode } = ask
     this.written[0]++
-    ring.begin(LineType.ITEM_STORE, status | (mode << 8) | (classId << 16), length)
+    ring.begin(LineType.ITEM_STORE, status | (mode << 8) | (glance.classId << 16), keyBytes)
     ring.words[ring.at + R.PEER] = peer
-    ring.words[ring.at + R.SIZE] = valueBytes
-    ring.words[ring.at + R.TTL_S] = ttlS
-    copyBytes(key, start, ring.area, ring.textAt, length)
+    ring.words[ring.at + R.SIZE] = glance.valueBytes
+    ring.words[ring.at + R.TTL_S] = glance.ttlS
+    copyBytes(area, keyStart, ring.area, ring.textAt, keyBytes)
     ring.end()
   }
 
   /** An item was deleted because a peer asked for it. */
-  deleted(
-    key: Area,
-    start: number,
-    length: number,
-    isMeta: boolean,
-    classId: number,
-    valueBytes: number,
-  ): void {
+  deleted({ area, keyStart, keyBytes, isPlain }: Ask, glance: Glance): void {
     const { ring } = this
     this.written[0]++
-    ring.begin(LineType.DELETED, ((isMeta ? 1 : 0) << 8) | (classId << 16), length)
-    ring.words[ring.at + R.SIZE] = valueBytes
-    copyBytes(key, start, ring.area, ring.textAt, length)
+    ring.begin(LineType.DELETED, ((isPlain ? 0 : 1) << 8) | (glance.classId << 16), keyBytes)
+    ring.words[ring.at + R.SIZE] = glance.valueBytes
+    copyBytes(area, keyStart, ring.area, ring.textAt, keyBytes)
     ring.end()
   }
 
   evicting(arena: Arena, ref: Ref): void {
     if (!this.wants(Kind.EVICTIONS)) return
-    const { words } = arena
     const { ring } = this
-    const meta = words[ref + L.ITEM_META]
-    const fetched = (meta & L.STATE_FETCHED) === 0 ? 0 : 1
-    const length = L.metaKeyBytes(meta)
-    const endsAtS = endOf(arena, ref)
+    const length = keyBytesOf(arena, ref)
+    const fetched = wasFetched(arena, ref) ? 1 : 0
     this.written[0]++
-    ring.begin(LineType.EVICTION, fetched | (L.metaClass(meta) << 16), length)
-    ring.words[ring.at + R.SIZE] = words[ref + L.ITEM_VALUE_BYTES]
-    ring.words[ring.at + R.TTL_S] = endsAtS === 0 ? -1 : endsAtS - words[L.CLOCK_S]
-    ring.words[ring.at + R.IDLE_S] = words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
+    ring.begin(LineType.EVICTION, fetched | (classOf(arena, ref) << 16), length)
+    ring.words[ring.at + R.SIZE] = valueBytesOf(arena, ref)
+    ring.words[ring.at + R.TTL_S] = ttlOf(arena, ref)
+    ring.words[ring.at + R.IDLE_S] = idleS(arena, ref)
     copyBytes(arena.area, keyAt(arena, ref), ring.area, ring.textAt, length)
     ring.end()
   }

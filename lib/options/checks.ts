@@ -15,6 +15,7 @@ import {
   type Options,
   type ProtocolName,
   type Refusal,
+  SSL_ENGINES,
   TLS_VERSIONS,
 } from './options.ts'
 
@@ -69,12 +70,18 @@ export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
 // A UNIX socket is the only way in if there is one; UDP alone takes TCP along to its port; who has
 // to log in can do so by one protocol only, unless there are names and passwords for both.
 function whatFollows(given: Partial<Options>): Partial<Options> {
-  const { unixSocket, udpPort = 0, port, sasl, authFile, protocol } = given
+  const { unixSocket, udpPort = 0, sasl, authFile, protocol } = given
   const follows: Partial<Options> = {}
   if (unixSocket !== undefined) Object.assign(follows, { tcpEnabled: false, udpPort: 0 })
-  else if (udpPort > 0 && port === undefined) follows.port = udpPort
+  else if (udpPort !== 0) follows.port = tcpPortOf(given)
   if (protocol === undefined) follows.protocol = protocolFor(sasl === true, authFile !== undefined)
   return follows
+}
+
+/** The TCP port of these settings: UDP alone takes TCP along, -1 to a free port of its own. */
+export function tcpPortOf({ port, udpPort = 0 }: Partial<Options>): number {
+  if (port !== undefined || udpPort === 0) return port ?? DEFAULTS.port
+  return udpPort === -1 ? 0 : udpPort
 }
 
 function protocolFor(sasl: boolean, tokens: boolean): ProtocolName {
@@ -184,6 +191,7 @@ function refuseSizes(options: Options): Refusal | undefined {
   if (!isWhole(memoryLimitBytes, 0, MEMORY_LIMIT_BYTES_MAX)) {
     return usage(`Memory limit must be from 0 to ${MEMORY_LIMIT_BYTES_MAX / MIB} megabytes`)
   }
+  if (memoryLimitBytes === 0) return usage('A memory limit of 0 leaves no room for items')
   if (!(itemSizeMax >= ITEM_SIZE_MIN)) {
     return usage(`Item max size cannot be less than ${ITEM_SIZE_MIN} bytes.`)
   }
@@ -255,6 +263,9 @@ function refuseTls(options: Options): Refusal | undefined {
   }
   if (!TLS_VERSIONS.includes(options.sslMinVersion)) {
     return failure('Invalid ssl_min_version. Use help to see valid options.')
+  }
+  if (!SSL_ENGINES.includes(options.sslEngine)) {
+    return failure('ssl_engine must be direct or node')
   }
   if (!options.tls) {
     const wrong = options.listen.find(({ tls }) => tls !== undefined)?.tls

@@ -5,7 +5,7 @@
 import { CLUSTER_BYTES_MAX } from '../bytes/memcached.ts'
 import { KIB, MIB } from '../bytes/units.ts'
 import { EVICTIONS } from '../engine/limits.ts'
-import { DEFAULTS, HASH_ALGORITHMS, TLS_VERSIONS } from './options.ts'
+import { DEFAULTS, HASH_ALGORITHMS, SSL_ENGINES, TLS_VERSIONS } from './options.ts'
 import { type Given, numberOf, Refused, wholeOf } from './values.ts'
 
 interface Suboption {
@@ -146,6 +146,7 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   ['ssl_session_cache', word({ sslSessionCache: true })],
   ['ssl_kernel_tls', word({ sslKernelTls: true })],
   value('ssl_min_version', readMinVersion),
+  value('ssl_engine', readSslEngine),
 ])
 
 function readHashpower(hashpowerInit: number): Given {
@@ -219,4 +220,10 @@ function readMinVersion(text: string): Given {
   if (sslMinVersion !== undefined) return { sslMinVersion }
   if (!/^[+-]?\d+$/.test(text)) throw new Refused('could not parse argument to ssl_min_version')
   throw new Refused('Invalid ssl_min_version. Use help to see valid options.')
+}
+
+function readSslEngine(text: string): Given {
+  const sslEngine = SSL_ENGINES.find(name => name === text)
+  if (sslEngine !== undefined) return { sslEngine }
+  throw new Refused(`ssl_engine may be ${SSL_ENGINES.join(' or ')}, not "${text}"`)
 }

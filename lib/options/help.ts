@@ -38,8 +38,8 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['track_sizes', 'count item sizes for "stats sizes"'],
   [
     'no_io_uring',
-    'through sockets, where worker threads would share a ring',
-    'with the kernel (Linux 6.1, not with TLS)',
+    'worker threads use sockets where they would use io_uring',
+    '(Linux 6.1; not with ssl_engine=node)',
   ],
   ['no_hashexpand', 'the hash table stays as it starts'],
   ['modern', "nothing: memcached's newest defaults are the defaults"],
@@ -74,6 +74,11 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['ssl_session_cache', 'let sessions be resumed'],
   ['ssl_kernel_tls', 'without effect'],
   ['ssl_min_version', '0 tlsv1.0, 1 tlsv1.1, 2 tlsv1.2 (default), 3 tlsv1.3'],
+  [
+    'ssl_engine',
+    'direct: call OpenSSL through node:ffi where possible (default),',
+    "node: through Node's TLS streams",
+  ],
 ]
 
 export function helpText(): string {

@@ -17,7 +17,9 @@ const PROTOCOLS = { ascii: 'ascii', binary: 'binary', negotiating: 'auto', auto:
 type Prefixes = Pick<ListenAddress, 'protocol' | 'tag' | 'tls'>
 
 export function readListen(text: string, port: number): ListenAddress[] {
-  const words = text.split(/[,;]/).filter(word => word !== '')
+  const words = text.split(/[,;]/).filter(word => word.trim() !== '')
+  // An empty variable must not open every interface, which `*` asks for.
+  if (words.length === 0) throw new Refused('-l names no address (* is every interface)')
   return words.flatMap(word => readListener(word, port))
 }
 
@@ -69,6 +71,7 @@ function takeNamed(word: string, text: string): { name: string; rest: string } |
 
 function portOf(text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise
+  if (text === '-1') return 0
   if (/^\d+$/.test(text) && Number(text) <= PORT_MAX) return Number(text)
   throw new Refused(`Invalid port number: "${text}"`, EXIT_OS_ERROR)
 }

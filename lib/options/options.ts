@@ -8,9 +8,12 @@ import { ETCD_PREFIX, ETCD_TTL_S } from '../etcd/limits.ts'
 
 export type ProtocolName = 'auto' | 'ascii' | 'binary'
 export type TlsVersion = (typeof TLS_VERSIONS)[number]
+export type SslEngine = (typeof SSL_ENGINES)[number]
 
 /** In the order of the numbers that -o ssl_min_version takes. */
 export const TLS_VERSIONS = ['tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3'] as const
+/** How OpenSSL is spoken to: called through node:ffi, or through Node's TLS streams. */
+export const SSL_ENGINES = ['direct', 'node'] as const
 export const HASH_ALGORITHMS = ['jenkins', 'murmur3', 'xxh3'] as const
 
 export interface ListenAddress {
@@ -90,6 +93,8 @@ export interface Options {
   sslSessionCache: boolean
   sslKernelTls: boolean
   sslMinVersion: TlsVersion
+  /** `direct` where that is possible, else `node`. */
+  sslEngine: SslEngine
 
   // Memory.
   memoryLimitBytes: number
@@ -214,6 +219,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   sslSessionCache: false,
   sslKernelTls: false,
   sslMinVersion: 'tlsv1.2',
+  sslEngine: 'direct',
 
   memoryLimitBytes: 64 * MIB,
   evictions: true,

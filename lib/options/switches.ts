@@ -5,6 +5,7 @@ import { readExtended } from './extended.ts'
 import { DEFAULTS } from './options.ts'
 import {
   type Given,
+  Refused,
   readFactor,
   readItemSize,
   readMemoryLimit,
@@ -228,7 +229,7 @@ const PROTOCOL: Switch[] = [
     letter: 'I',
     name: 'max-item-size',
     value: '<num>',
-    help: ['longest item, bytes, or with k or m', '(default: 1m, min: 1k, max: 1024m)'],
+    help: ['longest item, bytes, or with k, m or g', '(default: 1m, min: 1k, max: 1024m)'],
     read: readItemSize,
   },
   {
@@ -302,8 +303,14 @@ const OWN: Switch[] = [
       'several endpoints of one cluster: separated by commas, or the option repeated',
     ],
     adds: true,
-    read: text => ({ etcd: text.split(',').filter(url => url !== '') }),
+    read: readEndpoints,
   },
 ]
+
+function readEndpoints(text: string): Given {
+  const etcd = text.split(',').filter(url => url.trim() !== '')
+  if (etcd.length === 0) throw new Refused('--etcd names no endpoint')
+  return { etcd }
+}
 
 export const SWITCHES: readonly Switch[] = [...NETWORK, ...PROCESS, ...MEMORY, ...PROTOCOL, ...OWN]

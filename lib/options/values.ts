@@ -2,7 +2,7 @@
 // and one line of ours where it would guess (it reads `-m 2g` as two megabytes). Bounds are not
 // checked here but in options/checks.ts, for settings that come from a program too.
 
-import { MIB } from '../bytes/units.ts'
+import { GIB, KIB, MIB } from '../bytes/units.ts'
 import { EXIT_FAILURE, EXIT_USAGE, type Options } from './options.ts'
 
 export type Given = Partial<Options>
@@ -46,8 +46,8 @@ export function readMemoryLimit(text: string): Given {
 }
 
 export function readItemSize(text: string): Given {
-  const [, digits = '', unit = ''] = /^\s*(\d+)([km]?)$/i.exec(text) ?? []
-  const unitBytes = { '': 1, k: 1024, m: MIB }[unit.toLowerCase()] ?? 1
+  const [, digits = '', unit = ''] = /^\s*(\d+)([kmg]?)$/i.exec(text) ?? []
+  const unitBytes = { '': 1, k: KIB, m: MIB, g: GIB }[unit.toLowerCase()] ?? 1
   return { itemSizeMax: wholeOf(digits, '-I', text) * unitBytes }
 }
 

@@ -5,6 +5,7 @@
 import type { Area } from '../bytes/area.ts'
 import type { Status } from '../engine/status.ts'
 import type { CloseReason } from '../observe/journal.ts'
+import type { Operations } from './execute.ts'
 import type { Host } from './host.ts'
 import type { Request } from './request.ts'
 
@@ -41,6 +42,8 @@ export interface Source {
 export interface Conversation {
   readonly host: Host
   readonly request: Request
+  /** What requests run: with notes of them while somebody watches. */
+  readonly operations: Operations
   /** Names the peer in the log. */
   readonly id: number
   state: State

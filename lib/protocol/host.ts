@@ -58,6 +58,7 @@ export interface Features {
   idleTimeout: boolean
   slabReassign: boolean
   lruMaintainer: boolean
+  maxconnsFast: boolean
   tls: boolean
   tlsSessions: boolean
 }
@@ -108,6 +109,8 @@ export interface ServerFacts {
   connections(): ConnectionCounts
   /** How long ago the certificates of TLS were read. */
   certificatesAgeS(): number
+  /** Lines of the log, on stderr, that were lost. */
+  logLinesDropped(): number
   /** Connections that watch. */
   watchers(): number
   /** Sum over all threads of one ThreadCounter. */

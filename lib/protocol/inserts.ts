@@ -2,7 +2,8 @@
 // which it is to be sent, and is held until whoever sends the reply releases it.
 
 import type { Area } from '../bytes/area.ts'
-import type { Hold, Shard } from '../engine/shard.ts'
+import type { Hold } from '../engine/items/holds.ts'
+import type { Shard } from '../engine/shard.ts'
 import { INSERTS_BYTES_MAX, INSERTS_MAX } from './limits.ts'
 
 interface Keep {

@@ -65,6 +65,11 @@ export function forgetAhead(): void {
   seenUntil = 0
 }
 
+/** Gives the request its key in [start, end), with the hash that was computed ahead, or is now. */
+export function locateKey(request: Request, input: Area, start: number, end: number): void {
+  request.locate(input, start, end, hashOf(request.cache, input, start, end - start))
+}
+
 /** The hash of a key: as it was computed ahead, or computed now. */
 export function hashOf(cache: Cache, input: Area, start: number, length: number): number {
   while (next < count && starts[next] < start) next++
@@ -83,7 +88,7 @@ export function plainAt(input: Area, at: number, request: Request): number {
   while (next < count && starts[next] <= at) next++
   if (next === count || lines[next] !== at) return NOT_PLAIN
   const start = starts[next]
-  request.setKey(input, start, start + lengths[next])
+  request.locate(input, start, start + lengths[next], hashes[next])
   const value = values[next]
   if (value === PLAIN_GET) return value
   request.flags = flags[next] >>> 0

@@ -17,8 +17,7 @@
 
 import { type Area, copyBytes } from '../bytes/area.ts'
 import { HOLD_SLOTS_MAX } from '../engine/arena/arena.ts'
-import { HOLD_COUNT } from '../engine/arena/layout.ts'
-import { heldRef } from '../engine/items/holds.ts'
+import { heldRef, holdCount } from '../engine/items/holds.ts'
 import { createPlace, nextPlace, rewind } from '../engine/items/place.ts'
 import { Status } from '../engine/status.ts'
 import { CloseReason } from '../observe/journal.ts'
@@ -35,12 +34,14 @@ import {
   type Source,
   State,
 } from './conversation.ts'
+import { operations } from './execute.ts'
 import type { Host } from './host.ts'
 import { DIRECT_READ_BYTES_MIN, REPLY_FRAME_BYTES_MAX } from './limits.ts'
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
 import { TextProtocol } from './text.ts'
+import { watched } from './watched.ts'
 
 /** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */
 const SOURCE_STEPS_MAX = 8
@@ -66,6 +67,7 @@ export class Session implements Conversation {
   readonly host: Host
   readonly request: Request
   readonly id: number
+  operations = operations
   state: State = State.COMMAND
   closeReason: CloseReason = CloseReason.ERROR
   replyStart = 0
@@ -101,7 +103,7 @@ export class Session implements Conversation {
     this.outlet = outlet
     this.id = id
     const { reply, cache, journal, hotKeys } = host
-    this.request = new Request(reply.area, cache.shards[0], journal, hotKeys, id)
+    this.request = new Request(reply.area, cache, journal, hotKeys, id)
   }
 
   /** Eats requests from [start, end); how far it came. Call again with what is left and more. */
@@ -192,8 +194,8 @@ export class Session implements Conversation {
   sendHeld(): void {
     this.state = State.SENDING
     // Each that is inserted is held until the reply is sent: peers that do not read leave some to others.
-    const { words } = this.request.shard.arena
-    this.inserting = this.outlet.takesInserts === true && words[HOLD_COUNT] <= INSERTS_HELD_MAX
+    const { arena } = this.request.shard
+    this.inserting = this.outlet.takesInserts === true && holdCount(arena) <= INSERTS_HELD_MAX
     rewind(this.place, this.request.valueBytes)
   }
 
@@ -243,6 +245,7 @@ export class Session implements Conversation {
   }
 
   private step(input: Area, at: number, end: number): number {
+    this.operations = this.request.journal.wanted() === 0 ? operations : watched
     if (this.state === State.SENDING) {
       this.sendPiece()
       return at
@@ -342,7 +345,7 @@ export class Session implements Conversation {
     if (protocol === null) return NEED_MORE
     if (place.start === place.end) {
       if (place.left === 0) return protocol.endFilling(input, at, end)
-      const status = request.shard.extend(request.hold, place, request.valueBytes)
+      const status = request.shard.extend(request, place)
       if (status !== Status.OK) {
         protocol.refuse(status, place.left)
         return at

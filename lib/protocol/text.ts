@@ -3,14 +3,13 @@
 // into words is told in tokens.ts.
 
 import type { Area } from '../bytes/area.ts'
-import { parseU64, printU64, u64, u64ToWords } from '../bytes/decimal.ts'
+import { parseU64, printU64, setU64, u64, u64ToWords } from '../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { CloseReason } from '../observe/journal.ts'
 import { runControl } from './control/control.ts'
 import { CLUSTER_KEY, clusterNodes } from './control/daemon.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
-import { adjust, begin, commit, get, getAndTouch, remove, store, touch } from './execute.ts'
 import { Control, type Host } from './host.ts'
 import {
   LINE_BYTES_MAX,
@@ -19,7 +18,7 @@ import {
   STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from './limits.ts'
-import { keyEndAt, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
+import { keyEndAt, locateKey, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
 import { MetaCommands } from './meta/meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
@@ -39,6 +38,8 @@ const LF = 10
 const CR = 13
 const BLANK = 32
 const LETTER_M = 109
+
+const words = { high: 0, low: 0 }
 
 export class TextProtocol implements Protocol {
   private readonly peer: Conversation
@@ -112,10 +113,12 @@ export class TextProtocol implements Protocol {
     this.isMeta = false
     this.isWaiting = false
     request.noreply = false
-    request.cas.high = 0
-    request.cas.low = 0
+    request.isPlain = true
+    request.casHigh = 0
+    request.casLow = 0
     request.mode = Mode.SET
-    this.say(storedLine(store(this.host.cache, request, input, valueStart)))
+    request.dropsOld = true
+    this.say(storedLine(this.peer.operations.store(request, input, valueStart)))
     return valueStart + request.valueBytes + LINE_END_BYTES
   }
 
@@ -169,7 +172,7 @@ export class TextProtocol implements Protocol {
     } else if (this.sawReturn) {
       this.peer.state = State.COMMAND
       if (this.isMeta) this.meta?.finish()
-      else this.say(storedLine(commit(this.request)))
+      else this.say(storedLine(this.peer.operations.commit(this.request)))
     } else {
       this.sawReturn = true
     }
@@ -179,7 +182,7 @@ export class TextProtocol implements Protocol {
   /** Gives a value up that was begun, throws its rest away, then says why it was not stored. */
   refuse(status: Status, bytes: number): void {
     const { request } = this
-    request.shard.giveUp(request.hold, request.hash, this.isMeta || request.mode === Mode.SET)
+    request.shard.giveUp(request)
     this.refuseValue(status, bytes)
   }
 
@@ -192,7 +195,7 @@ export class TextProtocol implements Protocol {
     if (this.request.noreply) return
     this.reply.add(line)
     if (this.host.control[Control.VERBOSITY] > 1) {
-      this.host.log(`>${this.peer.id} ${line.bytes.toString('latin1', 0, line.bytes.length - 2)}`)
+      this.host.log(`>${this.peer.id} ${line.bytes.toString('utf8', 0, line.bytes.length - 2)}`)
     }
   }
 
@@ -204,8 +207,10 @@ export class TextProtocol implements Protocol {
     if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
     this.isWaiting = false
     this.request.noreply = false
-    this.request.cas.high = 0
-    this.request.cas.low = 0
+    this.request.isPlain = true
+    this.request.creates = false
+    this.request.casHigh = 0
+    this.request.casLow = 0
     const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
     this.isMeta = verb >= Verb.MG
     if (verb >= Verb.MG) return this.runMeta(verb, input, at, newline + 1, end)
@@ -240,6 +245,7 @@ export class TextProtocol implements Protocol {
     this.touching = verb === Verb.GAT || verb === Verb.GATS
     this.needsExptime = this.touching
     this.wordsSeen = 0
+    this.request.isPlain = true
     this.request.noreply = false
   }
 
@@ -251,12 +257,12 @@ export class TextProtocol implements Protocol {
       this.failWith(Line.BAD_FORMAT)
       return false
     }
-    request.setKey(input, start, end)
+    locateKey(request, input, start, end)
     for (;;) {
       const before = reply.length
       const status = this.touching
-        ? getAndTouch(this.host.cache, request, this.sink)
-        : get(this.host.cache, request, this.sink)
+        ? peer.operations.getAndTouch(request, this.sink)
+        : peer.operations.get(request, this.sink)
       if (status === Status.NO_ROOM) {
         if (!peer.flush()) return false
         continue
@@ -372,11 +378,11 @@ export class TextProtocol implements Protocol {
     const valueEnd = valueStart + request.valueBytes
     if (valueEnd + 2 > end) return this.updateLater(valueStart)
     if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
-      this.say(storedLine(store(this.host.cache, request, input, valueStart)))
+      this.say(storedLine(this.peer.operations.store(request, input, valueStart)))
       return valueEnd + 2
     }
     // Refused for its size before its value is looked at, as when it comes in pieces.
-    const status = begin(this.host.cache, request)
+    const status = this.peer.operations.begin(request)
     if (status === Status.OK) request.shard.release(request.hold)
     this.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
     return valueEnd + 2
@@ -389,7 +395,7 @@ export class TextProtocol implements Protocol {
       this.isWaiting = true
       return NEED_MORE
     }
-    const status = begin(this.host.cache, request)
+    const status = this.peer.operations.begin(request)
     if (status === Status.OK) {
       this.sawReturn = false
       this.peer.fillHeld(LINE_END_BYTES)
@@ -409,10 +415,13 @@ export class TextProtocol implements Protocol {
     if (flags < 0 || Number.isNaN(exptime)) return false
     if (verb === Verb.CAS) {
       if (!parseU64(bytes, tokenStart[5], tokenEnd[5])) return false
-      u64ToWords(request.cas)
+      u64ToWords(words)
+      request.casHigh = words.high
+      request.casLow = words.low
     }
     if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) return false
     request.mode = modeOf(verb)
+    request.dropsOld = request.mode === Mode.SET
     request.flags = flags
     request.exptime = exptime
     request.valueBytes = valueBytes
@@ -424,11 +433,16 @@ export class TextProtocol implements Protocol {
     this.request.noreply = endsWithNoreply(input.bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
     if (!parseU64(input.bytes, tokenStart[2], tokenEnd[2])) return this.say(Line.BAD_DELTA)
-    const status = adjust(this.host.cache, this.request, subtract, u64.high, u64.low)
+    const { request } = this
+    request.subtracts = subtract
+    request.deltaHigh = u64.high
+    request.deltaLow = u64.low
+    const status = this.peer.operations.adjust(request)
     if (status === Status.MISS) return this.say(Line.NOT_FOUND)
     if (status === Status.NON_NUMERIC) return this.say(Line.NON_NUMERIC)
     if (status !== Status.OK) return this.say(Line.NO_MEMORY)
     if (this.request.noreply) return
+    setU64(request.numberHigh, request.numberLow)
     this.reply.length = printU64(this.reply.area.bytes, this.reply.length)
     this.reply.endLine()
   }
@@ -441,7 +455,7 @@ export class TextProtocol implements Protocol {
     const exptime = parseInt32(input.bytes, tokenStart[2], tokenEnd[2])
     if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
     request.exptime = exptime
-    const status = touch(this.host.cache, request)
+    const status = this.peer.operations.touch(request)
     if (status === Status.MISS) return this.say(Line.NOT_FOUND)
     this.say(status === Status.OK ? Line.TOUCHED : Line.NO_MEMORY)
   }
@@ -457,7 +471,7 @@ export class TextProtocol implements Protocol {
       if (!valid) return this.say(Line.BAD_DELETE)
     }
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
-    const status = remove(this.host.cache, this.request)
+    const status = this.peer.operations.remove(this.request)
     this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
   }
 
@@ -473,13 +487,13 @@ export class TextProtocol implements Protocol {
 
   private readKey(input: Area): boolean {
     if (tokenEnd[1] - tokenStart[1] > KEY_BYTES_MAX) return false
-    this.request.setKey(input, tokenStart[1], tokenEnd[1])
+    locateKey(this.request, input, tokenStart[1], tokenEnd[1])
     return true
   }
 
   private logInput(bytes: Buffer, start: number, newline: number): void {
     if (this.isWaiting) return
     const end = bytes[newline - 1] === CR ? newline - 1 : newline
-    this.host.log(`<${this.peer.id} ${bytes.toString('latin1', start, end)}`)
+    this.host.log(`<${this.peer.id} ${bytes.toString('utf8', start, end)}`)
   }
 }

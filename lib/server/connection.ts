@@ -1,37 +1,78 @@
-// One peer of a thread: feeds what its line reads to a session, has replies sent, and keeps a peer
-// that does not read from costing more than its bound.
+// One peer of a thread: gives what its line reads to a session, has the replies sent, and bounds
+// what a peer costs that does not read them.
 //
-// What a session did not eat is copied to `rest`: at most a line, a short value, or, while the peer is
-// stuck, some reads. While a reply is on its way nothing is run; what comes is kept, up to a bound.
-// One that asks for much and takes it fast lets the others have a turn in between.
+// The flow of a connection is one field, which `enter` alone changes. Who causes each step:
+//
+//   the session ran, and all is sent .............. IDLE, or READING_VALUE inside a long value
+//   replies go out with those of others (line) .... SENDING --> sent (line) --> IDLE, or runs again
+//   the peer is slow to take them (line) .......... STUCK ----> sent (line) --> runs again
+//   turn over, penalty, source waits (session) .... PAUSED ---> timer (wake) -> runs again
+//   quit, an error (session), a failed line ....... CLOSING
+//   the peer closed its side, all is answered ..... CLOSING
+//   the line closed, from any state ............... CLOSED
+//
+//   IDLE           between requests, or inside one whose line or short value is incomplete
+//   READING_VALUE  inside a long value: the line reads it into its place in the arena
+//   SENDING        all requests have run, the replies go out at the end of the turn; input is kept
+//   STUCK          the kernel did not take all replies: nothing is run, and nothing read
+//   PAUSED         the session waits for a timer: nothing is run, and nothing read
+//   CLOSING        no request is run any more; the line closes when all is sent
+//   CLOSED         the line is closed, and all that the peer held is released
+//
+// A peer that watches is PAUSED or STUCK, but is read from, to notice that it closed its side.
+//
+// Two facts are not in that field, because they may meet each of its values. Whether the peer
+// closed its side (isHalfClosed): replies to what it asked before still go out. And what the
+// session is inside of (session.state): a value may be incomplete while the replies before it are
+// SENDING or STUCK.
+//
+// Input that was not eaten is copied to `rest`: at most a line, a short value, or, while a reply is
+// being sent, some reads.
 
 import { Area } from '../bytes/area.ts'
 import { KIB, MIB } from '../bytes/units.ts'
-import { CLOCK_S } from '../engine/arena/layout.ts'
 import { CloseReason, Kind } from '../observe/journal.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary/layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
 import { READ_REST_BYTES_MAX } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
+import { SHORT_READ_BYTES } from './limits.ts'
 import { type Line, type LineOwner, Sent } from './line/line.ts'
+import type { Replies } from './line/replies.ts'
 import { Roster } from './roster.ts'
 import type { ListenerFacts } from './worker-host.ts'
 
-/** What a peer may say while it does not take its replies; nothing more is read then. */
+/** Input that is kept while a reply is being sent; then the line stops reading. */
 const KEPT_READ_BYTES_MAX = 64 * KIB
 
-/** After so many bytes of replies in one turn a connection lets the others have theirs. */
+/** After this many bytes of replies in one turn the other connections have theirs. */
 const YIELD_BYTES = MIB
+
+/** After a value of this length the next read is a short one: another such value may follow. */
+const SHORT_READ_VALUE_BYTES_MIN = 64 * KIB
+
+export const Flow = {
+  IDLE: 0,
+  READING_VALUE: 1,
+  SENDING: 2,
+  STUCK: 3,
+  PAUSED: 4,
+  CLOSING: 5,
+  CLOSED: 6,
+} as const
+
+export type Flow = (typeof Flow)[keyof typeof Flow]
 
 /** What the connections of one thread share. */
 export interface Hall {
   readonly host: Host
+  readonly replies: Replies
   readonly roster: Roster
-  /** What they came through, in the order that roster slots refer to. */
+  /** What peers connect to, in the order that roster slots refer to. */
   readonly listeners: readonly ListenerFacts[]
   readonly open: Set<Connection>
-  /** Runs something after so many milliseconds, with 0 behind what else is to be done. */
+  /** Runs something in a later turn, after `pauseMs` milliseconds. */
   readonly later: (work: () => void, pauseMs: number) => void
   /** Something was thrown while a peer was served. */
   readonly fail: (error: unknown) => void
@@ -39,7 +80,7 @@ export interface Hall {
 
 const LF = 10
 const NOTHING = Area.allocate(0)
-/** memcached's words for connections that begin. */
+/** memcached's words for new connections. */
 const KINDS = {
   auto: 'auto-negotiating client connection',
   ascii: 'ascii client connection.',
@@ -52,20 +93,20 @@ export class Connection implements Outlet, LineOwner {
   private readonly line: Line
   private readonly session: Session
   readonly takesInserts: boolean
-  /** Input not eaten yet. */
+  private flow: Flow = Flow.IDLE
+  /** The peer closed its side, and may wait for replies. */
+  private isHalfClosed = false
+  /** Input that is not eaten yet. */
   private rest: Area | null = null
   private restStart = 0
   private restEnd = 0
-  /** What came behind it while a reply was on its way. */
+  /** What came behind it while a reply was being sent. */
   private readonly kept: Buffer[] = []
   private keptBytes = 0
-  /** A reply is on its way: until it is gone the session does not run. */
-  private sending = false
-  /** Bytes of replies since the session was last given a turn. */
+  /** Bytes of replies in this turn. */
   private written = 0
-  /** The peer said its last, and waits for what it asked. */
-  private hasLeft = false
-  private isClosed = false
+  /** The last read filled a long value, or began after one: the next value may be as long. */
+  private expectsValue = false
 
   /** `open` gives its line, not reading yet. */
   constructor(hall: Hall, open: (owner: LineOwner) => Line, slot: number) {
@@ -84,26 +125,43 @@ export class Connection implements Outlet, LineOwner {
     this.line.resume()
   }
 
-  /** Sends the reply buffer: false if the session must wait until that is done. */
+  /** The one place that changes the flow. CLOSED is final. */
+  private enter(flow: Flow): void {
+    if (this.flow !== Flow.CLOSED) this.flow = flow
+  }
+
+  /** Sends the replies so far, inside a run; false if the session must wait. */
   flush(): boolean {
     const sent = this.push()
+    // A session that stops runs again only when this reply is out, however soon that is.
+    if (sent !== Sent.ALL) this.enter(sent === Sent.FAILED ? Flow.CLOSING : Flow.STUCK)
     return sent === Sent.ALL && this.endTurn()
   }
 
-  /** Sends the last replies of a run; whether more may be read. */
-  private finish(): boolean {
+  /** Sends the last replies of a run. */
+  private finish(): void {
     const sent = this.push()
-    return sent === Sent.SOON || (sent === Sent.ALL && this.endTurn())
+    if (sent === Sent.SOON) this.enter(Flow.SENDING)
+    else if (sent === Sent.LATER) this.enter(Flow.STUCK)
+    else if (sent === Sent.FAILED) this.enter(Flow.CLOSING)
+    else if (this.endTurn()) this.settle()
+  }
+
+  /** Nothing is being sent or waited for. */
+  private settle(): void {
+    this.enter(this.session.state === State.FILLING ? Flow.READING_VALUE : Flow.IDLE)
   }
 
   private push(): Sent {
-    const { reply, counters } = this.hall.host
-    const bytes = reply.length - reply.start + reply.inserts.bytes
+    const { host, replies } = this.hall
+    const { reply, counters } = host
+    const { start, length, inserts } = reply
+    const bytes = length - start + inserts.bytes
     if (bytes === 0) return Sent.ALL
     counters[ThreadCounter.BYTES_WRITTEN] += bytes
     this.written += bytes
-    const sent = this.line.send()
-    this.sending = sent === Sent.SOON || sent === Sent.LATER
+    const sent = this.line.send(replies.current, start, length, inserts)
+    replies.clear()
     return sent
   }
 
@@ -116,13 +174,20 @@ export class Connection implements Outlet, LineOwner {
   }
 
   later(pauseMs: number): void {
-    this.hall.later(() => this.goOn(), pauseMs)
+    this.enter(Flow.PAUSED)
+    this.hall.later(() => this.wake(), pauseMs)
+  }
+
+  /** The pause is over. */
+  private wake(): void {
+    if (this.flow === Flow.PAUSED) this.goOn()
   }
 
   sent(): void {
-    this.sending = false
-    const { rest, keptBytes, session } = this
-    if (rest !== null || keptBytes > 0 || session.isStuck() || this.hasLeft) this.goOn()
+    const { flow, rest, keptBytes, isHalfClosed } = this
+    if (flow === Flow.SENDING) this.settle()
+    else if (flow !== Flow.STUCK) return
+    if (flow === Flow.STUCK || rest !== null || keptBytes > 0 || isHalfClosed) this.goOn()
   }
 
   private get id(): number {
@@ -133,25 +198,26 @@ export class Connection implements Outlet, LineOwner {
     return this.line.endpoint()
   }
 
-  /** Ends the connection now; what was not sent is lost. */
+  /** Closes the connection now; what was not sent is lost. */
   destroy(): void {
     this.line.destroy()
   }
 
-  /** Ends the connection now and leaves what it holds to others. */
+  /** Closes the connection now and releases nothing that it holds: others do. */
   abandon(): void {
-    this.isClosed = true
+    this.enter(Flow.CLOSED)
     this.hall.open.delete(this)
     this.line.abandon()
   }
 
   /**
-   * Ends the connection if nothing it said since then was a request or a part of a value. One in the
-   * middle of a value, in either direction, or of a reply without end, is not idle.
+   * Closes the connection if the peer has sent neither a request nor a part of a value since then.
+   * A peer in the middle of a value, in either direction, or of a reply without end, is not idle.
    */
   endIfIdle(sinceS: number): void {
-    const { hall, session, slot, line } = this
-    if (hall.roster.spokeAtS(slot) >= sinceS || session.isStuck() || line.ended) return
+    const { hall, session, slot, line, flow } = this
+    if (hall.roster.spokeAtS(slot) >= sinceS || line.ended) return
+    if (flow === Flow.STUCK || flow === Flow.PAUSED) return
     if (session.state !== State.COMMAND && session.state !== State.KEYS) return
     if (this.rest !== null && isBegun(this.rest.bytes.subarray(this.restStart, this.restEnd)))
       return
@@ -165,20 +231,25 @@ export class Connection implements Outlet, LineOwner {
 
   read(input: Area, start: number, bytes: number): boolean {
     try {
-      return this.take(input, start, bytes)
+      const goesOn = this.take(input, start, bytes)
+      // A short read that was filled may have begun another long value; a shorter one did not.
+      if (this.expectsValue) this.expectsValue = bytes < SHORT_READ_BYTES
+      return goesOn
     } catch (error) {
       this.hall.fail(error)
       return false
     }
   }
 
-  /** Bytes of a value were read to their place in the arena. */
   filled(bytes: number): boolean {
     const { session, hall } = this
     hall.host.counters[ThreadCounter.BYTES_READ] += bytes
     try {
       const start = session.fillStart()
-      return this.eat(session.request.shard.arena.area, session.filled(bytes), start + bytes)
+      const { area } = session.request.shard.arena
+      const goesOn = this.eat(area, session.filled(bytes), start + bytes)
+      this.expectsValue = session.request.valueBytes >= SHORT_READ_VALUE_BYTES_MIN
+      return goesOn
     } catch (error) {
       hall.fail(error)
       return false
@@ -186,22 +257,25 @@ export class Connection implements Outlet, LineOwner {
   }
 
   fillView(): Buffer | null {
-    return this.rest === null && !this.sending ? this.session.fillView() : null
+    const isFilling = this.flow === Flow.READING_VALUE && this.rest === null
+    return isFilling ? this.session.fillView() : null
+  }
+
+  readsShort(): boolean {
+    return this.expectsValue
   }
 
   awaitsBytes(): number {
     return this.session.state === State.FILLING ? this.session.fillBytes() : 0
   }
 
-  valueBytes(): number {
-    return this.session.request.valueBytes
-  }
-
   private take(input: Area, start: number, bytes: number): boolean {
+    const { session, flow } = this
     this.hall.host.counters[ThreadCounter.BYTES_READ] += bytes
-    // Only the end of what it says is of interest: the session is at work by itself.
-    if (this.session.state === State.WATCHING) return true
-    if (this.sending || this.session.isStuck()) return this.keep(input, start, bytes)
+    // Its session runs by itself; what the peer says is thrown away.
+    if (session.state === State.WATCHING) return true
+    if (flow >= Flow.CLOSING) return false
+    if (flow >= Flow.SENDING) return this.keep(input, start, bytes)
     const { rest, restStart } = this
     if (rest === null) return this.eat(input, start, start + bytes)
     const restBytes = this.restEnd - restStart
@@ -241,15 +315,19 @@ export class Connection implements Outlet, LineOwner {
     const wasFilling = session.state === State.FILLING
     this.written = 0
     const used = session.run(input, start, end)
-    if (used > start || wasFilling) hall.roster.spoke(this.slot, this.nowS())
-    if (!session.isStuck() && !this.finish()) session.wait()
+    if (used > start || wasFilling) hall.roster.spoke(this.slot, hall.host.cache.nowS)
+    // One that is stuck has entered its flow by `flush` or `later`.
+    if (!session.isStuck()) this.finish()
     this.leaveRest(input, used, end)
     if (session.state === State.ENDED) {
-      this.line.endSoon()
+      this.close()
       return false
     }
-    if (session.state === State.WATCHING) hall.roster.watches(this.slot)
-    return !session.isStuck() || session.state === State.WATCHING
+    if (session.state === State.WATCHING) {
+      hall.roster.watches(this.slot)
+      return true
+    }
+    return this.flow <= Flow.SENDING
   }
 
   /** Of what was eaten from, [start, end) is left. */
@@ -268,31 +346,35 @@ export class Connection implements Outlet, LineOwner {
     }
   }
 
-  /** What was on its way is gone, or the others had their turn: the session goes on. */
+  /** What it waited for is over: the session runs again. */
   private goOn(): void {
-    if (this.isClosed || this.sending || this.line.ended) return
-    if (this.session.state === State.ENDED) return
+    if (this.line.ended) return
     try {
       if (!this.eatRest()) return
-      if (this.hasLeft) this.line.endSoon()
+      if (this.isHalfClosed) this.close()
       else this.line.resume()
     } catch (error) {
       this.hall.fail(error)
     }
   }
 
-  // The end may come while nothing is run: replies that wait go out before, and so do those to what
-  // came while one was on its way.
-  left(): void {
-    this.hasLeft = true
-    const { session } = this
-    if (this.sending) return
-    if (!session.isStuck() || session.state === State.WATCHING) this.line.endSoon()
+  // While something waits, its replies go out first, and those to what came meanwhile: goOn closes.
+  halfClosed(): void {
+    const { flow, session } = this
+    this.isHalfClosed = true
+    const isWatching = flow === Flow.PAUSED && session.state === State.WATCHING
+    if (flow <= Flow.READING_VALUE || isWatching) this.close()
+  }
+
+  /** No request is run any more; the line closes when all is sent. */
+  private close(): void {
+    this.enter(Flow.CLOSING)
+    this.line.endSoon()
   }
 
   closed(hadError: boolean): void {
-    if (this.isClosed) return
-    this.isClosed = true
+    if (this.flow === Flow.CLOSED) return
+    this.enter(Flow.CLOSED)
     this.note(hadError)
     this.log('connection closed.')
     this.rest = null
@@ -309,7 +391,7 @@ export class Connection implements Outlet, LineOwner {
     }
   }
 
-  /** Tells those who watch of the end. */
+  /** Tells watchers that it closed, and why. */
   private note(hadError: boolean): void {
     const { host, roster } = this.hall
     if (!host.journal.wants(Kind.CONNEVENTS)) return
@@ -324,13 +406,9 @@ export class Connection implements Outlet, LineOwner {
     const { host } = this.hall
     if (host.control[Control.VERBOSITY] > 1) host.log(`<${this.id} ${event}`)
   }
-
-  private nowS(): number {
-    return this.hall.host.cache.shards[0].arena.words[CLOCK_S]
-  }
 }
 
-/** Whether the line, or the header, of a request is there whole: then its value is on its way. */
+/** Whether the line, or the header, of a request is complete: then its value is on its way. */
 function isBegun(bytes: Buffer): boolean {
   return bytes[0] === REQUEST_MAGIC ? bytes.length >= HEADER_BYTES : bytes.includes(LF)
 }

@@ -21,7 +21,8 @@ import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
 import { listenAll } from './listener.ts'
-import type { LocalService } from './main-thread.ts'
+import { logWords, say } from './log.ts'
+import type { MainThreadService } from './main-thread.ts'
 import { packageVersion } from './package.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
@@ -35,10 +36,14 @@ import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 export interface Daemon {
   /** Where it listens, in the order of the options. */
   addresses: Bound[]
+  /** The same with UDP and UNIX sockets, as `stats conns` prints them. */
+  places: string[]
   /** For those who watch over it: the shared state of connections and workers. */
   roster: Roster
   workers: Workers
   cache: Cache
+  /** Settled when no worker is left and none can be started: why, in one line. */
+  failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
   /** Stops listening, ends all connections and all workers. */
@@ -77,7 +82,7 @@ export async function startDaemon(
   const local = await serveHere(workers, options, streams.length, datagrams)
   try {
     await workers.start(() =>
-      door.open({ workers, local: options.unixSocket === undefined ? undefined : local }),
+      door.open({ workers, mainThread: options.unixSocket === undefined ? undefined : local }),
     )
   } catch (error) {
     door.close()
@@ -109,9 +114,10 @@ export async function startDaemon(
   const reload = () => {
     auth?.reload()
     const fault = tls === null ? null : keyring?.refreshKeyring(tls, arena.words[CLOCK_S])
-    if (typeof fault === 'string') tell(fault)
+    if (typeof fault === 'string') say(fault)
   }
-  return { addresses, roster, workers, cache, reload, close }
+  const places = listeners.map(({ facts }) => facts.address)
+  return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
 }
 
 /** What threads are told of the options; the rest follows when the listeners are known. */
@@ -130,6 +136,7 @@ function settingsOf(
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),
     log: openLogs(options),
+    logWords: logWords(),
     prefixes: createPrefixes(options.detailPrefix),
     sketches: createSketches(options.threads + 1),
     features: featuresOf(options),
@@ -160,11 +167,11 @@ async function serveHere(
   { unixSocket }: Options,
   streamCount: number,
   datagrams: readonly UdpListener[],
-): Promise<LocalService | undefined> {
+): Promise<MainThreadService | undefined> {
   if (unixSocket === undefined && datagrams.length === 0) return undefined
-  const { LocalService } = await import('./main-thread.ts')
+  const { MainThreadService } = await import('./main-thread.ts')
   const guards = isGuarded(workers.settings) ? await import('./guards.ts') : null
-  const local = new LocalService(workers, guards)
+  const local = new MainThreadService(workers, guards)
   if (datagrams.length === 0) return local
   const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {
@@ -183,7 +190,7 @@ function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHa
 async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   if (!options.sasl && options.authFile === undefined) return null
   const { AuthFiles } = await import('./auth/files.ts')
-  const auth = new AuthFiles(options, tell)
+  const auth = new AuthFiles(options, say)
   if (options.verbosity > 0) auth.warn()
   return auth
 }
@@ -192,11 +199,7 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
 async function register(options: Options, addresses: readonly Bound[]) {
   if (options.etcd.length === 0) return undefined
   const { register } = await import('./registration.ts')
-  return register(options, addresses, tell)
-}
-
-function tell(line: string): void {
-  process.stderr.write(`${line}\n`)
+  return register(options, addresses, say)
 }
 
 function allowedBy(options: Options): Allowed {

@@ -1,19 +1,19 @@
-// Where connections come in: finds each a place in the roster and the thread that serves it. Above
-// the limit a connection is sent away in memcached's words or, with -o no_maxconns_fast, waits, paused
-// and unread, until a place is free; those that wait are bounded by the backlog.
+// Where connections come in: each gets a slot in the roster and a thread that serves it. Above the
+// limit a connection is turned away in memcached's words. With -o no_maxconns_fast it waits
+// instead, unread, until a slot is free; at most as many wait as the backlog holds.
 
 import type { Socket } from 'node:net'
 import type { Options } from '../options/options.ts'
 import { addressText } from './address.ts'
-import type { LocalService } from './main-thread.ts'
+import type { MainThreadService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
 import type { Workers } from './workers.ts'
 
-/** How often the door looks for a free place while connections wait for one (memcached: 10 ms). */
+/** How often the door looks for a free slot while connections wait for one (memcached: 10 ms). */
 const DOOR_POLL_MS = 10
 
 const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
-/** How memcached writes the address of a peer of a UNIX socket: it has none. */
+/** memcached's text for the address of a UNIX socket's peer, which has none. */
 const NO_ADDRESS = '?:<AF 0>'
 
 interface Arrival {
@@ -24,8 +24,8 @@ interface Arrival {
 /** Who serves connections. */
 export interface Servers {
   workers: Workers
-  /** Given when connections come through a UNIX socket: workers cannot have them. */
-  local: LocalService | undefined
+  /** Set for the connections of a UNIX socket, which workers cannot serve. */
+  mainThread: MainThreadService | undefined
 }
 
 export class Door {
@@ -49,7 +49,7 @@ export class Door {
     this.waitingMax = maxconnsFast ? 0 : backlog
   }
 
-  /** From now on somebody serves; those that came before are let in. */
+  /** Admits those that came before, and all from now on. */
   open(servers: Servers): void {
     this.servers = servers
     for (const { socket, listener } of this.waiting.splice(0)) this.welcome(socket, listener)
@@ -69,25 +69,25 @@ export class Door {
     else this.turnAway(socket)
   }
 
-  /** Ends those that wait. */
+  /** Closes those that wait. */
   close(): void {
     clearInterval(this.poll)
     for (const { socket } of this.waiting.splice(0)) socket.destroy()
   }
 
-  /** Hands a connection to the thread that serves it; false if there is no place for it. */
-  private admit({ socket, listener }: Arrival, { workers, local }: Servers): boolean {
+  /** Hands a connection to the thread that serves it; false if no slot is free. */
+  private admit({ socket, listener }: Arrival, { workers, mainThread }: Servers): boolean {
     const { roster } = this
-    const address = local === undefined ? peerText(socket) : NO_ADDRESS
+    const address = mainThread === undefined ? peerText(socket) : NO_ADDRESS
     if (address === undefined) {
       socket.destroy()
       return true
     }
-    const thread = local === undefined ? workers.leastLoaded() : roster.mainThread
+    const thread = mainThread === undefined ? workers.leastLoaded() : roster.mainThread
     const slot = roster.take(thread, listener, address, this.nowS())
     if (slot < 0) return false
-    if (local !== undefined) {
-      local.serve(socket, slot)
+    if (mainThread !== undefined) {
+      mainThread.serve(socket, slot)
     } else if (!workers.deliver(thread, socket, slot)) {
       roster.give(slot)
       socket.destroy()
@@ -115,7 +115,7 @@ export class Door {
   }
 }
 
-/** Undefined: the peer is gone already. */
+/** Undefined: the connection is already closed. */
 function peerText({ remoteAddress, remotePort }: Socket): string | undefined {
   if (remoteAddress === undefined || remotePort === undefined) return undefined
   return addressText(remoteAddress, remotePort)

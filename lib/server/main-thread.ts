@@ -1,21 +1,22 @@
-// The main thread as a server of peers: of those whose sockets Node cannot hand to another thread,
-// the connections of a UNIX socket and the datagrams of UDP.
+// The main thread serves the peers whose sockets Node cannot hand to another thread: connections of
+// a UNIX socket, and datagrams of UDP.
 //
-// What that costs: one thread serves them all, however many there are, and it is the one that accepts
-// TCP connections. (A descriptor could be opened a second time in a worker, but two owners would
-// close it, and the second might close somebody else's.)
+// The cost: one thread serves all of them, and it also accepts the TCP connections. (A worker could
+// open the descriptor a second time, but then two owners close it, and the second may close another
+// file.)
 //
-// Something thrown while a peer is served ends a worker, which is replaced. The main thread goes on:
-// it says what was thrown, drops its peers, clears up as after a dead worker, and begins anew with
-// another id for locks and holds.
+// An error while a peer is served ends a worker, which is replaced. The main thread goes on: it
+// logs the error, drops its peers, clears up as after a dead worker, and starts again with a new id
+// for locks and holds.
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'
+import { say } from './log.ts'
 import { Service } from './service.ts'
 import type { Guards } from './worker-host.ts'
 import type { Workers } from './workers.ts'
 
-export class LocalService {
+export class MainThreadService {
   private readonly workers: Workers
   private readonly guards: Guards | null
   private holder = 0
@@ -24,19 +25,19 @@ export class LocalService {
   constructor(workers: Workers, guards: Guards | null) {
     this.workers = workers
     this.guards = guards
-    this.service = this.begin()
+    this.service = this.start()
   }
 
   serve(socket: Socket, slot: number): void {
     this.service.serve(socket, slot)
   }
 
-  /** What sessions without a connection are begun with; another one after a failure. */
+  /** For sessions without a connection. It is another one after a failure. */
   get host(): Host {
     return this.service.host
   }
 
-  /** Runs something that serves a peer. */
+  /** Runs something that serves a peer, with the same care. */
   guard(work: () => void): void {
     try {
       work()
@@ -49,17 +50,17 @@ export class LocalService {
     await this.service.close()
   }
 
-  private begin(): Service {
-    const task = this.workers.localTask()
+  private start(): Service {
+    const task = this.workers.mainThreadTask()
     this.holder = task.holder
-    return new Service(task, this.guards, false, error => this.beginAnew(error))
+    return new Service(task, this.guards, false, error => this.restart(error))
   }
 
-  private beginAnew(error: unknown): void {
+  private restart(error: unknown): void {
     const reason = error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`main thread failed to serve its peers, they are dropped: ${reason}\n`)
+    say(`main thread failed to serve its peers, they are dropped: ${reason}`)
     this.service.abandon()
-    this.workers.buryLocal(this.holder)
-    this.service = this.begin()
+    this.workers.recoverMainThread(this.holder)
+    this.service = this.start()
   }
 }

@@ -3,6 +3,7 @@
 
 import { appendFileSync, renameSync } from 'node:fs'
 import type { Bound, Transport } from './address.ts'
+import { say } from './log.ts'
 import { reasonOf } from './reason.ts'
 
 export const PORTS_FILE_VARIABLE = 'MEMCACHED_PORT_FILENAME'
@@ -15,7 +16,7 @@ export function writePortsFile(path: string, bound: Readonly<Record<Transport, B
     appendFileSync(beside, lines.join(''))
     renameSync(beside, path)
   } catch (error) {
-    process.stderr.write(`Failed to open "${beside}": ${reasonOf(error)}\n`)
+    say(`Failed to open "${beside}": ${reasonOf(error)}`)
   }
 }
 

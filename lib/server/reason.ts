@@ -1,12 +1,11 @@
 // Why the system refused something, in the words that strerror has for it.
 
-// By default: an old Node has no such name (node-version.ts).
-import util from 'node:util'
+import { getSystemErrorMessage } from 'node:util'
 
 /** The words for an error number. */
 export function reasonFor(errno: number | undefined): string {
   if (errno === undefined) return 'Unknown error'
-  const reason = util.getSystemErrorMessage(errno)
+  const reason = getSystemErrorMessage(errno)
   return reason.charAt(0).toUpperCase() + reason.slice(1)
 }
 

@@ -1,15 +1,15 @@
-// The connections of all threads and their counters, in shared memory, so that any thread can tell
-// of all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
+// The connections of all threads and their counters, in shared memory, so that any thread can
+// report on all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
 //
 //   control   Int32: the protocols' Control words, then the server's own
 //   open      Int32 a thread: how many connections it serves
 //   counters  Float64, THREAD_COUNTERS a thread; only that thread writes them
-//   slots     Int32, SLOT_WORDS a connection: whether it is open, who serves it, when it last spoke,
-//             the listener it came through, which delivery brought it, whether it watches, the peer's
-//             address as text
+//   slots     Int32, SLOT_WORDS a connection: whether it is open, the thread that serves it, when
+//             the peer last spoke, the listener, the number of its delivery, whether it watches,
+//             the peer's address as text
 //
 // Threads are the workers and, last, the main thread, which serves peers too. Only the main thread
-// takes slots; the thread that serves a connection gives its slot back.
+// takes slots; the thread that serves a connection frees its slot.
 
 import { Control, ThreadCounter } from '../protocol/host.ts'
 
@@ -31,7 +31,7 @@ const SLOT_ADDRESS_BYTES = 6
 const SLOT_ADDRESS = 7
 const ADDRESS_BYTES_MAX = (SLOT_WORDS - SLOT_ADDRESS) * 4
 
-/** Numbers of connections in logs and `stats conns` begin here, as file descriptors do. */
+/** The first number of a connection in logs and `stats conns`, like a file descriptor. */
 const FIRST_ID = 32
 
 export interface RosterHandle {
@@ -44,9 +44,9 @@ export interface RosterHandle {
 export interface Occupant {
   id: number
   address: string
-  /** Index of the one it came through. */
+  /** Index of its listener. */
   listener: number
-  /** It watches what others do. */
+  /** Whether it watches what others do. */
   watches: boolean
   lastS: number
 }
@@ -77,19 +77,19 @@ export class Roster {
     this.bytes = Buffer.from(buffer)
   }
 
-  /** Room for so many threads and connections. */
+  /** With room for this number of threads and connections. */
   static create(threads: number, slots: number): Roster {
     const counterWords = (threads + 1) * THREAD_COUNTERS * 2
     const words = CONTROL_WORDS + threads + 3 + counterWords + slots * SLOT_WORDS
     return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots })
   }
 
-  /** The main thread, where a worker's index stands for a thread. */
+  /** The index of the main thread, behind those of the workers. */
   get mainThread(): number {
     return this.handle.threads
   }
 
-  /** The counters of one thread, ThreadCounter indices. */
+  /** The counters of one thread, by ThreadCounter. */
   countersOf(worker: number): Float64Array {
     const at = worker * THREAD_COUNTERS
     return this.counters.subarray(at, at + THREAD_COUNTERS)
@@ -141,12 +141,12 @@ export class Roster {
     return this.slots[slot * SLOT_WORDS + SLOT_LISTENER]
   }
 
-  /** The connection in this slot is about to be sent to its worker, as the `delivery`th. */
+  /** The connection in this slot is sent to its worker, as the delivery of this number. */
   deliver(slot: number, delivery: number): void {
     this.slots[slot * SLOT_WORDS + SLOT_DELIVERY] = delivery
   }
 
-  /** Gives back the slot of a connection that never reached its worker. */
+  /** Frees the slot of a connection that never reached its worker. */
   giveLost(worker: number, delivery: number): void {
     for (let slot = 0; slot < this.handle.slots; slot++) {
       const at = slot * SLOT_WORDS
@@ -155,7 +155,7 @@ export class Roster {
     }
   }
 
-  /** Gives a slot back: its connection is closed. */
+  /** Frees a slot: its connection is closed. */
   give(slot: number): void {
     const at = slot * SLOT_WORDS
     // Read first: once the slot is free the main thread may take it for another worker.
@@ -163,7 +163,7 @@ export class Roster {
     if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 1) Atomics.sub(this.open, worker, 1)
   }
 
-  /** Gives back all slots of a thread that failed. */
+  /** Frees all slots of a thread that failed. */
   giveAll(worker: number): void {
     for (let slot = 0; slot < this.handle.slots; slot++) {
       const at = slot * SLOT_WORDS
@@ -173,17 +173,17 @@ export class Roster {
     }
   }
 
-  /** The peer in this slot watches what others do, from now on. */
+  /** The peer in this slot watches from now on. */
   watches(slot: number): void {
     this.slots[slot * SLOT_WORDS + SLOT_WATCHES] = 1
   }
 
-  /** The peer in this slot has just spoken. */
+  /** The peer in this slot has just sent something. */
   spoke(slot: number, nowS: number): void {
     this.slots[slot * SLOT_WORDS + SLOT_LAST_S] = nowS
   }
 
-  /** When the peer in this slot last spoke. */
+  /** When the peer in this slot last sent something. */
   spokeAtS(slot: number): number {
     return this.slots[slot * SLOT_WORDS + SLOT_LAST_S]
   }
@@ -193,7 +193,7 @@ export class Roster {
     return slot + FIRST_ID
   }
 
-  /** The peer's address of an open connection, by its number. */
+  /** The peer's address, by the number of its connection. */
   addressOf(id: number): string {
     const at = (id - FIRST_ID) * SLOT_WORDS
     const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
@@ -206,13 +206,13 @@ export class Roster {
     this.own[ThreadCounter.REJECTED]++
   }
 
-  /** New connections have to wait from now on. */
+  /** New connections wait from now on. */
   shut(): void {
     Atomics.store(this.control, SHUT, 1)
     this.own[ThreadCounter.LISTEN_DISABLED]++
   }
 
-  /** New connections are taken again, after so many microseconds. */
+  /** New connections are admitted again, after `shutUs` microseconds. */
   reopen(shutUs: number): void {
     Atomics.store(this.control, SHUT, 0)
     this.own[ThreadCounter.LISTEN_DISABLED_US] += shutUs
@@ -245,7 +245,7 @@ export class Roster {
     }
   }
 
-  /** Every open connection: its number, its peer, its listener's index, when it last spoke. */
+  /** Every open connection. */
   *each(): Generator<Occupant> {
     for (let slot = 0; slot < this.handle.slots; slot++) {
       const at = slot * SLOT_WORDS

@@ -1,28 +1,33 @@
-// What one thread does for its peers: keeps what their connections share, begins and ends them.
-// Every worker has one, and so has the main thread, for the peers that it cannot hand to a worker.
+// What one thread does for its peers: it keeps what their connections share, opens and closes them.
+// Every worker has one. So has the main thread, for the peers that it cannot hand to a worker.
 
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { CLOCK_S } from '../engine/arena/layout.ts'
 import { Cache } from '../engine/cache.ts'
 import type { Host } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
 import type { Line, LineOwner } from './line/line.ts'
+import { hasKnownHandle } from './line/node-handle.ts'
+import { REPLY_ROOM_BYTES, Replies } from './line/replies.ts'
 import { SocketBuffers, SocketLine } from './line/socket.ts'
+import { StreamLine } from './line/stream.ts'
 import { Roster } from './roster.ts'
-import type { TlsHall, TlsHandshakes } from './tls/handshakes.ts'
-import type { Handshakes } from './tls/node-handshakes.ts'
+import type { TlsHall } from './tls/engine.ts'
+import type { Handshakes } from './tls/handshakes.ts'
 import { UringLine } from './uring/line.ts'
 import { UringLoop } from './uring/loop.ts'
 import type { UringHandle } from './uring/uring.ts'
 import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './worker-host.ts'
 
-/** What connections may take to end with the thread that serves them. */
+/** How long connections may take to close with the thread that serves them. */
 const SERVICE_CLOSE_MS_MAX = 2000
 
 /** How often each thread looks for idle peers and slow handshakes; it ticks the clocks too. */
 const SERVICE_TICK_MS = 1000
+
+/** Reply buffers that a thread without a uring keeps for reuse. */
+const REPLY_SPARES_MAX = 64
 
 /** What becomes of something thrown while a peer was served; without it the thread ends. */
 export type OnFailure = (error: unknown) => void
@@ -31,33 +36,48 @@ export class Service implements Hall, TlsHall {
   readonly host: Host
   readonly roster: Roster
   readonly listeners: readonly ListenerFacts[]
+  readonly replies: Replies
   readonly open = new Set<Connection>()
   readonly fail: OnFailure
   private readonly cache: Cache
-  private readonly socketBuffers: SocketBuffers
+  private readonly buffers: SocketBuffers
   private readonly loop: UringLoop | null
-  private readonly handshakes: Handshakes | TlsHandshakes | null
+  private readonly handshakes: Handshakes | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
 
-  /** `guards`: of the task's settings, loaded. `rings`: through a uring, where there can be one. */
-  constructor(task: WorkerTask, guards: Guards | null, rings: boolean, fail: OnFailure = rethrow) {
+  /**
+   * `guards`: loaded if the settings need them. `mayUseUring`: whether this thread may have a
+   * uring, if the settings and the system allow one.
+   */
+  constructor(
+    task: WorkerTask,
+    guards: Guards | null,
+    mayUseUring: boolean,
+    fail: OnFailure = rethrow,
+  ) {
+    const { settings } = task
     this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
     const reply = new Reply()
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
-    this.socketBuffers = new SocketBuffers(reply)
     this.handshakes = this.openHandshakes(task, guards)
-    // Where Node speaks TLS it watches descriptors, which a uring does not see.
-    const isDirect = this.handshakes === null || this.handshakes.isDirect
-    this.loop = rings && task.settings.ioUring && isDirect ? UringLoop.open(reply) : null
-    this.listeners = task.settings.listeners
+    const usesUring = mayUseUring && settings.ioUring && this.isDirectTls
+    this.loop = usesUring ? UringLoop.open(reply) : null
+    this.replies = this.loop?.replies ?? new Replies(reply, REPLY_ROOM_BYTES, REPLY_SPARES_MAX)
+    this.buffers = new SocketBuffers(this.replies)
+    this.listeners = settings.listeners
     // As in memcached, peers of a UNIX socket may be idle.
-    this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : task.settings.idleTimeoutS
+    this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : settings.idleTimeoutS
     this.fail = fail
     this.tick()
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
+  }
+
+  /** False: Node speaks TLS. It watches descriptors in ways that a uring's loop does not see. */
+  get isDirectTls(): boolean {
+    return this.handshakes === null || this.handshakes.isDirect
   }
 
   /** Of its uring, to be released if this thread dies; null: it has none. */
@@ -72,26 +92,21 @@ export class Service implements Hall, TlsHall {
       this.handshakes.begin(socket, slot, peerCheck)
       return
     }
-    new Connection(this, owner => this.openLine(socket, owner, false), slot)
+    this.welcome(owner => this.openLine(socket, owner), slot)
   }
 
-  /** The line through an accepted socket, not reading yet. `encrypted`: Node speaks TLS in between. */
-  openLine(accepted: Socket, owner: LineOwner, encrypted: boolean): Line {
-    return this.loop === null
-      ? new SocketLine(this.socketBuffers, accepted, owner, encrypted)
-      : new UringLine(this.loop, accepted, owner)
+  openLine(accepted: Socket, owner: LineOwner): Line {
+    if (this.loop !== null) return new UringLine(this.loop, accepted, owner)
+    if (hasKnownHandle(accepted)) return new SocketLine(this.buffers, accepted, owner)
+    return this.openStream(accepted, owner)
   }
 
-  /** The same for TLS, which says farewell to a peer that has ended its side. */
-  openBelow(accepted: Socket, owner: LineOwner): Line {
-    const line = this.openLine(accepted, owner, false)
-    if (line instanceof SocketLine) line.stayHalfOpen()
-    return line
+  openStream(socket: Socket, owner: LineOwner): Line {
+    return new StreamLine(this.buffers.input, socket, owner)
   }
 
-  /** Serves the connection in this slot, which has shaken hands. */
-  welcome(line: Line, slot: number): LineOwner {
-    return new Connection(this, () => line, slot)
+  welcome(open: (owner: LineOwner) => Line, slot: number): LineOwner {
+    return new Connection(this, open, slot)
   }
 
   later = (work: () => void, pauseMs: number): void => {
@@ -100,7 +115,7 @@ export class Service implements Hall, TlsHall {
     else setTimeout(work, pauseMs)
   }
 
-  /** Ends all connections; resolves when they have let go of all that they held. */
+  /** Closes all connections; resolves when they have released all that they held. */
   async close(): Promise<void> {
     clearInterval(this.clock)
     this.handshakes?.close()
@@ -110,30 +125,21 @@ export class Service implements Hall, TlsHall {
     this.loop?.close()
   }
 
-  /** Ends all connections and touches nothing that they hold: whoever failed is cleared up after. */
+  /** Closes all connections and releases nothing that they hold: the main thread clears up. */
   abandon(): void {
     clearInterval(this.clock)
     for (const connection of this.open) connection.abandon()
   }
 
-  private openHandshakes(
-    { settings }: WorkerTask,
-    guards: Guards | null,
-  ): Handshakes | TlsHandshakes | null {
+  private openHandshakes({ settings }: WorkerTask, guards: Guards | null): Handshakes | null {
     if (settings.tls === null || guards === null) return null
-    const { settings: terms, keyring: buffer } = settings.tls
-    const keyring = new guards.Keyring(buffer)
-    const { host, roster } = this
-    const direct = guards.TlsHandshakes.open(terms, keyring, this)
-    if (direct !== null) return direct
-    return new guards.Handshakes(terms, keyring, host, roster, (socket, slot) => {
-      new Connection(this, owner => this.openLine(socket, owner, true), slot)
-    })
+    const { settings: terms, keyring } = settings.tls
+    return new guards.Handshakes(terms, new guards.Keyring(keyring), this)
   }
 
   private tick(): void {
     this.cache.tick()
-    const nowS = this.cache.shards[0].arena.words[CLOCK_S]
+    const nowS = this.cache.nowS
     if (nowS === this.tickedAtS) return
     this.tickedAtS = nowS
     this.handshakes?.sweep()

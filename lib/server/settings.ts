@@ -36,6 +36,7 @@ export function settingLines(options: Options, found: Found): Line[] {
     ['client_flags_size', 4],
     ['eviction', options.eviction],
     ['io_uring', yes(options.ioUring)],
+    ['ssl_engine', options.sslEngine],
   ]
 }
 
@@ -45,6 +46,7 @@ export function featuresOf(options: Options): Features {
     idleTimeout: options.idleTimeoutS > 0,
     slabReassign: options.slabReassign,
     lruMaintainer: options.lruMaintainer,
+    maxconnsFast: options.maxconnsFast,
     tls: options.tls,
     tlsSessions: options.sslSessionCache,
   }

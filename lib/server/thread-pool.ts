@@ -5,7 +5,8 @@ import { Piscina } from 'piscina'
 import type { ThreadPool } from './workers.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
+/** What each thread loads first, a URL. */
+export const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
 
 /** Room for so many threads, of which one is started. */
 export function openPool(threads: number): ThreadPool {
@@ -16,8 +17,8 @@ export function openPool(threads: number): ThreadPool {
     idleTimeout: Number.POSITIVE_INFINITY,
     atomics: 'disabled',
   })
-  // A late word of a thread that is gone; what became of its task is told by the task.
-  pool.on('error', (error: Error) => process.stderr.write(`worker pool: ${error.message}\n`))
+  // Threads may fail before there are Workers, which count and report such failures from then on.
+  pool.on('error', () => {})
   // piscina takes its type of a transfer list from an overload that newer Node types put last.
   return pool as object as ThreadPool
 }

@@ -6,14 +6,14 @@
 //   6  reserved           0
 //   8  the request, or the next part of the reply
 //
-// Served by the main thread (server/main-thread.ts). Nothing is kept from one datagram to the next: what is not
-// whole in its own is dropped without a word, as is what comes in several datagrams or cannot be
-// answered. All that a datagram asks for is one message, bounded; memcached begins a message with each
-// item of a reply, and a peer has to guess how many will come.
+// The main thread serves it (main-thread.ts). Nothing is kept from one datagram to the next: a
+// request that is incomplete in its datagram, comes in several, or cannot be answered is dropped
+// silently. The reply to one datagram is one message, bounded. (memcached begins a message for each
+// item of a reply, so that a peer has to guess how many will come.)
 //
-// Addresses of senders can be forged. Nothing is answered that comes from the daemon's own port, or that
-// is itself a refusal: no reply is a command, so what answers a reply is a refusal, and two daemons
-// cannot be made to talk to each other for ever.
+// Addresses of senders can be forged. So nothing is answered that comes from the daemon's own port
+// or is itself an error reply. No reply is a command, so a reply is answered by an error, and two
+// daemons cannot be made to answer each other forever.
 
 import assert from 'node:assert/strict'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
@@ -25,16 +25,16 @@ import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
-import type { LocalService } from './main-thread.ts'
+import type { MainThreadService } from './main-thread.ts'
 
-/** A UDP datagram of a reply, its header included (memcached: 1400), and the header. */
+/** The longest datagram of a reply, header included (memcached: 1400), and the header. */
 const UDP_DATAGRAM_BYTES_MAX = 1400
 const UDP_HEADER_BYTES = 8
 
-/** What one UDP datagram may be answered with: an item of a megabyte, in about 800 datagrams. */
+/** The longest reply to one datagram: an item of a megabyte, in about 800 datagrams. */
 export const UDP_REPLY_BYTES_MAX = MIB + 64 * KIB
 
-/** Replies on their way out of a UDP socket; while there are more, requests are dropped. */
+/** Replies that wait in a UDP socket; while there are more, requests are dropped. */
 const UDP_SEND_BYTES_MAX = 4 * MIB
 
 export interface UdpListener extends Listener {
@@ -49,18 +49,20 @@ const BINARY_MAGIC = 0x80
 const TOO_LARGE = Buffer.from('SERVER_ERROR reply too large for UDP\r\n')
 const NOTHING = Buffer.alloc(0)
 
-/** Binds UDP sockets to the addresses of the options; each drops what it gets until it is served. */
+/**
+ * Binds UDP sockets to the addresses of the options. Each drops what it gets until it is served.
+ */
 export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpListener[]> {
   const listeners: UdpListener[] = []
   if (udpPort === 0) return listeners
-  // A port of its own in -l is meant for UDP too.
+  // A port that -l names is for UDP too.
   const list = listen.map(wanted => ({
     ...wanted,
     port: wanted.port === port ? Math.max(0, udpPort) : wanted.port,
   }))
   try {
     await bindEach(list, Math.max(0, udpPort), async ({ host, port }) => {
-      // Two TCP listeners on one host ask for the same UDP port: one socket does.
+      // Two TCP listeners on one host want the same UDP port: one socket serves both.
       const same = listeners.find(({ bound }) => bound.address === host && bound.port === port)
       if (same !== undefined) return same.bound
       const listener = await bindOne(host, port)
@@ -93,39 +95,40 @@ async function bindOne(host: string, port: number): Promise<UdpListener> {
   return { facts, bound: place, socket, close }
 }
 
-/** Answers what a UDP socket gets. */
+/** Answers the datagrams of one socket. */
 export class UdpService implements Outlet {
-  private readonly local: LocalService
+  private readonly mainThread: MainThreadService
   private readonly socket: Socket
   private readonly port: number
   private readonly id: number
-  /** The reply in hand, as far as it left the reply buffer. */
+  /** The current reply, as far as it was flushed. */
   private parts: Buffer[] = []
   private replyBytes = 0
   private isTooLarge = false
   private isDropped = false
 
-  /** `id` is the listener's number in `stats conns`. */
-  constructor(local: LocalService, { socket, bound }: UdpListener, id: number) {
-    this.local = local
+  /** `id`: the listener's number in `stats conns`. */
+  constructor(mainThread: MainThreadService, { socket, bound }: UdpListener, id: number) {
+    this.mainThread = mainThread
     this.socket = socket
     this.port = bound.port
     this.id = id
     socket.on('message', (datagram, peer) => {
-      if (this.isRequest(datagram, peer)) local.guard(() => this.answer(datagram, peer))
+      if (this.isRequest(datagram, peer)) mainThread.guard(() => this.answer(datagram, peer))
     })
   }
 
   flush(): boolean {
-    const { reply } = this.local.host
-    this.replyBytes += reply.length
+    const { reply } = this.mainThread.host
+    const { area, start, length } = reply
+    this.replyBytes += length - start
     this.isTooLarge = this.replyBytes > UDP_REPLY_BYTES_MAX
-    if (!this.isTooLarge) this.parts.push(Buffer.from(reply.area.bytes.subarray(0, reply.length)))
-    reply.length = 0
+    if (!this.isTooLarge) this.parts.push(Buffer.from(area.bytes.subarray(start, length)))
+    reply.length = start
     return !this.isTooLarge
   }
 
-  /** A reply that comes in its own time does not come by UDP. */
+  /** A reply that would have to wait is not sent by UDP. */
   later(): void {
     this.isDropped = true
   }
@@ -139,7 +142,7 @@ export class UdpService implements Outlet {
   }
 
   private answer(datagram: Buffer, peer: RemoteInfo): void {
-    const { host } = this.local
+    const { host } = this.mainThread
     host.counters[ThreadCounter.BYTES_READ] += datagram.length
     const input = new Area(datagram.subarray(UDP_HEADER_BYTES))
     this.parts = []
@@ -156,7 +159,7 @@ export class UdpService implements Outlet {
   }
 
   private send(requestId: number, reply: Buffer, { port, address }: RemoteInfo): void {
-    const { counters } = this.local.host
+    const { counters } = this.mainThread.host
     const count = Math.ceil(reply.length / BODY_BYTES_MAX)
     for (let sequence = 0; sequence < count; sequence++) {
       const body = reply.subarray(sequence * BODY_BYTES_MAX, (sequence + 1) * BODY_BYTES_MAX)
@@ -172,7 +175,7 @@ export class UdpService implements Outlet {
   }
 }
 
-/** What a reply begins with that says no. */
+/** The beginnings of error replies. */
 const REFUSALS = ['ERROR', 'CLIENT_ERROR', 'SERVER_ERROR']
 const REFUSAL_BYTES_MAX = 12
 
@@ -180,5 +183,5 @@ function refusalOf(request: Buffer): Buffer {
   return request[0] === BINARY_MAGIC ? NOTHING : TOO_LARGE
 }
 
-// A peer that cannot be reached is told of here, and nothing is to be done.
+// An unreachable peer is reported here, and nothing can be done about it.
 function ignore(): void {}

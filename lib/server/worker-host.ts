@@ -1,8 +1,7 @@
-// The daemon as a session sees it: builds the Host of one worker from what the main thread sent.
+// What the main thread and the workers send each other, and the Host of one thread, built from it:
+// the daemon as a session sees it.
 
 import type { Socket } from 'node:net'
-import { KIB } from '../bytes/units.ts'
-import { CLOCK_S } from '../engine/arena/layout.ts'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
 import type { SketchHandle } from '../observe/hot-sketch.ts'
@@ -24,16 +23,14 @@ import {
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
+import { type LogLine, type LogWords, linesDropped, say } from './log.ts'
 import type { Roster, RosterHandle } from './roster.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
 
-/** Lines of the log that wait while nobody reads stderr, bytes in each thread. */
-const LOG_BACKLOG_BYTES_MAX = 256 * KIB
-
 /** What a thread that serves peers is started with. Fit for postMessage. */
 export interface WorkerTask {
-  /** Index of the worker, 0..threads - 1; as many as there are threads for the main thread. */
+  /** Index of the worker, 0 to threads - 1; the number of threads for the main thread. */
   worker: number
   /** Its id for locks and holds, unique in the process. */
   holder: number
@@ -45,44 +42,51 @@ export interface WorkerTask {
 /** What the main thread sends through a worker's port: a connection to serve. */
 export interface Delivery {
   socket: Socket
-  /** Its place in the roster. */
+  /** Its index in the roster. */
   slot: number
 }
 
+/** What a worker sends through its port: once that it takes connections, then lines of its log. */
+export type WorkerMessage = Ready | LogLine
+
 /** What a worker says once it takes connections. */
 export interface Ready {
-  /** Null: it has no uring. */
+  /** Null: it has none. */
   uring: UringHandle | null
+  /** False: its TLS is Node's, so it has no uring either. */
+  isDirectTls: boolean
 }
 
-/** What sessions tell of the daemon, fixed once it listens. */
+/** What sessions report about the daemon. Fixed once it listens. */
 export interface DaemonSettings {
   version: string
   ownVersion: string
   flushAllowed: boolean
-  /** Workers have rings if they can. */
+  /** Whether workers use io_uring, where the system allows it. */
   ioUring: boolean
-  /** 0: connections may be idle for ever. */
+  /** 0: connections may be idle forever. */
   idleTimeoutS: number
   allowed: Allowed
   cluster: ClusterHandle
-  /** Where watchers read what all threads log, and the counts of `stats detail`. */
+  /** The lines of all threads for watchers, and the counts of `stats detail`. */
   log: LogHandle
+  /** What the lines of this daemon on stderr are counted in. */
+  logWords: LogWords
   prefixes: PrefixHandle
-  /** What the requests of each thread say of hot keys. */
+  /** Each thread counts hot keys in one. */
   sketches: SketchHandle
   features: Features
-  /** Names and values in the order of `stats settings`. */
+  /** Names and values, in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
   /** In the order that roster slots refer to. */
   listeners: ListenerFacts[]
-  /** Null: everybody is served. */
+  /** Null: all peers are served. */
   auth: AuthHandle | null
   /** Null: without TLS. */
   tls: TlsHandle | null
 }
 
-/** A listener, as connections that came through it know it. */
+/** A listener, as its connections know it. */
 export interface ListenerFacts {
   /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
   address: string
@@ -116,7 +120,7 @@ export function hostOf(
     new Prefixes(settings.prefixes),
   )
   for (const { arena } of cache.shards) arena.witness = journal
-  const clockS = () => cache.shards[0].arena.words[CLOCK_S]
+  const clockS = () => cache.nowS
   return {
     cache,
     reply,
@@ -127,7 +131,7 @@ export function hostOf(
     hotKeys: new HotKeys(settings.sketches, task.worker),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
-    // The main thread has the handlers, whichever thread it is that raises a signal.
+    // The main thread handles signals, whichever thread raises them.
     shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,
     facts: {
@@ -137,6 +141,7 @@ export function hostOf(
       arenas: cache.shards.length,
       connectionsMax: task.roster.slots,
       workerRestarts: () => roster.restarts(),
+      logLinesDropped: linesDropped,
       ownVersion: settings.ownVersion,
       watchers: () => countWatchers(settings.log),
       certificatesAgeS: () => clockS() - refreshedAtS(settings.tls, guards),
@@ -147,7 +152,7 @@ export function hostOf(
     },
     auth: authenticatorOf(settings.auth, roster, guards),
     refreshCertificates: () => refreshCertificates(settings.tls, clockS(), guards),
-    log,
+    log: say,
   }
 }
 
@@ -162,22 +167,8 @@ function refreshCertificates(
 ): string | null {
   if (tls === null || guards === null) return 'Error TLS not enabled'
   const fault = guards.refreshKeyring(tls, nowS)
-  if (fault !== null) log(fault)
+  if (fault !== null) say(fault)
   return fault
-}
-
-let dropped = 0
-
-/** One line to stderr; while nobody reads that, lines beyond a bound are dropped and counted. */
-function log(line: string): void {
-  const { stderr } = process
-  if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) {
-    dropped++
-    return
-  }
-  if (dropped > 0) stderr.write(`${dropped} lines dropped: nobody read them\n`)
-  dropped = 0
-  stderr.write(`${line}\n`)
 }
 
 function authenticatorOf(
@@ -190,7 +181,7 @@ function authenticatorOf(
   return new guards.FileAuthenticator(handle, {
     addressOf: id => roster.addressOf(id),
     log: line => {
-      if (roster.control[Control.VERBOSITY] > 0) log(line)
+      if (roster.control[Control.VERBOSITY] > 0) say(line)
     },
   })
 }

@@ -1,9 +1,12 @@
-// The worker threads: long piscina tasks, one a thread. Starts them, hands them sockets, replaces
-// one that dies, ends them.
+// The worker threads: long piscina tasks, one a thread. Starts them, hands them sockets, writes their
+// log, replaces one that dies, ends them.
 //
 // A worker that dies takes its connections with it and nothing else: the others go on, whatever it
 // left in the arenas is cleared up (Cache.recover), and a new worker attaches to the same arenas.
 // No worker is ever terminated from here: it may be inside a lock. Closing its port ends its task.
+//
+// A thread may fail to start, as where its code cannot be read any more. It is tried again after a
+// growing delay. The daemon fails where that goes on and no worker is left.
 
 import type { Socket } from 'node:net'
 import {
@@ -15,17 +18,28 @@ import {
 import type { Cache } from '../engine/cache.ts'
 import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
+import { say, sayFor } from './log.ts'
 import type { Roster } from './roster.ts'
 import { releaseUring, type UringHandle } from './uring/uring.ts'
-import type { DaemonSettings, Delivery, Ready, WorkerTask } from './worker-host.ts'
+import type { DaemonSettings, Delivery, Ready, WorkerMessage, WorkerTask } from './worker-host.ts'
 
 /** A worker that takes no connections this long after its start is given up and started again. */
-const WORKER_START_MS_MAX = 60_000
+const WORKER_START_S_MAX = 60
 
-/** After so many workers, one after the other, that did not live this long, the next one waits. */
+/** After this number of workers in a row that did not live this long, the next one waits. */
 const WORKER_STEADY_MS = 2000
 const WORKER_DEATHS_MAX = 20
 const WORKER_DELAY_MS = 1000
+
+/**
+ * Threads in a row that died before they served: so many are replaced at once, then each waits twice
+ * as long as the one before, between these bounds. Without any worker the daemon gives up after the
+ * last number, some seconds.
+ */
+export const START_FAILURES_FREE = 3
+export const START_FAILURES_MAX = 10
+const START_DELAY_MS_MIN = 50
+const START_DELAY_MS_MAX = 10_000
 
 /** When to look again at an arena that could not be cleared up after a dead worker. */
 const RECOVER_AGAIN_MS = 200
@@ -41,6 +55,7 @@ export interface ThreadPool {
     options: { name?: string; transferList?: MessagePort[]; signal?: AbortSignal },
   ): Promise<void>
   on(event: 'workerDestroy', listener: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
   destroy(): Promise<void>
 }
 
@@ -64,6 +79,9 @@ interface Worker {
 
 export class Workers {
   readonly pool: ThreadPool
+  /** Settled when no worker is left and none can be started: why, in one line. */
+  readonly failed: Promise<string>
+  private readonly fail: (line: string) => void
   private readonly cache: Cache
   private readonly roster: Roster
   readonly settings: DaemonSettings
@@ -71,13 +89,22 @@ export class Workers {
   private starting = true
   private closing = false
   private earlyDeaths = 0
+  /** Threads in a row that died before they served. */
+  private startFailures = 0
+  private nudging: NodeJS.Timeout | undefined
+  /** Why no worker can be started. */
+  private fault: Error | undefined
 
   constructor(pool: ThreadPool, cache: Cache, roster: Roster, settings: DaemonSettings) {
     this.pool = pool
     this.cache = cache
     this.roster = roster
     this.settings = settings
-    pool.on('workerDestroy', () => setImmediate(() => this.nudge()))
+    const { promise, resolve } = Promise.withResolvers<string>()
+    this.failed = promise
+    this.fail = resolve
+    pool.on('workerDestroy', () => setImmediate(() => this.nudgeLater()))
+    pool.on('error', error => this.noteFailure(error))
   }
 
   /**
@@ -120,12 +147,12 @@ export class Workers {
   }
 
   /** What the main thread serves peers with, under an id of its own. */
-  localTask(): WorkerTask {
+  mainThreadTask(): WorkerTask {
     return this.taskFor(this.roster.mainThread)
   }
 
   /** Clears up after the main thread, which failed to serve its peers under this id. */
-  buryLocal(holder: number): void {
+  recoverMainThread(holder: number): void {
     this.recover(holder)
     this.roster.giveAll(this.roster.mainThread)
     forgetWatchers(this.settings.log, this.roster.mainThread)
@@ -135,6 +162,7 @@ export class Workers {
   /** Ends all workers; their connections end with what was not sent yet. */
   async close(): Promise<void> {
     this.closing = true
+    clearTimeout(this.nudging)
     for (const { port, isReady, abort } of this.workers) {
       port.close()
       if (!isReady) abort.abort()
@@ -166,26 +194,34 @@ export class Workers {
       startedMs,
     }
     this.workers[index] = worker
-    const late = setTimeout(() => abort.abort(), WORKER_START_MS_MAX)
-    port1.once('message', ({ uring }: Ready) => {
-      clearTimeout(late)
-      worker.uring = uring
-      this.noteUring(index, uring)
+    const notLate = afterRunning(WORKER_START_S_MAX, () => abort.abort())
+    port1.on('message', (message: WorkerMessage) => {
+      if ('log' in message) return sayFor(message)
+      notLate()
+      worker.uring = message.uring
+      this.noteWays(index, message)
       worker.isReady = true
+      this.startFailures = 0
       resolve()
     })
     ready.catch(() => {})
     done.catch((error: unknown) => {
-      clearTimeout(late)
-      reject(error)
+      notLate()
+      reject(this.fault ?? error)
       this.replace(worker, error)
     })
   }
 
-  private noteUring(worker: number, uring: UringHandle | null): void {
-    if (uring !== null || !this.settings.ioUring) return
+  /** With -v: which way a worker was to go and cannot. */
+  private noteWays(worker: number, { uring, isDirectTls }: Ready): void {
     if (this.roster.control[Control.VERBOSITY] === 0) return
-    process.stderr.write(`worker ${worker}: no io_uring here, through sockets\n`)
+    const { tls, ioUring } = this.settings
+    if (!isDirectTls && tls?.settings.sslEngine === 'direct') {
+      say(`worker ${worker}: OpenSSL cannot be called directly here, through Node`)
+    }
+    if (uring === null && ioUring && isDirectTls) {
+      say(`worker ${worker}: no io_uring here, through sockets`)
+    }
   }
 
   private taskFor(index: number): WorkerTask {
@@ -198,48 +234,94 @@ export class Workers {
     }
   }
 
+  private nudgeLater(): void {
+    if (this.closing || this.pool.threads.length >= this.workers.length) return
+    this.nudging ??= setTimeout(() => this.nudge(), this.startDelayMs())
+  }
+
   /**
    * piscina makes no new thread for one that dies while it starts, and its task waits for ever. Any
    * further task makes it see that a thread is missing; that one takes the task that waits longest.
    */
   private nudge(): void {
-    if (this.closing || this.pool.threads.length >= this.workers.length) return
-    const options = { name: 'nudge', signal: AbortSignal.timeout(WORKER_START_MS_MAX) }
-    this.pool.run(undefined, options).catch(() => {})
+    this.nudging = undefined
+    for (let missing = this.workers.length - this.pool.threads.length; missing > 0; missing--) {
+      const options = { name: 'nudge', signal: AbortSignal.timeout(WORKER_START_S_MAX * 1000) }
+      this.pool.run(undefined, options).catch(() => {})
+    }
+  }
+
+  /** A thread died before it had a task, or with a task that did not serve yet. */
+  private noteFailure(error: Error): void {
+    if (this.closing || this.fault !== undefined) return
+    this.startFailures++
+    say(`a worker thread could not be started: ${error.message}`)
+    if (this.startFailures < START_FAILURES_MAX) return
+    if (this.workers.some(({ isReady }) => isReady)) return
+    this.fault = new Error(`no worker can be started: ${error.message}`)
+    this.fail(this.fault.message)
+    for (const { abort } of this.workers) abort.abort()
+  }
+
+  private startDelayMs(): number {
+    const doublings = this.startFailures - START_FAILURES_FREE
+    if (doublings < 0) return 0
+    return Math.min(START_DELAY_MS_MIN * 2 ** doublings, START_DELAY_MS_MAX)
   }
 
   private restart(index: number): void {
-    if (!this.closing) this.startWorker(index)
+    if (!this.closing && this.fault === undefined) this.startWorker(index)
   }
 
   private recover(holder?: number): void {
     const emptied = this.cache.recover(holder)
-    if (emptied > 0) process.stderr.write(`${emptied} torn arena(s) emptied\n`)
+    if (emptied > 0) say(`${emptied} torn arena(s) emptied`)
     if (!this.cache.isRecovered()) setTimeout(() => this.recover(), RECOVER_AGAIN_MS).unref()
   }
 
   private replace(dead: Worker, error: unknown): void {
     // Whoever goes on without this daemon keeps no uring, and no sockets, of a worker that died last.
-    const uring = dead.uring ?? lastWordOf(dead.port)
+    const uring = lastWordsOf(dead.port) ?? dead.uring
     if (uring !== null) releaseUring(uring)
     if (this.closing) return
+    const wasReady = dead.isReady
     dead.port.close()
     dead.isReady = false
     this.recover(dead.holder)
     this.roster.giveAll(dead.index)
     forgetWatchers(this.settings.log, dead.index)
     this.roster.countRestart()
-    const reason = error instanceof Error ? error.message : String(error)
-    process.stderr.write(`worker ${dead.index} died and is replaced: ${reason}\n`)
+    if (this.fault !== undefined) return
+    const reason = error instanceof Error ? error : new Error(String(error))
+    if (wasReady) say(`worker ${dead.index} died and is replaced: ${reason.message}`)
+    else this.noteFailure(reason)
     const early = performance.now() - dead.startedMs < WORKER_STEADY_MS
     this.earlyDeaths = early ? this.earlyDeaths + 1 : 0
-    if (this.earlyDeaths <= WORKER_DEATHS_MAX) this.startWorker(dead.index)
-    else setTimeout(() => this.restart(dead.index), WORKER_DELAY_MS).unref()
+    const pauseMs = this.earlyDeaths > WORKER_DEATHS_MAX ? WORKER_DELAY_MS : 0
+    const delayMs = Math.max(pauseMs, this.startDelayMs())
+    if (delayMs === 0) this.restart(dead.index)
+    else setTimeout(() => this.restart(dead.index), delayMs).unref()
   }
 }
 
-/** The uring of a worker that died right behind saying that it is ready, if that was not heard yet. */
-function lastWordOf(port: MessagePort): UringHandle | null {
-  const ready = receiveMessageOnPort(port) as { message: Ready } | undefined
-  return ready?.message.uring ?? null
+/** Writes what a dead worker sent to the log; its uring, if it said just before that it is ready. */
+function lastWordsOf(port: MessagePort): UringHandle | null {
+  let uring: UringHandle | null = null
+  for (;;) {
+    const received = receiveMessageOnPort(port) as { message: WorkerMessage } | undefined
+    if (received === undefined) return uring
+    if ('log' in received.message) sayFor(received.message)
+    else uring = received.message.uring
+  }
+}
+
+/** Calls after so many seconds in which this process ran: a pause does not count. Returns a cancel. */
+function afterRunning(seconds: number, call: () => void): () => void {
+  let left = seconds
+  const timer = setInterval(() => {
+    if (--left > 0) return
+    clearInterval(timer)
+    call()
+  }, 1000)
+  return () => clearInterval(timer)
 }

@@ -1,19 +1,18 @@
-// Write-behind: a write is done when it is in the cache and in a queue. The source gets it soon
-// after; of several writes of one key only the last. If the process dies, what is queued is lost.
+// Write-behind: a write is done when it is in the cache and in a queue; the source gets it soon after,
+// and of several writes of one key only the last. What is queued is lost if the process dies: for
+// values that can bear that.
 //
-//   const views = new WriteBehind(cache, source, { ttlS: 600, onError: report })
+//   const views = new WriteBehind(cache, source, { ttlS: 600, onError: (error, key) => log(error, key) })
 //   await views.set('page:1', 17)
 //   ...
-//   await views.close()                 // all is saved, or it rejects with the errors
+//   await views.close()                 // all is saved, or the errors are told
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkOptions, countOption, numberOption, TIMER_MS_MAX } from '../doors/arguments.ts'
-import { CacheError } from '../doors/errors.ts'
-import type { Store } from '../doors/types.ts'
-import { type OnError, reporter } from './reporter.ts'
-import { ReadThrough, THROUGH_NAMES, type ThroughOptions, type WritableSource } from './through.ts'
+import { checkCount, checkMs, type OnError, reporter, StrategyError } from './errors.ts'
+import type { Store } from './store.ts'
+import { ReadThrough, type ThroughOptions, type WritableSource } from './through.ts'
 
-/** Defaults: keys that wait, saves at a time, tries of one, its time, and the pause between two. */
+/** Writes behind by default: keys that wait, saves at a time, tries of one, its time, the rest between. */
 const BEHIND_QUEUE_MAX = 10_000
 const BEHIND_SAVES_MAX = 8
 const BEHIND_TRIES_MAX = 3
@@ -22,17 +21,14 @@ const BEHIND_PAUSE_MS = 100
 
 export interface BehindOptions extends ThroughOptions {
   /** Keys that may wait to be saved. Default 10,000. */
-  queueMax?: number | undefined
+  queueMax?: number
   /** Saves that are under way at a time. Default 8. */
-  savesMax?: number | undefined
+  savesMax?: number
   /** How often a write is tried, with 100 ms between. Default 3. */
-  triesMax?: number | undefined
-  /** How long one try may take, ms; its outcome is not waited for any longer. Default 5000. */
-  saveMs?: number | undefined
+  triesMax?: number
+  /** How long one try may take, ms; what comes of it later is not waited for. Default 5000. */
+  saveMs?: number
 }
-
-const OWN_NAMES = ['queueMax', 'savesMax', 'triesMax', 'saveMs']
-const { MAX_SAFE_INTEGER: MOST, MIN_VALUE: ABOVE_0 } = Number
 
 interface Write<T> {
   key: string
@@ -53,13 +49,13 @@ export class WriteBehind<T> extends ReadThrough<T> {
   /** Settled when a save is done, whatever came of it. */
   private progress = Promise.withResolvers<void>()
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** RangeError as CacheAside, and for counts below 1. */
   constructor(store: Store, source: WritableSource<T>, options: BehindOptions) {
-    super(store, source, throughOptionsOf(options))
-    countOption(options, 'queueMax', BEHIND_QUEUE_MAX, [1, MOST])
-    countOption(options, 'savesMax', BEHIND_SAVES_MAX, [1, MOST])
-    countOption(options, 'triesMax', BEHIND_TRIES_MAX, [1, MOST])
-    numberOption(options, 'saveMs', BEHIND_SAVE_MS, [ABOVE_0, TIMER_MS_MAX])
+    super(store, source, options)
+    checkCount('queueMax', options.queueMax ?? BEHIND_QUEUE_MAX)
+    checkCount('savesMax', options.savesMax ?? BEHIND_SAVES_MAX)
+    checkCount('triesMax', options.triesMax ?? BEHIND_TRIES_MAX)
+    checkMs('saveMs', options.saveMs ?? BEHIND_SAVE_MS)
     this.writable = source
     this.options = options
     this.report = reporter(options.onError)
@@ -70,23 +66,20 @@ export class WriteBehind<T> extends ReadThrough<T> {
     return this.queue.size + this.saving.size
   }
 
-  /** The value: one that is to be saved, else that of the cache or the source. */
+  /** The value: one that waits to be saved, else that of the cache or the source. */
   override get(key: string): Promise<T | null | undefined> {
     const write = this.queue.get(key) ?? this.saving.get(key)
-    if (write === undefined) return super.get(key)
-    const { value } = write
-    return Promise.resolve(value === undefined ? undefined : this.aside.asStored(key, value))
+    return write === undefined ? super.get(key) : Promise.resolve(write.value)
   }
 
   /**
    * Caches a value and queues it. While the queue is full it waits for room, as long as a save may
-   * take, then rejects with CacheError FULL. CLOSED once `close` was called.
+   * take: then StrategyError FULL. CLOSED once `close` was called.
    */
   async set(key: string, value: T): Promise<void> {
     const write = { key, value, isLost: false }
     await this.enqueue(write)
-    // The queue has the value. If the cache has not, that is reported, and its old value is
-    // deleted.
+    // The queue has it: a cache that does not is told of, and made to forget what it has.
     const inCache = this.prefix + key
     await this.aside.set(inCache, value).catch(async error => {
       this.report(error, key)
@@ -107,8 +100,8 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 
   /**
-   * Takes no more writes and saves what waits. Rejects with an AggregateError of all that could not
-   * be saved since the beginning; `onError` was called for each.
+   * Takes no more writes and saves what waits. AggregateError of what could not be saved, since the
+   * beginning: `onError` was told of each, with its key.
    */
   async close(): Promise<void> {
     this.isClosed = true
@@ -123,10 +116,10 @@ export class WriteBehind<T> extends ReadThrough<T> {
     const { queueMax = BEHIND_QUEUE_MAX, saveMs = BEHIND_SAVE_MS } = this.options
     const deadlineMs = performance.now() + saveMs
     for (;;) {
-      if (this.isClosed) throw new CacheError('CLOSED', 'no writes after close')
+      if (this.isClosed) throw new StrategyError('CLOSED', 'no writes after close')
       if (this.queue.size < queueMax || this.queue.has(write.key)) break
       const leftMs = deadlineMs - performance.now()
-      if (leftMs <= 0) throw new CacheError('FULL', `${queueMax} writes wait`)
+      if (leftMs <= 0) throw new StrategyError('FULL', `${queueMax} writes wait`)
       await within(leftMs, this.progress.promise).catch(() => {})
     }
     this.queue.set(write.key, write)
@@ -174,7 +167,7 @@ export class WriteBehind<T> extends ReadThrough<T> {
     await within(saveMs, saved)
   }
 
-  /** The cache must not keep what the source does not have, even if it gets the value later. */
+  /** The cache must not say what the source does not, however late it was told of the value. */
   private async giveUp(write: Write<T>, error: unknown): Promise<void> {
     const { key } = write
     if (this.failures.length < (this.options.queueMax ?? BEHIND_QUEUE_MAX))
@@ -189,16 +182,10 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 }
 
-function throughOptionsOf(options: BehindOptions): ThroughOptions {
-  checkOptions(options, [...THROUGH_NAMES, ...OWN_NAMES])
-  const { queueMax, savesMax, triesMax, saveMs, ...rest } = options
-  return rest
-}
-
 /** What is awaited, or DEADLINE. */
 async function within<T>(ms: number, awaited: T | PromiseLike<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const error = new CacheError('DEADLINE', `not done in ${Math.ceil(ms)} ms`)
+  const error = new StrategyError('DEADLINE', `not done in ${Math.ceil(ms)} ms`)
   const timer = setTimeout(() => late.reject(error), ms)
   try {
     return await Promise.race([awaited, late.promise])

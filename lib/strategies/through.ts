@@ -1,5 +1,5 @@
-// Read-through and write-through: the application asks the cache alone, which knows where its
-// values come from and go to.
+// Read-through and write-through: the application asks the cache alone, which knows where its values
+// come from and go to.
 //
 //   const users = new WriteThrough(cache, {
 //     load: id => database.user(id),
@@ -9,10 +9,9 @@
 //   await users.set('7', user)          // saved, then cached
 //   await users.get('7')                // from the cache
 
-import { checkOptions, checkType } from '../doors/arguments.ts'
-import type { Awaitable, Store } from '../doors/types.ts'
-import { ASIDE_NAMES, type AsideOptions, CacheAside } from './aside.ts'
-import { type OnError, reporter } from './reporter.ts'
+import { type AsideOptions, CacheAside } from './aside.ts'
+import { type OnError, reporter } from './errors.ts'
+import type { Awaitable, Store } from './store.ts'
 
 /** Where values live. Errors reach the caller. */
 export interface Source<T> {
@@ -27,24 +26,19 @@ export interface WritableSource<T> extends Source<T> {
 }
 
 export interface ThroughOptions extends AsideOptions {
-  /** Put before keys in the cache; the source gets them without it. Default: nothing. */
-  prefix?: string | undefined
+  /** What stands before keys in the cache, not for the source. Default: nothing. */
+  prefix?: string
 }
-
-export const THROUGH_NAMES: readonly string[] = [...ASIDE_NAMES, 'prefix']
 
 export class ReadThrough<T> {
   protected readonly aside: CacheAside
   protected readonly prefix: string
   private readonly source: Source<T>
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** RangeError as CacheAside. */
   constructor(store: Store, source: Source<T>, options: ThroughOptions) {
-    checkOptions(options, THROUGH_NAMES)
-    const { prefix = '', ...rest } = options
-    checkType('prefix', prefix, 'string')
-    this.aside = new CacheAside(store, rest)
-    this.prefix = prefix
+    this.aside = new CacheAside(store, options)
+    this.prefix = options.prefix ?? ''
     this.source = source
   }
 
@@ -67,7 +61,7 @@ export class ReadThrough<T> {
 export class WriteThrough<T> extends ReadThrough<T> {
   private readonly writable: WritableSource<T>
   private readonly report: OnError
-  /** The last write of each key: the next one waits for it. */
+  /** The last write of each key, so that they come one after the other. */
   private readonly writes = new Map<string, Promise<void>>()
 
   constructor(store: Store, source: WritableSource<T>, options: ThroughOptions) {
@@ -77,10 +71,9 @@ export class WriteThrough<T> extends ReadThrough<T> {
   }
 
   /**
-   * Saves a value and caches it. Rejects with what `save` throws; then the key is deleted from the
-   * cache, since it is unknown what was saved. Writes of one key are carried out in their order in
-   * this process. Where several processes write a key at once, the cache may keep the older value
-   * until it expires.
+   * Saves a value and caches it. Rejects with what `save` throws: then the cache forgets the key, for
+   * nobody knows what was saved. Writes of one key are carried out in their order in this process;
+   * where several processes write a key at once, the cache may keep the older one until it ends.
    */
   set(key: string, value: T): Promise<void> {
     return this.inOrder(key, async () => {
@@ -106,7 +99,7 @@ export class WriteThrough<T> extends ReadThrough<T> {
     }
   }
 
-  /** Deletes from the cache. `reason`: why, where that is to be reported. */
+  /** Deletes from the cache; `reason`: why, if that is not as it should be. */
   private async forget(key: string, reason?: unknown): Promise<void> {
     if (reason !== undefined) this.report(reason, key)
     await this.invalidate(key).catch(error => this.report(error, key))

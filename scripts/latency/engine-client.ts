@@ -4,11 +4,12 @@
 import { Area } from '../../lib/bytes/area.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
 import type { Ref } from '../../lib/engine/arena/layout.ts'
-import { CLOCK_S, ITEM_COUNT, ITEM_VALUE_BYTES } from '../../lib/engine/arena/layout.ts'
+import { CLOCK_S, ITEM_COUNT } from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
 import { readValue } from '../../lib/engine/items/item.ts'
-import type { HitSink } from '../../lib/engine/shard.ts'
-import { Mode, Status } from '../../lib/engine/status.ts'
+import type { Shard } from '../../lib/engine/shard.ts'
+import { Status } from '../../lib/engine/status.ts'
+import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
 import { Times } from './times.ts'
 
 const KEY_BYTES = 24
@@ -21,7 +22,7 @@ class CopySink implements HitSink {
   readonly to = Area.allocate(VALUE_BYTES_MAX)
 
   accept(arena: Arena, ref: Ref): Status {
-    readValue(arena, ref, 0, arena.words[ref + ITEM_VALUE_BYTES], this.to, 0)
+    readValue(arena, ref, this.to, 0)
     return Status.OK
   }
 }
@@ -35,7 +36,7 @@ export class EngineClient {
   private readonly key = Area.allocate(KEY_BYTES)
   private readonly value = Area.allocate(VALUE_BYTES_MAX)
   private readonly sink = new CopySink()
-  private readonly hold = { slot: 0, generation: 0 }
+  private readonly ask = new Ask(this.key)
   /** By arena: when its next upkeep is due. */
   private readonly dueMs: number[]
 
@@ -48,33 +49,21 @@ export class EngineClient {
 
   /** Whether it hit. */
   get(id: number): boolean {
-    const { cache, key, sink, hold } = this
-    const hash = this.locate(id)
+    const shard = this.locate(id)
     const startMs = performance.now()
-    const status = cache.shardOf(hash).get(hash, key, 0, KEY_BYTES, sink, hold)
+    const status = shard.get(this.ask, this.sink)
     this.requests.add(performance.now() - startMs)
     return status === Status.OK
   }
 
   set(id: number, valueBytes: number, expiresAtS = 0): void {
-    const { cache, key, value } = this
-    const hash = this.locate(id)
-    const shard = cache.shardOf(hash)
+    const { ask } = this
+    const shard = this.locate(id)
+    ask.expiresAtS = expiresAtS
+    ask.valueBytes = valueBytes
+    ask.dropsOld = true
     const startMs = performance.now()
-    const status = shard.store(
-      Mode.SET,
-      hash,
-      key,
-      0,
-      KEY_BYTES,
-      0,
-      expiresAtS,
-      0,
-      0,
-      value,
-      0,
-      valueBytes,
-    )
+    const status = shard.store(ask, this.value, 0)
     this.requests.add(performance.now() - startMs)
     if (status !== Status.OK) this.refused++
   }
@@ -117,8 +106,9 @@ export class EngineClient {
     for (const { arena } of this.cache.shards) arena.words[CLOCK_S] += seconds
   }
 
-  private locate(id: number): number {
+  private locate(id: number): Shard {
     this.key.view.setFloat64(0, id)
-    return this.cache.hash(this.key, 0, KEY_BYTES)
+    this.ask.setKey(this.key, 0, KEY_BYTES, this.cache.hash(this.key, 0, KEY_BYTES))
+    return this.cache.shardOf(this.ask.hash)
   }
 }

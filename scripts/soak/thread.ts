@@ -7,9 +7,11 @@ import { Area } from '../../lib/bytes/area.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
 import { CLOCK_S, ITEM_VALUE_BYTES, type Ref } from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheHandle } from '../../lib/engine/cache.ts'
+import type { Hold } from '../../lib/engine/items/holds.ts'
 import { readValue } from '../../lib/engine/items/item.ts'
-import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
-import { Mode, Status } from '../../lib/engine/status.ts'
+import type { Shard } from '../../lib/engine/shard.ts'
+import { Status } from '../../lib/engine/status.ts'
+import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
 import { randomFrom } from '../bench/requests.ts'
 
 export interface SoakTask {
@@ -60,7 +62,7 @@ class Sink implements HitSink {
   accept(arena: Arena, ref: Ref): Status {
     this.length = arena.words[ref + ITEM_VALUE_BYTES]
     if (this.keeps) return Status.HELD
-    readValue(arena, ref, 0, this.length, this.to, 0)
+    readValue(arena, ref, this.to, 0)
     return Status.OK
   }
 }
@@ -80,7 +82,7 @@ class SoakThread {
   private readonly key = Area.allocate(KEY_BYTES)
   private readonly value = Area.allocate(VALUE_BYTES_MAX)
   private readonly sink = new Sink()
-  private readonly hold: Hold = { slot: 0, generation: 0 }
+  private readonly ask = new Ask(this.key)
   private readonly held: { shard: Shard; hold: Hold }[] = []
   private readonly dueMs: number[] = []
   private sizes = SIZES[0]
@@ -144,10 +146,10 @@ class SoakThread {
   }
 
   private get(id: number): void {
-    const { cache, key, sink, hold, report } = this
-    const hash = this.locate(id)
+    const { ask, sink, report } = this
+    const shard = this.locate(id, ask)
     report.gets++
-    if (cache.shardOf(hash).get(hash, key, 0, KEY_BYTES, sink, hold) !== Status.OK) return
+    if (shard.get(ask, sink) !== Status.OK) return
     report.hits++
     const { bytes, view } = sink.to
     const length = sink.length
@@ -162,48 +164,45 @@ class SoakThread {
   }
 
   private set(id: number): void {
-    const { cache, key, value, report } = this
+    const { ask, value, report } = this
     const [from, to] = this.sizes
     const length = Math.floor(2 ** (from + this.random() * (to - from)))
     const valueBytes = Math.max(HEAD_BYTES, length)
     value.view.setInt32(0, id)
     value.view.setInt32(4, valueBytes)
     value.bytes.fill(++this.serial & 0xff, HEAD_BYTES, valueBytes)
-    const hash = this.locate(id)
-    const shard = cache.shardOf(hash)
-    const endsAtS = this.ttlS === 0 ? 0 : shard.arena.words[CLOCK_S] + this.ttlS
+    const shard = this.locate(id, ask)
+    ask.expiresAtS = shard.expiresAtS(this.ttlS)
+    ask.valueBytes = valueBytes
+    ask.dropsOld = true
     report.sets++
-    const { SET } = Mode
-    const status = shard.store(SET, hash, key, 0, KEY_BYTES, 0, endsAtS, 0, 0, value, 0, valueBytes)
+    const status = shard.store(ask, value, 0)
     if (status === Status.NO_MEMORY) report.refused++
     else if (status !== Status.OK) report.failure = `a set of ${valueBytes} bytes: ${status}`
   }
 
   private remove(id: number): void {
-    const hash = this.locate(id)
-    this.cache.shardOf(hash).remove(hash, this.key, 0, KEY_BYTES)
+    this.locate(id, this.ask).remove(this.ask)
   }
 
   /** Holds an item, and lets the one go that was held longest. */
   private keepHeld(id: number): void {
-    const { sink, key } = this
+    const { sink } = this
     if (this.held.length === HOLDS) {
       const first = this.held.shift()
       first?.shard.release(first.hold)
     }
-    const hash = this.locate(id)
-    const shard = this.cache.shardOf(hash)
-    const hold: Hold = { slot: 0, generation: 0 }
+    const ask = new Ask(this.key)
+    const shard = this.locate(id, ask)
     sink.keeps = true
-    if (shard.get(hash, key, 0, KEY_BYTES, sink, hold) === Status.HELD) {
-      this.held.push({ shard, hold })
-    }
+    if (shard.get(ask, sink) === Status.HELD) this.held.push({ shard, hold: ask.hold })
     sink.keeps = false
   }
 
-  private locate(id: number): number {
+  private locate(id: number, ask: Ask): Shard {
     this.key.view.setInt32(0, id)
-    return this.cache.hash(this.key, 0, KEY_BYTES)
+    ask.setKey(this.key, 0, KEY_BYTES, this.cache.hash(this.key, 0, KEY_BYTES))
+    return this.cache.shardOf(ask.hash)
   }
 
   private pick<T>(from: readonly T[]): T {

@@ -7,7 +7,6 @@
  */
 export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['lib/bytes/', ['lib/bytes/']],
-  ['lib/engine/index.ts', ['lib/engine/', 'lib/bytes/', 'lib/node-version.ts']],
   ['lib/engine/', ['lib/engine/', 'lib/bytes/']],
   ['lib/observe/', ['lib/observe/', 'lib/engine/', 'lib/bytes/']],
   ['lib/protocol/', ['lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
@@ -25,32 +24,17 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
       'lib/bytes/',
     ],
   ],
-  ['lib/node-version.ts', []],
   ['lib/serializer.ts', []],
-  ['lib/doors/', ['lib/doors/', 'lib/serializer.ts', 'lib/bytes/']],
-  [
-    'lib/client/',
-    [
-      'lib/client/',
-      'lib/etcd/',
-      'lib/doors/',
-      'lib/serializer.ts',
-      'lib/bytes/',
-      'lib/node-version.ts',
-    ],
-  ],
-  ['lib/local/', ['lib/local/', 'lib/engine/', 'lib/doors/', 'lib/serializer.ts', 'lib/bytes/']],
-  [
-    'lib/strategies/',
-    ['lib/strategies/', 'lib/doors/', 'lib/serializer.ts', 'lib/bytes/', 'lib/node-version.ts'],
-  ],
-  ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/doors/', 'lib/bytes/']],
+  ['lib/client/', ['lib/client/', 'lib/etcd/', 'lib/serializer.ts', 'lib/bytes/']],
+  ['lib/local/', ['lib/local/', 'lib/engine/', 'lib/serializer.ts', 'lib/bytes/']],
+  ['lib/strategies/', ['lib/strategies/', 'lib/serializer.ts', 'lib/bytes/']],
+  ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/bytes/']],
   ['lib/load.ts', []],
   [
     'lib/cli.ts',
     ['lib/commands/', 'lib/server/', 'lib/options/', 'lib/client/', 'lib/bytes/', 'lib/load.ts'],
   ],
-  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts', 'lib/node-version.ts']],
+  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts']],
   ['lib/index.ts', ['lib/']],
   [
     'workers/',
@@ -66,11 +50,11 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
  */
 export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/': [
-    ['index.ts'],
     ['keeper.ts', 'prefetch.ts'],
     ['cache.ts', 'value-sink.ts'],
-    ['shard-terms.ts'],
-    ['shard.ts', 'verify.ts'],
+    ['shard.ts'],
+    ['repair.ts'],
+    ['verify.ts'],
     ['upkeep/', 'storing/'],
     ['room/'],
     ['items/'],
@@ -90,7 +74,12 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['holds.ts', 'item.ts', 'lru.ts'],
   ],
   'lib/engine/room/': [['allocate.ts', 'balance.ts'], ['victims.ts']],
-  'lib/engine/storing/': [['leases.ts', 'rewrite.ts'], ['storing.ts'], ['terms.ts']],
+  'lib/engine/storing/': [
+    ['fetch.ts', 'numbers.ts', 'remove.ts', 'rewrite.ts', 'storing.ts'],
+    ['successor.ts'],
+    ['terms.ts'],
+    ['ask.ts'],
+  ],
   'lib/engine/upkeep/': [
     ['upkeep.ts'],
     ['automove.ts', 'worth.ts'],
@@ -98,7 +87,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'lib/observe/': [
     ['hot-keys.ts', 'journal.ts'],
-    ['hot-sketch.ts', 'log-buffer.ts', 'prefixes.ts'],
+    ['glance.ts', 'hot-sketch.ts', 'log-buffer.ts', 'prefixes.ts'],
   ],
   'lib/protocol/': [
     ['session.ts'],
@@ -107,12 +96,12 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['meta/', 'binary/'],
     ['control/'],
     ['report/'],
-    ['execute.ts'],
     ['lookahead.ts'],
     ['words/'],
-    ['conversation.ts'],
+    ['conversation.ts', 'watched.ts'],
+    ['execute.ts'],
     ['host.ts'],
-    ['notes.ts', 'authenticator.ts'],
+    ['authenticator.ts'],
     ['request.ts', 'reply.ts'],
     ['inserts.ts'],
     ['limits.ts'],
@@ -136,32 +125,18 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['tls/', 'auth/'],
     ['uring/'],
     ['line/'],
+    ['native/'],
     ['roster.ts', 'reason.ts', 'settings.ts', 'package.ts', 'compiler.ts', 'large-pages.ts'],
     ['limits.ts'],
   ],
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],
-    ['cluster-options.ts'],
     ['copies/', 'discovery/'],
     ['members/', 'values/'],
     ['nodes/'],
-    ['ring/'],
+    ['ring/', 'errors.ts'],
     ['limits.ts'],
-  ],
-  'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
-  'lib/local/': [
-    ['local-cache.ts'],
-    ['local-items.ts', 'create-options.ts', 'stats.ts'],
-    ['pairs.ts', 'types.ts'],
-  ],
-  'lib/strategies/': [
-    ['index.ts'],
-    ['behind.ts'],
-    ['through.ts'],
-    ['aside.ts', 'keyv.ts', 'session-store.ts'],
-    ['tags.ts', 'encoding.ts'],
-    ['keys.ts', 'reporter.ts'],
   ],
 }
 
@@ -199,14 +174,13 @@ export const GUARDED: Readonly<Record<string, readonly string[]>> = {
     'lib/engine/',
     'lib/protocol/report/',
     'lib/protocol/control/',
-    'lib/local/stats.ts',
     'scripts/',
     'test/',
   ],
 }
 
-/** The only file that calls native code. */
-export const FFI_HOME = 'lib/server/uring/native.ts'
+/** The only file that opens node:ffi. */
+export const FFI_HOME = 'lib/server/native/ffi.ts'
 
 /** The worker's request path: it never waits, except in the files of `WAITS`. */
 export const REQUEST_PATH: readonly string[] = [
@@ -240,10 +214,10 @@ export const NAMESAKES: Readonly<Record<string, string>> = {
   'meta.ts': 'the meta commands, as server and as client',
   'print.ts': 'prints the replies of one dialect',
   'stats.ts': 'answers `stats`',
-  'types.ts': 'what a door takes and gives',
   'hot-keys.ts': '`stats hotkeys`: counted, and printed',
   'daemon.ts': 'the daemon as a whole: run, and asked about',
   'connection.ts': 'one connection, from either side',
+  'errors.ts': 'what a door throws',
   'ring.ts': 'the hash ring: computed, and asked about',
   'drain.ts': 'moving what a server holds to others: done, and ordered',
   'settings.ts': '`stats settings`: from options, and from what operators changed',

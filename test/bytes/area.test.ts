@@ -1,4 +1,4 @@
-// Copies and comparisons at every length and alignment: all bytes of the range, and none beside it.
+// Copies and comparisons at every length and alignment touch all bytes of the range and no others.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -10,7 +10,7 @@ const ROOM = 240
 
 const random = createRandom(announceSeed(t))
 
-t.test('copyBytes copies the range and nothing beside it', async t => {
+t.test('copyBytes copies exactly the range', async t => {
   const from = Area.allocate(ROOM)
   const to = Area.allocate(ROOM)
   for (let i = 0; i < ROOM; i++) from.bytes[i] = random.between(1, 255)
@@ -30,7 +30,7 @@ t.test('copyBytes copies the range and nothing beside it', async t => {
   t.pass('lengths 0 to 200')
 })
 
-t.test('copyBytes copies within one area, and up to its last byte', async t => {
+t.test('copyBytes copies within one area, up to its last byte', async t => {
   for (let length = 0; length <= LENGTH_MAX; length++) {
     const area = Area.allocate(2 * length + 1)
     for (let i = 0; i < area.bytes.length; i++) area.bytes[i] = random.below(256)
@@ -40,7 +40,7 @@ t.test('copyBytes copies within one area, and up to its last byte', async t => {
   }
 })
 
-t.test('equalBytes sees every byte of the range and none beside it', async t => {
+t.test('equalBytes compares exactly the range', async t => {
   const a = Area.allocate(ROOM)
   const b = Area.allocate(ROOM)
   for (let length = 0; length <= LENGTH_MAX; length++) {
@@ -66,7 +66,7 @@ t.test('equalBytes sees every byte of the range and none beside it', async t => 
   t.pass('lengths 0 to 200')
 })
 
-t.test('an area of a part of a buffer is that part', async t => {
+t.test('an area over part of a buffer is that part', async t => {
   const whole = Buffer.from('0123456789')
   const area = new Area(whole.subarray(3, 7))
   t.equal(area.view.getUint8(0), '3'.charCodeAt(0))

@@ -21,7 +21,7 @@ const LIMB = 10_000_000_000n
 const WRAP = 1n << 64n
 const random = { seed: announceSeed(t) | 0, numRuns: runs(5000, 20_000) }
 
-/** 64-bit numbers, many of them near a bound. */
+/** Random 64-bit numbers, many of them near a bound. */
 const BOUNDS = [0n, 10n, LIMB, LIMB * 9n, 1n << 32n, 1n << 53n, LIMB * 900_000n, 1n << 63n, WRAP]
 const number = fc.oneof(
   fc.bigInt({ min: 0n, max: WRAP - 1n }),
@@ -33,7 +33,7 @@ const number = fc.oneof(
     .map(([digits]) => BigInt.asUintN(64, 10n ** BigInt(digits))),
 )
 
-t.test('parse and print are the inverse of each other', async t => {
+t.test('print is the inverse of parse', async t => {
   const room = Buffer.alloc(40, 'x')
   fc.assert(
     fc.property(number, fc.integer({ min: 0, max: 9 }), (value, at) => {
@@ -65,7 +65,7 @@ t.test('adding wraps at 2^64, subtracting stops at 0', async t => {
   t.pass('as BigInt')
 })
 
-t.test('numbers of two words, both ways', async t => {
+t.test('numbers to two words and back', async t => {
   fc.assert(
     fc.property(number, value => {
       const words = { high: Number(value >> 32n) | 0, low: Number(value & 0xffffffffn) | 0 }
@@ -80,7 +80,7 @@ t.test('numbers of two words, both ways', async t => {
   t.pass('as BigInt')
 })
 
-t.test('any text is read as strtoull reads it', async t => {
+t.test('any text is read as by strtoull', async t => {
   const pieces = fc.constantFrom(
     ...' \t\n\v\f\r\0+-x.0123456789',
     '00',
@@ -99,7 +99,7 @@ t.test('any text is read as strtoull reads it', async t => {
   t.pass('all texts')
 })
 
-t.test('the edges of what is a number', async t => {
+t.test('edge cases of numbers', async t => {
   const good: [string, bigint][] = [
     ['18446744073709551615', WRAP - 1n],
     ['000000000000000000000000000018446744073709551615', WRAP - 1n],
@@ -117,7 +117,7 @@ t.test('the edges of what is a number', async t => {
   for (const text of [...bad, ...negative]) t.notOk(parseText(text), JSON.stringify(text))
 })
 
-t.test('only the range given is read', async t => {
+t.test('only the given range is read', async t => {
   const bytes = Buffer.from('991234567')
   t.ok(parseU64(bytes, 2, 5))
   t.equal(current(), 123n)
@@ -143,7 +143,7 @@ function parseText(text: string): boolean {
   return parseU64(Buffer.from(`99${text}99`, 'latin1'), 2, 2 + text.length)
 }
 
-/** What strtoull and memcached's check after it make of a text that ends where it ends. */
+/** What strtoull and memcached's check after it return for a text. */
 function strtoull(text: string): bigint | undefined {
   const found = /^[ \t\n\v\f\r]*([+-]?)(\d+)(?:$|[ \t\n\v\f\r\0])/.exec(text)
   if (found === null) return undefined

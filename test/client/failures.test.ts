@@ -2,10 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { ClusterClient } from '../../lib/client/cluster.ts'
-import type { ClusterOptions } from '../../lib/client/cluster-options.ts'
+import { ClusterClient, type ClusterOptions } from '../../lib/client/cluster.ts'
+import { ClientError } from '../../lib/client/errors.ts'
 import { MetaNode } from '../../lib/client/nodes/meta-node.ts'
-import { CacheError } from '../../lib/doors/errors.ts'
 import { freePort, HOST, type Owner } from '../support/process.ts'
 import { startScripted } from '../support/scripted-server.ts'
 import { comesTrue } from '../support/server-peer.ts'
@@ -78,7 +77,7 @@ t.test('a server that flaps is probed by one loop', async t => {
   t.intercept(MetaNode.prototype, 'get', {
     value: async (key: string) => {
       if (key === 'late') return late.promise
-      throw new CacheError('CONNECTION', 'broken')
+      throw new ClientError('CONNECTION', 'broken')
     },
   })
   t.intercept(MetaNode.prototype, 'probe', {

@@ -1,5 +1,5 @@
 /**
- * dalli (for Ruby) against a real daemon: its whole surface, over the binary protocol.
+ * dalli (Ruby) against a real daemon: its whole API over the binary protocol.
  */
 import t from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'

@@ -1,6 +1,6 @@
 /**
- * libmemcached's programs against a real daemon: its conformance tests for both protocols, its tools
- * in every way they reach a server, and its load generators.
+ * libmemcached's programs against a real daemon: its conformance tests for both protocols, its
+ * tools in every way they reach a server, and its load generators.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,13 +20,13 @@ const KEYS_MAX = '200'
 const TOOLS = ['memcping', 'memccp', 'memccat', 'memcexist', 'memctouch', 'memcrm', 'memcflush']
 const STATISTICS = ['curr_items', 'cmd_get', 'version', 'threads']
 
-/** Runs a tool with the arguments that lead it to the server; resolves with its exit code and output. */
+/** Runs a tool with the arguments for the server. Resolves with its exit code and output. */
 type Tool = (name: string, ...args: string[]) => ReturnType<typeof run>
 
 t.test('memccapable', { skip: skipWithout('memccapable') }, async t => {
   const { port } = await startServing(t)
   for (const [protocol, option] of Object.entries({ text: '-a', binary: '-b' })) {
-    await t.test(`${protocol} passes whole`, async t => {
+    await t.test(`${protocol} passes completely`, async t => {
       const args = [option, '-t', WAIT_S_MAX, '-h', HOST, '-p', `${port}`]
       const ran = await run('memccapable', args)
       const lines = ran.out.split('\n').filter(line => /\[\w+\]/.test(line))
@@ -55,7 +55,7 @@ t.test('tools', { skip: skipWithout(...TOOLS, 'memcstat', 'memcslap', 'memcerror
     await t.test(name, async t => {
       const way = await start(t)
       const tool: Tool = (name, ...args) => run(name, [...argsFor(name, way), ...args])
-      await load(t, tool) // it flushes, too
+      await load(t, tool) // this also flushes
       await files(t, tool)
       await keys(t, tool)
       await statistics(t, tool)
@@ -90,7 +90,7 @@ t.test('memcaslap', { skip: skipWithout('memcaslap') }, async t => {
 })
 
 t.test('UDP', { skip: skipWithout('memccp', 'memccat', 'memcslap', 'memcaslap') }, async t => {
-  // libmemcached takes one number for both: a port that is free for TCP mostly is for UDP too.
+  // libmemcached uses one number for both. A port that is free for TCP is mostly free for UDP too.
   const udpPort = await freePort()
   const server = `${HOST}:${udpPort}`
   await startServing(t, ['-U', `${udpPort}`, '-l', server])
@@ -114,7 +114,7 @@ async function unix(t: Test): Promise<string> {
   return `--servers=${(await startServingUnix(t)).path}`
 }
 
-/** memcping knows one protocol only. */
+/** memcping has only one protocol. */
 function argsFor(name: string, way: string[]): string[] {
   return name === 'memcping' ? way.filter(arg => arg !== '--binary') : way
 }

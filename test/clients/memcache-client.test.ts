@@ -1,5 +1,5 @@
 /**
- * The `memcache-client` package for Node.js against a real daemon: its whole surface, over the text
+ * The `memcache-client` package for Node.js against a real daemon: its whole API over the text
  * protocol, in the clear and over TLS.
  */
 import { randomBytes } from 'node:crypto'
@@ -126,7 +126,7 @@ async function silent(t: Test, client: MemcacheClient) {
   await client.set('q', '1', { noreply })
   await client.append('q', '2', { noreply })
   await client.prepend('q', '0', { noreply })
-  // Another connection of the pool may be asked: the command before has no reply to wait for.
+  // The pool may use another connection, since the command before has no reply to wait for.
   t.ok(await comesTrue(async () => (await client.get<string>('q'))?.value === '012'), 'joined')
   await client.delete('q', { noreply })
   t.ok(await comesTrue(async () => (await client.get('q')) === undefined), 'deleted')

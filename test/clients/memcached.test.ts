@@ -1,6 +1,6 @@
 /**
- * The `memcached` package for Node.js against a real daemon: its whole surface, over the text
- * protocol, with its pool of connections.
+ * The `memcached` package for Node.js against a real daemon: its whole API over the text protocol,
+ * with its connection pool.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import Memcached from 'memcached'
@@ -11,7 +11,7 @@ import { comesTrue } from '../support/server-peer.ts'
 
 const PARALLEL = 2_000
 
-// Its methods, each as a promise.
+// Its methods as promises.
 type Call = (name: string, ...args: unknown[]) => Promise<unknown>
 // biome-ignore lint/complexity/noBannedTypes: the methods are called by name
 type Methods = Record<string, Function>
@@ -152,7 +152,7 @@ async function statistics(t: Test, call: Call, server: string) {
   const [first] = Object.keys(items[0] ?? {}).filter(name => name !== 'server')
   t.match(items, [{ server, [`${first}`]: { number: Number } }], 'items')
   const dump = () => call('cachedump', server, Number(first), 1)
-  // It lists what lies cold, and so do the items some time after they were stored.
+  // It lists cold items, and items become cold some time after they were stored.
   t.ok(await comesTrue(async () => (await dump()) !== undefined), 'cachedump')
   t.match(await dump(), { key: String, b: Number, s: Number }, 'an item of it')
 }

@@ -1,5 +1,5 @@
 /**
- * memjs against a real daemon: its whole surface, over the binary protocol.
+ * memjs against a real daemon: its whole API over the binary protocol.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -27,7 +27,7 @@ t.test('memjs', async t => {
   await t.test('statistics', t => statistics(t, client))
   await t.test('leaves and comes back', t => leaves(t, client))
   await t.test('a key that is too long', async t => {
-    // The server may end the connection behind its answer, which memjs does not notice.
+    // The server may close the connection after its answer, which memjs does not notice.
     const one = connect(t, `${HOST}:${port}`)
     await t.rejects(one.set('k'.repeat(251), 'x', {}), /Invalid arguments/, 'set')
   })
@@ -47,7 +47,7 @@ t.test('memjs with SASL', async t => {
   await t.test('many at once', t => manyAtOnce(t, client))
   await t.test('leaves and comes back', t => leaves(t, client))
 
-  // What it rejects with is no Error.
+  // It rejects with a value that is no Error.
   const refused = connect(t, server, { username: USER, password: 'wrong' })
   t.match(await refused.get('a').catch(String), /authentication failed/, 'a wrong password')
 })
@@ -69,7 +69,7 @@ async function stores(t: Test, client: Memjs) {
   t.equal(await client.replace('none', 'three', {}), false, 'replace of a miss')
   t.equal(await client.append('a', '!'), true, 'append')
   await t.rejects(client.append('none', '!'), /not stored/, 'append to a miss')
-  // memjs 1.3 sends the opcode of append for this too.
+  // memjs 1.3 sends the opcode of append here too.
   t.equal(await client.prepend('a', '!'), true, 'prepend')
   await t.rejects(client.prepend('none', '!'), /not stored/, 'prepend to a miss')
   t.equal(await text(client, 'a'), 'three!!', 'get of what was joined')

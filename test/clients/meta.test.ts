@@ -1,8 +1,8 @@
 /**
- * The requests that client libraries of the meta commands make (dalli with `protocol: :meta`, and
- * meta-memcache for Python: no registry for their languages is at hand in CI), and the answers that
- * their readers expect: batches closed by `mn`, quiet gets with keys and sizes, leases, stale items,
- * chosen CAS, base64 keys.
+ * The requests that clients of the meta commands send (dalli with `protocol: :meta`, and
+ * meta-memcache for Python, neither of them installed in CI), and the replies that their parsers
+ * expect: batches closed by `mn`, quiet gets with keys and sizes, leases, stale items, chosen CAS,
+ * base64 keys.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -18,7 +18,7 @@ interface Reply {
   readonly value?: string
 }
 
-/** One connection; each call is a batch, which `mn` closes. */
+/** One connection. Each call is a batch that `mn` closes. */
 type Batch = (...requests: string[]) => Promise<Reply[]>
 
 t.test('meta', async t => {

@@ -1,6 +1,6 @@
 /**
- * php-memcached (libmemcached for PHP) against a real daemon: its whole surface in both protocols,
- * the options that change what it sends, and PHP's own sessions kept in the cache.
+ * php-memcached (libmemcached for PHP) against a real daemon: its whole API in both protocols, the
+ * options that change what it sends, and PHP's sessions stored in the cache.
  */
 import t from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'

@@ -1,5 +1,5 @@
 /**
- * pylibmc (libmemcached for Python) against a real daemon: its whole surface in both protocols.
+ * pylibmc (libmemcached for Python) against a real daemon: its whole API in both protocols.
  */
 import t from 'tap'
 import { PASSWORD, USER } from '../support/auth.ts'

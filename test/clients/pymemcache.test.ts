@@ -1,5 +1,5 @@
 /**
- * pymemcache against a real daemon: its whole surface, over the text protocol.
+ * pymemcache against a real daemon: its whole API over the text protocol.
  */
 import t from 'tap'
 import {

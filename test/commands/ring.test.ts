@@ -1,4 +1,4 @@
-// `memslab ring`, as an operator asks it.
+// `memslab ring` as an operator uses it.
 
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ function ask(args: string[], input: string) {
   return spawnSync(process.execPath, [MAIN, 'ring', ...args], { input, encoding: 'utf8' })
 }
 
-t.test('each key on a line gets its owner on a line', async t => {
+t.test('each line of input, a key, gets a line with its owner', async t => {
   const servers = ['10.0.0.1:11211', '10.0.0.2:11211:3', '[::1]:11212']
   const ring = createRing([
     { host: '10.0.0.1', port: 11211 },
@@ -28,7 +28,7 @@ t.test('each key on a line gets its owner on a line', async t => {
   t.equal(status, 0)
 })
 
-t.test('what is no server is refused in one line', async t => {
+t.test('an invalid server is refused in one line', async t => {
   const { stderr, status } = ask(['not a server'], 'a\n')
   t.match(stderr, /^memslab ring: not a server: not a server\n$/)
   t.equal(status, 64)

@@ -1,10 +1,10 @@
 /**
- * SASL (-S): the same frames to memcached, which asks libsasl's sasldb, and to memslab, which has a
- * file of its own; each step sent when the one before was answered.
+ * SASL (-S): the same frames to memcached, which asks libsasl's sasldb, and to memslab, which reads
+ * a password file. Each step is sent after the one before was answered.
  *
- * Left out, because they differ on purpose: memcached 1.6.18 cannot authenticate a connection a
- * second time; it is out of memory for claims near a megabyte; and to libsasl a name without a
- * realm is one of the machine.
+ * Not compared, because they differ on purpose: memcached 1.6.18 cannot authenticate a connection a
+ * second time, it runs out of memory for claims near a megabyte, and libsasl adds the machine's
+ * realm to a name without one.
  */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'

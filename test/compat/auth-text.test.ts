@@ -1,11 +1,12 @@
 /**
  * Authentication of text connections (-Y): the same steps to memcached and to memslab, each sent
- * when the one before was answered. Each script comes from a loopback address of its own, so that
- * what one failed does not make another wait.
+ * after the one before was answered. Each script uses its own loopback address, so that the
+ * failures of one do not delay another.
  *
- * What newer releases answer is in cases/newer-auth.ts. Left out, because they differ on purpose:
- * memcached 1.6.18 splits a claim into words where newer ones take all behind the first blank for
- * the password, as memslab does; and of answers that are due together it gives the last alone.
+ * What newer releases answer is in cases/newer-auth.ts. Not compared, because they differ on
+ * purpose: memcached 1.6.18 splits a claim into words, where newer releases and memslab take
+ * everything after the first space as the password. Of several answers in one write it sends only
+ * the last.
  */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'

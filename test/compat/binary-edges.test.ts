@@ -1,11 +1,11 @@
 /**
  * Hand-written frames of the binary protocol, every opcode in every form: the same bytes to
- * memcached and to memslab, the responses and whether the connection stays open compared field by
- * field. What newer releases answer is in cases/newer.ts.
+ * memcached and to memslab. Responses are compared field by field, and whether the connection stays
+ * open. What newer releases answer is in cases/newer.ts.
  */
 import t, { type Test } from 'tap'
 import { BINARY, frame, Op } from '../support/binary-frames.ts'
-import { type Pair, runScript, startPair } from '../support/differential.ts'
+import { type Pair, prepare, startPair } from '../support/differential.ts'
 import { skipWithout } from '../support/oracle.ts'
 import { KEYS } from './cases/binary-case.ts'
 import { commands } from './cases/binary-commands.ts'
@@ -31,7 +31,7 @@ t.test('the cases are many, and each has a name of its own', async t => {
 async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
   let passed = 0
   for (const one of group.cases) {
-    await reset(pair)
+    await prepare(pair, RESET, BINARY)
     // memcached may lose responses that it has not sent when it closes.
     const how = { quietMs: 60, closeLosesReplies: true, dialect: BINARY }
     const found = await compareCase(pair, group.name, one, how)
@@ -39,9 +39,4 @@ async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
     else t.fail(one[0], { found })
   }
   t.equal(passed, group.cases.length, `${passed} cases`)
-}
-
-async function reset(pair: Pair): Promise<void> {
-  const script = { steps: [RESET], dialect: BINARY }
-  await Promise.all([runScript(pair.oracle.port, script), runScript(pair.daemon.port, script)])
 }

@@ -1,5 +1,5 @@
 /**
- * The binary protocol under options that change its responses, and over real seconds: the same
+ * The binary protocol with options that change its responses, and over real seconds: the same
  * frames to memcached and to memslab, both started with the same arguments.
  */
 import { setTimeout as sleep } from 'node:timers/promises'

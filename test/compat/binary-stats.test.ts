@@ -1,6 +1,6 @@
 /**
- * Statistics over the binary protocol: each report has the names that the text protocol tells, and
- * after the same frames the counters that must agree with memcached's do.
+ * Statistics over the binary protocol: each report has the names of the text protocol, and after
+ * the same frames the counters that must agree with memcached's do.
  */
 import t, { type Test } from 'tap'
 import {

@@ -1,7 +1,6 @@
 /**
- * Dumps of items: the same items in memcached and in memslab, the fields of the lines compared.
- * Sizes, CAS numbers and classes differ, only newer memcached releases show flags and begin with
- * OK, and the order of lines is each server's own.
+ * Dumps of the same items in memcached and in memslab, compared field by field. Sizes, CAS numbers,
+ * classes and the order of rows differ. Only newer memcached releases show flags and begin with OK.
  */
 import t from 'tap'
 import { startDaemon } from '../support/daemon.ts'

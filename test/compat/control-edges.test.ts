@@ -1,6 +1,6 @@
 /**
- * Edge cases of the commands of operators: the same bytes to memcached and to memslab, the replies
- * compared byte for byte. What newer releases answer is in cases/newer.ts.
+ * Edge cases of operators' commands: the same bytes to memcached and to memslab, replies compared
+ * byte for byte. What newer releases answer is in cases/newer.ts.
  */
 import t, { type Test } from 'tap'
 import { type Pair, startPair } from '../support/differential.ts'

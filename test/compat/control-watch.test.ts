@@ -1,7 +1,7 @@
 /**
- * What watchers are told: the same requests to memcached and to memslab, while a connection of each
- * watches; the lines are compared field by field. Taken out: the time, the number of the line, the
- * number of the connection, slab classes (the items' headers differ in size) and ports.
+ * What watchers see: the same requests to memcached and to memslab while a connection of each
+ * watches. Log lines are compared field by field, except for the time, the number of the line, the
+ * number of the connection, slab classes (item headers differ in size) and ports.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'

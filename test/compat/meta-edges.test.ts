@@ -1,11 +1,11 @@
 /**
- * Hand-written edge cases of the meta commands: the same bytes to memcached and to memslab, the
- * replies and whether the connection stays open compared byte for byte. What is left out, and why,
- * is at the head of cases/meta.ts; what may differ in a reply is in test/support/normalise.ts, and
- * what newer releases answer in cases/newer.ts.
+ * Hand-written edge cases of the meta commands: the same bytes to memcached and to memslab. Replies
+ * are compared byte for byte, and whether the connection stays open. cases/meta.ts says what is
+ * left out and why, test/support/normalise.ts what may differ in a reply. What newer releases
+ * answer is in cases/newer.ts.
  */
 import t, { type Test } from 'tap'
-import { type Pair, runScript, startPair } from '../support/differential.ts'
+import { type Pair, prepare, startPair } from '../support/differential.ts'
 import { createNormaliser } from '../support/normalise.ts'
 import { skipWithout } from '../support/oracle.ts'
 import { type Group, RESET_KEYS } from './cases/case.ts'
@@ -53,14 +53,9 @@ t.test('normalising keeps what must be compared', async t => {
 async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
   const failed: string[] = []
   for (const one of group.cases) {
-    await reset(pair)
+    await prepare(pair, RESET)
     const found = await compareCase(pair, group.name, one)
     if (found !== undefined) failed.push(`${one[0]}: ${found}`)
   }
   t.same(failed, [], `${group.cases.length} cases`)
-}
-
-async function reset(pair: Pair): Promise<void> {
-  const script = { steps: [RESET] }
-  await Promise.all([runScript(pair.oracle.port, script), runScript(pair.daemon.port, script)])
 }

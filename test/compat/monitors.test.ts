@@ -1,7 +1,6 @@
 /**
- * Programs that watch over memcached, looking at memslab: munin's plug-in, collectd's, the Nagios
- * check and libmemcached's tools. Each has its own reader of `stats`, and must find what it looks
- * for.
+ * Monitors of memcached on memslab: the plug-ins of munin and collectd, the Nagios check and
+ * libmemcached's tools. Each parses `stats` in its own way and must find what it looks for.
  */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'

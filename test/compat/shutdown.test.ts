@@ -1,6 +1,6 @@
 /**
- * `shutdown` of a daemon with -A, and of memcached: what the one that asked is told, what becomes
- * of the others, what the process prints and how it ends.
+ * `shutdown` of memslab with -A and of memcached: the reply to the client that sent it, what
+ * happens to other connections, what the process prints and its exit code.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,11 +1,12 @@
 /**
- * Hand-written edge cases of the classic text protocol: the same bytes to memcached and to memslab,
- * the replies and whether the connection stays open compared byte for byte. Where and why the two
- * may differ is in test/support/normalise.ts; what newer releases answer is in cases/newer.ts.
+ * Hand-written edge cases of the classic text protocol: the same bytes to memcached and to memslab.
+ * Replies are compared byte for byte, and whether the connection stays open.
+ * test/support/normalise.ts says where and why they may differ. What newer releases answer is in
+ * cases/newer.ts.
  */
 import { createServer, connect as dial, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { compare, type Pair, runScript, startPair } from '../support/differential.ts'
+import { compare, type Pair, prepare, startPair } from '../support/differential.ts'
 import { createNormaliser } from '../support/normalise.ts'
 import { skipWithout, startOracle } from '../support/oracle.ts'
 import { freePort, HOST, type Owner } from '../support/process.ts'
@@ -77,16 +78,11 @@ t.test('normalising keeps what must be compared', async t => {
 
 async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
   for (const one of group.cases) {
-    await reset(pair)
+    await prepare(pair, RESET)
     const found = await compareCase(pair, group.name, one)
     if (found === undefined) t.pass(one[0])
     else t.fail(one[0], { found })
   }
-}
-
-async function reset(pair: Pair): Promise<void> {
-  const script = { steps: [RESET] }
-  await Promise.all([runScript(pair.oracle.port, script), runScript(pair.daemon.port, script)])
 }
 
 /** A server that passes everything on and puts `to` in place of `from` in the replies. */

@@ -1,6 +1,6 @@
 /**
- * Statistics: every name that memcached prints is printed by memslab, in the same order (memslab
- * may print more), and after the same session the counters that must agree do.
+ * Statistics: memslab prints every name that memcached prints, in the same order (and may print
+ * more). After the same session the counters that must agree do.
  */
 import t, { type Test } from 'tap'
 import { type Pair, runScript, startPair } from '../support/differential.ts'

@@ -1,7 +1,7 @@
 /**
- * What only real seconds show: expiry and delayed flushes. Both servers' clocks tick once a second
- * at a moment of their own, so a look is taken only where every tick gives the same answer, and
- * all tests share their waits.
+ * Expiry and delayed flushes over real seconds. Each server's clock ticks once a second, at its own
+ * moment, so replies are compared only at times when the moment of the tick does not matter. All
+ * tests share their waits.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'

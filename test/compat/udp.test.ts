@@ -1,6 +1,6 @@
-// UDP beside memcached: the same datagrams to both. Replies to one request for one item, or to
-// none, are the same datagrams, byte for byte. Where a datagram asks for more, memcached sends a
-// message for each item and memslab one for all: then what they carry is the same.
+// UDP: the same datagrams to memcached and to memslab. Replies to a request for one item, or for
+// none, are the same datagrams, byte for byte. For a datagram with more requests memcached sends
+// one message per item and memslab one for all: then their contents are the same.
 
 import t from 'tap'
 import { startDaemon } from '../support/daemon.ts'

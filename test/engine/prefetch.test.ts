@@ -1,5 +1,5 @@
-// A look ahead may read anything that another thread is just writing: it ends, throws nothing and
-// changes nothing, whatever stands in the arenas.
+// A prefetch may read memory that another thread is writing: whatever is there, it ends, throws
+// nothing and changes nothing.
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
@@ -9,7 +9,7 @@ import { Cache } from '../../lib/engine/cache.ts'
 import { findItem } from '../../lib/engine/items/table.ts'
 import { PREFETCH_KEYS_MAX } from '../../lib/engine/limits.ts'
 import { loaded, prefetch } from '../../lib/engine/prefetch.ts'
-import { Mode } from '../../lib/engine/status.ts'
+import { Ask } from '../../lib/engine/storing/ask.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 
 const seed = announceSeed(t)
@@ -41,11 +41,13 @@ for (const shards of [1, 3]) {
 
 function store(cache: Cache, key: Area): void {
   const length = key.bytes.length
-  const hash = cache.hash(key, 0, length)
-  cache.shardOf(hash).store(Mode.SET, hash, key, 0, length, 0, 0, 0, 0, key, 0, length)
+  const ask = new Ask(key)
+  ask.setKey(key, 0, length, cache.hash(key, 0, length))
+  ask.valueBytes = length
+  cache.shardOf(ask.hash).store(ask, key, 0)
 }
 
-/** Has an item's chain lead somewhere else. */
+/** Makes an item's chain lead somewhere else. */
 function spoil(cache: Cache, key: Area, word: number): void {
   const hash = cache.hash(key, 0, key.bytes.length)
   const { arena } = cache.shardOf(hash)

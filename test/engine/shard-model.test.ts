@@ -1,5 +1,5 @@
-// Random operations on a cache against a plain Map, with `verify` after every step: in a memory
-// that is large enough, in one that evicts, in one that must not, and with several arenas.
+// Random operations on a cache against a plain Map, with `verify` after every step: with enough
+// memory, with evictions, without evictions, and with several arenas.
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
@@ -12,7 +12,7 @@ import { runs } from '../support/runs.ts'
 
 interface Run extends WalkOptions {
   name: string
-  /** In a full run; a short one does the fifth part. */
+  /** In a full run; a short run does a fifth. */
   steps: number
 }
 
@@ -28,7 +28,7 @@ const RUNS: Run[] = [
     holdsMax: 2,
   },
   {
-    name: 'a memory that is large enough loses nothing',
+    name: 'with enough memory nothing is lost',
     steps: 5000,
     keys: 12,
     lengths: mixedLengths(150_000),
@@ -38,7 +38,7 @@ const RUNS: Run[] = [
     holdsMax: 6,
   },
   {
-    name: 'a memory that evicts misses, but never lies',
+    name: 'with evictions keys miss, but never return wrong values',
     steps: 6000,
     keys: 2000,
     lengths: phasedLengths(130_000),
@@ -48,7 +48,7 @@ const RUNS: Run[] = [
     holdsMax: 6,
   },
   {
-    name: 'a memory that evicts refuses nothing while nothing is held',
+    name: 'with evictions nothing is refused while nothing is held',
     steps: 6000,
     keys: 2000,
     lengths: phasedLengths(130_000),
@@ -58,7 +58,7 @@ const RUNS: Run[] = [
     holdsMax: 0,
   },
   {
-    name: 'a memory with segmented lists refuses nothing while nothing is held',
+    name: 'with segmented lists nothing is refused while nothing is held',
     steps: 6000,
     keys: 2000,
     lengths: phasedLengths(130_000),
@@ -74,7 +74,7 @@ const RUNS: Run[] = [
     holdsMax: 0,
   },
   {
-    name: 'a memory that evicts by worth refuses nothing while nothing is held',
+    name: 'with eviction by worth nothing is refused while nothing is held',
     steps: 6000,
     keys: 2000,
     lengths: phasedLengths(130_000),
@@ -90,7 +90,7 @@ const RUNS: Run[] = [
     holdsMax: 0,
   },
   {
-    name: 'a memory of two arenas that evicts, with the longest items',
+    name: 'two arenas that evict, with the longest items',
     steps: 5000,
     keys: 1500,
     lengths: phasedLengths(MIB + 1000),
@@ -100,7 +100,7 @@ const RUNS: Run[] = [
     holdsMax: 2,
   },
   {
-    name: 'a memory without evictions loses nothing that it took',
+    name: 'without evictions nothing stored is lost',
     steps: 5000,
     keys: 800,
     lengths: phasedLengths(60_000),
@@ -110,7 +110,7 @@ const RUNS: Run[] = [
     holdsMax: 6,
   },
   {
-    name: 'items as long as half the arena are stored beside short ones',
+    name: 'items of half an arena are stored with short ones',
     steps: 6000,
     keys: 800,
     lengths: phasedLengths(2 * MIB),
@@ -141,7 +141,7 @@ for (const [part, run] of RUNS.entries()) {
   })
 }
 
-t.test('a flush that is due is not undone by one that is still to come', async t => {
+t.test('a flush that is due is not undone by a later one', async t => {
   const peer = new Peer(Cache.create({ memoryBytes: 4 * MIB }))
   peer.set('a', makeValue(1, 100))
   peer.flush(peer.nowS() + 5)
@@ -154,7 +154,7 @@ t.test('a flush that is due is not undone by one that is still to come', async t
   t.equal(peer.get('b'), undefined)
 })
 
-/** Mostly short values, some of several chunks. */
+/** Mostly short values, some spanning several chunks. */
 function mixedLengths(max: number): (random: Random) => number {
   return random => {
     const kind = random.below(100)
@@ -165,7 +165,7 @@ function mixedLengths(max: number): (random: Random) => number {
   }
 }
 
-/** Times of one size after the other, so that classes take each other's pages. */
+/** Periods of one size after the other, so that classes take each other's pages. */
 function phasedLengths(max: number): (random: Random) => number {
   const mixed = mixedLengths(max)
   let left = 0

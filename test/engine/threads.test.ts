@@ -1,5 +1,5 @@
 // Several threads on one cache: no update is lost, no value is torn, and a thread that dies at any
-// moment, inside the lock too, leaves the others a sound cache.
+// moment, also inside the lock, leaves a sound cache.
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,6 +22,8 @@ const ALL_JOBS: Job[] = [...VALUE_JOBS, ...VALUE_JOBS, 'upkeep']
 const KILLS = runs(20, 160)
 const KILL_SECONDS_MAX = runs(7, 30)
 const THREADS = 3
+const RECOVER_TRIES_MAX = 50
+const RECOVER_AGAIN_MS = 20
 const VALUES = runs(2000, 8000)
 const COUNTS = runs(30_000, 80_000)
 
@@ -79,7 +81,7 @@ t.test('threads that die at any moment leave a sound cache', async t => {
     const holder = random.pick([...crew.members.keys()])
     const hadLock = await crew.kill(holder)
     const resets = countResets(cache)
-    const emptied = cache.recover(holder)
+    const emptied = await recover(cache, holder)
     t.equal(countResets(cache) - resets, emptied)
     if (!hadLock) t.equal(emptied, 0, 'who had no lock tore nothing')
     if (!cache.isRecovered()) t.fail('something of a dead thread is left')
@@ -98,7 +100,7 @@ t.test('threads that die at any moment leave a sound cache', async t => {
   t.ok(kills >= 5, `${kills} kills`)
 })
 
-t.test('who died inside the lock of a sound arena costs nothing but its holds', async t => {
+t.test('a death inside the lock of a sound arena costs only its holds', async t => {
   const dead = new Peer(Cache.create({ memoryBytes: 4 * MIB }, 7))
   const peer = new Peer(Cache.attach(dead.cache.handle, 8))
   const { arena } = peer.cache.shards[0]
@@ -116,7 +118,7 @@ t.test('who died inside the lock of a sound arena costs nothing but its holds', 
   if (own !== undefined) t.ok(peer.read(own, 0, 5000))
 })
 
-t.test('who died inside the lock of a torn arena costs that arena', async t => {
+t.test('a death inside the lock of a torn arena costs that arena', async t => {
   const dead = new Peer(Cache.create({ memoryBytes: 8 * MIB, shards: 2 }, 7))
   const peer = new Peer(Cache.attach(dead.cache.handle, 8))
   for (let i = 0; i < 500; i++) peer.set(`k${i}`, makeValue(i, 500))
@@ -146,7 +148,7 @@ t.test('who died inside the lock of a torn arena costs that arena', async t => {
   peer.verify()
 })
 
-t.test('two threads that died at once are cleared up in either order', async t => {
+t.test('two threads that died at once are cleaned up in either order', async t => {
   for (const order of [
     [7, 9],
     [9, 7],
@@ -166,7 +168,7 @@ t.test('two threads that died at once are cleared up in either order', async t =
   }
 })
 
-t.test('who waits for the lock gets it when it is free', async t => {
+t.test('a thread that waits for the lock gets it once it is free', async t => {
   const crew = new Crew({ memoryBytes: 4 * MIB }, ['adjust'], 1000, 100, seed)
   const { words } = crew.peer.cache.shards[0].arena
   crew.go()
@@ -185,6 +187,19 @@ t.test('who waits for the lock gets it when it is free', async t => {
   }
   crew.peer.verify()
 })
+
+/**
+ * Cleans up after a dead thread, and again while another one holds the lock for long: the system
+ * may have stopped that thread inside it. Returns how many arenas were emptied.
+ */
+async function recover(cache: Cache, holder: number): Promise<number> {
+  let emptied = cache.recover(holder)
+  for (let tries = 0; tries < RECOVER_TRIES_MAX && !cache.isRecovered(); tries++) {
+    await sleep(RECOVER_AGAIN_MS)
+    emptied += cache.recover()
+  }
+  return emptied
+}
 
 function countResets(cache: Cache): number {
   return cache.shards.reduce((sum, { arena }) => sum + arena.words[L.RESETS], 0)

@@ -1,5 +1,5 @@
-// What may be chosen for memory and table, and what it must not change: every value comes back whole,
-// whatever the longest chunk is and however crowded the table.
+// Options of memory and table: every value comes back complete, whatever the longest chunk is and
+// however crowded the table.
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
@@ -9,6 +9,7 @@ import * as L from '../../lib/engine/arena/layout.ts'
 import { ARENA_PAGES_MIN, Cache } from '../../lib/engine/cache.ts'
 import { pageRoom } from '../../lib/engine/chunks/slabs.ts'
 import { Mode, Order, Status } from '../../lib/engine/status.ts'
+import { Ask } from '../../lib/engine/storing/ask.ts'
 import { ValueSink } from '../../lib/engine/value-sink.ts'
 import { verify } from '../../lib/engine/verify.ts'
 import { areaOf } from '../support/engine-arena.ts'
@@ -19,7 +20,7 @@ import { announceSeed, createRandom } from '../support/prng.ts'
 const seed = announceSeed(t)
 const VALUE_BYTES_MAX = 300 * KIB
 
-t.test('the longest chunk may be shorter than half a page', async t => {
+t.test('slab_chunk_max may be less than half a page', async t => {
   for (const chunkBytesMax of [KIB, 4 * KIB, 16 * KIB, MIB]) {
     const cache = Cache.create({ memoryBytes: 8 * MIB, chunkBytesMax })
     const { arena } = cache.shards[0]
@@ -50,7 +51,7 @@ t.test('chunk sizes may be chosen', async t => {
   verify(arena)
 })
 
-t.test('a table that does not grow finds all that is in it', async t => {
+t.test('a table that does not grow finds all its items', async t => {
   const cache = Cache.create({ memoryBytes: 8 * MIB, hashpower: 8, tableGrows: false })
   const { arena } = cache.shards[0]
   const buckets = arena.words[L.BUCKET_COUNT]
@@ -75,7 +76,7 @@ t.test('a large table leaves half of the memory to items', async t => {
   t.equal(cache.setMemoryLimit((2 * ARENA_PAGES_MIN - 2) * bytes), Order.TOO_SMALL)
 })
 
-t.test('in the least memory the longest item still fits', async t => {
+t.test('the longest item fits into the least memory', async t => {
   const peer = new Peer(Cache.create({ memoryBytes: MIB }))
   const limit = peer.cache.shards[0].arena.words[L.ITEM_BYTES_LIMIT]
   t.ok(limit < MIB && limit > MIB / 2, `${limit} bytes`)
@@ -84,7 +85,7 @@ t.test('in the least memory the longest item still fits', async t => {
   peer.verify()
 })
 
-t.test('a value of very many chunks is copied in one pass', async t => {
+t.test('a value of many chunks is copied in one pass', async t => {
   const peer = new Peer(
     Cache.create({ memoryBytes: 64 * MIB, chunkBytesMax: 256, itemBytesMax: 16 * MIB }),
   )
@@ -97,7 +98,7 @@ t.test('a value of very many chunks is copied in one pass', async t => {
   t.ok(peer.get('k')?.value.equals(value))
 })
 
-t.test('values that grow at either end come out whole', async t => {
+t.test('values that grow at either end stay complete', async t => {
   const peer = new Peer(Cache.create({ memoryBytes: 8 * MIB, chunkBytesMax: KIB }))
   const random = createRandom(seed, 1)
   for (let round = 0; round < 20; round++) {
@@ -114,23 +115,23 @@ t.test('values that grow at either end come out whole', async t => {
   peer.verify()
 })
 
-function put(cache: Cache, key: string, value: Buffer): void {
+function askOf(cache: Cache, key: string): Ask {
   const area = areaOf(key)
+  const ask = new Ask(area)
+  ask.setKey(area, 0, key.length, cache.hash(area, 0, key.length))
+  return ask
+}
 
-  const valueArea = new Area(value)
-  const hash = cache.hash(area, 0, key.length)
-  const status = cache
-    .shardOf(hash)
-    .store(Mode.SET, hash, area, 0, key.length, 0, 0, 0, 0, valueArea, 0, value.length)
+function put(cache: Cache, key: string, value: Buffer): void {
+  const ask = askOf(cache, key)
+  ask.valueBytes = value.length
+  const status = cache.shardOf(ask.hash).store(ask, new Area(value), 0)
   if (status !== Status.OK) throw new Error(`store of ${value.length} bytes: ${status}`)
 }
 
 function take(cache: Cache, key: string): Buffer | undefined {
-  const area = areaOf(key)
+  const ask = askOf(cache, key)
   const sink = new ValueSink(VALUE_BYTES_MAX)
-  const hash = cache.hash(area, 0, key.length)
-  const status = cache
-    .shardOf(hash)
-    .get(hash, area, 0, key.length, sink, { slot: 0, generation: 0 })
+  const status = cache.shardOf(ask.hash).get(ask, sink)
   return status === Status.OK ? sink.area.bytes.subarray(0, sink.length) : undefined
 }

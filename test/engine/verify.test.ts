@@ -1,5 +1,5 @@
-// A check that cannot fail is worth nothing: each kind of damage is done to a sound arena once by
-// hand, then single bits are flipped at random, and verify must notice each time.
+// verify finds damage: each kind is done to a sound arena once, then single bits are flipped at
+// random, and verify must notice every time.
 
 import t from 'tap'
 import { KIB, MIB } from '../../lib/bytes/units.ts'
@@ -14,10 +14,10 @@ import { Peer } from '../support/engine-peer.ts'
 import { makeValue } from '../support/engine-values.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 
-/** Items of a sound arena, one of each kind. */
+/** One item of each kind in a sound arena. */
 interface Sample {
   arena: Arena
-  /** Linked, in a chain of its bucket that goes on. */
+  /** Linked, and not the last of its bucket's chain. */
   chained: Ref
   /** Linked, in the middle of its LRU list. */
   listed: Ref
@@ -50,16 +50,16 @@ const DAMAGES: Damage[] = [
   { name: 'another list in META', run: s => flip(s, s.listed + L.ITEM_META, 1 << 14) },
   { name: 'another key length', run: s => flip(s, s.listed + L.ITEM_META, 1) },
   {
-    name: 'a linked item that says it is not',
+    name: 'a linked item not marked as linked',
     run: s => flip(s, s.listed + L.ITEM_META, L.STATE_LINKED),
   },
   {
-    name: 'an unlinked item that says it is',
+    name: 'an unlinked item marked as linked',
     run: s => flip(s, s.unlinked + L.ITEM_META, L.STATE_LINKED),
   },
   { name: 'an item that says it spans', run: s => flip(s, s.listed + L.ITEM_META, L.STATE_SPANS) },
   {
-    name: 'an item that says it does not span',
+    name: 'a spanning item not marked as spanning',
     run: s => flip(s, s.spanning + L.ITEM_META, L.STATE_SPANS),
   },
   { name: 'flags that are not there', run: s => flip(s, s.listed + L.ITEM_META, L.STATE_FLAGS) },
@@ -140,7 +140,7 @@ t.test('each damage is noticed', async t => {
   verify(sample.arena)
 })
 
-t.test('a bit flipped in any word that the structures stand on is noticed', async t => {
+t.test('a flipped bit in any word of the structures is noticed', async t => {
   const random = createRandom(seed)
   const sample = createSample()
   const { arena } = sample
@@ -166,7 +166,7 @@ interface FlipTarget {
 }
 
 const ALL_BITS = Array.from({ length: 32 }, (_, bit) => bit)
-// Bits 19 and 20 say how often an item was read, 22 to 24 what peers said of it; 21 is told by holds.
+// Bits 19 and 20 record reads, 22 to 24 what peers set; 21 follows from the holds.
 const META_BITS = ALL_BITS.filter(bit => bit < 19 || bit > 24)
 
 function flipTargets(sample: Sample): FlipTarget[] {
@@ -216,7 +216,7 @@ function targetsInTables(sample: Sample): FlipTarget[] {
     descriptor('LIST_COUNT', list + L.LIST_COUNT),
     fixed('FRESH_REF', classOf(sample) + L.CLASS_FRESH_REF),
     fixed('ITEM_COUNT', L.ITEM_COUNT),
-    // A few buckets more may be where no item belongs: that table is sound.
+    // With a few more buckets no item may be in a wrong one: such a table is sound.
     { ...fixed('BUCKET_COUNT', L.BUCKET_COUNT), bits: ALL_BITS.slice(6) },
     fixed('BUCKET_MASK', L.BUCKET_MASK),
     fixed('PAGES_USED', L.PAGES_USED),

@@ -1,5 +1,5 @@
-// Hot keys: the sketch against plain counts, several threads, resets, and what `stats hotkeys` says in
-// both protocols.
+// Hot keys: the sketch against plain counts, several threads, resets, and `stats hotkeys` in both
+// protocols.
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
@@ -27,7 +27,7 @@ t.test('a key was sampled between count - error and count times', async t => {
   const model = new Map<string, number>()
   const samples = HOT_SAMPLES_MAX - 1
   for (let i = 0; i < samples; i++) {
-    // A few keys come often, hundreds now and then.
+    // A few keys are frequent, hundreds are rare.
     const key = `key${random.once(2) ? random.below(5) : random.below(600)}`
     model.set(key, (model.get(key) ?? 0) + 1)
     count(sketch, key)
@@ -56,7 +56,7 @@ t.test('old counts fade', async t => {
   t.ok(old > 0 && recent > 1.5 * old, `${old} and ${recent}`)
 })
 
-t.test('the longest values are kept, with the length that was seen last', async t => {
+t.test('the longest values are kept, with the last length that was seen', async t => {
   const handle = createSketches(1)
   const sketch = new Sketch(handle, 0)
   const random = createRandom(seed, 2)
@@ -75,7 +75,7 @@ t.test('the longest values are kept, with the length that was seen last', async 
   t.notOk(kept().includes(5), 'the shortest makes room')
 })
 
-t.test('a reset empties the sketches of all threads, one write or none later', async t => {
+t.test('a reset empties the sketches of all threads', async t => {
   const handle = createSketches(2)
   const [one, two] = [new Sketch(handle, 0), new Sketch(handle, 1)]
   count(one, 'a')
@@ -89,7 +89,7 @@ t.test('a reset empties the sketches of all threads, one write or none later', a
   t.same([samples, hot.map(({ key }) => key), long], [1, ['b'], []])
 })
 
-t.test('a thread that died while it wrote leaves nothing that cannot be read', async t => {
+t.test('a thread that died while it wrote leaves readable sketches', async t => {
   const handle = createSketches(1)
   const sketch = new Sketch(handle, 0)
   count(sketch, 'a')
@@ -104,7 +104,7 @@ t.test('a thread that died while it wrote leaves nothing that cannot be read', a
   )
 })
 
-t.test('requests of every kind are sampled, the threads put together', async t => {
+t.test('requests of every kind are sampled, and threads are summed', async t => {
   const handle = createSketches(2)
   const host = { ...createHost(), hotKeys: new HotKeys(handle, 0) }
   const peers = [new Peer(host), new Peer({ ...host, hotKeys: new HotKeys(handle, 1) })]
@@ -121,7 +121,7 @@ t.test('requests of every kind are sampled, the threads put together', async t =
   t.ok(report.hot.length <= HOT_SHOWN_MAX)
 })
 
-t.test('stores that are refused are none of the longest values', async t => {
+t.test('refused stores do not count as longest values', async t => {
   const host = createHost({ itemBytesMax: 100_000 })
   const peer = new Peer(host)
   for (let i = 0; i < 2 * LONG_SLOTS; i++) {
@@ -139,7 +139,7 @@ t.test('stores that are refused are none of the longest values', async t => {
   ])
 })
 
-t.test('stats hotkeys: lines, safe keys, reset, and -X', async t => {
+t.test('stats hotkeys: rows, encoded keys, reset, and -X', async t => {
   const host = createHost()
   const peer = new Peer(host)
   const key = 'k\xff%\x01"'
@@ -169,7 +169,7 @@ t.test('stats hotkeys: lines, safe keys, reset, and -X', async t => {
   t.equal(say(shut, 'stats hotkeys\r\n'), 'CLIENT_ERROR stats hotkeys not allowed\r\n')
 })
 
-t.test('the binary protocol tells of them too', async t => {
+t.test('the binary protocol has the report too', async t => {
   const host = createHost()
   const peer = new Peer(host)
   sampleAll(host)
@@ -177,7 +177,7 @@ t.test('the binary protocol tells of them too', async t => {
   t.match(say(peer, frame(Op.STAT, { key: 'hotkeys' })), /hot:1:keya%20b/)
 })
 
-t.test('long values that are gone make room, sooner or later', async t => {
+t.test('long values that are gone are dropped in time', async t => {
   const host = createHost()
   const peer = new Peer(host)
   const big = 'x'.repeat(5000)
@@ -191,7 +191,7 @@ t.test('long values that are gone make room, sooner or later', async t => {
   t.same(host.hotKeys.report(host.cache).long, [{ key: 'small', valueBytes: 10 }])
 })
 
-t.test('after a reset shorter values are among the longest', async t => {
+t.test('after a reset shorter values count as longest', async t => {
   const host = createHost()
   const peer = new Peer(host)
   const big = 'x'.repeat(5000)
@@ -213,7 +213,7 @@ function say(peer: Peer, text: string): string {
 }
 
 function count(sketch: Sketch, key: string): void {
-  // Not at the start of its area.
+  // The key is not at the start of its area.
   sketch.count(hashOf(key), new Area(Buffer.from(`get ${key}`, 'latin1')), 4, key.length)
 }
 
@@ -222,7 +222,7 @@ function measure(sketch: Sketch, key: string, valueBytes: number): void {
   sketch.measure(hashOf(key), area, 0, key.length, valueBytes)
 }
 
-/** Few different ones, so that keys have to be compared. */
+/** Few different hashes, so that keys must be compared. */
 function hashOf(key: string): number {
   return key.length * 3 + key.charCodeAt(key.length - 1)
 }

@@ -1,5 +1,5 @@
-// The log rings: what is written is read in order, whole or not at all, and what was written over is
-// counted. Against a plain list, from one thread; and with a writer that never rests in another.
+// Log buffers: lines are read in order, complete or not at all, and overwritten lines are counted.
+// Against a plain list in one thread, and with a writer in another thread that never pauses.
 
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -30,7 +30,7 @@ interface Line {
   text: string
 }
 
-t.test('what is read is what was written, and what is missing is counted', async t => {
+t.test('lines are read as written, and missing ones are counted', async t => {
   const random = createRandom(seed, 1)
   const logs = createLogs(2, RING_BYTES)
   let writer = new RingWriter(logs, 1)
@@ -45,7 +45,7 @@ t.test('what is read is what was written, and what is missing is counted', async
     const text = 'k'.repeat(random.below(251))
     written.push({ type, size: step, text })
     write(writer, type, step, text)
-    // Mostly close behind, now and then so late that the ring has gone round.
+    // Mostly close behind the writer, at times so late that the buffer has wrapped.
     if (step < readAt) continue
     readAt = step + random.pick([1, 1, 2, 3, 10, 40, 400])
     while (reader.read()) {
@@ -64,7 +64,7 @@ t.test('what is read is what was written, and what is missing is counted', async
   t.ok(lost > 100 && next - lost > STEPS / 10, `${next - lost} lines read, ${lost} lost`)
 })
 
-t.test('a reader begins at the end, and each has a place of its own', async t => {
+t.test('a reader begins at the end, and each has its own position', async t => {
   const logs = createLogs(1, RING_BYTES)
   const writer = new RingWriter(logs, 0)
   write(writer, 1, 1, 'before')
@@ -78,7 +78,7 @@ t.test('a reader begins at the end, and each has a place of its own', async t =>
   t.equal(first.lost + second.lost, 0)
 })
 
-t.test('numbers rise over all rings', async t => {
+t.test('numbers increase over all buffers', async t => {
   const logs = createLogs(2, RING_BYTES)
   const writers = [new RingWriter(logs, 0), new RingWriter(logs, 1)]
   const readers = [new RingReader(logs, 0), new RingReader(logs, 1)]
@@ -98,7 +98,7 @@ t.test('numbers rise over all rings', async t => {
   )
 })
 
-t.test('a writer that died in a record is followed by one that goes on', async t => {
+t.test('after a writer died within a record another continues', async t => {
   const logs = createLogs(1, RING_BYTES)
   const reader = new RingReader(logs, 0)
   const dead = new RingWriter(logs, 0)
@@ -113,9 +113,9 @@ t.test('a writer that died in a record is followed by one that goes on', async t
   t.notOk(reader.read())
 })
 
-t.test('beside a writer that never rests a reader sees whole lines only', async t => {
+t.test('with a writer that never pauses a reader sees complete lines only', async t => {
   const logs = createLogs(1, RING_BYTES)
-  const worker = new Worker(WRITER, { workerData: logs })
+  const worker = new Worker(WRITER, { workerData: logs, execArgv: [] })
   t.teardown(() => worker.terminate())
   await once(worker, 'message')
   const reader = new RingReader(logs, 0)

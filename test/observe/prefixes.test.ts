@@ -1,4 +1,5 @@
-// The counts of `stats detail`: against a plain map, from several threads at once, and at their bound.
+// The counts of `stats detail`: against a plain Map, from several threads at once, and at their
+// bound.
 
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
@@ -12,7 +13,7 @@ const THREADS = 3
 const EACH = 10_000
 const COUNTER = new URL('../support/prefix-counter.ts', import.meta.url)
 
-t.test('the counts are those of a plain map', async t => {
+t.test('the counts are those of a plain Map', async t => {
   const random = createRandom(seed, 1)
   const prefixes = new Prefixes(createPrefixes(':'))
   const model = new Map<string, number[]>()
@@ -33,7 +34,7 @@ t.test('the counts are those of a plain map', async t => {
   t.same(dumpOf(prefixes), new Map([['again', [0, 0, 1, 0]]]))
 })
 
-t.test('keys without a prefix, with an empty one, with the longest', async t => {
+t.test('keys without a prefix, with an empty one, and with the longest one', async t => {
   const prefixes = new Prefixes(createPrefixes('/'))
   const longest = 'x'.repeat(249)
   for (const key of ['none', 'a:b', '/root', `${longest}/`]) count(prefixes, key, PrefixCount.GET)
@@ -46,22 +47,22 @@ t.test('keys without a prefix, with an empty one, with the longest', async t => 
   )
 })
 
-t.test('a count goes on behind 2^32', async t => {
+t.test('a count goes on past 2^32', async t => {
   const handle = createPrefixes(':')
   const prefixes = new Prefixes(handle)
   count(prefixes, 'a:1', PrefixCount.HIT)
   const words = new Int32Array(handle.buffer)
   const at = words.indexOf(1, 16)
-  words[at + 3] = -1 // the low word of HIT is behind LENGTH and GET
+  words[at + 3] = -1 // the low word of HIT comes after LENGTH and GET
   count(prefixes, 'a:1', PrefixCount.HIT)
   t.same(dumpOf(prefixes).get('a'), [0, 2 ** 32, 0, 0])
 })
 
-t.test('threads that count at once lose nothing', async t => {
+t.test('threads that count at the same time lose nothing', async t => {
   const handle = createPrefixes(':')
   const workers = Array.from(
     { length: THREADS },
-    () => new Worker(COUNTER, { workerData: { handle, each: EACH } }),
+    () => new Worker(COUNTER, { workerData: { handle, each: EACH }, execArgv: [] }),
   )
   await Promise.all(workers.map(worker => once(worker, 'exit')))
   const dump = dumpOf(new Prefixes(handle))
@@ -69,7 +70,7 @@ t.test('threads that count at once lose nothing', async t => {
   for (const counts of dump.values()) t.equal(counts[PrefixCount.GET], (THREADS * EACH) / 100)
 })
 
-t.test('beyond the bound new prefixes are not counted, old ones are', async t => {
+t.test('at the bound new prefixes are not counted, known ones are', async t => {
   const prefixes = new Prefixes(createPrefixes(':'))
   for (let i = 0; i < PREFIXES_MAX + 5000; i++) count(prefixes, `prefix${i}:x`, PrefixCount.GET)
   count(prefixes, 'prefix0:y', PrefixCount.GET)
@@ -79,7 +80,7 @@ t.test('beyond the bound new prefixes are not counted, old ones are', async t =>
 })
 
 function count(prefixes: Prefixes, key: string, what: number): void {
-  // Not at the start of its buffer.
+  // The key is not at the start of its buffer.
   const bytes = Buffer.from(`get ${key}`, 'latin1')
   prefixes.count(bytes, 4, key.length, what)
 }

@@ -1,5 +1,5 @@
-// A request allocates nothing on the heap: not on its way through a session, in any protocol,
-// alone or among others that came together. V8 counts the bytes that were ever allocated.
+// A request allocates nothing on the heap on its way through a session, in any protocol, alone or
+// pipelined. V8 counts the bytes that were ever allocated.
 
 import { getHeapStatistics } from 'node:v8'
 import t from 'tap'
@@ -12,8 +12,8 @@ import { createHost } from '../support/server-session.ts'
 const DEPTH = 64
 const WARM_REQUESTS = 50_000
 const REQUESTS = 200_000
-// An object or a number on the heap has 12 bytes or more. What is allowed is what V8 counts by: it
-// gives a thread buffers of some 100 KiB to allocate in, and counts whole ones.
+// An object or a number on the heap has 12 bytes or more. The allowance is the granularity of V8's
+// count: it gives a thread buffers of some 100 KiB to allocate in, and counts complete ones.
 const BYTES_A_REQUEST_MAX = 2
 const TRIES = 20
 const COUNTED = 'total_allocated_bytes' in getHeapStatistics()
@@ -56,7 +56,7 @@ const REQUESTS_BY_NAME: Readonly<Record<string, string>> = {
   'binary noop': frame(Op.NOOP),
 }
 
-/** Throws replies away. */
+/** Discards replies. */
 class Nowhere implements Outlet {
   private readonly host: Host
   sentBytes = 0
@@ -76,12 +76,12 @@ class Nowhere implements Outlet {
 
 for (const [name, request] of Object.entries(REQUESTS_BY_NAME)) {
   for (const depth of [1, DEPTH]) {
-    t.test(`${name}, ${depth} at once: nothing is allocated`, NEEDS_COUNT, async t => {
+    t.test(`${name}, ${depth} at once: allocates nothing`, NEEDS_COUNT, async t => {
       const host = createHost()
       const store = `${STORE.join('')}set ${NUMBER} 0 0 1\r\n1\r\n`
       run(host, store, 1, 1)
       run(host, request, depth, WARM_REQUESTS)
-      // What a compiler that comes late allocates is not a request's.
+      // What a late compilation allocates is not the request's.
       let least = Number.POSITIVE_INFINITY
       for (let tries = 0; tries < TRIES && least > BYTES_A_REQUEST_MAX; tries++) {
         least = Math.min(least, run(host, request, depth, REQUESTS))
@@ -91,7 +91,7 @@ for (const [name, request] of Object.entries(REQUESTS_BY_NAME)) {
   }
 }
 
-/** So many requests, so deep; bytes allocated for each. */
+/** Runs `count` requests, `depth` at once. Returns the bytes allocated per request. */
 function run(host: Host, request: string, depth: number, count: number): number {
   const outlet = new Nowhere(host)
   const session = new Session(host, outlet, 32)

@@ -1,5 +1,6 @@
-// Long values that pass by the buffers of a session, to and from their places in the arena: the same
-// replies as through the buffers, whatever happens to the item meanwhile and wherever the peer leaves.
+// Long values that bypass the buffers of a session, to and from their places in the arena: the
+// replies are the same as through the buffers, whatever happens to the item and whenever the peer
+// closes.
 
 import t from 'tap'
 import { KIB, MIB } from '../../lib/bytes/units.ts'
@@ -28,7 +29,7 @@ const STREAMS = {
 }
 
 for (const [name, make] of Object.entries(STREAMS)) {
-  t.test(`${name}: the replies are those of a peer that copies`, async t => {
+  t.test(`${name}: the replies are the same as with copies`, async t => {
     let direct = 0
     let inserted = 0
     for (let part = 0; part < runs(20, 60); part++) {
@@ -80,7 +81,7 @@ t.test('a value and its line end, cut at every byte', async t => {
   verifyAll(host)
 })
 
-t.test('what is being sent arrives whole, whatever becomes of the item', async t => {
+t.test('a value being sent arrives complete, whatever happens to its item', async t => {
   const fates: Record<string, (host: Host, peer: Peer) => void> = {
     replaced: (_host, peer) => peer.feed(setOf('a', makeValue(2, 700_000))),
     deleted: (_host, peer) => peer.feed(Buffer.from('delete a\r\n')),
@@ -126,7 +127,7 @@ t.test('what is being sent arrives whole, whatever becomes of the item', async t
   }
 })
 
-t.test('an upload broken off anywhere gives its memory back', async t => {
+t.test('an upload broken off anywhere releases its memory', async t => {
   const host = createHost({ memoryBytes: 16 * MIB, itemBytesMax: 8 * MIB })
   const random = createRandom(seed, 7)
   const before = usedChunks(host)
@@ -143,7 +144,7 @@ t.test('an upload broken off anywhere gives its memory back', async t => {
   }
 })
 
-t.test('a connection lost while values wait to be sent gives up what it holds', async t => {
+t.test('a connection lost while values wait to be sent releases its holds', async t => {
   for (let part = 0; part < runs(20, 40); part++) {
     const random = createRandom(seed, 2000 + part)
     const host = createHost()
@@ -176,7 +177,7 @@ t.test(
   },
 )
 
-t.test('there are no more values in flight than there are holds; one more is told so', async t => {
+t.test('values in flight are bounded by the holds, and one more gets an error', async t => {
   const host = createHost({ memoryBytes: 64 * MIB })
   const other = new Peer(host, NEVER, MIB)
   other.feed(setOf('a', makeValue(1, 40_000)))

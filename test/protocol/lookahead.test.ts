@@ -1,6 +1,6 @@
-// What is computed ahead is never anything but the hash of the key that stands there; and it is
-// computed ahead, which shows where bytes change behind its back. A plain request is seen as what it
-// says, and no other as plain.
+// The lookahead computes the hash of the key that is in the buffer, and computes it ahead: the
+// tests change the bytes afterwards. Plain requests are recognised for what they are, and no
+// others.
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
@@ -25,7 +25,7 @@ const seed = announceSeed(t)
 const cache = Cache.create({ memoryBytes: 16 * MIB })
 const { request } = new Peer(createHost()).session
 
-t.test('keys of commands that came together are hashed ahead', async t => {
+t.test('keys of pipelined commands are hashed ahead', async t => {
   const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
   const [a, b, c, d, e, f, g, h, i, j, ...more] = keys
   const commands = [
@@ -42,7 +42,7 @@ t.test('keys of commands that came together are hashed ahead', async t => {
   t.same(foreseen(commands.join(''), keys), keys)
 })
 
-t.test('keys of frames that came together are hashed ahead', async t => {
+t.test('keys of pipelined frames are hashed ahead', async t => {
   const keys = Array.from({ length: 10 }, (_, i) => `key-${i}`)
   const frames = keys.map((key, i) => {
     const header = Buffer.alloc(HEADER_BYTES + 8)
@@ -55,7 +55,7 @@ t.test('keys of frames that came together are hashed ahead', async t => {
   t.same(foreseen(frames.join(''), keys, lookAheadFrames), keys)
 })
 
-t.test('a look ahead ends with its room, and goes on from there', async t => {
+t.test('a lookahead stops when its slots are full, and continues from there', async t => {
   const keys = Array.from({ length: 3 * PREFETCH_KEYS_MAX + 1 }, (_, i) => `key-${i}`)
   const line = `get ${keys.join(' ')}\r\n`
   t.same(foreseen(line, keys), keys.slice(0, PREFETCH_KEYS_MAX))
@@ -68,7 +68,7 @@ t.test('a look ahead ends with its room, and goes on from there', async t => {
   }
 })
 
-t.test('whatever comes, every hash is that of its bytes', async t => {
+t.test('for any input, every hash is that of its bytes', async t => {
   const random = createRandom(seed)
   const words = ['get', 'set', 'ms', 'mg', ' ', '  ', '\r\n', '\n', '\0', '99', '4294967295', 'key']
   for (let run = 0; run < 3000; run++) {
@@ -95,7 +95,7 @@ t.test('whatever comes, every hash is that of its bytes', async t => {
   t.pass('3000 runs')
 })
 
-t.test('a plain request is seen as what it says, and no other as plain', async t => {
+t.test('plain requests are recognised, and no others', async t => {
   const random = createRandom(seed)
   let plainCount = 0
   for (let run = 0; run < 3000; run++) {
@@ -118,7 +118,7 @@ t.test('a plain request is seen as what it says, and no other as plain', async t
   t.ok(plainCount > 500, `${plainCount} were plain`)
 })
 
-t.test('keys amid a get are seen up to the byte that ends them', async t => {
+t.test('keys in the middle of a get are found up to the byte that ends them', async t => {
   const { area, bytes } = areaOf(`get a bb  ccc\tdddd\r\n${' '.repeat(128)}`)
   forgetAhead()
   lookAhead(cache, area, 0, bytes.length, false)
@@ -132,7 +132,7 @@ t.test('keys amid a get are seen up to the byte that ends them', async t => {
   t.equal(keyEndAt(14), -1)
 })
 
-/** The keys whose hash is known although their bytes are gone. */
+/** The keys whose hash is known although their bytes are overwritten. */
 function foreseen(text: string, keys: string[], look = lookAhead): string[] {
   const { area, bytes } = areaOf(text)
   const places = keys.map(key => bytes.indexOf(key))
@@ -148,7 +148,7 @@ function areaOf(text: string) {
   return { bytes, area: new Area(bytes) }
 }
 
-/** A get or a set, most of them plain, or with something out of the ordinary. */
+/** A get or a set, mostly plain, otherwise with something unusual. */
 function nearlyPlain(random: Random): string {
   const odd = (usual: string, ...others: string[]) =>
     random.once(12) ? random.pick(others) : usual
@@ -180,7 +180,7 @@ interface Said {
   valueBytes: number
 }
 
-/** What a text says if it begins with a plain request; null if it does not. */
+/** The plain request that a text begins with, or null. */
 function saidPlainly(text: string): Partial<Said> | null {
   const get = /^get ([\x21-\xff]{1,250})\r\n/.exec(text)
   if (get !== null) return { at: PLAIN_GET, keyStart: 4, keyBytes: get[1].length }

@@ -1,4 +1,4 @@
-// What a session may cost: the input it leaves uneaten, long pipelines and long gets, and the heap
+// Costs of a session: the input it leaves unconsumed, long pipelines and long gets, and the heap
 // over millions of requests.
 
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
@@ -25,7 +25,7 @@ const BATCH = 1000
 const HEAP_BYTES_MAX = MIB
 const ALLOCATED_BYTES_PER_REQUEST_MAX = 4
 
-/** Endless requests, as a head and what follows for ever. */
+/** Endless requests: a head, and what follows it for ever. */
 const ENDLESS: Record<string, [head: string, more: string]> = {
   'a line without an end': ['set ', 'x'],
   'a line of blanks': ['', ' '],
@@ -49,7 +49,7 @@ const ENDLESS: Record<string, [head: string, more: string]> = {
 }
 
 for (const [name, [head, more]] of Object.entries(ENDLESS)) {
-  t.test(`${name} leaves little uneaten`, async t => {
+  t.test(`${name} leaves little unconsumed`, async t => {
     const random = createRandom(seed, name.length)
     const host = createHost()
     const peer = new Peer(host, () => random.once(5), 8 * READ_BYTES)
@@ -90,7 +90,7 @@ t.test('thousands of requests in one run', async t => {
   t.ok(Buffer.concat(chunks).equals(Buffer.from('STORED\r\n'.repeat(count) + hits.join(''))))
 })
 
-t.test('a get of 100 000 keys that come in pieces', async t => {
+t.test('a get of 100 000 keys that arrive in pieces', async t => {
   const random = createRandom(seed, 1)
   const host = createHost()
   const peer = new Peer(host, () => random.once(20))
@@ -105,7 +105,7 @@ t.test('a get of 100 000 keys that come in pieces', async t => {
   t.equal(peer.session.state, State.COMMAND)
 })
 
-t.test('millions of gets and sets leave the heap as it was', async t => {
+t.test('millions of gets and sets do not grow the heap', async t => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const host = createHost()
@@ -141,7 +141,7 @@ function empty(reply: { length: number }): boolean {
   return true
 }
 
-/** Bytes allocated since the start; newer than the types of Node. */
+/** Bytes allocated since the start. Node's types do not have it yet. */
 function allocated(statistics: object): number {
   return 'total_allocated_bytes' in statistics ? Number(statistics.total_allocated_bytes) : 0
 }

@@ -1,5 +1,5 @@
-// A session without a socket: requests cut anywhere, an outlet that gets stuck, garbage, and what it
-// leaves behind. Every run is random from a printed seed.
+// A session without a socket: requests cut anywhere, an outlet that gets stuck, garbage, and
+// released holds. Every run is random from a printed seed.
 
 import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
@@ -21,7 +21,7 @@ const REQUESTS = [
   `get a ${'k'.repeat(251)} b\r\nget b\r\ngat x a\r\nflush_all\r\nget a\r\n`,
 ]
 const LONG_VALUE = `set long 0 0 4200\r\n${'long'.repeat(1050)}\r\nget long none long\r\n`
-// With these at its end a stream leaves the session inside a get, inside a value, or in between.
+// A stream that ends in these leaves the session inside a get, inside a value, or between requests.
 const UNFINISHED = [
   '',
   `\r\nget ${'a '.repeat(2000)}`,
@@ -31,7 +31,7 @@ const UNFINISHED = [
 ]
 const BROKEN_VALUE = `set long 0 0 4100\r\n${'y'.repeat(4101)}\r\nget long\r\n`
 
-t.test('requests cut at every byte get the replies of the whole', async t => {
+t.test('requests cut at every byte get the same replies', async t => {
   const stream = Buffer.from(REQUESTS.join(''), 'latin1')
   const [whole] = replies(stream, peer => peer.feed(stream))
   for (let cut = 1; cut < stream.length; cut++) {
@@ -46,7 +46,7 @@ t.test('requests cut at every byte get the replies of the whole', async t => {
   t.equal(bytewise.toString('latin1'), whole.toString('latin1'), 'byte by byte')
 })
 
-t.test('long values cut at every byte get the replies of the whole', async t => {
+t.test('long values cut at every byte get the same replies', async t => {
   for (const text of [LONG_VALUE, BROKEN_VALUE]) {
     const stream = Buffer.from(`flush_all\r\n${text}`)
     const [whole, host] = replies(stream, peer => peer.feed(stream))
@@ -62,7 +62,7 @@ t.test('long values cut at every byte get the replies of the whole', async t => 
   }
 })
 
-t.test('random streams in random pieces get the replies of the whole', async t => {
+t.test('random streams in random pieces get the same replies', async t => {
   for (let part = 0; part < runs(15, 60); part++) {
     const random = createRandom(seed, part)
     const stream = randomStream(random, { valueBytesMax: random.pick([100, 2e6]), commands: 60 })
@@ -77,7 +77,7 @@ t.test('random streams in random pieces get the replies of the whole', async t =
   }
 })
 
-t.test('an outlet that gets stuck anywhere is sent the same replies', async t => {
+t.test('an outlet that gets stuck anywhere gets the same replies', async t => {
   for (let part = 0; part < runs(30, 120); part++) {
     const random = createRandom(seed, 1000 + part)
     const stream = randomStream(random, { valueBytesMax: 2e6, commands: 60 })
@@ -92,7 +92,7 @@ t.test('an outlet that gets stuck anywhere is sent the same replies', async t =>
   }
 })
 
-t.test('a stuck session goes on in multi-gets, long values and reports', async t => {
+t.test('a stuck session continues in multi-gets, long values and reports', async t => {
   const values = [10, 20_000, 32_768, 32_769, 65_535, 65_536, 65_537, 500_000]
   const stored = values.map(n => `set k${n} 0 0 ${n}\r\n${'v'.repeat(n)}\r\n`).join('')
   const get = `get ${values.map(n => `k${n}`).join(' none ')} ${'k20000 '.repeat(40)}\r\n`
@@ -131,7 +131,7 @@ t.test('two sessions of one thread do not disturb each other', async t => {
   }
 })
 
-t.test('garbage is answered, and leaves the arena whole', async t => {
+t.test('garbage is answered, and the arena stays sound', async t => {
   for (let part = 0; part < runs(120, 400); part++) {
     const random = createRandom(seed, 3000 + part)
     const host = createHost({ memoryBytes: 4 * MIB, itemBytesMax: 64 * 1024 })
@@ -148,7 +148,7 @@ t.test('garbage is answered, and leaves the arena whole', async t => {
   }
 })
 
-t.test('a session that is closed in any state gives back what it holds', async t => {
+t.test('a session closed in any state releases its holds', async t => {
   const seen = new Set<number>()
   for (let part = 0; part < runs(120, 300); part++) {
     const random = createRandom(seed, 4000 + part)
@@ -171,7 +171,7 @@ t.test('a session that is closed in any state gives back what it holds', async t
   }
 })
 
-t.test('a value whose arena is emptied meanwhile arrives whole', async t => {
+t.test('a value whose arena is emptied meanwhile arrives complete', async t => {
   const host = createHost()
   let stuck = true
   const peer = new Peer(host, () => stuck)
@@ -201,7 +201,7 @@ t.test('an upload whose arena is emptied meanwhile is refused', async t => {
   verifyAll(host)
 })
 
-/** The replies to a stream on a cache of its own, and the host they came from. */
+/** The replies to a stream on a new cache, and its host. */
 function replies(stream: Buffer, feed: (peer: Peer) => void, sticks?: () => boolean) {
   const host = createHost()
   host.reply.area = Area.allocate(host.reply.area.bytes.length)
@@ -210,7 +210,7 @@ function replies(stream: Buffer, feed: (peer: Peer) => void, sticks?: () => bool
   return [peer.take(), host] as const
 }
 
-/** A stream whose keys no other stream has; its replies know no CAS numbers and no whole cache. */
+/** A stream with keys of its own, without replies that depend on CAS numbers or the whole cache. */
 function ownKeys(random: Random, name: string): Buffer {
   const text = randomStream(random, { valueBytesMax: 70_000, commands: 40 }).toString('latin1')
   const renamed = text

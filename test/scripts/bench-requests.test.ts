@@ -1,5 +1,5 @@
-// The replies that the bench expects are those of a session, in each protocol. A wrong byte is found,
-// except in fields that each server chooses.
+// The replies that the bench expects are those of a session, in each protocol. A wrong byte is
+// found, except in fields that each server chooses.
 
 import t from 'tap'
 import { CASES } from '../../scripts/bench/cases.ts'

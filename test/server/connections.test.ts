@@ -1,6 +1,5 @@
-// Connections of the daemon as a process of its own: peers that do not read, large values, uploads
-// broken off, half-closed and reset connections, and what they leave behind. Through a ring, and through
-// sockets.
+// Connections of a daemon process: peers that do not read, large values, uploads broken off,
+// half-closed and reset connections, and what they leave behind. With io_uring and with sockets.
 
 import { createHash, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -26,16 +25,16 @@ import {
 const seed = announceSeed(t)
 
 const DEAF_PEERS = 40
-/** A pending reply, the input that waits, and the objects around them, with room to spare. */
+/** A pending reply, waiting input and their objects, with room to spare. */
 const DEAF_PEER_BYTES_MAX = 256 * 1024
-/** What a heap may take on besides before it is collected. */
+/** What a heap may grow by before it is collected. */
 const SLACK_BYTES = 16 * MIB
 const SERVED_MS_MAX = 1000
-/** The runtime may open one or two of its own meanwhile; a leak is hundreds. */
+/** The runtime may open one or two files meanwhile; a leak would be hundreds. */
 const FILES_OF_THE_RUNTIME = 4
 const CONNECTIONS_DROPPED = 500
 
-/** Where there is no ring both are the same. */
+/** Where there is no io_uring both are the same. */
 const WAYS = { ring: [], sockets: ['-o', 'no_io_uring'] }
 
 for (const [way, options] of Object.entries(WAYS)) {
@@ -90,7 +89,7 @@ for (const [way, options] of Object.entries(WAYS)) {
     },
   )
 
-  t.test(`${way}: values of all sizes come back as they were`, async t => {
+  t.test(`${way}: values of all sizes come back unchanged`, async t => {
     const daemon = await start(t, ['-I', '2m'])
     const random = createRandom(seed, 1)
     const peer = await openPeer(daemon.port)
@@ -104,7 +103,7 @@ for (const [way, options] of Object.entries(WAYS)) {
     }
   })
 
-  t.test(`${way}: a value of 60 MiB comes back as it was`, async t => {
+  t.test(`${way}: a value of 60 MiB comes back unchanged`, async t => {
     const daemon = await start(t, ['-I', '64m', '-m', '1024'])
     const random = createRandom(seed, 2)
     const value = randomBytes(60 * MIB)
@@ -139,7 +138,7 @@ for (const [way, options] of Object.entries(WAYS)) {
     t.equal((await statsOf(daemon.port)).get('curr_items'), '1')
   })
 
-  t.test(`${way}: a peer that closed its side gets its replies, then the end`, async t => {
+  t.test(`${way}: a peer that closed its side gets its replies, then is closed`, async t => {
     const daemon = await start(t)
     const value = randomBytes(700_000)
     const asker = await openPeer(daemon.port)
@@ -163,7 +162,7 @@ for (const [way, options] of Object.entries(WAYS)) {
     t.equal((await readUntil(cut, '')).toString(), 'END\r\n')
   })
 
-  t.test(`${way}: quit is answered by the end, after the replies before it`, async t => {
+  t.test(`${way}: quit closes the connection, after the replies before it`, async t => {
     const daemon = await start(t)
     const asker = await openPeer(daemon.port)
     const value = randomBytes(300_000)
@@ -182,7 +181,7 @@ for (const [way, options] of Object.entries(WAYS)) {
     const asker = await openPeer(daemon.port)
     await store(asker, 'a', randomBytes(300_000))
     await store(asker, 'b', randomBytes(1000))
-    // Each thread opens a file of its own with its first connection.
+    // Each thread opens a file with its first connection.
     const early = await Promise.all(Array.from({ length: 8 }, () => openPeer(daemon.port)))
     for (const peer of early) await ask(peer, 'get none\r\n', 'END\r\n')
     for (const peer of early) peer.destroy()
@@ -198,7 +197,7 @@ for (const [way, options] of Object.entries(WAYS)) {
       if (random.once(2)) await sleep(random.below(20))
       if (random.once(3)) peer.resume()
       peer[random.pick(['destroy', 'resetAndDestroy', 'destroySoon'] as const)]()
-      // Not events.once: a broken pipe is an error event first, and no fault of the daemon's.
+      // Not events.once: a broken pipe first emits an error, and is no fault of the daemon.
       if (!peer.closed) await new Promise<void>(resolve => peer.once('close', () => resolve()))
     }
     for (let done = 0; done < CONNECTIONS_DROPPED; done += 25) {
@@ -237,7 +236,7 @@ async function upload(peer: Socket, key: string, value: Buffer, nextLength: () =
   if (line !== 'STORED\r\n') throw new Error(`${key}: ${line}`)
 }
 
-/** The value in the reply to a get; throws unless everything around it is as it must be. */
+/** The value in the reply to a get; throws if anything around it is wrong. */
 async function download(peer: Socket, key: string, bytes: number): Promise<Buffer> {
   const head = `VALUE ${key} 0 ${bytes}\r\n`
   const chunks: Buffer[] = []

@@ -1,5 +1,5 @@
-// Connections that do nothing: those that -o idle_timeout ends and those that it leaves alone; those
-// that wait for a place with -o no_maxconns_fast. And the file that tells which ports were bound.
+// Connections that -o idle_timeout closes and those that it does not, connections that wait for a
+// place with -o no_maxconns_fast, and the file with the bound ports.
 
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -15,11 +15,11 @@ import { shortFolder } from '../support/unix.ts'
 
 const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 const TIMEOUT = ['-o', 'idle_timeout=1']
-/** Two seconds may pass before a silence of more than one is seen, in steps of whole seconds. */
+/** Idleness is measured in whole seconds: more than one may take two seconds to be noticed. */
 const KICKED_MS_MAX = 4000
 const TOO_MANY = 'ERROR Too many open connections\r\n'
 
-t.test('idle connections are ended, busy ones are not', async t => {
+t.test('idle connections are closed, busy ones are not', async t => {
   const daemon = await startDaemon(t, [...TIMEOUT, '-t', '2'])
   const busy = await openPeer(daemon.port)
   const asked = keepAsking(busy, KICKED_MS_MAX)
@@ -38,7 +38,7 @@ t.test('idle connections are ended, busy ones are not', async t => {
   t.ok(Number(stats.get('idle_kicks')) >= 6, `${stats.get('idle_kicks')} kicks`)
 })
 
-t.test('a value on its way, in or out, is not idleness', async t => {
+t.test('a connection with a value in transit is not idle', async t => {
   const daemon = await startDaemon(t, [...TIMEOUT, '-t', '1'])
   const value = 'v'.repeat(900_000)
   const deaf = await openPeer(daemon.port)
@@ -88,7 +88,7 @@ t.test('with no_maxconns_fast connections wait for a place', async t => {
   t.ok(Number(await stat('time_in_listen_disabled_us')) > 0)
 })
 
-t.test('those that wait may leave', async t => {
+t.test('connections that wait may close', async t => {
   const daemon = await startDaemon(t, ['-c', '2', '-o', 'no_maxconns_fast'])
   const peers = [await servedPeer(daemon.port), await servedPeer(daemon.port)]
   const waiting = await Promise.all(Array.from({ length: 20 }, () => openPeer(daemon.port)))
@@ -97,7 +97,7 @@ t.test('those that wait may leave', async t => {
   t.equal(await ask(waiting[19], 'get none\r\n', '\r\n'), 'END\r\n')
 })
 
-t.test('ports that the system chose stand in a file', async t => {
+t.test('ports that the system chose are written to a file', async t => {
   const file = join(shortFolder(t), 'ports')
   const args = [MAIN, '-p', '-1', '-U', '-1', '-l', HOST, '-l', 'localhost']
   const env = { ...process.env, MEMCACHED_PORT_FILENAME: file }
@@ -112,7 +112,7 @@ t.test('ports that the system chose stand in a file', async t => {
   t.notOk(existsSync(`${file}.lck`))
 })
 
-/** Asks now and then; false if it was not always answered. */
+/** Sends a request at times; false if one was not answered. */
 async function keepAsking(peer: Socket, ms: number): Promise<boolean> {
   const end = performance.now() + ms
   while (performance.now() < end) {
@@ -122,7 +122,7 @@ async function keepAsking(peer: Socket, ms: number): Promise<boolean> {
   return true
 }
 
-/** A connection that has a place, once there is one. */
+/** A connection that has been given a place, once one is free. */
 async function servedPeer(port: number): Promise<Socket> {
   const peer = await openPeer(port)
   const reply = await ask(peer, 'get none\r\n', '\r\n')

@@ -1,4 +1,4 @@
-// -L: the kernel backs items with large pages, in a process that keeps its id and its options; or one
+// -L: the kernel backs items with large pages, in a process that keeps its id and options; or one
 // line says why not.
 
 import { existsSync, readFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ const VALUE = 'v'.repeat(500_000)
 const mode = existsSync(KERNEL) ? readFileSync(KERNEL, 'utf8') : ''
 const hasThem = mode.includes('[madvise]') || mode.includes('[always]')
 
-t.test('items stand on large pages', async t => {
+t.test('items are in large pages', async t => {
   const daemon = await startDaemon(t, ['-L', '-m', '64', '-t', '1'])
   const peer = await openPeer(daemon.port)
   t.teardown(() => peer.destroy())
@@ -25,7 +25,7 @@ t.test('items stand on large pages', async t => {
   else t.match(daemon.output(), /warning: no large pages: .+\n/)
 })
 
-t.test('without it they do not, where the kernel waits to be asked', async t => {
+t.test('without -L they are not, if the kernel is set to madvise', async t => {
   if (!mode.includes('[madvise]')) {
     t.pass('it does not wait')
     return
@@ -39,7 +39,7 @@ t.test('without it they do not, where the kernel waits to be asked', async t => 
   t.ok(largeKib(daemon.pid) < 16 * 1024)
 })
 
-/** What of the process's memory stands on large pages. */
+/** Memory of the process in large pages, bytes. */
 function largeKib(pid: number): number {
   const maps = readFileSync(`/proc/${pid}/smaps`, 'utf8')
   let sum = 0

@@ -1,5 +1,5 @@
-// Where the daemon listens and whom it lets in: addresses and ports, both families, the connection
-// limit, delays, and how connections are spread.
+// Where the daemon listens and which connections it accepts: addresses and ports, both families,
+// the connection limit, delays, and how connections are spread.
 
 import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -15,11 +15,11 @@ const HAS_IPV6 = Object.values(networkInterfaces()).some(list =>
   list?.some(({ address }) => address === '::1'),
 )
 const NEEDS_IPV6 = { skip: HAS_IPV6 ? false : 'no IPv6 here' }
-/** 100 exchanges with a delayed acknowledgement each would take four seconds. */
+/** 100 exchanges, each with a delayed acknowledgement, would take four seconds. */
 const EXCHANGES = 100
 const EXCHANGES_MS_MAX = 2000
 
-t.test('one connection too many is told so, and a freed place is taken again', async t => {
+t.test('one connection too many gets an error, and a freed place is taken again', async t => {
   const limit = 5
   const daemon = await startDaemon(t, ['-c', `${limit}`, '-t', '2'])
   const peers: Socket[] = []
@@ -49,7 +49,7 @@ t.test('one connection too many is told so, and a freed place is taken again', a
   }
 })
 
-t.test('places taken and freed in a hurry are all found again', async t => {
+t.test('places taken and freed quickly are all free again', async t => {
   const limit = 20
   const daemon = await startDaemon(t, ['-c', `${limit}`, '-t', '4'])
   for (let round = 0; round < 40; round++) {
@@ -61,7 +61,7 @@ t.test('places taken and freed in a hurry are all found again', async t => {
   t.ok(await comesTrue(() => allServed(daemon.port, limit)), 'all are served')
 })
 
-t.test('small requests meet no delay', async t => {
+t.test('small requests are not delayed', async t => {
   const daemon = await startDaemon(t)
   const peer = await openPeer(daemon.port)
   const started = performance.now()
@@ -86,7 +86,7 @@ t.test('without -l it listens on both families', NEEDS_IPV6, async t => {
   t.match(conns, /addr tcp6:\[::1\]:\d+\r\nSTAT \d+:listen_addr tcp6:\[::\]:/)
 })
 
-t.test('several -l, in a list and repeated, with ports of their own', NEEDS_IPV6, async t => {
+t.test('several -l, in a list and repeated, with their own ports', NEEDS_IPV6, async t => {
   const [other, third, fourth] = [await freePort(), await freePort(), await freePort()]
   const list = `127.0.0.2,127.0.0.3:${other}`
   const args = ['-l', list, '-l', `[::1]:${third}`, `-l127.0.0.1:${fourth}`, '-l', HOST]
@@ -130,7 +130,7 @@ t.test('fifty connections are all served and listed', async t => {
   t.ok(await comesTrue(all), 'and the one that asks')
 })
 
-/** Whether so many connections are served at once. */
+/** Whether `count` connections are served at the same time. */
 async function allServed(port: number, count: number): Promise<boolean> {
   const peers = await Promise.all(Array.from({ length: count }, () => openPeer(port)))
   const replies = await Promise.all(peers.map(peer => ask(peer, 'get none\r\n', '\r\n')))
@@ -138,7 +138,7 @@ async function allServed(port: number, count: number): Promise<boolean> {
   return replies.every(reply => reply === 'END\r\n')
 }
 
-/** A connection that was given a place: it has been answered. */
+/** A connection that has been given a place, as an answer shows. */
 async function served(port: number): Promise<Socket> {
   const peer = await openPeer(port)
   const reply = await ask(peer, 'get none\r\n', '\r\n')

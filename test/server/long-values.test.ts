@@ -1,5 +1,5 @@
-// Long values through real sockets, with the daemon in this process: readers that are slow while the
-// item comes to its end, uploads that are broken off or lose their arena, values of 100 MiB.
+// Long values through real sockets, with the daemon in this process: slow readers whose item is
+// replaced or removed, uploads that are broken off or lose their arena, values of 100 MiB.
 
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
@@ -25,12 +25,12 @@ import { verifyAll } from '../support/server-session.ts'
 
 const seed = announceSeed(t)
 
-/** Several times what sockets buffer, so that a peer that does not read holds up its value. */
+/** Several times what sockets buffer, so that the value of a peer that does not read waits. */
 const LONG = 12 * MIB
 /** The first worker's id for locks; its thread is the first of a new pool. */
 const FIRST_WORKER = GIVEN_HOLDER_MIN
 
-t.test('slow readers get the value that there was when they asked', async t => {
+t.test('slow readers get the value as it was at their request', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 128 * MIB })
   const port = portOf(daemon)
   const value = makeValue(1, LONG)
@@ -53,7 +53,7 @@ t.test('slow readers get the value that there was when they asked', async t => {
   verifyAll(daemon)
 })
 
-t.test('uploads broken off anywhere give their memory back', async t => {
+t.test('uploads broken off anywhere release their memory', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 128 * MIB })
   const random = createRandom(seed, 1)
   const stream = Buffer.concat([Buffer.from(`set a 0 0 ${LONG}\r\n`), makeValue(1, LONG)])
@@ -70,7 +70,7 @@ t.test('uploads broken off anywhere give their memory back', async t => {
   }
 })
 
-t.test('an arena emptied after a death leaves those in flight what they have', async t => {
+t.test('an arena emptied after a death leaves values in flight intact', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 128 * MIB })
   const port = portOf(daemon)
   const value = makeValue(1, LONG)
@@ -92,7 +92,7 @@ t.test('an arena emptied after a death leaves those in flight what they have', a
   await daemon.workers.pool.threads[0].terminate()
   t.ok(await comesTrue(() => daemon.roster.restarts() === 1))
   const left = daemon.roster.current()
-  // An upload that has more to read than it has memory for knows already.
+  // An upload with more to read than it has memory for has noticed already.
   t.ok(await comesTrue(() => heldCount(daemon) <= left), 'the dead thread holds nothing')
   t.equal(daemon.cache.shards[0].arena.words[RESETS], 1)
   verifyAll(daemon)
@@ -104,7 +104,7 @@ t.test('an arena emptied after a death leaves those in flight what they have', a
   const answers = await Promise.all(
     writers.map(async peer => {
       const answer = readUntil(peer, '\r\n')
-      // That of the dead thread is closed.
+      // The connection of the dead thread is closed.
       await sendPieces(peer, value.subarray(LONG / 2), () => 200_000).catch(() => {})
       if (!peer.destroyed) peer.write('\r\n')
       return `${await answer}`

@@ -1,5 +1,5 @@
-// The main thread serves peers of its own, in the process of this test: what becomes of the daemon
-// when a request throws there, and of connections that are lost on their way to a worker.
+// The main thread serves peers too, here in the test's process: what happens to the daemon when a
+// request throws there, and to connections that are lost on their way to a worker.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
@@ -17,6 +17,7 @@ import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
 import { createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
+import { logWords } from '../../lib/server/log.ts'
 import { Roster } from '../../lib/server/roster.ts'
 import { featuresOf } from '../../lib/server/settings.ts'
 import type { ListenerFacts, WorkerTask } from '../../lib/server/worker-host.ts'
@@ -26,7 +27,7 @@ import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
 import { verifyAll } from '../support/server-session.ts'
 import { shortFolder } from '../support/unix.ts'
 
-t.test('what is thrown in the main thread costs its peers, not the daemon', async t => {
+t.test('an exception in the main thread closes its peers, not the daemon', async t => {
   const { daemon, path } = await start(t)
   const stderr = t.capture(process.stderr, 'write', () => true)
   for (const [round, inLock] of [false, true, false].entries()) {
@@ -38,10 +39,10 @@ t.test('what is thrown in the main thread costs its peers, not the daemon', asyn
     const [text = ''] = stderr().map(({ args }) => `${args[0]}`)
     t.match(text, /^main thread failed to serve its peers, they are dropped: Error: on purpose/)
     t.match(text, 'main-thread.test.ts', 'with the place')
-    const stats = await statsOf(path)
-    t.equal(stats.get('worker_restarts'), `${round + 1}`)
-    t.equal(stats.get('arena_resets'), '0')
-    t.equal(stats.get('curr_connections'), '1')
+    const own = await statsOf(path, 'memslab')
+    t.equal(own.get('worker_restarts'), `${round + 1}`)
+    t.equal(own.get('arena_resets'), '0')
+    t.equal((await statsOf(path)).get('curr_connections'), '1')
     const next = await openPeer(path)
     t.equal(await ask(next, 'get a\r\n', 'END\r\n'), 'VALUE a 0 1\r\n4\r\nEND\r\n')
     next.destroy()
@@ -50,7 +51,7 @@ t.test('what is thrown in the main thread costs its peers, not the daemon', asyn
   verifyAll(daemon)
 })
 
-t.test('values in flight are let go when the main thread fails', async t => {
+t.test('holds are released when the main thread fails', async t => {
   const { daemon, path } = await start(t)
   const heldCount = () =>
     daemon.cache.shards.reduce((n, { arena }) => n + arena.words[HOLD_COUNT], 0)
@@ -65,7 +66,7 @@ t.test('values in flight are let go when the main thread fails', async t => {
   verifyAll(daemon)
 })
 
-t.test('replies that a peer does not take are let go once when the main thread fails', async t => {
+t.test('pending replies are released once when the main thread fails', async t => {
   const { daemon, path } = await start(t)
   const heldCount = () =>
     daemon.cache.shards.reduce((n, { arena }) => n + arena.words[HOLD_COUNT], 0)
@@ -85,7 +86,7 @@ t.test('replies that a peer does not take are let go once when the main thread f
   slow.destroy()
 })
 
-t.test('a connection that is lost on its way to a worker gives its place back', async t => {
+t.test('a connection lost on its way to a worker frees its place', async t => {
   const { task, roster } = createTask()
   const { port1, port2 } = new MessageChannel()
   const served = serve({ ...task, port: port2 })
@@ -111,7 +112,7 @@ t.test('a connection that is lost on its way to a worker gives its place back', 
   await served
 })
 
-t.test('a worker lets go of all that its peers hold before its task ends', async t => {
+t.test('a worker releases all holds of its peers before its task ends', async t => {
   const { task, roster, cache } = createTask()
   const { port1, port2 } = new MessageChannel()
   const served = serve({ ...task, port: port2 })
@@ -132,7 +133,7 @@ t.test('a worker lets go of all that its peers hold before its task ends', async
   server.close()
 })
 
-/** What a worker is started with, its cache, and the roster of its daemon. */
+/** The task of a worker, its cache, and the roster of its daemon. */
 function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
   const cache = Cache.create({ memoryBytes: 16 * MIB })
   const roster = Roster.create(1, 10)
@@ -153,6 +154,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
     cluster: createClusterBoard([], '', false),
     log: createLogs(2, 0),
+    logWords: logWords(),
     prefixes: createPrefixes(':'),
     sketches: createSketches(2),
   }
@@ -160,7 +162,9 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
   return { task, cache, roster }
 }
 
-/** The next request that is run in this thread throws, in the middle of an operation if so wanted. */
+/**
+ * Makes the next request in this thread throw, inside the locks if `inLock` is true.
+ */
 function throwOnce(t: Test, { cache }: Daemon, inLock: boolean): void {
   const { run } = Session.prototype
   Session.prototype.run = function fail(this: Session) {

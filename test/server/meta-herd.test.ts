@@ -1,5 +1,5 @@
-// Many connections on several threads ask for the same items at once: of each item that is missing,
-// about to end or stale, a single one of them is told to make it anew.
+// Many connections on several threads request the same items at once: for each item that is
+// missing, about to expire or stale, exactly one of them wins the recache.
 
 import t, { type Test } from 'tap'
 import { startDaemon } from '../support/daemon.ts'
@@ -13,13 +13,13 @@ const REPLY_MS_MAX = 10_000
 const NOTHING = 'mn'
 const VALUE = 'v'.repeat(20)
 
-t.test('of a herd one peer wins each item', async t => {
+t.test('one peer of a herd wins each item', async t => {
   const daemon = await startDaemon(t, ['-t', `${THREADS}`])
   const peers = await Promise.all(Array.from({ length: PEERS }, () => Wire.connect(daemon.port)))
   t.teardown(() => {
     for (const peer of peers) peer.close()
   })
-  // A server that accepts may still be starting its threads.
+  // A server accepts before all its threads have started.
   await Promise.all(peers.map(peer => ask(peer, () => NOTHING)))
   for (let round = 0; round < ROUNDS; round++) {
     await rush(t, peers, `missing, round ${round}`, key => `mg ${key} N300 k`)
@@ -36,7 +36,9 @@ t.test('of a herd one peer wins each item', async t => {
   )
 })
 
-/** All peers ask for all keys at the same moment; every key is won once, and Z says so to the rest. */
+/**
+ * All peers request all keys at the same time. Every key is won once, and the others get Z.
+ */
 async function rush(t: Test, peers: Wire[], when: string, request: (key: string) => string) {
   const replies = await Promise.all(peers.map(peer => ask(peer, request)))
   const wins = new Map<string, number>()

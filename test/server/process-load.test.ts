@@ -1,5 +1,4 @@
-// The program as a process while it is at work: signals under load, what -d promises, the log, and
-// settings as `stats settings` shows them.
+// The daemon process under load: signals, -d, the log, and `stats settings`.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -50,7 +49,7 @@ t.test('a second signal does not wait for the first', async t => {
   for (const peer of peers) peer.destroy()
 })
 
-t.test('a signal to an idle daemon with idle peers ends it at once', async t => {
+t.test('a signal stops an idle daemon with idle peers at once', async t => {
   const { child, port } = await launch(t, ['-t', '1'])
   const peer = await openPeer(port)
   await ask(peer, 'get none\r\n', 'END\r\n')
@@ -62,7 +61,7 @@ t.test('a signal to an idle daemon with idle peers ends it at once', async t => 
   peer.destroy()
 })
 
-t.test('-d returns when it listens and wrote its pid, SIGTERM takes both back', async t => {
+t.test('-d returns once it listens and has written its pid, and SIGTERM ends both', async t => {
   const port = await freePort()
   const folder = t.testdir({})
   chmodSync(folder, 0o777)
@@ -81,7 +80,7 @@ t.test('-d returns when it listens and wrote its pid, SIGTERM takes both back', 
   await t.rejects(openPeer(port), 'nobody listens')
 })
 
-t.test('what cannot be is told in one line and a code', async t => {
+t.test('impossible options get one line and an exit code', async t => {
   const port = await freePort()
   const wrong: [args: string[], line: RegExp, code: number][] = [
     [
@@ -99,7 +98,7 @@ t.test('what cannot be is told in one line and a code', async t => {
     [['-f', '1'], /^Factor must be greater than 1/, 1],
     [['-n', '0'], /^Chunk size must be greater than 0/, 1],
   ]
-  // The first two fail in the background, the others before.
+  // The first two fail in the background process, the others before it starts.
   const detached = wrong.slice(0, 2).map(([args, ...rest]) => [['-d', ...args], ...rest] as const)
   for (const [args, line, code] of [...wrong, ...detached]) {
     const { status, stdout, stderr } = run([...asNobody(), ...args])
@@ -128,7 +127,7 @@ t.test('-u drops user and groups in every thread', ONLY_ROOT, async t => {
   t.ok(await comesTrue(isNobody), 'all of them')
 })
 
-t.test('-vv logs commands and replies, verbosity 0 ends it', async t => {
+t.test('-vv logs commands and replies, verbosity 0 stops it', async t => {
   const daemon = await startDaemon(t, ['-vv', '-t', '2'])
   const peer = await openPeer(daemon.port)
   await ask(peer, 'set logged 0 0 1\r\nx\r\nget logged\r\nnonsense logged\r\n', 'ERROR\r\n')
@@ -182,7 +181,7 @@ t.test('-M refuses when full, and serves what it has', async t => {
   t.equal(await store(), 'STORED\r\n')
 })
 
-/** The daemon as a child whose exit can be awaited. */
+/** The daemon as a child process whose exit can be awaited. */
 async function launch(t: Test, args: string[]) {
   const port = await freePort()
   const all = [MAIN, '-p', `${port}`, '-l', HOST, ...args]
@@ -197,7 +196,7 @@ async function launch(t: Test, args: string[]) {
   return { child, port }
 }
 
-/** Peers that keep the daemon busy, in and out, and one that does not read. */
+/** Peers that keep the daemon busy in both directions, and one that does not read. */
 async function putToWork(port: number): Promise<Socket[]> {
   const size = 200_000
   const store = `set a 0 0 ${size}\r\n${'v'.repeat(size)}\r\n`

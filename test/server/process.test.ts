@@ -1,8 +1,8 @@
 // The program as a process: into the background, the pid file, the user, signals, a port in use.
 
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { createServer, connect as dial } from 'node:net'
+import { createServer, connect as dial, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -67,6 +67,81 @@ t.test('a pid file that cannot be written is told of, and the daemon goes on', a
   const line =
     'Could not open the pid file /no/such/folder/pid.tmp for writing: No such file or directory'
   t.ok(await comesTrue(() => daemon.output().includes(line)), daemon.output())
+})
+
+t.test('-d tells of a pid file that cannot be written, and leaves the daemon running', async t => {
+  const port = await freePort()
+  const place = ['-p', `${port}`, '-l', HOST, '-A']
+  const { status, stderr } = run('-d', ...place, '-P', '/no/such/folder/pid')
+  const reason = 'for writing: No such file or directory'
+  const line = `Could not open the pid file /no/such/folder/pid.tmp ${reason}\n`
+  t.same([status, stderr], [0, warnings() + line])
+  await answer(port, 'shutdown\r\n')
+})
+
+t.test('-d tells what becomes of a program whose path is unknown', async t => {
+  const nameless = `data:text/javascript,process.execPath='nameless'`
+  const args = ['--import', nameless, MAIN, '-d', '-p', '-1']
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  const line = 'failed to daemonize: "nameless" is not the path of this program (is /proc mounted?)'
+  t.same([status, stderr], [71, `${warnings()}${line}\n`])
+})
+
+t.test('what --permission forbids is named', async t => {
+  const allowed = ['--no-warnings', '--permission', '--allow-fs-read=*']
+  const runs: [flags: string[], args: string[], missing: string][] = [
+    [[], ['-p', '-1'], '--allow-worker --allow-net'],
+    [['--allow-worker'], ['-p', '-1'], '--allow-net'],
+    [['--allow-worker', '--allow-net'], ['-d', '-p', '-1'], '--allow-child-process'],
+  ]
+  for (const [flags, args, missing] of runs) {
+    const all = [...allowed, ...flags, MAIN, ...AS_NOBODY, ...args]
+    const { status, stderr } = spawnSync(process.execPath, all, { encoding: 'utf8' })
+    const also = IS_ROOT && !missing.includes('child') ? ' --allow-child-process' : ''
+    const line = `--permission forbids what these options need: ${missing}${also}\n`
+    t.same([status, stderr], [71, line], flags.join(' '))
+  }
+})
+
+t.test('where it listens is told with -v, with the port that was bound', async t => {
+  const daemon = await startDaemon(t, ['-v', '-t', '1', '-U', '-1'])
+  const { port } = daemon
+  const wanted = new RegExp(`^memslab \\S+ listens on tcp:${HOST}:${port}, udp:${HOST}:\\d+$`, 'm')
+  t.ok(await comesTrue(() => wanted.test(daemon.output())), daemon.output())
+})
+
+t.test('a limit of open files that is short lowers -c, with one warning', async t => {
+  const runs: [limit: number, args: string[], connections: number][] = [
+    [1024, ['-t', '4'], 964],
+    [200, ['-t', '16', '-c', '100'], 56],
+  ]
+  for (const [limit, args, connections] of runs) {
+    const script = `ulimit -n ${limit} && exec "$0" "$@"`
+    const port = await freePort()
+    const all = ['-c', script, process.execPath, MAIN, '-p', `${port}`, '-l', HOST, ...args]
+    const child = spawn('/bin/sh', all, { stdio: ['ignore', 'ignore', 'pipe'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    let text = ''
+    child.stderr.on('data', chunk => {
+      text += chunk
+    })
+    await comesTrue(async () => (await answer(port, 'quit\r\n').catch(() => null)) !== null)
+    const asked = args.includes('-c') ? 100 : 1024
+    const words = `${limit} open files are allowed, which is enough for ${connections} connections`
+    t.equal(text, `${warnings()}warning: ${words} (-c is ${asked})\n`)
+    const stats = await answer(port, 'stats\r\nquit\r\n')
+    t.match(stats, `STAT max_connections ${connections}\r\n`)
+    const peers = Array.from({ length: connections }, () => dial(port, HOST))
+    const ask = (peer: Socket) =>
+      new Promise<string>(settle => peer.once('data', settle).write('mn\r\n'))
+    const replies = await Promise.all(peers.map(async peer => `${await ask(peer)}`))
+    t.ok(
+      replies.every(reply => reply === 'MN\r\n'),
+      'and all of those are served',
+    )
+    for (const peer of peers) peer.destroy()
+    child.kill('SIGTERM')
+  }
 })
 
 t.test('more connections than files may be open are refused', async t => {
@@ -139,8 +214,11 @@ function isRunning(pid: number): boolean {
   }
 }
 
-async function comesTrue(fact: () => boolean): Promise<boolean> {
+async function comesTrue(fact: () => boolean | Promise<boolean>): Promise<boolean> {
   const deadline = Date.now() + WAIT_MS_MAX
-  while (!fact() && Date.now() < deadline) await sleep(20)
+  while (Date.now() < deadline) {
+    if (await fact()) return true
+    await sleep(20)
+  }
   return fact()
 }

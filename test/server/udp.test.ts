@@ -1,5 +1,5 @@
-// UDP of the daemon as a process of its own: where it listens, what it answers, what it does not, and
-// that a flood of datagrams harms nobody.
+// UDP of a daemon process: where it listens, what it answers and what not, and that a flood of
+// datagrams does no harm.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
@@ -28,7 +28,7 @@ const FLOOD = 20_000
 const FLOOD_BYTES_MAX = 64 * 2 ** 20
 const SERVED_MS_MAX = 2000
 
-t.test('it serves the same items as TCP, and tells of both', async t => {
+t.test('it serves the same items as TCP, and stats has both', async t => {
   const port = await freePort()
   const daemon = await startServing(t, port)
   const peer = await UdpPeer.open(t, port)
@@ -64,7 +64,7 @@ t.test('two TCP listeners on one host share a UDP port', async t => {
   t.equal(await askOnce(port, 'get a\r\n', 'END\r\n'), 'VALUE a 0 1\r\n4\r\nEND\r\n')
 })
 
-t.test('a port in use is told of', async t => {
+t.test('a port in use is reported', async t => {
   const taken = createSocket('udp4')
   taken.bind(0, HOST)
   await once(taken, 'listening')
@@ -79,7 +79,7 @@ t.test('a port in use is told of', async t => {
   t.equal(status, 71)
 })
 
-t.test('a reply is bounded, an item of a megabyte fits', async t => {
+t.test('a reply is bounded, and an item of a megabyte fits', async t => {
   const port = await freePort()
   const daemon = await startServing(t, port, ['-I', '4m', '-t', '1'])
   const peer = await UdpPeer.open(t, port)
@@ -88,7 +88,7 @@ t.test('a reply is bounded, an item of a megabyte fits', async t => {
     await askOnce(daemon.port, `set v${size} 0 0 ${size}\r\n${value}\r\n`, 'STORED\r\n')
   }
   const reply = bodyOf(await peer.ask('get v1000000\r\n', 7, 200)).toString()
-  // The socket's buffer may be too small for all of it.
+  // The socket's buffer may be too small for all datagrams.
   t.match(reply, /^VALUE v1000000 0 1000000\r\nv{1000}/)
   const refusal = 'SERVER_ERROR reply too large for UDP\r\n'
   t.equal(await peer.askText(`get v${UDP_REPLY_BYTES_MAX}\r\n`), refusal)
@@ -102,7 +102,7 @@ t.test('a reply is bounded, an item of a megabyte fits', async t => {
   t.ok(await comesTrue(async () => (await usedChunks(daemon.port)) === 0), 'nothing stays held')
 })
 
-t.test('half a request leaves nothing behind', async t => {
+t.test('a partial request leaves nothing behind', async t => {
   const port = await freePort()
   const daemon = await startServing(t, port)
   const peer = await UdpPeer.open(t, port)
@@ -112,7 +112,7 @@ t.test('half a request leaves nothing behind', async t => {
   t.equal(await usedChunks(daemon.port), 0)
 })
 
-t.test('what comes from its own port is not answered', async t => {
+t.test('datagrams from its own port are not answered', async t => {
   const port = await freePort()
   await startServing(t, port)
   const twin = createSocket('udp4')
@@ -128,7 +128,7 @@ t.test('what comes from its own port is not answered', async t => {
   t.same(received, [])
 })
 
-t.test('a refusal is not answered, so that two daemons cannot go on for ever', async t => {
+t.test('an error reply is not answered, so that two daemons do not loop', async t => {
   const port = await freePort()
   await startServing(t, port)
   const sender = createSocket('udp4')
@@ -149,7 +149,7 @@ t.test('a refusal is not answered, so that two daemons cannot go on for ever', a
   t.same(received, ['END\r\n'], 'the request behind them is')
 })
 
-t.test('a flood of garbage and requests harms nobody', async t => {
+t.test('a flood of garbage and requests does no harm', async t => {
   const port = await freePort()
   const daemon = await startServing(t, port)
   const random = createRandom(seed, 1)
@@ -180,7 +180,7 @@ t.test('a flood of garbage and requests harms nobody', async t => {
   t.ok(grown < FLOOD_BYTES_MAX, `${grown} bytes more`)
 })
 
-/** Starts the daemon with TCP too; resolves once it answers by both. */
+/** Starts the daemon with TCP too; resolves once it answers on both. */
 async function startServing(t: Owner, udpPort: number, args: string[] = []) {
   const daemon = await startDaemon(t, ['-U', `${udpPort}`, ...args])
   await askOnce(daemon.port, 'get none\r\n', 'END\r\n')

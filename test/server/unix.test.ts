@@ -1,10 +1,11 @@
-// A UNIX socket as the only way in: its file and who may use it, what is served through it, and what
-// `stats` tells.
+// A UNIX socket as the only way in: its file and who may use it, what is served through it, and
+// what `stats` tells.
 
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startUnixDaemon } from '../support/daemon.ts'
@@ -92,16 +93,41 @@ t.test('a socket left behind is replaced, any other file is not', async t => {
   t.equal(readFileSync(file, 'utf8'), 'mine')
 })
 
+t.test('a daemon that answers keeps its socket', async t => {
+  const daemon = await startUnixDaemon(t)
+  await askOnce(daemon.path, 'set a 0 0 1\r\n1\r\n', 'STORED\r\n')
+  const { status, stderr } = run('-s', daemon.path)
+  t.match(stderr, `failed to listen on UNIX socket: ${daemon.path}: Address already in use\n`)
+  t.equal(status, 71)
+  t.equal(await askOnce(daemon.path, 'get a\r\n', 'END\r\n'), 'VALUE a 0 1\r\n1\r\nEND\r\n')
+})
+
+t.test('a daemon that ends removes its own socket, and no other', async t => {
+  for (const signal of ['SIGTERM', 'SIGUSR1'] as const) {
+    const daemon = await startUnixDaemon(t)
+    unlinkSync(daemon.path)
+    const successor = createServer(socket => socket.end('new'))
+    await new Promise<void>(listens => successor.listen(daemon.path, listens))
+    t.teardown(() => successor.close())
+    process.kill(daemon.pid, signal)
+    t.ok(await comesTrue(() => !existsSync(`/proc/${daemon.pid}`)))
+    t.equal(await askOnce(daemon.path, '', ''), 'new', 'it is there and answers')
+    t.same(readdirSync(dirname(daemon.path)), [basename(daemon.path)], 'nothing lies beside it')
+  }
+})
+
 t.test('a path that cannot be is told of in one line', async t => {
   const folder = shortFolder(t)
+  writeFileSync(join(folder, 'file'), '')
   const paths = {
-    [join(folder, 'no', 's')]: 'Permission denied',
-    [join(folder, 'x'.repeat(120))]: 'Invalid argument',
+    [join(folder, 'no', 's')]: 'No such file or directory',
+    [join(folder, 'file', 's')]: 'Not a directory',
+    [join(folder, 'x'.repeat(120))]: 'Name too long',
   }
   for (const [path, reason] of Object.entries(paths)) {
     const { status, stderr } = run('-s', path)
     const [line = ''] = stderr.trim().split('\n').slice(-1)
-    t.match(line, `failed to listen on UNIX socket: ${path}: `, reason)
+    t.equal(line, `failed to listen on UNIX socket: ${path}: ${reason}`)
     t.equal(status, 71)
   }
 })

@@ -1,4 +1,5 @@
-// Upkeep in a daemon: it comes of its own accord, in every arena, and goes on after a worker's death.
+// Upkeep in a daemon: it comes of its own accord, in every arena, and goes on after a worker's
+// death.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'

@@ -1,5 +1,5 @@
-// Those who watch, on a daemon of several workers: each sees what all workers do, one that does not
-// read loses lines and costs nothing, whoever leaves is forgotten, and a worker may die.
+// Watchers on a daemon with several workers: each sees what all workers do, one that does not read
+// loses lines and costs nothing, one that closes is forgotten, and a worker may die.
 
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,15 +17,15 @@ const PEERS = 6
 const FLOOD_REQUESTS = 100_000
 const ROUNDS = 4
 const LINES = (1 + ROUNDS) * FLOOD_REQUESTS
-/** What the sockets may hold for a watcher that does not read, and a few buffers of the daemon. */
+/** What sockets may buffer for a watcher that does not read, and a few buffers of the daemon. */
 const KEPT_BYTES_MAX = 16 * MIB
 const QUIET_MS = 300
 const SKIPPED_LINE = /^skipped=\d+$/
 
-/** Shared by the tests that leave it as they found it: starting one takes long. */
+/** Shared by the tests that leave it unchanged: starting one takes long. */
 const common = await start(t)
 
-t.test('one sees what all workers do, in order', async t => {
+t.test('a watcher sees what all workers do, in order', async t => {
   const daemon = common
   const watcher = await watch(daemon, 'fetchers mutations')
   const peers = await Promise.all(Array.from({ length: PEERS }, () => openPeer(portOf(daemon))))
@@ -44,9 +44,9 @@ t.test('one sees what all workers do, in order', async t => {
   watcher.destroy()
 })
 
-t.test('each gets the kinds that it asked for', async t => {
+t.test('each watcher gets the kinds that it asked for', async t => {
   const daemon = common
-  // One after the other: a connection that came meanwhile would be told of behind the OK.
+  // One after the other: a connection made meanwhile would be logged after the OK.
   const watchers: Socket[] = []
   for (const words of ['fetchers', 'mutations', 'connevents']) {
     watchers.push(await watch(daemon, words))
@@ -62,7 +62,7 @@ t.test('each gets the kinds that it asked for', async t => {
   for (const watcher of watchers) watcher.destroy()
 })
 
-t.test('what a watcher says is not heard, and that it leaves is', async t => {
+t.test('input of a watcher is ignored, and its close is noticed', async t => {
   const daemon = common
   const watcher = await watch(daemon, '')
   watcher.write('set deaf 0 0 1\r\nx\r\nquit\r\n'.repeat(1000))
@@ -75,7 +75,7 @@ t.test('what a watcher says is not heard, and that it leaves is', async t => {
   t.ok(await comesTrue(() => daemon.roster.current() === 0), 'its connection is closed')
 })
 
-t.test('one that does not read loses lines and blocks nobody', async t => {
+t.test('a watcher that does not read loses lines and blocks nobody', async t => {
   const daemon = await start(t, { workerLogbufBytes: 65_536 })
   const port = portOf(daemon)
   const deaf = await watch(daemon, 'fetchers')
@@ -109,7 +109,7 @@ t.test('one that does not read loses lines and blocks nobody', async t => {
   peer.destroy()
 })
 
-t.test('there is room for so many, and no more', async t => {
+t.test('the number of watchers is bounded', async t => {
   const daemon = common
   const watchers: Socket[] = []
   for (let i = 0; i < WATCHERS_MAX; i++) watchers.push(await watch(daemon, ''))
@@ -123,7 +123,7 @@ t.test('there is room for so many, and no more', async t => {
   t.ok(await comesTrue(() => daemon.roster.current() === 0))
 })
 
-t.test('a worker that dies takes its watchers with it and no others', async t => {
+t.test('a worker that dies closes its watchers and no others', async t => {
   const daemon = await start(t)
   const port = portOf(daemon)
   const watchers = await Promise.all(Array.from({ length: 6 }, () => watch(daemon, 'fetchers')))
@@ -144,7 +144,7 @@ t.test('a worker that dies takes its watchers with it and no others', async t =>
   t.ok(await comesTrue(async () => (await statsOf(port)).get('log_watchers') === '0'))
 })
 
-t.test('meta and binary commands are told of too', async t => {
+t.test('meta and binary commands are logged too', async t => {
   const daemon = common
   const watcher = await watch(daemon, 'fetchers mutations deletions')
   const peer = await openPeer(portOf(daemon))
@@ -180,7 +180,7 @@ t.test('meta and binary commands are told of too', async t => {
   for (const socket of [peer, binary, watcher]) socket.destroy()
 })
 
-t.test('stats conns shows who watches', async t => {
+t.test('stats conns shows watchers', async t => {
   const daemon = common
   const watcher = await watch(daemon, '')
   const states = [...(await statsOf(portOf(daemon), 'conns'))].filter(([name]) =>
@@ -195,7 +195,7 @@ t.test('stats conns shows who watches', async t => {
   other.destroy()
 })
 
-t.test('-W refuses', async t => {
+t.test('-W refuses watch', async t => {
   const daemon = await start(t, { watchAllowed: false })
   const words = 'CLIENT_ERROR watch commands not allowed\r\n'
   t.equal(await askOnce(daemon, 'watch\r\n'), words)
@@ -233,7 +233,7 @@ async function askOnce(daemon: Daemon, request: string): Promise<string> {
   return reply
 }
 
-/** What has come, and comes until it is quiet. */
+/** Everything received until nothing comes. */
 async function linesOf(watcher: Socket): Promise<string[]> {
   const chunks: Buffer[] = []
   let quietMs = 0

@@ -1,5 +1,5 @@
-// The daemon in this process, and its worker threads killed: what the others notice (nothing), what
-// is kept, what is counted. A thread is killed from outside, which the product never does.
+// The daemon in this process, with its worker threads killed: what others notice (nothing), what is
+// kept, what is counted. Only this test kills threads from outside, the product never does.
 
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
@@ -36,7 +36,7 @@ const GIVING_MS = 1500
 /** The first worker's id for locks; its thread is the first of a new pool. */
 const FIRST_WORKER = GIVEN_HOLDER_MIN
 
-t.test('a worker killed under load disturbs nobody else', async t => {
+t.test('a worker killed under load disturbs no other', async t => {
   const daemon = await start(t, { threads: THREADS })
   const port = portOf(daemon)
   const random = createRandom(seed, 1)
@@ -58,14 +58,14 @@ t.test('a worker killed under load disturbs nobody else', async t => {
   await load.stop()
   t.same(load.faults(daemon), [], 'no wrong reply')
   t.ok(load.exchanges > 500, `${load.exchanges} exchanges`)
-  const stats = await statsOf(port)
+  const stats = await statsOf(port, 'memslab')
   t.equal(stats.get('worker_restarts'), `${KILLS}`)
   t.equal(stats.get('arena_resets'), `${resetsOf(daemon)}`)
   await valuesAreKept(t, daemon)
   await endsClean(t, daemon)
 })
 
-t.test('one that dies while the daemon closes keeps no peer connected', async t => {
+t.test('a worker that dies while the daemon closes keeps no peer connected', async t => {
   const daemon = await start(t, { threads: 1 })
   const peer = await openPeer(portOf(daemon))
   await ask(peer, 'get none\r\n', 'END\r\n')
@@ -77,7 +77,7 @@ t.test('one that dies while the daemon closes keeps no peer connected', async t 
   t.ok(await Promise.race([ended, sleep(ANSWER_MS_MAX, false)]), 'its socket is closed')
 })
 
-t.test('one that dies inside a lock of a sound arena loses nothing', async t => {
+t.test('a worker that dies inside the lock of a sound arena loses nothing', async t => {
   const daemon = await start(t, { threads: 2 })
   const port = portOf(daemon)
   await keepValues(port)
@@ -93,12 +93,12 @@ t.test('one that dies inside a lock of a sound arena loses nothing', async t => 
     ['', 'VALUE kept1 0 5\r\n10001\r\nEND\r\n'],
     'the other had to wait, no more',
   )
-  t.equal((await statsOf(port)).get('arena_resets'), '0')
+  t.equal((await statsOf(port, 'memslab')).get('arena_resets'), '0')
   await valuesAreKept(t, daemon)
   await endsClean(t, daemon)
 })
 
-t.test('one that leaves an arena torn costs that arena alone', async t => {
+t.test('a worker that leaves an arena torn costs only that arena', async t => {
   const daemon = await start(t, { threads: 2 })
   const port = portOf(daemon)
   await keepValues(port)
@@ -109,9 +109,8 @@ t.test('one that leaves an arena torn costs that arena alone', async t => {
   torn[ITEM_COUNT]++
   await daemon.workers.pool.threads[0].terminate()
   t.ok(await comesTrue(() => daemon.roster.restarts() === 1))
-  const stats = await statsOf(port)
-  t.equal(stats.get('arena_resets'), '1')
-  t.equal(stats.get('curr_items'), `${before}`)
+  t.equal((await statsOf(port, 'memslab')).get('arena_resets'), '1')
+  t.equal((await statsOf(port)).get('curr_items'), `${before}`)
   t.equal(await keptCount(port), before, 'what the other arena has is there')
   await keepValues(port)
   t.equal(await keptCount(port), KEPT, 'and the emptied one serves again')
@@ -123,7 +122,7 @@ t.test('one that leaves an arena torn costs that arena alone', async t => {
   await endsClean(t, daemon)
 })
 
-t.test('all workers may die at once, each inside a lock', async t => {
+t.test('all workers may die at the same time, each inside a lock', async t => {
   const daemon = await start(t, { threads: 2 })
   const port = portOf(daemon)
   await keepValues(port)
@@ -137,7 +136,7 @@ t.test('all workers may die at once, each inside a lock', async t => {
   await endsClean(t, daemon)
 })
 
-t.test('one that dies between taking values in and out leaves no holds', async t => {
+t.test('a worker that dies with values in flight leaves no holds', async t => {
   const daemon = await start(t, { threads: 1, memoryLimitBytes: 64 * MIB })
   const port = portOf(daemon)
   const deaf = await openPeer(port)
@@ -156,7 +155,7 @@ t.test('one that dies between taking values in and out leaves no holds', async t
   await endsClean(t, daemon)
 })
 
-t.test('connections that a dying worker was about to take are served or end', async t => {
+t.test('connections that a dying worker was about to take are served or closed', async t => {
   const daemon = await start(t, { threads: 1 })
   const port = portOf(daemon)
   const { words } = daemon.cache.shards[0].arena
@@ -232,7 +231,7 @@ t.test('close does not wait for a worker that died while it started', async t =>
   await endsClean(t, daemon)
 })
 
-t.test('workers killed in a hurry are all replaced', async t => {
+t.test('workers killed in quick succession are all replaced', async t => {
   const daemon = await start(t, { threads: THREADS })
   const random = createRandom(seed, 2)
   const port = portOf(daemon)
@@ -244,7 +243,7 @@ t.test('workers killed in a hurry are all replaced', async t => {
     await random.pick(daemon.workers.pool.threads)?.terminate()
   }
   const served = async () => {
-    // The last to die may have taken some with it that were opened just before.
+    // The last one may have closed connections that were opened just before its death.
     await load.fill()
     return load.isServed(1000)
   }
@@ -257,10 +256,13 @@ t.test('workers killed in a hurry are all replaced', async t => {
   await endsClean(t, daemon)
 })
 
-t.test('slots taken and given by two threads leave the workers with even counts', async t => {
+t.test('slots taken and freed by two threads leave the workers with even counts', async t => {
   const roster = Roster.create(2, 1)
   const entry = new URL('../support/server-giver.ts', import.meta.url)
-  const giver = new Worker(entry, { workerData: { handle: roster.handle, ms: GIVING_MS } })
+  const giver = new Worker(entry, {
+    workerData: { handle: roster.handle, ms: GIVING_MS },
+    execArgv: [],
+  })
   const exited = once(giver, 'exit')
   let ended = false
   giver.on('exit', () => {
@@ -278,13 +280,13 @@ t.test('slots taken and given by two threads leave the workers with even counts'
   t.same([roster.loadOf(0), roster.loadOf(1)], [0, 0])
 })
 
-/** Connections that store and read values of their own all the time, and say what went wrong. */
+/** Connections that store and read their own values all the time, and record errors. */
 class Load {
   private readonly wrong: string[] = []
   /** Replies without the value that was stored just before. */
   private readonly missed: string[] = []
   exchanges = 0
-  /** How many connections ended since the last fill. */
+  /** Connections closed since the last fill. */
   ended = 0
   private readonly port: number
   private readonly random: Random
@@ -299,7 +301,7 @@ class Load {
     this.random = random
   }
 
-  /** Opens as many connections as are missing. */
+  /** Opens the connections that are missing. */
   async fill(): Promise<void> {
     this.ended = 0
     while (this.open < PEERS) {
@@ -309,7 +311,7 @@ class Load {
     }
   }
 
-  /** Whether every connection that is open has an answer from now on, within the bound. */
+  /** Whether every open connection gets another answer within the bound. */
   async isServed(msMax?: number): Promise<boolean> {
     const served = new Set<string>()
     this.served = served
@@ -354,7 +356,7 @@ function loadsOf({ roster }: Daemon): number[] {
   return Array.from({ length: roster.handle.threads }, (_, worker) => roster.loadOf(worker))
 }
 
-/** Whether every worker takes connections, within the bound. */
+/** Whether every worker takes connections within the bound. */
 async function allServe(daemon: Daemon): Promise<boolean> {
   const probes: Socket[] = []
   const outcome = await comesTrue(async () => {
@@ -382,7 +384,7 @@ async function start(t: Test, given: Partial<Options>): Promise<Daemon> {
   return daemon
 }
 
-/** Closes the daemon; whether it did so within the bound. */
+/** Closes the daemon. Returns whether it took no longer than the bound. */
 async function closes(daemon: Daemon): Promise<boolean> {
   const abort = new AbortController()
   const late = sleep(CLOSE_MS_MAX, false, abort).catch(() => false)
@@ -403,7 +405,7 @@ async function keepValues(port: number): Promise<void> {
   peer.destroy()
 }
 
-/** How many of the values kept are there; those that are must be right. */
+/** How many of the stored values are still there; those must be right. */
 async function keptCount(port: number): Promise<number> {
   const peer = await openPeer(port)
   let count = 0
@@ -417,7 +419,7 @@ async function keptCount(port: number): Promise<number> {
   return count
 }
 
-/** All values are there, except where an arena was emptied. */
+/** Asserts that all values are there, except in an arena that was emptied. */
 async function valuesAreKept(t: Test, daemon: Daemon): Promise<void> {
   const { shards } = daemon.cache
   const emptied = shards.filter(({ arena }) => arena.words[RESETS] > 0).length

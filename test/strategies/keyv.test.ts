@@ -1,4 +1,5 @@
-// The adapter as Keyv uses it, on both doors, and what Keyv expects of an adapter.
+// The adapter as Keyv uses it, over LocalCache and ClusterClient, and what Keyv expects of an
+// adapter.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import Keyv, { detectKeyvStorage, type KeyvStorageAdapter } from 'keyv'
@@ -33,7 +34,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await keyv.get(long), 'v')
   })
 
-  t.test(`values end to the millisecond, on ${name}`, { skip }, async t => {
+  t.test(`values expire to the millisecond, on ${name}`, { skip }, async t => {
     const [here] = await open(t)
     const keyv = new Keyv({ store: new KeyvStore(here), throwOnErrors: true })
     await keyv.set('soon', 'v', 100)
@@ -64,7 +65,7 @@ for (const { name, skip, open } of DOORS) {
   })
 }
 
-t.test('Keyv knows what it is', async t => {
+t.test('Keyv recognises the adapter', async t => {
   const [here] = await LOCAL.open(t)
   const store: KeyvStorageAdapter = new KeyvStore(here)
   const { compatible, store: kind } = detectKeyvStorage(store)
@@ -72,7 +73,7 @@ t.test('Keyv knows what it is', async t => {
   t.match(store.capabilities, { compatible, store: kind, expires: true })
 })
 
-t.test('values without a serializer of Keyv', async t => {
+t.test('values without a serializer in Keyv', async t => {
   const [here] = await LOCAL.open(t)
   const keyv = new Keyv({ store: new KeyvStore(here), serialization: false })
   await keyv.set('a', { b: [1] })

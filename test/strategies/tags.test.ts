@@ -1,4 +1,4 @@
-// Items that end at once because they share a tag.
+// Items that are invalidated together because they share a tag.
 
 import t from 'tap'
 import { CacheAside } from '../../lib/strategies/aside.ts'
@@ -6,7 +6,7 @@ import { Tags } from '../../lib/strategies/tags.ts'
 import { DOORS } from '../support/doors.ts'
 
 for (const { name, skip, open } of DOORS) {
-  t.test(`a tag ends its items and no others, ${name}`, { skip }, async t => {
+  t.test(`a tag invalidates its items and no others, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
     const [tags, theirs] = [new Tags(here), new Tags(there)]
     const aside = new CacheAside(here, { ttlS: 100 })
@@ -25,7 +25,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await get('c', 'pages'), 'value of c')
   })
 
-  t.test(`a version that was evicted brings nothing old back, ${name}`, { skip }, async t => {
+  t.test(`an evicted version does not bring old items back, ${name}`, { skip }, async t => {
     const [here] = await open(t)
     const tags = new Tags(here)
     const before = await tags.key('a', 'x')
@@ -33,15 +33,19 @@ for (const { name, skip, open } of DOORS) {
     t.not(await tags.key('a', 'x'), before)
   })
 
-  t.test(`all who begin a tag at once have one version, ${name}`, { skip }, async t => {
-    const [here, there] = await open(t)
-    const both = [new Tags(here), new Tags(there)]
-    const asked = Array.from({ length: 40 }, (_, i) => both[i % 2].key('a', 'x', 'y'))
-    t.equal(new Set(await Promise.all(asked)).size, 1)
-  })
+  t.test(
+    `callers that begin a tag at the same time get one version, ${name}`,
+    { skip },
+    async t => {
+      const [here, there] = await open(t)
+      const both = [new Tags(here), new Tags(there)]
+      const asked = Array.from({ length: 40 }, (_, i) => both[i % 2].key('a', 'x', 'y'))
+      t.equal(new Set(await Promise.all(asked)).size, 1)
+    },
+  )
 }
 
-t.test('any text is a key and a tag', async t => {
+t.test('any text may be a key and a tag', async t => {
   const [here] = await DOORS[0].open(t)
   const tags = new Tags(here)
   const key = await tags.key(

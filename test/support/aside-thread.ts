@@ -1,5 +1,5 @@
-// A thread of the tests of cache-aside: asks for one key many times; each thread that loads it says so.
-// One that is told to hang never ends its load.
+// A thread of the cache-aside tests: gets one key many times and reports whether it loaded the
+// value. With `hang` its load never ends.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'

@@ -1,7 +1,6 @@
 /**
- * An authenticator for sessions without a socket: one user, answers as late as a test wants them, and
- * a record of what it was asked.
- * Frames of SASL, for peers with a socket too.
+ * An authenticator for sessions without a socket: one user, answers delayed as a test wants, and a
+ * record of the claims. Also SASL frames, for peers with a socket too.
  */
 import type { Authenticator, Claim } from '../../lib/protocol/authenticator.ts'
 import { Wire } from './wire.ts'
@@ -12,7 +11,7 @@ export const PASSWORD = 'pass word'
 export interface Doors {
   text?: boolean
   sasl?: boolean
-  /** What an answer waits, by the failures so far. */
+  /** Delay of an answer, ms, by the number of failures so far. */
   delayMs?: (failures: number) => number
 }
 
@@ -66,7 +65,7 @@ export interface Wrong {
   bodyBytes?: number
 }
 
-/** A binary request as latin1 text, with what is wrong with it. */
+/** A binary request as latin1 text; fields may be wrong on purpose. */
 export function frame(opcode: number, key = '', value = '', wrong: Wrong = {}): string {
   const { extras = '', magic = 0x80, bodyBytes = extras.length + key.length + value.length } = wrong
   const header = Buffer.alloc(24)
@@ -79,12 +78,14 @@ export function frame(opcode: number, key = '', value = '', wrong: Wrong = {}): 
   return header.toString('latin1') + extras + key + value
 }
 
-/** A PLAIN message. */
+/** A SASL PLAIN message. */
 export function plain(user: string, password: string, authzid = ''): string {
   return `${authzid}\0${user}\0${password}`
 }
 
-/** Binary responses in a form to read: opcode, status, body, each without what has to be so. */
+/**
+ * Binary responses in readable form: opcode, status, body, without fields that are always the same.
+ */
 export function readResponses(bytes: Buffer): string[] {
   const found: string[] = []
   let at = 0
@@ -101,7 +102,7 @@ export function readResponses(bytes: Buffer): string[] {
 const START_PEERS = 8
 const START_MS_MAX = 10_000
 
-/** A server that accepts may still be starting its threads: now each of them has answered. */
+/** Waits for every thread of the server to answer: it accepts before all threads have started. */
 export async function awaitSasl({ port }: { port: number }): Promise<void> {
   const wires = await Promise.all(Array.from({ length: START_PEERS }, () => Wire.connect(port)))
   for (const wire of wires) wire.send(Buffer.from(frame(Sasl.LIST), 'latin1'))

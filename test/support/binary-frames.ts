@@ -1,7 +1,7 @@
 /**
- * Frames of the binary protocol by hand, as latin1 text: one character, one byte. Any field may be
- * given a value that is wrong. What is the same for all requests about a key is in the opaque: the
- * lower bits of it tell the key, so that CAS numbers can be compared key by key.
+ * Frames of the binary protocol as latin1 text, one character a byte. Any field may be given a
+ * wrong value. The lower bits of an opaque identify the key, so that CAS numbers can be compared by
+ * key.
  */
 import type { Dialect, Step } from './differential.ts'
 import type { Normaliser } from './normalise.ts'
@@ -49,7 +49,7 @@ export interface Parts {
   extras?: string
   key?: string
   value?: string
-  /** A number, or what `lastCas` makes. */
+  /** A number, or the placeholder of `lastCas`. */
   cas?: bigint | string
   opaque?: number
   magic?: number
@@ -77,7 +77,7 @@ export const HEADER_BYTES = 24
 const KEY_TAG_MASK = 0xfff
 const MARK_OPAQUE = 0x6d41524b
 const CAS_PLACE = 'cas>'
-/** What stands for a CAS that was not seen yet: no item has it. */
+/** In place of a CAS that was not seen yet: no item has it. */
 const NO_CAS = 2n ** 63n - 1n
 
 export function frame(opcode: number, parts: Parts = {}): string {
@@ -125,19 +125,19 @@ export function touch(opcode: number, key: string, exptime: number, parts: Parts
   return frame(opcode, { extras: u32(exptime), key, ...parts })
 }
 
-/** What tells the key in an opaque. */
+/** The bits of an opaque that identify the key. */
 export function keyTag(key: string): number {
   let hash = 0
   for (const letter of key) hash = (Math.imul(hash, 31) + letter.charCodeAt(0)) >>> 0
   return hash & KEY_TAG_MASK
 }
 
-/** In place of a CAS: the last that a reply of an earlier step had for this key. */
+/** A placeholder for the last CAS of this key in a reply to an earlier step. */
 export function lastCas(key: string): string {
   return CAS_PLACE + u32(keyTag(key))
 }
 
-/** The responses in a reply, and what follows the last whole one. */
+/** The responses in a reply, and the bytes after the last complete one. */
 export function parseFrames(reply: string): { responses: Response[]; rest: string } {
   const all = Buffer.from(reply, 'latin1')
   const responses: Response[] = []
@@ -174,8 +174,8 @@ export const BINARY: Dialect = {
 }
 
 /**
- * One line a response, all of its fields in it. A CAS number becomes the order of its first
- * appearance for its key; versions and the values of statistics are left out.
+ * One line per response, with all fields. A CAS number is replaced by the order of its first
+ * appearance for its key. Versions and the values of statistics are left out.
  */
 function createFrameNormaliser(withoutPadding = false): Normaliser {
   const seen = new Map<number, bigint[]>()

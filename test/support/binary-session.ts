@@ -1,25 +1,25 @@
 /**
- * Random sessions of the binary protocol: a few keys, so that commands meet, loud and quiet ones in a
- * row, CAS numbers that are right, old or wrong. What is broken ends the connection, so that a session
- * has at most one such frame.
+ * Random sessions of the binary protocol: few keys, so that commands meet on them, loud and quiet
+ * commands in a row, CAS numbers that are right, old or wrong. A broken frame closes the
+ * connection, so a session has at most one.
  *
  * Left out for the reasons told in text-session.ts: times that pass, delayed flushes, appending to
- * numbers, numbers of 2^63 and more. Lengths that are negative as signed numbers are left out too: memcached throws away what an
- * earlier connection still had to.
+ * numbers, numbers of 2^63 and more. Lengths that are negative as signed numbers are left out too:
+ * memcached throws away what an earlier connection still had to.
  */
 import { count, frame, keyTag, lastCas, Op, type Parts, touch, u32 } from './binary-frames.ts'
 import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
 import { largeValue, randomValue } from './text-session.ts'
 
-// Numbers go to the one kind, append and prepend to the other: see text-session.ts.
+// Two kinds of keys, one for numbers and one for append and prepend: see text-session.ts.
 const COUNTER_KEYS = ['n1', 'n2', 'n3', 'N'.repeat(250)]
 const TEXT_KEYS = ['k1', 'k2', 'k3', '\x80\x00\r\n \xff', 'K'.repeat(250)]
 const KEYS = [...COUNTER_KEYS, ...TEXT_KEYS]
 
 const EXPTIMES = [0, 0, 0, 0, 1000, 2_592_000, 4_000_000_000, 0xffffffff, 100_000_000]
 const FLAGS = [0, 0, 0, 1, 0xffffffff, 42]
-// Sums of these stay below 2^63: memcached reads on behind a number that is larger.
+// Sums of these stay below 2^63: memcached reads beyond the end of a larger number.
 const DELTAS = [0n, 1n, 1n, 5n, 99n, 2n ** 32n, 2n ** 53n]
 const INITIAL_EXPTIMES = [0, 0, 1000, 0xffffffff, 0xffffffff, 100_000_000]
 const STORES = [Op.SET, Op.SET, Op.SETQ, Op.SETQ, Op.ADD, Op.ADDQ, Op.REPLACE, Op.REPLACEQ]
@@ -29,7 +29,7 @@ const TOUCHES = [Op.TOUCH, Op.GAT, Op.GATQ, Op.GATK, Op.GATKQ]
 const COUNTS = [Op.INCR, Op.INCRQ, Op.DECR, Op.DECRQ]
 const UNKNOWN = [Op.VERBOSITY, 0x1f, 0x25, 0x30, 0x3d, 0x80, 0xff]
 const TOO_LARGE = 'L'.repeat(1_048_577)
-/** What follows a broken frame: whatever is eaten of it, the rest has no magic. */
+/** Follows a broken frame: however much of it is consumed, the rest has no magic byte. */
 const JUNK = 'junk'.repeat(30)
 
 /** A session on keys that do not exist. */
@@ -61,7 +61,7 @@ function randomCommand(random: Random): Command {
   return rareCommand(random, key)
 }
 
-/** A row of quiet gets, ended by a loud command, as clients ask for many keys. */
+/** Quiet gets and a loud command at the end, as clients get many keys. */
 function pipelined(random: Random): Command {
   const gets = Array.from({ length: random.between(2, 60) }, () => {
     const key = random.pick(KEYS)
@@ -90,7 +90,7 @@ function rareCommand(random: Random, key: string): Command {
   return storing(random, key, TOO_LARGE)
 }
 
-/** One that ends the connection: of the wrong form, or eating what follows it. */
+/** A frame that closes the connection: it has the wrong form or consumes what follows it. */
 function brokenCommand(random: Random): Command {
   const key = random.pick(KEYS)
   const extras = '\0'.repeat(random.pick([1, 3, 4, 8, 19, 20, 24, 255]))
@@ -145,7 +145,7 @@ function counting(random: Random): Command {
   return count(random.pick(COUNTS), key, random.pick(DELTAS), random.pick(DELTAS), exptime, parts)
 }
 
-/** The key, and an opaque of this request alone that still tells it. */
+/** The key, and an opaque that is unique to this request and identifies the key. */
 function about(random: Random, key: string): Parts {
   return {
     key,

@@ -1,7 +1,7 @@
 /**
- * Random streams of binary frames for one session, and what is left of them when bytes are changed.
- * Values reach from nothing to many reply buffers. None ends the conversation: quits and frames of
- * the wrong form are for the tests that ask for them.
+ * Random streams of binary frames for one session, and such streams with changed bytes. Values are
+ * empty to many reply buffers long. Nothing ends the conversation: only tests that want it add
+ * quits and frames of the wrong form.
  */
 import { count, frame, Op, touch, u32 } from './binary-frames.ts'
 import type { Random } from './prng.ts'
@@ -66,13 +66,13 @@ function storing(random: Random, opcode: number, key: string, valueBytes: number
   return frame(opcode, { extras, key, value: bytesFor(random, valueBytes), cas })
 }
 
-/** Bytes that no shift leaves equal, or what looks like frames. */
+/** Bytes that differ from themselves at every shift, or bytes that look like frames. */
 function bytesFor(random: Random, valueBytes: number): string {
   const words = random.pick(['0123456789abcdefghi', frame(Op.QUIT), frame(Op.GET, { key: 'a' })])
   return words.repeat(Math.ceil(valueBytes / words.length)).slice(0, valueBytes)
 }
 
-/** Frames of which some bytes, most of them in headers, are others; or plain garbage. */
+/** Frames with some bytes changed, most of them in headers; or plain garbage. */
 export function randomGarbage(random: Random, frames: number): Buffer {
   if (random.once(4))
     return Buffer.from(Array.from({ length: frames * 20 }, () => random.below(256)))

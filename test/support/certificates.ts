@@ -1,7 +1,6 @@
 /**
- * Certificates for tests, made by the openssl program: an authority and what it signs, among that a
- * certificate that has ended, and another authority with one of its own. Tests that need them ask
- * skipWithout('openssl') first.
+ * Certificates for tests, made by the openssl program: an authority and certificates that it signs,
+ * one of them expired. Tests that need them call skipWithout('openssl') first.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
@@ -17,7 +16,7 @@ export interface Pair {
 
 export interface Authority {
   ca: string
-  /** A certificate for this name, for so many days; -1: it has ended. */
+  /** Signs a certificate for this name, valid for `days`; -1: expired. */
   sign(name: string, days?: number): Pair
 }
 
@@ -36,7 +35,7 @@ export function createAuthority(owner: Owner, name: string): Authority {
     const by = ['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial']
     const terms = ['-days', `${days}`, '-extfile', file('names')]
     openssl(['x509', '-req', '-in', request, ...by, ...terms, '-out', cert])
-    // A daemon that is not root any more reads them too.
+    // A daemon that has given up root must be able to read them.
     for (const name of readdirSync(folder)) chmodSync(file(name), 0o644)
     return { cert, key }
   }

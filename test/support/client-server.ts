@@ -1,6 +1,6 @@
 /**
- * The server under test for clients that have a patience of their own: it is handed over once each of
- * its threads has answered, however busy the machine is.
+ * The server under test for clients with time-outs of their own: it is handed over once each of its
+ * threads has answered, however busy the machine is.
  */
 import { createAuthority } from './certificates.ts'
 import { startDaemon, startUnixDaemon } from './daemon.ts'
@@ -10,7 +10,7 @@ import { askOnce, comesTrue, type Place } from './server-peer.ts'
 import { startTlsDaemon } from './tls-peer.ts'
 import type { UnixServer } from './unix.ts'
 
-const THREADS = ['-t', '2'] // enough for them to meet, and soon started
+const THREADS = ['-t', '2'] // enough for threads to meet, and started quickly
 const PEERS = 8
 const START_MS_MAX = 60_000
 
@@ -27,12 +27,12 @@ export async function startServingUnix(owner: Owner): Promise<UnixServer> {
   return server
 }
 
-/** For a test's `skip` option: Debian's memcached, as a stand-in, is not asked for TLS. */
+/** For a test's `skip` option: Debian's memcached, used in place of memslab, has no TLS. */
 export function skipWithoutTls(): string | false {
   return process.env.MEMSLAB_COMMAND === undefined ? skipWithout('openssl') : 'not in a stand-in'
 }
 
-/** The same over TLS, and the authority that signed what it shows. */
+/** The same over TLS, and the authority that signed its certificate. */
 export async function startServingTls(owner: Owner): Promise<{ port: number; ca: string }> {
   const authority = createAuthority(owner, 'authority')
   const server = await startTlsDaemon(owner, authority.sign('server'), [], THREADS)

@@ -1,7 +1,7 @@
 /**
- * Sessions of client libraries in other languages. A session is a script that prints TAP: one line
- * for each fact it looked at, named, and the plan last. Here every fact becomes an assertion under
- * its own name; a session that broke off, or that looked at fewer facts than it did once, fails.
+ * Sessions of client libraries in other languages. A session is a script that prints TAP: one named
+ * line for each fact that it checked, and the plan last. Here every fact becomes an assertion of
+ * its own. A session that breaks off, or checks fewer facts than it should, fails.
  */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -47,7 +47,7 @@ export async function runSession(
 
 export function run(program: string, args: readonly string[]): Promise<Ran> {
   const path = findProgram(program) ?? program
-  // A script's compiled form would be left beside it.
+  // Otherwise Python leaves the compiled script beside it.
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
   const options = { timeout: RUN_MS_MAX, maxBuffer: OUTPUT_BYTES_MAX, env }
   return new Promise(resolve => {

@@ -14,7 +14,7 @@ export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerPr
   return startMemcached(owner, command, [...first, ...args])
 }
 
-/** The same again on the port of one that was killed. */
+/** Starts it again on the port of one that was killed. */
 export function startDaemonOn(
   owner: Owner,
   port: number,

@@ -1,8 +1,8 @@
 /**
- * The same bytes to two servers: the oracle and the daemon under test. A script is a list of steps;
- * each step is sent when the replies to the one before are complete. That is known because every
- * step is followed by a mark: a set and a get whose reply nothing else prints. A raw script sends
- * no mark and reads until it is quiet, for streams that end inside a request.
+ * Sends the same bytes to two servers: the oracle and the daemon under test. A script is a list of
+ * steps; each step is sent once the replies to the one before are complete. A mark after each step
+ * shows that: a set and a get with a reply that nothing else prints. A raw script, for streams that
+ * end inside a request, sends no mark and reads until no reply comes.
  */
 import { startDaemon } from './daemon.ts'
 import { createNormaliser, type Normaliser } from './normalise.ts'
@@ -13,14 +13,14 @@ import { Wire } from './wire.ts'
 /** Bytes as latin1 text; `<CAS k>` stands for the last CAS number seen for key k. */
 export type Step = string
 
-/** How the steps of a protocol are sent, told to be answered, and compared. */
+/** How the steps of a protocol are sent, recognised as answered, and compared. */
 export interface Dialect {
-  /** What follows every step, and its reply: the end of that is what nothing else prints. */
+  /** The mark after every step, and its reply, whose end nothing else prints. */
   readonly mark: string
   readonly markReply: string
   readonly markReplyEnd: string
   createNormaliser(withoutPadding?: boolean): Normaliser
-  /** The step with the CAS numbers that it stands for. */
+  /** The step with its CAS placeholders filled in. */
   fill(step: Step, normalise: Normaliser): string
 }
 
@@ -29,13 +29,13 @@ export interface Script {
   /** The classic text protocol by default. */
   readonly dialect?: Dialect
   readonly raw?: boolean
-  /** How long a raw script listens for more. */
+  /** How long a raw script waits for more replies. */
   readonly quietMs?: number
   /** Where each step is cut into writes: fractions of its length in [0, 1). */
   readonly cuts?: readonly number[]
-  /** Cut at every byte: one write each. */
+  /** One write for every byte. */
   readonly everyByte?: boolean
-  /** Compare numbers without the spaces behind them: see normalise.ts. */
+  /** Compare numbers without trailing spaces: see normalise.ts. */
   readonly withoutPadding?: boolean
   /** Where both close, the oracle's replies may end earlier: see normalise.ts. */
   readonly closeLosesReplies?: boolean
@@ -74,9 +74,14 @@ const WARM_UP_CONNECTIONS = 8
 const RAW_QUIET_MS = 200
 const SHOWN_CHARS_MAX = 400
 
+/**
+ * Connections for what is sent before scripts. They stay open, because opening them takes longer.
+ */
+const preparing = new WeakMap<Pair, Promise<Wire[]>>()
+
 export async function startPair(owner: Owner, args: string[] = []): Promise<Pair> {
   const [oracle, daemon] = await Promise.all([startOracle(owner, args), startDaemon(owner, args)])
-  // A server that accepts may still be starting its threads: now each of them has answered.
+  // Waits for every thread to answer: a server accepts before all threads have started.
   await Promise.all([oracle, daemon].map(server => warmUp(server.port)))
   return { oracle, daemon }
 }
@@ -88,6 +93,26 @@ export async function compare(pair: Pair, script: Script): Promise<Difference | 
     runScript(pair.daemon.port, script),
   ])
   return difference(oracle, daemon, script.closeLosesReplies)
+}
+
+/** Sends a step to both servers that prepares what the next script will find. */
+export async function prepare(pair: Pair, step: Step, dialect: Dialect = TEXT): Promise<void> {
+  const wires = preparing.get(pair) ?? connectBoth(pair)
+  preparing.set(pair, wires)
+  await Promise.all((await wires).map(wire => sendMarked(wire, step, dialect)))
+}
+
+async function connectBoth({ oracle, daemon }: Pair): Promise<Wire[]> {
+  const wires = await Promise.all([oracle, daemon].map(({ port }) => Wire.connect(port)))
+  for (const wire of wires) wire.unref()
+  return wires
+}
+
+async function sendMarked(wire: Wire, step: Step, dialect: Dialect): Promise<void> {
+  wire.send(Buffer.from(step + dialect.mark, 'latin1'))
+  const end = await wire.readUntil(Buffer.from(dialect.markReplyEnd, 'latin1'), REPLY_MS_MAX)
+  if (end !== 'found') throw new Error(`no reply to ${printable(step)}: ${end}`)
+  wire.take()
 }
 
 export async function runScript(port: number, script: Script): Promise<Outcome> {
@@ -172,7 +197,7 @@ function withoutMark(reply: string, { markReply }: Dialect): string {
   return reply.endsWith(markReply) ? reply.slice(0, -markReply.length) : reply
 }
 
-/** Both texts from shortly before the place where they part. */
+/** Both texts from shortly before the first difference. */
 function around(left: string | undefined, right: string | undefined) {
   if (left === undefined || right === undefined) {
     return { oracle: printable(left ?? 'no reply'), daemon: printable(right ?? 'no reply') }

@@ -1,6 +1,7 @@
 /**
- * A peer whose long values pass by the buffers, as those of a connection do: they are put to their
- * place in the arena as they come, and taken from there when the kernel has taken what was before.
+ * A peer whose long values bypass the buffers, as on a connection: they are written to their place
+ * in the arena as they arrive, and read from there once the kernel has taken everything before
+ * them.
  */
 import type { Area } from '../../lib/bytes/area.ts'
 import { Inserts } from '../../lib/protocol/inserts.ts'
@@ -9,9 +10,9 @@ import { Peer } from './server-session.ts'
 
 export class DirectPeer extends Peer {
   readonly takesInserts = true
-  /** Bytes that were put to their place. */
+  /** Bytes written to their place. */
   directBytes = 0
-  /** Bytes that were taken from their place. */
+  /** Bytes read from their place. */
   insertedBytes = 0
   private pending: { pieces: Uint8Array[]; inserts: Inserts } | null = null
 
@@ -35,7 +36,9 @@ export class DirectPeer extends Peer {
     super.eat()
   }
 
-  /** As long as the outlet was stuck, or bytes went to their place: more are to be read. */
+  /**
+   * Runs while the outlet was stuck or bytes went to their place, because more may be read then.
+   */
   override goOn(): void {
     for (let before = Number.POSITIVE_INFINITY; this.rest.length < before; ) {
       before = this.rest.length
@@ -45,14 +48,14 @@ export class DirectPeer extends Peer {
     super.goOn()
   }
 
-  /** The connection is gone, and with it what waits to be sent. */
+  /** The connection is gone, and so is what was waiting to be sent. */
   close(): void {
     this.pending?.inserts.clear()
     this.pending = null
     this.session.close()
   }
 
-  /** As much as the session wants goes to the value's place, the rest through the input. */
+  /** Writes as much as the session wants to the value's place, the rest to the input. */
   protected override run(input: Area): number {
     const { session, rest } = this
     const view = session.isStuck() ? null : session.fillView()
@@ -65,7 +68,7 @@ export class DirectPeer extends Peer {
     return bytes - (end - stop)
   }
 
-  /** What waited is sent now: the values are read from their place only here. */
+  /** Sends what was waiting: only here values are read from their place. */
   private settle(): void {
     const { pending } = this
     if (pending === null) return

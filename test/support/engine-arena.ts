@@ -1,4 +1,4 @@
-/** Small arenas, and items put into them by hand, for tests of single structures. */
+/** Small arenas and items created in them directly, for tests of single structures. */
 
 import { Area } from '../../lib/bytes/area.ts'
 import { MIB } from '../../lib/bytes/units.ts'
@@ -12,7 +12,7 @@ import { hashBytes } from '../../lib/engine/arena/hash.ts'
 import * as L from '../../lib/engine/arena/layout.ts'
 import { NIL, type Ref } from '../../lib/engine/arena/layout.ts'
 import { classFor, takeChunk } from '../../lib/engine/chunks/slabs.ts'
-import { itemBytes, writeItem } from '../../lib/engine/items/item.ts'
+import { itemBytes, newMeta, writeHeader, writeKey } from '../../lib/engine/items/item.ts'
 
 export function createSmallArena(options: Partial<ArenaOptions> = {}): Arena {
   return createArena({
@@ -39,10 +39,17 @@ export function hashOf(arena: Arena, key: string): number {
 
 /** An item that is not linked, with its key and an empty value. */
 export function makeItem(arena: Arena, key: string): Ref {
-  const classId = classFor(arena, (itemBytes(key.length, 0, 0, 0) + 3) >> 2)
+  const meta = newMeta(key.length, 0, 0, 0, 0)
+  const classId = classFor(arena, (itemBytes(meta, 0) + 3) >> 2)
   const ref = takeChunk(arena, classId)
   if (ref === NIL) throw new Error('the arena is full')
-  writeItem(arena, ref, classId, false, areaOf(key), 0, key.length, 0, 0, 0, 0)
+  writeHeader(
+    arena,
+    ref,
+    meta | (classId << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT),
+    0,
+  )
+  writeKey(arena, ref, areaOf(key), 0)
   return ref
 }
 

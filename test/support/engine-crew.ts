@@ -1,4 +1,4 @@
-/** The threads of threads.test.ts, seen from the main thread: starts, watches and ends them. */
+/** The main thread's side of threads.test.ts: starts, watches and ends its threads. */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -16,9 +16,9 @@ export interface ThreadOptions {
   handle: CacheHandle
   holder: number
   seed: number
-  /** What it does, one of them at random each step. */
+  /** Operations; each step does one of them at random. */
   jobs: Job[]
-  /** Steps until it ends by itself. */
+  /** Steps before it ends by itself. */
   stepsMax: number
   /** Longest value, bytes. */
   valueBytesMax: number
@@ -32,7 +32,7 @@ export interface ThreadReport {
   holder: number
   adjusted: number
   swapped: number
-  /** What was wrong, '' if nothing. */
+  /** The error, '' if none. */
   failure: string
 }
 
@@ -72,7 +72,7 @@ export class Crew {
       valueBytesMax: this.#valueBytesMax,
       control: this.control,
     }
-    // Without the loaders of the test runner, which take a second to start in each thread.
+    // Without the test runner's loaders, which take a second to start in each thread.
     const worker = new Worker(ENTRY, { workerData, execArgv: [] })
     const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
     failed.catch(() => {})
@@ -82,7 +82,7 @@ export class Crew {
     return holder
   }
 
-  /** Ends a thread wherever it stands; whether it had a lock. */
+  /** Terminates a thread wherever it is. Returns whether it held a lock. */
   async kill(holder: number): Promise<boolean> {
     const member = this.members.get(holder)
     this.members.delete(holder)
@@ -91,7 +91,7 @@ export class Crew {
     return shards.some(({ arena }) => lockHolder(arena.words) === holder)
   }
 
-  /** Lets the threads begin, those that are started later too. */
+  /** Lets the threads begin, also those that are started later. */
   go(): void {
     Atomics.store(this.control, GATE, 1)
     Atomics.notify(this.control, GATE)
@@ -105,7 +105,7 @@ export class Crew {
     return Promise.all([...this.members.values()].map(member => member.report))
   }
 
-  /** Waits until every thread has done a step from now on; false if one does not. */
+  /** Waits until every thread has done one more step; false if one does not. */
   async advances(): Promise<boolean> {
     const before = this.control.slice()
     const deadlineMs = performance.now() + ADVANCE_MS_MAX

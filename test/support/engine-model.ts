@@ -1,7 +1,7 @@
 /**
- * What a cache has to answer, from a plain Map: the model of shard-model.test.ts. It follows
- * the engine step by step and throws where an answer is wrong. In a memory that evicts any key may
- * be missing, and a miss is believed from then on; in the others no miss is allowed.
+ * The model of shard-model.test.ts: predicts a cache's answers with a plain Map, follows the engine
+ * step by step and throws at a wrong answer. Where the cache evicts, any key may be missing, and
+ * after a miss the model drops it too. Where it does not, no miss is allowed.
  */
 import assert from 'node:assert/strict'
 import { Mode, Status } from '../../lib/engine/status.ts'
@@ -11,25 +11,25 @@ export interface Entry {
   value: Buffer
   flags: number
   expiresAtS: number
-  /** Known once a get has told it. */
+  /** Known once a get has returned it. */
   cas: bigint | undefined
 }
 
 export interface ModelRules {
-  /** Items may vanish. */
+  /** Items may be evicted. */
   evicts: boolean
-  /** Stores may be refused although nothing is held. */
+  /** Stores may be refused even while nothing is held. */
   refuses: boolean
   itemBytesMax: number
 }
 
-/** memcached's measure of an item beside flags, key and value, bytes. */
+/** Bytes that memcached counts for an item in addition to flags, key and value. */
 const ITEM_BYTES = 59
 
 export class Model {
   readonly entries = new Map<string, Entry>()
   readonly rules: ModelRules
-  /** Values in flight: while there are any, a store may be refused. */
+  /** Values in flight: a store may be refused while there are any. */
   holds = 0
   nowS: number
   #flushAtS = 0
@@ -40,7 +40,7 @@ export class Model {
     this.nowS = nowS
   }
 
-  /** The entry that a get has to find; in a memory that evicts, may find. */
+  /** The entry that a get must find, or may find where the cache evicts. */
   live(key: string): Entry | undefined {
     const entry = this.entries.get(key)
     if (entry === undefined) return undefined
@@ -59,7 +59,7 @@ export class Model {
     if (atS <= this.nowS) this.#flushAll()
   }
 
-  /** The engine did or did not find the key: the entry if it is there after all. */
+  /** Records whether the engine found the key. Returns the entry if it did. */
   sawKey(key: string, found: boolean): Entry | undefined {
     const entry = this.live(key)
     if (found) {
@@ -170,7 +170,7 @@ export class Model {
       return
     }
     if (status === Status.NOT_STORED) {
-      // Missing or no memory: one may happen where items are evicted, the other where not.
+      // A miss is allowed where items are evicted, out of memory where they are not.
       assert(this.rules.evicts || this.rules.refuses || this.holds > 0, `append to ${key}`)
       return
     }

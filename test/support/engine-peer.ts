@@ -1,6 +1,6 @@
 /**
- * The cache as a test sees it: string keys and buffers over the engine's ranges of bytes. Keys are
- * put at odd places on purpose, so that no alignment is taken for granted.
+ * The cache as tests use it: string keys and buffers instead of byte ranges. Keys are placed at odd
+ * addresses on purpose, so that nothing relies on alignment.
  */
 
 import { Area, copyBytes } from '../../lib/bytes/area.ts'
@@ -9,16 +9,17 @@ import type { Ref } from '../../lib/engine/arena/layout.ts'
 import * as L from '../../lib/engine/arena/layout.ts'
 import { lock, unlock } from '../../lib/engine/arena/lock.ts'
 import type { Cache } from '../../lib/engine/cache.ts'
-import { heldRef } from '../../lib/engine/items/holds.ts'
+import { type Hold, heldRef } from '../../lib/engine/items/holds.ts'
 import { casHighOf, casLowOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
 import { createPlace, nextPlace, type Place, rewind } from '../../lib/engine/items/place.ts'
-import type { HitSink, Hold, Shard } from '../../lib/engine/shard.ts'
+import type { Shard } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
+import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
 import { verify } from '../../lib/engine/verify.ts'
 
 const KEY_ROOM = 512
 
-/** What a get tells of an item. */
+/** What a get returns of an item. */
 export interface Hit {
   value: Buffer
   flags: number
@@ -36,10 +37,10 @@ export interface StoreOptions {
 /** A value that is held: on its way in or out. */
 export interface Held {
   shard: Shard
-  hash: number
+  ask: Ask
   hold: Hold
   valueBytes: number
-  /** How far it is filled. */
+  /** Bytes filled so far. */
   place: Place
 }
 
@@ -52,7 +53,7 @@ class CopySink implements HitSink {
     const { words } = arena
     const length = words[ref + L.ITEM_VALUE_BYTES]
     const to = Area.allocate(this.keep ? 0 : length)
-    if (!this.keep) readValue(arena, ref, 0, length, to, 0)
+    if (!this.keep) readValue(arena, ref, to, 0)
     this.hit = {
       value: to.bytes,
       flags: itemFlags(arena, ref),
@@ -69,8 +70,8 @@ export class Peer {
   readonly #key = Area.allocate(KEY_ROOM)
   readonly #sink = new CopySink()
   #start = 0
-  #length = 0
-  #hash = 0
+  /** What was asked last, and what came of it. */
+  ask = new Ask(this.#key)
   status: Status = Status.OK
 
   constructor(cache: Cache) {
@@ -79,48 +80,27 @@ export class Peer {
 
   store(mode: Mode, key: string, value: Buffer, options: StoreOptions = {}): Status {
     const shard = this.find(key)
-    return shard.store(
-      mode,
-      this.#hash,
-      this.#key,
-      this.#start,
-      this.#length,
-      options.flags ?? 0,
-      options.expiresAtS ?? 0,
-      options.casHigh ?? 0,
-      options.casLow ?? 0,
-      areaOf(value),
-      0,
-      value.length,
-    )
+    this.#fill(mode, value.length, options)
+    return shard.store(this.ask, areaOf(value), 0)
   }
 
   set(key: string, value: Buffer, options: StoreOptions = {}): Status {
     return this.store(Mode.SET, key, value, options)
   }
 
-  /** The hit; undefined for a miss. `status` has what the engine said. */
+  /** The hit; undefined for a miss. `status` has the engine's status. */
   get(key: string): Hit | undefined {
     const shard = this.find(key)
     this.#sink.keep = false
-    const hold = { slot: 0, generation: 0 }
-    this.status = shard.get(this.#hash, this.#key, this.#start, this.#length, this.#sink, hold)
+    this.status = shard.get(this.ask, this.#sink)
     return this.status === Status.OK ? this.#sink.hit : undefined
   }
 
   getAndTouch(key: string, expiresAtS: number): Hit | undefined {
     const shard = this.find(key)
     this.#sink.keep = false
-    const hold = { slot: 0, generation: 0 }
-    this.status = shard.getAndTouch(
-      this.#hash,
-      this.#key,
-      this.#start,
-      this.#length,
-      expiresAtS,
-      this.#sink,
-      hold,
-    )
+    this.ask.expiresAtS = expiresAtS
+    this.status = shard.getAndTouch(this.ask, this.#sink)
     return this.status === Status.OK ? this.#sink.hit : undefined
   }
 
@@ -128,10 +108,9 @@ export class Peer {
   hold(key: string): Held | undefined {
     const shard = this.find(key)
     this.#sink.keep = true
-    const hold = { slot: 0, generation: 0 }
-    this.status = shard.get(this.#hash, this.#key, this.#start, this.#length, this.#sink, hold)
+    this.status = shard.get(this.ask, this.#sink)
     if (this.status !== Status.HELD) return undefined
-    return this.#held(shard, hold, this.#sink.valueBytes)
+    return this.#held(shard, this.#sink.valueBytes)
   }
 
   /** Bytes of a held value. */
@@ -152,28 +131,18 @@ export class Peer {
 
   begin(mode: Mode, key: string, valueBytes: number, options: StoreOptions = {}): Held | undefined {
     const shard = this.find(key)
-    const hold = { slot: 0, generation: 0 }
-    this.status = shard.begin(
-      mode,
-      this.#hash,
-      this.#key,
-      this.#start,
-      this.#length,
-      options.flags ?? 0,
-      options.expiresAtS ?? 0,
-      valueBytes,
-      hold,
-    )
+    this.#fill(mode, valueBytes, options)
+    this.status = shard.begin(this.ask)
     if (this.status !== Status.OK) return undefined
-    return this.#held(shard, hold, valueBytes)
+    return this.#held(shard, valueBytes)
   }
 
-  /** Writes the next bytes of a value begun; what stops it is to be given up. */
-  fill({ shard, hold, place, valueBytes }: Held, piece: Buffer): Status {
+  /** Writes the next bytes of a value that was begun. A value that cannot go on must be dropped. */
+  fill({ shard, ask, place }: Held, piece: Buffer): Status {
     const area = areaOf(piece)
     for (let done = 0; done < piece.length; ) {
       if (place.start === place.end) {
-        const status = shard.extend(hold, place, valueBytes)
+        const status = shard.extend(ask, place)
         if (status !== Status.OK) return status
       }
       const bytes = Math.min(place.end - place.start, piece.length - done)
@@ -184,47 +153,52 @@ export class Peer {
     return Status.OK
   }
 
-  giveUp(held: Held, dropsOld: boolean): void {
-    held.shard.giveUp(held.hold, held.hash, dropsOld)
+  giveUp({ shard, ask }: Held, dropsOld: boolean): void {
+    ask.dropsOld = dropsOld
+    shard.giveUp(ask)
   }
 
-  commit(mode: Mode, held: Held, casHigh = 0, casLow = 0): Status {
-    return held.shard.commit(mode, held.hold, held.hash, casHigh, casLow)
+  commit(mode: Mode, { shard, ask }: Held, casHigh = 0, casLow = 0): Status {
+    ask.mode = mode
+    ask.casHigh = casHigh
+    ask.casLow = casLow
+    return shard.commit(ask)
   }
 
   touch(key: string, expiresAtS: number): Status {
     const shard = this.find(key)
-    return shard.touch(this.#hash, this.#key, this.#start, this.#length, expiresAtS)
+    this.ask.expiresAtS = expiresAtS
+    return shard.touch(this.ask)
   }
 
   remove(key: string, cas: StoreOptions = {}): Status {
     const shard = this.find(key)
-    const { casHigh, casLow } = cas
-    return shard.remove(this.#hash, this.#key, this.#start, this.#length, casHigh, casLow)
+    this.#fill(Mode.SET, 0, cas)
+    return shard.remove(this.ask)
   }
 
   adjust(key: string, subtract: boolean, delta: bigint, cas: StoreOptions = {}): Status {
     const shard = this.find(key)
-    const { casHigh, casLow } = cas
-    const where = [this.#hash, this.#key, this.#start, this.#length] as const
-    return shard.adjust(...where, subtract, ...limbs(delta), casHigh, casLow)
+    this.#fill(Mode.SET, 0, cas)
+    this.ask.subtracts = subtract
+    ;[this.ask.deltaHigh, this.ask.deltaLow] = limbs(delta)
+    return shard.adjust(this.ask)
   }
 
-  /** As `adjust`, but makes an item of `initial` where there is none. */
+  /** As `adjust`, but creates an item of `initial` where there is none. */
   adjustOrAdd(key: string, delta: bigint, initial: bigint, expiresAtS = 0): Status {
     const shard = this.find(key)
-    return shard.adjustOrAdd(
-      this.#hash,
-      this.#key,
-      this.#start,
-      this.#length,
-      false,
-      ...limbs(delta),
-      0,
-      0,
-      ...limbs(initial),
-      expiresAtS,
-    )
+    const { ask } = this
+    ask.creates = true
+    ask.createAtS = expiresAtS
+    ;[ask.deltaHigh, ask.deltaLow] = limbs(delta)
+    ;[ask.initialHigh, ask.initialLow] = limbs(initial)
+    return shard.adjust(ask)
+  }
+
+  /** The sum that the last adjust left. */
+  number(): bigint {
+    return BigInt(this.ask.numberHigh) * 10_000_000_000n + BigInt(this.ask.numberLow)
   }
 
   flush(atS: number): void {
@@ -249,24 +223,36 @@ export class Peer {
     for (const { arena } of this.cache.shards) arena.words[L.CLOCK_S] = atS
   }
 
-  /** Where a key is, as the operations of shard-terms.ts take it. */
-  at(key: string): [shard: Shard, hash: number, key: Area, start: number, length: number] {
-    const shard = this.find(key)
-    return [shard, this.#hash, this.#key, this.#start, this.#length]
+  #fill(mode: Mode, valueBytes: number, options: StoreOptions): void {
+    const { ask } = this
+    ask.mode = mode
+    ask.dropsOld = mode === Mode.SET
+    ask.flags = options.flags ?? 0
+    ask.expiresAtS = options.expiresAtS ?? 0
+    ask.casHigh = options.casHigh ?? 0
+    ask.casLow = options.casLow ?? 0
+    ask.valueBytes = valueBytes
   }
 
-  #held(shard: Shard, hold: Hold, valueBytes: number): Held {
+  #held(shard: Shard, valueBytes: number): Held {
     const place = createPlace()
     rewind(place, valueBytes)
-    return { shard, hash: this.#hash, hold, valueBytes, place }
+    return { shard, ask: this.ask, hold: this.ask.hold, valueBytes, place }
   }
 
-  /** The shard of a key, its hash and its place in the key area set for the call that follows. */
+  /** The shard of a key; `ask` is a new one that asks for the key alone. */
   find(key: string): Shard {
     this.#start = (this.#start + 7) % 200
-    this.#length = this.#key.bytes.write(key, this.#start, 'latin1')
-    this.#hash = this.cache.hash(this.#key, this.#start, this.#length)
-    return this.cache.shardOf(this.#hash)
+    this.ask = new Ask(this.#key)
+    return this.locate(this.ask, key)
+  }
+
+  /** Gives a request a key; its shard. */
+  locate(ask: Ask, key: string): Shard {
+    const length = this.#key.bytes.write(key, this.#start, 'latin1')
+    const hash = this.cache.hash(this.#key, this.#start, length)
+    ask.setKey(this.#key, this.#start, length, hash)
+    return this.cache.shardOf(hash)
   }
 }
 

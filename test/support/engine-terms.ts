@@ -1,30 +1,19 @@
 /**
- * Random operations on terms beside a plain Map: the walk of leases.test.ts. It tells every answer
- * beforehand, and throws where the engine says otherwise. Where the memory evicts, a key that is
- * missing is believed.
+ * The walk of leases.test.ts: random operations with terms, compared with a plain Map. It predicts
+ * every answer and throws where the engine differs. Where the cache evicts, a missing key is
+ * dropped from the model.
  */
 import assert from 'node:assert/strict'
 import { Area } from '../../lib/bytes/area.ts'
-import { u64 } from '../../lib/bytes/decimal.ts'
 import type { Arena } from '../../lib/engine/arena/arena.ts'
 import type { Ref } from '../../lib/engine/arena/layout.ts'
 import * as L from '../../lib/engine/arena/layout.ts'
 import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
-import { casHighOf, casLowOf, endOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
-import { lastCas } from '../../lib/engine/items/links.ts'
+import { casHighOf, casLowOf, expiryOf, itemFlags, readValue } from '../../lib/engine/items/item.ts'
 import { createPlace, rewind } from '../../lib/engine/items/place.ts'
-import type { HitSink } from '../../lib/engine/shard.ts'
-import {
-  adjustOn,
-  beginOn,
-  commitOn,
-  fetchOn,
-  peek,
-  removeOn,
-  storeOn,
-} from '../../lib/engine/shard-terms.ts'
+import type { Shard } from '../../lib/engine/shard.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
-import { Terms } from '../../lib/engine/storing/terms.ts'
+import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
 import { limbs, Peer } from './engine-peer.ts'
 import type { Random } from './prng.ts'
 
@@ -44,7 +33,7 @@ const NUMBERS = ['0', '9', '99', '18446744073709551615', 'x', '', '100']
 const WRAP = 1n << 64n
 const CHOSEN = [1n, 5n, 1n << 40n, WRAP - 1n]
 
-/** Takes what an item shows of itself; refuses now and then, as a full reply does. */
+/** Copies what an item shows; refuses at times, as a full reply does. */
 class FactsSink implements HitSink {
   answer: Status = Status.OK
   entry: Entry | undefined
@@ -54,11 +43,11 @@ class FactsSink implements HitSink {
     const { words } = arena
     const meta = words[ref + L.ITEM_META]
     const to = Area.allocate(words[ref + L.ITEM_VALUE_BYTES])
-    readValue(arena, ref, 0, to.bytes.length, to, 0)
+    readValue(arena, ref, to, 0)
     this.entry = {
       value: to.bytes.toString('latin1'),
       flags: itemFlags(arena, ref),
-      endsAtS: endOf(arena, ref),
+      endsAtS: expiryOf(arena, ref),
       stale: (meta & L.STATE_STALE) !== 0,
       claimed: (meta & L.STATE_CLAIMED) !== 0,
       fetched: (meta & L.STATE_FETCHED) !== 0,
@@ -77,7 +66,7 @@ export class TermsWalk {
   readonly #lengths: number[]
   readonly #entries = new Map<string, Entry>()
   readonly #sink = new FactsSink()
-  readonly #terms = new Terms()
+  readonly #terms = new Ask(Area.allocate(1))
 
   constructor(
     random: Random,
@@ -96,7 +85,7 @@ export class TermsWalk {
   /** One random operation, compared with the model; returns what it was. */
   step(): string {
     const key = `k${this.#random.below(this.#keys)}`
-    this.#terms.reset()
+    this.#reset()
     this.#ask(key)
     const kind = this.#random.below(100)
     if (kind < 35) return this.#fetch(key)
@@ -107,19 +96,17 @@ export class TermsWalk {
     return this.#rare()
   }
 
-  /** Looks at every key: what the model has is there just so. */
+  /** Reads every key and compares it with the model. */
   finish(): void {
     for (const key of this.#entries.keys()) this.#look(key)
     this.peer.verify()
   }
 
   #fetch(key: string): string {
-    const { peer } = this
     const terms = this.#terms
     const old = this.#look(key)
     this.#sink.answer = this.#random.once(8) ? Status.NO_ROOM : Status.OK
-    const hold = { slot: 0, generation: 0 }
-    const status = fetchOn(...peer.at(key), terms, this.#sink, hold)
+    const status = this.#at(key).get(terms, this.#sink)
     if (status === Status.NO_ROOM) {
       this.#sink.answer = Status.OK
       if (old === undefined) assert.equal(this.#look(key), undefined, 'nothing is left behind')
@@ -130,12 +117,12 @@ export class TermsWalk {
     assert.equal(terms.created, false)
     assert.equal(terms.wasClaimed, old.claimed)
     assert.equal(terms.wasStale, old.stale)
-    assert.equal(terms.endedAtS, old.endsAtS)
-    const endsAtS = terms.touches && terms.recachesTouched ? terms.touchAtS : old.endsAtS
+    assert.equal(terms.oldExpiresAtS, old.endsAtS)
+    const endsAtS = terms.touches && terms.recachesTouched ? terms.expiresAtS : old.endsAtS
     const soon = terms.recaches && endsAtS !== 0 && endsAtS < terms.recacheAtS
     assert.equal(terms.won, !old.claimed && (old.stale || soon), `who wins ${key}`)
     if (terms.won) old.claimed = true
-    if (terms.touches) old.endsAtS = terms.touchAtS
+    if (terms.touches) old.endsAtS = terms.expiresAtS
     if (terms.bumps) old.fetched = true
     return `fetch ${key}`
   }
@@ -155,7 +142,7 @@ export class TermsWalk {
       stale: false,
       claimed: true,
       fetched: terms.bumps,
-      keyBinary: terms.keyBinary,
+      keyBinary: terms.isKeyBinary,
       cas: this.#newCas(),
     })
     return `fetch makes ${key}`
@@ -170,12 +157,12 @@ export class TermsWalk {
     if (terms.mode === Mode.CAS) terms.compares = true
     if (!terms.compares) terms.casHigh = terms.casLow = 0
     const joins = terms.mode === Mode.APPEND || terms.mode === Mode.PREPEND
-    const endsAtS = joins && terms.creates ? terms.createAtS : terms.touchAtS
-    const status = this.#put(key, value, endsAtS)
+    const endsAtS = joins && terms.creates ? terms.createAtS : terms.expiresAtS
+    const status = this.#put(key, value)
     const wanted = this.#judge(old)
     assert.equal(status, wanted, `store ${terms.mode} ${key}`)
     if (status !== Status.OK) {
-      assert.equal(terms.valueBytes, value.length)
+      assert.equal(terms.storedBytes, value.length)
       return `store ${terms.mode} ${key}: ${status}`
     }
     const given = casOfWords(terms.casHigh, terms.casLow)
@@ -184,8 +171,8 @@ export class TermsWalk {
     if (joins && old !== undefined) {
       const whole = terms.mode === Mode.APPEND ? old.value + value : value + old.value
       Object.assign(old, { value: whole, stale: false, claimed: false, fetched: false, cas })
-      old.keyBinary ||= terms.keyBinary
-      assert.equal(terms.valueBytes, whole.length)
+      old.keyBinary ||= terms.isKeyBinary
+      assert.equal(terms.storedBytes, whole.length)
     } else {
       this.#entries.set(key, {
         value,
@@ -194,31 +181,32 @@ export class TermsWalk {
         stale,
         claimed: stale && old.claimed,
         fetched: false,
-        keyBinary: terms.keyBinary,
+        keyBinary: terms.isKeyBinary,
         cas,
       })
-      assert.equal(terms.valueBytes, value.length)
+      assert.equal(terms.storedBytes, value.length)
     }
     peer.status = status
     return `store ${terms.mode} ${key} of ${value.length}`
   }
 
   /** In one piece, or begun, filled and committed. */
-  #put(key: string, value: string, endsAtS: number): Status {
+  #put(key: string, value: string): Status {
     const { peer } = this
+    const ask = this.#terms
     const bytes = new Area(Buffer.from(value, 'latin1'))
+    ask.valueBytes = value.length
+    ask.dropsOld = true
     if (this.#random.once(2)) {
-      return storeOn(...peer.at(key), endsAtS, this.#terms, bytes, 0, value.length)
+      return this.#at(key).store(ask, bytes, 0)
     }
-    const hold = { slot: 0, generation: 0 }
-    const where = peer.at(key)
-    const status = beginOn(...where, endsAtS, this.#terms, value.length, hold)
-    assert.equal(status, Status.OK)
-    const held = { shard: where[0], hash: where[1], hold, valueBytes: value.length }
+    const shard = this.#at(key)
+    assert.equal(shard.begin(ask), Status.OK)
+    const held = { shard, ask, hold: ask.hold, valueBytes: value.length }
     const place = createPlace()
     rewind(place, value.length)
     assert.equal(peer.fill({ ...held, place }, bytes.bytes), Status.OK)
-    return commitOn(where[0], hold, where[1], this.#terms)
+    return shard.commit(ask)
   }
 
   #judge(old: Entry | undefined): Status {
@@ -245,7 +233,7 @@ export class TermsWalk {
     const terms = this.#terms
     const old = this.#look(key)
     terms.clears = this.#random.once(3)
-    const status = removeOn(...this.peer.at(key), terms)
+    const status = this.#at(key).remove(terms)
     const given = casOfWords(terms.casHigh, terms.casLow)
     if (old === undefined) assert.equal(status, Status.MISS)
     else if (terms.compares && given !== old.cas) assert.equal(status, Status.EXISTS)
@@ -253,16 +241,16 @@ export class TermsWalk {
       assert.equal(status, Status.OK)
       if (!terms.clears && !terms.invalidates) this.#entries.delete(key)
       if (terms.clears) {
-        const { flags, touchAtS } = terms
-        const endsAtS = terms.touches ? touchAtS : 0
+        const { flags, expiresAtS } = terms
+        const endsAtS = terms.touches ? expiresAtS : 0
         Object.assign(old, { value: '', flags, endsAtS, stale: false, claimed: false })
         old.fetched = false
-        old.keyBinary ||= terms.keyBinary
+        old.keyBinary ||= terms.isKeyBinary
         if (this.#chosen() !== 0n) old.cas = this.#chosen()
       }
       if (terms.invalidates) {
         Object.assign(old, { stale: true, claimed: false, cas: this.#newCas() })
-        if (terms.touches) old.endsAtS = terms.touchAtS
+        if (terms.touches) old.endsAtS = terms.expiresAtS
       }
     }
     return `remove ${key}: ${status}`
@@ -274,8 +262,10 @@ export class TermsWalk {
     const subtract = this.#random.once(2)
     const delta = this.#random.pick([0n, 1n, 5n, 99n, WRAP - 1n])
     const initial = this.#random.pick([0n, 7n, WRAP - 1n])
-    const where = this.peer.at(key)
-    const status = adjustOn(...where, subtract, ...limbs(delta), ...limbs(initial), terms)
+    terms.subtracts = subtract
+    ;[terms.deltaHigh, terms.deltaLow] = limbs(delta)
+    ;[terms.initialHigh, terms.initialLow] = limbs(initial)
+    const status = this.#at(key).adjust(terms)
     if (old === undefined) {
       assert.equal(status, terms.creates ? Status.OK : Status.MISS)
       if (status === Status.OK) this.#addNumber(key, initial)
@@ -286,12 +276,12 @@ export class TermsWalk {
     if (status !== Status.OK) return `adjust ${key}: ${status}`
     const number = numberOf(old.value) ?? 0n
     const sum = subtract ? (number > delta ? number - delta : 0n) : (number + delta) % WRAP
-    assert.equal(BigInt(u64.high) * 10_000_000_000n + BigInt(u64.low), sum)
-    assert.equal(terms.endedAtS, old.endsAtS)
+    assert.equal(BigInt(terms.numberHigh) * 10_000_000_000n + BigInt(terms.numberLow), sum)
+    assert.equal(terms.oldExpiresAtS, old.endsAtS)
     old.value = `${sum}`.padEnd(old.value.length)
     old.cas = this.#newCas()
-    if (terms.touches) old.endsAtS = terms.touchAtS
-    // In place or anew: what is known of hits and leases may be lost with a longer number.
+    if (terms.touches) old.endsAtS = terms.expiresAtS
+    // A longer number may be stored as a new item, which loses the state of hits and leases.
     const seen = this.#show(key)
     if (seen !== undefined) {
       for (const state of ['stale', 'claimed', 'fetched'] as const) old[state] &&= seen[state]
@@ -309,7 +299,7 @@ export class TermsWalk {
   }
 
   #addNumber(key: string, initial: bigint): void {
-    const { keyBinary, created } = this.#terms
+    const { isKeyBinary: keyBinary, created } = this.#terms
     assert(created)
     this.#entries.set(key, {
       value: `${initial}`,
@@ -347,7 +337,7 @@ export class TermsWalk {
         const value = this.#value()
         assert.equal(peer.set(key, Buffer.from(value, 'latin1'), { flags: 9 }), Status.OK)
         const none = { stale: false, claimed: false, fetched: false, keyBinary: false }
-        this.#entries.set(key, { value, flags: 9, endsAtS: 0, ...none, cas: lastOfEngine() })
+        this.#entries.set(key, { value, flags: 9, endsAtS: 0, ...none, cas: casGiven(peer.ask) })
         return `set ${key}`
       }
     }
@@ -364,7 +354,23 @@ export class TermsWalk {
     return `clock ${peer.nowS()}`
   }
 
-  /** The item as it is, compared with the model; it is no hit. */
+  /** Without any term yet. */
+  #reset(): void {
+    const terms = this.#terms
+    terms.resetTerms()
+    terms.isPlain = false
+    terms.mode = Mode.SET
+    terms.flags = 0
+    terms.expiresAtS = 0
+    terms.casHigh = terms.casLow = 0
+  }
+
+  /** Sets the key of the terms. Returns its shard. */
+  #at(key: string): Shard {
+    return this.peer.locate(this.#terms, key)
+  }
+
+  /** Compares the item with the model; this does not count as a hit. */
   #look(key: string): Entry | undefined {
     const entry = this.#entries.get(key)
     const nowS = this.peer.nowS()
@@ -380,23 +386,24 @@ export class TermsWalk {
   #show(key: string): Entry | undefined {
     this.#sink.entry = undefined
     this.#sink.answer = Status.OK
-    peek(...this.peer.at(key), this.#sink)
+    const ask = new Ask(this.#terms.area)
+    this.peer.locate(ask, key).peek(ask, this.#sink)
     return this.#sink.entry
   }
 
-  /** Random terms; what an operation has no use for it takes no notice of. */
+  /** Random terms; an operation ignores those it has no use for. */
   #ask(key: string): void {
     const random = this.#random
     const terms = this.#terms
     terms.flags = random.pick([0, 0, 1, 0xffffffff])
-    terms.keyBinary = random.once(4)
+    terms.isKeyBinary = random.once(4)
     terms.compares = random.once(4)
     const known = this.#entries.get(key)?.cas ?? 0n
     const cas = random.pick([known, known, 0n, 1n, known + 1n, WRAP - 1n])
     if (terms.compares || random.once(2)) setWords(terms, 'cas', cas % WRAP)
     if (random.once(4)) setWords(terms, 'newCas', random.pick(CHOSEN))
     terms.touches = random.once(3)
-    if (terms.touches) terms.touchAtS = this.#end()
+    if (terms.touches) terms.expiresAtS = this.#end()
     terms.creates = random.once(2)
     if (terms.creates) terms.createAtS = this.#end()
     terms.touchesCreated = random.once(2)
@@ -408,17 +415,17 @@ export class TermsWalk {
   }
 
   #endOfCreated(): number {
-    const { touches, touchesCreated, touchAtS, createAtS } = this.#terms
-    return touches && touchesCreated ? touchAtS : createAtS
+    const { touches, touchesCreated, expiresAtS, createAtS } = this.#terms
+    return touches && touchesCreated ? expiresAtS : createAtS
   }
 
   #chosen(): bigint {
     return casOfWords(this.#terms.newCasHigh, this.#terms.newCasLow)
   }
 
-  /** What the engine gave, which is what was chosen, if anything was. */
+  /** The CAS that the engine gave: the chosen one, if one was chosen. */
   #newCas(): bigint {
-    const given = lastOfEngine()
+    const given = casGiven(this.#terms)
     if (this.#chosen() !== 0n) assert.equal(given, this.#chosen())
     return given
   }
@@ -434,13 +441,13 @@ export class TermsWalk {
   }
 }
 
-/** As memcached reads numbers: what follows a blank is not looked at. */
+/** Reads numbers as memcached does: what follows a space is ignored. */
 function numberOf(value: string): bigint | undefined {
   const digits = /^(\d+)(?: |$)/.exec(value)?.[1]
   return digits === undefined ? undefined : BigInt(digits)
 }
 
-function setWords(terms: Terms, name: 'cas' | 'newCas', cas: bigint): void {
+function setWords(terms: Ask, name: 'cas' | 'newCas', cas: bigint): void {
   terms[`${name}High`] = Number(cas >> 32n) | 0
   terms[`${name}Low`] = Number(cas & 0xffffffffn) | 0
 }
@@ -449,6 +456,7 @@ function casOfWords(high: number, low: number): bigint {
   return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }
 
-function lastOfEngine(): bigint {
-  return casOfWords(lastCas.high, lastCas.low)
+/** The CAS that a store returned. */
+function casGiven({ storedCasHigh, storedCasLow }: Ask): bigint {
+  return casOfWords(storedCasHigh, storedCasLow)
 }

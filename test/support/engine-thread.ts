@@ -1,7 +1,7 @@
 /**
- * One thread of threads.test.ts: attaches to the cache that it is given, works on keys that others
- * work on too, and checks every value that it reads. It ends after its steps or when it is told to,
- * and tells what it did.
+ * One thread of threads.test.ts: attaches to the given cache, works on keys that others work on
+ * too, and checks every value that it reads. It ends after its steps or on request, and reports
+ * what it did.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { Cache } from '../../lib/engine/cache.ts'
@@ -69,7 +69,7 @@ class Thread {
     else this.#fail(`adjust: ${status}`)
   }
 
-  /** Counts one up by get and cas, as often as it takes. */
+  /** Adds one by get and cas, retried until it succeeds. */
   #swap(): void {
     const key = `x${this.#random.below(SWAPPED)}`
     for (let tries = 0; tries < 1000; tries++) {
@@ -122,7 +122,7 @@ class Thread {
     for (let offset = 0; offset < value.length; ) {
       const length = this.#random.between(1, value.length - offset)
       const status = this.#peer.fill(held, value.subarray(offset, offset + length))
-      // There is no memory for it, or the arena was emptied.
+      // Out of memory, or the arena was emptied.
       if (status !== Status.OK) return this.#peer.giveUp(held, true)
       offset += length
     }
@@ -131,7 +131,7 @@ class Thread {
     if (status !== Status.OK && status !== Status.LOST) this.#fail(`commit: ${status}`)
   }
 
-  /** Appends nothing: the value is copied to another place and stays whole. */
+  /** Appends nothing: the value is copied to another place and stays intact. */
   #append(): void {
     const mode = this.#random.pick([Mode.APPEND, Mode.PREPEND])
     const status = this.#peer.store(mode, this.#key(), Buffer.alloc(0))
@@ -139,7 +139,7 @@ class Thread {
     if (!fine && status !== Status.NO_MEMORY) this.#fail(`append: ${status}`)
   }
 
-  /** More than one thread may do this here: what it learns is its own, what it does is locked. */
+  /** Several threads may do this here: its state is each thread's own, its changes are locked. */
   #upkeep(): void {
     const { cache } = this.#peer
     if (this.#random.once(4)) cache.crawl()

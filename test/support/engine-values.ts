@@ -1,7 +1,7 @@
 /**
- * Values that carry their own checksum: length and serial number first, then bytes that follow from
- * both. A byte that is torn, misplaced or left over from another value is noticed without knowing
- * which value was expected. Shorter values than the head are plain pattern.
+ * Values that carry their own checksum: length and serial number first, then bytes derived from
+ * both. A byte that is torn, misplaced or left over from another value is found without knowing
+ * which value was expected. Values shorter than the head are only pattern.
  */
 const HEAD_BYTES = 8
 const PERIOD_BYTES = 4099
@@ -15,15 +15,15 @@ export function makeValue(serial: number, length: number): Buffer {
   return value
 }
 
-/** Whether bytes are a value of `makeValue`, whole and in place. */
+/** Whether bytes are a complete value of `makeValue`. */
 export function isWhole(value: Buffer): boolean {
   if (value.length < HEAD_BYTES) return value.every(byte => byte === value[0])
   if (value.readUInt32LE(0) !== value.length) return false
   return makeValue(value.readUInt32LE(4), value.length).equals(value)
 }
 
-// The pattern repeats after a prime number of bytes: no chunk holds a whole number of them, so that
-// a part in the wrong place does not look right.
+// The pattern's period is a prime number of bytes. No chunk is a multiple of it, so that a part in
+// the wrong place does not look right.
 function fillPattern(value: Buffer, start: number, seed: number): void {
   const end = Math.min(value.length, start + PERIOD_BYTES)
   let state = seed

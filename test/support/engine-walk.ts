@@ -1,6 +1,6 @@
 /**
- * A random walk over a cache, step by step beside the model: every operation of the engine, values
- * in one piece and in many, reads of values that are long gone.
+ * A random walk over a cache, compared with the model at each step: every operation of the engine,
+ * values in one piece and in many, reads of values whose items are long gone.
  */
 import assert from 'node:assert/strict'
 import { lock, unlock } from '../../lib/engine/arena/lock.ts'
@@ -14,7 +14,7 @@ import { isWhole, makeValue } from './engine-values.ts'
 import type { Random } from './prng.ts'
 
 const MODES = [Mode.SET, Mode.SET, Mode.SET, Mode.ADD, Mode.REPLACE, Mode.CAS]
-/** A CAS that no item gets. */
+/** A CAS that no item ever has. */
 const NO_CAS = 1n << 60n
 const NUMBERS = ['0', '9', '99', '18446744073709551615', '18446744073709551616', '7   ', '', 'x']
 const DELTAS = [0n, 1n, 2n, 99n, 10_000_000_000n, (1n << 64n) - 1n]
@@ -24,20 +24,20 @@ export interface WalkOptions {
   lengths: (random: Random) => number
   cache: CacheOptions
   rules: ModelRules
-  /** Longest value that append and prepend may make. */
+  /** Longest value after append and prepend. */
   joinBytesMax: number
-  /** Values in flight at most, each way. */
+  /** Most values in flight in each direction. */
   holdsMax: number
 }
 
-/** A value on its way out: what it has to be although the item may be gone. */
+/** A value being read: it stays the same even when its item is gone. */
 interface Reading {
   held: Held
   value: Buffer
   offset: number
 }
 
-/** A value on its way in. */
+/** A value being written. */
 interface Writing {
   held: Held
   key: string
@@ -54,7 +54,7 @@ export class Walk {
   readonly #random: Random
   readonly #readings: Reading[] = []
   readonly #writings: Writing[] = []
-  /** Of each shard, done by steps rather than turns so that every state between is seen. */
+  /** Upkeep of each shard, done in single steps so that every state in between is seen. */
   readonly #upkeeps: Upkeep[]
   #serial = 0
 
@@ -83,7 +83,7 @@ export class Walk {
     return this.#rare()
   }
 
-  /** Ends what is in flight and reads every key once more. */
+  /** Finishes values in flight and reads every key once more. */
   finish(): void {
     for (const { held } of [...this.#readings, ...this.#writings]) this.peer.release(held)
     for (const key of this.model.entries.keys()) this.model.sawHit(key, this.peer.get(key))
@@ -162,7 +162,7 @@ export class Walk {
     return `hold ${key}`
   }
 
-  /** Reads on in a held value, whatever became of its item. */
+  /** Reads more of a held value, whatever happened to its item. */
   #read(): string {
     if (this.#readings.length === 0) return 'nothing'
     const reading = this.#random.pick(this.#readings)
@@ -200,7 +200,7 @@ export class Walk {
     return `begin ${mode} ${key} of ${entry.value.length}`
   }
 
-  /** Writes on in a value begun; stores it when it is whole, now and then drops it. */
+  /** Writes more of a value; stores it once it is complete, drops it at times. */
   #fill(): string {
     if (this.#writings.length === 0) return 'nothing'
     const writing = this.#random.pick(this.#writings)
@@ -267,7 +267,7 @@ export class Walk {
     return 'reset stats'
   }
 
-  /** Crawls, page moves and other limits, a turn at a time; the model knows nothing of them. */
+  /** Crawls, page moves and changes of limits, one turn at a time. The model does not see them. */
   #upkeep(): string {
     const { cache } = this.peer
     if (this.#random.once(20)) cache.crawlerEnable(this.#random.once(2))
@@ -313,7 +313,7 @@ export class Walk {
     return n % 7 === 0 ? `${n}`.padEnd(250 - (n % 5), 'k') : `k${n}`
   }
 
-  /** The CAS that a get told, by preference; else a wrong one. */
+  /** The CAS that a get returned, if there was one; else a wrong one. */
   #cas(key: string, mode: Mode): bigint {
     const joins = mode === Mode.APPEND || mode === Mode.PREPEND
     if (mode !== Mode.CAS && !(joins && this.#random.once(3))) return 0n

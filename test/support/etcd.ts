@@ -1,4 +1,6 @@
-/** Debian's etcd on a free loopback port, its data in a folder of its own; it can be killed and come back. */
+/**
+ * Debian's etcd on a free loopback port, with its own data folder. It can be killed and restarted.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -10,7 +12,7 @@ import { freePort, HOST, type Owner } from './process.ts'
 
 export interface EtcdServer {
   readonly url: string
-  /** Ends it without a farewell. */
+  /** Kills it. */
   kill(): Promise<void>
   /** Starts it again, on the same port with the same data. */
   restart(): Promise<void>
@@ -50,7 +52,7 @@ export async function startEtcd(owner: Owner, wanted?: number): Promise<EtcdServ
   owner.teardown(kill)
   const restart = async () => {
     child = spawn(findProgram('etcd') ?? '', args, { stdio: 'ignore' })
-    // It accepts connections before it has elected itself.
+    // It accepts connections before it has elected a leader.
     const isReady = () => call('lease/grant', { TTL: '1' }).then(({ ID }) => ID !== undefined)
     const deadline = Date.now() + READY_MS_MAX
     while (Date.now() < deadline && child.exitCode === null) {

@@ -1,6 +1,6 @@
 /**
- * The examples of the docs: every ts block of a page is a program of its own. What it prints is what the
- * comments behind its console.log say, in their order.
+ * The examples of the docs: every ts block of a page is one program. It must print what the
+ * comments after its console.log calls say, in order.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -29,7 +29,7 @@ const BLOCK = /^```ts\n(.*?)^```$/gms
 const PRINTED = /console\.log\(.*\) \/\/ (.*)$/gm
 const RUN_MS_MAX = 120_000
 
-/** `port` takes the place of 11211, the imports of the package that of its sources. */
+/** Replaces 11211 by `port` and imports of the package by imports of its sources. */
 export function examplesOf(page: string, port: number): Example[] {
   const text = readFileSync(join(ROOT, 'docs', page), 'utf8')
   return [...text.matchAll(BLOCK)].map(([, block], i) => ({
@@ -39,7 +39,7 @@ export function examplesOf(page: string, port: number): Example[] {
   }))
 }
 
-/** Writes examples into a folder below the project; gives their paths. */
+/** Writes examples into a folder of the project. Returns their paths. */
 export function writeExamples(folder: string, examples: readonly Example[]): string[] {
   const config = { extends: join(ROOT, 'tsconfig.json'), include: ['*.ts'] }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
@@ -54,7 +54,7 @@ export function runExample(path: string): Promise<Ran> {
   return run([path])
 }
 
-/** What the compiler says of all examples in a folder. */
+/** The compiler's output for all examples in a folder. */
 export function compileExamples(folder: string): Promise<Ran> {
   return run([join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder])
 }
@@ -69,7 +69,7 @@ function withSources(block: string): string {
 
 function run(args: string[]): Promise<Ran> {
   return new Promise(resolve => {
-    // Not with what the test runner loads into all processes that it knows of.
+    // Without what the test runner loads into each process.
     const line = ['-u', 'NODE_OPTIONS', process.execPath, ...args]
     const child = execFile('env', line, { timeout: RUN_MS_MAX }, (_, out, errors) => {
       resolve({ code: child.exitCode ?? -1, output: out + errors })

@@ -1,4 +1,4 @@
-/** A thread that writes to a log ring without rest; each line can be told to be whole. */
+/** A thread that writes to a log buffer without pause; each line shows whether it is complete. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { RingWriter, SIZE } from '../../lib/observe/log-buffer.ts'
 

@@ -1,12 +1,11 @@
 /**
- * Random sessions of the meta commands, with classic ones between them, on the keys of
- * text-session.ts and a few that are written in base64. What is left out there is left out here,
- * and beside that:
- * - what 1.6.45 does otherwise than 1.6.18, and memslab on purpose: see compat/cases/meta.ts;
- * - of numbers: flags that tell what of an item is lost when it is made anew (h, s, R, md I, me),
- *   for memcached makes a number anew or not, as replies in flight hold it or not;
- * - ends and limits of R that come near each other: clocks tick.
- * A CAS is asked for together with the key, by which normalise.ts tells them apart.
+ * Random sessions of meta commands and classic ones, on the keys of text-session.ts and a few
+ * base64 keys. What is left out there is left out here, and also:
+ * - what 1.6.45, or memslab on purpose, does differently from 1.6.18: see compat/cases/meta.ts;
+ * - for numbers, flags that show what an item loses when it is stored again (h, s, R, md I, me):
+ *   whether memcached stores a number again depends on whether replies in flight hold it;
+ * - expiry times near the limits of R, because clocks tick.
+ * A CAS is always requested with the key, by which normalise.ts distinguishes CAS numbers.
  */
 import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
@@ -84,7 +83,7 @@ function fetch(random: Random): Command {
   ])
 }
 
-/** What may be asked of every key. */
+/** Commands for every key. */
 function plainFlags(random: Random): string[] {
   const cas = random.once(3) ? ['c', 'k'] : some(random, 3, 'k')
   return [
@@ -97,7 +96,7 @@ function plainFlags(random: Random): string[] {
   ]
 }
 
-/** What may be asked where nobody counts. */
+/** Commands for keys that hold no numbers. */
 function hitFlags(random: Random): string[] {
   return [
     ...['h', 'l', 's'].filter(() => random.once(3)),

@@ -1,20 +1,20 @@
 /**
- * The ONE list of what may differ between memcached and memslab, and the functions that take just
- * that out of a reply. Everything else is compared byte for byte. Replies are latin1 strings here:
- * one character, one byte.
+ * The ONE list of what may differ between memcached and memslab, and the functions that remove
+ * exactly that from a reply. Everything else is compared byte for byte. Replies are latin1 strings
+ * here: one character, one byte.
  *
- * Known behaviour of memcached 1.6.18 that is not asked of memslab, so that no test sends it:
+ * Behaviour of memcached 1.6.18 that memslab does not copy, so no test triggers it:
  * - a get with an over-long key drops replies of earlier commands of the same write that were not
- *   sent yet (tests send such a get as a step of its own);
- * - replies to earlier requests of a write wait while a value that is too large is swallowed;
- * - incr on a value of white space alone reads whatever memory follows the item;
- * - replies not sent yet are lost when it closes on a line that has no end (random sessions take
+ *   sent yet (tests send such a get as a separate step);
+ * - replies to earlier requests of a write wait while a too large value is discarded;
+ * - incr on a value of white space only reads the memory after the item;
+ * - replies not sent yet are lost when it closes on a line without an end (random sessions accept
  *   more replies from memslab there, and only there);
- * - a line of 16 KiB and more closes the connection or not, depending on how the reads fell;
- * - an item set in the second of a `flush_all 1` dies with the rest unless the clock ticked between.
+ * - whether a line of 16 KiB and more closes the connection depends on how the reads were cut;
+ * - an item set in the second of a `flush_all 1` is flushed too unless the clock ticked in between.
  */
 
-/** What is taken out of every reply. */
+/** Removed from every reply. */
 export const REPLIES_MAY_DIFFER = {
   cas: 'each server numbers its stores; kept as the order of first appearance per key',
   version: 'the version string of `version`',
@@ -33,7 +33,7 @@ export const STATS_MAY_DIFFER: readonly RegExp[] = [
   /^(response_obj|read_buf|log|lru_crawler|lru_maintainer|slab|hash)_/,
   /^bytes(_read|_written)?$/, // `bytes` counts headers, and ours are smaller
   /^(conn_yields|round_robin_fallback|unexpected_napi_ids|slabs_moved)$/,
-  // What a get finds expired or flushed depends on how far the sweep in the background came.
+  // How many expired or flushed items a get meets depends on the progress of the background sweep.
   /^get_(expired|flushed)$/,
   /^moves_|^crawler_|^lrutail_|^direct_reclaims$|^reclaimed$|^expired_unfetched$/,
 ]
@@ -43,7 +43,7 @@ export const NAMES_DROPPED_BY_NEWER: ReadonlySet<string> = new Set([
   'slab_reassign_evictions_nomem',
 ])
 
-/** Takes CAS numbers and versions out of replies; one for each connection or session. */
+/** Removes CAS numbers and versions from replies; one for each connection or session. */
 export interface Normaliser {
   (reply: string): string
   /** The last CAS number seen for a key, as the server printed it. */
@@ -80,9 +80,9 @@ export function normaliseStatName(name: string): string {
   return name.replace(/^items:\d+:/, 'items:*:').replace(/^\d+:/, '*:')
 }
 
-/** Longer ones are of absolute times, which a clock may show seconds late. */
+/** Longer numbers are absolute times, which a clock may show seconds late. */
 const TTL_S_MAX = 2_592_000
-/** Whose CAS a meta reply without a key shows: in most tests there is one key alone. */
+/** The key of a CAS in a meta reply without a key: most tests use a single key. */
 const META_KEY = 'k'
 
 type RankOf = (key: string, cas: string) => string
@@ -97,7 +97,7 @@ function normaliseReply(reply: string, rankOf: RankOf, withoutPadding: boolean):
     const value = /^VALUE ([^ ]+) (\d+) (\d+)(?: (\d+))?\r\n$/.exec(line)
     const meta = /^VA (\d+)(?: .*)?\r\n$/.exec(line)
     const length = value?.[3] ?? meta?.[1]
-    // A value is copied as it is: it may look like any reply line.
+    // A value is copied unchanged: it may look like any reply line.
     const bodyEnd = length === undefined ? end : end + Number(length) + 2
     const body = reply.slice(end, bodyEnd)
     const plain = withoutPadding ? body.replace(/^(\d+) +\r\n$/, '$1\r\n') : body

@@ -12,7 +12,7 @@ import { startUnixServer, type UnixServer } from './unix.ts'
 export const PYTHON = '/usr/bin/python3'
 const EXTRA_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin']
 
-/** For a test's `skip` option: false where all these programs are here, else the reason. */
+/** For a test's `skip` option: false if all these programs are installed, else the reason. */
 export function skipWithout(...programs: string[]): string | false {
   const missing = programs.filter(program => findProgram(program) === undefined)
   return missing.length === 0 ? false : lacking(missing.join(', '))
@@ -43,11 +43,11 @@ export function findProgram(program: string): string | undefined {
 }
 
 export function startOracle(owner: Owner, args: string[] = []): Promise<ServerProcess> {
-  // It takes a second to leave when asked politely, and has nothing to lose.
+  // SIGKILL: on SIGTERM it takes a second to exit, and it has nothing to save.
   return startMemcached(owner, oracleProgram(), [...asUser(), ...args], 'SIGKILL')
 }
 
-/** The same again on the port of one that was killed. */
+/** Starts it again on the port of one that was killed. */
 export function startOracleOn(
   owner: Owner,
   port: number,

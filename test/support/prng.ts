@@ -23,7 +23,7 @@ export function announceSeed(t: Commenter): number {
   return seed
 }
 
-/** A generator of its own for the n-th part of a run: parts can be replayed alone. */
+/** A separate generator for the n-th part of a run, so that a part can be replayed alone. */
 export function createRandom(seed: number, part = 0): Random {
   const next = mulberry32((seed ^ Math.imul(part + 1, 0x9e3779b1)) >>> 0)
   const below = (limit: number) => Math.floor(next() * limit)

@@ -16,15 +16,14 @@ const STOP_MS_MAX = 5_000
 const START_TRIES_MAX = 3 // another process may take the free port first
 const OUTPUT_BYTES_MAX = 16_384
 /**
- * Free ports are below those that the system gives to clients and to listeners on port 0, so that
- * a port stays free between its choice and its use. Each job of the test runner has a slice of its
- * own.
+ * Free ports are below those that the system gives to clients and to listeners on port 0, so that a
+ * port stays free between its choice and its use. Each job of the test runner has its own range.
  */
 const PORT_FIRST = 12_000
 const PORTS_A_JOB = 2000
 const JOBS_MAX = 10
 const JOB = Number(process.env.TAP_JOB_ID ?? 0) % JOBS_MAX
-// Two runs at the same time begin at different places.
+// Two runs at the same time begin at different ports.
 let nextPort = process.pid % PORTS_A_JOB
 
 export interface Owner {
@@ -74,7 +73,7 @@ export async function startServerAt(
   throw new Error(`${command} did not start: ${server.output().trim() || 'it printed nothing'}`)
 }
 
-/** Starts `command` again on the port that was its own before. */
+/** Starts `command` again on the port that it had before. */
 export async function startServerOn(
   owner: Owner,
   command: string,
@@ -88,8 +87,8 @@ export async function startServerOn(
 }
 
 /**
- * Starts `command`, a memcached or a stand-in for one, on a port that the system chooses and the
- * server tells in its ports file: no other process can have taken it.
+ * Starts `command`, a memcached or a replacement, on a port that the system chooses and the server
+ * writes to its ports file: no other process can have taken it.
  */
 export async function startMemcached(
   owner: Owner,
@@ -98,7 +97,7 @@ export async function startMemcached(
   stopSignal: NodeJS.Signals = 'SIGTERM',
 ): Promise<ServerProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'ports-'))
-  // The server may have given up its rights before it writes there.
+  // The server may have given up root before it writes there.
   chmodSync(folder, 0o777)
   owner.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'ports')
@@ -136,7 +135,7 @@ async function tryToStart(
   return { isReady, server: { port: 0, pid: child.pid ?? 0, output, stop } }
 }
 
-/** A port that nobody listens on, nor anybody else is given: see PORT_FIRST. */
+/** A port that nothing listens on and that no other caller gets: see PORT_FIRST. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < PORTS_A_JOB; tries++) {
     nextPort = (nextPort + 1) % PORTS_A_JOB
@@ -174,7 +173,7 @@ function spawnServer(command: string, args: string[], env = process.env): Spawne
 async function becomesReady(child: ChildProcess, place: number | string): Promise<boolean> {
   const deadline = Date.now() + START_MS_MAX
   while (Date.now() < deadline && isRunning(child)) {
-    // A connection alone is no proof: it may have reached whoever took the port.
+    // A connection proves nothing: another process may have taken the port.
     if ((await accepts(place)) && isRunning(child)) return true
     await sleep(20)
   }

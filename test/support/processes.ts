@@ -12,5 +12,5 @@ const LOADER = /"?--import=\S*@tapjs\/processinfo\S*/
 enableCompileCache(CACHE)
 process.env.NODE_COMPILE_CACHE = CACHE
 process.env.NODE_OPTIONS = (process.env.NODE_OPTIONS ?? '').replace(LOADER, '').trim()
-// Its listener would put the loader back into the environment of each child.
+// The loader's listener would add it to the environment of each child again.
 createRequire(import.meta.url)('process-on-spawn').removeAllListeners()

@@ -1,6 +1,7 @@
 /**
- * Random sessions on both servers: a list of commands is sent in batches, and what differs is shrunk
- * to the commands that matter. Any part of a session must be a session again.
+ * Random sessions on both servers: a list of commands is sent in batches, and a session with
+ * different replies is shrunk to the commands that matter. Any part of a session must be a valid
+ * session.
  */
 import type { Test } from 'tap'
 import {
@@ -9,8 +10,8 @@ import {
   type Difference,
   describe,
   type Pair,
+  prepare,
   printable,
-  runScript,
   type Script,
   startPair,
 } from './differential.ts'
@@ -22,27 +23,27 @@ export type Command = string
 
 export type Cutting = Pick<Script, 'cuts' | 'everyByte'>
 
-/** What a protocol's sessions have in common. */
+/** What all sessions of a protocol share. */
 export interface Kind {
   readonly dialect?: Dialect
-  /** Leaves nothing of an earlier session. */
+  /** Removes everything that an earlier session left. */
   readonly reset: string
-  /** Behind a batch: what a broken command may eat instead of the mark. */
+  /** Sent after a batch: what a broken command may consume instead of the mark. */
   readonly resync: string
 }
 
-/** Draws a session of so many commands. */
+/** Draws a session of `count` commands. */
 export type Draw = (random: Random, commands: number) => Command[]
 
 const COMMANDS = runs(8000, 100_000)
 const SESSION_COMMANDS = 400
 const SHORT_COMMANDS = 15
-/** Long commands would take long byte by byte and show nothing new. */
+/** Longer commands take long when cut at every byte and show nothing new. */
 const SHORT_BYTES_MAX = 400
 const BATCH_COMMANDS = 100
 const SHRINK_RUNS_MAX = 400
 
-/** Both servers answer random sessions alike, some of them cut at random places. */
+/** Asserts that both servers answer random sessions alike, some of them cut at random places. */
 export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Promise<void> {
   const seed = announceSeed(t)
   const pair = await startPair(t)
@@ -58,7 +59,7 @@ export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Pr
   t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
 }
 
-/** Both servers answer short sessions alike, however they are cut: every byte comes by itself. */
+/** Asserts that both servers answer short sessions alike when every byte is sent separately. */
 export async function compareCutSessions(
   t: Test,
   kind: Kind,
@@ -86,8 +87,7 @@ export async function tryCommands(
   cutting: Cutting,
 ): Promise<Difference | undefined> {
   const { dialect } = kind
-  const reset = { steps: [kind.reset], dialect }
-  await Promise.all([runScript(pair.oracle.port, reset), runScript(pair.daemon.port, reset)])
+  await prepare(pair, kind.reset, dialect)
   const steps: string[] = []
   for (let start = 0; start < commands.length; start += BATCH_COMMANDS) {
     steps.push(commands.slice(start, start + BATCH_COMMANDS).join('') + kind.resync)
@@ -122,7 +122,7 @@ export async function report(
   })
 }
 
-/** The shortest prefix that fails, then without each command that it fails without. */
+/** Finds the shortest failing prefix, then removes each command that it still fails without. */
 export async function shrink(
   session: Command[],
   fails: (commands: Command[]) => Promise<boolean>,

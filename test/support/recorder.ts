@@ -1,7 +1,7 @@
 /**
- * Stand-ins for memcached servers that store nothing but remember which keys came to which of them:
- * what a client's own ring did, seen from the other side. They speak as much of the text and the
- * binary protocol as a `set` takes.
+ * Replacements for memcached servers that store nothing but record which keys each of them got:
+ * what a client's own hash ring does, seen from the server. They speak as much of the text and
+ * binary protocols as a `set` needs.
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
@@ -12,7 +12,7 @@ const LF = 10
 
 export class Recorders {
   readonly ports: number[] = []
-  /** Index of the server that a key came to. */
+  /** Index of the server that got the key. */
   readonly owners = new Map<string, number>()
   private readonly servers: Server[] = []
   private readonly sockets = new Set<Socket>()

@@ -7,14 +7,21 @@
  * `npm run test:all` finds its files by their import of this one: nothing else has to list them.
  */
 
+import type { Random } from './prng.ts'
+
 const SHARE = shareFromEnvironment()
 
-/** How many steps, rounds or seconds a test takes: `few`, or the share of `full` that is asked for. */
+/** Steps, rounds or seconds of a test: `few`, or `full` times MEMSLAB_RUNS. */
 export function runs(few: number, full: number): number {
   return SHARE === undefined ? few : Math.ceil(full * SHARE)
 }
 
-/** For the `skip` option of a test that takes long and finds what shorter ones do not. */
+/** All elements of a list in a full run, otherwise each with a chance of one in `oneIn`. */
+export function someOf<T>(list: readonly T[], oneIn: number, random: Random): readonly T[] {
+  return SHARE === undefined ? list.filter(() => random.once(oneIn)) : list
+}
+
+/** For the `skip` option of a long test that finds what shorter ones do not. */
 export const SKIP_UNLESS_ALL: string | false =
   SHARE === undefined ? 'it takes long: npm run test:all' : false
 

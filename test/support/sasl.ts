@@ -1,6 +1,6 @@
 /**
- * The server under test with SASL. memslab reads its users from a file; where the oracle stands in
- * for it (MEMSLAB_COMMAND), the same user is put into a database for libsasl2.
+ * The server under test with SASL. memslab reads its users from a file. If MEMSLAB_COMMAND starts
+ * the oracle instead, the same user is put into a libsasl2 database.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { findProgram } from './oracle.ts'
 import type { Owner, ServerProcess } from './process.ts'
 import { shortFolder } from './unix.ts'
 
-/** Starts it with -S: USER and PASSWORD open it. */
+/** Starts it with -S, for the user USER with PASSWORD. */
 export async function startSaslDaemon(owner: Owner): Promise<ServerProcess> {
   const folder = shortFolder(owner)
   const users = join(folder, 'users')
@@ -35,6 +35,6 @@ function prepareLibsasl(folder: string) {
   writeFileSync(join(folder, 'memcached.conf'), `${settings.join('\n')}\n`)
   const args = ['-p', '-c', '-f', database, '-a', 'memcached', '-u', hostname(), USER]
   execFileSync(findProgram('saslpasswd2') ?? 'saslpasswd2', args, { input: PASSWORD })
-  chmodSync(database, 0o644) // memcached reads it as nobody
+  chmodSync(database, 0o644) // memcached reads it as the user nobody
   process.env.SASL_CONF_PATH = folder
 }

@@ -1,18 +1,18 @@
-/** A server in the test's own process that answers lines as a script has it. */
+/** A server in the test's process that answers lines by a script. */
 import { createServer, type Socket } from 'node:net'
 import { HOST, type Owner } from './process.ts'
 
 export interface ScriptedServer {
   readonly port: number
-  /** Every line that came, in order. */
+  /** Every line received, in order. */
   readonly lines: string[]
-  /** Connections that are open. */
+  /** Open connections. */
   readonly sockets: Set<Socket>
-  /** Ends all connections and listens no more. */
+  /** Closes all connections and stops listening. */
   close(): void
 }
 
-/** Gives each line to `answer`; what that returns is sent. */
+/** Passes each line to `answer` and sends what it returns. */
 export async function startScripted(
   owner: Owner,
   answer: (line: string, socket: Socket) => string | undefined,

@@ -1,4 +1,4 @@
-// A thread that gives back the only slot of a roster, whenever it is taken, until its time is over.
+// A thread that frees the only slot of a roster whenever it is taken, until its time is over.
 
 import { workerData } from 'node:worker_threads'
 import { Roster, type RosterHandle } from '../../lib/server/roster.ts'

@@ -1,6 +1,6 @@
 /**
- * Peers and observations for tests of the daemon as a whole: one question and its answer, `stats` as
- * a map, what the system says of the process, waiting for a fact with a bound.
+ * Peers and observations for tests of the whole daemon: a request and its reply, `stats` as a map,
+ * what the system knows of the process, bounded waits for a condition.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ export const ANSWER_MS_MAX = 10_000
 /** A TCP port, or the path of a UNIX socket. */
 export type Place = number | string
 
-/** Resolves with a connected socket that reads nothing until it is told to. */
+/** Resolves with a connected, paused socket. */
 export async function openPeer(place: Place, host = HOST): Promise<Socket> {
   const where = typeof place === 'string' ? { path: place } : { port: place, host }
   const socket = connect({ ...where, noDelay: true, allowHalfOpen: true })
@@ -23,14 +23,14 @@ export async function openPeer(place: Place, host = HOST): Promise<Socket> {
   return socket
 }
 
-/** Sends a request and resolves with what came back once it ends with `ending`. */
+/** Sends a request and resolves with the reply once it ends with `ending`. */
 export async function ask(socket: Socket, request: string | Buffer, ending: string) {
   const reply = readUntil(socket, ending)
   socket.write(request)
   return (await reply).toString('latin1')
 }
 
-/** Resolves with all that comes until it ends with `ending`, or the other side closes. */
+/** Resolves with everything received once it ends with `ending` or the peer closes. */
 export async function readUntil(socket: Socket, ending: string): Promise<Buffer> {
   const chunks: Buffer[] = []
   const wanted = Buffer.from(ending)
@@ -59,7 +59,7 @@ export async function readUntil(socket: Socket, ending: string): Promise<Buffer>
   })
 }
 
-/** One request on a connection of its own. */
+/** One request on a new connection. */
 export async function askOnce(place: Place, request: string, ending: string, host = HOST) {
   const socket = await openPeer(place, host)
   const reply = await ask(socket, request, ending)
@@ -86,7 +86,7 @@ export async function usedChunks(place: Place): Promise<number> {
   return used.reduce((sum, [, value]) => sum + Number(value), 0)
 }
 
-/** Memory of a process that is in RAM, bytes. */
+/** Resident memory of a process, bytes. */
 export function residentBytes(pid: number): number {
   const [, kib = '0'] =
     /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
@@ -97,7 +97,7 @@ export function openFiles(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
 }
 
-/** Whether the fact comes true within the bound. */
+/** Whether the condition becomes true within the bound. */
 export async function comesTrue(fact: () => boolean | Promise<boolean>, msMax = ANSWER_MS_MAX) {
   const deadline = performance.now() + msMax
   while (!(await fact())) {
@@ -107,7 +107,7 @@ export async function comesTrue(fact: () => boolean | Promise<boolean>, msMax = 
   return true
 }
 
-/** Sends bytes in pieces of these lengths, one write each, at the pace of the other side. */
+/** Sends bytes in pieces of these lengths, one write each, with backpressure. */
 export async function sendPieces(socket: Socket, bytes: Buffer, nextLength: () => number) {
   for (let at = 0; at < bytes.length && !socket.destroyed; ) {
     const end = Math.min(bytes.length, at + nextLength())
@@ -116,7 +116,7 @@ export async function sendPieces(socket: Socket, bytes: Buffer, nextLength: () =
   }
 }
 
-/** Reads exactly so many bytes and resolves with their digest. */
+/** Reads exactly `length` bytes and resolves with their digest. */
 export async function digestOf(socket: Socket, bytes: number): Promise<string> {
   const hash: Hash = createHash('sha1')
   let left = bytes

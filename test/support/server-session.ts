@@ -1,7 +1,7 @@
 /**
  * A session without a socket: a small host around a cache, and a peer that feeds bytes and collects
- * replies as a connection does. The peer is unkind on purpose: the input it hands over is overwritten
- * as soon as the session returns, and so is each reply buffer that was sent.
+ * replies as a connection does. The peer is harsh on purpose: it overwrites the input as soon as
+ * the session returns, and each reply buffer as soon as it is sent.
  */
 import { Area } from '../../lib/bytes/area.ts'
 import { KIB, MIB } from '../../lib/bytes/units.ts'
@@ -22,14 +22,14 @@ import { Reply } from '../../lib/protocol/reply.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
 
 const POISON = 0xee
-/** Some MiB, which are costly to make: all hosts of a file have the same, made empty for each. */
+/** Some MiB, which take long to create: all hosts of a file share one cache, emptied for each. */
 const PREFIXES = createPrefixes(':')
-/** Longer than a reply buffer, so that a tail has to be sent in pieces. */
+/** Longer than a reply buffer, so that it is sent in pieces. */
 const SETTINGS = Array.from({ length: 4000 }, (_, i) => [`setting_${i}`, i * 7919] as const)
 
 export function createHost(options: Partial<CacheOptions> = {}): Host {
   return {
-    // Replies that name a class are the same whatever was stored before.
+    // Replies that name a class do not depend on what was stored before.
     cache: Cache.create({ memoryBytes: 16 * MIB, fitted: false, ...options }),
     reply: new Reply(),
     version: '1.2.3-test',
@@ -48,7 +48,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
   }
 }
 
-/** One that nobody else reads. */
+/** A journal that no watcher reads. */
 export function createJournal(): Journal {
   const prefixes = new Prefixes(PREFIXES)
   prefixes.clear()
@@ -60,7 +60,7 @@ export function heldCount({ cache }: Host): number {
   return cache.shards.reduce((sum, { arena }) => sum + arena.words[HOLD_COUNT], 0)
 }
 
-/** Throws where an arena is not what it must be. */
+/** Verifies every arena; throws if one is torn. */
 export function verifyAll({ cache }: Pick<Host, 'cache'>): void {
   for (const { arena, holder } of cache.shards) {
     // Other threads may be at work in it.
@@ -75,7 +75,7 @@ export function verifyAll({ cache }: Pick<Host, 'cache'>): void {
 
 export class Peer implements Outlet {
   readonly session: Session
-  /** Most bytes that the session ever left uneaten. */
+  /** Most bytes that the session ever left unconsumed. */
   restMax = 0
   protected readonly host: Host
   private readonly input: Area
@@ -83,7 +83,10 @@ export class Peer implements Outlet {
   protected rest = Buffer.alloc(0)
   protected chunks: Buffer[] = []
 
-  /** `sticks` is asked at each flush: true makes the outlet take these bytes and no more for now. */
+  /**
+   * `sticks` is called at each flush: true makes the outlet take these bytes and then no more for
+   * now.
+   */
   constructor(
     host: Host,
     sticks: () => boolean = () => false,
@@ -114,7 +117,7 @@ export class Peer implements Outlet {
     return { address: '192.0.2.1', port: 11211 }
   }
 
-  /** Feeds bytes; while the outlet is stuck they wait, as a paused socket's do. */
+  /** Feeds bytes; while the outlet is stuck they wait, as on a paused socket. */
   feed(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; at += READ_BYTES) {
       this.rest = Buffer.concat([this.rest, bytes.subarray(at, at + READ_BYTES)])
@@ -123,7 +126,7 @@ export class Peer implements Outlet {
     }
   }
 
-  /** Feeds bytes in pieces of these lengths, the last as often as it takes. */
+  /** Feeds bytes in pieces of these lengths; the last length repeats. */
   feedPieces(bytes: Buffer, nextLength: () => number): void {
     for (let at = 0; at < bytes.length; ) {
       const end = Math.min(bytes.length, at + nextLength())
@@ -132,42 +135,42 @@ export class Peer implements Outlet {
     }
   }
 
-  /** One run over what is there. */
+  /** Runs the session once over the bytes that wait. */
   eat(): void {
     const { session, input, rest } = this
     const used = this.run(input)
     if (used < 0 || used > rest.length) throw new Error(`ate ${used} of ${rest.length} bytes`)
     if (!session.isStuck() && !this.flush()) session.wait()
     input.bytes.fill(POISON, 0, rest.length)
-    // A conversation that ended takes no more: its connection is closed.
+    // A conversation that has ended consumes nothing: its connection is closed.
     this.rest = session.state === State.ENDED ? Buffer.alloc(0) : rest.subarray(used)
     if (!session.isStuck()) this.restMax = Math.max(this.restMax, this.rest.length)
   }
 
-  /** How much of the rest the session ate. */
+  /** Bytes that the session consumed. */
   protected run(input: Area): number {
     this.rest.copy(input.bytes)
     return this.session.run(input, 0, this.rest.length)
   }
 
-  /** Goes on as long as the outlet was stuck. */
+  /** Goes on while the outlet was stuck. */
   goOn(): void {
     while (this.session.isStuck()) this.eat()
   }
 
-  /** Puts bytes behind those that wait, without running the session. */
+  /** Adds bytes after those that wait, without running the session. */
   queue(bytes: Buffer): void {
     this.rest = Buffer.concat([this.rest, bytes])
   }
 
-  /** Takes away all replies so far. */
+  /** Returns all replies so far and forgets them. */
   take(): Buffer {
     const bytes = Buffer.concat(this.chunks)
     this.chunks = []
     return bytes
   }
 
-  /** Bytes sent so far and not taken away. */
+  /** Bytes sent and not taken yet. */
   get sentBytes(): number {
     return this.chunks.reduce((sum, chunk) => sum + chunk.length, 0)
   }
@@ -180,6 +183,7 @@ function createFacts(): ServerFacts {
       idleTimeout: false,
       slabReassign: true,
       lruMaintainer: true,
+      maxconnsFast: true,
       tls: false,
       tlsSessions: false,
     },
@@ -187,6 +191,7 @@ function createFacts(): ServerFacts {
     arenas: 1,
     connectionsMax: 10,
     workerRestarts: () => 0,
+    logLinesDropped: () => 0,
     ownVersion: '0.0.0',
     connections: () => ({ current: 1, total: 1, rejected: 0, structures: 1, accepting: true }),
     watchers: () => 0,

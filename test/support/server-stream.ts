@@ -1,13 +1,13 @@
 /**
- * Random streams of requests for one session, and random garbage that looks like them. Values reach
- * from nothing to many reply buffers; gets ask for several of them at once; some requests are wrong.
- * A key that is too long stands at the head of its get: hits before it are answered if they were sent
- * before it was read, in memcached too.
+ * Random streams of requests for one session, and random garbage that looks like them. Values are
+ * empty to many reply buffers long, gets have several keys, some requests are wrong. A key that is
+ * too long is the first of its get: otherwise hits before it are answered if they were sent before
+ * it was read, in memcached too.
  */
 import type { Random } from './prng.ts'
 
 const KEYS = ['a', 'b', 'c', 'counter', 'K'.repeat(250), 'none', 'long', 'longer']
-/** Lengths of values around every bound that a session has. */
+/** Value lengths around every bound of a session. */
 export const SIZES = [
   0, 1, 2, 31, 100, 1000, 4095, 4096, 4097, 5000, 32_767, 32_768, 32_769, 65_536,
 ]
@@ -38,7 +38,7 @@ export interface StreamOptions {
   commands: number
 }
 
-/** A stream of requests, most of them right. */
+/** A stream of requests, most of them valid. */
 export function randomStream(random: Random, { valueBytesMax, commands }: StreamOptions): Buffer {
   const sizes = [...SIZES, ...LARGE].filter(size => size <= valueBytesMax)
   const broken = BROKEN.filter(text => text.length <= valueBytesMax + 100)
@@ -84,7 +84,7 @@ function storage(random: Random, key: string, valueBytes: number, noreply: strin
   return `${verb} ${key} ${flags} 0 ${valueBytes}${noreply}\r\n${value(random, valueBytes)}\r\n`
 }
 
-/** Bytes that no shift leaves equal, and now and then a line end. */
+/** Bytes that differ from themselves at every shift, with a line end at times. */
 function value(random: Random, valueBytes: number): string {
   const words = random.pick([
     '0123456789abcdefghi',
@@ -95,7 +95,7 @@ function value(random: Random, valueBytes: number): string {
   return words.repeat(Math.ceil(valueBytes / words.length)).slice(0, valueBytes)
 }
 
-/** A gat stays below the length from which only get and gets may arrive in pieces. */
+/** A gat stays below the length above which only get and gets may arrive in pieces. */
 function retrieval(random: Random): string {
   if (random.once(3)) return `${random.pick(['gat 0', 'gats 0'])} ${keyList(random, 4)}\r\n`
   const count = random.once(4) ? random.between(5, 60) : random.between(1, 4)
@@ -136,7 +136,7 @@ const WORDS = ['get', 'gets', 'set', 'cas', 'incr', 'gat', 'append', 'delete', '
   ])
 const SEPARATORS = [' ', ' ', ' ', '  ', '\r\n', '\r\n', '\n', '\r', '\0', '\t', '']
 
-/** Garbage without the few lines that end a conversation for good. */
+/** Garbage without the few lines that end a conversation. */
 export function randomGarbage(random: Random, words: number): Buffer {
   const kind = random.below(3)
   if (kind === 0) return Buffer.from(Array.from({ length: words }, () => random.below(256)))

@@ -1,18 +1,18 @@
 /**
- * Random sessions of the classic text protocol: a few keys, so that commands meet, mostly valid
- * and now and then broken, with values that look like commands. A session is a list of commands;
- * any part of it is a session again, which is what finds the shortest one that fails.
+ * Random sessions of the classic text protocol: few keys, so that commands meet on them, most of
+ * them valid and some broken, with values that look like commands. A session is a list of commands.
+ * Any part of it is a valid session, so that a failing one can be shrunk.
  *
- * Left out because two right servers may answer differently: short exptimes and delayed flushes
- * (time), over-long keys in a get (see normalise.ts), values of white space alone, and minus signs
- * and numbers near 2^63 in values (memcached reads on behind such a value). memcached pads a
- * shorter number with spaces only where no reply in flight holds the old one, so that numbers are
- * compared without their padding and nothing is ever appended to them.
+ * Left out because two correct servers may answer differently: short exptimes and delayed flushes
+ * (time), over-long keys in a get (see normalise.ts), values of white space only, and minus signs
+ * and numbers near 2^63 in values (memcached reads beyond the end of such a value). memcached pads
+ * a shorter number with spaces only if no reply in flight holds the old one, so numbers are
+ * compared without padding and nothing is ever appended to them.
  */
 import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
 
-// incr and decr go to the one kind, append and prepend to the other: see the file head.
+// Two kinds of keys, one for incr and decr, one for append and prepend: see the file head.
 export const COUNTER_KEYS = ['n1', 'n2', 'n3', 'noreply', 'N'.repeat(250)]
 export const TEXT_KEYS = ['k1', 'k2', 'k3', 'key-four', 'get', '\xe9\x01\x7f', 'K'.repeat(250)]
 const KEYS = [...COUNTER_KEYS, ...TEXT_KEYS]
@@ -35,7 +35,8 @@ const TEXTS = [
   '\0',
 ].concat(['set k1 0 0 2\r\nab\r\n', 'delete k2\r\n', 'VALUE k1 0 1\r\n', '\xff\xfe', ' 12', '12 '])
 
-// Longer lines close the connection, or not, as their bytes arrive; get and gets are exempt.
+// Whether a longer line closes the connection depends on how its bytes arrive, except for get and
+// gets.
 const LINE_BYTES_MAX = 1800
 
 const NOREPLY_ONE_IN = 6
@@ -102,7 +103,7 @@ function brokenCommand(random: Random): Command {
     case 3:
       return brokenStorage(random, key, '0', number === '\t7' ? 'x' : number, value)
     case 4: // a length that is not the value's: what follows is read as something else
-      // Not of a counter, whose value could be a line end alone: see the file head.
+      // Not for a counter, whose value could become a line end only: see the file head.
       return `set ${random.pick(TEXT_KEYS)} 0 0 ${value.length + random.between(-2, 3)}${end(random)}${value}\r\n`
     case 5:
       return `${counting(random)} ${number}${end(random)}`
@@ -163,17 +164,17 @@ function keyList(random: Random): string {
   return Array.from({ length: count }, () => random.pick(KEYS)).join(' ')
 }
 
-/** Numbers, texts, and what looks like commands. */
+/** Numbers, texts, and text that looks like commands. */
 export function randomValue(random: Random): string {
   if (random.below(2) === 0) return random.pick(NUMBERS)
   const value = Array.from({ length: random.between(0, 3) }, () => random.pick(TEXTS)).join('')
-  // Never white space alone, also where an append or a length puts two of them together.
+  // Never white space only, even where an append or a wrong length joins two of them.
   return /^\s+$/.test(value) ? `v${value}v` : value
 }
 
 export function largeValue(random: Random): string {
-  // No line of it is long: read as commands, behind a broken length, memcached may or may not close
-  // on lines of more than 2048 bytes, depending on how its reads fell.
+  // No long lines: after a broken length they are read as commands, and whether memcached closes on
+  // a line of more than 2048 bytes depends on how its reads were cut.
   if (random.once(3)) return '7'.repeat(random.between(100, 1000))
   return random.pick([`${'large'.repeat(40)}\n`, 'get k1\r\n']).repeat(random.between(50, 1000))
 }

@@ -1,4 +1,4 @@
-/** TLS peers for tests, and daemons that serve them. */
+/** TLS clients for tests, and daemons that serve them. */
 import { readFileSync } from 'node:fs'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Pair } from './certificates.ts'
@@ -8,12 +8,12 @@ import { ask, askOnce } from './server-peer.ts'
 
 const SECURE_MS_MAX = 10_000
 
-/** The options of a peer that shows this certificate. */
+/** The options of a client with this certificate. */
 export function showing({ cert, key }: Pair): ConnectionOptions {
   return { cert: readFileSync(cert), key: readFileSync(key) }
 }
 
-/** Resolves with a connection whose handshake is done, as the peer sees it; reads nothing yet. */
+/** Resolves with a paused connection once the client has finished its handshake. */
 export function openSecure(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: HOST, rejectUnauthorized: false, ...options })
@@ -38,8 +38,8 @@ export interface TlsDaemon extends ServerProcess {
 }
 
 /**
- * A daemon without TLS on the port that tests always ask, and with TLS on another. `args` may name
- * further listeners, on other addresses.
+ * A daemon without TLS on the usual port and with TLS on another. `args` may add listeners on other
+ * addresses.
  */
 export async function startTlsDaemon(
   owner: Owner,
@@ -58,7 +58,7 @@ export async function startTlsDaemon(
   return { ...daemon, tlsPort: ports.find(port => port !== daemon.port) ?? 0 }
 }
 
-/** Whether a peer with these options gets an answer. */
+/** Whether a client with these options gets an answer. */
 export async function isServed(port: number, options: ConnectionOptions = {}): Promise<boolean> {
   try {
     const peer = await openSecure(port, options)

@@ -1,6 +1,6 @@
 /**
- * A UDP peer for tests: sends datagrams as they are, or requests with a header, and collects what
- * comes back. UDP may lose what it likes; on loopback it does so only when buffers are full.
+ * A UDP client for tests: sends datagrams unchanged, or requests with a header, and collects
+ * replies. On loopback UDP loses datagrams only when buffers are full.
  */
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -49,7 +49,9 @@ export class UdpPeer {
     this.#socket.send(datagram)
   }
 
-  /** Sends a request in one datagram; the datagrams that came once nothing came for quietMs. */
+  /**
+   * Sends a request in one datagram. Returns the datagrams received until none came for quietMs.
+   */
   async ask(request: string | Buffer, id = 1, quietMs = 60): Promise<Buffer[]> {
     return this.exchange([datagramOf({ id, sequence: 0, total: 1 }, request)], quietMs)
   }
@@ -67,7 +69,7 @@ export class UdpPeer {
     return this.#received
   }
 
-  /** The text of a reply in one message; throws unless its datagrams are numbered as they must be. */
+  /** The text of a one-message reply; throws if its datagrams are numbered wrongly. */
   async askText(request: string, id = 1): Promise<string> {
     const datagrams = await this.ask(request, id)
     for (const [index, datagram] of datagrams.entries()) {
@@ -95,7 +97,7 @@ export function headerOf(datagram: Buffer): Required<Header> {
   return { id, sequence, total, reserved }
 }
 
-/** What datagrams carry, in their order. */
+/** The contents of datagrams, in order. */
 export function bodyOf(datagrams: Buffer[]): Buffer {
   return Buffer.concat(datagrams.map(datagram => datagram.subarray(HEADER_BYTES)))
 }

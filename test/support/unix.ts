@@ -1,13 +1,13 @@
 /**
- * Servers that listen on a UNIX socket, in a folder of their own: its path is short, since a socket's
- * path is, and it goes away with the test.
+ * Servers that listen on a UNIX socket in their own folder. Its path is short, because socket paths
+ * must be, and it is removed with the test.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Owner, type ServerProcess, startServerAt } from './process.ts'
 
-/** A folder that a daemon may use that is not root any more. */
+/** A folder that a daemon may use after it has given up root. */
 export function shortFolder(owner: Owner): string {
   const folder = mkdtempSync(join(tmpdir(), 'memslab-'))
   chmodSync(folder, 0o777)

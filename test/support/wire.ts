@@ -1,6 +1,6 @@
 /**
- * A raw TCP peer for tests: sends bytes as they are, whole or in cuts, and collects what comes back
- * until an expected end, silence, or the other side's close. A reset counts as a close.
+ * A raw TCP client for tests: sends bytes unchanged, in one piece or cut, and collects replies
+ * until an expected end, silence, or the server's close. A reset counts as a close.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -41,7 +41,7 @@ export class Wire {
     if (!this.#closed) this.#socket.write(bytes)
   }
 
-  /** Sends [0, cut) [cut, next) ... each as a write of its own, with a pause between them. */
+  /** Sends [0, cut) [cut, next) ... each in its own write, with a pause in between. */
   async sendCut(bytes: Buffer, cuts: readonly number[], pauseMs = 1): Promise<void> {
     let start = 0
     for (const cut of [...cuts, bytes.length]) {
@@ -68,7 +68,7 @@ export class Wire {
     return 'closed'
   }
 
-  /** Takes away all that was read so far. */
+  /** Returns everything read so far and forgets it. */
   take(): Buffer {
     const bytes = Buffer.concat(this.#chunks)
     this.#chunks = []
@@ -78,6 +78,11 @@ export class Wire {
 
   close(): void {
     this.#socket.destroy()
+  }
+
+  /** Lets the process exit while it is open. */
+  unref(): void {
+    this.#socket.unref()
   }
 
   #collect(chunk: Buffer): void {

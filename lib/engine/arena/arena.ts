@@ -306,7 +306,8 @@ function regionsOf(
 ) {
   const pages = L.FIXED_WORDS
   const holds = pages + pageCount
-  const sizes = holds + HOLD_SLOTS_MAX * L.HOLD_WORDS
+  // One more than HOLD_SLOTS_MAX: the slot of the operation under way (holds.ts).
+  const sizes = holds + (HOLD_SLOTS_MAX + 1) * L.HOLD_WORDS
   const map = sizes + sizeSlots
   const samples = map + Math.ceil((largestChunk + 1) / 4)
   const buckets = samples + FIT_SAMPLES

@@ -4,11 +4,15 @@
 //
 // An uncontended lock and unlock cost one compareExchange and one exchange. Sleeps are bounded:
 // a wake-up that went to a thread which died is made up for by the next time-out.
+//
+// A process may be stopped while it waits, as a container is when it is paused. The holder did not
+// run either, so a sleep counts as no longer than it should have been, and the word is looked at once
+// more before a thread gives up.
 
 import { LOCK_SLEEP_MS_MAX, LOCK_SPINS_MAX, LOCK_WAIT_MS_MAX } from '../limits.ts'
 import { LOCK } from './layout.ts'
 
-/** Between two steps of long work the lock is left to those who wait for it, so long at most. */
+/** Longest time that the lock is left to those who wait for it, between two steps of long work. */
 const LOCK_YIELD_MS_MAX = 0.1
 
 const FREE = 0
@@ -22,13 +26,13 @@ export function lock(words: Int32Array, holder: number): void {
   }
 }
 
-/** As `lock`, but false where the lock cannot be had within `waitMs`. */
+/** As `lock`, but false where the lock cannot be had within `waitMs` of running time. */
 export function lockWithin(words: Int32Array, holder: number, waitMs: number): boolean {
   for (let spin = 0; spin < LOCK_SPINS_MAX; spin++) {
     if (Atomics.load(words, LOCK) !== FREE) continue
     if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return true
   }
-  const deadlineMs = performance.now() + waitMs
+  let waitedMs = 0
   for (;;) {
     const seen = Atomics.load(words, LOCK)
     if (seen === FREE) {
@@ -36,10 +40,13 @@ export function lockWithin(words: Int32Array, holder: number, waitMs: number): b
       if (Atomics.compareExchange(words, LOCK, FREE, holder | WAITERS) === FREE) return true
       continue
     }
+    if (waitedMs >= waitMs) return false
     const marked = seen | WAITERS
     if (seen !== marked && Atomics.compareExchange(words, LOCK, seen, marked) !== seen) continue
-    Atomics.wait(words, LOCK, marked, LOCK_SLEEP_MS_MAX)
-    if (performance.now() > deadlineMs) return false
+    const sleepMs = Math.min(waitMs - waitedMs, LOCK_SLEEP_MS_MAX)
+    const sleptAtMs = performance.now()
+    Atomics.wait(words, LOCK, marked, sleepMs)
+    waitedMs += Math.min(performance.now() - sleptAtMs, sleepMs)
   }
 }
 

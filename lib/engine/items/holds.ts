@@ -1,29 +1,62 @@
-// Holds: an item that a thread holds keeps its chunks although it is evicted, deleted or replaced,
-// or was never linked. A value on its way in or out is held. Assumes the arena's lock.
+// Holds: a held item keeps its chunks even while it is evicted, deleted, replaced or not linked yet.
+// A value on its way in or out is held. Assumes the arena's lock.
 //
-// Holds are slots in the arena, each with the item and the thread, so that the holds of a thread
-// that died are found and released. A slot is free while its thread is 0; free slots are chained.
-// The holder of a hold from before the arena was emptied is negative (keeps.ts).
-// STATE_HELD in the item says whether any slot has it.
+// A hold is a slot in the arena that names the item and the thread, so that the holds of a thread that
+// died are found and released. A slot whose thread is 0 is free; the free ones are chained. In a hold
+// from before the arena was emptied the thread is negative (keeps.ts). STATE_HELD in an item says
+// whether any slot names it.
+//
+// OWN_SLOT is never in the chain. It pins what the operation under way must not lose while it makes
+// room. One operation runs at a time, so one slot is enough, and peers that hold all others cannot
+// make an append or an incr fail.
 
-import type { Arena } from '../arena/arena.ts'
+import { type Arena, HOLD_SLOTS_MAX } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
 import * as L from '../arena/layout.ts'
+import { lockHolder } from '../arena/lock.ts'
 
 export const NO_SLOT = -1
+export const OWN_SLOT = HOLD_SLOTS_MAX
 
-/** Holds an item for a thread; the slot, or NO_SLOT when all are taken. */
+/** An item that a caller of shard.ts holds: a slot, good while the arena's generation lasts. */
+export interface Hold {
+  slot: number
+  generation: number
+}
+
+/** Fills `hold` with a hold on the item for the thread that has the lock; false: no slot is free. */
+export function holdItem(arena: Arena, ref: Ref, hold: Hold): boolean {
+  hold.slot = takeHold(arena, ref, lockHolder(arena.words))
+  hold.generation = arena.words[L.GENERATION]
+  return hold.slot !== NO_SLOT
+}
+
+/** Whether a hold is good: the arena was not emptied since it was taken. */
+export function isGood({ words }: Arena, hold: Hold): boolean {
+  return hold.generation === words[L.GENERATION]
+}
+
+/** Holds an item for the thread `holder`; the slot, or NO_SLOT when all are taken. */
 export function takeHold(arena: Arena, ref: Ref, holder: number): number {
   const { words } = arena
   const slot = words[L.HOLD_FREE]
   if (slot === NO_SLOT) return NO_SLOT
-  const at = arena.holdsAt + slot * L.HOLD_WORDS
+  const at = slotAt(arena, slot)
   words[L.HOLD_FREE] = words[at + L.HOLD_REF]
   words[at + L.HOLD_REF] = ref
   words[at + L.HOLD_HOLDER] = holder
   words[L.HOLD_COUNT]++
   words[ref + L.ITEM_META] |= L.STATE_HELD
   return slot
+}
+
+/** Holds an item in OWN_SLOT for the operation under way. */
+export function takeOwnHold(arena: Arena, ref: Ref): void {
+  const { words } = arena
+  const at = slotAt(arena, OWN_SLOT)
+  words[at + L.HOLD_REF] = ref
+  words[at + L.HOLD_HOLDER] = lockHolder(words)
+  words[ref + L.ITEM_META] |= L.STATE_HELD
 }
 
 /** Frees a slot and returns the item that it held. */
@@ -35,30 +68,31 @@ export function dropHold(arena: Arena, slot: number): Ref {
   return ref
 }
 
-/** Gives a slot back to the chain of free ones. */
+/** Frees a slot and leaves its item as it is. */
 export function freeSlot(arena: Arena, slot: number): void {
   const { words } = arena
-  const at = arena.holdsAt + slot * L.HOLD_WORDS
-  words[at + L.HOLD_REF] = words[L.HOLD_FREE]
+  const at = slotAt(arena, slot)
   words[at + L.HOLD_HOLDER] = 0
+  if (slot === OWN_SLOT) return
+  words[at + L.HOLD_REF] = words[L.HOLD_FREE]
   words[L.HOLD_FREE] = slot
   words[L.HOLD_COUNT]--
 }
 
-/** Chains the slots that no thread has anew, in order. */
+/** Chains all slots that no thread has, in order. */
 export function clearSlots(arena: Arena): void {
   const { words } = arena
   const slots = words[L.HOLD_SLOTS]
   words[L.HOLD_FREE] = NO_SLOT
   words[L.HOLD_COUNT] = slots
   for (let slot = slots - 1; slot >= 0; slot--) {
-    if (words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER] === 0) freeSlot(arena, slot)
+    if (words[slotAt(arena, slot) + L.HOLD_HOLDER] === 0) freeSlot(arena, slot)
   }
 }
 
 /** The item in a slot. */
 export function heldRef(arena: Arena, slot: number): Ref {
-  return arena.words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_REF] as Ref
+  return arena.words[slotAt(arena, slot) + L.HOLD_REF] as Ref
 }
 
 /** Whether any thread holds the item. */
@@ -66,18 +100,23 @@ export function isHeld(arena: Arena, ref: Ref): boolean {
   return (arena.words[ref + L.ITEM_META] & L.STATE_HELD) !== 0
 }
 
-/** A slot that `holder` holds, NO_SLOT if it holds none: for clearing up after a dead thread. */
+/** How many slots are taken. */
+export function holdCount({ words }: Arena): number {
+  return words[L.HOLD_COUNT]
+}
+
+/** A slot that `holder` has, NO_SLOT if it has none: for clearing up after a dead thread. */
 export function slotOf(arena: Arena, holder: number): number {
-  const { words } = arena
-  for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
-    const at = arena.holdsAt + slot * L.HOLD_WORDS
-    if (Math.abs(words[at + L.HOLD_HOLDER]) === holder) return slot
+  for (let slot = 0; slot <= OWN_SLOT; slot++) {
+    if (Math.abs(arena.words[slotAt(arena, slot) + L.HOLD_HOLDER]) === holder) return slot
   }
   return NO_SLOT
 }
 
 function hasSlot(arena: Arena, ref: Ref): boolean {
   const { words } = arena
+  const own = slotAt(arena, OWN_SLOT)
+  if (words[own + L.HOLD_REF] === ref && words[own + L.HOLD_HOLDER] !== 0) return true
   let left = words[L.HOLD_COUNT]
   for (let at = arena.holdsAt; left > 0; at += L.HOLD_WORDS) {
     if (words[at + L.HOLD_HOLDER] === 0) continue
@@ -85,4 +124,8 @@ function hasSlot(arena: Arena, ref: Ref): boolean {
     left--
   }
   return false
+}
+
+function slotAt({ holdsAt }: Arena, slot: number): number {
+  return holdsAt + slot * L.HOLD_WORDS
 }

@@ -10,26 +10,43 @@ import { u64FromWords } from '../../bytes/decimal.ts'
 import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
-import { SIZE_STEP_BYTES } from '../limits.ts'
+import { ENDLESS_VALUE_BYTES_MAX, SIZE_STEP_BYTES } from '../limits.ts'
 
-/** Header, key and value of an item in one piece, bytes. */
-export function itemBytes(
+/** For sinks above the engine, which see items but not how they are laid out. */
+export type { Ref } from '../arena/layout.ts'
+
+/**
+ * META of an item that has no chunk yet: its key's length, its state, and which optional words it
+ * needs. `state`: STATE_KEY_BINARY, STATE_CHOSEN_CAS, STATE_ENDS.
+ */
+export function newMeta(
   keyBytes: number,
   flags: number,
+  expiresAtS: number,
   valueBytes: number,
   state: number,
 ): number {
-  const words = L.ITEM_WORDS + (flags === 0 ? 0 : 1) + ends(state) + chosen(state)
-  return words * 4 + keyBytes + valueBytes
+  const expires = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
+  return state | keyBytes | (flags === 0 ? 0 : L.STATE_FLAGS) | (expires ? L.STATE_ENDS : 0)
 }
 
-/** Words that an item with this META, or this state, has for what not every item has. */
+/** Header, key and value of an item in one piece, bytes; without the word of one that spans. */
+export function itemBytes(meta: number, valueBytes: number): number {
+  const words = L.ITEM_WORDS + hasFlags(meta) + expires(meta) + chosen(meta)
+  return words * 4 + L.metaKeyBytes(meta) + valueBytes
+}
+
+/** How many words an item with this META has for each optional part. */
 function spans(meta: number): number {
   return (meta >>> L.STATE_SPANS_BIT) & 1
 }
 
-function ends(meta: number): number {
+function expires(meta: number): number {
   return (meta >>> L.STATE_ENDS_BIT) & 1
+}
+
+function hasFlags(meta: number): number {
+  return (meta >>> L.STATE_FLAGS_BIT) & 1
 }
 
 function chosen(meta: number): number {
@@ -39,7 +56,7 @@ function chosen(meta: number): number {
 /** Byte address of the item's key. */
 export function keyAt(arena: Arena, ref: Ref): number {
   const meta = arena.words[ref + L.ITEM_META]
-  const optional = spans(meta) + ends(meta) + chosen(meta) + ((meta >>> L.STATE_FLAGS_BIT) & 1)
+  const optional = spans(meta) + expires(meta) + chosen(meta) + hasFlags(meta)
   return (ref + L.ITEM_WORDS + optional) << 2
 }
 
@@ -52,39 +69,44 @@ export function valueAt(arena: Arena, ref: Ref): number {
 export function itemFlags(arena: Arena, ref: Ref): number {
   const meta = arena.words[ref + L.ITEM_META]
   if ((meta & L.STATE_FLAGS) === 0) return 0
-  return arena.words[ref + L.ITEM_WORDS + spans(meta) + ends(meta) + chosen(meta)] >>> 0
+  return arena.words[ref + L.ITEM_WORDS + spans(meta) + expires(meta) + chosen(meta)] >>> 0
 }
 
-/** When the item ends, on the arena's clock; 0: never. */
-export function endOf({ words }: Arena, ref: Ref): number {
+/** When the item expires, on the arena's clock; 0: never. */
+export function expiryOf({ words }: Arena, ref: Ref): number {
   const meta = words[ref + L.ITEM_META]
-  return ends(meta) === 0 ? 0 : words[ref + L.ITEM_WORDS + spans(meta)]
+  return expires(meta) === 0 ? 0 : words[ref + L.ITEM_WORDS + spans(meta)]
 }
 
-/** Gives the item another end. One without a word for it (STATE_ENDS) can only be told "never". */
-export function setEnd({ words }: Arena, ref: Ref, expiresAtS: number): void {
+/** Changes when the item expires. One without a word for that (STATE_ENDS) takes 0 alone. */
+export function setExpiry({ words }: Arena, ref: Ref, expiresAtS: number): void {
   const meta = words[ref + L.ITEM_META]
-  if (ends(meta) === 1) words[ref + L.ITEM_WORDS + spans(meta)] = expiresAtS
-  else assert(expiresAtS === 0, 'an item without a word for its end')
+  if (expires(meta) === 1) words[ref + L.ITEM_WORDS + spans(meta)] = expiresAtS
+  else assert(expiresAtS === 0, 'an item without a word for its expiry')
 }
 
 /** Gives an item other client flags, if it has a word for them; one without has none. */
 export function setFlags({ words }: Arena, ref: Ref, flags: number): void {
   const meta = words[ref + L.ITEM_META]
   if ((meta & L.STATE_FLAGS) === 0) return
-  words[ref + L.ITEM_WORDS + spans(meta) + ends(meta) + chosen(meta)] = flags
+  words[ref + L.ITEM_WORDS + spans(meta) + expires(meta) + chosen(meta)] = flags
 }
 
 /** Where the CAS that a peer chose stands, in an item of STATE_CHOSEN_CAS: low, then high. */
 export function chosenCasAt({ words }: Arena, ref: Ref): number {
   const meta = words[ref + L.ITEM_META]
-  return ref + L.ITEM_WORDS + spans(meta) + ends(meta)
+  return ref + L.ITEM_WORDS + spans(meta) + expires(meta)
 }
 
 /** High word of the number that the arena's CAS sequence gave the item, as layout.ts says. */
 export function sequenceHighOf({ words }: Arena, ref: Ref): number {
   const isOfLastRound = words[ref + L.ITEM_CAS] >>> 0 > words[L.CAS_LOW] >>> 0
   return words[L.CAS_HIGH] - (isOfLastRound ? 1 : 0)
+}
+
+/** All bits where peers see CAS numbers, none where they do not (-C). */
+export function casBits({ words }: Arena): number {
+  return words[L.CAS_SHOWN]
 }
 
 /** The item's CAS as peers see it, 32-bit words. */
@@ -107,14 +129,8 @@ export function loadCas(arena: Arena, ref: Ref): void {
 }
 
 /** The item's size as `stats sizes` and mem_requested count it, bytes. */
-export function itemTotalBytes(arena: Arena, ref: Ref): number {
-  const { words } = arena
-  return itemBytes(
-    L.metaKeyBytes(words[ref + L.ITEM_META]),
-    itemFlags(arena, ref),
-    words[ref + L.ITEM_VALUE_BYTES],
-    words[ref + L.ITEM_META],
-  )
+export function itemTotalBytes({ words }: Arena, ref: Ref): number {
+  return itemBytes(words[ref + L.ITEM_META], words[ref + L.ITEM_VALUE_BYTES])
 }
 
 /** Slot of the size histogram that an item counts in. */
@@ -137,44 +153,71 @@ export function ownerOf(arena: Arena, chunk: Ref): Ref {
   return words[chunk + L.SPAN_OWNER] as Ref
 }
 
-/**
- * Writes the header, flags and key of a new item into its head chunk; SPAN_NEXT is the caller's.
- * `state`: STATE_KEY_BINARY, STATE_CHOSEN_CAS and STATE_ENDS, which an end other than "never" needs.
- */
-export function writeItem(
-  arena: Arena,
-  ref: Ref,
-  classId: number,
-  spans: boolean,
-  key: Area,
-  keyStart: number,
-  keyBytes: number,
-  flags: number,
-  expiresAtS: number,
-  valueBytes: number,
-  state: number,
-): void {
-  const { words } = arena
+/** Writes the header of a new item into its head chunk; SPAN_NEXT is the caller's. */
+export function writeHeader({ words }: Arena, ref: Ref, meta: number, valueBytes: number): void {
   words[ref + L.ITEM_CHAIN_NEXT] = NIL
   words[ref + L.ITEM_LRU_PREV] = NIL
   words[ref + L.ITEM_LRU_NEXT] = NIL
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   words[ref + L.ITEM_VALUE_BYTES] = valueBytes
   words[ref + L.ITEM_CAS] = 0
-  let meta = state | keyBytes | (classId << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
-  let at = ref + L.ITEM_WORDS
-  if (spans) {
-    meta |= L.STATE_SPANS
-    at++
-  }
-  if (ends(state) === 1) words[at++] = expiresAtS
-  at += chosen(state)
-  if (flags !== 0) {
-    meta |= L.STATE_FLAGS
-    words[at++] = flags
-  }
   words[ref + L.ITEM_META] = meta
-  copyBytes(key, keyStart, arena.area, at << 2, keyBytes)
+}
+
+/** Writes the optional words of a new item; the byte address of its key, which follows them. */
+export function writeOptional(
+  { words }: Arena,
+  ref: Ref,
+  flags: number,
+  expiresAtS: number,
+): number {
+  const meta = words[ref + L.ITEM_META]
+  let at = ref + L.ITEM_WORDS + spans(meta)
+  if (expires(meta) === 1) words[at++] = expiresAtS
+  at += chosen(meta)
+  if (hasFlags(meta) === 1) words[at++] = flags
+  return at << 2
+}
+
+/** Writes the key of a new item, as long as its META says. */
+export function writeKey(arena: Arena, ref: Ref, key: Area, keyStart: number): void {
+  copyBytes(key, keyStart, arena.area, keyAt(arena, ref), keyBytesOf(arena, ref))
+}
+
+/** Bytes of the value. */
+export function valueBytesOf({ words }: Arena, ref: Ref): number {
+  return words[ref + L.ITEM_VALUE_BYTES]
+}
+
+/** Bytes of the key. */
+export function keyBytesOf({ words }: Arena, ref: Ref): number {
+  return L.metaKeyBytes(words[ref + L.ITEM_META])
+}
+
+/** The slab class that the item is in. */
+export function classOf({ words }: Arena, ref: Ref): number {
+  return L.metaClass(words[ref + L.ITEM_META])
+}
+
+/** Seconds until the item expires, below 0 where that is past; -1: never. */
+export function ttlOf(arena: Arena, ref: Ref): number {
+  const expiresAtS = expiryOf(arena, ref)
+  return expiresAtS === 0 ? -1 : expiresAtS - arena.words[L.CLOCK_S]
+}
+
+/** Seconds since the item was used, as far as that is noted (lru.ts). */
+export function idleS({ words }: Arena, ref: Ref): number {
+  return words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
+}
+
+/** Whether the item was fetched since it was stored. */
+export function wasFetched({ words }: Arena, ref: Ref): boolean {
+  return (words[ref + L.ITEM_META] & L.STATE_FETCHED) !== 0
+}
+
+/** Whether the key came in base64 and is to be shown so. */
+export function isKeyBinary({ words }: Arena, ref: Ref): boolean {
+  return (words[ref + L.ITEM_META] & L.STATE_KEY_BINARY) !== 0
 }
 
 /** Whether the item's key is the one given. */
@@ -189,20 +232,14 @@ export function keyEquals(
   return equalBytes(arena.area, keyAt(arena, ref), key, keyStart, keyBytes)
 }
 
-/** Copies `length` bytes of the value, from `offset` in it, out to `to`. */
-export function readValue(
-  arena: Arena,
-  ref: Ref,
-  offset: number,
-  length: number,
-  to: Area,
-  toStart: number,
-): void {
+/** Copies the whole value out to `to`. */
+export function readValue(arena: Arena, ref: Ref, to: Area, toStart: number): void {
+  const length = arena.words[ref + L.ITEM_VALUE_BYTES]
   if ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0) {
-    copyBytes(arena.area, valueAt(arena, ref) + offset, to, toStart, length)
+    copyBytes(arena.area, valueAt(arena, ref), to, toStart, length)
     return
   }
-  findPart(arena, source, ref, offset)
+  findPart(arena, source, ref, 0)
   for (let done = 0; done < length; nextPart(arena, source)) {
     const bytes = Math.min(length - done, source.end - source.start)
     copyBytes(arena.area, source.start, to, toStart + done, bytes)
@@ -210,20 +247,14 @@ export function readValue(
   }
 }
 
-/** Copies `length` bytes into the value at `offset`. */
-export function writeValue(
-  arena: Arena,
-  ref: Ref,
-  offset: number,
-  from: Area,
-  fromStart: number,
-  length: number,
-): void {
+/** Copies the whole value in. */
+export function writeValue(arena: Arena, ref: Ref, from: Area, fromStart: number): void {
+  const length = arena.words[ref + L.ITEM_VALUE_BYTES]
   if ((arena.words[ref + L.ITEM_META] & L.STATE_SPANS) === 0) {
-    copyBytes(from, fromStart, arena.area, valueAt(arena, ref) + offset, length)
+    copyBytes(from, fromStart, arena.area, valueAt(arena, ref), length)
     return
   }
-  findPart(arena, target, ref, offset)
+  findPart(arena, target, ref, 0)
   for (let done = 0; done < length; nextPart(arena, target)) {
     const bytes = Math.min(length - done, target.end - target.start)
     copyBytes(from, fromStart + done, arena.area, target.start, bytes)

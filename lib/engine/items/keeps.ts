@@ -1,21 +1,21 @@
-// An arena that is emptied while values are on their way in or out of it. Sockets of the threads that
-// live still read and write the chunks of the items that these hold, so the pages of those are kept
-// out of use until they are released: a value that is being sent arrives whole, one that comes is
-// refused at its end. Assumes the lock.
+// Emptying an arena while values are on their way in or out of it. Sockets of the live threads still
+// read and write the chunks of the items that they hold. So the pages of those chunks stay out of use
+// until the holds are released: a value that is being sent arrives complete, an upload is refused at
+// its end. Assumes the lock.
 //
-// The owner of a kept page is minus the number of its chunks that are kept, the holder of a hold from
-// before minus the thread's id. A held item changes only through who holds it: its chain is sound
-// though the arena was torn.
+// The owner word of such a page is minus the number of its kept chunks. The holder word of such a
+// hold is minus the thread's id. Only its holder changes a held item, so its chain of chunks is sound
+// even where the arena was torn.
 
 import { type Arena, emptyArena, pageOf } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
 import * as L from '../arena/layout.ts'
 import { NIL } from '../arena/layout.ts'
 import { poolPage } from '../chunks/slabs.ts'
-import { clearSlots, freeSlot, heldRef } from './holds.ts'
+import { clearSlots, freeSlot, heldRef, OWN_SLOT } from './holds.ts'
 import { nextChunk } from './item.ts'
 
-/** Empties an arena but for what is held by threads other than these. */
+/** Empties an arena, except what threads other than `dead` hold. */
 export function resetArena(arena: Arena, dead: ReadonlySet<number>): void {
   const { words } = arena
   const kept: { slot: number; ref: Ref; holder: number }[] = []
@@ -23,6 +23,7 @@ export function resetArena(arena: Arena, dead: ReadonlySet<number>): void {
     const holder = Math.abs(words[arena.holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER])
     if (holder !== 0 && !dead.has(holder)) kept.push({ slot, ref: heldRef(arena, slot), holder })
   }
+  freeSlot(arena, OWN_SLOT)
   emptyArena(arena)
   for (const { slot, ref, holder } of kept) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
@@ -38,7 +39,7 @@ export function isKept({ words, holdsAt }: Arena, slot: number): boolean {
   return words[holdsAt + slot * L.HOLD_WORDS + L.HOLD_HOLDER] < 0
 }
 
-/** Ends a hold from before the arena was emptied; pages that no other keeps are free. */
+/** Drops a hold from before the arena was emptied, and frees the pages that no other hold keeps. */
 export function dropKept(arena: Arena, slot: number): void {
   countChunks(arena, heldRef(arena, slot), 1)
   freeSlot(arena, slot)
@@ -47,7 +48,7 @@ export function dropKept(arena: Arena, slot: number): void {
 function countChunks(arena: Arena, ref: Ref, sign: number): void {
   const { words } = arena
   for (let chunk = ref; chunk !== NIL; ) {
-    // Before its page is given back, where the first word is the pool's.
+    // Read first: once its page is freed, its first word belongs to the pool.
     const next = nextChunk(arena, chunk)
     const page = pageOf(arena, chunk)
     words[arena.pagesAt + page] += sign

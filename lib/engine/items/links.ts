@@ -10,14 +10,18 @@ import { NIL, type Ref } from '../arena/layout.ts'
 import { giveChunk } from '../chunks/slabs.ts'
 import { SWEEP_WAIT_S } from '../limits.ts'
 import { dropHold, isHeld } from './holds.ts'
-import { chosenCasAt, endOf, itemTotalBytes, nextChunk, sequenceHighOf, sizeSlot } from './item.ts'
+import {
+  chosenCasAt,
+  expiryOf,
+  itemTotalBytes,
+  nextChunk,
+  sequenceHighOf,
+  sizeSlot,
+} from './item.ts'
 import { Eviction, pushHead, removeFromList, setList } from './lru.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
 
 const KEPT_STATES = L.STATE_FETCHED | L.STATE_ACTIVE | L.STATE_STALE | L.STATE_CLAIMED
-
-/** The CAS that this thread gave last, as an item's words: to be taken before anything else runs. */
-export const lastCas = { high: 0, low: 0 }
 
 /** Makes an item the one that its key finds, with a new CAS. No other has this key. */
 export function linkItem(arena: Arena, hash: number, ref: Ref): void {
@@ -138,8 +142,6 @@ export function renewCas(arena: Arena, ref: Ref): void {
     words[chosenCasAt(arena, ref)] = low
     words[chosenCasAt(arena, ref) + 1] = words[L.CAS_HIGH]
   }
-  lastCas.low = low & words[L.CAS_SHOWN]
-  lastCas.high = words[L.CAS_HIGH] & words[L.CAS_SHOWN]
 }
 
 /** Ends every item stored up to now, once the clock reaches `atS`. */
@@ -161,7 +163,7 @@ export function flushIfDue(arena: Arena): void {
 
 /** Whether an item's time is over. */
 export function isExpired(arena: Arena, ref: Ref): boolean {
-  const atS = endOf(arena, ref)
+  const atS = expiryOf(arena, ref)
   return atS !== 0 && atS <= arena.words[L.CLOCK_S]
 }
 
@@ -178,7 +180,7 @@ export function isFlushed(arena: Arena, ref: Ref): boolean {
 function prepareLink(arena: Arena, ref: Ref): void {
   const { words, counters } = arena
   words[ref + L.ITEM_META] |= L.STATE_LINKED
-  setList(arena, ref, firstListOf(arena, endOf(arena, ref)))
+  setList(arena, ref, firstListOf(arena, expiryOf(arena, ref)))
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   renewCas(arena, ref)
   counters[counterAt(Counter.TOTAL_ITEMS)]++

@@ -1,7 +1,6 @@
 // Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work for
 // each chunk is bounded: one victim of the class itself, or one page of another class.
 
-import type { Area } from '../../bytes/area.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
@@ -17,38 +16,26 @@ import {
   withdrawPage,
 } from '../chunks/slabs.ts'
 import { isHeld } from '../items/holds.ts'
-import { endOf, itemBytes, ownerOf, writeItem } from '../items/item.ts'
+import { expiryOf, itemBytes, ownerOf, writeHeader } from '../items/item.ts'
 import { freeItem, isDead, reclaimItem, unlinkItem } from '../items/links.ts'
 import { coldest } from '../items/lru.ts'
 import { hashOfItem } from '../items/table.ts'
-import { ENDLESS_VALUE_BYTES_MAX, VICTIM_TRIES_MAX } from '../limits.ts'
+import { VICTIM_TRIES_MAX } from '../limits.ts'
 import { pickVictim } from './victims.ts'
 
 /** Pages of a class looked at for one that may be emptied for another class. */
 const PAGE_TRIES_MAX = 64
 
 /**
- * A new item with its key written, not linked; NIL when there is no memory for it. `state`: item.ts.
- * One that `grows` has its first chunks only, as many as may be had at once, and no length until it
- * has all (`growItem`).
+ * A new item with its header written, not linked; NIL when there is no memory for it. Its optional
+ * words and its key are the caller's to write. `meta`: newMeta of item.ts. One that `grows` gets
+ * only its first chunks and no length; growItem adds the others and, with the last, the length.
  */
-export function allocateItem(
-  arena: Arena,
-  key: Area,
-  keyStart: number,
-  keyBytes: number,
-  flags: number,
-  expiresAtS: number,
-  valueBytes: number,
-  state: number,
-  grows = false,
-): Ref {
-  const ends = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
-  const fullState = ends ? state | L.STATE_ENDS : state
-  const bytes = itemBytes(keyBytes, flags, valueBytes, fullState)
-  const classId = classFor(arena, (bytes + 3) >> 2)
+export function allocateItem(arena: Arena, meta: number, valueBytes: number, grows = false): Ref {
+  const size = (itemBytes(meta, valueBytes) + 3) >> 2
+  const classId = classFor(arena, size)
   const spans = classId === 0
-  if (!spans) noteSize(arena, (bytes + 3) >> 2)
+  if (!spans) noteSize(arena, size)
   let headClass = spans ? arena.baseClasses : classId
   let ref = takeOrEvict(arena, headClass)
   if (ref === NIL && !spans) {
@@ -56,22 +43,11 @@ export function allocateItem(
     if (headClass !== 0) ref = takeChunk(arena, headClass)
   }
   if (ref === NIL) return NIL
-  writeItem(
-    arena,
-    ref,
-    headClass,
-    spans,
-    key,
-    keyStart,
-    keyBytes,
-    flags,
-    expiresAtS,
-    valueBytes,
-    fullState,
-  )
+  const place = (headClass << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
+  writeHeader(arena, ref, meta | place | (spans ? L.STATE_SPANS : 0), valueBytes)
   if (!spans) return ref
   arena.words[ref + L.ITEM_SPAN_NEXT] = NIL
-  const left = ((bytes + 3) >> 2) + 1 - chunkWords(arena, headClass)
+  const left = size + 1 - chunkWords(arena, headClass)
   if (grows && left > chunkWords(arena, headClass) - L.SPAN_WORDS) {
     arena.words[ref + L.ITEM_VALUE_BYTES] = 0
     return ref
@@ -120,7 +96,7 @@ export function evictItem(arena: Arena, ref: Ref): void {
   const classId = L.metaClass(meta)
   const at = classCounterAt(classId, 0)
   counters[at + ClassCounter.EVICTED]++
-  if (endOf(arena, ref) !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
+  if (expiryOf(arena, ref) !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
   if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EVICTED_UNFETCHED]++
   if ((meta & L.STATE_ACTIVE) !== 0) counters[at + ClassCounter.EVICTED_ACTIVE]++
   words[L.classAt(classId) + L.CLASS_EVICTED_IDLE_S] =

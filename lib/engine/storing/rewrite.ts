@@ -1,10 +1,10 @@
-// A set over an item of the same shape: the value is written over the old one, which saves taking a
-// chunk and giving one back, two links of the chain and four of the lists, and all the cache lines
-// that those are on. Assumes the arena's lock.
+// A set over an item of the same shape: the new value is written over the old one. That saves taking
+// a chunk and freeing one, two links of the chain and four of the lists, and all the cache lines that
+// those are on. Assumes the arena's lock.
 //
 // It is done where nobody can tell: the new item would be in the same class, in the same list and
-// have the same optional words, and no peer holds the old one. REWRITING tells recovery of an item
-// that is half written when its thread dies: it is dropped (cache.ts).
+// have the same optional words, and no peer holds the old one. REWRITING tells recovery which item is
+// half written when its thread dies; that item is dropped (repair.ts).
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'
@@ -13,38 +13,30 @@ import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { noteSize } from '../chunks/fit.ts'
 import { classFor } from '../chunks/slabs.ts'
-import { itemBytes, setEnd, setFlags, valueAt } from '../items/item.ts'
-import { countSize, findLive, firstListOf, renewCas } from '../items/links.ts'
+import { itemBytes, setExpiry, setFlags, valueAt } from '../items/item.ts'
+import { countSize, firstListOf, renewCas } from '../items/links.ts'
 import { Eviction, moveToHead } from '../items/lru.ts'
-import { ENDLESS_VALUE_BYTES_MAX } from '../limits.ts'
-import { itemFits } from './storing.ts'
+import { Mode } from '../status.ts'
+import type { Ask } from './ask.ts'
+import { findAsked, itemFits, metaOfStore, settle, stateOf } from './terms.ts'
 
 /** What must be as in the new item, and what must not be there at all. */
 const SAME = L.STATE_FLAGS | L.STATE_ENDS
 const NONE = L.STATE_SPANS | L.STATE_CHOSEN_CAS | L.STATE_HELD | L.STATE_STALE | L.STATE_KEY_BINARY
 
 /** Stores over the item that has the key; false: there is none, or it takes an item of its own. */
-export function rewriteItem(
-  arena: Arena,
-  hash: number,
-  key: Area,
-  start: number,
-  length: number,
-  flags: number,
-  expiresAtS: number,
-  value: Area,
-  valueStart: number,
-  valueBytes: number,
-): boolean {
-  const ref = findLive(arena, hash, key, start, length)
-  if (ref === NIL || !canRewrite(arena, ref, length, flags, expiresAtS, valueBytes)) return false
+export function rewriteItem(arena: Arena, ask: Ask, value: Area, valueStart: number): boolean {
+  if (ask.mode !== Mode.SET || (!ask.isPlain && stateOf(ask) !== 0)) return false
+  const ref = findAsked(arena, ask)
+  if (ref === NIL || !canRewrite(arena, ask, ref)) return false
   const { words, counters } = arena
+  const { valueBytes } = ask
   const meta = words[ref + L.ITEM_META]
   words[L.REWRITING] = ref
   if (words[ref + L.ITEM_VALUE_BYTES] !== valueBytes) resize(arena, ref, valueBytes)
   if ((meta & SAME) !== 0) {
-    setFlags(arena, ref, flags)
-    setEnd(arena, ref, expiresAtS)
+    setFlags(arena, ref, ask.flags)
+    setExpiry(arena, ref, ask.expiresAtS)
   }
   copyBytes(value, valueStart, arena.area, valueAt(arena, ref), valueBytes)
   // Before it counts as written: no other value may be seen under the old CAS.
@@ -53,22 +45,17 @@ export function rewriteItem(
   renewPlace(arena, ref)
   counters[classCounterAt(L.metaClass(meta), ClassCounter.SET_CMDS)]++
   counters[counterAt(Counter.TOTAL_ITEMS)]++
+  ask.created = false
+  settle(arena, ask, ref)
   return true
 }
 
-function canRewrite(
-  arena: Arena,
-  ref: Ref,
-  keyBytes: number,
-  flags: number,
-  expiresAtS: number,
-  valueBytes: number,
-): boolean {
+function canRewrite(arena: Arena, ask: Ask, ref: Ref): boolean {
+  const { keyBytes, flags, expiresAtS, valueBytes } = ask
   const meta = arena.words[ref + L.ITEM_META]
-  const ends = expiresAtS !== 0 || valueBytes > ENDLESS_VALUE_BYTES_MAX
-  const same = (flags === 0 ? 0 : L.STATE_FLAGS) | (ends ? L.STATE_ENDS : 0)
-  if ((meta & (SAME | NONE)) !== same) return false
-  const size = (itemBytes(keyBytes, flags, valueBytes, same) + 3) >> 2
+  const wanted = metaOfStore(ask)
+  if ((meta & (SAME | NONE)) !== (wanted & SAME)) return false
+  const size = (itemBytes(wanted, valueBytes) + 3) >> 2
   if (classFor(arena, size) !== L.metaClass(meta)) return false
   const isTemporary = expiresAtS !== 0 && firstListOf(arena, expiresAtS) === L.LIST_TEMP
   if (isTemporary !== (L.metaList(meta) === L.LIST_TEMP)) return false
@@ -85,8 +72,8 @@ function resize(arena: Arena, ref: Ref, valueBytes: number): void {
 }
 
 /**
- * A new item would begin at a head. Where hits move nothing it stays where it is and is marked as in
- * use, which saves it from being evicted from there (lru.ts).
+ * A new item would begin at the head of a list. Where hits move nothing it stays where it is and is
+ * marked as in use, which saves it from eviction there (lru.ts).
  */
 function renewPlace(arena: Arena, ref: Ref): void {
   const { words } = arena

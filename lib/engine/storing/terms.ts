@@ -1,80 +1,102 @@
-// What a peer asks of one item beyond the classic commands, and what came of it: one record that its
-// owner fills again and again. leases.ts says what each of these means.
+// What the fields of an Ask that is not plain mean in numbers that the rest of the room needs, and
+// what an operation leaves in it. Assumes the arena's lock.
 
+import type { Arena } from '../arena/arena.ts'
+import type { Ref } from '../arena/layout.ts'
+import * as L from '../arena/layout.ts'
+import { casHighOf, casLowOf, chosenCasAt, newMeta } from '../items/item.ts'
+import { findLive } from '../items/links.ts'
 import { Mode } from '../status.ts'
+import type { Ask } from './ask.ts'
 
-export class Terms {
-  // Asked for: of a store
-  mode: Mode = Mode.SET
-  flags = 0
-  /** The key came in base64 and shall go out so. */
-  keyBinary = false
+/** What memcached counts for an item beside flags, key and value, bytes; -I is measured so. */
+const MEMCACHED_ITEM_BYTES = 59
 
-  // Asked for: which CAS the item has, and which it gets
-  compares = false
-  casHigh = 0
-  casLow = 0
-  /** 0: the arena's next one. */
-  newCasHigh = 0
-  newCasLow = 0
+/** The live item with the key; NIL if there is none. */
+export function findAsked(arena: Arena, ask: Ask): Ref {
+  return findLive(arena, ask.hash, ask.area, ask.keyStart, ask.keyBytes)
+}
 
-  // Asked for: ends, on the arena's clock
-  touches = false
-  touchAtS = 0
-  /** Make an item where there is none. */
-  creates = false
-  createAtS = 0
-  /** An item that is made ends as `touchAtS` says, and not as `createAtS` does. */
-  touchesCreated = false
-  /** An item that is made counts as a miss; memcached has it as a hit. */
-  createsAsMiss = false
-  /** Ask for a new value if the item ends before `recacheAtS`. */
-  recaches = false
-  recacheAtS = 0
-  /** `touchAtS` counts for that, and not the end from before. */
-  recachesTouched = false
+/** META of the item that a store makes. */
+export function metaOfStore(ask: Ask): number {
+  const { keyBytes, flags, valueBytes } = ask
+  return newMeta(keyBytes, flags, expiryOfStore(ask), valueBytes, stateOf(ask))
+}
 
-  // Asked for: the rest
-  /** A fetch is a hit to the LRU lists. */
-  bumps = true
-  /** A store with an older CAS is taken, but marked stale; a delete marks stale and deletes nothing. */
-  invalidates = false
-  /** A delete takes the value and the client flags away and leaves the item. */
-  clears = false
+/** When the item of a store expires; one that a join may have to make has a time of its own. */
+export function expiryOfStore(ask: Ask): number {
+  if (ask.isPlain || !ask.creates) return ask.expiresAtS
+  return isJoin(ask.mode) ? ask.createAtS : ask.expiresAtS
+}
 
-  // What came of it
-  created = false
-  /** This peer is to make the item anew. */
-  won = false
-  /** Another peer was told so before. */
-  wasClaimed = false
-  wasStale = false
-  /** The end from before. */
-  endedAtS = 0
-  /** Bytes of the value that was stored or refused. */
-  valueBytes = 0
+/** When an item expires that is made where there was none. */
+export function expiryOfCreated(ask: Ask): number {
+  return ask.isPlain || !(ask.touches && ask.touchesCreated) ? ask.createAtS : ask.expiresAtS
+}
 
-  /** Asks for nothing. */
-  reset(): void {
-    this.mode = Mode.SET
-    this.flags = 0
-    this.keyBinary = false
-    this.compares = false
-    this.casHigh = 0
-    this.casLow = 0
-    this.newCasHigh = 0
-    this.newCasLow = 0
-    this.touches = false
-    this.touchAtS = 0
-    this.creates = false
-    this.createAtS = 0
-    this.touchesCreated = false
-    this.createsAsMiss = false
-    this.recaches = false
-    this.recacheAtS = 0
-    this.recachesTouched = false
-    this.bumps = true
-    this.invalidates = false
-    this.clears = false
-  }
+/** State bits of an item made for this request, with all that may still be written into it. */
+export function stateOf(ask: Ask): number {
+  if (ask.isPlain) return 0
+  return (ask.isKeyBinary ? L.STATE_KEY_BINARY : 0) | wordsOf(ask) | endsOf(ask.invalidates)
+}
+
+/** State bits of the optional words that an item needs for what the request writes into it. */
+export function wordsOf(ask: Ask): number {
+  return (choosesCas(ask) ? L.STATE_CHOSEN_CAS : 0) | endsOf(ask.touches)
+}
+
+/** Whether memcached would take an item of this size at the same -I. */
+export function itemFits(
+  arena: Arena,
+  keyBytes: number,
+  flags: number,
+  valueBytes: number,
+): boolean {
+  const bytes = MEMCACHED_ITEM_BYTES + keyBytes + (flags === 0 ? 0 : 4) + valueBytes
+  return bytes <= arena.words[L.ITEM_BYTES_LIMIT]
+}
+
+export function isJoin(mode: Mode): boolean {
+  return mode === Mode.APPEND || mode === Mode.PREPEND
+}
+
+/** Whether an item has the CAS asked for; 0 asks for none. */
+export function casMatches(arena: Arena, ask: Ask, ref: Ref): boolean {
+  return (ask.casHigh | ask.casLow) === 0 || casIs(arena, ask, ref)
+}
+
+/** Whether an item has exactly the CAS asked for. */
+export function casIs(arena: Arena, ask: Ask, ref: Ref): boolean {
+  if (arena.words[L.CAS_SHOWN] === 0) return false
+  return casLowOf(arena, ref) === ask.casLow && casHighOf(arena, ref) === ask.casHigh
+}
+
+/** The item's CAS beside the one asked for: below 0, 0 or above. */
+export function compareCas(arena: Arena, ask: Ask, ref: Ref): number {
+  const high = (casHighOf(arena, ref) >>> 0) - (ask.casHigh >>> 0)
+  return high !== 0 ? high : (casLowOf(arena, ref) >>> 0) - (ask.casLow >>> 0)
+}
+
+/** Gives an item with words for it the CAS that the request chooses, if it does. */
+function giveCas(arena: Arena, ask: Ask, ref: Ref): void {
+  if (ask.isPlain || !choosesCas(ask)) return
+  const { words } = arena
+  words[chosenCasAt(arena, ref)] = ask.newCasLow
+  words[chosenCasAt(arena, ref) + 1] = ask.newCasHigh
+}
+
+/** The item `ref` is what the operation leaves: gives it the chosen CAS, and notes its facts. */
+export function settle(arena: Arena, ask: Ask, ref: Ref): void {
+  giveCas(arena, ask, ref)
+  ask.storedBytes = arena.words[ref + L.ITEM_VALUE_BYTES]
+  ask.storedCasHigh = casHighOf(arena, ref)
+  ask.storedCasLow = casLowOf(arena, ref)
+}
+
+function choosesCas(ask: Ask): boolean {
+  return (ask.newCasHigh | ask.newCasLow) !== 0
+}
+
+function endsOf(expires: boolean): number {
+  return expires ? L.STATE_ENDS : 0
 }

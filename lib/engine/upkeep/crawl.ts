@@ -11,7 +11,7 @@ import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import type { Ref } from '../arena/layout.ts'
 import * as L from '../arena/layout.ts'
-import { endOf } from '../items/item.ts'
+import { expiryOf } from '../items/item.ts'
 import { expireItem, isDead } from '../items/links.ts'
 import { listedCount } from '../items/lru.ts'
 import { type ClassSet, type ItemSink, type WalkCursor, walkItems } from '../items/walk.ts'
@@ -125,7 +125,7 @@ export class Crawler implements ItemSink {
       expireItem(arena, ref)
       return true
     }
-    const endsAtS = endOf(arena, ref)
+    const endsAtS = expiryOf(arena, ref)
     if (endsAtS === 0) return true
     this.mortal[classId]++
     const minute = Math.floor((endsAtS - words[L.CLOCK_S]) / 60)

@@ -9,25 +9,14 @@ import type { Area } from '../../bytes/area.ts'
 import { u64, u64FromWords } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { GIB, KIB } from '../../bytes/units.ts'
-import { CAS_SHOWN } from '../../engine/arena/layout.ts'
+import { casBits } from '../../engine/items/item.ts'
 import { Mode, Status } from '../../engine/status.ts'
 import { CloseReason } from '../../observe/journal.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
-import {
-  adjust,
-  adjustOrAdd,
-  begin,
-  commit,
-  dropStale,
-  flushAll,
-  get,
-  getAndTouch,
-  remove,
-  store,
-} from '../execute.ts'
+import { flushAll } from '../execute.ts'
 import { Control, type Host, ThreadCounter } from '../host.ts'
 import { STREAM_VALUE_BYTES_MIN } from '../limits.ts'
-import { lookAheadFrames } from '../lookahead.ts'
+import { locateKey, lookAheadFrames } from '../lookahead.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { FORMS, hasForm, UNKNOWN } from './forms.ts'
@@ -62,7 +51,7 @@ export class BinaryProtocol implements Protocol {
     this.host = peer.host
     this.request = peer.request
     this.reply = peer.host.reply
-    this.casBits = peer.host.cache.shards[0].arena.words[CAS_SHOWN]
+    this.casBits = casBits(peer.host.cache.shards[0].arena)
     this.responder = new Responder(this.reply, this.request)
   }
 
@@ -83,14 +72,14 @@ export class BinaryProtocol implements Protocol {
   endFilling(_input: Area, at: number, _end: number): number {
     this.peer.state = State.COMMAND
     const before = this.reply.length
-    this.endUpdate(commit(this.request))
+    this.endUpdate(this.peer.operations.commit(this.request))
     if (this.host.control[Control.VERBOSITY] > 1) this.logResponse(before)
     return at
   }
 
   refuse(status: Status, bytes: number): void {
     const { request } = this
-    request.shard.giveUp(request.hold, request.hash, this.opcode === Opcode.SET)
+    request.shard.giveUp(request)
     this.endUpdate(status)
     this.peer.swallow(bytes, null)
   }
@@ -141,9 +130,9 @@ export class BinaryProtocol implements Protocol {
     }
     this.opcode = form.opcode
     responder.quiet = form.quiet
-    request.setKey(input, keyEnd - keyBytes, keyEnd)
-    request.cas.high = view.getInt32(at + B.CAS_HIGH)
-    request.cas.low = view.getInt32(at + B.CAS_LOW)
+    locateKey(request, input, keyEnd - keyBytes, keyEnd)
+    request.casHigh = view.getInt32(at + B.CAS_HIGH)
+    request.casLow = view.getInt32(at + B.CAS_LOW)
     return this.dispatch(input, at, keyEnd, end, valueBytes)
   }
 
@@ -210,14 +199,14 @@ export class BinaryProtocol implements Protocol {
   }
 
   private retrieve(at: number, keyEnd: number, touching: boolean): number {
-    const { host, request, reply, responder, peer, opcode } = this
+    const { request, reply, responder, peer, opcode } = this
     responder.withKey = opcode === Opcode.GETK || opcode === Opcode.GATK
     responder.withValue = opcode !== Opcode.TOUCH
     for (;;) {
       const before = reply.length
       const status = touching
-        ? getAndTouch(host.cache, request, responder)
-        : get(host.cache, request, responder)
+        ? peer.operations.getAndTouch(request, responder)
+        : peer.operations.get(request, responder)
       if (status === Status.NO_ROOM) {
         if (!peer.flush()) return at
         continue
@@ -236,24 +225,24 @@ export class BinaryProtocol implements Protocol {
 
   /** A store, whose value begins at `valueStart`. */
   private update(input: Area, valueStart: number, end: number, valueBytes: number): number {
-    const { request, host } = this
+    const { request } = this
+    const { operations } = this.peer
     // Where CAS numbers are off stores ask for none; other commands do, and fail.
-    request.cas.high &= this.casBits
-    request.cas.low &= this.casBits
+    request.casHigh &= this.casBits
+    request.casLow &= this.casBits
     request.mode = this.modeOfStore()
+    // Nothing stale stays behind a set that is refused, whatever CAS it asked for.
+    request.dropsOld = this.opcode === Opcode.SET
     request.valueBytes = valueBytes
     const isWhole = valueBytes <= end - valueStart
     if (!isWhole && valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
     const status = isWhole
-      ? store(host.cache, request, input, valueStart)
-      : begin(host.cache, request)
+      ? operations.store(request, input, valueStart)
+      : operations.begin(request)
     if (status === Status.OK && !isWhole) {
       this.peer.fillHeld(0)
       return valueStart
     }
-    const refused = status === Status.TOO_LARGE || status === Status.NO_MEMORY
-    // Nothing stale stays behind a set, whatever CAS it asked for.
-    if (refused && this.opcode === Opcode.SET) dropStale(request)
     this.endUpdate(status)
     if (isWhole) return valueStart + valueBytes
     this.peer.swallow(valueBytes, null)
@@ -264,8 +253,8 @@ export class BinaryProtocol implements Protocol {
     const { opcode } = this
     if (opcode === Opcode.APPEND) return Mode.APPEND
     if (opcode === Opcode.PREPEND) return Mode.PREPEND
-    const { cas } = this.request
-    if ((cas.high | cas.low) !== 0) return Mode.CAS
+    const { casHigh, casLow } = this.request
+    if ((casHigh | casLow) !== 0) return Mode.CAS
     if (opcode === Opcode.SET) return Mode.SET
     return opcode === Opcode.ADD ? Mode.ADD : Mode.REPLACE
   }
@@ -293,16 +282,18 @@ export class BinaryProtocol implements Protocol {
   }
 
   private adjust({ view }: Area, at: number, subtract: boolean): void {
-    const { host, request } = this
-    request.exptime = view.getUint32(at + B.ADJUST_EXPTIME)
+    const { request } = this
+    request.subtracts = subtract
+    request.exptime = 0
+    request.createExptime = view.getUint32(at + B.ADJUST_EXPTIME)
+    request.creates = request.createExptime !== B.EXPTIME_NO_INITIAL
     u64FromWords(view.getInt32(at + B.DELTA_HIGH), view.getInt32(at + B.DELTA_LOW))
-    const { high, low } = u64
-    if (request.exptime === B.EXPTIME_NO_INITIAL) {
-      return this.endAdjust(adjust(host.cache, request, subtract, high, low))
-    }
+    request.deltaHigh = u64.high
+    request.deltaLow = u64.low
     u64FromWords(view.getInt32(at + B.INITIAL_HIGH), view.getInt32(at + B.INITIAL_LOW))
-    const { high: initialHigh, low: initialLow } = u64
-    this.endAdjust(adjustOrAdd(host.cache, request, subtract, high, low, initialHigh, initialLow))
+    request.initialHigh = u64.high
+    request.initialLow = u64.low
+    this.endAdjust(this.peer.operations.adjust(request))
   }
 
   private endAdjust(status: Status): void {
@@ -323,7 +314,7 @@ export class BinaryProtocol implements Protocol {
 
   private remove(): void {
     const { responder } = this
-    const status = remove(this.host.cache, this.request)
+    const status = this.peer.operations.remove(this.request)
     if (status === Status.OK) return responder.done()
     if (status === Status.MISS) return responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
     responder.error(BinaryStatus.KEY_EEXISTS, Words.EXISTS)

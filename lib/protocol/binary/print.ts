@@ -1,13 +1,18 @@
 // What the binary protocol says: response frames, the words of its errors, and a hit.
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
-import { u64ToWords } from '../../bytes/decimal.ts'
+import { setU64, u64ToWords } from '../../bytes/decimal.ts'
 import type { Arena } from '../../engine/arena/arena.ts'
-import { ITEM_VALUE_BYTES, type Ref } from '../../engine/arena/layout.ts'
-import { casHighOf, casLowOf, itemFlags, readValue } from '../../engine/items/item.ts'
-import { lastCas } from '../../engine/items/links.ts'
-import type { HitSink } from '../../engine/shard.ts'
+import {
+  casHighOf,
+  casLowOf,
+  itemFlags,
+  type Ref,
+  readValue,
+  valueBytesOf,
+} from '../../engine/items/item.ts'
 import { Status } from '../../engine/status.ts'
+import type { HitSink } from '../../engine/storing/ask.ts'
 import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../limits.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
@@ -65,20 +70,21 @@ export class Responder implements HitSink {
 
   /** Success, with nothing more to tell. */
   done(): void {
-    if (!this.quiet) this.header(BinaryStatus.OK, 0, 0, 0, 0, 0)
+    if (!this.quiet) this.header(BinaryStatus.OK, 0, 0, 0)
   }
 
   /** Success of a store: the CAS that it gave. */
   stored(): void {
-    if (!this.quiet) this.header(BinaryStatus.OK, 0, 0, 0, lastCas.high, lastCas.low)
+    if (!this.quiet) this.storedHeader(0)
   }
 
-  /** The number that decimal.ts's u64 has, now in an item with the last CAS. */
+  /** Success of a sum. */
   number(): void {
     if (this.quiet) return
-    const { reply } = this
+    const { reply, request } = this
+    setU64(request.numberHigh, request.numberLow)
     u64ToWords(result)
-    this.header(BinaryStatus.OK, 0, 0, B.NUMBER_BYTES, lastCas.high, lastCas.low)
+    this.storedHeader(B.NUMBER_BYTES)
     reply.area.view.setInt32(reply.length, result.high)
     reply.area.view.setInt32(reply.length + 4, result.low)
     reply.length += B.NUMBER_BYTES
@@ -87,13 +93,13 @@ export class Responder implements HitSink {
   /** Success with a text to tell. */
   text(words: string): void {
     const { reply } = this
-    this.header(BinaryStatus.OK, 0, 0, words.length, 0, 0)
+    this.header(BinaryStatus.OK, 0, 0, words.length)
     reply.length += reply.area.bytes.write(words, reply.length, 'latin1')
   }
 
   /** No success: quiet frames are answered too. */
   error(status: BinaryStatus, words: Area): void {
-    this.header(status, 0, 0, words.bytes.length, 0, 0)
+    this.header(status, 0, 0, words.bytes.length)
     this.reply.add(words)
   }
 
@@ -102,32 +108,27 @@ export class Responder implements HitSink {
     if (this.quiet) return
     if (!this.withKey) return this.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
     const { keyBytes } = this.request
-    this.header(BinaryStatus.KEY_ENOENT, 0, keyBytes, keyBytes, 0, 0)
+    this.header(BinaryStatus.KEY_ENOENT, 0, keyBytes, keyBytes)
     this.key()
   }
 
   /** Writes a hit, under the arena's lock; of a long value all that stands before it. */
   accept(arena: Arena, ref: Ref): Status {
-    const { words } = arena
     const { reply, request, withKey, withValue } = this
-    const valueBytes = withValue ? words[ref + ITEM_VALUE_BYTES] : 0
+    const valueBytes = withValue ? valueBytesOf(arena, ref) : 0
     const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
     if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
     const keyBytes = withKey ? request.keyBytes : 0
-    this.header(
-      BinaryStatus.OK,
-      B.HIT_EXTRA_BYTES,
-      keyBytes,
-      B.HIT_EXTRA_BYTES + keyBytes + valueBytes,
-      casHighOf(arena, ref),
-      casLowOf(arena, ref),
-    )
+    const bodyBytes = B.HIT_EXTRA_BYTES + keyBytes + valueBytes
+    this.header(BinaryStatus.OK, B.HIT_EXTRA_BYTES, keyBytes, bodyBytes)
+    this.cas(casHighOf(arena, ref), casLowOf(arena, ref))
     reply.area.view.setUint32(reply.length, itemFlags(arena, ref))
     reply.length += B.HIT_EXTRA_BYTES
     if (withKey) this.key()
     request.valueBytes = valueBytes
     if (!inline) return Status.HELD
-    readValue(arena, ref, 0, valueBytes, reply.area, reply.length)
+    if (valueBytes === 0) return Status.OK
+    readValue(arena, ref, reply.area, reply.length)
     reply.length += valueBytes
     return Status.OK
   }
@@ -137,8 +138,6 @@ export class Responder implements HitSink {
     extraBytes: number,
     keyBytes: number,
     bodyBytes: number,
-    casHigh: number,
-    casLow: number,
   ): void {
     const { view } = this.reply.area
     const at = this.reply.length
@@ -146,9 +145,23 @@ export class Responder implements HitSink {
     view.setInt32(at + B.EXTRA_BYTES, (extraBytes << 24) | status)
     view.setInt32(at + B.BODY_BYTES, bodyBytes)
     view.setInt32(at + B.OPAQUE, this.opaque)
-    view.setInt32(at + B.CAS_HIGH, casHigh)
-    view.setInt32(at + B.CAS_LOW, casLow)
+    view.setInt32(at + B.CAS_HIGH, 0)
+    view.setInt32(at + B.CAS_LOW, 0)
     this.reply.length = at + B.HEADER_BYTES
+  }
+
+  /** A header that tells the CAS of what was stored. */
+  private storedHeader(bodyBytes: number): void {
+    this.header(BinaryStatus.OK, 0, 0, bodyBytes)
+    this.cas(this.request.storedCasHigh, this.request.storedCasLow)
+  }
+
+  /** Gives the header just written a CAS. */
+  private cas(high: number, low: number): void {
+    const { view } = this.reply.area
+    const at = this.reply.length - B.HEADER_BYTES
+    view.setInt32(at + B.CAS_HIGH, high)
+    view.setInt32(at + B.CAS_LOW, low)
   }
 
   private key(): void {

@@ -8,7 +8,7 @@ import { KIB, MIB } from '../../bytes/units.ts'
 import type { Arena } from '../../engine/arena/arena.ts'
 import type { Ref } from '../../engine/arena/layout.ts'
 import * as L from '../../engine/arena/layout.ts'
-import { endOf, itemFlags, itemTotalBytes, keyAt, loadCas } from '../../engine/items/item.ts'
+import { expiryOf, itemFlags, itemTotalBytes, keyAt, loadCas } from '../../engine/items/item.ts'
 import type { ClassSet, ItemSink } from '../../engine/items/walk.ts'
 import type { Shard } from '../../engine/shard.ts'
 import type { Source } from '../conversation.ts'
@@ -106,7 +106,7 @@ function printMeta(arena: Arena, ref: Ref, bytes: Buffer, start: number): number
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
   const key = keyAt(arena, ref)
-  const endsAtS = endOf(arena, ref)
+  const endsAtS = expiryOf(arena, ref)
   let at = start + bytes.write('key=', start)
   at = encodeBytes(arena.area.bytes, key, key + L.metaKeyBytes(meta), bytes, at)
   at += bytes.write(' exp=', at)
@@ -142,7 +142,7 @@ function printMg(arena: Arena, ref: Ref, bytes: Buffer, start: number): number {
 function printCold(arena: Arena, ref: Ref, bytes: Buffer, start: number): number {
   const { words } = arena
   const key = keyAt(arena, ref)
-  const endsAtS = endOf(arena, ref)
+  const endsAtS = expiryOf(arena, ref)
   let at = start + bytes.write('ITEM ', start)
   at += arena.area.bytes.copy(bytes, at, key, key + L.metaKeyBytes(words[ref + L.ITEM_META]))
   at += bytes.write(' [', at)

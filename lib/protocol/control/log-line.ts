@@ -2,7 +2,8 @@
 
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { Mode, Status } from '../../engine/status.ts'
-import { CloseReason, Found, LineType } from '../../observe/journal.ts'
+import { Found } from '../../observe/glance.ts'
+import { CloseReason, LineType } from '../../observe/journal.ts'
 import type { RingReader } from '../../observe/log-buffer.ts'
 import * as R from '../../observe/log-buffer.ts'
 import { encodeBytes } from '../words/ascii.ts'

@@ -8,8 +8,8 @@
 import { Area } from '../../bytes/area.ts'
 import { parseU64, u64, u64ToWords } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
-import { Terms } from '../../engine/storing/terms.ts'
 import { META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../limits.ts'
+import { locateKey } from '../lookahead.ts'
 import { text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { parseInt32, parseUint32, wordEnd } from '../words/ascii.ts'
@@ -80,7 +80,6 @@ const words = { high: 0, low: 0 }
 const decoded = Area.allocate(KEY_BYTES_MAX)
 
 export class MetaFlags {
-  readonly terms = new Terms()
   /** Letters of the flags that matter to a reply, in their order: the first `answerCount`. */
   readonly answers = new Uint8Array(META_WORDS_MAX)
   answerCount = 0
@@ -93,11 +92,6 @@ export class MetaFlags {
   line: Area
   opaqueStart = 0
   opaqueBytes = 0
-  // Numbers of decimal.ts
-  deltaHigh = 0
-  deltaLow = 1
-  initialHigh = 0
-  initialLow = 0
   private readonly request: Request
   /** The set of flags that were read. */
   private seen = 0
@@ -148,7 +142,14 @@ export class MetaFlags {
   /** Forgets the command before; the key of this one stands in [start, end). */
   begin(input: Area, start: number, end: number): void {
     const { request } = this
-    request.setKey(input, start, end)
+    locateKey(request, input, start, end)
+    request.isPlain = false
+    request.dropsOld = true
+    request.flags = 0
+    request.casHigh = 0
+    request.casLow = 0
+    request.deltaHigh = 0
+    request.deltaLow = 1
     request.exptime = 0
     request.createExptime = 0
     request.recacheExptime = 0
@@ -162,13 +163,11 @@ export class MetaFlags {
   }
 
   private forget(): void {
-    this.terms.reset()
+    this.request.resetTerms()
+    this.request.initialHigh = 0
+    this.request.initialLow = 0
     this.mode = 0
     this.opaqueBytes = 0
-    this.deltaHigh = 0
-    this.deltaLow = 1
-    this.initialHigh = 0
-    this.initialLow = 0
   }
 
   /** One flag, which stands in [start, end): null, or the line that says what is wrong with it. */
@@ -193,13 +192,13 @@ export class MetaFlags {
         this.opaqueBytes = end - this.opaqueStart
         return null
       case Flag.UNSEEN:
-        this.terms.bumps = false
+        this.request.bumps = false
         return null
       case Flag.INVALIDATE:
-        this.terms.invalidates = true
+        this.request.invalidates = true
         return null
       case Flag.CLEAR:
-        this.terms.clears = true
+        this.request.clears = true
         return null
       case Flag.MODE:
         this.mode = end > start ? bytes[start] : -1
@@ -216,58 +215,58 @@ export class MetaFlags {
   }
 
   private decodeKey(): Area | null {
-    this.terms.keyBinary = true
+    this.request.isKeyBinary = true
     return decodeKey(this.request) ? null : FlagLine.BAD_KEY
   }
 
   private readTime(byte: number, bytes: Buffer, start: number, end: number): Area | null {
-    const { request, terms } = this
+    const { request } = this
     const exptime = parseInt32(bytes, start, end)
     if (Number.isNaN(exptime)) return FlagLine.BAD_TOKEN
     if (byte === Flag.CREATE) {
       request.createExptime = exptime
-      terms.creates = true
-      terms.touchesCreated = false
+      request.creates = true
+      request.touchesCreated = false
     } else if (byte === Flag.TOUCH) {
       request.exptime = exptime
-      terms.touches = true
-      terms.touchesCreated = true
+      request.touches = true
+      request.touchesCreated = true
     } else {
       request.recacheExptime = exptime
-      terms.recaches = true
-      terms.recachesTouched = terms.touches
+      request.recaches = true
+      request.recachesTouched = request.touches
     }
     return null
   }
 
   private readNumber(byte: number, bytes: Buffer, start: number, end: number): Area | null {
-    const { terms } = this
+    const { request } = this
     if (byte === Flag.SET_FLAGS) {
       const flags = parseUint32(bytes, start, end)
       if (flags < 0) return Line.BAD_FORMAT
-      terms.flags = flags
+      request.flags = flags
       return null
     }
     const good = parseU64(bytes, start, end)
     if (byte === Flag.DELTA) {
-      this.deltaHigh = u64.high
-      this.deltaLow = u64.low
+      request.deltaHigh = u64.high
+      request.deltaLow = u64.low
       return good ? null : FlagLine.BAD_DELTA
     }
     if (byte === Flag.INITIAL) {
-      this.initialHigh = u64.high
-      this.initialLow = u64.low
+      request.initialHigh = u64.high
+      request.initialLow = u64.low
       return good ? null : FlagLine.BAD_INITIAL
     }
     if (!good) return FlagLine.BAD_TOKEN
     u64ToWords(words)
     if (byte === Flag.COMPARE) {
-      terms.compares = true
-      terms.casHigh = words.high
-      terms.casLow = words.low
+      request.compares = true
+      request.casHigh = words.high
+      request.casLow = words.low
     } else {
-      terms.newCasHigh = words.high
-      terms.newCasLow = words.low
+      request.newCasHigh = words.high
+      request.newCasLow = words.low
     }
     return null
   }
@@ -277,8 +276,9 @@ export class MetaFlags {
 export function decodeKey(request: Request): boolean {
   const start = request.keyStart
   const length = decodeBase64(request.area.bytes, start, start + request.keyBytes, decoded)
-  request.setKey(decoded, 0, length)
-  return length > 0
+  if (length === 0) return false
+  request.locate(decoded, 0, length, request.cache.hash(decoded, 0, length))
+  return true
 }
 
 /** The byte of a letter. */

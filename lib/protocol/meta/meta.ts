@@ -7,14 +7,11 @@
 
 import { Area, copyBytes } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
-import { CAS_SHOWN, CLOCK_S } from '../../engine/arena/layout.ts'
-import { lastCas } from '../../engine/items/links.ts'
 import { Mode, Status } from '../../engine/status.ts'
 import { type Conversation, NEED_MORE } from '../conversation.ts'
-import { adjustOn, beginOn, commitOn, fetchOn, peek, removeOn, storeOn } from '../execute.ts'
 import { ThreadCounter } from '../host.ts'
 import { OPAQUE_BYTES_MAX, STREAM_VALUE_BYTES_MIN, VALUE_BYTES_MAX } from '../limits.ts'
-import { keyEndAt } from '../lookahead.ts'
+import { keyEndAt, locateKey } from '../lookahead.ts'
 import type { Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { equalsWord, parseDigits, parseInt32, wordEnd } from '../words/ascii.ts'
@@ -114,18 +111,18 @@ export class MetaCommands {
 
   /** The value of a store that came in pieces is there whole. */
   finish(): void {
-    this.answerStore(commitOn(this.request, this.flags.terms))
+    this.answerStore(this.peer.operations.commit(this.request))
   }
 
   /** mg; false if there is no room for its reply now. */
   private fetch(): boolean {
     const { request, reply, flags, peer } = this
     let before = reply.length
-    let status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
+    let status = peer.operations.get(request, this.printer)
     while (status === Status.NO_ROOM) {
       if (!peer.flush()) return false
       before = reply.length
-      status = fetchOn(peer.host.cache, request, flags.terms, this.printer)
+      status = peer.operations.get(request, this.printer)
     }
     if (status === Status.HELD) {
       peer.sendHeld()
@@ -170,17 +167,16 @@ export class MetaCommands {
 
   /** The value that the request's store is of. */
   private takeValue(input: Area, valueStart: number, end: number): number {
-    const { request, flags, speaker } = this
+    const { request, speaker, peer } = this
     const { bytes } = input
     const valueEnd = valueStart + request.valueBytes
     if (valueEnd + 2 > end) return this.storeLater(valueStart)
-    const { cache } = this.peer.host
     if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
-      this.answerStore(storeOn(cache, request, flags.terms, input, valueStart))
+      this.answerStore(peer.operations.store(request, input, valueStart))
       return valueEnd + 2
     }
     // Refused for its size before its value is looked at, as when it comes in pieces.
-    const status = beginOn(cache, request, flags.terms)
+    const status = peer.operations.begin(request)
     if (status === Status.OK) request.shard.release(request.hold)
     speaker.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
     return valueEnd + 2
@@ -188,9 +184,9 @@ export class MetaCommands {
 
   /** The value is not there whole: wait if it is short, else write it as it comes. */
   private storeLater(valueStart: number): number {
-    const { request, flags } = this
+    const { request } = this
     if (request.valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
-    const status = beginOn(this.peer.host.cache, request, flags.terms)
+    const status = this.peer.operations.begin(request)
     if (status === Status.OK) {
       this.keepLine()
       this.peer.fillHeld(LINE_END_BYTES)
@@ -206,7 +202,7 @@ export class MetaCommands {
     this.stash ??= Area.allocate(META_STASH_BYTES)
     const { stash } = this
     copyBytes(request.area, request.keyStart, stash, 0, request.keyBytes)
-    request.setKey(stash, 0, request.keyBytes)
+    request.setKey(stash, 0, request.keyBytes, request.hash)
     copyBytes(flags.line, flags.opaqueStart, stash, KEY_BYTES_MAX, flags.opaqueBytes)
     flags.line = stash
     flags.opaqueStart = KEY_BYTES_MAX
@@ -216,13 +212,14 @@ export class MetaCommands {
     if (status === Status.OK && this.flags.quiet) return
     const code = storedCode(status)
     if (code === 0) return this.speaker.say(storedLine(status))
-    const shown = status === Status.OK ? this.request.shard.arena.words[CAS_SHOWN] : 0
-    this.printer.addStored(code, lastCas.high & shown, lastCas.low & shown)
+    const { storedCasHigh, storedCasLow } = this.request
+    const isStored = status === Status.OK
+    this.printer.addStored(code, isStored ? storedCasHigh : 0, isStored ? storedCasLow : 0)
   }
 
   private remove(): void {
     const { request, flags, printer } = this
-    const status = removeOn(this.peer.host.cache, request, flags.terms)
+    const status = this.peer.operations.remove(request)
     if (status === Status.NO_MEMORY) this.speaker.say(Line.NO_MEMORY)
     else if (status !== Status.OK) printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
     else if (!flags.quiet) printer.addEcho(Code.HD)
@@ -230,28 +227,17 @@ export class MetaCommands {
 
   private adjust(): void {
     const { request, flags, printer, speaker } = this
-    const subtract = flags.mode === ModeByte.DECREMENT || flags.mode === ModeByte.MINUS
-    const status = adjustOn(
-      this.peer.host.cache,
-      request,
-      flags.terms,
-      subtract,
-      flags.deltaHigh,
-      flags.deltaLow,
-      flags.initialHigh,
-      flags.initialLow,
-    )
+    request.subtracts = flags.mode === ModeByte.DECREMENT || flags.mode === ModeByte.MINUS
+    const status = this.peer.operations.adjust(request)
     if (status === Status.OK) {
       if (flags.quiet) return
-      const { words } = request.shard.arena
-      const shown = words[CAS_SHOWN]
-      printer.addSum(lastCas.high & shown, lastCas.low & shown, words[CLOCK_S])
+      printer.addSum(request.shard.nowS())
     } else if (status === Status.MISS || status === Status.EXISTS) {
       printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
     } else if (status === Status.NON_NUMERIC) {
       speaker.say(Line.NON_NUMERIC)
     } else {
-      speaker.say(flags.terms.created ? MetaLine.NO_MEMORY_NEW : Line.NO_MEMORY)
+      speaker.say(request.created ? MetaLine.NO_MEMORY_NEW : Line.NO_MEMORY)
     }
   }
 
@@ -259,13 +245,13 @@ export class MetaCommands {
   private describe(input: Area): void {
     const { request, peer } = this
     if (tokenCount < 2 || this.checkKey() !== null) return this.speaker.say(Line.BAD_FORMAT)
-    request.setKey(input, tokenStart[1], tokenEnd[1])
+    locateKey(request, input, tokenStart[1], tokenEnd[1])
     if (tokenCount > 2 && equalsWord(input.bytes, tokenStart[2], tokenEnd[2], 'b')) {
       if (!decodeKey(request)) return this.speaker.say(Line.BAD_FORMAT)
     }
     peer.host.counters[ThreadCounter.CMD_META]++
     const sink = new FactsSink(request)
-    if (peek(peer.host.cache, request, sink) === Status.MISS) this.speaker.say(MetaLine.MISS)
+    if (peer.operations.peek(request, sink) === Status.MISS) this.speaker.say(MetaLine.MISS)
     else peer.sendTail(sink.line)
   }
 
@@ -280,11 +266,11 @@ export class MetaCommands {
 
   /** Which store an ms is. */
   private readMode(): Area | null {
-    const { flags } = this
+    const { flags, request } = this
     const mode = storeMode(flags.mode)
     if (mode < 0) return MetaLine.BAD_MODE_MS
-    const swaps = flags.terms.compares && (mode === Mode.SET || mode === Mode.REPLACE)
-    flags.terms.mode = swaps ? Mode.CAS : (mode as Mode)
+    const swaps = request.compares && (mode === Mode.SET || mode === Mode.REPLACE)
+    request.mode = swaps ? Mode.CAS : (mode as Mode)
     return null
   }
 

@@ -7,23 +7,27 @@ import {
   digitsOfU64,
   printNumber,
   printU64,
-  u64,
+  setU64,
   u64FromWords,
 } from '../../bytes/decimal.ts'
 import type { Arena } from '../../engine/arena/arena.ts'
-import type { Ref } from '../../engine/arena/layout.ts'
-import * as L from '../../engine/arena/layout.ts'
 import {
   casHighOf,
   casLowOf,
-  endOf,
+  classOf,
+  idleS,
+  isKeyBinary,
   itemFlags,
   itemTotalBytes,
   loadCas,
+  type Ref,
   readValue,
+  ttlOf,
+  valueBytesOf,
+  wasFetched,
 } from '../../engine/items/item.ts'
-import type { HitSink } from '../../engine/shard.ts'
 import { Status } from '../../engine/status.ts'
+import type { HitSink } from '../../engine/storing/ask.ts'
 import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../limits.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
@@ -74,7 +78,7 @@ export class MetaPrinter implements HitSink {
   accept(arena: Arena, ref: Ref): Status {
     const { reply } = this
     const { withValue } = this.flags
-    const valueBytes = withValue ? arena.words[ref + L.ITEM_VALUE_BYTES] : 0
+    const valueBytes = withValue ? valueBytesOf(arena, ref) : 0
     const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
     if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
     let at = this.printItem(this.printHead(reply.length, valueBytes), arena, ref)
@@ -84,7 +88,7 @@ export class MetaPrinter implements HitSink {
     if (withValue) {
       this.request.valueBytes = valueBytes
       if (inline) {
-        readValue(arena, ref, 0, valueBytes, reply.area, at)
+        readValue(arena, ref, reply.area, at)
         at += valueBytes
         view.setInt16(at, CRLF, true)
         at += 2
@@ -104,35 +108,37 @@ export class MetaPrinter implements HitSink {
 
   /** Adds what answers a store: of its size and CAS, 0 where it was not stored. */
   addStored(twoBytes: number, casHigh: number, casLow: number): void {
-    const { answers, answerCount, terms } = this.flags
+    const { request } = this
+    const { answers, answerCount } = this.flags
     let at = this.printCode(this.reply.length, twoBytes)
     for (let i = 0; i < answerCount; i++) {
       const byte = answers[i]
-      if (byte === Flag.SIZE) at = this.printNumber(at, byte, terms.valueBytes)
+      if (byte === Flag.SIZE) at = this.printNumber(at, byte, request.storedBytes)
       else if (byte === Flag.CAS) at = this.printCas(at, casHigh, casLow)
       else at = this.printOwn(at, byte)
     }
     this.endLine(at)
   }
 
-  /** Adds what answers a sum, which stands in decimal.ts's u64. */
-  addSum(casHigh: number, casLow: number, nowS: number): void {
-    const { answers, answerCount, terms, withValue } = this.flags
-    const { high, low } = u64
+  /** Adds what answers a sum. */
+  addSum(nowS: number): void {
+    const { request } = this
+    const { answers, answerCount, withValue } = this.flags
+    setU64(request.numberHigh, request.numberLow)
     let at = this.printHead(this.reply.length, digitsOfU64())
-    let endsAtS = terms.endedAtS
+    let expiresAtS = request.oldExpiresAtS
     for (let i = 0; i < answerCount; i++) {
       const byte = answers[i]
-      if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
-      else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
-      else if (byte === Flag.TTL) at = this.printTtl(at, endsAtS, nowS)
-      else if (byte === Flag.CAS) at = this.printCas(at, casHigh, casLow)
+      if (byte === Flag.TOUCH) expiresAtS = request.expiresAtS
+      else if (byte === Flag.CREATE && request.created) expiresAtS = request.createAtS
+      else if (byte === Flag.TTL) at = this.printTtl(at, expiresAtS, nowS)
+      else if (byte === Flag.CAS)
+        at = this.printCas(at, request.storedCasHigh, request.storedCasLow)
       else at = this.printOwn(at, byte)
     }
     this.endLine(at)
     if (!withValue) return
-    u64.high = high
-    u64.low = low
+    setU64(request.numberHigh, request.numberLow)
     this.endLine(printU64(this.reply.area.bytes, this.reply.length))
   }
 
@@ -158,41 +164,41 @@ export class MetaPrinter implements HitSink {
 
   /** What the flags ask to know of an item, as it was before. */
   private printItem(start: number, arena: Arena, ref: Ref): number {
-    const { answers, answerCount, terms } = this.flags
+    const { request } = this
+    const { answers, answerCount } = this.flags
     let at = start
-    let endsAtS = terms.endedAtS
+    const nowS = request.shard.nowS()
+    let expiresAtS = request.oldExpiresAtS
     for (let i = 0; i < answerCount; i++) {
       const byte = answers[i]
-      // The end that t tells is the one of its moment, between the flags that change it.
-      if (byte === Flag.TOUCH) endsAtS = terms.touchAtS
-      else if (byte === Flag.CREATE && terms.created) endsAtS = terms.createAtS
-      else if (byte === Flag.TTL) at = this.printTtl(at, endsAtS, arena.words[L.CLOCK_S])
+      // The time that t tells is the one of its moment, between the flags that change it.
+      if (byte === Flag.TOUCH) expiresAtS = request.expiresAtS
+      else if (byte === Flag.CREATE && request.created) expiresAtS = request.createAtS
+      else if (byte === Flag.TTL) at = this.printTtl(at, expiresAtS, nowS)
       else at = this.printFact(at, byte, arena, ref)
     }
-    if (terms.wasClaimed) at = this.printCode(at, CLAIMED)
-    if (terms.wasStale) at = this.printCode(at, STALE)
-    if (terms.won) at = this.printCode(at, WON)
+    if (request.wasClaimed) at = this.printCode(at, CLAIMED)
+    if (request.wasStale) at = this.printCode(at, STALE)
+    if (request.won) at = this.printCode(at, WON)
     return at
   }
 
   private printFact(at: number, byte: number, arena: Arena, ref: Ref): number {
-    const { words } = arena
-    const meta = words[ref + L.ITEM_META]
     switch (byte) {
       case Flag.CLIENT_FLAGS:
         return this.printNumber(at, byte, itemFlags(arena, ref))
       case Flag.KEY:
-        return this.printKey(at, this.flags.terms.keyBinary || (meta & L.STATE_KEY_BINARY) !== 0)
+        return this.printKey(at, this.request.isKeyBinary || isKeyBinary(arena, ref))
       case Flag.OPAQUE:
         return this.printOpaque(at)
       case Flag.CAS:
         return this.printCas(at, casHighOf(arena, ref), casLowOf(arena, ref))
       case Flag.SIZE:
-        return this.printNumber(at, byte, words[ref + L.ITEM_VALUE_BYTES])
+        return this.printNumber(at, byte, valueBytesOf(arena, ref))
       case Flag.IDLE:
-        return this.printNumber(at, byte, words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S])
+        return this.printNumber(at, byte, idleS(arena, ref))
       case Flag.HIT:
-        return this.printNumber(at, byte, (meta & L.STATE_FETCHED) === 0 ? 0 : 1)
+        return this.printNumber(at, byte, wasFetched(arena, ref) ? 1 : 0)
       default:
         return at
     }
@@ -201,7 +207,7 @@ export class MetaPrinter implements HitSink {
   /** A flag that is answered from the command: opaque or key; nothing for all others. */
   private printOwn(at: number, byte: number): number {
     if (byte === Flag.OPAQUE) return this.printOpaque(at)
-    if (byte === Flag.KEY) return this.printKey(at, this.flags.terms.keyBinary)
+    if (byte === Flag.KEY) return this.printKey(at, this.request.isKeyBinary)
     return at
   }
 
@@ -221,8 +227,8 @@ export class MetaPrinter implements HitSink {
   }
 
   /** Seconds to an end, 0 of it for never; one that is past counts modulo 2^32, as in memcached. */
-  private printTtl(at: number, endsAtS: number, nowS: number): number {
-    if (endsAtS !== 0) return this.printNumber(at, Flag.TTL, (endsAtS - nowS) >>> 0)
+  private printTtl(at: number, expiresAtS: number, nowS: number): number {
+    if (expiresAtS !== 0) return this.printNumber(at, Flag.TTL, (expiresAtS - nowS) >>> 0)
     return this.printCode(this.printLetter(at, Flag.TTL), MINUS_1)
   }
 
@@ -247,7 +253,7 @@ export class MetaPrinter implements HitSink {
   }
 }
 
-/** The reply to me, which is rare: a line that is made anew each time. */
+/** The reply to me, which is rare: each makes a new line. */
 export class FactsSink implements HitSink {
   line = Buffer.alloc(0)
   private readonly request: Request
@@ -257,22 +263,19 @@ export class FactsSink implements HitSink {
   }
 
   accept(arena: Arena, ref: Ref): Status {
-    const { words } = arena
     const { area, keyStart, keyBytes } = this.request
     const key = area.bytes.subarray(keyStart, keyStart + keyBytes)
-    const meta = words[ref + L.ITEM_META]
-    const endsAtS = endOf(arena, ref)
     const cas = Buffer.alloc(DIGITS_MAX)
     loadCas(arena, ref)
     const facts = [
-      `exp=${endsAtS === 0 ? -1 : endsAtS - words[L.CLOCK_S]}`,
-      `la=${words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]}`,
+      `exp=${ttlOf(arena, ref)}`,
+      `la=${idleS(arena, ref)}`,
       `cas=${cas.toString('latin1', 0, printU64(cas, 0))}`,
-      `fetch=${(meta & L.STATE_FETCHED) === 0 ? 'no' : 'yes'}`,
-      `cls=${L.metaClass(meta)}`,
+      `fetch=${wasFetched(arena, ref) ? 'yes' : 'no'}`,
+      `cls=${classOf(arena, ref)}`,
       `size=${itemTotalBytes(arena, ref)}`,
     ]
-    const name = key.toString((meta & L.STATE_KEY_BINARY) === 0 ? 'latin1' : 'base64')
+    const name = key.toString(isKeyBinary(arena, ref) ? 'base64' : 'latin1')
     this.line = Buffer.from(`ME ${name} ${facts.join(' ')}\r\n`, 'latin1')
     return Status.OK
   }

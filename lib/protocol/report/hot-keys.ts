@@ -26,7 +26,9 @@ export function reportHotKeys({ hotKeys, cache }: Host, lines: Lines): void {
 
 const encoded = Buffer.allocUnsafe(3 * KEY_BYTES_MAX)
 
-/** A key percent-encoded, as in a dump: what it has of spaces and bytes beyond ASCII does no harm. */
+/**
+ * A key percent-encoded, as in a dump: what it has of spaces and bytes beyond ASCII does no harm.
+ */
 function encodeKey(key: string): string {
   const bytes = Buffer.from(key, 'latin1')
   return encoded.toString('latin1', 0, encodeBytes(bytes, 0, bytes.length, encoded, 0))

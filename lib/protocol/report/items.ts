@@ -10,10 +10,12 @@ import { type Lines, Sums } from './rows.ts'
 
 export function reportItems(host: Host, lines: Lines): void {
   const sums = new Sums(host)
-  for (let id = 1; id <= sums.classCount(); id++) reportClass(sums, lines, id)
+  const hasLists = host.facts.features.lruMaintainer
+  for (let id = 1; id <= sums.classCount(); id++) reportClass(sums, lines, id, hasLists)
 }
 
-function reportClass(sums: Sums, lines: Lines, id: number): void {
+/** `hasLists`: there are lists beside the cold one, and rows about them. */
+function reportClass(sums: Sums, lines: Lines, id: number, hasLists: boolean): void {
   const count = (list: number) => sums.word(L.listAt(id, list) + L.LIST_COUNT)
   const counts = [L.LIST_HOT, L.LIST_WARM, L.LIST_COLD, L.LIST_TEMP].map(count)
   const number = counts.reduce((sum, items) => sum + items)
@@ -23,12 +25,14 @@ function reportClass(sums: Sums, lines: Lines, id: number): void {
   const age = (list: number) => sums.max(arena => tailIdleS(arena, id, list))
   const temporary = sums.any(({ words }) => words[L.LRU_TEMPORARY_TTL_S] > 0) === 1
   add('number', number)
-  add('number_hot', counts[L.LIST_HOT])
-  add('number_warm', counts[L.LIST_WARM])
-  add('number_cold', counts[L.LIST_COLD])
-  if (temporary) add('number_temp', counts[L.LIST_TEMP])
-  add('age_hot', age(L.LIST_HOT))
-  add('age_warm', age(L.LIST_WARM))
+  if (hasLists) {
+    add('number_hot', counts[L.LIST_HOT])
+    add('number_warm', counts[L.LIST_WARM])
+    add('number_cold', counts[L.LIST_COLD])
+    if (temporary) add('number_temp', counts[L.LIST_TEMP])
+    add('age_hot', age(L.LIST_HOT))
+    add('age_warm', age(L.LIST_WARM))
+  }
   add('age', age(L.LIST_COLD))
   add('mem_requested', of(ClassCounter.MEM_REQUESTED))
   add('evicted', of(ClassCounter.EVICTED))
@@ -42,10 +46,16 @@ function reportClass(sums: Sums, lines: Lines, id: number): void {
   add('reclaimed', of(ClassCounter.RECLAIMED))
   add('expired_unfetched', of(ClassCounter.EXPIRED_UNFETCHED))
   add('evicted_unfetched', of(ClassCounter.EVICTED_UNFETCHED))
-  add('evicted_active', of(ClassCounter.EVICTED_ACTIVE))
+  if (hasLists) add('evicted_active', of(ClassCounter.EVICTED_ACTIVE))
   add('crawler_reclaimed', of(ClassCounter.CRAWLER_RECLAIMED))
   add('crawler_items_checked', of(ClassCounter.CRAWLER_CHECKED))
   add('lrutail_reflocked', 0)
+  if (hasLists) reportMoves(sums, lines, id)
+}
+
+function reportMoves(sums: Sums, lines: Lines, id: number): void {
+  const add = (name: string, value: number) => lines.add(`items:${id}:${name}`, value)
+  const of = (counter: number) => sums.ofClass(id, counter)
   add('moves_to_cold', of(ClassCounter.MOVES_TO_COLD))
   add('moves_to_warm', of(ClassCounter.MOVES_TO_WARM))
   add('moves_within_lru', of(ClassCounter.MOVES_WITHIN_LRU))
@@ -75,7 +85,8 @@ export function reportSlabs(host: Host, lines: Lines): void {
     active++
     const add = (name: string, value: number) => lines.add(`${id}:${name}`, value)
     const of = (counter: number) => sums.ofClass(id, counter)
-    // Arenas cut further classes each for themselves (fit.ts): the one with most pages speaks for all.
+    // Arenas cut further classes each for themselves (fit.ts): the one with most pages speaks for
+    // all.
     const pagesIn = ({ words }: Arena) => words[at + L.CLASS_PAGE_COUNT]
     const { words } = arenas.reduce((a, b) => (pagesIn(b) > pagesIn(a) ? b : a))
     const chunks = sums.over(arena => pagesIn(arena) * arena.words[at + L.CLASS_CHUNKS_PER_PAGE])

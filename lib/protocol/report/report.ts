@@ -1,6 +1,6 @@
 // The lines of `stats`: memcached's names, in memcached's order. Numbers are sums over the arenas,
-// read without their locks: each is right, all together are of about one moment. What has no meaning
-// here is 0.
+// read without their locks: each is right, all together are of about one moment. What has no
+// meaning here is 0.
 
 import type { Arena } from '../../engine/arena/arena.ts'
 import { FIRST_S } from '../../engine/arena/clock.ts'
@@ -39,6 +39,9 @@ export function reportStats(host: Host, name: string, id: number): string | null
     case 'hotkeys':
       reportHotKeys(host, lines)
       break
+    case 'memslab':
+      reportOwn(host, lines)
+      break
     case 'conns':
       reportConnections(host, lines, id)
       break
@@ -73,7 +76,7 @@ function reportProcess({ facts, version, cache }: Host, lines: Lines): void {
   lines.add('max_connections', facts.connectionsMax)
   lines.add('curr_connections', connections.current)
   lines.add('total_connections', connections.total)
-  lines.add('rejected_connections', connections.rejected)
+  if (facts.features.maxconnsFast) lines.add('rejected_connections', connections.rejected)
   lines.add('connection_structures', connections.structures)
   lines.zeros('response_obj_oom response_obj_count response_obj_bytes')
   // Each thread has one, and whoever asks for this is not reading.
@@ -186,6 +189,7 @@ function reportLogs({ facts }: Host, lines: Lines): void {
 }
 
 function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
+  const hasLists = facts.features.lruMaintainer
   const add = (name: string, counter: number) => lines.add(name, sums.classes(counter))
   add('bytes', ClassCounter.MEM_REQUESTED)
   lines.add('curr_items', sums.word(L.ITEM_COUNT))
@@ -193,21 +197,28 @@ function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.add('slab_global_page_pool', sums.word(L.POOL_COUNT))
   add('expired_unfetched', ClassCounter.EXPIRED_UNFETCHED)
   add('evicted_unfetched', ClassCounter.EVICTED_UNFETCHED)
-  add('evicted_active', ClassCounter.EVICTED_ACTIVE)
+  if (hasLists) add('evicted_active', ClassCounter.EVICTED_ACTIVE)
   add('evictions', ClassCounter.EVICTED)
   add('reclaimed', ClassCounter.RECLAIMED)
   add('crawler_reclaimed', ClassCounter.CRAWLER_RECLAIMED)
   add('crawler_items_checked', ClassCounter.CRAWLER_CHECKED)
   lines.zeros('lrutail_reflocked')
+  if (!hasLists) return
   add('moves_to_cold', ClassCounter.MOVES_TO_COLD)
   add('moves_to_warm', ClassCounter.MOVES_TO_WARM)
   add('moves_within_lru', ClassCounter.MOVES_WITHIN_LRU)
   add('direct_reclaims', ClassCounter.DIRECT_RECLAIMS)
   lines.zeros('lru_bumps_dropped')
-  lines.add('arenas', facts.arenas)
-  lines.add('arena_resets', sums.word(L.RESETS))
-  lines.add('worker_restarts', facts.workerRestarts())
+}
+
+/** What memcached has no name for; `stats` alone has its names only. */
+function reportOwn(host: Host, lines: Lines): void {
+  const { facts } = host
   lines.add('memslab_version', facts.ownVersion)
+  lines.add('arenas', facts.arenas)
+  lines.add('arena_resets', new Sums(host).word(L.RESETS))
+  lines.add('worker_restarts', facts.workerRestarts())
+  lines.add('stderr_lines_dropped', facts.logLinesDropped())
 }
 
 function reportConnections({ facts }: Host, lines: Lines, id: number): void {

@@ -1,5 +1,5 @@
-// What the reports of `stats` are made of: lines, and sums over the arenas. Numbers are read without
-// the arenas' locks: each is right, all together are of about one moment.
+// What the reports of `stats` are made of: lines, and sums over the arenas. Numbers are read
+// without the arenas' locks: each is right, all together are of about one moment.
 
 import type { Arena } from '../../engine/arena/arena.ts'
 import { classCounterAt, counterAt } from '../../engine/arena/counters.ts'

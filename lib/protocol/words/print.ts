@@ -3,10 +3,9 @@
 import { copyBytes } from '../../bytes/area.ts'
 import { printNumber, printU64 } from '../../bytes/decimal.ts'
 import type { Arena } from '../../engine/arena/arena.ts'
-import { ITEM_VALUE_BYTES, type Ref } from '../../engine/arena/layout.ts'
-import { itemFlags, loadCas, readValue } from '../../engine/items/item.ts'
-import type { HitSink } from '../../engine/shard.ts'
+import { itemFlags, loadCas, type Ref, readValue, valueBytesOf } from '../../engine/items/item.ts'
 import { Status } from '../../engine/status.ts'
+import type { HitSink } from '../../engine/storing/ask.ts'
 import { INLINE_VALUE_BYTES_MAX, REPLY_FRAME_BYTES_MAX } from '../limits.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
@@ -74,10 +73,9 @@ export class TextSink implements HitSink {
   }
 
   accept(arena: Arena, ref: Ref): Status {
-    const { words } = arena
     const { reply, request } = this
     const { area, keyStart, keyBytes } = request
-    const valueBytes = words[ref + ITEM_VALUE_BYTES]
+    const valueBytes = valueBytesOf(arena, ref)
     const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
     if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
     const { bytes, view } = reply.area
@@ -100,7 +98,7 @@ export class TextSink implements HitSink {
     at += 2
     request.valueBytes = valueBytes
     if (inline) {
-      readValue(arena, ref, 0, valueBytes, reply.area, at)
+      readValue(arena, ref, reply.area, at)
       at += valueBytes
       view.setInt16(at, CRLF, true)
       at += 2

@@ -1,5 +1,5 @@
-// A worker's side of authentication: checks claims against the users that the main thread put into
-// shared memory, remembers which addresses fail, and logs failures, rarely.
+// Authentication in a worker: checks claims against the users that the main thread put into shared
+// memory, remembers which addresses failed, and logs failures at a bounded rate.
 
 import { Credentials } from '../../protocol/auth/credentials.ts'
 import { Penalties } from '../../protocol/auth/penalties.ts'
@@ -13,9 +13,9 @@ const IPV6 = /^tcp6:\[([\da-f:]+)/
 const IPV6_GROUPS = 8
 
 export interface Surroundings {
-  /** The address of a connection, with its port, as `stats conns` writes it. */
+  /** The address of a connection with its port, as in `stats conns`. */
   addressOf(id: number): string
-  /** Tells the operator, if he wants to hear it. */
+  /** Logs a line, with -v. */
   log(line: string): void
 }
 
@@ -25,7 +25,7 @@ export class FileAuthenticator implements Authenticator {
   private readonly surroundings: Surroundings
   private readonly penalties = new Penalties()
   private loggedMs = Number.NEGATIVE_INFINITY
-  /** Failures since the last line. */
+  /** Failures since the last logged line. */
   private unlogged = 0
 
   constructor({ text, sasl }: AuthHandle, surroundings: Surroundings) {
@@ -68,8 +68,8 @@ export class FileAuthenticator implements Authenticator {
 }
 
 /**
- * Whose failures count together: an address without its port, which is another one for each
- * connection; of IPv6 the network, since a peer has a whole /64 of addresses.
+ * Failures with the same origin count together: the address without its port, which differs for
+ * each connection. Of IPv6 it is the network, because a peer has a whole /64 of addresses.
  */
 function originOf(address: string): string {
   const [, groups] = IPV6.exec(address) ?? []
@@ -77,7 +77,7 @@ function originOf(address: string): string {
   return address.startsWith('tcp') ? address.slice(0, address.lastIndexOf(':')) : address
 }
 
-/** The first half of an IPv6 address; `::` stands for as many zeros as are missing. */
+/** The first half of an IPv6 address, with the zeros that `::` leaves out. */
 function networkOf(groups: string): string {
   const [head, tail] = groups.split('::').map(part => part.split(':').filter(Boolean))
   const zeros = tail === undefined ? 0 : IPV6_GROUPS - head.length - tail.length

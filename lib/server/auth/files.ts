@@ -1,9 +1,9 @@
-// The password files, read by the main thread: once at the start, where a file that cannot be used
-// is a reason not to start, and again on request, where it leaves the users known so far in place.
-// Whose file it is: text connections have that of -Y, SASL its own or, if there is none, that one too.
+// The password files, read by the main thread. At the start a file that cannot be used is an error;
+// when they are read again on request, such a file leaves the known users in place. Text
+// connections use the file of -Y. SASL uses its own or, without one, that of -Y.
 //
-// memcached reads SASL's file for every claim: here it is looked at now and then, and read again when
-// it has changed. That of -Y waits for a request, as it does there.
+// memcached reads SASL's file for every claim. Here it is checked regularly, and read again when it
+// has changed. The file of -Y is read again only on request, as in memcached.
 
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -12,7 +12,7 @@ import { Credentials, type FileFault, type FileForm } from '../../protocol/auth/
 import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX } from '../../protocol/limits.ts'
 import { reasonOf } from '../reason.ts'
 
-/** How often SASL's file is looked at for a change. */
+/** How often SASL's file is checked for a change. */
 const AUTH_WATCH_MS = 2000
 
 /** What workers need to check claims. Fit for postMessage. */
@@ -22,12 +22,12 @@ export interface AuthHandle {
 }
 
 interface Door {
-  /** As it was given, and where that is: the process may change its folder. */
+  /** The name as given, and its absolute path: the process may change its folder. */
   name: string
   path: string
   form: FileForm
   credentials: Credentials
-  /** What the file was when it was read last. */
+  /** Identifies the file and its content when it was last read. */
   stamp: string
 }
 
@@ -37,7 +37,7 @@ export class AuthFiles {
   private readonly tell: (line: string) => void
   private timer: NodeJS.Timeout | undefined
 
-  /** Reads the files; throws an Error of one line, with an exit code. What is wrong later is told. */
+  /** Reads the files. Throws an Error of one line, with an exitCode; later faults go to `tell`. */
   constructor({ authFile, sasl, saslFile }: Options, tell: (line: string) => void) {
     this.tell = tell
     const text = authFile === undefined ? null : this.open(authFile, 'plain')
@@ -49,7 +49,7 @@ export class AuthFiles {
     for (const door of this.doors) this.refill(door)
   }
 
-  /** Sees to it that changes of SASL's file are noticed. */
+  /** Checks SASL's file for changes from now on. */
   watch(): void {
     const doors = this.doors.filter(({ form }) => form === 'tokens')
     if (doors.length === 0) return
@@ -62,7 +62,7 @@ export class AuthFiles {
     clearInterval(this.timer)
   }
 
-  /** Tells what an operator may want to mend. */
+  /** Warns of files that every user can read. */
   warn(): void {
     for (const { name, path } of this.doors) {
       if ((statSync(path).mode & constants.S_IROTH) === 0) continue
@@ -83,7 +83,7 @@ export class AuthFiles {
 
   private open(name: string, form: FileForm): SharedArrayBuffer {
     const credentials = Credentials.create()
-    // No name is no file, and not the folder that it would be resolved to.
+    // An empty name would resolve to the current folder.
     const path = name === '' ? name : resolve(name)
     const door: Door = { name, path, form, credentials, stamp: '' }
     const fault = fill(door)
@@ -93,10 +93,10 @@ export class AuthFiles {
   }
 }
 
-/** Puts the users of the file behind a door; what is wrong with it, else null. */
+/** Replaces the users by those of the file. Returns what is wrong with it, or null. */
 function fill(door: Door): string | null {
   const { name, path, form, credentials } = door
-  // Before it is read: what changes meanwhile is a change.
+  // Taken before it is read: a change meanwhile is noticed later.
   door.stamp = stampOf(path)
   let bytes: Buffer
   try {
@@ -109,7 +109,7 @@ function fill(door: Door): string | null {
   return fault === null ? null : faultText(name, fault)
 }
 
-/** Another text for another file, or another content. */
+/** Differs for another file, and for another content. */
 function stampOf(path: string): string {
   try {
     const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true })
@@ -119,7 +119,7 @@ function stampOf(path: string): string {
   }
 }
 
-/** In one buffer that is nobody else's, so that it can be wiped. */
+/** In a buffer of its own, so that it can be wiped. */
 function readWhole(path: string): Buffer {
   const file = openSync(path, 'r')
   try {

@@ -3,8 +3,8 @@
 import type { Inserts } from '../../protocol/inserts.ts'
 
 /**
- * Views of `reply` and, each before the byte that it was put at, of the inserts. `before`: bytes of the
- * reply buffer before `reply`.
+ * Views of `reply` and of the inserts, each at its place. `before`: where `reply` begins in its
+ * buffer.
  */
 export function gather(reply: Buffer, inserts: Inserts, before = 0): Uint8Array[] {
   const { count, offsets, areas, starts, lengths } = inserts

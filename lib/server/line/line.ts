@@ -1,62 +1,83 @@
-// The line to one peer: what a connection asks of whatever carries its bytes, and what it is told.
+// The line to one peer: what carries its bytes. A connection owns a line; this file says what each
+// may ask of the other. There are four ways for bytes:
 //
-// Two things are lines: a socket of Node's (line/socket.ts), for every peer and every platform, and a
-// descriptor in a ring that this thread shares with the kernel (uring/line.ts). TLS is one on top of
-// either (tls/line.ts). A line reads without being asked until it is told to stop, and sends one reply
-// at a time.
+//   UringLine    uring/line.ts    the kernel's io_uring, without Node's sockets in between
+//   SocketLine   line/socket.ts   the handle of a Node socket, past its stream
+//   TlsLine      tls/line.ts      OpenSSL in this thread, on top of a UringLine or a SocketLine
+//   StreamLine   line/stream.ts   a stream of Node's: its TLS socket, or a plain one whose handle
+//                                 SocketLine does not know. Slow, and works everywhere
+//
+// A line reads by itself until the owner says stop, and sends one reply at a time. Everything is
+// called in the thread of the line.
 
 import type { Socket } from 'node:net'
 import type { Area } from '../../bytes/area.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
+import type { Inserts } from '../../protocol/inserts.ts'
+import type { ReplyBuffer } from './replies.ts'
 
 /**
- * How a reply went. ALL: it is sent. LATER: the kernel did not take all of it. SOON: it goes out with
- * those of other peers, at once. FAILED: the line is at its end. After LATER and SOON the bytes go by
- * themselves, the owner is told once they are gone, and sends nothing until then.
+ * What became of a reply.
+ *   ALL     it is sent
+ *   SOON    it goes out at the end of this turn, with those of other peers
+ *   LATER   the kernel did not take all of it; the rest goes out when the peer reads
+ *   FAILED  the line is at its end
+ * After SOON and LATER the owner sends nothing until the line calls `sent`.
  */
 export const Sent = { ALL: 0, SOON: 1, LATER: 2, FAILED: 3 } as const
 export type Sent = (typeof Sent)[keyof typeof Sent]
 
+/** Whether the reply is still on its way. */
+export function isOnItsWay(sent: Sent): boolean {
+  return sent === Sent.SOON || sent === Sent.LATER
+}
+
 export interface Line {
-  /** Whether replies may have inserts, sent from where they stand. */
+  /** Whether replies may have inserts, which are sent from the arena. */
   readonly takesInserts: boolean
-  /** It is at its end, or will be shortly: nothing is read or sent any more. */
+  /** It is closed or about to close: nothing more is read or sent. */
   readonly ended: boolean
-  /** Sends what stands in the thread's reply buffer, which is free for the next when this returns. */
-  send(): Sent
-  /** Reads on. */
+  /**
+   * Sends the bytes [start, end) of the thread's current reply buffer, with the inserts at their
+   * places in it. What the line needs beyond this call it keeps (replies.ts); the caller clears the
+   * rest.
+   */
+  send(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent
+  /** Reads until the owner says stop. */
   resume(): void
-  /** Ends when all was sent. */
+  /** Closes when all is sent. */
   endSoon(): void
-  /** Ends now; what was not sent is lost. */
+  /** Closes now; what was not sent is lost. */
   destroy(): void
-  /** As `destroy`, and leaves what it holds to others: they may hold it already. */
+  /** As `destroy`, but releases no values: another thread may already have cleared them up. */
   abandon(): void
-  /** Where the peer reached this daemon. */
+  /** The address and port that the peer connected to. */
   endpoint(): Endpoint
 }
 
-/** Whose line it is. */
 export interface LineOwner {
-  /** Bytes came and stand at `start`, behind READ_REST_BYTES_MAX of room; false: stop reading. */
+  /** Bytes came, at `start`, behind READ_REST_BYTES_MAX bytes of room. False: stop reading. */
   read(input: Area, start: number, bytes: number): boolean
-  /** As `read`, for bytes that were read to `fillView`. */
+  /** As `read`, for bytes that were read into `fillView`. */
   filled(bytes: number): boolean
-  /** Where the next bytes should be read to, since they belong there; null: nowhere special. */
+  /**
+   * Where the next bytes should be read to: their place in an arena. Null: to the line's own
+   * buffer.
+   */
   fillView(): Buffer | null
-  /** How much of a value is still to come, bytes. */
+  /** Whether the next read into the line's own buffer should take SHORT_READ_BYTES at most. */
+  readsShort(): boolean
+  /** How much of the value that is being read is still to come, bytes. */
   awaitsBytes(): number
-  /** Of the value last on its way in, bytes. */
-  valueBytes(): number
-  /** What `send` said goes by itself is gone. */
+  /** The reply that was on its way is sent. */
   sent(): void
-  /** The peer said its last, and waits for what it asked. */
-  left(): void
-  /** The line is closed, nothing comes any more. */
+  /** The peer closed its side and may wait for the rest of its replies. */
+  halfClosed(): void
+  /** The line is closed. Nothing is called after this. */
   closed(hadError: boolean): void
 }
 
-/** Where the peer of this socket reached it; of a UNIX socket, where a client would look for the daemon. */
+/** Of a UNIX socket: where a client would look for the daemon. */
 export function endpointOf({ localAddress = '127.0.0.1', localPort = 0 }: Socket): Endpoint {
   return { address: localAddress, port: localPort }
 }

@@ -1,11 +1,19 @@
 // Node's door to native code, node:ffi. This is the only file that opens it.
 //
-// node:ffi is experimental, so nothing may depend on it. loadFfi returns undefined where it is missing or
-// not allowed, and the callers (libc.ts, tls/openssl.ts) then do without. Two more rules hold for both:
-// a change of its interface counts as missing, and memory whose address was given away is kept alive by
-// whoever gave it, because the garbage collector does not see addresses.
+// node:ffi is experimental, so nothing may depend on it. loadFfi returns undefined where it is
+// missing or not allowed, and the callers (libc.ts, tls/openssl.ts) then do without. Two more rules
+// hold for both: a change of its interface counts as missing, and memory whose address was given
+// away is kept alive by whoever gave it, because the garbage collector does not see addresses.
+
+import type { FunctionDefinitions, WrappedFunctionsFromDefinitions } from 'node:ffi'
 
 export type Ffi = typeof import('node:ffi')
+
+/** The functions that `getFunctions` gives for these definitions. */
+export type FfiFunctions<T extends FunctionDefinitions> = WrappedFunctionsFromDefinitions<T>
+
+/** An address as a number: those of user memory are below 2^47. */
+export type Address = number
 
 /** Undefined: this Node has none. Its warning on stderr, that it is experimental, is left out. */
 export function loadFfi(): Ffi | undefined {

@@ -1,15 +1,12 @@
-// The calls that io_uring needs from the C library and from libuv, through node:ffi (native/ffi.ts): system
-// calls, mapped memory, reads and writes by address. Linux only.
+// The calls that io_uring needs from the C library and from libuv, through node:ffi
+// (native/ffi.ts): system calls, mapped memory, reads and writes by address. Linux only.
 //
 // Nothing here checks an address: a wrong one ends the process or damages memory. The callers are
-// uring/uring.ts (memory shared with the kernel), uring/line.ts and uring/message.ts (reads and writes)
-// and uring/loop.ts. Each keeps the memory alive that it passes.
+// uring/uring.ts (memory shared with the kernel), uring/line.ts and uring/message.ts (reads and
+// writes) and uring/loop.ts. Each keeps the memory alive that it passes.
 
 import { getSystemErrorName } from 'node:util'
-import { type Ffi, loadFfi } from './ffi.ts'
-
-/** An address as a number: those of user memory are below 2^47. */
-export type Address = number
+import { type Address, type Ffi, loadFfi } from './ffi.ts'
 
 export interface Native {
   /** io_uring_enter: the number of requests it took, or a negative errno. */
@@ -21,7 +18,10 @@ export interface Native {
   write(descriptor: number, from: Address, bytes: number): number
   /** As `write`, for all that a struct msghdr points to. */
   sendMessage(descriptor: number, header: Address): number
-  /** Maps the memory of a descriptor, or with -1 anonymous memory. Throws an Error with the errno's name. */
+  /**
+   * Maps the memory of a descriptor, or with -1 anonymous memory. Throws an Error with the errno's
+   * name.
+   */
   map(bytes: number, descriptor: number, offset: number): ArrayBuffer
   unmap(address: Address, bytes: number): void
   close(descriptor: number): void

@@ -1,6 +1,6 @@
-// The memory between OpenSSL and a line: what came in and is to be opened, what was sealed and is to go
-// out. Both are OpenSSL's memory BIOs, whose BUF_MEM is public; it is read and written here as it
-// stands, since a call through node:ffi costs more than what it would do.
+// The memory between OpenSSL and a line: bytes that came in and will be opened, and bytes that were
+// sealed and will go out. Both are OpenSSL's memory BIOs. Their BUF_MEM is public, and is read and
+// written here directly: a call through node:ffi would cost more than what it does.
 //
 //   BUF_MEM  length 0 | data 8 | max 16 | flags 24
 
@@ -17,15 +17,15 @@ const BUF_MEM_BYTES = 32
 const RESET = 1
 const GET_BUF_MEM = 115
 const SET_EOF_RETURN = 130
-/** An empty BIO is no end: more will come. */
+/** An empty BIO means that more will come, not the end. */
 const TRY_AGAIN = -1n
 
 /** The longest reply, sealed. */
 const SEALED_BYTES_MAX = REPLY_BYTES + SEAL_BYTES_MAX
-/** What was taken is given back once it is so long. */
+/** What was taken is discarded when it is longer than this. */
 const TAKEN_BYTES_MAX = REPLY_BYTES
 
-/** Bytes lent to OpenSSL. It reads where they stand, and keeps the beginning of a record itself. */
+/** Bytes lent to OpenSSL, which reads them in place. The beginning of a record it copies. */
 export class Incoming {
   readonly bio: Pointer
   private readonly openSsl: OpenSsl
@@ -62,13 +62,13 @@ export class Incoming {
   }
 }
 
-/** What OpenSSL wrote. It appends to what was taken, which is given back now and then. */
+/** What OpenSSL wrote. It appends to what was already taken, which is discarded now and then. */
 export class Outgoing {
   readonly bio: Pointer
   private readonly openSsl: OpenSsl
   private readonly memory: DataView
   private data: Area
-  /** It moves only when it grows. */
+  /** Its size: the memory moves only when it grows. */
   private dataMax = 0
   private taken = 0
 
@@ -76,7 +76,7 @@ export class Outgoing {
     const { call } = openSsl
     this.openSsl = openSsl
     this.bio = call.BIO_new(call.BIO_s_mem())
-    // Grown once to what it will ever need, so that it stays where it is.
+    // Grown once to the largest size it will need, so that it does not move later.
     openSsl.withBytes(Buffer.alloc(TAKEN_BYTES_MAX + SEALED_BYTES_MAX), (at, length) =>
       call.BIO_write(this.bio, at, length),
     )
@@ -89,7 +89,7 @@ export class Outgoing {
     return this.memory.getInt32(LENGTH, true) === this.taken
   }
 
-  /** Moves what was sealed to the area, up to SEALED_BYTES_MAX; how many bytes. */
+  /** Copies sealed bytes to the area, at most SEALED_BYTES_MAX; returns how many. */
   take(area: Area, start: number): number {
     const { memory, taken } = this
     const bytes = Math.min(memory.getInt32(LENGTH, true) - taken, SEALED_BYTES_MAX)
@@ -121,7 +121,7 @@ function bufMemOf(openSsl: OpenSsl, bio: Pointer): DataView {
   return new DataView(openSsl.memory(found[0], BUF_MEM_BYTES))
 }
 
-/** Whether this OpenSSL keeps its memory as it is taken to. */
+/** Whether the memory of this OpenSSL behaves as this file expects, by a trial. */
 export function isAsExpected(openSsl: OpenSsl, incoming: Incoming, outgoing: Outgoing): boolean {
   const { call } = openSsl
   const area = Area.allocate(SEALED_BYTES_MAX)

@@ -1,6 +1,6 @@
-// The files that TLS needs, read and tried out: whatever would fail in the middle of a handshake fails
-// here, in memcached's words and one line. Read at the start by the main thread and again on request,
-// by whichever thread is asked (keyring.ts tells the others).
+// The files that TLS needs, read and tried out: what would fail in a handshake fails here, in
+// memcached's words and one line. The main thread reads them at the start. On request the thread
+// that is asked reads them again, and keyring.ts hands them to the others.
 
 import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { EXIT_USAGE, type Options } from '../../options/options.ts'
 import { TLS_FILE_BYTES_MAX, TLS_TICKET_KEY_BYTES } from '../limits.ts'
 import { reasonOf } from '../reason.ts'
 
-/** Which files, and what they are for. Fit for postMessage. */
+/** The options of TLS. Fit for postMessage. */
 export type TlsSettings = Pick<
   Options,
   | 'sslChainCert'
@@ -19,15 +19,18 @@ export type TlsSettings = Pick<
   | 'sslCiphers'
   | 'sslMinVersion'
   | 'sslSessionCache'
+  | 'sslEngine'
 >
 
-/** What the files say. */
+/** The contents of the files. */
 export interface Certificates {
   cert: string
   key: string
-  /** None: no certificate of a peer is good. */
+  /** Authorities, PEM. Empty: every certificate of a peer is refused. */
   ca: string[]
-  /** Seals sessions, in base64: all threads have the same, so that any can resume them. */
+  /**
+   * Seals sessions, base64. All threads have the same, so that any of them can resume a session.
+   */
   ticketKey: string
 }
 
@@ -37,7 +40,7 @@ const VERSIONS = {
   'tlsv1.2': 'TLSv1.2',
   'tlsv1.3': 'TLSv1.3',
 } as const
-/** As in memcached, -o ssl_ciphers chooses among those of TLS 1.2 and below alone. */
+/** As in memcached, -o ssl_ciphers does not touch the ciphers of TLS 1.3. */
 const CIPHERS_OF_TLS_1_3 =
   'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256'
 const DER_TYPES = ['pkcs8', 'pkcs1', 'sec1'] as const
@@ -45,7 +48,7 @@ const ONE_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE---
 
 export function tlsSettingsOf(options: Options): TlsSettings {
   const { sslChainCert, sslKey, sslKeyFormat, sslCaCert } = options
-  const { sslCiphers, sslMinVersion, sslSessionCache } = options
+  const { sslCiphers, sslMinVersion, sslSessionCache, sslEngine } = options
   return {
     sslChainCert,
     sslKey,
@@ -54,10 +57,11 @@ export function tlsSettingsOf(options: Options): TlsSettings {
     sslCiphers,
     sslMinVersion,
     sslSessionCache,
+    sslEngine,
   }
 }
 
-/** Reads and tries out; throws an Error of one line, with an exit code. */
+/** Reads the files and tries them out. Throws an Error of one line, with an exitCode. */
 export function readCertificates(settings: TlsSettings): Certificates {
   const { sslChainCert = '', sslKey = sslChainCert, sslCaCert } = settings
   const cert = attempt(`Error loading the certificate chain: ${sslChainCert}`, () => {
@@ -78,7 +82,7 @@ export function readCertificates(settings: TlsSettings): Certificates {
     createSecureContext({ ciphers: ciphersOf(settings) }),
   )
   const found = { cert, key, ca, ticketKey: newTicketKey() }
-  // Ciphers may ask for more than a certificate has, as @SECLEVEL=4 does.
+  // Ciphers may require more than the certificate has, as @SECLEVEL=4 does.
   attempt(`Error loading the certificate chain: ${sslChainCert}`, () =>
     createSecureContext(contextOptions(settings, found)),
   )
@@ -89,7 +93,7 @@ export function newTicketKey(): string {
   return randomBytes(TLS_TICKET_KEY_BYTES).toString('base64')
 }
 
-/** What a secure context is made of. */
+/** The options of a secure context, as Node takes them. */
 export function contextOptions(settings: TlsSettings, { cert, key, ca }: Certificates) {
   const minVersion = VERSIONS[settings.sslMinVersion]
   return { cert, key, ca, minVersion, ciphers: ciphersOf(settings) }
@@ -121,7 +125,7 @@ function parseDer(key: Buffer, type: (typeof DER_TYPES)[number]): KeyObject | un
   }
 }
 
-/** Each certificate of a bundle; what cannot be read would be left out in silence. */
+/** Each certificate of a bundle. Parsed here, because Node skips bad ones silently. */
 function readAll(path: string): string[] {
   const found = readText(path).match(ONE_CERTIFICATE) ?? []
   if (found.length === 0) throw new Error('no certificate in PEM')

@@ -1,5 +1,5 @@
-// What all TLS connections of one kind have in common, for OpenSSL as openssl.ts gives it: certificate,
-// key, whose certificates are good, ciphers, versions, and how sessions are sealed.
+// What all TLS connections with the same check of peers share, as an SSL_CTX: certificate, key,
+// authorities, ciphers, versions, and the key that seals sessions.
 
 import { constants, hkdfSync } from 'node:crypto'
 import { DEFAULT_CIPHERS } from 'node:tls'
@@ -17,7 +17,7 @@ const SET_MIN_VERSION = 123
 
 const MODE_RELEASE_BUFFERS = 0x10n
 const SESSION_CACHE_OFF = 0n
-/** What a session is sealed with: name, digest key and cipher key. */
+/** The keys that seal a session: name, digest key and cipher key. */
 const TICKET_KEYS_BYTES = 80
 const VERSIONS = { TLSv1: 0x301, 'TLSv1.1': 0x302, 'TLSv1.2': 0x303, 'TLSv1.3': 0x304 } as const
 // SSL_VERIFY_PEER is 1, SSL_VERIFY_FAIL_IF_NO_PEER_CERT is 2.
@@ -27,7 +27,7 @@ export class TlsContext {
   private readonly openSsl: OpenSsl
   private readonly pointer: Pointer
 
-  /** Throws in OpenSSL's words. */
+  /** Throws an Error in OpenSSL's words. */
   constructor(
     openSsl: OpenSsl,
     settings: TlsSettings,
@@ -42,12 +42,12 @@ export class TlsContext {
     this.setAuthorities(certificates, check)
   }
 
-  /** A connection to be; its owner frees it. */
+  /** A new SSL; the caller frees it. */
   open(): Pointer {
     return this.openSsl.call.SSL_new(this.pointer)
   }
 
-  /** Connections that are open go on with it. */
+  /** Open connections keep using it: OpenSSL counts references. */
   free(): void {
     this.openSsl.call.SSL_CTX_free(this.pointer)
   }
@@ -60,7 +60,7 @@ export class TlsContext {
     const olderNames = names.filter(name => !isOfTls13(name))
     this.setText(call.SSL_CTX_set_cipher_list, olderNames)
     this.setText(call.SSL_CTX_set_ciphersuites, names.filter(isOfTls13))
-    // With none of the older ciphers, OpenSSL would take all that it knows.
+    // An empty list of older ciphers would mean all of them to OpenSSL.
     const lowest = olderNames.length === 0 ? 'TLSv1.3' : minVersion
     this.control(SET_MIN_VERSION, BigInt(VERSIONS[lowest]))
     this.control(SET_MODE, MODE_RELEASE_BUFFERS)
@@ -69,7 +69,7 @@ export class TlsContext {
     call.SSL_CTX_set_options(this.pointer, BigInt(options))
   }
 
-  /** All threads seal alike, so that any of them can resume a session. */
+  /** All threads use the same key, so that any of them can resume a session. */
   private setSessions(
     { sslSessionCache }: TlsSettings,
     { ticketKey }: Certificates,
@@ -84,7 +84,7 @@ export class TlsContext {
       return
     }
     call.SSL_CTX_set_timeout(pointer, BigInt(TLS_SESSION_S_MAX))
-    // Good only where peers are looked at in the same way.
+    // A session is resumed only by a context that checks peers in the same way.
     openSsl.withBytes(Buffer.from(`memslab-${check}`), (at, length) =>
       this.need(call.SSL_CTX_set_session_id_context(pointer, at, length)),
     )
@@ -120,7 +120,7 @@ export class TlsContext {
     call.SSL_CTX_set_verify(this.pointer, VERIFY[check], 0n)
   }
 
-  /** Each of them belongs to the caller. */
+  /** The caller frees each of them. */
   private readCertificates(pem: string): Pointer[] {
     const { call } = this.openSsl
     const found: Pointer[] = []

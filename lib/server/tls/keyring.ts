@@ -1,9 +1,10 @@
-// The certificates that all threads use for new connections, in shared memory: whoever reads the files
-// again puts them here, and every thread sees before its next handshake that there are others.
+// The certificates that all threads use for new connections, in shared memory. The thread that
+// reads the files again puts them here, and every thread checks before a handshake whether they
+// changed.
 //
-//   SEQUENCE     even: what stands here is whole; odd: somebody writes. Each change adds two
+//   SEQUENCE     even: the content is complete; odd: a thread is writing. Each change adds two
 //   REFRESHED_S  the clock when the files were last read
-//   BYTES        of the certificates, which follow as JSON
+//   BYTES        length of the certificates, which follow as JSON
 
 import type { Options } from '../../options/options.ts'
 import { KEYRING_BYTES_MAX } from '../limits.ts'
@@ -16,7 +17,9 @@ import {
   tlsSettingsOf,
 } from './certificates.ts'
 
-/** How often a thread looks whether another is done writing certificates before it writes itself. */
+/**
+ * How often a thread checks whether another one has finished writing, before it gives up waiting.
+ */
 const KEYRING_TRIES_MAX = 10_000_000
 
 const SEQUENCE = 0
@@ -30,7 +33,7 @@ export interface TlsHandle {
   keyring: SharedArrayBuffer
 }
 
-/** Reads the files; throws an Error of one line, with an exit code. */
+/** Reads the files. Throws an Error of one line, with an exitCode. */
 export function openKeyring(options: Options, nowS: number): TlsHandle {
   const settings = tlsSettingsOf(options)
   const keyring = Keyring.create()
@@ -38,7 +41,7 @@ export function openKeyring(options: Options, nowS: number): TlsHandle {
   return { settings, keyring: keyring.buffer }
 }
 
-/** Reads the files again, for connections to come; why that cannot be, or null. */
+/** Reads the files again, for new connections. Returns why that failed, or null. */
 export function refreshKeyring({ settings, keyring }: TlsHandle, nowS: number): string | null {
   try {
     new Keyring(keyring).publish(readCertificates(settings), nowS)
@@ -48,7 +51,7 @@ export function refreshKeyring({ settings, keyring }: TlsHandle, nowS: number): 
   }
 }
 
-/** Sessions sealed so far are not resumed any more. */
+/** Replaces the key that seals sessions: earlier sessions can no longer be resumed. */
 export function renewTicketKey({ keyring }: TlsHandle): void {
   const ring = new Keyring(keyring)
   const found = ring.read()
@@ -71,7 +74,7 @@ export class Keyring {
     return new Keyring(new SharedArrayBuffer(HEADER_WORDS * 4 + KEYRING_BYTES_MAX))
   }
 
-  /** Changes whenever what stands here does. */
+  /** Changes with every change of the content. */
   get version(): number {
     return Atomics.load(this.words, SEQUENCE)
   }
@@ -80,7 +83,7 @@ export class Keyring {
     return Atomics.load(this.words, REFRESHED_S)
   }
 
-  /** From now on these are used for new connections. */
+  /** New connections use these from now on. */
   publish(certificates: Certificates, nowS: number): void {
     const json = Buffer.from(JSON.stringify(certificates))
     if (json.length > this.text.length) throw new Error('the certificates are too long')
@@ -91,7 +94,7 @@ export class Keyring {
     Atomics.store(this.words, SEQUENCE, before + 2)
   }
 
-  /** What stands here; waits for whoever writes, and gives up on one that never ends: null. */
+  /** The content. Waits for a thread that is writing; null if that never ends. */
   read(): { certificates: Certificates; version: number } | null {
     for (let tries = 0; tries < KEYRING_TRIES_MAX; tries++) {
       const { version } = this
@@ -102,7 +105,7 @@ export class Keyring {
     return null
   }
 
-  /** Keeps others from writing; a thread that died while it wrote is not waited for for ever. */
+  /** Keeps other threads from writing. Does not wait forever for one that died while it wrote. */
   private begin(): number {
     for (let tries = 0; ; tries++) {
       const now = this.version

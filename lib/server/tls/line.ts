@@ -1,22 +1,29 @@
-// The line to a peer behind TLS, which OpenSSL speaks in this thread, over a line that carries what it
-// sealed: what comes in is opened before the owner reads it, and replies are sealed where they stand.
+// The line to a peer behind TLS. OpenSSL speaks it in this thread, over a line below that carries
+// the sealed bytes: what comes in is opened before the owner reads it, and replies are sealed in
+// place.
 //
 //   peer <-> line below <-> TlsLine (SSL) <-> owner
 //
-// All TLS lines of a thread share the two buffers between OpenSSL and the line below. Both are empty
-// between two events: what came in was read by OpenSSL, which keeps the beginning of a record itself,
-// and what is to go out was given to the line below, or, while that is busy, is kept here.
+// All TLS lines of a thread share two buffers between OpenSSL and the line below. Both are empty
+// between two events: OpenSSL has read what came in (it keeps the beginning of a record itself),
+// and what goes out was given to the line below or, while that is sending, is kept here.
+//
+//   phase    SHAKING -> OPEN -> ENDING (our farewell is said) -> CLOSED
+//   sending  NOTHING | OWN (what the protocol says) | OWNERS (a reply, alone or with that)
+//
+// A third fact is separate, because it may come in any phase: whether the peer closed its side.
 
 import { Area } from '../../bytes/area.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
 import { READ_BYTES, READ_REST_BYTES_MAX, REPLY_BYTES } from '../../protocol/limits.ts'
-import type { Reply } from '../../protocol/reply.ts'
 import { FAREWELL_BYTES_MAX, FAREWELL_MS_MAX } from '../limits.ts'
-import { type Line, type LineOwner, Sent } from '../line/line.ts'
+import { isOnItsWay, type Line, type LineOwner, Sent } from '../line/line.ts'
+import { NO_INSERTS, type Replies, type ReplyBuffer } from '../line/replies.ts'
 import { Incoming, isAsExpected, Outgoing } from './bio.ts'
+import type { Arriving, Greeter } from './engine.ts'
 import type { OpenSsl, Pointer } from './openssl.ts'
 
-/** Sealed bytes that wait on a TLS connection for those before: a reply and what the protocol has to say. */
+/** Sealed bytes that a line may keep for later: a reply, and what the protocol says. */
 const SEALED_KEPT_BYTES_MAX = 2 * REPLY_BYTES
 
 /** Of SSL_get_shutdown, in ssl.h. */
@@ -25,27 +32,31 @@ const RECEIVED_SHUTDOWN = 2
 const WANTS_MORE = 3
 const NO_CERTIFICATE = 'peer did not return a certificate'
 
+const Phase = { SHAKING: 0, OPEN: 1, ENDING: 2, CLOSED: 3 } as const
+type Phase = (typeof Phase)[keyof typeof Phase]
+
+const Sending = { NOTHING: 0, OWN: 1, OWNERS: 2 } as const
+type Sending = (typeof Sending)[keyof typeof Sending]
+
 /** What the TLS lines of one thread share. */
 export class TlsBuffers {
   readonly openSsl: OpenSsl
-  readonly reply: Reply
   /** What was opened, behind room for what an owner did not eat. */
   readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly inputAt: Pointer
   readonly incoming: Incoming
   readonly outgoing: Outgoing
 
-  private constructor(openSsl: OpenSsl, reply: Reply) {
+  private constructor(openSsl: OpenSsl) {
     this.openSsl = openSsl
-    this.reply = reply
     this.inputAt = openSsl.addressOf(this.input) + BigInt(READ_REST_BYTES_MAX)
     this.incoming = new Incoming(openSsl)
     this.outgoing = new Outgoing(openSsl)
   }
 
-  /** `reply`: of this thread. Undefined: this OpenSSL has other memory than is expected. */
-  static open(openSsl: OpenSsl, reply: Reply): TlsBuffers | undefined {
-    const made = new TlsBuffers(openSsl, reply)
+  /** Undefined: the memory of this OpenSSL is not laid out as bio.ts expects. */
+  static open(openSsl: OpenSsl): TlsBuffers | undefined {
+    const made = new TlsBuffers(openSsl)
     return isAsExpected(openSsl, made.incoming, made.outgoing) ? made : undefined
   }
 
@@ -58,70 +69,54 @@ export class TlsBuffers {
   }
 }
 
-/** Told how a handshake ends. */
-export interface Greeter {
-  /** It is done: who owns the line from now on. */
-  greet(line: TlsLine): LineOwner
-  /** It failed, and why. */
-  refuse(line: TlsLine, reason: string): void
-  /** The connection is gone before its handshake was done. */
-  gone(line: TlsLine): void
-  /** What the peer said later is not TLS. */
-  blame(): void
-  /** Runs something after so many milliseconds. */
-  later(work: () => void, pauseMs: number): void
-}
-
-export class TlsLine implements Line, LineOwner {
+export class TlsLine implements Line, LineOwner, Arriving {
   readonly takesInserts = false
   /** Of SSL_new, freed when the line is closed. */
-  readonly ssl: Pointer
+  private readonly ssl: Pointer
   private readonly buffers: TlsBuffers
+  private readonly replies: Replies
   private readonly greeter: Greeter
   private readonly below: Line
   private owner: LineOwner | null = null
-  private isEnding = false
-  private hasLeft = false
-  private isClosed = false
-  /** What the line below was given is on its way. */
-  private isBusy = false
-  /** What waits for that, sealed. */
+  private phase: Phase = Phase.SHAKING
+  private sending: Sending = Sending.NOTHING
+  private isHalfClosed = false
+  /** Sealed bytes that wait for those that are being sent. */
   private kept: Buffer | null = null
-  private ownerWaits = false
-  private thrownAway = 0
+  private thrownAwayBytes = 0
 
   /** `open` gives the line below, not reading yet. */
   constructor(
     buffers: TlsBuffers,
+    replies: Replies,
     ssl: Pointer,
     greeter: Greeter,
     open: (owner: LineOwner) => Line,
   ) {
-    const { call } = buffers.openSsl
     this.buffers = buffers
+    this.replies = replies
     this.ssl = ssl
     this.greeter = greeter
     buffers.join(ssl)
-    call.SSL_set_accept_state(ssl)
+    buffers.openSsl.call.SSL_set_accept_state(ssl)
     this.below = open(this)
   }
 
   get ended(): boolean {
-    return this.isClosed || this.below.ended
+    return this.phase === Phase.CLOSED || this.below.ended
   }
 
-  send(): Sent {
-    const { reply, openSsl } = this.buffers
-    const { area, start } = reply
-    const bytes = reply.length - start
+  send({ area }: ReplyBuffer, start: number, end: number): Sent {
+    const { openSsl } = this.buffers
+    const bytes = end - start
     if (bytes === 0) return Sent.ALL
-    reply.length = start
     if (this.ended) return Sent.FAILED
     const areaAt = openSsl.addressOf(area)
     const at = start === 0 ? areaAt : areaAt + BigInt(start)
     if (openSsl.call.SSL_write(this.ssl, at, bytes) !== bytes) return this.fail()
+    // What was sealed goes to where the reply was.
     const sent = this.flush()
-    this.ownerWaits = sent === Sent.SOON || sent === Sent.LATER
+    if (isOnItsWay(sent)) this.sending = Sending.OWNERS
     return sent
   }
 
@@ -131,8 +126,8 @@ export class TlsLine implements Line, LineOwner {
 
   /** Says farewell and waits for the peer's: a connection closed before would be reset. */
   endSoon(): void {
-    if (this.isEnding || this.ended) return
-    this.isEnding = true
+    if (this.phase === Phase.ENDING || this.ended) return
+    this.phase = Phase.ENDING
     const { call } = this.buffers.openSsl
     call.SSL_shutdown(this.ssl)
     call.ERR_clear_error()
@@ -154,13 +149,13 @@ export class TlsLine implements Line, LineOwner {
   }
 
   read(input: Area, start: number, bytes: number): boolean {
-    const { buffers } = this
-    if (this.hasLeft || this.ended) return false
-    buffers.incoming.lend(input, start, bytes)
+    const { incoming } = this.buffers
+    if (this.isHalfClosed || this.ended) return false
+    incoming.lend(input, start, bytes)
     const goesOn = (this.owner !== null || this.shake()) && this.open()
-    buffers.incoming.length = 0
+    incoming.length = 0
     this.flush()
-    return goesOn || this.isEnding || this.owner === null
+    return goesOn || this.phase === Phase.ENDING || this.owner === null
   }
 
   filled(): boolean {
@@ -171,37 +166,37 @@ export class TlsLine implements Line, LineOwner {
     return null
   }
 
+  readsShort(): boolean {
+    return false
+  }
+
   awaitsBytes(): number {
     return 0
   }
 
-  valueBytes(): number {
-    return 0
-  }
-
   sent(): void {
-    this.isBusy = false
-    if (this.kept !== null) {
-      this.sendKept(this.kept)
-      if (this.isBusy) return
+    const wasOwners = this.sending === Sending.OWNERS
+    this.sending = Sending.NOTHING
+    if (this.kept !== null) this.sendKept(this.kept)
+    if (this.sending === Sending.NOTHING) {
+      if (wasOwners) this.owner?.sent()
+      if (this.phase === Phase.ENDING) this.endBelow()
+    } else if (wasOwners) {
+      this.sending = Sending.OWNERS
     }
-    const { ownerWaits } = this
-    this.ownerWaits = false
-    if (ownerWaits) this.owner?.sent()
-    if (this.isEnding) this.endBelow()
   }
 
-  left(): void {
-    if (this.hasLeft) return
-    this.hasLeft = true
+  halfClosed(): void {
+    if (this.isHalfClosed) return
+    this.isHalfClosed = true
     if (this.owner === null) this.destroy()
-    else if (this.isEnding) this.endBelow()
-    else this.owner.left()
+    else if (this.phase === Phase.ENDING) this.endBelow()
+    else this.owner.halfClosed()
   }
 
   closed(hadError: boolean): void {
-    if (this.isClosed) return
-    this.isClosed = true
+    if (this.phase === Phase.CLOSED) return
+    this.phase = Phase.CLOSED
     this.buffers.openSsl.call.SSL_free(this.ssl)
     if (this.owner === null) this.greeter.gone(this)
     else this.owner.closed(hadError)
@@ -209,13 +204,19 @@ export class TlsLine implements Line, LineOwner {
 
   /** One step of the handshake; whether it is done. */
   private shake(): boolean {
+    const { greeter, ssl } = this
     const { openSsl } = this.buffers
     openSsl.call.ERR_clear_error()
-    const isDone = openSsl.call.SSL_do_handshake(this.ssl) === 1
+    const isDone = openSsl.call.SSL_do_handshake(ssl) === 1
     const reason = openSsl.takeReason()
     this.flush()
-    if (isDone) this.owner = this.greeter.greet(this)
-    else if (reason !== null) this.greeter.refuse(this, this.explain(reason))
+    if (isDone) {
+      this.phase = Phase.OPEN
+      const isResumed = openSsl.call.SSL_session_reused(ssl) !== 0
+      this.owner = greeter.greet(this, isResumed, () => this)
+    } else if (reason !== null) {
+      greeter.refuse(this, this.explain(reason))
+    }
     return isDone
   }
 
@@ -227,9 +228,9 @@ export class TlsLine implements Line, LineOwner {
     do {
       const bytes = call.SSL_read(ssl, buffers.inputAt, READ_BYTES)
       if (bytes <= 0) return this.stopped() && goesOn
-      if (this.isEnding) {
-        this.thrownAway += bytes
-        if (this.thrownAway >= FAREWELL_BYTES_MAX) this.below.endSoon()
+      if (this.phase === Phase.ENDING) {
+        this.thrownAwayBytes += bytes
+        if (this.thrownAwayBytes >= FAREWELL_BYTES_MAX) this.below.endSoon()
       } else if (owner?.read(buffers.input, READ_REST_BYTES_MAX, bytes) === false) {
         goesOn = false
       }
@@ -237,10 +238,10 @@ export class TlsLine implements Line, LineOwner {
     return goesOn
   }
 
-  /** All was sent, or will be told of. */
+  /** Ends the line below when all is sent and the peer has said farewell, or takes too long. */
   private endBelow(): void {
-    if (this.isBusy) return
-    if (this.hasLeft) this.below.endSoon()
+    if (this.sending !== Sending.NOTHING) return
+    if (this.isHalfClosed) this.below.endSoon()
     else this.greeter.later(() => this.below.endSoon(), FAREWELL_MS_MAX)
   }
 
@@ -250,59 +251,61 @@ export class TlsLine implements Line, LineOwner {
     return this.discard()
   }
 
-  /** Nothing of this peer's may stay behind: the next to send is another. */
+  /** Empties the shared buffer: the next bytes in it are another peer's. */
   private discard(): Sent {
-    const { outgoing, reply } = this.buffers
-    while (outgoing.take(reply.area, reply.start) > 0);
+    const { current, reply } = this.replies
+    while (this.buffers.outgoing.take(current.area, reply.start) > 0);
     return Sent.FAILED
   }
 
-  /** There is nothing to read: whether there will be. */
+  /** SSL_read gave nothing: whether more may come. */
   private stopped(): boolean {
     const { openSsl } = this.buffers
-    // Of this peer alone: reasons are kept by the thread, and may be what another one did.
+    // SSL_want is this peer's; the queue of reasons is the thread's, and may hold another peer's.
     if (openSsl.call.SSL_want(this.ssl) === WANTS_MORE) return true
     const isWrong = openSsl.takeReason() !== null
     if (!isWrong && (openSsl.call.SSL_get_shutdown(this.ssl) & RECEIVED_SHUTDOWN) !== 0) {
-      this.left()
+      this.halfClosed()
       return false
     }
     this.greeter.blame()
-    // What is wrong is said in an alert.
+    // An alert says what is wrong.
     this.flush()
     this.below.endSoon()
     return false
   }
 
-  /** Sends what OpenSSL has to say, if it does. */
+  /** Sends what OpenSSL has sealed, or keeps it while the line below is sending. */
   private flush(): Sent {
-    const { reply, outgoing } = this.buffers
-    const bytes = outgoing.take(reply.area, reply.start)
+    const { current, reply } = this.replies
+    const { outgoing } = this.buffers
+    const { start } = reply
+    const bytes = outgoing.take(current.area, start)
     if (bytes === 0) return Sent.ALL
     if (this.ended) return this.discard()
-    if (!this.isBusy) {
+    if (this.sending === Sending.NOTHING) {
       const sent = this.pass(bytes)
       return outgoing.isEmpty ? sent : this.flush()
     }
-    const more = reply.area.bytes.subarray(reply.start, reply.start + bytes)
+    const more = current.area.bytes.subarray(start, start + bytes)
     this.kept = this.kept === null ? Buffer.from(more) : Buffer.concat([this.kept, more])
     if (this.kept.length > SEALED_KEPT_BYTES_MAX) return this.fail()
     return outgoing.isEmpty ? Sent.LATER : this.flush()
   }
 
   private sendKept(kept: Buffer): void {
-    const { reply } = this.buffers
-    const bytes = kept.copy(reply.area.bytes, reply.start, 0, REPLY_BYTES)
+    const { current, reply } = this.replies
+    const bytes = kept.copy(current.area.bytes, reply.start, 0, REPLY_BYTES)
     this.kept = bytes < kept.length ? kept.subarray(bytes) : null
     if (this.pass(bytes) === Sent.ALL && this.kept !== null) this.sendKept(this.kept)
   }
 
-  /** Gives so many bytes in the reply buffer to the line below. */
+  /** Gives sealed bytes, at the start of the room for a reply, to the line below. */
   private pass(bytes: number): Sent {
-    const { reply } = this.buffers
-    reply.length = reply.start + bytes
-    const sent = this.below.send()
-    this.isBusy = sent === Sent.SOON || sent === Sent.LATER
+    const { current, reply } = this.replies
+    const { start } = reply
+    const sent = this.below.send(current, start, start + bytes, NO_INSERTS)
+    this.sending = isOnItsWay(sent) ? Sending.OWN : Sending.NOTHING
     return sent
   }
 

@@ -1,17 +1,17 @@
-// The OpenSSL that Node carries, called through node:ffi: what of it a thread needs to speak TLS by
-// itself, without Node's streams in between.
+// The OpenSSL inside Node, called through node:ffi: the functions that a thread needs to speak TLS
+// without Node's streams in between.
 //
-// node:ffi is experimental, so nothing depends on it: whoever asks gets undefined where it, or one of
-// these functions, is missing, and has Node speak TLS. Pointers are bigints; what they point to is
-// kept alive, and freed, by whoever asked for it.
+// Where node:ffi or one of the functions is missing, loadOpenSsl returns undefined, and Node speaks
+// TLS. Pointers are bigints. OpenSSL trusts them, so a wrong one ends the process or damages
+// memory: the callers in this folder keep alive what they pass, and free what they asked for.
 
 import type { Area } from '../../bytes/area.ts'
-import { type Ffi, loadFfi } from '../native/ffi.ts'
+import { type Ffi, type FfiFunctions, loadFfi } from '../native/ffi.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint
 
-/** A function is known by one signature a library. Numbers of 64 bits are for what is called seldom. */
+/** Each function has one signature. Numbers of 64 bits are slow, so frequent calls have few. */
 const FUNCTIONS = {
   BIO_ctrl: { arguments: ['u64', 'i32', 'i64', 'u64'], return: 'i64' },
   BIO_free: { arguments: ['u64'], return: 'i32' },
@@ -60,25 +60,25 @@ const FUNCTIONS = {
 } as const
 
 type Functions = ReturnType<InstanceType<Ffi['DynamicLibrary']>['getFunctions']> &
-  import('node:ffi').WrappedFunctionsFromDefinitions<typeof FUNCTIONS>
+  FfiFunctions<typeof FUNCTIONS>
 
 export class OpenSsl {
   readonly call: Functions
-  /** Kept as long as its functions are. */
+  /** Must live as long as its functions. */
   readonly library: InstanceType<Ffi['DynamicLibrary']>
   private readonly ffi: Ffi
   private readonly addresses = new WeakMap<Area, Pointer>()
-  /** What a call is looking at: a garbage collector does not see pointers. */
+  /** What a call is reading: the garbage collector does not see pointers. */
   lent: Uint8Array | null = null
 
-  /** Throws if a function is missing. */
+  /** Throws an Error if a function is missing. */
   constructor(ffi: Ffi) {
     this.ffi = ffi
     this.library = new ffi.DynamicLibrary(null)
     this.call = this.library.getFunctions(FUNCTIONS) as Functions
   }
 
-  /** Where the area begins; it does not move, and has to be kept. */
+  /** The address of an area, which must stay alive. It does not move. */
   addressOf(area: Area): Pointer {
     const known = this.addresses.get(area)
     if (known !== undefined) return known
@@ -87,12 +87,12 @@ export class OpenSsl {
     return found
   }
 
-  /** Memory that is not ours; its owner keeps it. */
+  /** A view of OpenSSL's memory. OpenSSL frees it. */
   memory(at: Pointer, bytes: number): ArrayBuffer {
     return this.ffi.toArrayBuffer(at, bytes, false)
   }
 
-  /** Calls with where these bytes stand and how many they are. */
+  /** Calls `work` with the address and the length of these bytes. */
   withBytes<T>(bytes: Uint8Array, work: (at: Pointer, length: number) => T): T {
     this.lent = bytes
     const result = work(this.ffi.getRawPointer(bytes), bytes.length)
@@ -100,12 +100,14 @@ export class OpenSsl {
     return result
   }
 
-  /** The same, with a zero behind them. */
+  /** Calls `work` with the address of a text that ends in a zero. */
   withText<T>(text: string, work: (at: Pointer) => T): T {
     return this.withBytes(Buffer.from(`${text}\0`), work)
   }
 
-  /** Why the last call failed, in OpenSSL's words; null: it did not. Forgets what there is. */
+  /**
+   * Why the last call failed, in OpenSSL's words; null: it did not. Empties the queue of errors.
+   */
   takeReason(): string | null {
     const { call } = this
     const code = call.ERR_get_error()
@@ -119,7 +121,7 @@ export class OpenSsl {
   }
 }
 
-/** Undefined: this Node gives no way to it. */
+/** Undefined: not Linux, not OpenSSL 3, or no node:ffi with these functions. */
 export function loadOpenSsl(): OpenSsl | undefined {
   if (process.platform !== 'linux' || !process.versions.openssl?.startsWith('3.')) return undefined
   try {

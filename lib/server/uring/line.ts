@@ -1,68 +1,76 @@
-// The line through a uring. Node opened the socket and will close it; everything in between is asked of
-// the kernel by this thread's uring.
+// The line through io_uring. Node opened the socket and will close it; everything in between is
+// asked of the kernel by this thread's uring.
 //
-// Short requests and replies go through the uring: it receives again and again, to buffers that the
-// kernel chooses, until the owner wants no more, and replies stand in the shared buffer until all that
-// came together are submitted. For long ones a system call of their own is nothing, and keeps them in
-// the processor's cache: the uring only tells when there is something to read, and a long value is read
-// to its own place and sent from there.
+// Short requests and replies go through the uring: it receives again and again, into buffers that
+// the kernel chooses, and replies stay in the shared buffer until the end of the turn, when all are
+// submitted together. From 8 KiB on a system call of its own costs little and keeps the bytes in
+// the CPU's cache: then the uring only polls, and a value is read to its place in the arena and
+// sent from it.
 //
-// What the kernel does not take of a reply at once is copied and goes out when the uring tells that there
-// is room, so that a peer which does not read costs its own reply and no more.
+// What the kernel does not take of a reply at once is copied, and sent when the uring reports room.
+// So a peer that does not read costs its own reply and no more.
 //
-// While a request is under way the descriptor is in use: the socket is closed when all are back.
+//   receiving   NOTHING   no request is under way
+//               RECEIVE   the kernel receives into its buffers, until cancelled or out of buffers
+//               POLL      the kernel reports once that there is something to read
+//               OVER      the peer closed its side: nothing comes any more
+//   phase       OPEN | ENDING (closes when the reply is sent) | ENDED
+//
+// The three are separate facts: what the kernel does, what the owner wants (isPaused), and whether
+// the line still sends. While a request is under way the kernel uses the descriptor, so the socket
+// is closed when all requests have completed.
 
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { KIB } from '../../bytes/units.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
-import { Inserts } from '../../protocol/inserts.ts'
+import type { Inserts } from '../../protocol/inserts.ts'
 import { READ_BYTES, READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
-import { SHORT_READ_BYTES, SHORT_READ_VALUE_BYTES_MIN, URING_BUFFER_BYTES } from '../limits.ts'
+import { SHORT_READ_BYTES, URING_BUFFER_BYTES } from '../limits.ts'
 import { gather } from '../line/gather.ts'
 import { endpointOf, type Line, type LineOwner, Sent } from '../line/line.ts'
 import { descriptorOf } from '../line/node-handle.ts'
+import type { ReplyBuffer } from '../line/replies.ts'
 import { POLLIN, POLLOUT } from './layout.ts'
-import { Purpose, type ReplyBuffer, type UringLoop, type UringUser } from './loop.ts'
+import { Purpose, type UringLoop, type UringUser } from './loop.ts'
 
-/** What is at least so long is read and sent by a system call of its own. */
+/** What is at least this long is read and sent by a system call of its own. */
 const URING_LONG_BYTES_MIN = 8 * KIB
 
-/** After a long read so many more are expected to be. */
+/** How many long reads to expect after one long read. */
 const URING_LONG_MEMORY = 16
 
-/** Such calls in a row for one peer, before others have their turn. */
+/** Long reads in a row for one peer, before others have their turn. */
 const URING_LONG_READS_MAX = 8
 
 const { EAGAIN, ECANCELED, ENOBUFS } = constants.errno
 
-/** What is under way: reads to the uring's buffers, or the news that there is something to read. */
-const Receiving = { NOTHING: 0, STREAM: 1, NEWS: 2 } as const
+const Receiving = { NOTHING: 0, RECEIVE: 1, POLL: 2, OVER: 3 } as const
 type Receiving = (typeof Receiving)[keyof typeof Receiving]
+
+const Phase = { OPEN: 0, ENDING: 1, ENDED: 2 } as const
+type Phase = (typeof Phase)[keyof typeof Phase]
 
 export class UringLine implements Line, UringUser {
   readonly takesInserts = true
-  ended = false
   private readonly loop: UringLoop
   private readonly owner: LineOwner
   private readonly socket: Socket
   private readonly descriptor: number
   private readonly number: number
+  private phase: Phase = Phase.OPEN
   private receiving: Receiving = Receiving.NOTHING
+  /** The request that is under way has been cancelled, and will complete. */
+  private isCancelling = false
+  /** The owner wants no more; what is under way still comes. */
+  private isPaused = true
   /**
-   * So many reads still wait for news: long ones came before. The first one does: of a peer that says
-   * much at once and takes nothing, the uring would read all that its buffers hold.
+   * How many reads still begin with a poll, because long ones came before. The first does: a peer
+   * that pipelines much and reads nothing would otherwise fill all buffers of the uring.
    */
   private longReads = 1
-  /** The last long read was of a value to its place: the next will be. */
-  private expectsLong = false
-  private isCancelling = false
-  private isPaused = true
-  private hasLeft = false
-  private sending = false
-  private endsSoon = false
-  /** The reply on its way: where it stands in a shared buffer, or what is left of it, a copy. */
+  /** The reply that is being sent: in a shared buffer, or as a copy of what is left of it. */
   private replies: ReplyBuffer | null = null
   private sendStart = 0
   private sendBytes = 0
@@ -70,7 +78,7 @@ export class UringLine implements Line, UringUser {
   private inserts: Inserts | null = null
   private failure: Error | undefined
 
-  /** Not reading yet; `accepted` has never been read by Node. */
+  /** Not reading yet; Node must never have read from `accepted`. */
   constructor(loop: UringLoop, accepted: Socket, owner: LineOwner) {
     this.loop = loop
     this.owner = owner
@@ -82,39 +90,44 @@ export class UringLine implements Line, UringUser {
     if (this.descriptor < 0) this.destroy()
   }
 
+  get ended(): boolean {
+    return this.phase === Phase.ENDED
+  }
+
+  private get isSending(): boolean {
+    return this.replies !== null || this.unsent !== null
+  }
+
   resume(): void {
     this.isPaused = false
     if (this.receiving === Receiving.NOTHING) this.receive()
   }
 
-  send(): Sent {
-    const { loop } = this
-    const { reply } = loop
-    if (reply.inserts.count > 0) return this.sendInserts()
-    const { start } = reply
-    const bytes = reply.length - start
+  send(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent {
+    if (inserts.count > 0) return this.sendInserts(from, start, end, inserts)
+    const bytes = end - start
     if (bytes === 0) return Sent.ALL
-    if (bytes >= URING_LONG_BYTES_MIN) return this.sendLong()
-    const replies = loop.dispatch()
-    this.replies = replies
+    if (bytes >= URING_LONG_BYTES_MIN) return this.sendLong(from, start, end)
+    const { loop, descriptor, number } = this
+    loop.replies.keep(from, end)
+    this.replies = from
     this.sendStart = start
     this.sendBytes = bytes
-    this.sending = true
-    loop.uring.sendNow(this.descriptor, replies.address + start, bytes, this.number | Purpose.SEND)
+    loop.uring.sendNow(descriptor, from.address + start, bytes, number | Purpose.SEND)
     return Sent.SOON
   }
 
   endSoon(): void {
-    this.endsSoon = true
-    if (!this.sending) this.destroy()
+    if (!this.isSending) this.destroy()
+    else if (this.phase === Phase.OPEN) this.phase = Phase.ENDING
   }
 
   destroy(): void {
     if (this.ended) return
-    this.ended = true
+    this.phase = Phase.ENDED
     const { loop, number } = this
     this.cancel()
-    if (this.sending) loop.uring.cancel(number | Purpose.SEND, number | Purpose.CANCEL)
+    if (this.isSending) loop.uring.cancel(number | Purpose.SEND, number | Purpose.CANCEL)
     this.closeIfIdle()
   }
 
@@ -130,7 +143,7 @@ export class UringLine implements Line, UringUser {
   received(): void {
     const { uring } = this.loop
     const { result } = uring
-    const kind = this.receiving
+    const wasPoll = this.receiving === Receiving.POLL
     if (!uring.hasMore) {
       this.receiving = Receiving.NOTHING
       this.isCancelling = false
@@ -140,11 +153,11 @@ export class UringLine implements Line, UringUser {
       return this.closeIfIdle()
     }
     if (result > 0) {
-      if (kind === Receiving.NEWS) this.readLong()
+      if (wasPoll) this.readLong()
       else this.take(result)
     } else {
       uring.giveBuffer()
-      if (result === 0) this.leave()
+      if (result === 0) this.halfClose()
       else if (result !== -ENOBUFS && result !== -ECANCELED) this.fail(result)
     }
     if (this.receiving === Receiving.NOTHING && !this.isPaused) this.receive()
@@ -157,7 +170,7 @@ export class UringLine implements Line, UringUser {
     if (unsent !== null && result >= 0) return this.sendOn(unsent)
     if (result === sendBytes) {
       this.finish()
-      return this.endsSoon ? this.destroy() : this.owner.sent()
+      return this.tell()
     }
     if (unsent !== null || (result < 0 && result !== -EAGAIN)) {
       this.finish()
@@ -167,6 +180,12 @@ export class UringLine implements Line, UringUser {
     const rest = replies?.area.bytes.subarray(sent, this.sendStart + sendBytes)
     if (rest !== undefined) this.sendLater([Buffer.from(rest)])
     this.leaveReplies()
+  }
+
+  /** The reply is sent: so is everything if the line is ending. */
+  private tell(): void {
+    if (this.phase === Phase.ENDING) this.destroy()
+    else this.owner.sent()
   }
 
   private take(bytes: number): void {
@@ -186,54 +205,54 @@ export class UringLine implements Line, UringUser {
     const { native, longInput } = loop
     for (let reads = 0; reads < URING_LONG_READS_MAX && !this.ended; reads++) {
       const view = owner.fillView()
-      // The next value is likely to be as long: of that no more than its beginning goes by the buffer.
-      const isShort = this.expectsLong && owner.valueBytes() >= SHORT_READ_VALUE_BYTES_MIN
-      const wanted = view?.length ?? (isShort ? SHORT_READ_BYTES : READ_BYTES)
+      const wanted = view?.length ?? (owner.readsShort() ? SHORT_READ_BYTES : READ_BYTES)
       const to = view === null ? loop.longAddress : native.addressOf(view)
       const bytes = native.read(descriptor, to, wanted)
-      if (bytes === 0) return this.leave()
+      if (bytes === 0) return this.halfClose()
       if (bytes < 0) return bytes === -EAGAIN ? undefined : this.fail(bytes)
       const goesOn =
         view === null ? owner.read(longInput, READ_REST_BYTES_MAX, bytes) : owner.filled(bytes)
       const isLong = view !== null || bytes >= URING_LONG_BYTES_MIN
-      // A request that fits says nothing of those behind it.
-      this.expectsLong = view !== null || (isShort && bytes < wanted)
       this.longReads = isLong ? URING_LONG_MEMORY : this.longReads - 1
       if (!goesOn) return this.pause()
-      // What came before a reply is gone would only be kept.
-      if (bytes < wanted || this.sending) return
+      // While a reply is being sent the owner would only store what comes.
+      if (bytes < wanted || this.isSending) return
     }
   }
 
   private pause(): void {
-    // What comes in the meantime is kept, up to a bound.
+    // The first time what is under way goes on: the owner stores what comes, up to its bound.
     if (this.isPaused) this.cancel()
     this.isPaused = true
   }
 
   private receive(): void {
-    if (this.ended || this.hasLeft) return
+    if (this.ended) return
     const { loop, descriptor } = this
     const token = this.number | Purpose.RECEIVE
     if (this.longReads > 0) {
-      this.receiving = Receiving.NEWS
+      this.receiving = Receiving.POLL
       loop.uring.poll(descriptor, POLLIN, token)
     } else {
-      this.receiving = Receiving.STREAM
+      this.receiving = Receiving.RECEIVE
       loop.uring.receive(descriptor, token)
     }
   }
 
-  /** Ends what is under way to be received. */
+  /** Ends the receiving that is under way. */
   private cancel(): void {
-    if (this.isCancelling || this.receiving === Receiving.NOTHING) return
+    if (this.isCancelling || !this.isReceiving) return
     this.isCancelling = true
     this.loop.uring.cancel(this.number | Purpose.RECEIVE, this.number | Purpose.CANCEL)
   }
 
-  private leave(): void {
-    this.hasLeft = true
-    this.owner.left()
+  private get isReceiving(): boolean {
+    return this.receiving === Receiving.RECEIVE || this.receiving === Receiving.POLL
+  }
+
+  private halfClose(): void {
+    this.receiving = Receiving.OVER
+    this.owner.halfClosed()
   }
 
   private fail(status: number): void {
@@ -242,40 +261,27 @@ export class UringLine implements Line, UringUser {
   }
 
   /** Sends the reply by itself, now. */
-  private sendLong(): Sent {
-    const { loop } = this
-    const { reply, native } = loop
-    const { area, start, length } = reply
-    reply.length = start
-    const wrote = native.write(this.descriptor, loop.replyAddress() + start, length - start)
-    if (wrote === length - start) return Sent.ALL
+  private sendLong({ area, address }: ReplyBuffer, start: number, end: number): Sent {
+    const wrote = this.loop.native.write(this.descriptor, address + start, end - start)
+    if (wrote === end - start) return Sent.ALL
     if (wrote < 0 && wrote !== -EAGAIN) return this.refuse(wrote)
-    this.sendLater([Buffer.from(area.bytes.subarray(start + Math.max(wrote, 0), length))])
+    this.sendLater([Buffer.from(area.bytes.subarray(start + Math.max(wrote, 0), end))])
     return Sent.LATER
   }
 
-  /** As `sendLong`, with values from where they stand; those are held until all is sent. */
-  private sendInserts(): Sent {
-    const { reply } = this.loop
-    const { inserts, area, start, length } = reply
-    const between = area.bytes.subarray(start, length)
-    const bytes = between.length + inserts.bytes
-    reply.length = start
+  /** As `sendLong`, with values from their arenas; those are held until all is sent. */
+  private sendInserts({ area }: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent {
+    const between = area.bytes.subarray(start, end)
     const wrote = this.write(gather(between, inserts, start))
-    if (wrote === bytes || (wrote < 0 && wrote !== -EAGAIN)) {
-      inserts.clear()
-      return wrote === bytes ? Sent.ALL : this.refuse(wrote)
-    }
-    const kept = gather(Buffer.from(between), inserts, start)
-    this.inserts = inserts
-    reply.inserts = new Inserts()
-    this.sendLater(behind(kept, Math.max(wrote, 0)))
+    if (wrote === between.length + inserts.bytes) return Sent.ALL
+    if (wrote < 0 && wrote !== -EAGAIN) return this.refuse(wrote)
+    this.sendLater(behind(gather(Buffer.from(between), inserts, start), Math.max(wrote, 0)))
+    this.inserts = this.loop.replies.takeInserts()
     return Sent.LATER
   }
 
   private sendLater(pieces: Uint8Array[]): void {
     this.unsent = pieces
-    this.sending = true
     this.loop.uring.poll(this.descriptor, POLLOUT, this.number | Purpose.SEND)
   }
 
@@ -289,18 +295,16 @@ export class UringLine implements Line, UringUser {
     const rest = behind(pieces, Math.max(wrote, 0))
     if (rest.length > 0) return this.sendLater(rest)
     this.finish()
-    if (this.endsSoon) this.destroy()
-    else this.owner.sent()
+    this.tell()
   }
 
   private write(pieces: Uint8Array[]): number {
     return this.loop.message.send(this.descriptor, pieces)
   }
 
-  /** What was being sent is sent, or never will be. */
+  /** The reply is sent, or never will be. */
   private finish(): void {
     this.leaveReplies()
-    this.sending = false
     this.unsent = null
     this.inserts?.clear()
     this.inserts = null
@@ -310,7 +314,7 @@ export class UringLine implements Line, UringUser {
   private leaveReplies(): void {
     const { replies } = this
     this.replies = null
-    if (replies !== null) this.loop.arrived(replies)
+    if (replies !== null) this.loop.replies.release(replies)
   }
 
   private refuse(status: number): Sent {
@@ -320,13 +324,13 @@ export class UringLine implements Line, UringUser {
 
   /** Nothing is under way: the socket may be closed. */
   private closeIfIdle(): void {
-    if (this.sending || this.receiving !== Receiving.NOTHING) return
+    if (this.isSending || this.isReceiving) return
     this.loop.leave()
     this.socket.destroy(this.failure)
   }
 
   private close(hadError: boolean): void {
-    this.ended = true
+    this.phase = Phase.ENDED
     this.loop.part(this.number)
     this.owner.closed(hadError)
   }

@@ -1,56 +1,46 @@
-// The loop of a thread whose lines go through a uring: submits what they ask for, tells them what
-// became of it, and waits in the kernel for more: one system call for all requests that came in the
-// meantime and all replies to those before.
+// The loop of a thread with a uring. It submits what lines ask for, tells them what became of it,
+// and waits in the kernel for more: one system call for all new requests and all replies to those
+// before.
 //
-// libuv's loop of the same thread goes on in between. It is one of the things that the kernel waits
-// for: whenever it has something to do, or its next timer is due, this loop gives way to it. Two
-// things libuv does not show, and whoever causes them says `leave`: callbacks put off to the end of
-// this turn (nextTick, promises) and immediates. A descriptor that something else begins to watch
-// from within a callback is seen at the next timer; in a thread with a uring there are none (TLS as Node
-// speaks it would have some: then there is no uring).
+// libuv's loop of the same thread runs in between. Its descriptor is among what the kernel waits
+// for: when libuv has something to do, or its next timer is due, this loop gives way. libuv does
+// not show two things by its descriptor: callbacks put off to the end of this turn (nextTick,
+// promises) and immediates. Code that causes either calls `leave`. Nor does it show a descriptor
+// that something begins to watch within a callback, before the next timer. A thread with a uring
+// has none of those; TLS as Node speaks it has, so such a thread gets no uring.
 
 import { constants } from 'node:os'
 import { Area } from '../../bytes/area.ts'
-import { KIB } from '../../bytes/units.ts'
-import {
-  READ_BYTES,
-  READ_REST_BYTES_MAX,
-  REPLY_BYTES,
-  SEAL_BYTES_MAX,
-} from '../../protocol/limits.ts'
+import { READ_BYTES, READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
 import type { Reply } from '../../protocol/reply.ts'
-import { type Address, loadNative, type Native } from '../native/libc.ts'
+import { REPLY_ROOM_BYTES, Replies } from '../line/replies.ts'
+import type { Address } from '../native/ffi.ts'
+import { loadNative, type Native } from '../native/libc.ts'
 import { POLLIN, TIMESPEC_BYTES } from './layout.ts'
 import { Message } from './message.ts'
 import { Uring } from './uring.ts'
 
-/** Replies of one turn stand one behind the other in a buffer of so many bytes; such that are kept. */
-export const URING_REPLY_BYTES_MAX = 2 * 64 * KIB
-const URING_REPLY_POOL_MAX = 4
+/**
+ * Replies of one turn follow each other in buffers of this size; how many buffers are kept for
+ * reuse.
+ */
+export const URING_REPLY_BYTES = 2 * REPLY_ROOM_BYTES
+const URING_REPLY_SPARES_MAX = 4
 
-/** What a token asks for; the rest of it says for whom. */
+/** What a request is for, the low bits of its token; the others are the number of its user. */
 export const Purpose = { RECEIVE: 0, SEND: 1, CANCEL: 2 } as const
-const { ECANCELED } = constants.errno
 const PURPOSE_BITS = 2
 const PURPOSE_MASK = 3
 
-/** Told what became of its requests; the uring stands at the completion. */
+const { ECANCELED } = constants.errno
+
+/** Called when a request has completed; the uring is at its completion. */
 export interface UringUser {
   received(): void
   sendDone(): void
 }
 
-/** Behind so many bytes another reply, sealed, might not fit. */
-const REPLIES_BYTES_MAX = URING_REPLY_BYTES_MAX - REPLY_BYTES - SEAL_BYTES_MAX
-
-/** Where replies stand one behind the other; free once none of them is on its way. */
-export interface ReplyBuffer {
-  readonly area: Area
-  readonly address: Address
-  onItsWay: number
-}
-
-/** The loop's own requests. */
+/** The loop's own requests, with user number 0. */
 const POLL = Purpose.RECEIVE
 const TIMEOUT = Purpose.SEND
 const IGNORED = Purpose.CANCEL
@@ -59,44 +49,41 @@ const OWN_TOKENS = 1 << PURPOSE_BITS
 export class UringLoop {
   readonly native: Native
   readonly uring: Uring
-  readonly reply: Reply
-  /** Where a long read goes, behind READ_REST_BYTES_MAX of room. */
+  readonly replies: Replies
+  /** Where a long read goes, behind READ_REST_BYTES_MAX bytes of room. */
   readonly longInput = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly longAddress: Address
   readonly message: Message
   private readonly users: (UringUser | undefined)[] = [undefined]
   private readonly freeUsers: number[] = []
-  /** What the thread's reply buffer is now, and such that wait to be. */
-  private replies: ReplyBuffer
-  private readonly spare: ReplyBuffer[] = []
   private readonly timespec = Buffer.allocUnsafeSlow(TIMESPEC_BYTES)
   private readonly timespecAddress: Address
   private readonly loopDescriptor: number
   private isPolling = false
-  /** When the time-out that is set ends; Infinity: none is. */
+  /** When the timeout that is set is due; Infinity: none is set. */
   private timeoutAtMs = Number.POSITIVE_INFINITY
   private isLeaving = false
   private isClosed = false
-  /** Rung for the next turn: libuv answers while it polls, when it knows what else it has to do. */
+  /** Has libuv call the next turn while it polls, when it knows what else it has to do. */
   private readonly bell = new MessageChannel()
-  private readonly ringBell = (): void => this.bell.port1.postMessage(null)
+  private readonly askForTurn = (): void => this.bell.port1.postMessage(null)
 
-  /** Throws what keeps this machine from having one. `reply`: all of this thread. */
+  /** Throws an Error if this machine allows none. `reply`: the thread's. */
   constructor(native: Native, reply: Reply) {
     this.native = native
     this.uring = new Uring(native)
-    this.reply = reply
+    const addressOf = (bytes: Buffer) => native.addressOf(bytes)
+    this.replies = new Replies(reply, URING_REPLY_BYTES, URING_REPLY_SPARES_MAX, addressOf)
     this.longAddress = native.addressOf(this.longInput.bytes) + READ_REST_BYTES_MAX
     this.message = new Message(native)
     this.timespecAddress = native.addressOf(this.timespec)
     this.loopDescriptor = native.loopDescriptor()
-    this.replies = this.nextReplies()
-    // Not `onmessage`, which costs a thread 11 MiB: it loads the events of browsers.
+    // Not `onmessage`: it loads the browser's events, 11 MiB a thread.
     this.bell.port2.on('message', () => this.turn())
     this.bell.port1.postMessage(null)
   }
 
-  /** Null: this Node or this kernel has none. */
+  /** Null: this Node, this kernel or this system allows none. */
   static open(reply: Reply): UringLoop | null {
     const native = loadNative()
     if (native === undefined) return null
@@ -107,74 +94,30 @@ export class UringLoop {
     }
   }
 
-  /** A number for one who asks; its tokens are made of it. */
+  /** A number for a user, from which its tokens are made. */
   join(user: UringUser): number {
     const index = this.freeUsers.pop() ?? this.users.length
     this.users[index] = user
     return index << PURPOSE_BITS
   }
 
-  /** Nothing of what was asked with this number is under way. */
+  /** The number is free: no request with it is under way. */
   part(number: number): void {
     const index = number >> PURPOSE_BITS
     this.users[index] = undefined
     this.freeUsers.push(index)
   }
 
-  /** Node has something to do behind the requests in hand. */
+  /** libuv gets a turn after the completions in hand. */
   leave(): void {
     this.isLeaving = true
   }
 
-  /** Where the thread's reply buffer begins. */
-  replyAddress(): Address {
-    return this.replies.address
-  }
-
-  /** What stands in the reply buffer is on its way, up to `arrived`; where it stands. */
-  dispatch(): ReplyBuffer {
-    const { reply, replies } = this
-    replies.onItsWay++
-    if (reply.length > REPLIES_BYTES_MAX) this.replies = this.nextReplies()
-    else this.beginReply(reply.length)
-    return replies
-  }
-
-  /** One reply is out of this buffer. */
-  arrived(replies: ReplyBuffer): void {
-    if (--replies.onItsWay > 0) return
-    const { reply, spare } = this
-    if (replies !== this.replies) {
-      if (spare.length < URING_REPLY_POOL_MAX) spare.push(replies)
-    } else if (reply.length === reply.start) {
-      this.beginReply(0)
-    }
-  }
-
-  /** No requests are under way any more, or nobody may be told what becomes of them. */
+  /** Ends all requests that are under way; nobody is told what became of them. */
   close(): void {
     this.isClosed = true
     this.bell.port1.close()
     this.uring.close()
-  }
-
-  private nextReplies(): ReplyBuffer {
-    const replies = this.spare.pop() ?? this.createReplies()
-    this.reply.area = replies.area
-    this.beginReply(0)
-    return replies
-  }
-
-  private createReplies(): ReplyBuffer {
-    const area = Area.allocate(URING_REPLY_BYTES_MAX)
-    return { area, address: this.native.addressOf(area.bytes), onItsWay: 0 }
-  }
-
-  private beginReply(start: number): void {
-    const { reply } = this
-    reply.start = start
-    reply.length = start
-    reply.limit = start + REPLY_BYTES
   }
 
   private turn(): void {
@@ -184,26 +127,29 @@ export class UringLoop {
     const waits = timeoutMs !== 0
     if (waits) this.wakeFor(timeoutMs)
     this.isLeaving = false
-    // What comes while these are told of is for the next round: libuv may have its turn before.
+    // Only what has completed by now: what completes meanwhile waits, since libuv may be next.
     do {
       uring.submit(waits)
       for (let left = uring.completed(); left > 0 && uring.next(); left--) this.tell()
     } while (waits && !this.isLeaving)
     uring.submit(false)
-    // Not at once: libuv must have its turn in between, and a port gives all that is in it in one go.
-    setImmediate(this.ringBell)
+    // As an immediate: libuv must run in between, and a port delivers all its messages in one go.
+    setImmediate(this.askForTurn)
   }
 
   private tell(): void {
     const { token } = this.uring
-    const ask = token & PURPOSE_MASK
-    if (token < OWN_TOKENS) return this.wake(ask)
+    const purpose = token & PURPOSE_MASK
+    if (token < OWN_TOKENS) return this.wake(purpose)
     const user = this.users[token >> PURPOSE_BITS]
-    if (ask === Purpose.RECEIVE) user?.received()
-    else if (ask === Purpose.SEND) user?.sendDone()
+    if (purpose === Purpose.RECEIVE) user?.received()
+    else if (purpose === Purpose.SEND) user?.sendDone()
   }
 
-  /** Asks to be woken when libuv has something to do, now or in `timeoutMs` (-1: never). */
+  /**
+   * Has the kernel wake this thread when libuv has something to do, at the latest in `timeoutMs`
+   * (-1: never).
+   */
   private wakeFor(timeoutMs: number): void {
     const { uring } = this
     if (!this.isPolling) uring.poll(this.loopDescriptor, POLLIN, POLL)
@@ -218,10 +164,10 @@ export class UringLoop {
     uring.timeout(this.timespecAddress, TIMEOUT)
   }
 
-  private wake(ask: number): void {
-    if (ask === POLL) this.isPolling = false
-    // One that was removed has been replaced.
-    else if (ask === TIMEOUT && this.uring.result !== -ECANCELED)
+  private wake(purpose: number): void {
+    if (purpose === POLL) this.isPolling = false
+    // A timeout that was removed has been replaced by another.
+    else if (purpose === TIMEOUT && this.uring.result !== -ECANCELED)
       this.timeoutAtMs = Number.POSITIVE_INFINITY
     else return
     this.isLeaving = true

@@ -1,23 +1,25 @@
-// Several pieces in one system call: a struct msghdr and its struct iovecs, made once and filled for
-// each call.
+// Several pieces in one system call. The struct msghdr and its struct iovecs are made once and
+// filled for each call.
 
 import { INSERTS_MAX } from '../../protocol/limits.ts'
-import type { Address, Native } from '../native/libc.ts'
+import type { Address } from '../native/ffi.ts'
+import type { Native } from '../native/libc.ts'
 
-// struct msghdr, words of 64 bits: name, length of it, pieces, their count, control, length of it, flags.
+// struct msghdr, words of 64 bits: name, length of it, pieces, their count, control, length of it,
+// flags.
 const PIECES = 2
 const PIECE_COUNT = 3
 const HEADER_WORDS = 7
 /** struct iovec: address and length. */
 const PIECE_WORDS = 2
-/** Inserts, and what stands before, between and behind them. */
+/** Inserts, and the pieces before, between and after them. */
 const PIECES_MAX = 2 * INSERTS_MAX + 1
 
 export class Message {
   private readonly native: Native
   private readonly words = new BigUint64Array(HEADER_WORDS + PIECES_MAX * PIECE_WORDS)
   private readonly address: Address
-  /** Where memory that was sent from begins. */
+  /** Addresses of memory that was sent from before. */
   private readonly bases = new WeakMap<ArrayBufferLike, Address>()
 
   constructor(native: Native) {
@@ -26,7 +28,9 @@ export class Message {
     this.words[PIECES] = BigInt(this.address + HEADER_WORDS * this.words.BYTES_PER_ELEMENT)
   }
 
-  /** How many bytes of the pieces, PIECES_MAX at most, the kernel took; or an errno, negative. */
+  /**
+   * Sends at most PIECES_MAX pieces: the number of bytes that the kernel took, or a negative errno.
+   */
   send(descriptor: number, pieces: readonly Uint8Array[]): number {
     const { words } = this
     words[PIECE_COUNT] = BigInt(pieces.length)

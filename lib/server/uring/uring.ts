@@ -1,68 +1,75 @@
-// A uring: requests to the kernel and what became of them, in memory that this thread shares with it
-// (Linux 6.1 and later; uring/layout.ts draws it). What is queued is submitted with all else that is,
-// in one system call, which also waits if there is nothing to do.
+// A uring: requests to the kernel and their results, in memory that this thread shares with the
+// kernel (Linux 6.1 and later; uring/layout.ts draws it). All queued requests are submitted in one
+// system call, which also waits if there is nothing to do.
 //
-// The kernel touches memory of ours only while this thread is inside `submit`: it hands over what was
-// received, and takes what is sent, at no other time. One thread alone uses a uring.
+// The kernel reads and writes our memory only while this thread is inside `submit`. A uring belongs
+// to one thread.
 //
-// What is received goes to buffers that the kernel chooses: whoever is told of one gives it back.
+// Received bytes are in buffers that the kernel chose. The user of a completion gives its buffer
+// back.
 
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { Area } from '../../bytes/area.ts'
 import { READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
 import { URING_BUFFER_BYTES, URING_BUFFERS } from '../limits.ts'
-import { type Address, loadNative, type Native } from '../native/libc.ts'
+import type { Address } from '../native/ffi.ts'
+import { loadNative, type Native } from '../native/libc.ts'
 import * as L from './layout.ts'
 
-/** A uring's requests and completions: powers of two, as the kernel wants them. */
+/** How many requests and completions it holds: powers of two. */
 export const URING_SUBMISSIONS = 256
 const URING_COMPLETIONS = 4096
 
-/** So often a submission that the kernel takes only in part, or not yet, is tried again. */
+/** Retries of a submission that the kernel accepted partly or not at all. */
 const URING_SUBMIT_TRIES_MAX = 1000
 
 const { EAGAIN, EBUSY, EINTR } = constants.errno
 const HIGH = 2 ** 32
-/** An odd number of cache lines, so that the buffers' beginnings do not compete for the same ones. */
+/**
+ * An odd number of cache lines: else all buffers would begin in the same sets of the CPU's cache.
+ */
 const STRIDE_BYTES = READ_REST_BYTES_MAX + URING_BUFFER_BYTES + 64
 const MULTISHOT = L.Opcode.RECV | L.BUFFER_SELECT | L.RECEIVE_MULTISHOT
 
-/** Fit for postMessage. */
+/** What another thread needs to release a uring. Fit for postMessage. */
 export interface UringHandle {
   descriptor: number
   memory: { address: Address; bytes: number }[]
 }
 
-/** Ends all that is under way in a uring whose thread is no more: until then its sockets are open. */
+/** Releases the uring of a thread that died: until then the sockets of its requests stay open. */
 export function releaseUring({ descriptor, memory }: UringHandle): void {
   const native = loadNative()
   if (native !== undefined) releaseMemory(native, descriptor, memory)
 }
 
 export class Uring {
-  /** All buffers; each has READ_REST_BYTES_MAX of room before it. */
+  /** All buffers, each behind READ_REST_BYTES_MAX bytes of room. */
   readonly input: Area
-  /** Of the completion that `next` went to. */
+  /** Of the current completion. */
   token = 0
   result = 0
-  /** More of the same request come. */
+  /** More completions of the same request will come. */
   hasMore = false
-  /** Where in the input its bytes stand; -1: it has no buffer. */
+  /** Where its bytes begin in the input; -1: it has no buffer. */
   start = -1
   private readonly native: Native
   private readonly descriptor: number
   private readonly queues: ArrayBuffer
   private readonly requests: ArrayBuffer
   private readonly bufferRing: ArrayBuffer
-  /** Of the buffers: a thread that is killed leaves it to the kernel, which may be reading to it. */
+  /**
+   * The memory of the buffers. It outlives a killed thread, because the kernel may still write to
+   * it.
+   */
   private readonly inputMemory: ArrayBuffer
   private readonly words: Int32Array
   private readonly submissions: Uint32Array
   private readonly buffers: Uint32Array
   private readonly bufferHalves: Uint16Array
   private readonly inputAddress: Address
-  /** Words of the rings. */
+  /** Indices of words of the queues. */
   private readonly submissionHead: number
   private readonly submissionTail: number
   private readonly completionHead: number
@@ -72,7 +79,7 @@ export class Uring {
   private bufferTail = 0
   private buffer = -1
 
-  /** Throws what keeps this kernel from having one. */
+  /** Throws an Error if this kernel allows none. */
   constructor(native: Native) {
     this.native = native
     const params = Buffer.allocUnsafeSlow(L.PARAMS_BYTES).fill(0)
@@ -110,56 +117,57 @@ export class Uring {
     this.registerBuffers()
   }
 
-  /** What comes is read to buffers again and again, until that is cancelled or fails. */
+  /** Receives again and again, until that is cancelled, fails, or no buffer is free. */
   receive(descriptor: number, token: number): void {
-    this.queue(MULTISHOT, descriptor, 0, 0, 0, token)
+    this.queue(MULTISHOT, descriptor, 0, token)
   }
 
-  /** Sends what the kernel takes now; the bytes are free once it is submitted. */
+  /** Sends what the kernel takes now. The bytes are free once it is submitted. */
   sendNow(descriptor: number, from: Address, bytes: number, token: number): void {
-    this.queue(L.Opcode.SEND, descriptor, from, bytes, L.MSG_DONTWAIT | L.MSG_NOSIGNAL, token)
+    const flags = L.MSG_DONTWAIT | L.MSG_NOSIGNAL
+    this.aim(this.queue(L.Opcode.SEND, descriptor, flags, token), from, bytes)
   }
 
-  /** Ends the request with this token, which is told of by its own completion. */
+  /** Cancels the request with the token `target`, which then completes. */
   cancel(target: number, token: number): void {
-    this.queue(L.Opcode.ASYNC_CANCEL, -1, target, 0, 0, token)
+    this.aim(this.queue(L.Opcode.ASYNC_CANCEL, -1, 0, token), target, 0)
   }
 
-  /** Completes once when there is something to read (POLLIN), or room to write (POLLOUT). */
+  /** Completes once when there is something to read (POLLIN) or room to write (POLLOUT). */
   poll(descriptor: number, events: number, token: number): void {
-    this.queue(L.Opcode.POLL_ADD, descriptor, 0, 0, events, token)
+    this.queue(L.Opcode.POLL_ADD, descriptor, events, token)
   }
 
-  /** Completes after a time; `timespec`: seconds and nanoseconds, 64 bits each. */
+  /** Completes after a time. `timespec`: the address of seconds and nanoseconds, 64 bits each. */
   timeout(timespec: Address, token: number): void {
-    this.queue(L.Opcode.TIMEOUT, -1, timespec, 1, 0, token)
+    this.aim(this.queue(L.Opcode.TIMEOUT, -1, 0, token), timespec, 1)
   }
 
-  /** Ends the time-out with this token. */
+  /** Cancels the timeout with the token `target`. */
   removeTimeout(target: number, token: number): void {
-    this.queue(L.Opcode.TIMEOUT_REMOVE, -1, target, 0, 0, token)
+    this.aim(this.queue(L.Opcode.TIMEOUT_REMOVE, -1, 0, token), target, 0)
   }
 
-  /** Submits all that is queued, and waits for a completion if `waits` says so and none is there. */
+  /** Submits all queued requests. With `waits` it returns when there is a completion. */
   submit(waits: boolean): void {
     for (let tries = 0; tries < URING_SUBMIT_TRIES_MAX; tries++) {
       this.words[this.submissionTail] = this.tail
       const queued = this.queued()
       const taken = this.native.enter(this.descriptor, queued, waits ? 1 : 0, L.ENTER_GETEVENTS)
       if (taken === queued) return
-      // A signal, or the completions are to be looked at first.
+      // A signal came, or completions must be taken first.
       if (taken === -EINTR || taken === -EAGAIN || taken === -EBUSY) return
       if (taken < 0) throw new Error(`io_uring_enter ${getSystemErrorName(taken)}`)
     }
     throw new Error('the kernel takes no requests')
   }
 
-  /** How many completions wait to be gone to. */
+  /** How many completions `next` can go to. */
   completed(): number {
     return (this.words[this.completionTail] - this.words[this.completionHead]) | 0
   }
 
-  /** Goes to the next completion; false if there is none. */
+  /** Makes the next completion the current one; false if there is none. */
   next(): boolean {
     const { words } = this
     const head = words[this.completionHead]
@@ -175,14 +183,14 @@ export class Uring {
     return true
   }
 
-  /** The buffer of the last completion, if it had one, may be read into again. */
+  /** Gives the buffer of the current completion, if it has one, back to the kernel. */
   giveBuffer(): void {
     if (this.buffer < 0) return
     this.lend(this.buffer)
     this.buffer = -1
   }
 
-  /** What the kernel knows it by; of a thread that died it is for others to `release`. */
+  /** For releaseUring in another thread, if this one dies. */
   handle(): UringHandle {
     const { descriptor, native, queues, requests, bufferRing, inputMemory } = this
     const memory = [queues, requests, bufferRing, inputMemory].map(part => ({
@@ -192,7 +200,7 @@ export class Uring {
     return { descriptor, memory }
   }
 
-  /** Ends all that is under way; what `input` stood in is gone. */
+  /** Ends all requests and unmaps the memory, `input` too. */
   close(): void {
     const { descriptor, memory } = this.handle()
     releaseMemory(this.native, descriptor, memory)
@@ -231,29 +239,29 @@ export class Uring {
     }
   }
 
-  private queue(
-    operation: number,
-    descriptor: number,
-    address: Address,
-    length: number,
-    flags: number,
-    token: number,
-  ): void {
+  /** Queues a request without address and length; the index of its words, for `aim`. */
+  private queue(operation: number, descriptor: number, flags: number, token: number): number {
     if (this.queued() === URING_SUBMISSIONS) this.makeRoom()
     const { submissions } = this
     const at = (this.tail & (URING_SUBMISSIONS - 1)) * L.SUBMISSION_WORDS
     submissions[at + L.SUBMISSION_OPERATION] = operation
     submissions[at + L.SUBMISSION_DESCRIPTOR] = descriptor
-    submissions[at + L.SUBMISSION_ADDRESS] = address
-    submissions[at + L.SUBMISSION_ADDRESS + 1] = address / HIGH
-    submissions[at + L.SUBMISSION_LENGTH] = length
     submissions[at + L.SUBMISSION_OPERATION_FLAGS] = flags
     submissions[at + L.SUBMISSION_TOKEN] = token
     this.tail = (this.tail + 1) | 0
+    this.aim(at, 0, 0)
+    return at
+  }
+
+  private aim(at: number, address: Address, length: number): void {
+    const { submissions } = this
+    submissions[at + L.SUBMISSION_ADDRESS] = address
+    submissions[at + L.SUBMISSION_ADDRESS + 1] = address / HIGH
+    submissions[at + L.SUBMISSION_LENGTH] = length
   }
 }
 
-// The kernel keeps a uring as long as its memory is mapped, whoever closes it.
+// The kernel keeps a uring alive while its memory is mapped, even if its descriptor is closed.
 function releaseMemory(native: Native, descriptor: number, memory: UringHandle['memory']): void {
   native.close(descriptor)
   for (const { address, bytes } of memory) native.unmap(address, bytes)

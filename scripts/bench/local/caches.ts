@@ -28,7 +28,7 @@ export async function openCache({ kind, items, handle, port }: Place): Promise<C
   if (kind === 'local' && handle !== undefined) {
     const cache = LocalCache.attach(handle)
     return {
-      get: key => cache.get(key),
+      get: key => cache.getString(key),
       set: (key, value) => cache.set(key, value),
       close: () => cache.close(),
     }

@@ -1,4 +1,4 @@
-// When a server of a pool is used.
+// When the pool client uses a server and when it ejects it.
 
 import t from 'tap'
 import { CLIENT_REST_MS_MAX } from '../../../lib/client/limits.ts'
@@ -18,7 +18,7 @@ t.test('ejected after failures in a row, back with an answer', async t => {
   t.equal(health.isUp(), true)
 })
 
-t.test('one that flaps is out at its first failure, for twice as long', async t => {
+t.test('a server that flaps is ejected at its first failure, for twice as long', async t => {
   const health = new Health(3, 1000)
   let nowMs = 0
   for (let i = 0; i < 3; i++) health.fail(nowMs)
@@ -32,7 +32,7 @@ t.test('one that flaps is out at its first failure, for twice as long', async t 
   t.equal(health.rest(), CLIENT_REST_MS_MAX, 'but not for ever')
 })
 
-t.test('forgiven after a steady while, heard of or not', async t => {
+t.test('forgiven after a steady period, with or without requests', async t => {
   for (const isHeard of [true, false]) {
     const health = new Health(2, 1000)
     health.fail(0)

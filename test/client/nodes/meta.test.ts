@@ -1,4 +1,4 @@
-// Replies of the meta protocol, cut anywhere.
+// The parser of meta replies, with replies cut anywhere.
 
 import t from 'tap'
 import { ITEM_BYTES_MAX } from '../../../lib/bytes/memcached.ts'
@@ -53,7 +53,7 @@ t.test('cut at every byte, and in random pieces', async t => {
   }
 })
 
-t.test('what is no reply is refused', async t => {
+t.test('anything but a reply is refused', async t => {
   for (const text of ['hello\r\n', '\r\n', 'VA x\r\n', '<html>\r\n', 'x'.repeat(10_000)]) {
     t.throws(() => readAll([Buffer.from(text)]), Error, text.slice(0, 10))
   }

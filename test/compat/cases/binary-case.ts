@@ -1,4 +1,4 @@
-/** The few words that the edge cases of the binary protocol are written with. Keys: RESET_KEYS. */
+/** Helpers to write edge cases of the binary protocol. Keys: RESET_KEYS. */
 import { frame, keyTag, Op, store, u32 } from '../../support/binary-frames.ts'
 
 export const KEYS = ['k', 'a', 'b', 'K'.repeat(250), 'zz']
@@ -6,9 +6,9 @@ export const KEYS = ['k', 'a', 'b', 'K'.repeat(250), 'zz']
 /** Stores 1 under k. */
 export const ONE = store(Op.SET, 'k', '1')
 export const GET = frame(Op.GET, { key: 'k' })
-/** Shows that the stream is in step again. */
+/** Shows that both servers read the next frame at the same byte again. */
 export const NOOP = frame(Op.NOOP, { opaque: 0x12345 })
-/** Behind a frame that eats of what follows it: no server waits for more, both hang up. */
+/** After a frame that consumes bytes of the next: neither server waits for more, both close. */
 export const JUNK = 'junk'.repeat(150)
 
 /** Requests about key k whose replies can be told apart. */

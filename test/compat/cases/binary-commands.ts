@@ -1,4 +1,4 @@
-/** Edge cases of the commands themselves: what each does and answers, loud and quiet. */
+/** Edge cases of the binary commands: what each does and answers, in its normal and quiet form. */
 import { count, frame, lastCas, Op, store, touch, u32 } from '../../support/binary-frames.ts'
 import { GET, NOOP, numbered, ONE } from './binary-case.ts'
 import type { Case, Group } from './case.ts'

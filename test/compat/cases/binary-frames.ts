@@ -102,8 +102,8 @@ const longKeys: Case[] = [
 const huge = (opcode: number, bodyBytes: number, extras = ''): string =>
   frame(opcode, { extras, key: 'k', bodyBytes })
 
-// As signed numbers these lengths are negative: nothing is thrown away. (memcached throws away what a
-// connection before it still had to, so that these come before any that closes half-way.)
+// As signed numbers these lengths are negative: nothing is thrown away. (memcached throws away what
+// a connection before it still had to, so that these come before any that closes half-way.)
 const negative: Case[] = [2 ** 31 + 9, 2 ** 31 + 1000, 2 ** 32 - 1].flatMap((length): Case[] => [
   [`set of ${length}`, ONE + huge(Op.SET, length, u32(0) + u32(0)) + GET],
   [`setq of ${length}`, ONE + huge(Op.SETQ, length, u32(0) + u32(0)) + GET],

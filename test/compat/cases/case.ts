@@ -1,10 +1,12 @@
 /**
- * The form of the hand-written edge cases, and the few words they are written with. Steps are
- * latin1 text: one character is one byte. Every case finds the keys of RESET_KEYS deleted.
+ * The type of the hand-written edge cases, and helpers to write them. Steps are latin1 text: one
+ * character is one byte. The keys of RESET_KEYS are deleted before every case.
  */
 
-/** A name, the bytes (or several steps, each sent after the replies to the one before), and for
- * streams that end inside a request or are closed half-way: 'raw', read until it is quiet. */
+/**
+ * A name and the bytes, or several steps, each sent after the replies to the one before. 'raw' is
+ * for streams that end inside a request or are closed half-way: replies are read until none come.
+ */
 export type Case = readonly [name: string, steps: string | readonly string[], kind?: 'raw']
 
 export interface Group {
@@ -30,10 +32,10 @@ export const RESET_KEYS = ['k', 'a', 'b', KEY_250]
 /** Stores 1 under k. */
 export const ONE = 'set k 0 0 1\r\n1\r\n'
 export const GET = 'get k\r\n'
-/** Shows that the stream is in step again. */
+/** Shows that both servers read the next command at the same byte again. */
 export const VERSION = 'version\r\n'
 
-/** A whole storage request with the right length. */
+/** A complete storage request with the right length. */
 export function store(command: string, value: string, key = 'k', flags = 0): string {
   return `${command} ${key} ${flags} 0 ${value.length}\r\n${value}\r\n`
 }

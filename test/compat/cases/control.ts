@@ -2,7 +2,7 @@
 import { type Case, GET, type Group, KEY_250, ONE, store, times, VERSION } from './case.ts'
 
 const ITEM_BYTES_MAX = 1024 * 1024
-// What memcached counts beside key and value: 48 of header, 8 of CAS, a NUL, and \r\n.
+// Bytes that memcached counts in addition to key and value: header 48, CAS 8, a NUL, and \r\n.
 const ITEM_OVERHEAD_BYTES = 59
 const FITS = ITEM_BYTES_MAX - ITEM_OVERHEAD_BYTES - 1
 
@@ -120,7 +120,8 @@ const statistics: Case[] = [
   ['stats sizes while disabled', `stats sizes\r\n${VERSION}`],
 ]
 
-// Last: these empty the cache. `flush_all 2592000` and the like leave a date; the next one undoes it.
+// Last, because these empty the cache. `flush_all 2592000` and the like leave a delayed flush,
+// which the next flush_all replaces.
 const flushing: Case[] = [
   [
     '',

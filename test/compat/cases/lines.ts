@@ -1,4 +1,6 @@
-/** Edge cases of lines and tokens: ends, spaces, NUL, case, counts, lengths, unknown commands. */
+/**
+ * Edge cases of lines and tokens: line ends, spaces, NUL, case, counts, lengths, unknown commands.
+ */
 import { type Case, GET, type Group, ONE, times, VERSION } from './case.ts'
 
 const endings: Case[] = [

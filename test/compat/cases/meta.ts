@@ -1,21 +1,21 @@
 /**
- * Edge cases of the meta commands. Left out because 1.6.45, which memslab follows, differs from the
- * 1.6.18 that it is compared with here (test/protocol/meta/newer.test.ts has them):
+ * Edge cases of the meta commands. Left out because 1.6.45, which memslab follows, differs from
+ * 1.6.18, the oracle here (test/protocol/meta/newer.test.ts has them):
  * - the flags x and E, the flag s of ms, and N in the append and prepend modes of ms;
- * - M with more or less than one character behind it;
+ * - M with more or less than one character after it;
  * - errors in the flags of md, which 1.6.18 calls "invalid or duplicate flag" whatever they are;
  * - 18 and more flags, and an over-long key of ms, whose value 1.6.18 takes for the next command;
- * - ma q on a miss that N makes good, which 1.6.18 answers.
- * And left out because memslab does otherwise on purpose:
- * - an opaque that is too long is refused before the command has done anything;
- * - a key in base64 is answered in base64 also where the item was made by mg or grown by a join;
- * - ma T gives the new end to a number also where it gets longer.
+ * - ma q on a miss for which N creates an item, which 1.6.18 answers.
+ * Left out because memslab differs on purpose:
+ * - an opaque that is too long is refused before the command has any effect;
+ * - a base64 key is answered in base64 also where mg created the item or append or prepend grew it;
+ * - ma T sets the TTL of a number also where the number gets longer.
  */
 import { type Case, GET, type Group, KEY_250, KEY_251, ONE, store, times, VERSION } from './case.ts'
 
 const HIT = 'mg k s v c f k\r\n'
 const ALL = 'mg k k s v t c f\r\n'
-/** Stores a value under k, with flags and an end. */
+/** Stores a value under k, with flags and a TTL. */
 const STORED = 'ms k 5 T300 F7\r\nhello\r\n'
 const MN = 'mn\r\n'
 

@@ -1,6 +1,6 @@
 /**
- * The names that memcached 1.6.45 prints in its help and its statistics, in its order. Lines that it
- * prints only where a feature is on, as `idle_kicks`, stand in their places.
+ * The names that memcached 1.6.45 prints in its help and its statistics, in its order, with those
+ * that it prints only while a feature is on, such as `idle_kicks`.
  */
 
 /** Letter and long name; -D has none there. */
@@ -14,7 +14,7 @@ export const SWITCH_NAMES = words(`
   N:napi_ids
 `)
 
-/** What -o takes, by memcached's help. */
+/** Suboptions of -o in memcached's help. */
 export const SUBOPTION_NAMES = words(`
   maxconns_fast hashpower tail_repair_time hash_algorithm no_lru_crawler lru_crawler_sleep
   lru_crawler_tocrawl read_buf_mem_limit no_lru_maintainer hot_lru_pct warm_lru_pct
@@ -26,7 +26,7 @@ export const SUBOPTION_NAMES = words(`
   ssl_ca_cert ssl_wbuf_size ssl_session_cache ssl_kernel_tls ssl_min_version
 `)
 
-/** What -o takes and the help does not tell of. */
+/** Suboptions of -o that the help does not mention. */
 export const SUBOPTION_NAMES_UNTOLD = words(`
   lru_crawler lru_maintainer slab_reassign no_slab_reassign slab_automove no_slab_automove
   slab_automove_ratio slab_automove_window no_maxconns_fast no_chunked_items inline_ascii_resp

@@ -1,4 +1,4 @@
-/** Edge cases of the commands of operators: what they say to right and wrong words. */
+/** Edge cases of operators' commands, with valid and invalid words. */
 import type { Case, Group } from './case.ts'
 
 /** As many cases as there are lines, each a name of its own. */

@@ -1,11 +1,11 @@
-// The arena's clock and what an exptime means on it.
+// The arena's clock, and how an exptime becomes a time on it.
 
 import t from 'tap'
 import { RELATIVE_S_MAX } from '../../../lib/bytes/memcached.ts'
 import { expiresAt, moveClock, startClock } from '../../../lib/engine/arena/clock.ts'
 import { CLOCK_S, HEADER_WORDS, STARTED_AT_S } from '../../../lib/engine/arena/layout.ts'
 
-/** A clock that was started `agoS` seconds ago. */
+/** A clock that started `agoS` seconds ago. */
 function clockAfter(agoS: number): Int32Array {
   const words = new Int32Array(HEADER_WORDS)
   startClock(words)
@@ -13,7 +13,7 @@ function clockAfter(agoS: number): Int32Array {
   return words
 }
 
-t.test('a new clock leaves 0 for never and 1 for long ago', async t => {
+t.test('a new clock starts above 0 (never) and 1 (long ago)', async t => {
   const words = clockAfter(0)
   t.equal(words[CLOCK_S], 2)
   const wallS = Date.now() / 1000
@@ -36,7 +36,7 @@ t.test('the clock follows the seconds elapsed and never goes back', async t => {
   }
 })
 
-t.test('exptime 0 is never, a negative one at once', async t => {
+t.test('exptime 0 never expires, a negative one at once', async t => {
   for (const agoS of [0, 1, 100_000]) {
     const words = clockAfter(agoS)
     t.equal(expiresAt(words, 0), 0)
@@ -47,7 +47,7 @@ t.test('exptime 0 is never, a negative one at once', async t => {
   }
 })
 
-t.test('up to 30 days an exptime counts from now', async t => {
+t.test('an exptime up to 30 days is relative', async t => {
   t.equal(RELATIVE_S_MAX, 2_592_000)
   for (const agoS of [0, 7, 100_000]) {
     const words = clockAfter(agoS)
@@ -57,7 +57,7 @@ t.test('up to 30 days an exptime counts from now', async t => {
   }
 })
 
-t.test('above 30 days it is a Unix time', async t => {
+t.test('an exptime above 30 days is a Unix time', async t => {
   for (const agoS of [0, 7, 100_000]) {
     const words = clockAfter(agoS)
     const nowS = words[STARTED_AT_S] + words[CLOCK_S]
@@ -76,13 +76,13 @@ t.test('above 30 days it is a Unix time', async t => {
   }
 })
 
-t.test('the last Unix time of 32 bits is no time in the past', async t => {
+t.test('the last Unix time of 32 bits is not in the past', async t => {
   const words = clockAfter(50)
   words[CLOCK_S + 2] = expiresAt(words, 2 ** 31 - 1)
   t.ok(words[CLOCK_S + 2] > words[CLOCK_S])
 })
 
-t.test('a time beyond what an item can hold is far away', async t => {
+t.test('a time beyond the range of an item is far in the future', async t => {
   const words = clockAfter(7)
   for (const exptime of [2 ** 32 - 1, 2 ** 32 - 2]) {
     t.ok(expiresAt(words, exptime) > words[CLOCK_S] + 10 * 365 * 86_400)

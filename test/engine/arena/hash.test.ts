@@ -1,5 +1,5 @@
-// HalfSipHash-1-3 against a plain implementation of the published algorithm, which is itself checked
-// by the published values of HalfSipHash-2-4; and how evenly hashes spread.
+// HalfSipHash-1-3 against a plain implementation of the published algorithm, which is checked
+// against the published values of HalfSipHash-2-4; and how evenly hashes spread.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { arenaOf, hashBytes, tagOf } from '../../../lib/engine/arena/hash.ts'
 import { META_TAG_MASK } from '../../../lib/engine/arena/layout.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 
-/** HalfSipHash-2-4, 32 bits, key 00 01 .. 07, of the bytes 00, 01, .. (n of them). */
+/** HalfSipHash-2-4, 32 bits, key 00 01 .. 07, of the n bytes 00, 01, .. */
 const PUBLISHED = [
   'a9359f5b',
   '27475ab8',
@@ -24,7 +24,7 @@ const SEED_1 = 0x07060504
 
 const seed = announceSeed(t)
 
-t.test('the plain implementation gives the published values', async t => {
+t.test('the plain implementation returns the published values', async t => {
   PUBLISHED.forEach((hex, length) => {
     const out = Buffer.alloc(4)
     out.writeUInt32LE(plainHash(2, 4, counting(length), SEED_0, SEED_1))
@@ -32,7 +32,7 @@ t.test('the plain implementation gives the published values', async t => {
   })
 })
 
-t.test('hashBytes is HalfSipHash-1-3 at every length and place', async t => {
+t.test('hashBytes is HalfSipHash-1-3 at every length and alignment', async t => {
   const random = createRandom(seed)
   const area = Area.allocate(600)
   for (let length = 0; length <= 260; length++) {
@@ -48,7 +48,7 @@ t.test('hashBytes is HalfSipHash-1-3 at every length and place', async t => {
   t.pass('lengths 0 to 260')
 })
 
-t.test('bytes beside the key do not count, each byte of it and of the seed does', async t => {
+t.test('every byte of key and seed counts, and no other byte', async t => {
   const area = new Area(Buffer.from('..some key of 24 bytes...!!'))
   const hash = () => hashBytes(area, 2, 22, SEED_0, SEED_1)
   const before = hash()
@@ -82,7 +82,7 @@ t.test('hashes spread evenly over arenas, buckets and tags', async t => {
       spread(name, seeds, 256, hash => hash & 255),
       `${name(1)} over buckets`,
     )
-    // Within one arena of 16, buckets and tags are as even as in all.
+    // Buckets and tags are as even in one arena of 16 as in all.
     const inArena = (hash: number) => (arenaOf(hash, 16) === 5 ? hash & 63 : -1)
     assertEven(spread(name, seeds, 64, inArena), `${name(1)} over the buckets of an arena`)
     const inBucket = (hash: number) => ((hash & 15) === 3 ? tagOf(hash) : -1)
@@ -94,7 +94,7 @@ t.test('hashes spread evenly over arenas, buckets and tags', async t => {
   t.pass('all even')
 })
 
-t.test('the arena is always one of those there are', async t => {
+t.test('the arena is always an existing one', async t => {
   for (const hash of [0, -1, 1, 2 ** 31 - 1, -(2 ** 31), 0xffff, 0x10000]) {
     for (const count of [1, 2, 3, 5, 1023, 1024]) {
       const arena = arenaOf(hash, count)
@@ -120,7 +120,7 @@ function spread(
   return counts
 }
 
-/** Chi-squared within seven standard deviations of what chance gives. */
+/** Whether chi-squared is within seven standard deviations of its expected value. */
 function assertEven(counts: number[], name: string): void {
   const total = counts.reduce((sum, count) => sum + count, 0)
   const mean = total / counts.length
@@ -133,7 +133,7 @@ function counting(length: number): Buffer {
   return Buffer.from(Array.from({ length }, (_, i) => i))
 }
 
-/** HalfSipHash-c-d with 32 bits of output, written after the published description. */
+/** HalfSipHash-c-d with 32 bits of output, written from the published description. */
 function plainHash(c: number, d: number, key: Buffer, k0: number, k1: number): number {
   const v = new Uint32Array([k0, k1, 0x6c796765 ^ k0, 0x74656462 ^ k1])
   const whole = key.length - (key.length % 4)

@@ -1,5 +1,5 @@
-// Slab classes and their chunks against a plain set: no chunk twice, none across a page's end, pages
-// that come and go.
+// Slab classes and their chunks against a plain set: no chunk is taken twice or crosses a page's
+// end, and pages come and go.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -77,7 +77,7 @@ t.test('pages are a share of the arena, within bounds', async t => {
   t.throws(() => createArena({ ...smallOptions(), dataBytes: 1600 * MIB }))
 })
 
-t.test('chunks are taken and given back as from a set', async t => {
+t.test('chunks are taken and freed as from a set', async t => {
   const random = createRandom(seed)
   for (const dataBytes of [256 * KIB, 4 * MIB]) {
     const arena = createSmallArena({ dataBytes })
@@ -105,7 +105,7 @@ t.test('chunks are taken and given back as from a set', async t => {
   t.pass('20000 steps')
 })
 
-t.test('a page is cut as it is used, and used whole', async t => {
+t.test('a page is cut as it is used, and used completely', async t => {
   const arena = createSmallArena()
   const perPage = arena.words[L.classAt(1) + L.CLASS_CHUNKS_PER_PAGE]
   const refs: Ref[] = []
@@ -122,7 +122,7 @@ t.test('a page is cut as it is used, and used whole', async t => {
 
 t.test('a page of free chunks moves to another class', async t => {
   for (const used of [1, 5, arenaPage()]) {
-    // Two pages, and the hash table takes the room of a third.
+    // Two pages, since the hash table takes the room of a third.
     const arena = createSmallArena({ dataBytes: 192 * KIB })
     const refs = Array.from({ length: used }, () => takeChunk(arena, 2))
     const other = takeChunk(arena, 5)
@@ -147,7 +147,7 @@ t.test('a page of free chunks moves to another class', async t => {
   }
 })
 
-t.test('only the chunks of the page that goes leave the free list', async t => {
+t.test('only the chunks of the leaving page leave the free list', async t => {
   const random = createRandom(seed, 1)
   const arena = createSmallArena({ dataBytes: 256 * KIB })
   const refs: Ref[] = []
@@ -200,7 +200,7 @@ function assertDisjoint(arena: Arena, taken: Map<Ref, number>): void {
   }
 }
 
-/** A class is refused only when the pages are all given away and its own are all in use. */
+/** A class is refused only when all pages are taken and all chunks of its own are in use. */
 function assertFull(arena: Arena, classId: number, taken: Map<Ref, number>): void {
   const at = L.classAt(classId)
   assert.equal(arena.words[L.PAGES_USED], pageRoom(arena))

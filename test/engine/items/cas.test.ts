@@ -1,5 +1,5 @@
-// CAS numbers: which operations ask for one, which give a new one and say so, and numbers made where
-// none was.
+// CAS numbers: which operations compare one, which assign and return a new one, and the CAS of
+// numbers that incr creates.
 
 import t from 'tap'
 import { u64 } from '../../../lib/bytes/decimal.ts'
@@ -12,7 +12,6 @@ import {
 } from '../../../lib/engine/arena/counters.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
-import { lastCas } from '../../../lib/engine/items/links.ts'
 import { Mode, Status } from '../../../lib/engine/status.ts'
 import { type Hit, Peer } from '../../support/engine-peer.ts'
 
@@ -29,13 +28,13 @@ function hitOf(peer: Peer, key: string): Hit {
   return hit
 }
 
-/** The item's own CAS, and one that it has not. */
+/** The item's CAS, and a wrong one. */
 function casesOf(peer: Peer, key: string) {
   const { casHigh, casLow } = hitOf(peer, key)
   return { right: { casHigh, casLow }, wrong: { casHigh, casLow: casLow + 1 } }
 }
 
-t.test('every store says which CAS it gave', async t => {
+t.test('every store returns its CAS', async t => {
   const peer = createPeer()
   const stores: [name: string, store: () => Status][] = [
     ['set', () => peer.set('k', ONE)],
@@ -51,15 +50,16 @@ t.test('every store says which CAS it gave', async t => {
   let before = 0
   for (const [name, store] of stores) {
     t.equal(store(), Status.OK, name)
+    const { storedCasHigh, storedCasLow } = peer.ask
     const { casHigh, casLow } = hitOf(peer, 'k')
-    t.same(lastCas, { high: casHigh, low: casLow }, name)
+    t.same([storedCasHigh, storedCasLow], [casHigh, casLow], name)
     t.ok(casLow > before, `${name} gives a new one`)
     before = casLow
   }
   peer.verify()
 })
 
-t.test('append and prepend ask for a CAS unless it is 0', async t => {
+t.test('append and prepend compare a CAS unless it is 0', async t => {
   const peer = createPeer()
   for (const mode of [Mode.APPEND, Mode.PREPEND]) {
     peer.set('k', ONE)
@@ -75,7 +75,7 @@ t.test('append and prepend ask for a CAS unless it is 0', async t => {
   peer.verify()
 })
 
-t.test('delete asks for a CAS unless it is 0', async t => {
+t.test('delete compares a CAS unless it is 0', async t => {
   const peer = createPeer()
   peer.set('k', ONE)
   const { right, wrong } = casesOf(peer, 'k')
@@ -89,7 +89,7 @@ t.test('delete asks for a CAS unless it is 0', async t => {
   t.equal(counters[counterAt(Counter.DELETE_MISSES)], 1)
 })
 
-t.test('incr and decr ask for a CAS unless it is 0, before they look at the value', async t => {
+t.test('incr and decr compare a CAS unless it is 0, before they read the value', async t => {
   const peer = createPeer()
   peer.set('k', ONE)
   const { right, wrong } = casesOf(peer, 'k')
@@ -103,7 +103,7 @@ t.test('incr and decr ask for a CAS unless it is 0, before they look at the valu
   t.equal(peer.adjust('k', false, 1n, right), Status.NON_NUMERIC, 'there is no value to look at')
 })
 
-t.test('a number is made where there is none, and is no store to be counted', async t => {
+t.test('creating a missing number does not count as a store', async t => {
   const peer = createPeer()
   const largest = 2n ** 64n - 1n
   for (const [key, initial] of [
@@ -133,7 +133,7 @@ t.test('a number is made where there is none, and is no store to be counted', as
   peer.verify()
 })
 
-t.test('an item that is given an end keeps all else, its CAS too', async t => {
+t.test('an item that gets a TTL keeps everything else, its CAS too', async t => {
   const peer = createPeer()
   for (const length of [1, 100, 5000, 300_000]) {
     const value = Buffer.alloc(length, 'v')
@@ -147,7 +147,7 @@ t.test('an item that is given an end keeps all else, its CAS too', async t => {
   }
 })
 
-t.test('the sequence runs over a word', async t => {
+t.test('the sequence runs past one word', async t => {
   const peer = createPeer()
   const { words } = peer.cache.shards[0].arena
   words[L.CAS_LOW] = -3

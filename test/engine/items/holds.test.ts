@@ -1,4 +1,4 @@
-// Hold slots against a plain Map, to the last slot and back.
+// Hold slots against a plain Map, up to the last slot and back.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -72,7 +72,7 @@ t.test('every slot can be taken, and no more', async t => {
   t.equal(arena.words[L.HOLD_COUNT], HOLD_SLOTS_MAX - some.length)
 })
 
-t.test('an item held twice is held until both are gone', async t => {
+t.test('an item held twice stays held until both holds are released', async t => {
   const arena = createSmallArena()
   const first = takeHold(arena, refAt(arena, 77), 1)
   const second = takeHold(arena, refAt(arena, 77), 2)
@@ -82,7 +82,7 @@ t.test('an item held twice is held until both are gone', async t => {
   t.notOk(isHeld(arena, refAt(arena, 77)))
 })
 
-/** Some chunk of the arena, far enough from its neighbours for a header. */
+/** A chunk of the arena, far enough from its neighbours for a header. */
 function refAt(arena: Arena, index: number): Ref {
   return (arena.dataAt + index * 16) as Ref
 }

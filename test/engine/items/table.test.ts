@@ -1,5 +1,5 @@
-// The hash table against a plain Map: random inserts, finds and removals while it grows bucket by
-// bucket, and keys that share a bucket or a tag.
+// The hash table against a plain Map: random inserts, lookups and removals while it grows by single
+// buckets, and keys that share a bucket or a tag.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -20,7 +20,7 @@ import { announceSeed, createRandom } from '../../support/prng.ts'
 
 const seed = announceSeed(t)
 
-t.test('finds what a Map finds, at every size of the table', async t => {
+t.test('finds what a Map has, at every size of the table', async t => {
   const random = createRandom(seed)
   const arena = createSmallArena()
   const model = new Map<string, Ref>()
@@ -58,7 +58,7 @@ t.test('adds one bucket at a time, each power of two in its turn', async t => {
   for (let i = 0; i < 1000; i++) if (find(arena, `n${i}`) === NIL) t.fail(`n${i} is lost`)
 })
 
-t.test('stops growing at the room reserved, and chains go on', async t => {
+t.test('stops growing at the reserved size, and chains get longer', async t => {
   const arena = createSmallArena({ bucketsInitial: 128, tableGrows: false })
   t.equal(arena.words[L.BUCKETS_MAX], 128)
   const refs = new Map<string, Ref>()
@@ -67,7 +67,7 @@ t.test('stops growing at the room reserved, and chains go on', async t => {
   assertTable(arena, refs)
 })
 
-t.test('keys of one bucket and one tag are told apart', async t => {
+t.test('keys with the same bucket and tag are distinguished', async t => {
   const arena = createSmallArena()
   const same: string[] = []
   const wanted = hashOf(arena, 'first')
@@ -87,7 +87,7 @@ t.test('keys of one bucket and one tag are told apart', async t => {
   })
 })
 
-t.test('keys of all lengths, and one the beginning of the other', async t => {
+t.test('keys of all lengths, and keys that are prefixes of others', async t => {
   const arena = createSmallArena()
   const refs = new Map<string, Ref>()
   for (let length = 1; length <= 250; length++) {
@@ -112,7 +112,9 @@ function remove(arena: Arena, key: string, ref: Ref): void {
   giveChunk(arena, L.metaClass(arena.words[ref + L.ITEM_META]), ref)
 }
 
-/** Every item of the model is found, in its bucket and with its tag, and nothing else is there. */
+/**
+ * Asserts that every item of the model is in its bucket with its tag, and nothing else is there.
+ */
 function assertTable(arena: Arena, model: Map<string, Ref>): void {
   const { words } = arena
   assert.equal(words[L.ITEM_COUNT], model.size)

@@ -1,5 +1,5 @@
-// Segmented lists: what is used again survives a scan, what is not goes first, and it works, if less
-// well, when upkeep does not come.
+// Segmented lists: items used again survive a scan, others are evicted first. Without upkeep this
+// still works, but less well.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -24,7 +24,7 @@ const LENGTH = 500
 const { LIST_HOT, LIST_WARM, LIST_COLD, LIST_TEMP } = L
 const seed = announceSeed(t)
 
-t.test('a scan does not flush what is used again', async t => {
+t.test('a scan does not evict what is used again', async t => {
   const segmented = scan(createPeer({ eviction: 'segmented' }), 100)
   const late = scan(createPeer({ eviction: 'segmented' }), 5000)
   const flat = scan(createPeer({ eviction: 'lru', fitted: false }), 100)
@@ -58,7 +58,7 @@ t.test('more keys are hit where some are used often and most once', async t => {
   t.ok(rates[2] > rates[1] * 1.05)
 })
 
-t.test('an item goes where its use takes it', async t => {
+t.test('an item moves between lists by its use', async t => {
   const { peer, arena } = createPeer({ eviction: 'segmented' })
   for (let i = 0; i < 100; i++) peer.set(`k${i}`, makeValue(i, LENGTH))
   t.same(counts(arena), { hot: 100, warm: 0, cold: 0, temp: 0 }, 'new items are hot')
@@ -104,7 +104,7 @@ t.test('hot and warm items cool down with time', async t => {
   t.equal(counts(arena).hot, 5)
 })
 
-t.test('items that end soon have a list of their own and never come out of it', async t => {
+t.test('items that expire soon have their own list and stay in it', async t => {
   const { peer, arena } = createPeer({ eviction: 'segmented', temporaryTtlS: 60, crawler: false })
   const nowS = peer.nowS()
   peer.set('lasting', makeValue(1, LENGTH))
@@ -124,7 +124,7 @@ t.test('items that end soon have a list of their own and never come out of it', 
   t.equal(counts(arena).temp, 0)
 })
 
-t.test('the mode changes while it works', async t => {
+t.test('the mode changes at run time', async t => {
   const { peer, arena } = createPeer({ eviction: 'segmented' })
   fill(peer, 'a', 3000)
   runUpkeep(peer)
@@ -140,7 +140,7 @@ t.test('the mode changes while it works', async t => {
   peer.verify()
 })
 
-t.test('without upkeep nothing is refused, and what is in use goes last', async t => {
+t.test('without upkeep nothing is refused, and items in use are evicted last', async t => {
   const { peer, arena } = createPeer({ eviction: 'segmented' })
   fill(peer, 'used', 2000)
   for (let i = 0; i < 2000; i++) for (let times = 0; times < 3; times++) peer.get(`used${i}`)
@@ -163,7 +163,7 @@ t.test('without the maintainer lists are not segmented', async t => {
   t.equal(counts(arena).cold, 1)
 })
 
-/** What is left of a set that is used again, percent, after a scan of three times the memory. */
+/** Percent that is left of a set used again, after a scan of three times the memory. */
 function scan({ peer, arena }: { peer: Peer; arena: Arena }, upkeepEvery: number): number {
   const room = Math.floor((4 * MIB) / (LENGTH + 100))
   const used = Math.floor(room * 0.3)

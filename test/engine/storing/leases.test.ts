@@ -1,5 +1,5 @@
-// Operations on terms against a plain model, with `verify` after every step: fetches that make, touch
-// and win, stale items, CAS numbers that peers choose, values that are taken away.
+// Operations with terms against a plain model, with `verify` after every step: fetches that create,
+// touch and win, stale items, CAS numbers chosen by peers, values that are removed.
 
 import t from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
@@ -12,7 +12,7 @@ const LARGE = { memoryBytes: 16 * MIB, itemBytesMax: MIB, shards: 2, hashpower: 
 const SMALL = { memoryBytes: 4 * MIB, itemBytesMax: MIB, hashpower: 6 }
 const RUNS = [
   {
-    name: 'few keys meet each other',
+    name: 'few keys, many collisions',
     keys: 4,
     lengths: [0, 1, 5, 50],
     cache: LARGE,
@@ -20,7 +20,7 @@ const RUNS = [
   },
   { name: 'long values', keys: 6, lengths: [0, 5000, 40_000], cache: LARGE, evicts: false },
   {
-    name: 'a memory that evicts',
+    name: 'with evictions',
     keys: 300,
     lengths: [10, 30_000, 60_000],
     cache: SMALL,

@@ -1,5 +1,5 @@
-// A set over an item of the same shape writes over it; over one that differs, or that somebody
-// holds, it makes another. What peers see is the same.
+// A set over an item of the same shape writes in place. Over an item of another shape, or one that
+// is held, it creates a new item. Peers see no difference.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -14,7 +14,6 @@ import type { Ref } from '../../../lib/engine/arena/layout.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { lock } from '../../../lib/engine/arena/lock.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
-import { lastCas } from '../../../lib/engine/items/links.ts'
 import { Eviction } from '../../../lib/engine/items/lru.ts'
 import { findItem } from '../../../lib/engine/items/table.ts'
 import { Status } from '../../../lib/engine/status.ts'
@@ -22,7 +21,7 @@ import { Peer, type StoreOptions } from '../../support/engine-peer.ts'
 
 const DAY_S = 86_400
 
-t.test('the same shape stays where it is, as a new item', async t => {
+t.test('a set of the same shape stays in place, as a new item', async t => {
   const { peer, arena } = createPeer()
   for (const [before, after] of [
     [{}, {}],
@@ -53,7 +52,7 @@ t.test('the same shape stays where it is, as a new item', async t => {
   }
 })
 
-t.test('it was not fetched yet, but is saved from being evicted first', async t => {
+t.test('it counts as not fetched, but is not evicted first', async t => {
   const { peer, arena } = createPeer()
   arena.words[L.EVICTION] = Eviction.SEGMENTED
   peer.set('k', Buffer.from('first'))
@@ -66,7 +65,7 @@ t.test('it was not fetched yet, but is saved from being evicted first', async t 
   t.not(arena.words[refOf(peer, 'k') + L.ITEM_META] & L.STATE_FETCHED, 0)
 })
 
-t.test('another shape is another item', async t => {
+t.test('another shape makes another item', async t => {
   const short = Buffer.from('v')
   const cases: [what: string, before: StoreOptions, value: Buffer, after: StoreOptions][] = [
     ['flags', {}, short, { flags: 1 }],
@@ -89,7 +88,7 @@ t.test('another shape is another item', async t => {
   }
 })
 
-t.test('what a peer still reads is left as it is', async t => {
+t.test('a value that a peer still reads is left unchanged', async t => {
   const { peer } = createPeer()
   peer.set('k', Buffer.from('first'))
   const held = peer.hold('k')
@@ -101,13 +100,14 @@ t.test('what a peer still reads is left as it is', async t => {
   peer.verify()
 })
 
-t.test('an item whose writer died half way is dropped', async t => {
+t.test('an item whose writer died halfway is dropped', async t => {
   const dead = new Peer(Cache.create({ memoryBytes: 4 * MIB }, 7))
   const peer = new Peer(Cache.attach(dead.cache.handle, 8))
   const { arena } = peer.cache.shards[0]
   peer.set('a', Buffer.from('value'))
   peer.set('b', Buffer.from('value'))
-  // As it dies in the middle of the value: the lock is taken, the item named, some bytes are new.
+  // State of a death in the middle of a value: the lock is held, the item named, some bytes are
+  // new.
   dead.set('a', Buffer.from('other'))
   lock(arena.words, 7)
   arena.words[L.REWRITING] = refOf(peer, 'a')
@@ -117,22 +117,23 @@ t.test('an item whose writer died half way is dropped', async t => {
   peer.verify()
 })
 
-t.test('it is half written as long as it has its old CAS', async t => {
+t.test('it is half written while it has its old CAS', async t => {
   const { peer, arena } = createPeer()
   peer.set('k', Buffer.from('1'))
   const ref = refOf(peer, 'k')
-  // The new CAS is told here as soon as the item has it.
+  // Every function reads the words once: this is what the last one to see the old CAS saw.
+  const { words } = arena
   let isNamed = false
-  Object.defineProperty(lastCas, 'low', {
-    configurable: true,
-    set: () => {
-      isNamed = arena.words[L.REWRITING] === ref
+  let cas = words[L.CAS_LOW]
+  Object.defineProperty(arena, 'words', {
+    get: () => {
+      if (words[L.CAS_LOW] === cas) isNamed = words[L.REWRITING] === ref
+      return words
     },
   })
-  t.teardown(() => Object.defineProperty(lastCas, 'low', { value: 0, writable: true }))
   peer.set('k', Buffer.from('2'))
   t.ok(isNamed, 'a set')
-  isNamed = false
+  cas = words[L.CAS_LOW]
   peer.adjust('k', false, 1n)
   t.ok(isNamed, 'a number counted up')
   t.equal(arena.words[L.REWRITING], L.NIL)
@@ -144,8 +145,9 @@ function createPeer() {
 }
 
 function refOf(peer: Peer, name: string): Ref {
-  const [shard, hash, key, start, length] = peer.at(name)
-  return findItem(shard.arena, hash, key, start, length)
+  const { arena } = peer.find(name)
+  const { hash, area, keyStart, keyBytes } = peer.ask
+  return findItem(arena, hash, area, keyStart, keyBytes)
 }
 
 function setsOf(peer: Peer, ref: Ref): number {

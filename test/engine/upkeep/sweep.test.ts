@@ -1,5 +1,5 @@
-// The sweep after a flush: it finds all that the flush has ended, in bounded steps, without a crawler,
-// whoever takes over, whatever else is done meanwhile; and nothing comes back after 2^32 stores.
+// The sweep after a flush finds all flushed items, in bounded steps, without a crawler, also after
+// another thread takes over and whatever is done meanwhile. Nothing comes back after 2^32 stores.
 
 import t, { type Test } from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
@@ -20,7 +20,7 @@ const ITEMS = 3000
 const STEPS_MAX = 20_000
 const seed = announceSeed(t)
 
-/** Items that a flush has ended and that are still there. */
+/** Flushed items that are still in memory. */
 class FlushedSink implements ItemSink {
   count = 0
 
@@ -30,7 +30,7 @@ class FlushedSink implements ItemSink {
   }
 }
 
-t.test('what a flush has ended stays away after 2^32 further stores', async t => {
+t.test('flushed items do not come back after 2^32 further stores', async t => {
   const peer = createPeer(1)
   const { arena } = peer.cache.shards[0]
   fill(peer, 'old', ITEMS)
@@ -78,7 +78,7 @@ t.test(
   },
 )
 
-t.test('who takes over goes on, and a flush during a sweep has one of its own', async t => {
+t.test('another thread continues a sweep, and a flush during it gets its own', async t => {
   const peer = createPeer(1)
   const { arena } = peer.cache.shards[0]
   fill(peer, 'old', ITEMS)
@@ -93,7 +93,7 @@ t.test('who takes over goes on, and a flush during a sweep has one of its own', 
   peer.verify()
 })
 
-t.test('items that are stored, held and moved meanwhile hide nothing', async t => {
+t.test('items stored, held and moved meanwhile hide nothing', async t => {
   const random = createRandom(seed)
   const peer = createPeer(2)
   const { cache } = peer
@@ -114,7 +114,7 @@ t.test('items that are stored, held and moved meanwhile hide nothing', async t =
   }
 })
 
-/** A cache without a crawler and without a maintainer. */
+/** A cache without crawler and maintainer. */
 function createPeer(shards: number): Peer {
   return new Peer(
     Cache.create({ memoryBytes: 16 * MIB, shards, crawler: false, maintainer: false }),
@@ -133,7 +133,7 @@ function present(peer: Peer, prefix: string, count: number): number {
   return found
 }
 
-/** Upkeep until every sweep is done; then no item is left that a flush has ended. */
+/** Does upkeep until every sweep is done and asserts that no flushed item is left. */
 function finish(peer: Peer, upkeeps: Upkeep[], t: Test): void {
   peer.setClock(peer.nowS() + SWEEP_WAIT_S)
   for (const [index, upkeep] of upkeeps.entries()) {

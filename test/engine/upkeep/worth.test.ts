@@ -1,5 +1,5 @@
-// Eviction by worth: what is used once while it is new stays, a scan passes through, and pages go to the
-// class where they save most misses.
+// Eviction by worth: an item used once while it is new stays, a scan passes through, and pages go
+// to the class where they avoid most misses.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -27,7 +27,7 @@ const SMALL = 100
 const LARGE = 4000
 const seed = announceSeed(t)
 
-t.test('an item used once while it is new stays, whatever comes later', async t => {
+t.test('an item used once while it is new survives a scan', async t => {
   const { peer, arena } = createPeer({ fitted: false })
   const used = 500
   for (let i = 0; i < used; i++) {
@@ -41,7 +41,7 @@ t.test('an item used once while it is new stays, whatever comes later', async t 
   }
   peer.verify()
   t.ok(sumOf(arena, ClassCounter.EVICTED) > 40_000)
-  // A search that meets only used items ends after VICTIM_TRIES_MAX of them, and one goes.
+  // A search that meets only used items stops after VICTIM_TRIES_MAX of them and evicts one.
   const left = countOf(arena, L.LIST_WARM)
   t.ok(left >= used - used / VICTIM_TRIES_MAX, `${left} of ${used}`)
   let hits = 0
@@ -49,7 +49,7 @@ t.test('an item used once while it is new stays, whatever comes later', async t 
   t.equal(hits, left)
 })
 
-t.test('what is not used any more leaves in the end', async t => {
+t.test('items that are no longer used are evicted in the end', async t => {
   const { peer, arena } = createPeer({ fitted: false })
   let oldLeft = 0
   for (const name of ['old', 'new']) {
@@ -67,7 +67,7 @@ t.test('what is not used any more leaves in the end', async t => {
   t.ok(cold <= ((cold + warm) * PROBATION_PERCENT) / 100 + 1, `${cold} cold, ${warm} warm`)
 })
 
-t.test('a held item at the end of a list is passed over', async t => {
+t.test('a held item at the tail of a list is skipped', async t => {
   const { peer, arena } = createPeer({})
   peer.set('held', makeValue(1, LENGTH))
   const held = peer.hold('held')
@@ -79,7 +79,7 @@ t.test('a held item at the end of a list is passed over', async t => {
   held.shard.release(held.hold)
 })
 
-t.test('an item that is only held does not count as one that was kept', async t => {
+t.test('an item that is only held does not count as kept', async t => {
   const { peer, arena } = createPeer({ fitted: false })
   const large = 30_000
   for (let i = 0; i < 20; i++) peer.set(`k${i}`, makeValue(i, large))
@@ -103,7 +103,7 @@ t.test('at the same rate of hits small items take the pages of large ones', asyn
   t.ok(worth.hits > lru.hits * 1.05)
 })
 
-t.test('pages stay where they earn hits, and go where nobody asks', async t => {
+t.test('pages stay in classes with hits and leave classes without', async t => {
   const { peer, arena } = createPeer({ fitted: false })
   const random = createRandom(seed, 3)
   const small = classOf(arena, SMALL)
@@ -141,7 +141,7 @@ t.test('a class that was emptied gives its pages to one that evicts', async t =>
   t.ok(pagesOf(arena, large) > 6, `${pagesOf(arena, large)} pages`)
 })
 
-t.test('pages are weighed however much was evicted in another mode before', async t => {
+t.test('pages are weighed, however much another mode evicted before', async t => {
   const { peer, arena } = createPeer({ fitted: false, eviction: 'segmented' })
   const large = classOf(arena, LARGE)
   for (let i = 0; i < 50_000; i++) peer.set(`small${i}`, makeValue(i, SMALL))
@@ -165,7 +165,7 @@ t.test('no class gives a page to itself, whatever the ratio', async t => {
   t.equal(arena.counters[counterAt(Counter.SLABS_MOVED)], 0)
 })
 
-t.test('with no automove pages stay', async t => {
+t.test('without automove pages stay', async t => {
   const { peer, arena } = createPeer({ fitted: false, automove: 0 })
   for (let i = 0; i < 50_000; i++) peer.set(`small${i}`, makeValue(i, SMALL))
   for (let i = 0; i < 5000; i++) ask(peer, `large${i % 500}`, LARGE)
@@ -177,7 +177,7 @@ t.test('with no automove pages stay', async t => {
   )
 })
 
-t.test('the mode changes while it works', async t => {
+t.test('the mode changes at run time', async t => {
   const { peer, arena } = createPeer({ eviction: 'segmented' })
   const random = createRandom(seed, 5)
   for (const eviction of ['segmented', 'worth', 'lru', 'worth', 'segmented'] as const) {
@@ -196,7 +196,7 @@ t.test('the mode changes while it works', async t => {
   }
 })
 
-/** Small and large items that are asked for alike, in turn. */
+/** Small and large items that are requested equally often, in turn. */
 function mix(eviction: EvictionName) {
   const { peer, arena } = createPeer({ eviction, fitted: false })
   const random = createRandom(seed, 2)
@@ -204,7 +204,7 @@ function mix(eviction: EvictionName) {
   for (let i = 0; i < 120_000; i++) {
     if (i % 100 === 0) runUpkeep(peer)
     if (i % 10_000 === 0) peer.setClock(peer.nowS() + 1)
-    // The square prefers low numbers.
+    // The square favours low numbers.
     const id = Math.floor(random.below(10_000) ** 2 / 10_000)
     if (ask(peer, `${i % 2}-${id}`, i % 2 === 0 ? SMALL : LARGE)) hits++
   }
@@ -213,12 +213,12 @@ function mix(eviction: EvictionName) {
   return { hits, pages, moved: arena.counters[counterAt(Counter.SLABS_MOVED)] }
 }
 
-/** Keys of one length, so that their items are of one class. */
+/** Keys of one length, so that their items have the same class. */
 function keyOf(name: string, i: number): string {
   return name + String(i).padStart(8, '0')
 }
 
-/** As an application does: get, after a miss set. Whether it was a hit. */
+/** A get, and a set after a miss, as applications do. Returns whether it hit. */
 function ask(peer: Peer, key: string, length: number): boolean {
   if (peer.get(key) !== undefined) return true
   assert.equal(peer.set(key, makeValue(1, length)), Status.OK)

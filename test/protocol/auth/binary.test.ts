@@ -1,5 +1,5 @@
-// The door of binary connections without a socket: SASL with PLAIN, what may pass before and after,
-// frames cut anywhere, garbage.
+// Authentication of binary sessions without a socket: SASL PLAIN, which frames are allowed before
+// and after, frames cut anywhere, garbage.
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
@@ -30,7 +30,7 @@ const FAILURE = '21 20 Auth failure.'
 const REFUSED = 'a 20 Auth failure.'
 const SERVED = 'a 0'
 
-t.test('a right claim opens the door, and what is pipelined behind it is served', async t => {
+t.test('after a right claim pipelined requests are served', async t => {
   const { peer, auth, host } = start()
   t.same(say(peer, RIGHT + NOOP + frame(Op.GET, 'k')), [AUTHENTICATED, SERVED, '0 1 Not found'])
   t.same(auth.claims, [[USER, PASSWORD]])
@@ -58,7 +58,7 @@ t.test('a wrong claim may be followed by a right one', async t => {
   t.same(counted(host), [3, 2])
 })
 
-t.test('messages that are none of PLAIN', async t => {
+t.test('messages that are not PLAIN', async t => {
   const { peer, auth } = start()
   const messages = [
     `${USER}\0${PASSWORD}`,
@@ -121,7 +121,7 @@ t.test('an auth without a value is continued by a step', async t => {
   for (const [name, sent, answers] of cases) t.same(say(start().peer, sent), answers, name)
 })
 
-t.test('whoever begins anew is a stranger until it is answered', async t => {
+t.test('a peer that begins again is unauthenticated until answered', async t => {
   const list = frame(Sasl.LIST)
   t.same(say(start().peer, RIGHT + RIGHT + NOOP), [AUTHENTICATED, AUTHENTICATED, SERVED])
   t.same(say(start().peer, RIGHT + WRONG + NOOP), [AUTHENTICATED, FAILURE, REFUSED])
@@ -130,7 +130,7 @@ t.test('whoever begins anew is a stranger until it is answered', async t => {
   t.same(say(start().peer, RIGHT + begin + NOOP), [AUTHENTICATED, '21 21', REFUSED])
 })
 
-t.test('broken frames end the connection', async t => {
+t.test('broken frames close the connection', async t => {
   const cases: [name: string, sent: string, answers: string[]][] = [
     ['no mechanism', frame(Sasl.AUTH, '', 'x'), ['21 4 Invalid arguments']],
     ['extras', frame(Sasl.AUTH, 'PLAIN', 'x', { extras: '1234' }), ['21 4 Invalid arguments']],
@@ -157,7 +157,7 @@ t.test('broken frames end the connection', async t => {
   }
 })
 
-t.test('a claim too long to be right is thrown away as it comes', async t => {
+t.test('a claim too long to be right is discarded as it arrives', async t => {
   const { peer, auth, host } = start()
   const long = frame(Sasl.AUTH, 'PLAIN', plain(USER, 'x'.repeat(100_000)))
   t.same(say(peer, long.slice(0, 50_000)), [FAILURE])
@@ -167,7 +167,7 @@ t.test('a claim too long to be right is thrown away as it comes', async t => {
   t.same(counted(host), [2, 1])
 })
 
-t.test('frames cut at every byte get the answers of the whole', async t => {
+t.test('frames cut at every byte get the same answers', async t => {
   const begin = frame(Sasl.AUTH, 'PLAIN')
   const step = frame(Sasl.STEP, 'PLAIN', plain(USER, PASSWORD))
   const stream = frame(Sasl.LIST) + WRONG + begin + step + NOOP + RIGHT + frame(Op.GET, 'key')
@@ -183,7 +183,7 @@ t.test('frames cut at every byte get the answers of the whole', async t => {
   t.same(readResponses(peer.take()), whole, 'byte by byte')
 })
 
-t.test('garbage opens nothing', async t => {
+t.test('garbage does not authenticate', async t => {
   const random = createRandom(seed)
   for (let round = 0; round < 300; round++) {
     const { peer, auth } = start()
@@ -200,14 +200,14 @@ t.test('garbage opens nothing', async t => {
   }
 })
 
-t.test('what was claimed is wiped from the buffer', async t => {
+t.test('a claim is wiped from the buffer', async t => {
   const { peer } = start()
   const area = new Area(Buffer.from(WRONG, 'latin1'))
   peer.session.run(area, 0, area.bytes.length)
   t.equal(area.bytes.indexOf('wrong'), -1)
 })
 
-t.test('answers wait, and a peer that is wrong too often is shown out', async t => {
+t.test('answers are delayed, and a peer with too many failures is closed', async t => {
   const { peer, auth } = start({ delayMs: failures => (failures > 1 ? 20 : 0) })
   peer.queue(Buffer.from(WRONG + WRONG + RIGHT + NOOP, 'latin1'))
   peer.eat()
@@ -222,7 +222,7 @@ t.test('answers wait, and a peer that is wrong too often is shown out', async t 
   t.same(say(other, RIGHT), [])
 })
 
-t.test('without -S there is no such command, and with it text has no door', async t => {
+t.test('without -S there is no SASL, and with it no text', async t => {
   const peer = new Peer(createHost())
   const unknown = ['20 81 Unknown command', '21 81 Unknown command', '22 81 Unknown command']
   const step = frame(Sasl.STEP, 'PLAIN', 'x')

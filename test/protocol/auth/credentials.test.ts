@@ -1,5 +1,5 @@
-// Password files: what their lines mean, what is wrong with them, and that a claim is compared with
-// every user whatever it says.
+// Password files: the meaning of their lines, errors in them, and that a claim is compared with
+// every user whatever it contains.
 
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
@@ -8,7 +8,7 @@ import { Credentials, type FileForm } from '../../../lib/protocol/auth/credentia
 import type { Claim } from '../../../lib/protocol/authenticator.ts'
 import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../../../lib/protocol/limits.ts'
 
-t.test('a plain file: all behind the first colon is the password', async t => {
+t.test('a plain file: everything after the first colon is the password', async t => {
   const { opens } = users('bob:secret\nann:a:b c\r\n:nameless\nempty:\nbob:other', 'plain')
   for (const [user, password] of [
     ['bob', 'secret'],
@@ -35,7 +35,7 @@ t.test('a plain file: all behind the first colon is the password', async t => {
   }
 })
 
-t.test('a tokens file: more may follow the password, other lines are passed over', async t => {
+t.test('a tokens file: more may follow the password, other lines are ignored', async t => {
   const { credentials, opens } = users('\n# none\nbob:secret:x:y\r\nbob:other\nann:pw\n', 'tokens')
   t.ok(opens('bob', 'secret'))
   t.ok(opens('bob', 'secret:x'), 'a password with a colon in it')
@@ -46,7 +46,7 @@ t.test('a tokens file: more may follow the password, other lines are passed over
   t.equal(credentials.count, 4)
 })
 
-t.test('what is wrong with a plain file', async t => {
+t.test('errors in a plain file', async t => {
   const { credentials } = users('', 'plain')
   const long = 'x'.repeat(AUTH_LINE_BYTES_MAX)
   for (const text of [
@@ -68,13 +68,13 @@ t.test('what is wrong with a plain file', async t => {
   t.equal(credentials.replace(Buffer.from(`${many}\none:more`), 'plain'), 'too many users')
 })
 
-t.test('an empty file is nobody', async t => {
+t.test('an empty file has no users', async t => {
   const { opens } = users('', 'plain')
   t.notOk(opens('', ''))
   t.notOk(opens('a', 'b'))
 })
 
-t.test('new users are seen by whoever shares the memory; a fault leaves the old', async t => {
+t.test('every thread sees new users, and an error keeps the old ones', async t => {
   const { credentials, opens } = users('bob:one\n', 'plain')
   const elsewhere = new Credentials(credentials.buffer)
   const opensElsewhere = (password: string) => elsewhere.has(claim('bob', password))
@@ -90,7 +90,7 @@ t.test('new users are seen by whoever shares the memory; a fault leaves the old'
   t.notOk(opensElsewhere('two'))
 })
 
-t.test('no password stands in the memory that is shared', async t => {
+t.test('shared memory contains no password', async t => {
   const { credentials } = users('bob:correct horse\n', 'plain')
   const bytes = Buffer.from(credentials.buffer)
   t.equal(bytes.indexOf('correct'), -1)
@@ -121,7 +121,7 @@ function users(text: string, form: FileForm) {
   return { credentials, opens }
 }
 
-/** Somewhere in the middle of a buffer, as in a request. */
+/** A claim in the middle of a buffer, as in a request. */
 function claim(user: string, password: string): Claim {
   const bytes = Buffer.from(`set x${user} ${password}\r\n`)
   const userEnd = 5 + Buffer.byteLength(user)

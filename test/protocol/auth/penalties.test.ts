@@ -1,5 +1,5 @@
-// How long answers wait: growing with failures, capped, shared by the connections of an address,
-// forgiven with time, and no matter of those beside it.
+// Delays of answers: they grow with failures up to a bound, are shared by the connections of an
+// address, are forgiven with time, and do not affect other addresses.
 
 import t from 'tap'
 import {
@@ -32,7 +32,7 @@ t.test('a connection that failed waits for a right answer as for a wrong one', a
   t.equal(penalties.judge('a', failures, true, 0), delayAfter(failures))
 })
 
-t.test('a new connection goes on where the address stopped, if it is wrong', async t => {
+t.test('a new connection with a wrong claim continues the count of its address', async t => {
   const penalties = new Penalties()
   for (let i = 1; i <= AUTH_FAILURES_FREE; i++) t.equal(penalties.judge('a', 1, false, 0), 0)
   t.equal(penalties.judge('a', 1, false, 0), AUTH_DELAY_MS_MIN)
@@ -41,7 +41,7 @@ t.test('a new connection goes on where the address stopped, if it is wrong', asy
   t.equal(penalties.judge('b', 1, false, 0), 0, 'and not at another address')
 })
 
-t.test('an address that fails on and on waits for right answers too', async t => {
+t.test('an address that keeps failing waits for right answers too', async t => {
   const penalties = new Penalties()
   const failures = AUTH_ADDRESS_FAILURES_FREE + AUTH_FAILURES_FREE
   for (let i = 0; i < failures; i++) penalties.judge('a', 1, false, 0)
@@ -50,7 +50,7 @@ t.test('an address that fails on and on waits for right answers too', async t =>
   t.equal(penalties.judge('a', 0, true, 0), AUTH_DELAY_MS_MIN)
 })
 
-t.test('failures are forgiven, one at a time, and never grow without bound', async t => {
+t.test('failures are forgiven one at a time, and their number is bounded', async t => {
   const penalties = new Penalties()
   for (let i = 0; i < 10; i++) penalties.judge('a', 1, false, 0)
   t.equal(penalties.failuresOf('a', AUTH_FORGIVE_MS - 1), 10)

@@ -1,5 +1,5 @@
-// The door of text connections without a socket: what opens it, what does not, cut anywhere, with
-// garbage before it, and how answers are held back.
+// Authentication of text sessions without a socket: right and wrong claims, cut anywhere, with
+// garbage before them, and delayed answers.
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
@@ -24,7 +24,7 @@ const BAD_END = 'CLIENT_ERROR bad command line termination\r\n'
 
 const REFUSALS = new RegExp(`${UNAUTHENTICATED}|${BAD_FORMAT}|${BAD_END}|${FAILURE}`, 'g')
 
-t.test('a right claim opens the door, and what is pipelined behind it is served', async t => {
+t.test('after a right claim pipelined requests are served', async t => {
   const { peer, auth, host } = start()
   t.equal(
     say(peer, `${RIGHT}set a 0 0 1\r\nx\r\nget a\r\n${WRONG}`),
@@ -67,7 +67,7 @@ t.test('nothing else is served', async t => {
   }
 })
 
-t.test('claims that are none', async t => {
+t.test('lines that are no claims', async t => {
   const { peer, auth, host } = start()
   t.equal(say(peer, claim('user')), BAD_FORMAT)
   t.equal(say(peer, claim('')), BAD_FORMAT)
@@ -97,7 +97,7 @@ t.test('key, flags, exptime and further words do not matter', async t => {
   t.equal(say(start().peer, `set x 0 0 14\n${USER} ${PASSWORD}\r\n`), STORED)
 })
 
-t.test('one refusal stands for all that come together', async t => {
+t.test('one refusal answers all lines that arrive together', async t => {
   const { peer } = start()
   t.equal(say(peer, 'set a 0 0 zz\r\nhello\r\nget a\r\n'), UNAUTHENTICATED)
   t.equal(say(peer, 'get a\r\n'), UNAUTHENTICATED)
@@ -115,7 +115,7 @@ t.test('a line without an end is waited for, up to a bound', async t => {
   t.equal(peer.session.state, State.ENDED)
 })
 
-t.test('a claim too long to be right is thrown away as it comes', async t => {
+t.test('a claim too long to be right is discarded as it arrives', async t => {
   const { peer, auth, host } = start()
   const long = claim(`${USER} ${'x'.repeat(16_379)}`)
   t.match(long, /^set x 0 0 16384\r\n/, 'the longest that is read')
@@ -127,7 +127,7 @@ t.test('a claim too long to be right is thrown away as it comes', async t => {
   t.equal(say(peer, RIGHT), STORED)
 })
 
-t.test('a claim above 16 KiB is refused before it comes', async t => {
+t.test('a claim above 16 KiB is refused before it arrives', async t => {
   for (const bytes of ['16385', '2000000000', '4294967295']) {
     const { peer, auth, host } = start()
     t.equal(say(peer, `set x 0 0 ${bytes}\r\n`), 'CLIENT_ERROR auth token too long\r\n')
@@ -137,7 +137,7 @@ t.test('a claim above 16 KiB is refused before it comes', async t => {
   }
 })
 
-t.test('lines of fewer than six bytes end the connection without a word', async t => {
+t.test('lines of fewer than six bytes close the connection without an answer', async t => {
   for (const line of ['quit\r\n', '\r\n\n', 'mg a\r\n', 'abcde\n', '\n\n\n']) {
     const { peer, host } = start()
     t.equal(say(peer, line), '', line)
@@ -148,7 +148,7 @@ t.test('lines of fewer than six bytes end the connection without a word', async 
   t.equal(say(start().peer, 'abcde\r\n'), UNAUTHENTICATED)
 })
 
-t.test('requests cut at every byte get the answers of the whole', async t => {
+t.test('requests cut at every byte get the same answers', async t => {
   const stream = `${WRONG}${claim('user')}${WRONG}${RIGHT}set a 0 0 1\r\nx\r\nget a\r\n`
   const whole = say(start().peer, stream)
   t.match(whole, `${FAILURE}${BAD_FORMAT}${FAILURE}${STORED}STORED\r\nVALUE a`)
@@ -162,7 +162,7 @@ t.test('requests cut at every byte get the answers of the whole', async t => {
   t.equal(peer.take().toString('latin1'), whole, 'byte by byte')
 })
 
-t.test('garbage opens nothing', async t => {
+t.test('garbage does not authenticate', async t => {
   const random = createRandom(seed)
   for (let round = 0; round < 100; round++) {
     const { peer, auth } = start()
@@ -180,7 +180,7 @@ t.test('garbage opens nothing', async t => {
   }
 })
 
-t.test('what was claimed is wiped from the buffer', async t => {
+t.test('a claim is wiped from the buffer', async t => {
   const { peer } = start()
   const { session } = peer
   const bytes = Buffer.from(WRONG)
@@ -188,7 +188,7 @@ t.test('what was claimed is wiped from the buffer', async t => {
   t.equal(bytes.indexOf('wrong'), -1)
 })
 
-t.test('answers wait, and nothing is served until they are given', async t => {
+t.test('answers are delayed, and nothing is served before they are sent', async t => {
   const { peer, auth } = start({ delayMs: failures => (failures > 1 ? 30 : 0) })
   t.equal(say(peer, WRONG), FAILURE)
   peer.queue(Buffer.from(`${WRONG}${RIGHT}get a\r\n`))
@@ -207,7 +207,7 @@ t.test('answers wait, and nothing is served until they are given', async t => {
   ])
 })
 
-t.test('a peer that is wrong too often is shown out', async t => {
+t.test('a peer with too many failures is closed', async t => {
   for (const delayMs of [0, 1]) {
     const { peer } = start({ delayMs: () => delayMs })
     for (let i = 1; i < AUTH_FAILURES_MAX; i++) t.equal(say(peer, WRONG), FAILURE)
@@ -217,7 +217,7 @@ t.test('a peer that is wrong too often is shown out', async t => {
   }
 })
 
-t.test('a peer may leave while its answer waits', async t => {
+t.test('a peer may close while its answer is delayed', async t => {
   const { peer } = start({ delayMs: () => 10_000 })
   peer.queue(Buffer.from(WRONG))
   peer.eat()
@@ -225,7 +225,7 @@ t.test('a peer may leave while its answer waits', async t => {
   t.equal(peer.session.state, State.ENDED)
 })
 
-t.test('a protocol without a door is not served', async t => {
+t.test('a protocol without authentication is not served', async t => {
   const { peer } = start({ text: false })
   t.equal(say(peer, `${RIGHT}get a\r\n`), '')
   t.equal(peer.session.state, State.ENDED)

@@ -1,5 +1,5 @@
-// The binary protocol without a socket: frames cut anywhere, an outlet that gets stuck, values that
-// stream both ways, garbage, and what it leaves behind. Every run is random from a printed seed.
+// The binary protocol without a socket: frames cut anywhere, an outlet that gets stuck, values
+// streamed both ways, garbage, and released holds. Every run is random from a printed seed.
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
@@ -33,7 +33,7 @@ const LONG_VALUES =
   frame(Op.GETK, { key: 'l' }) +
   frame(Op.PREPEND, { key: 'l', value: LONG }) +
   touch(Op.GAT, 'l', 0)
-// With these at its end a stream leaves the session inside a value, or in between.
+// A stream that ends in these leaves the session inside a value, or between requests.
 const UNFINISHED = [
   '',
   frame(Op.GET, { key: 'a' }).slice(0, -1),
@@ -42,7 +42,7 @@ const UNFINISHED = [
   store(Op.SET, 'v', 'v'.repeat(3_000_000)).slice(0, 20_000),
 ]
 
-t.test('frames cut at every byte get the responses of the whole', async t => {
+t.test('frames cut at every byte get the same responses', async t => {
   for (const text of [REQUESTS.join(''), PARTING, NOOP + TOO_LONG]) {
     const stream = bytesOf(text)
     const [whole] = replies(stream, peer => peer.feed(stream))
@@ -58,7 +58,7 @@ t.test('frames cut at every byte get the responses of the whole', async t => {
   }
 })
 
-t.test('a body above 1 GiB ends the connection, whatever it is of', async t => {
+t.test('a body above 1 GiB closes the connection, whatever the opcode', async t => {
   for (const opcode of [Op.GET, Op.SET, Op.SETQ, Op.APPEND, Op.TOUCH, Op.SASL_AUTH, 0x50]) {
     for (const bodyBytes of [2 ** 30 + 1, 2 ** 31, 2 ** 32 - 1]) {
       const host = createHost()
@@ -77,7 +77,7 @@ t.test('a body above 1 GiB ends the connection, whatever it is of', async t => {
   }
 })
 
-t.test('long values cut at every byte get the responses of the whole', async t => {
+t.test('long values cut at every byte get the same responses', async t => {
   const stream = bytesOf(frame(Op.FLUSH) + LONG_VALUES)
   const host = createHost()
   const differing: number[] = []
@@ -94,7 +94,7 @@ t.test('long values cut at every byte get the responses of the whole', async t =
   verifyAll(host)
 })
 
-t.test('random streams in random pieces get the responses of the whole', async t => {
+t.test('random streams in random pieces get the same responses', async t => {
   for (let part = 0; part < runs(15, 60); part++) {
     const random = createRandom(seed, part)
     const stream = randomFrames(random, { valueBytesMax: random.pick([100, 2e6]), commands: 60 })
@@ -109,7 +109,7 @@ t.test('random streams in random pieces get the responses of the whole', async t
   }
 })
 
-t.test('an outlet that gets stuck anywhere is sent the same responses', async t => {
+t.test('an outlet that gets stuck anywhere gets the same responses', async t => {
   for (let part = 0; part < runs(20, 80); part++) {
     const random = createRandom(seed, 1000 + part)
     const stream = randomFrames(random, { valueBytesMax: 2e6, commands: 60 })
@@ -124,27 +124,30 @@ t.test('an outlet that gets stuck anywhere is sent the same responses', async t 
   }
 })
 
-t.test('values of all lengths come back as they were, through an outlet always stuck', async t => {
-  const lengths = [0, 1, 4095, 4096, 32_768, 32_769, 65_511, 65_536, 500_000, 1_000_000]
-  const values = lengths.map(length => '0123456789abcdefghi'.repeat(60_000).slice(0, length))
-  const stores = values.map((value, i) => store(Op.SETQ, `k${i}`, value))
-  const gets = values.map((_, i) => frame(Op.GETKQ, { key: `k${i}` }))
-  const stream = bytesOf(stores.join('') + gets.join('') + gets.join('') + NOOP)
-  const [given, host] = replies(
-    stream,
-    peer => peer.feed(stream),
-    () => true,
-  )
-  const { responses, rest } = parseFrames(given.toString('latin1'))
-  t.equal(rest, '')
-  t.equal(responses.length, 2 * lengths.length + 1)
-  responses.slice(0, -1).forEach((response, i) => {
-    t.equal(response.key, `k${i % lengths.length}`)
-    t.ok(response.value === values[i % lengths.length], `${response.value.length} bytes`)
-  })
-  t.equal(heldCount(host), 0)
-  verifyAll(host)
-})
+t.test(
+  'values of all lengths come back unchanged through an outlet that is always stuck',
+  async t => {
+    const lengths = [0, 1, 4095, 4096, 32_768, 32_769, 65_511, 65_536, 500_000, 1_000_000]
+    const values = lengths.map(length => '0123456789abcdefghi'.repeat(60_000).slice(0, length))
+    const stores = values.map((value, i) => store(Op.SETQ, `k${i}`, value))
+    const gets = values.map((_, i) => frame(Op.GETKQ, { key: `k${i}` }))
+    const stream = bytesOf(stores.join('') + gets.join('') + gets.join('') + NOOP)
+    const [given, host] = replies(
+      stream,
+      peer => peer.feed(stream),
+      () => true,
+    )
+    const { responses, rest } = parseFrames(given.toString('latin1'))
+    t.equal(rest, '')
+    t.equal(responses.length, 2 * lengths.length + 1)
+    responses.slice(0, -1).forEach((response, i) => {
+      t.equal(response.key, `k${i % lengths.length}`)
+      t.ok(response.value === values[i % lengths.length], `${response.value.length} bytes`)
+    })
+    t.equal(heldCount(host), 0)
+    verifyAll(host)
+  },
+)
 
 t.test('two sessions of one thread do not disturb each other', async t => {
   for (let part = 0; part < runs(10, 30); part++) {
@@ -174,7 +177,7 @@ t.test('two sessions of one thread do not disturb each other', async t => {
   }
 })
 
-t.test('garbage is answered or hung up on, and leaves the arena whole', async t => {
+t.test('garbage is answered or closes the session, and the arena stays sound', async t => {
   let ended = 0
   const parts = runs(120, 400)
   for (let part = 0; part < parts; part++) {
@@ -198,7 +201,7 @@ t.test('garbage is answered or hung up on, and leaves the arena whole', async t 
   t.ok(ended > parts / 8, `${ended} of them end the conversation`)
 })
 
-t.test('a session that is closed in any state gives back what it holds', async t => {
+t.test('a session closed in any state releases its holds', async t => {
   const seen = new Set<number>()
   for (let part = 0; part < runs(120, 300); part++) {
     const random = createRandom(seed, 5000 + part)
@@ -220,7 +223,7 @@ t.test('a session that is closed in any state gives back what it holds', async t
   }
 })
 
-t.test('a value whose arena is emptied meanwhile arrives whole', async t => {
+t.test('a value whose arena is emptied meanwhile arrives complete', async t => {
   const host = createHost()
   let stuck = true
   const peer = new Peer(host, () => stuck)
@@ -260,7 +263,7 @@ t.test('an upload whose arena is emptied meanwhile is refused', async t => {
   }
 })
 
-t.test('where there is no memory the peer is told so', async t => {
+t.test('without memory the peer gets an error', async t => {
   const host = createHost({ memoryBytes: 4 * MIB, evictions: false })
   const peer = new Peer(host)
   const value = 'v'.repeat(20_000)
@@ -298,7 +301,7 @@ t.test('a flush that is not allowed fails', async t => {
   )
 })
 
-t.test('the protocol of a listener is the one that is spoken', async t => {
+t.test('the protocol of a listener decides', async t => {
   const said = (protocol: ProtocolName, text: string) => {
     const peer = new Peer(createHost(), undefined, undefined, protocol)
     peer.feed(bytesOf(text))
@@ -311,7 +314,7 @@ t.test('the protocol of a listener is the one that is spoken', async t => {
   t.same(said('binary', NOOP), [frame(Op.NOOP, { magic: 0x81 }), State.COMMAND])
 })
 
-t.test('an operator sees the headers that come and go, each once', async t => {
+t.test('-vv shows each header that comes and goes once', async t => {
   const lines: string[] = []
   const host = { ...createHost(), log: (line: string) => lines.push(line) }
   host.control[Control.VERBOSITY] = 2
@@ -338,7 +341,7 @@ t.test('an operator sees the headers that come and go, each once', async t => {
   t.same(lines, ['<32 Protocol error: opcode 0x00', '<32 Invalid magic: 0x76'])
 })
 
-/** The responses to a stream on a cache of its own, and the host they came from. */
+/** The responses to a stream on a new cache, and its host. */
 function replies(stream: Buffer, feed: (peer: Peer) => void, sticks?: () => boolean) {
   const host = createHost()
   host.reply.area = Area.allocate(host.reply.area.bytes.length)
@@ -347,7 +350,7 @@ function replies(stream: Buffer, feed: (peer: Peer) => void, sticks?: () => bool
   return [peer.take(), host] as const
 }
 
-/** Frames on keys that no other stream has, without those that are about the whole cache. */
+/** Frames on keys of this stream only, without frames about the whole cache. */
 function ownFrames(random: ReturnType<typeof createRandom>, name: string): Buffer {
   const keys = ['1', '2', '3'].map(key => name + key)
   const parts = Array.from({ length: 60 }, () => {

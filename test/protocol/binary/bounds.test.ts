@@ -1,5 +1,5 @@
-// What a session of binary frames may cost: the input it leaves uneaten, long rows of quiet frames,
-// and the heap over millions of requests.
+// Costs of a binary session: the input it leaves unconsumed, long rows of quiet frames, and the
+// heap over millions of requests.
 
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -20,10 +20,10 @@ const REQUESTS = 2_000_000
 const BATCH = 1000
 const HEAP_BYTES_MAX = MIB
 const ALLOCATED_BYTES_PER_REQUEST_MAX = 4
-/** A header, extras and a key, and a value that is waited for. */
+/** A header, extras and a key, without the value that they announce. */
 const REST_BYTES_MAX = 24 + 255 + KEY_BYTES_MAX + STREAM_VALUE_BYTES_MIN
 
-/** Endless requests, as a head and what follows for ever. */
+/** Endless requests: a head, and what follows it for ever. */
 const ENDLESS: Record<string, [head: string, more: string]> = {
   'a key that is too long': [frame(Op.GET, { keyBytes: 65_535, bodyBytes: 65_535 }), 'k'],
   'a key of the longest that is looked at': [
@@ -43,7 +43,7 @@ const ENDLESS: Record<string, [head: string, more: string]> = {
 }
 
 for (const [name, [head, more]] of Object.entries(ENDLESS)) {
-  t.test(`${name} leaves little uneaten`, async t => {
+  t.test(`${name} leaves little unconsumed`, async t => {
     const random = createRandom(seed, name.length)
     const host = createHost()
     const peer = new Peer(host, () => random.once(5), 8 * READ_BYTES)
@@ -61,7 +61,7 @@ for (const [name, [head, more]] of Object.entries(ENDLESS)) {
   })
 }
 
-t.test('a long row of quiet frames is one silence, its hits are sent together', async t => {
+t.test('a long row of quiet frames sends its hits together', async t => {
   const host = createHost()
   const rows = 20_000
   const hits = 100
@@ -87,7 +87,7 @@ t.test('a long row of quiet frames is one silence, its hits are sent together', 
   t.equal(session.state, State.COMMAND)
 })
 
-t.test('millions of requests leave the heap as it was', async t => {
+t.test('millions of requests do not grow the heap', async t => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const host = createHost()
@@ -131,7 +131,7 @@ function empty(reply: { length: number }): boolean {
   return true
 }
 
-/** Bytes allocated since the start; newer than the types of Node. */
+/** Bytes allocated since the start. Node's types do not have it yet. */
 function allocated(statistics: object): number {
   return 'total_allocated_bytes' in statistics ? Number(statistics.total_allocated_bytes) : 0
 }

@@ -1,5 +1,5 @@
-// Operators' commands at the session: what memcached has not, or has in newer releases only; and
-// lines and bodies that are cut, endless or wrong.
+// Operators' commands at the session: those that memcached does not have, or only in newer
+// releases; and lines and bodies that are cut, endless or wrong.
 
 import t from 'tap'
 import { CloseReason } from '../../../lib/observe/journal.ts'
@@ -25,7 +25,7 @@ t.test('config get cluster names this node as the peer reached it', async t => {
   )
 })
 
-t.test('or the nodes that it was told of', async t => {
+t.test('or the nodes that were set', async t => {
   const host: Host = { ...createHost(), cluster: boardOf(OTHERS, false) }
   const peer = new Peer(host)
   const nodes = `1\n${OTHERS.join(' ')}\n`
@@ -88,7 +88,7 @@ t.test('config set cluster, where it is allowed', async t => {
   }
 })
 
-t.test('many threads read one board, and a newer version replaces an older one alone', async t => {
+t.test('many threads read one board, and only a newer version replaces an older one', async t => {
   const handle = createClusterBoard(OTHERS, 'host', true)
   const [a, b] = [new ClusterBoard(handle), new ClusterBoard(handle)]
   t.ok(a.set(2, ['x||1']))
@@ -107,7 +107,7 @@ t.test('the key of the nodes can be stored like any other', async t => {
   )
 })
 
-t.test('the configuration cannot be changed, and what was brought is thrown away', async t => {
+t.test('the configuration cannot be changed, and the body is discarded', async t => {
   const peer = new Peer(createHost())
   const refusal = 'CLIENT_ERROR the cluster configuration cannot be changed\r\n'
   t.equal(
@@ -129,7 +129,7 @@ t.test('the configuration cannot be changed, and what was brought is thrown away
   }
 })
 
-t.test('shutdown asks the daemon, once it is allowed', async t => {
+t.test('shutdown reaches the daemon if it is allowed', async t => {
   const asked: boolean[] = []
   const host = { ...createHost(), shutdown: (graceful: boolean) => asked.push(graceful) }
   t.equal(say(new Peer(host), 'shutdown\r\n'), 'SERVER_ERROR: shutdown not enabled\r\n')
@@ -155,7 +155,7 @@ t.test('a dump stops when its peer is gone', async t => {
   t.equal(peer.session.state, State.ENDED)
 })
 
-t.test('a watcher that is gone is counted out, and hears nothing before', async t => {
+t.test('a watcher that is gone is not counted, and got nothing before', async t => {
   const host = createHost()
   const watcher = new Peer(host)
   watcher.queue(Buffer.from('watch\r\nset a 0 0 1\r\nx\r\nquit\r\n'))
@@ -175,7 +175,7 @@ t.test('a watcher that is gone is counted out, and hears nothing before', async 
   say(peer, 'get a\r\n')
 })
 
-t.test('lines without an end are hung up on, whatever they begin with', async t => {
+t.test('lines without an end close the connection, whatever they begin with', async t => {
   for (const words of [
     'watch ',
     'lru_crawler metadump ',
@@ -190,7 +190,7 @@ t.test('lines without an end are hung up on, whatever they begin with', async t 
   }
 })
 
-t.test('many words are no more than few', async t => {
+t.test('many words get the same error as few', async t => {
   const peer = new Peer(createHost())
   for (const verb of [
     'watch',
@@ -206,7 +206,7 @@ t.test('many words are no more than few', async t => {
   }
 })
 
-t.test('HTTP is hung up on', async t => {
+t.test('HTTP closes the connection', async t => {
   for (const line of ['GET / HTTP/1.1\r\n', 'POST /watch HTTP/1.0\r\n', 'config HTTP/1.1\r\n']) {
     const peer = new Peer(createHost())
     const reply = say(peer, line)
@@ -214,12 +214,12 @@ t.test('HTTP is hung up on', async t => {
   }
 })
 
-t.test('commands are the same however they are cut', async t => {
+t.test('commands get the same replies however they are cut', async t => {
   const detail = 'stats detail on\r\nget a:1\r\nstats detail dump\r\n'
   const settings = 'slabs automove 1\r\nslabs automove window 7\r\nflush_all 0 x noreply\r\n'
   for (const session of [
     `${detail}config set cluster 0 3\r\nabc\r\n${settings}`,
-    // Replies that wait would have these refused.
+    // These would be refused while replies wait.
     'lru_crawler mgdump all\r\nget a:1\r\n',
     'lru_crawler metadump 1\r\nget a:1\r\n',
   ]) {
@@ -230,7 +230,7 @@ t.test('commands are the same however they are cut', async t => {
   }
 })
 
-t.test('a number is digits alone, and no more than fit', async t => {
+t.test('a number is digits only, and in range', async t => {
   const { say: tell } = speaking()
   const bad = 'CLIENT_ERROR bad command line format\r\n'
   for (const word of ['+1', '\t1', '1\t', '1.0', '-1', '4294967296', '0'.repeat(12)]) {
@@ -257,7 +257,7 @@ t.test('flush_all with an exptime that is refused flushes nothing', async t => {
   t.equal(tell('get a\r\n'), 'END\r\n')
 })
 
-t.test('noreply as the last word silences, but what always answers', async t => {
+t.test('noreply as the last word silences, except for commands that always answer', async t => {
   const { say: tell } = speaking()
   for (const words of [
     'lru_crawler enable',
@@ -296,7 +296,7 @@ t.test('the window and the ratios of the automover are kept and shown', async t 
   t.equal(tell('slabs automove freeratio\r\nslabs automove freeratio x\r\n'), 'ERROR\r\nERROR\r\n')
 })
 
-/** A peer of a host that has the settings of an automover. */
+/** A peer of a host with the settings of the automover. */
 function speaking() {
   const host = createHost()
   const settings: [string, string | number][] = [

@@ -1,4 +1,4 @@
-// Keys in base64: what is written is what was read, and odd input is read as memcached reads it.
+// Base64 keys: encoding inverts decoding, and odd input is read as memcached reads it.
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
@@ -14,7 +14,7 @@ function decode(text: string): string {
   return room.bytes.toString('latin1', 0, length)
 }
 
-t.test('what was encoded is decoded again, at any length', async t => {
+t.test('decoding inverts encoding at any length', async t => {
   const random = createRandom(seed)
   for (let length = 1; length <= 187; length++) {
     const area = new Area(Buffer.from(Array.from({ length: length + 3 }, () => random.below(256))))

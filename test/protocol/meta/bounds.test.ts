@@ -1,4 +1,4 @@
-// What meta commands may cost: the heap over millions of requests, and long pipelines.
+// Costs of meta commands: the heap over millions of requests, and long pipelines.
 
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -17,7 +17,7 @@ const BATCH = 1000
 const HEAP_BYTES_MAX = MIB
 const ALLOCATED_BYTES_PER_REQUEST_MAX = 4
 
-/** Endless requests, as a head and what follows for ever. */
+/** Endless requests: a head, and what follows it for ever. */
 const ENDLESS: Record<string, [head: string, more: string]> = {
   'a key without an end': ['mg ', 'k'],
   'flags without an end': ['mg k ', 'v '],
@@ -29,7 +29,7 @@ const ENDLESS: Record<string, [head: string, more: string]> = {
 }
 
 for (const [name, [head, more]] of Object.entries(ENDLESS)) {
-  t.test(`${name} leaves little uneaten`, async t => {
+  t.test(`${name} leaves little unconsumed`, async t => {
     const random = createRandom(seed, name.length)
     const host = createHost()
     const peer = new Peer(host, () => random.once(5), 8 * READ_BYTES)
@@ -44,7 +44,7 @@ for (const [name, [head, more]] of Object.entries(ENDLESS)) {
   })
 }
 
-t.test('millions of meta commands leave the heap as it was', async t => {
+t.test('millions of meta commands do not grow the heap', async t => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const host = createHost()
@@ -81,7 +81,7 @@ t.test('millions of meta commands leave the heap as it was', async t => {
   verifyAll(host)
 })
 
-/** Bytes allocated since the start; newer than the types of Node. */
+/** Bytes allocated since the start. Node's types do not have it yet. */
 function allocated(statistics: object): number {
   return 'total_allocated_bytes' in statistics ? Number(statistics.total_allocated_bytes) : 0
 }

@@ -1,5 +1,5 @@
-// A line of a meta command is read in one pass where it is as it should be, and word by word where
-// it is not, as one with a blank before it. Both mean the same.
+// A well-formed line of a meta command is read in one pass, any other (such as one with a leading
+// space) word by word. Both give the same result.
 
 import t from 'tap'
 import { STARTED_AT_S } from '../../../lib/engine/arena/layout.ts'
@@ -9,14 +9,14 @@ import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
 
 const COMMANDS = 20_000
 const STARTED_AT = 1_700_000_000
-/** Behind a length that is wrong: eaten with the value, or an error each. */
+/** Follows a wrong length: consumed with the value, or an error each. */
 const RESYNC = '\r\n\r\n\r\n'
 
 const seed = announceSeed(t)
 
-t.test('a line says the same whichever way it is read', async t => {
+t.test('a line means the same whichever way it is read', async t => {
   const hosts = [createHost(), createHost()]
-  // Ends that are told as a date are the same distance away.
+  // TTLs that are given as a date are equally far away.
   for (const { cache } of hosts) cache.shards[0].arena.words[STARTED_AT_S] = STARTED_AT
   const [whole, words] = hosts.map(host => new Peer(host))
   for (const peer of [whole, words]) peer.feed(Buffer.from(resetMetaKeys()))

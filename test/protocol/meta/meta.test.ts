@@ -1,14 +1,15 @@
-// Meta commands in sessions without a socket: cut anywhere, with outlets that get stuck, two sessions
-// of one thread, and what they leave behind. What they mean is compared with memcached elsewhere.
+// Meta commands in sessions without a socket: cut anywhere, with outlets that get stuck, two
+// sessions of one thread, and released holds. test/compat compares their meaning with memcached.
 
 import t, { type Test } from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
 import { MIB } from '../../../lib/bytes/units.ts'
 import { chunkWords, HOLD_SLOTS_MAX } from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
+import type { Hold } from '../../../lib/engine/items/holds.ts'
 import { resetArena } from '../../../lib/engine/items/keeps.ts'
-import type { Hold } from '../../../lib/engine/shard.ts'
 import { Status } from '../../../lib/engine/status.ts'
+import { Ask } from '../../../lib/engine/storing/ask.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
 import {
@@ -34,11 +35,11 @@ const REQUESTS = [
 ]
 const LONG_FLAGS = ['k O1 c s F7 T60', 'c', 'b k s', 'q', 'k O1 MA s']
 
-t.test('requests cut at every byte get the replies of the whole', async t => {
+t.test('requests cut at every byte get the same replies', async t => {
   cutEverywhere(t, REQUESTS.join(''), 'requests')
 })
 
-t.test('long values cut at every byte get the replies of the whole', async t => {
+t.test('long values cut at every byte get the same replies', async t => {
   const length = STREAM_VALUE_BYTES_MIN + 30
   for (const flags of LONG_FLAGS) {
     const store = `ms a2V5 ${length} ${flags}\r\n${'x'.repeat(length)}\r\n`
@@ -49,7 +50,7 @@ t.test('long values cut at every byte get the replies of the whole', async t => 
   }
 })
 
-t.test('random sessions in pieces, with outlets that get stuck, get the same replies', async t => {
+t.test('random sessions in pieces with stuck outlets get the same replies', async t => {
   for (let part = 0; part < runs(15, 60); part++) {
     const random = createRandom(seed, part)
     const stream = randomStream(random, 80)
@@ -77,7 +78,7 @@ t.test('values of every size come back, from one reply or from many', async t =>
   }
 })
 
-t.test('one session wins, the other is told so', async t => {
+t.test('one session wins, and the other is told so', async t => {
   const host = createHost()
   const [first, second] = [new Peer(host), new Peer(host)]
   const say = (peer: Peer, request: string) => {
@@ -101,7 +102,7 @@ t.test('one session wins, the other is told so', async t => {
   t.equal(say(first, 'mg k v t'), 'VA 5 t-1\r\nthree')
 })
 
-t.test('a win is told once, however often its reply has no room', async t => {
+t.test('a win is reported once, however often its reply does not fit', async t => {
   const value = 'v'.repeat(30_000)
   for (let fill = 0; fill < REPLY_BYTES; fill += 1499) {
     const host = createHost()
@@ -119,7 +120,7 @@ t.test('a win is told once, however often its reply has no room', async t => {
   t.pass('at each place of the reply buffer')
 })
 
-t.test('quiet commands speak when something is to be told', async t => {
+t.test('quiet commands answer when there is something to report', async t => {
   const host = createHost()
   const requests = [
     ['ms k 1 q', '\r\n5', ''],
@@ -145,7 +146,7 @@ t.test('quiet commands speak when something is to be told', async t => {
   }
 })
 
-t.test('a session that is closed in any state gives back what it holds', async t => {
+t.test('a session closed in any state releases its holds', async t => {
   const seen = new Set<number>()
   for (let part = 0; part < runs(60, 120); part++) {
     const random = createRandom(seed, 1000 + part)
@@ -182,7 +183,7 @@ t.test('an upload whose arena is emptied meanwhile is refused', async t => {
   verifyAll(host)
 })
 
-t.test('a value that nobody can hold is refused, and nobody wins it', async t => {
+t.test('a value that cannot be held is refused, and no session wins it', async t => {
   const host = createHost()
   const [shard] = host.cache.shards
   const key = new Area(Buffer.from('k'))
@@ -192,9 +193,10 @@ t.test('a value that nobody can hold is refused, and nobody wins it', async t =>
   const sink = { accept: () => Status.HELD }
   const hash = host.cache.hash(key, 0, 1)
   for (let status: Status = Status.HELD; status === Status.HELD; ) {
-    const hold = { slot: 0, generation: 0 }
-    status = shard.get(hash, key, 0, 1, sink, hold)
-    if (status === Status.HELD) holds.push(hold)
+    const ask = new Ask(key)
+    ask.setKey(key, 0, 1, hash)
+    status = shard.get(ask, sink)
+    if (status === Status.HELD) holds.push(ask.hold)
   }
   t.equal(holds.length, HOLD_SLOTS_MAX)
   const refused = 'SERVER_ERROR out of memory writing get response\r\n'
@@ -204,7 +206,7 @@ t.test('a value that nobody can hold is refused, and nobody wins it', async t =>
   verifyAll(host)
 })
 
-t.test('garbage is answered, and leaves the arena whole', async t => {
+t.test('garbage is answered, and the arena stays sound', async t => {
   for (let part = 0; part < runs(60, 120); part++) {
     const random = createRandom(seed, 2000 + part)
     const host = createHost({ memoryBytes: 4 * MIB, itemBytesMax: 64 * 1024 })
@@ -218,7 +220,9 @@ t.test('garbage is answered, and leaves the arena whole', async t => {
   }
 })
 
-/** A stream on one cache, emptied each time, in two pieces: every cut gives the same replies. */
+/**
+ * Asserts that a stream cut in two gets the same replies at every cut, each time on an empty cache.
+ */
 function cutEverywhere(t: Test, text: string, name: string): void {
   const stream = Buffer.from(`flush_all\r\n${text}`, 'latin1')
   const host = createHost()
@@ -243,7 +247,7 @@ function withoutCas(replies: string): string {
   return replies.replaceAll(/ c\d+/g, ' c*').replaceAll(/cas=\d+/g, 'cas=*')
 }
 
-/** A random session without absolute times, its CAS numbers fixed, with long values between. */
+/** A random session without absolute times, with fixed CAS numbers and long values. */
 function randomStream(random: Random, commands: number): Buffer {
   const texts = randomMetaSession(random, commands).map(command => {
     return command
@@ -253,7 +257,7 @@ function randomStream(random: Random, commands: number): Buffer {
   for (let count = random.between(0, 6); count > 0; count--) {
     const size = random.pick([...SIZES, ...LARGE])
     const flags = random.pick(['', ' k c', ' O1 s q', ' MA', ' T60 k'])
-    // No line of it is long: read as commands, behind a broken length, it may close the session.
+    // No long lines: read as commands after a broken length they may close the session.
     const value = `${'v'.repeat(999)}\n`.repeat(Math.ceil(size / 1000)).slice(0, size)
     const store = `ms k1 ${size}${flags}\r\n${value}\r\n`
     texts.splice(random.below(texts.length), 0, store, 'mg k1 v k s\r\n')
@@ -261,7 +265,7 @@ function randomStream(random: Random, commands: number): Buffer {
   return Buffer.from(texts.join(''), 'latin1')
 }
 
-/** Some bytes of a stream changed, lost or put in. */
+/** A stream with some bytes changed, lost or inserted. */
 function spoiled(random: Random, stream: Buffer): Buffer {
   const parts: Buffer[] = []
   for (let at = 0; at < stream.length; ) {
@@ -273,14 +277,14 @@ function spoiled(random: Random, stream: Buffer): Buffer {
   return Buffer.concat(parts)
 }
 
-/** What a session of its own is answered. */
+/** The replies to a new session. */
 function talk(host: Host, stream: Buffer): string {
   const peer = new Peer(host, () => false, Math.max(stream.length, 1000) + 70_000)
   peer.feed(stream)
   return peer.take().toString('latin1')
 }
 
-/** The replies to a stream on a cache of its own, and the host they came from. */
+/** The replies to a stream on a new cache, and its host. */
 function replies(stream: Buffer, feed: (peer: Peer) => void, sticks?: () => boolean) {
   const host = createHost()
   host.reply.area = Area.allocate(host.reply.area.bytes.length)
@@ -296,7 +300,7 @@ function difference(given: Buffer, wanted: Buffer): string {
   return `at ${at} of ${wanted.length}: ${show(given)} instead of ${show(wanted)}`
 }
 
-t.test('a number in a long value gets further words without touching its neighbours', async t => {
+t.test('a number in a long value grows without touching its neighbours', async t => {
   const host = createHost({ memoryBytes: 4 * MIB })
   const peer = new Peer(host)
   const { arena } = host.cache.shards[0]

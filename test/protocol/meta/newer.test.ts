@@ -1,5 +1,5 @@
-// What 1.6.45 has and the memcached that the other tests compare with has not, or does otherwise, and
-// what memslab does otherwise than both on purpose.
+// What 1.6.45 does and the oracle of the other tests (1.6.18) does not or does differently, and
+// what memslab does differently from both on purpose.
 
 import t, { type Test } from 'tap'
 import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
@@ -7,7 +7,7 @@ import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
 const SIZES = /cls=\d+ size=\d+/
 const BAD_FORMAT = 'CLIENT_ERROR bad command line format'
 
-/** Sends each request to one session, and compares what comes back. */
+/** Sends each request to one session and compares the replies. */
 function dialogue(t: Test, lines: [request: string, reply: string][]): void {
   const host = createHost()
   const peer = new Peer(host)
@@ -39,7 +39,7 @@ t.test('E chooses the CAS of a store', async t => {
   ])
 })
 
-t.test('E chooses the CAS of all that changes an item', async t => {
+t.test('E chooses the CAS of every command that changes an item', async t => {
   dialogue(t, [
     ['mg k N60 E5 c', 'HD c5 W'],
     ['ms k 2 F7 T60\r\n98', 'HD'],
@@ -57,7 +57,7 @@ t.test('E chooses the CAS of all that changes an item', async t => {
   ])
 })
 
-t.test('a flush ends items whatever their CAS, and none that came later', async t => {
+t.test('a flush removes items whatever their CAS, and no later ones', async t => {
   dialogue(t, [
     ['ms low 1 E1\r\na', 'HD'],
     ['ms high 1 E18446744073709551615\r\na', 'HD'],
@@ -79,7 +79,7 @@ t.test('a flush ends items whatever their CAS, and none that came later', async 
   ])
 })
 
-t.test('x takes the value and the client flags away', async t => {
+t.test('x removes the value and the client flags', async t => {
   dialogue(t, [
     ['ms k 5 F7 T60 c\r\nhello', 'HD c1'],
     ['md k x', 'HD'],
@@ -100,7 +100,7 @@ t.test('x takes the value and the client flags away', async t => {
   ])
 })
 
-t.test('ms says what size its item has', async t => {
+t.test('ms returns the size of its item', async t => {
   dialogue(t, [
     ['ms k 5 s\r\nhello', 'HD s5'],
     ['ms k 6 MA s k\r\n world', 'HD s11 kk'],
@@ -113,7 +113,7 @@ t.test('ms says what size its item has', async t => {
   ])
 })
 
-t.test('N lets append and prepend make an item', async t => {
+t.test('N lets append and prepend create an item', async t => {
   dialogue(t, [
     ['ms k 3 MA N60 F5\r\nabc', 'HD'],
     ['mg k v t f', 'VA 3 t60 f5\r\nabc'],
@@ -128,7 +128,7 @@ t.test('N lets append and prepend make an item', async t => {
   ])
 })
 
-t.test('M looks at one character', async t => {
+t.test('M reads one character', async t => {
   dialogue(t, [
     ['ms k 1 MSET\r\n1', 'HD'],
     ['ms k 1 MEverything\r\n1', 'NS'],
@@ -141,7 +141,7 @@ t.test('M looks at one character', async t => {
   ])
 })
 
-t.test('md names what is wrong with its flags', async t => {
+t.test('md names the error in its flags', async t => {
   dialogue(t, [
     ['md k !', 'CLIENT_ERROR invalid flag'],
     ['md k q q', 'CLIENT_ERROR duplicate flag'],
@@ -164,7 +164,7 @@ t.test('a command has at most twenty words', async t => {
   ])
 })
 
-t.test('the value behind a key that is too long is no command', async t => {
+t.test('the value after a key that is too long is not read as a command', async t => {
   dialogue(t, [
     [`ms ${'K'.repeat(251)} 4\r\nmn\r\n`, BAD_FORMAT],
     [`ms ${'K'.repeat(251)} 5000\r\n${'x'.repeat(5000)}`, BAD_FORMAT],
@@ -172,14 +172,14 @@ t.test('the value behind a key that is too long is no command', async t => {
   ])
 })
 
-t.test('quiet ma says nothing of a number that it made', async t => {
+t.test('quiet ma does not answer for a number that it created', async t => {
   dialogue(t, [
     ['ma k N60 q v', ''],
     ['ma k v', 'VA 1\r\n1'],
   ])
 })
 
-t.test('an opaque that is too long keeps its command from being done', async t => {
+t.test('a command with an opaque that is too long has no effect', async t => {
   const long = `O${'o'.repeat(32)}`
   const refused = 'CLIENT_ERROR opaque token too long'
   dialogue(t, [
@@ -192,7 +192,7 @@ t.test('an opaque that is too long keeps its command from being done', async t =
   ])
 })
 
-t.test('a key that came in base64 is never answered raw', async t => {
+t.test('a base64 key is never answered raw', async t => {
   const key = Buffer.from('a\r\nb').toString('base64')
   dialogue(t, [
     [`mg ${key} b N60 k`, `HD k${key} b W`],
@@ -210,7 +210,7 @@ t.test('a key that came in base64 is never answered raw', async t => {
   ])
 })
 
-t.test('T counts also for a number that gets longer', async t => {
+t.test('T also applies to a number that gets longer', async t => {
   dialogue(t, [
     ['ms k 1\r\n9', 'HD'],
     ['ma k T60 v t', 'VA 2 t60\r\n10'],
@@ -218,7 +218,7 @@ t.test('T counts also for a number that gets longer', async t => {
   ])
 })
 
-t.test('me says when an item ends', async t => {
+t.test('me shows when an item expires', async t => {
   dialogue(t, [
     ['ms k 2 T60\r\nhi', 'HD'],
     ['me k', 'ME k exp=60 la=0 cas=1 fetch=no cls=* size=*'],

@@ -1,4 +1,4 @@
-// The figures of `stats slabs` where two arenas have cut different further classes under one number.
+// `stats slabs` where two arenas have fitted different chunk sizes to one class number.
 
 import t from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
@@ -9,12 +9,12 @@ import { FIT_EVERY, FIT_SAMPLES } from '../../../lib/engine/limits.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
 import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
 
-/** The value sizes of the two arenas. */
+/** Value sizes of the two arenas. */
 const SIZES = [100, 700]
 const STORES = 4 * FIT_SAMPLES * FIT_EVERY
 const TURNS = 50
 
-t.test('chunks are counted by the class that each arena has cut', async t => {
+t.test('chunks are counted by the class that each arena has fitted', async t => {
   const host = createHost({ memoryBytes: 16 * MIB, shards: 2, fitted: true })
   const peer = new Peer(host)
   fill(host, peer)
@@ -43,7 +43,7 @@ t.test('chunks are counted by the class that each arena has cut', async t => {
   verifyAll(host)
 })
 
-/** Stores items of a size of its own in each arena, with upkeep, until both have cut classes. */
+/** Stores items of another size in each arena, with upkeep, until both have fitted classes. */
 function fill({ cache }: Host, peer: Peer): void {
   for (let i = 0; i < STORES; i++) {
     const key = `k${i}`

@@ -1,4 +1,4 @@
-// Numbers of command lines: the plain forms against BigInt, and every form that memcached refuses.
+// Numbers in command lines: the plain forms against BigInt, and every form that memcached refuses.
 
 import fc from 'fast-check'
 import t from 'tap'
@@ -30,7 +30,7 @@ const read = {
   uint64: (word: string) => (in3(word, readUint64) ? value64() : null),
 }
 
-t.test('numbers of 32 bits up to their bounds, with zeros before them', async t => {
+t.test('32-bit numbers up to their bounds, with leading zeros', async t => {
   for (const [word, value] of [
     ['0', 0],
     ['1', 1],
@@ -59,7 +59,7 @@ t.test('numbers of 32 bits up to their bounds, with zeros before them', async t 
   }
 })
 
-t.test('numbers of 64 bits up to their bound, with zeros before them', async t => {
+t.test('64-bit numbers up to their bound, with leading zeros', async t => {
   for (const [word, value] of [
     ['0', 0n],
     ['18446744073709551615', 18446744073709551615n],
@@ -75,7 +75,7 @@ t.test('numbers of 64 bits up to their bound, with zeros before them', async t =
   }
 })
 
-t.test('what is no number', async t => {
+t.test('texts that are no numbers', async t => {
   for (const word of ODD) {
     t.equal(read.uint32(word), -1, JSON.stringify(word))
     t.equal(read.uint64(word), null, JSON.stringify(word))
@@ -83,7 +83,7 @@ t.test('what is no number', async t => {
   }
 })
 
-t.test('as BigInt reads them', async t => {
+t.test('numbers are read as by BigInt', async t => {
   const word = fc.oneof(
     fc.bigInt({ min: -(2n ** 65n), max: 2n ** 65n }).map(String),
     fc.bigInt({ min: -(2n ** 33n), max: 2n ** 33n }).map(String),
@@ -111,7 +111,7 @@ t.test('as BigInt reads them', async t => {
   t.pass('all of them')
 })
 
-/** Between other digits, which do not belong to it. */
+/** The number between other digits, which do not belong to it. */
 function in3<T>(word: string, reader: (bytes: Buffer, start: number, end: number) => T): T {
   const bytes = Buffer.from(`3${word}3`, 'latin1')
   return reader(bytes, 1, bytes.length - 1)

@@ -1,5 +1,5 @@
-// Authentication of a real daemon: both doors, files read again, files that cannot be used, delays
-// that cost nobody else anything, what is counted and logged.
+// Authentication of a real daemon: text and binary, files read again, bad files, delays that do not
+// affect other peers, counters and the log.
 
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ const STORED = 'STORED\r\n'
 const FAILURE = 'CLIENT_ERROR authentication failure\r\n'
 const UNAUTHENTICATED = 'CLIENT_ERROR unauthenticated\r\n'
 
-t.test('-Y: text connections say who they are, and nothing else is served before', async t => {
+t.test('-Y: text connections authenticate, and nothing is served before', async t => {
   const { port } = await start(t, path => ['-Y', path])
   const peer = await open(t, port)
   t.equal(await ask(peer, 'get a\r\n', '\n'), UNAUTHENTICATED)
@@ -41,7 +41,7 @@ t.test('-Y: text connections say who they are, and nothing else is served before
   t.equal((await readUntil(other, '\n')).toString(), UNAUTHENTICATED, 'binary is text here')
 })
 
-t.test('-S: binary connections say who they are, text is not served', async t => {
+t.test('-S: binary connections authenticate, text is not served', async t => {
   const { port } = await start(t, path => ['-S', '-o', `sasl_pwdb=${path}`])
   t.same(await say(t, port, sasl('user', 'pass') + frame(Op.NOOP), 2), [
     '21 0 Authenticated',
@@ -52,7 +52,7 @@ t.test('-S: binary connections say who they are, text is not served', async t =>
   t.equal(await ask(text, `${claim('user', 'pass')}get a\r\n`, ''), '', 'it hangs up')
 })
 
-t.test('-S with the variable of memcached, and with the file of -Y', async t => {
+t.test('-S with MEMCACHED_SASL_PWDB, and with the file of -Y', async t => {
   const path = writeUsers(t, FILE)
   process.env.MEMCACHED_SASL_PWDB = path
   const byVariable = await startDaemon(t, ['-S', '-t', '1'])
@@ -66,7 +66,7 @@ t.test('-S with the variable of memcached, and with the file of -Y', async t => 
   t.equal(await ask(text, claim('bob', 'word'), '\n'), STORED)
 })
 
-t.test('two files: each door has users of its own', async t => {
+t.test('two files: text and binary have different users', async t => {
   const folder = t.testdir({ text: 'ann:text\n', sasl: 'ann:sasl\n' })
   const args = ['-Y', join(folder, 'text'), '-S', '-o', `sasl_pwdb=${join(folder, 'sasl')}`]
   const { port } = await startDaemon(t, [...args, '-t', '1'])
@@ -79,7 +79,7 @@ t.test('two files: each door has users of its own', async t => {
   t.equal(await ask(text, claim('ann', 'text'), '\n'), STORED)
 })
 
-t.test('a UNIX socket has the same door', async t => {
+t.test('a UNIX socket needs authentication too', async t => {
   const daemon = await startUnixDaemon(t, ['-t', '1', '-Y', writeUsers(t, FILE)])
   const peer = await openPeer(daemon.path)
   t.teardown(() => peer.destroy())
@@ -88,23 +88,26 @@ t.test('a UNIX socket has the same door', async t => {
   t.equal(await ask(peer, 'get a\r\n', '\n'), 'END\r\n')
 })
 
-t.test('SIGHUP: every worker knows the new users, who is in stays in', async t => {
-  const { daemon, path, port } = await start(t, path => ['-Y', path], THREADS)
-  const inside = await open(t, port)
-  t.equal(await ask(inside, claim('user', 'pass'), '\n'), STORED)
-  writeFileSync(path, 'user:changed\nnew:one\n')
-  process.kill(daemon.pid, 'SIGHUP')
-  t.ok(await comesTrue(async () => (await answerTo(t, port, 'new', 'one')) === STORED))
-  for (let peer = 0; peer < PEERS; peer++) {
-    t.equal(await answerTo(t, port, 'user', 'changed'), STORED)
-    t.equal(await answerTo(t, port, 'new', 'one'), STORED)
-  }
-  t.equal(await answerTo(t, port, 'user', 'pass'), FAILURE)
-  t.equal(await answerTo(t, port, 'bob', 'word'), FAILURE)
-  t.equal(await ask(inside, 'get a\r\n', '\n'), 'END\r\n')
-})
+t.test(
+  'SIGHUP: every worker knows the new users, and open connections stay authenticated',
+  async t => {
+    const { daemon, path, port } = await start(t, path => ['-Y', path], THREADS)
+    const inside = await open(t, port)
+    t.equal(await ask(inside, claim('user', 'pass'), '\n'), STORED)
+    writeFileSync(path, 'user:changed\nnew:one\n')
+    process.kill(daemon.pid, 'SIGHUP')
+    t.ok(await comesTrue(async () => (await answerTo(t, port, 'new', 'one')) === STORED))
+    for (let peer = 0; peer < PEERS; peer++) {
+      t.equal(await answerTo(t, port, 'user', 'changed'), STORED)
+      t.equal(await answerTo(t, port, 'new', 'one'), STORED)
+    }
+    t.equal(await answerTo(t, port, 'user', 'pass'), FAILURE)
+    t.equal(await answerTo(t, port, 'bob', 'word'), FAILURE)
+    t.equal(await ask(inside, 'get a\r\n', '\n'), 'END\r\n')
+  },
+)
 
-t.test("a change of SASL's file is noticed, as memcached does", async t => {
+t.test("a change of SASL's file is noticed, as in memcached", async t => {
   const { path, port } = await start(t, path => ['-S', '-o', `sasl_pwdb=${path}`])
   const knows = async (password: string) => {
     const [answer] = await say(t, port, sasl('user', password), 1)
@@ -116,7 +119,7 @@ t.test("a change of SASL's file is noticed, as memcached does", async t => {
   t.notOk(await knows('pass'))
 })
 
-t.test('SIGHUP with a bad file: one line, and the users known so far', async t => {
+t.test('SIGHUP with a bad file: one line, and the users stay', async t => {
   const { daemon, path, port } = await start(t, path => ['-Y', path])
   const faults: [line: string, spoil: () => void][] = [
     [
@@ -139,14 +142,14 @@ t.test('SIGHUP with a bad file: one line, and the users known so far', async t =
   t.notMatch(daemon.output(), /nonsense|other/, 'no line of the file is shown')
 })
 
-t.test('a file that cannot be used is a reason not to start', async t => {
+t.test('with a bad file the daemon does not start', async t => {
   const path = join(t.testdir({ malformed: 'user:pass\nnonsense\n' }), 'malformed')
   const line = `Authfile [${path}] has a malformed entry. Should be 'user:password'`
   t.same(refusal('-Y', path), [1, line])
   t.same(refusal('-Y', path, '-U', '11211')[0], 64, 'no UDP beside it')
 })
 
-t.test('failures are answered later and later, and nobody else waits', async t => {
+t.test('failures are answered with growing delays, and other peers do not wait', async t => {
   const { port } = await start(t, path => ['-Y', path])
   const beside = await open(t, port)
   t.equal(await ask(beside, claim('bob', 'word'), '\n'), STORED)
@@ -173,11 +176,11 @@ t.test('failures are answered later and later, and nobody else waits', async t =
   t.equal(await ask(peer, claim('user', 'pass'), '\n'), STORED)
 })
 
-t.test('a peer that is wrong too often is hung up on', async t => {
+t.test('a peer with too many failures is closed', async t => {
   const { port } = await start(t, path => ['-Y', path])
   const peer = await open(t, port, '127.0.5.1')
   peer.write(claim('user', 'nope').repeat(AUTH_FAILURES_MAX + 1))
-  // As long as the test has for one answer, and all of them take longer than that together.
+  // The test allows this for one answer, and all of them together take longer.
   let answers = ''
   while (!peer.readableEnded && answers.length < 1000) {
     const before = answers.length
@@ -187,7 +190,7 @@ t.test('a peer that is wrong too often is hung up on', async t => {
   t.equal(answers, FAILURE.repeat(AUTH_FAILURES_MAX))
 })
 
-t.test('failures are logged at -v, with the peer, and rarely', async t => {
+t.test('failures are logged at -v, with the peer, at a bounded rate', async t => {
   const { daemon, port } = await start(t, path => ['-v', '-Y', path])
   const logged = () => daemon.output().match(/^authentication failed: .*$/gm) ?? []
   const startMs = performance.now()
@@ -216,7 +219,7 @@ function writeUsers(t: Test, text: string): string {
   return path
 }
 
-/** Exit code and the last line of a daemon that does not start. */
+/** Exit code and last line of a daemon that does not start. */
 function refusal(...args: string[]): [status: number | null, line: string] {
   const env = { ...process.env, MEMCACHED_SASL_PWDB: undefined }
   const command = [MAIN, '-p', '-1', '-l', HOST, ...args]
@@ -240,7 +243,7 @@ async function answerTo(t: Test, port: number, user: string, password: string, f
   return answer
 }
 
-/** Binary responses to what is sent, as many as are waited for. */
+/** Sends bytes and waits for `count` binary responses. */
 async function say(t: Test, port: number, sent: string, count: number): Promise<string[]> {
   const socket = await open(t, port)
   socket.write(Buffer.from(sent, 'latin1'))

@@ -1,5 +1,5 @@
-// A worker's side of authentication: whose failures count together, what is logged, and that a new
-// worker knows the users of now.
+// A worker's side of authentication: which failures count together, what is logged, and that a new
+// worker has the current users.
 
 import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
@@ -21,7 +21,7 @@ t.test('failures of an address count together, whatever the port', async t => {
   t.equal(delayOf('?:<AF 0>'), 0)
 })
 
-t.test('of IPv6 the network counts', async t => {
+t.test('for IPv6 the /64 network counts', async t => {
   const pairs: [failing: string, other: string, together: boolean][] = [
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::9', true],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:3:3:4:5:6', false],
@@ -40,13 +40,13 @@ t.test('of IPv6 the network counts', async t => {
   }
 })
 
-t.test('the first failure is logged, others at once are counted', async t => {
+t.test('the first failure is logged, and following ones are counted', async t => {
   const { delayOf, lines } = start()
   fail(delayOf, 'tcp:10.0.0.1:1000')
   t.same(lines, ['authentication failed: tcp:10.0.0.1:1000'])
 })
 
-t.test('each door has users of its own, and is there if it has', async t => {
+t.test('text and SASL have their own users, and each is on only with users', async t => {
   const [text, sasl] = [Credentials.create(), Credentials.create()]
   text.replace(Buffer.from('a:t'), 'plain')
   sasl.replace(Buffer.from('a:s'), 'tokens')
@@ -63,7 +63,7 @@ t.test('each door has users of its own, and is there if it has', async t => {
   t.same([one.textNeeded, one.saslNeeded, one.checkSasl(claim('t'))], [true, false, false])
 })
 
-t.test('a worker that takes the place of another knows the users of now', async t => {
+t.test('a worker that replaces another has the current users', async t => {
   const path = join(t.testdir({ users: 'user:old\n' }), 'users')
   const options = checkOptions({
     authFile: path,
@@ -91,7 +91,7 @@ function start() {
     { text: credentials.buffer, sasl: null },
     { addressOf: () => address, log: line => lines.push(line) },
   )
-  /** One failure from there: what its answer waits. */
+  /** Delay of the answer to one failure from this address. */
   const delayOf = (from: string) => {
     address = from
     return auth.judge(1, 1, false)

@@ -1,5 +1,5 @@
-// The password files, as the main thread reads them: what is wrong with one, in memcached's words, whose
-// door it is, and what is told of it.
+// Password files as the main thread reads them: errors in memcached's words, which file is whose,
+// and warnings.
 
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { AuthFiles } from '../../../lib/server/auth/files.ts'
 
 const NOBODY = 65534
 
-t.test('a file that cannot be used is a reason not to start', async t => {
+t.test('with a bad file the daemon does not start', async t => {
   const folder = t.testdir({
     malformed: 'user:pass\nnonsense\n',
     large: 'x'.repeat(AUTH_FILE_BYTES_MAX + 1),
@@ -40,7 +40,7 @@ t.test('a file that cannot be used is a reason not to start', async t => {
   }
 })
 
-t.test('each door has its file, SASL that of text if it has none', async t => {
+t.test('text and SASL have their own files, and SASL falls back to that of text', async t => {
   const folder = t.testdir({ text: 'a:1\n', sasl: 'a:1\nb:2\nno user\n' })
   const [authFile, saslFile] = [join(folder, 'text'), join(folder, 'sasl')]
   const counts = (given: Partial<Options>) => {
@@ -54,7 +54,7 @@ t.test('each door has its file, SASL that of text if it has none', async t => {
   t.same(counts({ authFile, sasl: true }), [1, 1])
 })
 
-t.test('a file that all may read is told of', async t => {
+t.test('a file that every user may read is reported', async t => {
   const path = join(t.testdir({ users: 'a:1\n' }), 'users')
   const lines: string[] = []
   const files = open({ authFile: path }, lines)
@@ -66,7 +66,7 @@ t.test('a file that all may read is told of', async t => {
   t.same(lines, [`Authfile [${path}] can be read by every user of this machine`])
 })
 
-t.test('a file without the right to read it', async t => {
+t.test('a file that may not be read', async t => {
   const path = join(t.testdir({ users: 'user:old\n' }), 'users')
   chmodSync(path, 0)
   const message = `Could not open authfile [${path}] for reading, error Permission denied`
@@ -74,7 +74,7 @@ t.test('a file without the right to read it', async t => {
   asNobody(() => t.throws(() => open({ authFile: path }), { message, exitCode: 1 }))
 })
 
-t.test('a file is the one that was named, wherever the process goes', async t => {
+t.test('a path stays the same file when the process changes its folder', async t => {
   const folder = t.testdir({ users: 'user:old\n', elsewhere: {} })
   const before = process.cwd()
   process.chdir(folder)
@@ -95,7 +95,7 @@ function open(given: Partial<Options>, lines: string[] = []): AuthFiles {
   return new AuthFiles({ ...DEFAULTS, ...given }, line => lines.push(line))
 }
 
-/** root may read every file. */
+/** Skipped for root, who may read every file. */
 function asNobody(run: () => void): void {
   const isRoot = process.getuid?.() === 0
   if (isRoot) process.seteuid?.(NOBODY)

@@ -1,4 +1,4 @@
-// Whose certificates are good, whose certificate is shown, and sessions.
+// Certificates of clients, the certificate of the server, and sessions.
 
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
 const NEEDS_OPENSSL = { skip: skipWithout('openssl') }
 const AS_NOBODY = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
 
-t.test('peers show certificates as the mode says', NEEDS_OPENSSL, async t => {
+t.test('peers need certificates as the mode says', NEEDS_OPENSSL, async t => {
   const authority = createAuthority(t, 'authority')
   const stranger = createAuthority(t, 'stranger')
   const server = authority.sign('server')
@@ -35,7 +35,7 @@ t.test('peers show certificates as the mode says', NEEDS_OPENSSL, async t => {
     2: 'good',
     3: 'good',
   }
-  // As OpenSSL says it, or as Node does.
+  // OpenSSL's message or Node's.
   const reasons = {
     ended: '(certificate has expired|CERT_HAS_EXPIRED)',
     strange: '(unable to|UNABLE_TO_)',
@@ -65,13 +65,13 @@ t.test('peers show certificates as the mode says', NEEDS_OPENSSL, async t => {
   }
 })
 
-t.test('without a list of authorities no certificate is good', NEEDS_OPENSSL, async t => {
+t.test('without authorities no certificate is valid', NEEDS_OPENSSL, async t => {
   const authority = createAuthority(t, 'authority')
   const daemon = await startTlsDaemon(t, authority.sign('server'), ['ssl_verify_mode=2'])
   t.notOk(await isServed(daemon.tlsPort, showing(authority.sign('good'))))
 })
 
-t.test('a listener may have a mode of its own', NEEDS_OPENSSL, async t => {
+t.test('a listener may have its own mode', NEEDS_OPENSSL, async t => {
   const authority = createAuthority(t, 'authority')
   const places = ['-l', `mtls:127.0.0.2:0,btls:127.0.0.3:0`]
   const list = [`ssl_verify_mode=1`, `ssl_ca_cert=${authority.ca}`]
@@ -136,7 +136,7 @@ t.test('certificates are renewed for new connections', NEEDS_OPENSSL, async t =>
   for (const peer of others) peer.destroy()
 })
 
-t.test('sessions are resumed with any thread, if at all', NEEDS_OPENSSL, async t => {
+t.test('sessions are resumed by any thread, if enabled', NEEDS_OPENSSL, async t => {
   const pair = createAuthority(t, 'authority').sign('server')
   for (const [sub, wanted] of [
     [['ssl_session_cache'], true],
@@ -166,7 +166,7 @@ t.test('sessions are resumed with any thread, if at all', NEEDS_OPENSSL, async t
   }
 })
 
-t.test('files that cannot be used are a reason not to start', NEEDS_OPENSSL, async t => {
+t.test('with bad files the daemon does not start', NEEDS_OPENSSL, async t => {
   const { cert, key } = createAuthority(t, 'authority').sign('server')
   const other = createAuthority(t, 'other').sign('other')
   const lines: [list: string, line: string][] = [
@@ -187,7 +187,7 @@ t.test('files that cannot be used are a reason not to start', NEEDS_OPENSSL, asy
       `ssl_chain_cert=${cert},ssl_key=${key},ssl_ciphers=none-such`,
       'Error setting the provided cipher(s): none-such',
     ],
-    // The ciphers ask for longer keys than these.
+    // The ciphers require longer keys than these.
     [
       `ssl_chain_cert=${cert},ssl_key=${key},ssl_ciphers=ALL@SECLEVEL=4`,
       `Error loading the certificate chain: ${cert} : `,
@@ -209,7 +209,7 @@ t.test('without TLS there are no certificates to refresh', NEEDS_OPENSSL, async 
   t.equal(await askOnce(daemon.port, 'refresh_certs\r\n', '\r\n'), 'Error TLS not enabled\r\n')
 })
 
-/** A connection and the session that it may be resumed by. */
+/** A connection and the session by which it may be resumed. */
 async function sessionOf(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3') {
   const peer = await openSecure(port, { maxVersion })
   let session = maxVersion === 'TLSv1.2' ? peer.getSession() : undefined

@@ -1,4 +1,4 @@
-// TLS peers that do not keep to it: without TLS, without an end to their handshake, broken off.
+// Faulty TLS peers: without TLS, with an unfinished handshake, broken off.
 
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -21,41 +21,45 @@ import { isServed, openSecure, startTlsDaemon } from '../../support/tls-peer.ts'
 
 const NEEDS_OPENSSL = { skip: skipWithout('openssl') }
 const SERVED_MS_MAX = 3000
-/** Handshakes are looked at once a second; the machine may be busy. */
+/** Handshakes are checked once a second; the machine may be busy. */
 const GIVEN_UP_MS_MAX = TLS_HANDSHAKE_MS_MAX + 10_000
 
-t.test('who does not finish a handshake is dropped, others are served', NEEDS_OPENSSL, async t => {
-  const daemon = await startTlsDaemon(
-    t,
-    createAuthority(t, 'authority').sign('server'),
-    [],
-    ['-c', '300'],
-  )
-  const plain = await openPeer(daemon.tlsPort)
-  plain.write('get a\r\n')
-  const garbage = await openPeer(daemon.tlsPort)
-  garbage.write(randomBytes(3000))
-  t.notMatch((await readUntil(plain, '')).toString(), 'END', 'a peer without TLS')
-  await readUntil(garbage, '')
-  const before = residentBytes(daemon.pid)
-  const hello = Buffer.from('16030102000100', 'hex')
-  const silent = await Promise.all(Array.from({ length: 200 }, () => openPeer(daemon.tlsPort)))
-  for (const [i, peer] of silent.entries()) if (i % 2 === 0) peer.write(hello)
-  const dripping = setInterval(() => silent[0].write('\x01'), 500)
-  t.teardown(() => clearInterval(dripping))
-  const asked = performance.now()
-  t.ok(await isServed(daemon.tlsPort, {}))
-  t.ok(performance.now() - asked < SERVED_MS_MAX, 'at once')
-  const started = performance.now()
-  await Promise.all(silent.map(peer => readUntilMs(peer, GIVEN_UP_MS_MAX)))
-  const tookMs = performance.now() - started
-  t.ok(tookMs < GIVEN_UP_MS_MAX, `all are gone after ${tookMs.toFixed(0)} ms`)
-  const grown = residentBytes(daemon.pid) - before
-  t.ok(grown < 64 * 2 ** 20, `${grown} bytes`)
-  const stats = await statsOf(daemon.port)
-  t.equal(stats.get('ssl_handshake_errors'), '202')
-  t.ok(await comesTrue(async () => (await statsOf(daemon.port)).get('curr_connections') === '1'))
-})
+t.test(
+  'a peer that does not finish its handshake is closed, others are served',
+  NEEDS_OPENSSL,
+  async t => {
+    const daemon = await startTlsDaemon(
+      t,
+      createAuthority(t, 'authority').sign('server'),
+      [],
+      ['-c', '300'],
+    )
+    const plain = await openPeer(daemon.tlsPort)
+    plain.write('get a\r\n')
+    const garbage = await openPeer(daemon.tlsPort)
+    garbage.write(randomBytes(3000))
+    t.notMatch((await readUntil(plain, '')).toString(), 'END', 'a peer without TLS')
+    await readUntil(garbage, '')
+    const before = residentBytes(daemon.pid)
+    const hello = Buffer.from('16030102000100', 'hex')
+    const silent = await Promise.all(Array.from({ length: 200 }, () => openPeer(daemon.tlsPort)))
+    for (const [i, peer] of silent.entries()) if (i % 2 === 0) peer.write(hello)
+    const dripping = setInterval(() => silent[0].write('\x01'), 500)
+    t.teardown(() => clearInterval(dripping))
+    const asked = performance.now()
+    t.ok(await isServed(daemon.tlsPort, {}))
+    t.ok(performance.now() - asked < SERVED_MS_MAX, 'at once')
+    const started = performance.now()
+    await Promise.all(silent.map(peer => readUntilMs(peer, GIVEN_UP_MS_MAX)))
+    const tookMs = performance.now() - started
+    t.ok(tookMs < GIVEN_UP_MS_MAX, `all are gone after ${tookMs.toFixed(0)} ms`)
+    const grown = residentBytes(daemon.pid) - before
+    t.ok(grown < 64 * 2 ** 20, `${grown} bytes`)
+    const stats = await statsOf(daemon.port)
+    t.equal(stats.get('ssl_handshake_errors'), '202')
+    t.ok(await comesTrue(async () => (await statsOf(daemon.port)).get('curr_connections') === '1'))
+  },
+)
 
 t.test('connections that break at any time leave nothing', NEEDS_OPENSSL, async t => {
   const daemon = await startTlsDaemon(
@@ -94,7 +98,7 @@ t.test('connections that break at any time leave nothing', NEEDS_OPENSSL, async 
   t.ok(await isServed(daemon.tlsPort, {}))
 })
 
-/** Resolves when the other side ended the connection, or after so long. */
+/** Resolves when the server closed the connection, or after `ms`. */
 async function readUntilMs(peer: Socket, ms: number): Promise<void> {
   await new Promise<void>(resolve => {
     const timer = setTimeout(resolve, ms)

@@ -1,5 +1,5 @@
-// A TLS line over a line that cuts and delays, against Node's own TLS as its peer; and the memory between
-// OpenSSL and a line.
+// A TLS line over a line that cuts and delays, against Node's own TLS as its peer; and the memory
+// between OpenSSL and a line.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,9 +10,11 @@ import t, { type Test } from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
 import { READ_REST_BYTES_MAX, REPLY_BYTES } from '../../../lib/protocol/limits.ts'
 import { Reply } from '../../../lib/protocol/reply.ts'
-import { type Line, type LineOwner, Sent } from '../../../lib/server/line/line.ts'
+import { isOnItsWay, type Line, type LineOwner, Sent } from '../../../lib/server/line/line.ts'
+import { REPLY_ROOM_BYTES, Replies, type ReplyBuffer } from '../../../lib/server/line/replies.ts'
 import { Incoming, isAsExpected, Outgoing } from '../../../lib/server/tls/bio.ts'
 import { TlsContext } from '../../../lib/server/tls/context.ts'
+import type { Arriving } from '../../../lib/server/tls/engine.ts'
 import { TlsBuffers, TlsLine } from '../../../lib/server/tls/line.ts'
 import { loadOpenSsl, type OpenSsl } from '../../../lib/server/tls/openssl.ts'
 import { createAuthority } from '../../support/certificates.ts'
@@ -117,7 +119,6 @@ t.test('what one peer left behind does not reach another', { skip }, async t => 
 class CuttingLine implements Line {
   readonly takesInserts = false
   ended = false
-  private readonly reply: Reply
   private readonly owner: LineOwner
   private readonly random: Random
   private readonly pieceMax: number
@@ -126,16 +127,14 @@ class CuttingLine implements Line {
   private isStopped = true
   onSent: (bytes: Buffer) => void = () => {}
 
-  constructor(reply: Reply, owner: LineOwner, random: Random, pieceMax: number) {
-    this.reply = reply
+  constructor(owner: LineOwner, random: Random, pieceMax: number) {
     this.owner = owner
     this.random = random
     this.pieceMax = pieceMax
   }
 
-  send(): Sent {
-    const bytes = Buffer.from(this.reply.area.bytes.subarray(0, this.reply.length))
-    this.reply.length = 0
+  send({ area }: ReplyBuffer, start: number, end: number): Sent {
+    const bytes = Buffer.from(area.bytes.subarray(start, end))
     if (this.ended) return Sent.FAILED
     if (this.random.once(2)) {
       this.onSent(bytes)
@@ -176,7 +175,7 @@ class CuttingLine implements Line {
     if (this.ended) return
     this.ended = true
     setImmediate(() => this.owner.closed(false))
-    this.owner.left()
+    this.owner.halfClosed()
   }
 
   abandon(): void {
@@ -192,15 +191,15 @@ class CuttingLine implements Line {
 class Echo implements LineOwner {
   ends = ''
   onRead: () => void = () => {}
-  private readonly line: TlsLine
-  private readonly reply: Reply
+  private readonly line: Line
+  private readonly replies: Replies
   private readonly random: Random
   private heard = Buffer.alloc(0)
   private isSending = false
 
-  constructor(line: TlsLine, reply: Reply, random: Random) {
+  constructor(line: Line, replies: Replies, random: Random) {
     this.line = line
-    this.reply = reply
+    this.replies = replies
     this.random = random
   }
 
@@ -220,7 +219,7 @@ class Echo implements LineOwner {
     this.say()
   }
 
-  left(): void {
+  halfClosed(): void {
     this.ends += 'left '
     this.line.endSoon()
   }
@@ -237,22 +236,23 @@ class Echo implements LineOwner {
     return null
   }
 
+  readsShort(): boolean {
+    return false
+  }
+
   awaitsBytes(): number {
     return 0
   }
 
-  valueBytes(): number {
-    return 0
-  }
-
   private say(): void {
-    const { reply, random } = this
+    const { replies, random } = this
     while (!this.isSending && this.heard.length > 0) {
       const bytes = random.once(3) ? REPLY_BYTES : random.between(1, REPLY_BYTES)
-      reply.length = this.heard.copy(reply.area.bytes, 0, 0, bytes)
+      const { current, reply } = replies
+      reply.length = this.heard.copy(current.area.bytes, 0, 0, bytes)
       this.heard = this.heard.subarray(reply.length)
-      const sent = this.line.send()
-      this.isSending = sent === Sent.SOON || sent === Sent.LATER
+      this.isSending = isOnItsWay(this.line.send(current, 0, reply.length, reply.inserts))
+      replies.clear()
     }
   }
 }
@@ -269,20 +269,22 @@ function openBelow(t: Test, random: Random, pieceMax: number) {
     sslCiphers: undefined,
     sslMinVersion: 'tlsv1.2',
     sslSessionCache: false,
+    sslEngine: 'direct',
   } as const
   const certificates = { cert: certPem, key: keyPem, ca: [], ticketKey: '' }
   const context = new TlsContext(openSsl, settings, certificates, 'none')
-  const reply = new Reply()
-  const buffers = TlsBuffers.open(openSsl, reply)
+  const replies = new Replies(new Reply(), REPLY_ROOM_BYTES, 1)
+  const buffers = TlsBuffers.open(openSsl)
   if (buffers === undefined) throw new Error('OpenSSL has other memory than is expected')
   const events: string[] = []
   const made: { echo?: Echo; below?: CuttingLine } = {}
   const greeter = {
-    greet: (line: TlsLine) => {
-      made.echo = new Echo(line, reply, random)
+    greet: (_: Arriving, __: boolean, open: (owner: LineOwner) => Line) => {
+      made.echo = new Echo(line, replies, random)
+      t.equal(open(made.echo), line)
       return made.echo
     },
-    refuse: (line: TlsLine, reason: string) => {
+    refuse: (line: Arriving, reason: string) => {
       events.push(`refused: ${reason}`)
       line.destroy()
     },
@@ -290,8 +292,8 @@ function openBelow(t: Test, random: Random, pieceMax: number) {
     blame: () => events.push('blamed'),
     later: (work: () => void, pauseMs: number) => setTimeout(work, pauseMs).unref(),
   }
-  const line = new TlsLine(buffers, context.open(), greeter, owner => {
-    made.below = new CuttingLine(reply, owner, random, pieceMax)
+  const line: TlsLine = new TlsLine(buffers, replies, context.open(), greeter, owner => {
+    made.below = new CuttingLine(owner, random, pieceMax)
     return made.below
   })
   context.free()

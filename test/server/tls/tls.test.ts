@@ -98,8 +98,9 @@ t.test('a peer may renew its keys, and ask for others', NEEDS_OPENSSL, async t =
 })
 
 const WAYS_BACK = {
-  'without a ring': ['', ['no_io_uring']],
-  'without node:ffi, by Node': ['--no-experimental-ffi', []],
+  'without io_uring': ['', ['no_io_uring']],
+  'by Node, since it shall': ['', ['ssl_engine=node']],
+  'by Node, without node:ffi': ['--no-experimental-ffi', []],
 } as const
 
 for (const [way, [nodeOptions, suboptions]] of Object.entries(WAYS_BACK)) {
@@ -110,7 +111,8 @@ for (const [way, [nodeOptions, suboptions]] of Object.entries(WAYS_BACK)) {
       process.env.NODE_OPTIONS = NODE_OPTIONS
     })
     const pair = createAuthority(t, 'authority').sign('server')
-    const daemon = await startTlsDaemon(t, pair, [...suboptions])
+    const daemon = await startTlsDaemon(t, pair, [...suboptions], ['-v'])
+    t.equal(/OpenSSL cannot be called directly/.test(daemon.output()), nodeOptions !== '')
     const value = 'v'.repeat(500_000)
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       const peer = await openSecure(daemon.tlsPort, { maxVersion })

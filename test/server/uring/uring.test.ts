@@ -1,5 +1,5 @@
-// A uring by itself, in the thread of this test, and the daemon's choice of it. Needs Linux 6.1, and a
-// system that allows io_uring.
+// A uring by itself, in the thread of this test, and whether the daemon uses it. Needs Linux 6.1
+// and a system that allows io_uring.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -30,10 +30,10 @@ const SEND = 6
 const CANCEL = 7
 const TURNS_MAX = 100_000
 const TIMERS = 50
-/** For a timer of libuv's loop: its end, a look at that loop, and another. */
+/** Bound for a timer of libuv's loop: its delay, and two checks of that loop. */
 const ENTERS_MAX = 20
 
-t.test('what comes is what was sent, however many buffers it takes', { skip }, async t => {
+t.test('received bytes are those sent, however many buffers they need', { skip }, async t => {
   const { uring, descriptor, peer } = await setUp(t)
   const random = createRandom(seed, 1)
   const sent = randomBytes(3_000_000)
@@ -56,11 +56,11 @@ t.test('what comes is what was sent, however many buffers it takes', { skip }, a
           Buffer.from(uring.input.bytes.subarray(uring.start, uring.start + uring.result)),
         )
         bytes += uring.result
-        // What stands before a buffer is its reader's.
+        // The room before a buffer belongs to its reader.
         uring.input.bytes.fill(1, uring.start - READ_REST_BYTES_MAX, uring.start + uring.result)
         uring.giveBuffer()
       }
-      // All buffers were in use.
+      // All buffers are in use.
       if (!uring.hasMore) uring.receive(descriptor, RECEIVE)
     }
   }
@@ -93,7 +93,7 @@ t.test(
   },
 )
 
-t.test('more requests than the uring has places for are all done', { skip }, async t => {
+t.test('more requests than the uring has entries for are all done', { skip }, async t => {
   const { uring, descriptor, peer } = await setUp(t)
   const count = URING_SUBMISSIONS * 3 + 1
   const what = Buffer.from('0123456789')
@@ -114,7 +114,7 @@ t.test('more requests than the uring has places for are all done', { skip }, asy
   t.equal(got.toString(), '0123456789'.repeat(count).slice(0, count), 'in their order')
 })
 
-t.test('what the kernel does not take at once is told', { skip }, async t => {
+t.test('a partial send is reported', { skip }, async t => {
   const { uring, descriptor } = await setUp(t)
   let sent = 0
   let refused = 0
@@ -130,7 +130,7 @@ t.test('what the kernel does not take at once is told', { skip }, async t => {
   t.equal(refused, -11, 'EAGAIN')
 })
 
-t.test('reading is cancelled, news come once, and the end is told', { skip }, async t => {
+t.test('reading is cancelled, a poll reports once, and the end is reported', { skip }, async t => {
   const { uring, descriptor, peer } = await setUp(t)
   uring.receive(descriptor, RECEIVE)
   uring.cancel(RECEIVE, CANCEL)
@@ -153,7 +153,7 @@ t.test('reading is cancelled, news come once, and the end is told', { skip }, as
   t.ok(await completions(uring, () => results.get(RECEIVE) === 0, note), 'the end, behind the byte')
 })
 
-t.test('a uring that its thread left holds sockets until it is released', { skip }, async t => {
+t.test('a uring whose thread died holds sockets until it is released', { skip }, async t => {
   const { uring, descriptor, accepted, peer } = await setUp(t, false)
   uring.receive(descriptor, RECEIVE)
   uring.submit(false)
@@ -165,7 +165,7 @@ t.test('a uring that its thread left holds sockets until it is released', { skip
   t.equal(await ended, 'ended')
 })
 
-t.test('a daemon has rings where it can, unless it is told otherwise', async t => {
+t.test('a daemon uses io_uring where it can, unless an option forbids it', async t => {
   const without = await startDaemon(t, ['-t', '2', '-o', 'no_io_uring'])
   const daemon = await startDaemon(t, ['-t', '2', '-v'])
   if (reason !== undefined) {
@@ -173,11 +173,11 @@ t.test('a daemon has rings where it can, unless it is told otherwise', async t =
     t.equal(await askOnce(daemon.port, 'get none\r\n', 'END\r\n'), 'END\r\n')
     return
   }
-  // libuv may have some of its own.
+  // libuv may have rings of its own.
   t.equal(ringsOf(daemon.pid) - ringsOf(without.pid), 2, 'one a thread')
 })
 
-t.test('a loop with nothing to do rests', { skip }, async t => {
+t.test('an idle loop sleeps', { skip }, async t => {
   const known = native as Native
   let enters = 0
   const enter: Native['enter'] = (...request) => {
@@ -191,20 +191,20 @@ t.test('a loop with nothing to do rests', { skip }, async t => {
   t.ok(enters < ENTERS_MAX * TIMERS, `${enters} system calls for ${TIMERS} timers`)
 })
 
-t.test('a peer that says its last while a reply is on its way gets all replies', async t => {
+t.test('a peer that closes its side while a reply is being sent gets all replies', async t => {
   const daemon = await startDaemon(t, ['-t', '1'])
   const line = `get ${'k'.repeat(250)}\r\n`
   const count = Math.ceil((URING_BUFFER_BYTES * 5) / 2 / line.length)
   for (let tries = 0; tries < 20; tries++) {
     const peer = await openPeer(daemon.port)
-    // More than one buffer of requests, and the end, before the first reply is sent.
+    // More than one buffer of requests and the end of input, before the first reply is sent.
     peer.end(line.repeat(count))
     const got = await read(peer, count * 5 + 1)
     t.equal(got.length, count * 5, 'a reply to each')
   }
 })
 
-/** Why there can be no uring, if that is so. */
+/** Why there is no io_uring here, or undefined. */
 function tryToOpen(native: Native): string | undefined {
   try {
     new Uring(native).close()
@@ -229,7 +229,7 @@ async function setUp(t: Test, closes = true) {
   return { uring, descriptor: descriptorOf(accepted), accepted, peer }
 }
 
-/** Takes completions, `each` of them, until `done`; false if that never comes. */
+/** Takes completions and calls `each`, until `done`; false if that never happens. */
 async function completions(uring: Uring, done: () => boolean, each: () => void): Promise<boolean> {
   for (let turns = 0; turns < TURNS_MAX; turns++) {
     uring.submit(false)

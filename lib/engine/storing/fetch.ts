@@ -1,0 +1,148 @@
+// What get, gat, touch, mg and me mean for an item. Assumes the arena's lock.
+//
+// An item may be stale: out of date but still served until somebody stores a new value. Of all the
+// peers that fetch such an item, or one that is about to expire, or one that was made on a miss, a
+// single one wins: it is to make the new value. STATE_CLAIMED tells the others that somebody does. A
+// new value clears both states, for it is a new item.
+
+import type { Arena } from '../arena/arena.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
+import * as L from '../arena/layout.ts'
+import { NIL, type Ref } from '../arena/layout.ts'
+import { holdItem } from '../items/holds.ts'
+import { classOf, expiryOf, newMeta, setExpiry, writeKey } from '../items/item.ts'
+import { linkItem, unlinkItem } from '../items/links.ts'
+import { bumpItem, countHit } from '../items/lru.ts'
+import { allocateItem } from '../room/allocate.ts'
+import { Status } from '../status.ts'
+import type { Ask, HitSink } from './ask.ts'
+import { readyToExpire } from './successor.ts'
+import { expiryOfCreated, findAsked, settle, stateOf } from './terms.ts'
+
+/** Offers the live item to `sink`: MISS, NO_MEMORY, or what the sink said. */
+export function getItem(arena: Arena, ask: Ask, sink: HitSink): Status {
+  if (!ask.isPlain) return getOnTerms(arena, ask, sink)
+  const ref = findAsked(arena, ask)
+  if (ref === NIL) {
+    arena.counters[counterAt(Counter.GET_MISSES)]++
+    return Status.MISS
+  }
+  const status = offer(arena, ref, ask, sink)
+  if (isTaken(status)) {
+    countHit(arena, ref)
+    bumpItem(arena, ref)
+  }
+  return status
+}
+
+/** As getItem, and changes when the item expires. */
+export function getAndTouchItem(arena: Arena, ask: Ask, sink: HitSink): Status {
+  const found = findToTouch(arena, ask)
+  if (found === NIL) return Status.MISS
+  const ref = readyToExpire(arena, ask.hash, found, ask.expiresAtS)
+  if (ref === NIL) return Status.NO_MEMORY
+  const status = offer(arena, ref, ask, sink)
+  if (isTaken(status)) touchFound(arena, ref, ask.expiresAtS)
+  return status
+}
+
+/** Changes when the item expires: OK, MISS or NO_MEMORY. */
+export function touchItem(arena: Arena, ask: Ask): Status {
+  const found = findToTouch(arena, ask)
+  if (found === NIL) return Status.MISS
+  const ref = readyToExpire(arena, ask.hash, found, ask.expiresAtS)
+  if (ref === NIL) return Status.NO_MEMORY
+  touchFound(arena, ref, ask.expiresAtS)
+  return Status.OK
+}
+
+/** Shows the live item to `sink`, which is no hit: MISS, or what the sink said. */
+export function peekItem(arena: Arena, ask: Ask, sink: HitSink): Status {
+  const ref = findAsked(arena, ask)
+  return ref === NIL ? Status.MISS : sink.accept(arena, ref)
+}
+
+/**
+ * The request has what it is told of the item before the sink is asked. Nothing is done to the item
+ * unless the sink takes it.
+ */
+function getOnTerms(arena: Arena, ask: Ask, sink: HitSink): Status {
+  const found = findOrCreate(arena, ask)
+  if (found === NIL) return Status.MISS
+  const expiresAtS = ask.touches && !ask.created ? ask.expiresAtS : 0
+  const ref = readyToExpire(arena, ask.hash, found, expiresAtS)
+  if (ref === NIL) return Status.NO_MEMORY
+  judge(arena, ask, ref)
+  const status = offer(arena, ref, ask, sink)
+  if (isTaken(status)) settleFetch(arena, ask, ref)
+  else if (ask.created) unlinkItem(arena, ask.hash, ref)
+  return status
+}
+
+function findOrCreate(arena: Arena, ask: Ask): Ref {
+  let ref = findAsked(arena, ask)
+  ask.created = ref === NIL && ask.creates
+  if (ask.created) ref = create(arena, ask)
+  if (ref === NIL) {
+    ask.created = false
+    arena.counters[counterAt(Counter.GET_MISSES)]++
+  }
+  return ref
+}
+
+/** A new item without a value, linked; NIL: no memory. */
+function create(arena: Arena, ask: Ask): Ref {
+  const expiresAtS = expiryOfCreated(ask)
+  const ref = allocateItem(arena, newMeta(ask.keyBytes, 0, expiresAtS, 0, stateOf(ask)), 0)
+  if (ref === NIL) return NIL
+  setExpiry(arena, ref, expiresAtS)
+  writeKey(arena, ref, ask.area, ask.keyStart)
+  linkItem(arena, ask.hash, ref)
+  settle(arena, ask, ref)
+  return ref
+}
+
+/** Finds out what a fetch is to be told of an item; changes nothing of it. */
+function judge(arena: Arena, ask: Ask, ref: Ref): void {
+  const meta = arena.words[ref + L.ITEM_META]
+  ask.wasClaimed = (meta & L.STATE_CLAIMED) !== 0
+  ask.wasStale = (meta & L.STATE_STALE) !== 0
+  ask.oldExpiresAtS = ask.created ? 0 : expiryOf(arena, ref)
+  const expiresAtS = ask.touches && ask.recachesTouched ? ask.expiresAtS : ask.oldExpiresAtS
+  const isDue = ask.recaches && expiresAtS !== 0 && expiresAtS < ask.recacheAtS
+  ask.won = ask.created || (!ask.wasClaimed && (ask.wasStale || isDue))
+}
+
+/** The sink took the item: gives it its new expiry and its claim, counts and bumps. */
+function settleFetch(arena: Arena, ask: Ask, ref: Ref): void {
+  const { words, counters } = arena
+  if (ask.created && ask.createsAsMiss) counters[counterAt(Counter.GET_MISSES)]++
+  else if (ask.touches) counters[classCounterAt(classOf(arena, ref), ClassCounter.TOUCH_HITS)]++
+  else countHit(arena, ref)
+  if (ask.touches && !ask.created) setExpiry(arena, ref, ask.expiresAtS)
+  if (ask.won) words[ref + L.ITEM_META] |= L.STATE_CLAIMED
+  if (ask.bumps) bumpItem(arena, ref)
+}
+
+/** What the sink says of an item, which is held if it says HELD. */
+function offer(arena: Arena, ref: Ref, ask: Ask, sink: HitSink): Status {
+  const status = sink.accept(arena, ref)
+  if (status === Status.HELD && !holdItem(arena, ref, ask.hold)) return Status.NO_MEMORY
+  return status
+}
+
+function isTaken(status: Status): boolean {
+  return status === Status.OK || status === Status.HELD
+}
+
+function findToTouch(arena: Arena, ask: Ask): Ref {
+  const ref = findAsked(arena, ask)
+  if (ref === NIL) arena.counters[counterAt(Counter.TOUCH_MISSES)]++
+  return ref
+}
+
+function touchFound(arena: Arena, ref: Ref, expiresAtS: number): void {
+  arena.counters[classCounterAt(classOf(arena, ref), ClassCounter.TOUCH_HITS)]++
+  setExpiry(arena, ref, expiresAtS)
+  bumpItem(arena, ref)
+}

@@ -1,0 +1,142 @@
+// The operations while somebody watches: those of execute.ts, and around them lines for the watchers
+// and counts for `stats detail`. As in memcached every request but a refused store begins with a look
+// at its item, and watchers see that look. Here it is an extra one, made only while they are there.
+
+import { classFor } from '../engine/chunks/slabs.ts'
+import { itemBytes, newMeta } from '../engine/items/item.ts'
+import { Mode, Status } from '../engine/status.ts'
+import { Found, Glance } from '../observe/glance.ts'
+import { Kind } from '../observe/journal.ts'
+import { PrefixCount } from '../observe/prefixes.ts'
+import { type Operations, operations } from './execute.ts'
+import type { Request } from './request.ts'
+
+export const watched: Operations = {
+  get(request, sink) {
+    look(request)
+    return noteGet(request, operations.get(request, sink))
+  },
+  getAndTouch(request, sink) {
+    look(request)
+    return noteGet(request, operations.getAndTouch(request, sink))
+  },
+  touch(request) {
+    look(request)
+    noteLook(request)
+    return operations.touch(request)
+  },
+  peek(request, sink) {
+    look(request)
+    noteLook(request)
+    return operations.peek(request, sink)
+  },
+  remove(request) {
+    look(request)
+    return noteRemove(request, operations.remove(request))
+  },
+  store(request, value, start) {
+    look(request)
+    const status = operations.store(request, value, start)
+    countPrefix(request, PrefixCount.SET)
+    return noteCommit(request, status)
+  },
+  begin(request) {
+    look(request)
+    const status = operations.begin(request)
+    countPrefix(request, PrefixCount.SET)
+    if (status !== Status.OK) noteRefusal(request, status)
+    return status
+  },
+  commit(request) {
+    recallKey(request)
+    look(request)
+    return noteCommit(request, operations.commit(request))
+  },
+  adjust(request) {
+    look(request)
+    noteLook(request)
+    return operations.adjust(request)
+  },
+}
+
+/** The item as it was before the request, and what a store left or would have left. */
+const before = new Glance()
+const after = new Glance()
+
+/** Looks at the item before anything happens to it. */
+function look(request: Request, glance = before): void {
+  const { shard, hash, area, keyStart, keyBytes } = request
+  glance.clear()
+  shard.inspect(hash, area, keyStart, keyBytes, glance)
+}
+
+/** Says what `look` saw. */
+function noteLook(request: Request): void {
+  const { journal, peerId } = request
+  if (!journal.wants(Kind.FETCHERS)) return
+  if (before.found !== Found.FOUND) before.set(0, 0, 0)
+  journal.looked(peerId, request, before)
+}
+
+/** A get is noted once, not each time that its reply had no room. */
+function noteGet(request: Request, status: Status): Status {
+  if (status === Status.NO_ROOM) return status
+  countPrefix(request, PrefixCount.GET)
+  if (status !== Status.MISS) countPrefix(request, PrefixCount.HIT)
+  noteLook(request)
+  return status
+}
+
+function noteRemove(request: Request, status: Status): Status {
+  const { journal } = request
+  countPrefix(request, PrefixCount.DELETE)
+  const isWanted = status === Status.OK && journal.wants(Kind.DELETIONS)
+  noteLook(request)
+  if (isWanted) journal.deleted(request, before)
+  return status
+}
+
+/** What became of a store: what is there now, or would be. */
+function noteCommit(request: Request, status: Status): Status {
+  if (status === Status.LOST) return status
+  if (status === Status.TOO_LARGE || status === Status.NO_MEMORY) {
+    noteRefusal(request, status)
+    return status
+  }
+  noteLook(request)
+  if (!request.journal.wants(Kind.MUTATIONS)) return status
+  if (status === Status.OK) look(request, after)
+  else expect(request)
+  noteStored(request, status)
+  return status
+}
+
+function noteRefusal(request: Request, status: Status): void {
+  after.clear()
+  noteStored(request, status)
+  if (request.mode === Mode.SET) noteLook(request)
+}
+
+/** What the item of a store would have been. */
+function expect({ shard, keyBytes, flags, valueBytes, expiresAtS }: Request): void {
+  const { arena } = shard
+  const meta = newMeta(keyBytes, flags, expiresAtS, 0, 0)
+  const classId = classFor(arena, (itemBytes(meta, valueBytes) + 3) >> 2) || arena.baseClasses
+  after.set(classId, valueBytes, expiresAtS === 0 ? 0 : expiresAtS - shard.nowS())
+}
+
+function noteStored(request: Request, status: Status): void {
+  const { journal, peerId } = request
+  if (journal.wants(Kind.MUTATIONS)) journal.stored(peerId, request, status, after)
+}
+
+/** Gives a request whose value came in pieces its key back: the input has moved on. */
+function recallKey(request: Request): void {
+  before.keyBytes = 0
+  request.shard.inspectHeld(request.hold, before)
+  request.setKey(before.key, 0, before.keyBytes, request.hash)
+}
+
+function countPrefix({ journal, area, keyStart, keyBytes }: Request, what: number): void {
+  if (journal.wants(Kind.PREFIXES)) journal.prefixes.count(area.bytes, keyStart, keyBytes, what)
+}

@@ -1,0 +1,25 @@
+// How a server of node:net begins and stops to listen, as promises.
+
+import type { Server, Socket } from 'node:net'
+
+/** Called with each accepted socket, paused. */
+export type Connect = (socket: Socket) => void
+
+/** Resolves when the server listens, after `listen` asked it to; rejects with its error. */
+export async function listening(server: Server, listen: () => void): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.once('listening', () => {
+      server.off('error', reject)
+      resolve()
+    })
+    listen()
+  })
+  // Out of file descriptors for a moment: the connections that are open go on.
+  server.on('error', () => {})
+}
+
+/** Resolves when the server has stopped and its connections are closed. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise(resolve => server.close(() => resolve()))
+}

@@ -1,0 +1,113 @@
+// The listener of a UNIX socket and its file. Somebody else may use the same path: a daemon that
+// answers there keeps it, a socket that nobody answers is replaced, and a file that is no socket
+// stays. At the end a daemon removes the file that it made, and no other.
+
+import { linkSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
+import { connect, createServer, type ServerOpts } from 'node:net'
+import { constants } from 'node:os'
+import { dirname, resolve as resolvePath } from 'node:path'
+import type { Options } from '../options/options.ts'
+import type { Listener } from './address.ts'
+import { type Connect, closeServer, listening } from './listening.ts'
+
+/** What the kernel has room for, without the NUL behind it. */
+const PATH_BYTES_MAX = 107
+
+/** Files that this process made: path -> device, inode and time. */
+const made = new Map<string, string>()
+
+/** Binds the path of the options; rejects with a system error that names the true reason. */
+export async function listenUnix(
+  path: string,
+  { backlog, unixMask, protocol }: Options,
+  socketOptions: ServerOpts,
+  accept: Connect,
+): Promise<Listener> {
+  // The runtime removes the file at the end by the name it was given: a folder may have changed.
+  const whole = resolvePath(path)
+  const name = Buffer.byteLength(whole) <= PATH_BYTES_MAX ? whole : path
+  const server = createServer(socketOptions, accept)
+  try {
+    if (await isAnswered(whole)) throw systemError('EADDRINUSE')
+    await listening(server, () => {
+      // The file gets its rights while it is made: nobody connects in between who may not.
+      const before = process.umask(~unixMask & 0o777)
+      server.listen({ path: name, backlog })
+      process.umask(before)
+      // Bound by now: later it may be somebody else's.
+      if (server.listening) made.set(whole, identityOf(whole))
+    })
+  } catch (error) {
+    made.delete(whole)
+    throw Object.assign(reasonFor(whole, error), { place: `UNIX socket: ${path}` })
+  }
+  const close = async () => {
+    const isOurs = made.get(whole) === identityOf(whole)
+    made.delete(whole)
+    if (isOurs) await closeServer(server)
+    else await keepingFile(whole, () => closeServer(server))
+  }
+  const facts = { address: `unix:${path}`, state: 'conn_listening', protocol, peerCheck: null }
+  return { facts, bound: undefined, close }
+}
+
+/** Removes the sockets that this process made and did not close. */
+export function removeOwnSockets(): void {
+  for (const [path, identity] of made) {
+    try {
+      if (identityOf(path) === identity) unlinkSync(path)
+    } catch {
+      // This user may not remove it.
+    }
+  }
+}
+
+/** Whether somebody answers at this path; a socket that nobody answers is removed. */
+async function isAnswered(path: string): Promise<boolean> {
+  if (!isSocket(path)) return false
+  const code = await new Promise<string | undefined>(settle => {
+    const probe = connect(path, () => settle(undefined))
+    probe.on('error', (error: NodeJS.ErrnoException) => settle(error.code))
+    probe.once('connect', () => probe.destroy())
+  })
+  if (code === 'ECONNREFUSED') unlinkSync(path)
+  // EAGAIN: its backlog is full.
+  return code === undefined || code === 'EAGAIN'
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false
+}
+
+// A new file may get the inode of one that was just removed, but not its time.
+function identityOf(path: string): string {
+  const facts = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  return facts === undefined ? '' : `${facts.dev}:${facts.ino}:${facts.mtimeNs}`
+}
+
+// The runtime removes whatever lies at the path when it closes a server.
+async function keepingFile(path: string, close: () => Promise<void>): Promise<void> {
+  const beside = `${path}.${process.pid}`
+  try {
+    linkSync(path, beside)
+  } catch {
+    return close() // there is no file, or none that this user may keep
+  }
+  await close()
+  renameSync(beside, path)
+}
+
+/** libuv says EACCES for a folder that does not exist. */
+function reasonFor(path: string, error: unknown): Error {
+  if (Buffer.byteLength(path) > PATH_BYTES_MAX) return systemError('ENAMETOOLONG')
+  try {
+    statSync(dirname(path))
+  } catch (folderError) {
+    return Object.assign(folderError as Error, { syscall: 'bind' })
+  }
+  return error as Error
+}
+
+function systemError(code: 'EADDRINUSE' | 'ENAMETOOLONG'): Error {
+  return Object.assign(new Error(code), { code, errno: -constants.errno[code], syscall: 'bind' })
+}

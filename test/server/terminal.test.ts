@@ -1,0 +1,85 @@
+// The daemon in a terminal, as `npm start` runs it: it says where it listens, Ctrl-C ends it, and so
+// does the end of the terminal; a SIGHUP from somebody else does not. `script` makes the terminal.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { findProgram } from '../support/oracle.ts'
+import { freePort, HOST } from '../support/process.ts'
+import { askOnce, comesTrue } from '../support/server-peer.ts'
+
+const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
+const NEEDS_SCRIPT = {
+  skip: findProgram('script') === undefined ? 'no program "script" here' : false,
+}
+const CTRL_C = '\x03'
+const START_MS_MAX = 60_000
+
+t.test('in a terminal it says where it listens, and Ctrl-C ends it', NEEDS_SCRIPT, async t => {
+  const { terminal, port, output, pid } = await start(t)
+  t.match(output(), `listens on tcp:${HOST}:${port}`)
+  terminal.stdin?.write(CTRL_C)
+  t.ok(await comesTrue(() => !isRunning(pid)))
+  t.match(output(), 'Signal handled: Interrupt.')
+})
+
+t.test('the end of its terminal ends it, SIGHUP alone does not', NEEDS_SCRIPT, async t => {
+  const { terminal, port, pid } = await start(t)
+  process.kill(pid, 'SIGHUP')
+  t.equal(await askOnce(port, 'mn\r\n', 'MN\r\n'), 'MN\r\n')
+  terminal.kill('SIGKILL')
+  t.ok(await comesTrue(() => !isRunning(pid)))
+})
+
+/** `npm start` in a terminal of its own. */
+async function start(t: Test) {
+  const port = await freePort()
+  const command = `npm start --silent -- -u nobody -t 1 -p ${port} -l ${HOST}`
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], {
+    cwd: PACKAGE,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let text = ''
+  terminal.stdout.on('data', chunk => {
+    text += chunk
+  })
+  t.teardown(() => terminal.kill('SIGKILL'))
+  if (!(await comesTrue(() => text.includes('listens on'), START_MS_MAX))) throw new Error(text)
+  const pid = daemonBelow(terminal)
+  t.teardown(() => {
+    if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+  })
+  return { terminal, port, pid, output: () => text }
+}
+
+/** The last of the processes that it started. */
+function daemonBelow({ pid = 0 }: ChildProcess): number {
+  const parents = new Map(processes())
+  let last = pid
+  for (;;) {
+    const child = parents.get(last)
+    if (child === undefined) return last
+    last = child
+  }
+}
+
+/** Parent and child, of all processes. */
+function* processes(): Generator<[parent: number, child: number]> {
+  for (const name of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+    try {
+      const [, parent] = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8')) ?? []
+      yield [Number(parent), Number(name)]
+    } catch {
+      // It has ended since.
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
