@@ -51,11 +51,11 @@ import {
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
 } from './limits.ts'
+import { POOL } from './room/moves.ts'
 import { Recovery, Shard } from './shard.ts'
 import { Order } from './status.ts'
 import { Automove } from './upkeep/automove.ts'
 import { Crawl } from './upkeep/crawl.ts'
-import { POOL } from './upkeep/moves.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 
 /**

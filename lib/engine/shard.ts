@@ -29,16 +29,24 @@ import {
 } from './items/walk.ts'
 import { UPKEEP_TURN_MS_MAX } from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
+import { startMove } from './room/moves.ts'
+import { restSlack, roomChunks, roomClass, stepTowardsRoom } from './room/room.ts'
 import { type Order, Status } from './status.ts'
 import type { Ask, HitSink } from './storing/ask.ts'
 import { getAndTouchItem, getItem, peekItem, touchItem } from './storing/fetch.ts'
 import { adjustItem } from './storing/numbers.ts'
 import { removeItem } from './storing/remove.ts'
 import { rewriteItem } from './storing/rewrite.ts'
-import { beginItem, commitItem, extendItem, giveUpItem, storeItem } from './storing/storing.ts'
-import { metaOfStore } from './storing/terms.ts'
+import {
+  beginItem,
+  commitItem,
+  extendItem,
+  giveUpItem,
+  joinedBytes,
+  storeItem,
+} from './storing/storing.ts'
+import { isJoin, metaOfStore } from './storing/terms.ts'
 import { Crawl, startCrawl, stopCrawl } from './upkeep/crawl.ts'
-import { startMove, stepTowardsRoom } from './upkeep/moves.ts'
 import type { Upkeep } from './upkeep/upkeep.ts'
 
 /** Steps of a page move that a store waits for before it empties a page at once. */
@@ -128,6 +136,7 @@ export class Shard {
     this.lock()
     if (!rewriteItem(arena, ask, value, start)) {
       this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes))
+      if (isJoin(ask.mode)) this.makeRoom(joinedBytes(arena, ask))
       status = storeItem(arena, ask, value, start)
     }
     this.unlock()
@@ -140,7 +149,7 @@ export class Shard {
    */
   begin(ask: Ask): Status {
     this.lock()
-    this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes))
+    this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes), true)
     const status = beginItem(this.arena, ask)
     this.unlock()
     return status
@@ -151,7 +160,7 @@ export class Shard {
     const { arena } = this
     let status: Status = Status.LOST
     this.lock()
-    this.makeRoom(place.left)
+    this.makeRoom(place.left, true)
     if (isGood(arena, ask.hold)) {
       const found = extendItem(arena, heldRef(arena, ask.hold.slot), place, ask.valueBytes)
       status = found ? Status.OK : Status.NO_MEMORY
@@ -329,18 +338,25 @@ export class Shard {
   }
 
   /**
-   * Where an item of `bytes` bytes would make the arena empty a page at once, empties it step by step
-   * instead. Has the lock, and lets others have it in between.
+   * Makes room for an item of `bytes` bytes in bounded steps (room.ts), as far as that takes more than
+   * evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets others have
+   * it between two steps.
    */
-  private makeRoom(bytes: number): void {
+  private makeRoom(bytes: number, isPart = false): void {
     const { arena } = this
     const { words } = arena
     if (bytes > words[L.ITEM_BYTES_LIMIT]) return
+    const itemWords = (bytes + 3) >> 2
+    const classId = roomClass(arena, itemWords)
+    const chunks = isPart ? 1 : roomChunks(arena, itemWords)
     let givenUp = 0
-    for (let step = 0; step < ROOM_STEPS_MAX && givenUp < ROOM_GIVEN_UP_MAX; step++) {
+    for (let step = 0; step < ROOM_STEPS_MAX; step++) {
       const before = words[L.MOVE_GIVEN_UP]
-      if (!stepTowardsRoom(arena, (bytes + 3) >> 2)) return
-      if (words[L.MOVE_GIVEN_UP] !== before) givenUp++
+      if (!stepTowardsRoom(arena, classId, chunks, step)) return
+      if (words[L.MOVE_GIVEN_UP] !== before && ++givenUp === ROOM_GIVEN_UP_MAX) {
+        restSlack(arena)
+        return
+      }
       yieldLock(words, this.holder)
     }
   }

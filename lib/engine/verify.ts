@@ -8,11 +8,12 @@ import { tagOf } from './arena/hash.ts'
 import * as L from './arena/layout.ts'
 import { NIL, type Ref } from './arena/layout.ts'
 import { classFor, isMoving, usedChunksIn } from './chunks/slabs.ts'
+import { hasSlack, isSlackNoted } from './chunks/slack.ts'
 import { isHeld, OWN_SLOT } from './items/holds.ts'
 import { itemBytes, itemTotalBytes, nextChunk, sizeSlot } from './items/item.ts'
 import { isKept } from './items/keeps.ts'
 import { bucketOf, hashOfItem } from './items/table.ts'
-import { MovePhase } from './upkeep/moves.ts'
+import { MovePhase } from './room/moves.ts'
 
 /** What the walk over the pages found, by class where it is a list. */
 interface Census {
@@ -199,6 +200,7 @@ function verifyClasses(arena: Arena, census: Census): void {
     const total = words[at + L.CLASS_PAGE_COUNT] * words[at + L.CLASS_CHUNKS_PER_PAGE]
     const unused = free + words[at + L.CLASS_FRESH_COUNT] + census.withheld[classId]
     assert.equal(used + unused, total, `chunks of class ${classId}`)
+    assert(!hasSlack(arena, classId) || isSlackNoted(arena, classId), `slack of class ${classId}`)
     verifyFresh(arena, classId)
     verifyFreeList(arena, classId)
     let listed = 0

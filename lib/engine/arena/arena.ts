@@ -219,6 +219,11 @@ export function emptyArena(arena: Arena): void {
   words[L.SWEEP_PAGE] = 0
   words[L.POOL_HEAD] = 0
   words[L.POOL_COUNT] = 0
+  words[L.SLACK] = 0
+  words[L.SLACK + 1] = 0
+  words[L.SLACK_HELD_AT_S] = 0
+  words[L.PROBE_AT_S] = 0
+  words[L.REAP_PAGE] = 0
   words[L.WANTING_CLASS] = 0
   words[L.MOVE_PHASE] = 0
   words[L.MOVE_FIRST] = 0

@@ -96,6 +96,10 @@ export const MEMORY_LIMIT_KIB = 73
 /** Pages that some class has given up: the last one plus one, and how many. */
 export const POOL_HEAD = 71
 export const POOL_COUNT = 72
+/** One bit a class: it has as many chunks free as a page has (slack.ts). Two words. */
+export const SLACK = 74
+/** The second in which slack could not be had, because what lies on its pages is held. */
+export const SLACK_HELD_AT_S = 76
 
 // The crawl: whether crawls are allowed, the one that runs, and what the next one has to know
 export const CRAWLER_ON = 80
@@ -108,6 +112,13 @@ export const CRAWL_ITEMS_MAX = 85
 export const SWEEP_AT_S = 86
 export const SWEEP_PAGE = 87
 export const SWEEP_CHUNK = 88
+// The search for dead items when memory is wanted (reap.ts): the second it belongs to, the next page
+// to probe, its source of random places, and the page that is being reaped plus one, or 0
+export const PROBE_AT_S = 89
+export const PROBE_PAGE = 90
+export const PROBE_SEED = 91
+export const REAP_PAGE = 92
+export const REAP_CHUNK = 93
 
 // The page that moves from one class to another: its place, its phase and its chunks
 export const MOVE_PHASE = 96

@@ -8,6 +8,7 @@ import { type Arena, chunkWords, pageRef, roomBeside } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { AUTOMOVE_SPARE_PAGES } from '../limits.ts'
+import { noteSlack } from './slack.ts'
 
 /** The class that items of `size` words go to; 0 if they are longer than any chunk. */
 export function classFor(arena: Arena, size: number): number {
@@ -62,6 +63,7 @@ export function freeChunk(arena: Arena, classId: number, ref: Ref): void {
   if (head !== NIL) words[head + L.FREE_PREV] = ref
   words[at + L.CLASS_FREE_HEAD] = ref
   words[at + L.CLASS_FREE_COUNT]++
+  noteSlack(arena, classId, at)
 }
 
 /** Withholds a free chunk of the page that is about to leave its class. */
@@ -106,6 +108,7 @@ export function assignPage(arena: Arena, page: number, classId: number): void {
   words[at + L.CLASS_FRESH_REF] = pageRef(arena, page)
   words[at + L.CLASS_FRESH_COUNT] = words[at + L.CLASS_CHUNKS_PER_PAGE]
   words[at + L.CLASS_PAGE_COUNT]++
+  noteSlack(arena, classId, at)
 }
 
 /** Takes a page of free chunks only from its class; the page then belongs to nobody. */

@@ -16,12 +16,23 @@ import {
   withdrawPage,
 } from '../chunks/slabs.ts'
 import { isHeld } from '../items/holds.ts'
-import { expiryOf, itemBytes, ownerOf, writeHeader } from '../items/item.ts'
-import { freeItem, isDead, reclaimItem, unlinkItem } from '../items/links.ts'
+import { itemBytes, ownerOf, writeHeader } from '../items/item.ts'
+import { freeItem, isDead } from '../items/links.ts'
 import { coldest } from '../items/lru.ts'
-import { hashOfItem } from '../items/table.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
+import { nextDonor } from './donors.ts'
+import { evictItem } from './evict.ts'
+import { stepTowardsFree } from './room.ts'
 import { pickVictim } from './victims.ts'
+
+/**
+ * Steps towards room that an allocation takes without letting others have the lock: callers make room
+ * before (shard.ts), and only what they could not foresee is left.
+ */
+const INLINE_STEPS_MAX = 8
+
+/** How much longer than its own a chunk may be that an item takes instead of being refused. */
+const ROOMIER_FACTOR_MAX = 2
 
 /** Pages of a class looked at for one that may be emptied for another class. */
 const PAGE_TRIES_MAX = 64
@@ -76,32 +87,14 @@ export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueB
  * back in the class that these sizes went to before must still be room for them.
  */
 function roomierClass(arena: Arena, classId: number): number {
+  const least = chunkWords(arena, classId)
   let found = 0
   for (let other = 1; other <= arena.classCount; other++) {
-    if (chunkWords(arena, other) <= chunkWords(arena, classId) || !hasChunk(arena, other)) continue
-    if (found === 0 || chunkWords(arena, other) < chunkWords(arena, found)) found = other
+    const words = chunkWords(arena, other)
+    if (words <= least || words > least * ROOMIER_FACTOR_MAX || !hasChunk(arena, other)) continue
+    if (found === 0 || words < chunkWords(arena, found)) found = other
   }
   return found
-}
-
-/** Evicts a linked item: its memory is wanted. */
-export function evictItem(arena: Arena, ref: Ref): void {
-  if (isDead(arena, ref)) {
-    reclaimItem(arena, ref)
-    return
-  }
-  if (arena.witness !== null) arena.witness.evicting(arena, ref)
-  const { words, counters } = arena
-  const meta = words[ref + L.ITEM_META]
-  const classId = L.metaClass(meta)
-  const at = classCounterAt(classId, 0)
-  counters[at + ClassCounter.EVICTED]++
-  if (expiryOf(arena, ref) !== 0) counters[at + ClassCounter.EVICTED_NONZERO]++
-  if ((meta & L.STATE_FETCHED) === 0) counters[at + ClassCounter.EVICTED_UNFETCHED]++
-  if ((meta & L.STATE_ACTIVE) !== 0) counters[at + ClassCounter.EVICTED_ACTIVE]++
-  words[L.classAt(classId) + L.CLASS_EVICTED_IDLE_S] =
-    words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
-  unlinkItem(arena, hashOfItem(arena, ref), ref)
 }
 
 /** Chains continuations behind a head chunk until `left` words more fit. */
@@ -135,6 +128,10 @@ function chainSpan(arena: Arena, ref: Ref, link: number, left: number): Ref {
 function takeOrEvict(arena: Arena, classId: number): Ref {
   let ref = takeChunk(arena, classId)
   if (ref !== NIL) return ref
+  for (let step = 0; step < INLINE_STEPS_MAX && ref === NIL; step++) {
+    if (!stepTowardsFree(arena, classId, step)) break
+    ref = takeChunk(arena, classId)
+  }
   // One victim will do, unless its chunk is withheld because its page is on the way out.
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
     const victim = pickVictim(arena, classId)
@@ -175,25 +172,6 @@ function takePage(arena: Arena, toClass: number): boolean {
     donor = nextDonor(arena, donor)
   }
   return false
-}
-
-/** Classes by falling number of pages: the one after `last`, the first after 0; 0 at the end. */
-export function nextDonor(arena: Arena, last: number): number {
-  const bound = last === 0 ? arena.pageCount + 1 : pagesOf(arena, last)
-  let best = 0
-  let most = 0
-  for (let classId = 1; classId <= arena.classCount; classId++) {
-    const pages = pagesOf(arena, classId)
-    const follows = pages < bound || (pages === bound && classId > last)
-    if (!follows || pages <= most) continue
-    most = pages
-    best = classId
-  }
-  return best
-}
-
-function pagesOf(arena: Arena, classId: number): number {
-  return arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
 }
 
 /** A page of the class that can be emptied, by preference one with cold items; -1 if none is near. */

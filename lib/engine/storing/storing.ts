@@ -14,6 +14,7 @@ import {
   classOf,
   copyValue,
   expiryOf,
+  itemTotalBytes,
   keyAt,
   keyBytesOf,
   nextChunk,
@@ -32,6 +33,7 @@ import {
 } from '../items/links.ts'
 import { refreshItem } from '../items/lru.ts'
 import { type Place, stand } from '../items/place.ts'
+import { findItem } from '../items/table.ts'
 import { allocateItem, growItem } from '../room/allocate.ts'
 import { Mode, Status } from '../status.ts'
 import type { Ask } from './ask.ts'
@@ -56,6 +58,12 @@ export function storeItem(arena: Arena, ask: Ask, value: Area, start: number): S
   if (ref === NIL) return refuse(arena, ask, Status.NO_MEMORY)
   writeValue(arena, ref, value, start)
   return commitItem(arena, ask, ref)
+}
+
+/** Bytes of the item that an append or a prepend will make, about; 0: there is none to join. */
+export function joinedBytes(arena: Arena, ask: Ask): number {
+  const old = findItem(arena, ask.hash, ask.area, ask.keyStart, ask.keyBytes)
+  return old === NIL ? 0 : itemTotalBytes(arena, old) + ask.valueBytes
 }
 
 /** Makes room for the beginning of a value that is still to come, and holds it. */

@@ -9,7 +9,7 @@ import * as L from '../arena/layout.ts'
 import { hasSpare } from '../chunks/slabs.ts'
 import { coldestIdleS, Eviction } from '../items/lru.ts'
 import { AUTOMOVE_PAGES_MIN, AUTOMOVE_WINDOW_S_MAX, CLASSES_MAX } from '../limits.ts'
-import { POOL, startMove } from './moves.ts'
+import { POOL, startMove } from '../room/moves.ts'
 
 /** A page is given to a class that wants it by one whose coldest item was used so much longer ago. */
 const YIELD_AGE_FACTOR = 1.25

@@ -19,7 +19,7 @@ import { isCurrent } from '../chunks/fit.ts'
 import { hasSpare } from '../chunks/slabs.ts'
 import { listedCount, tailIdleS } from '../items/lru.ts'
 import { CLASSES_MAX } from '../limits.ts'
-import { canGivePage } from './moves.ts'
+import { canGivePage } from '../room/donors.ts'
 
 /** How much of a look the next one keeps. */
 const WORTH_FADE = 0.9

@@ -10,8 +10,8 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { classFor, hasChunk, pagesAboveLimit } from '../../../lib/engine/chunks/slabs.ts'
 import { UPKEEP_IDLE_MS } from '../../../lib/engine/limits.ts'
+import { stepTowardsRoom } from '../../../lib/engine/room/room.ts'
 import { ROOM_STEPS_MAX } from '../../../lib/engine/shard.ts'
-import { stepTowardsRoom } from '../../../lib/engine/upkeep/moves.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
@@ -44,9 +44,10 @@ t.test('a class without a page gets one in few steps', async t => {
   const { peer, arena } = createPeer()
   for (let i = 0; i < 100; i++) peer.set(`long${i}`, makeValue(i, LONG))
   let steps = 0
-  while (stepTowardsRoom(arena, SMALL_WORDS) && steps < ROOM_STEPS_MAX) steps++
+  const small = classFor(arena, SMALL_WORDS)
+  while (stepTowardsRoom(arena, small, 1, steps) && steps < ROOM_STEPS_MAX) steps++
   t.ok(steps < 100, `${steps} steps`)
-  t.ok(hasChunk(arena, classFor(arena, SMALL_WORDS)))
+  t.ok(hasChunk(arena, small))
   peer.verify()
 })
 

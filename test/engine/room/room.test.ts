@@ -9,13 +9,10 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { classFor, hasChunk } from '../../../lib/engine/chunks/slabs.ts'
 import { heldRef } from '../../../lib/engine/items/holds.ts'
+import { MOVE_STEP_CHUNKS_MAX, MovePhase } from '../../../lib/engine/room/moves.ts'
+import { REAP_STEPS_MAX, stepTowardsRoom } from '../../../lib/engine/room/room.ts'
 import { ROOM_GIVEN_UP_MAX } from '../../../lib/engine/shard.ts'
 import { Status } from '../../../lib/engine/status.ts'
-import {
-  MOVE_STEP_CHUNKS_MAX,
-  MovePhase,
-  stepTowardsRoom,
-} from '../../../lib/engine/upkeep/moves.ts'
 import { type Held, Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
 
@@ -33,7 +30,7 @@ t.test(
     let steps = 0
     for (
       let before = itemsOf(arena);
-      stepTowardsRoom(arena, LARGE_WORDS);
+      stepTowardsRoom(arena, large, 1, steps);
       before = itemsOf(arena)
     ) {
       const ended = before - itemsOf(arena)
@@ -93,7 +90,7 @@ t.test('where all pages have an item that is held a store is refused soon', asyn
 
 t.test('without evictions nothing is moved for a store', async t => {
   const { peer, arena } = full(false)
-  t.equal(stepTowardsRoom(arena, LARGE_WORDS), false)
+  t.equal(stepTowardsRoom(arena, classFor(arena, LARGE_WORDS), 1, REAP_STEPS_MAX), false)
   t.equal(arena.words[L.MOVE_PHASE], MovePhase.NONE)
   peer.verify()
 })

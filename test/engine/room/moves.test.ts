@@ -17,7 +17,6 @@ import { Cache, type CacheOptions } from '../../../lib/engine/cache.ts'
 import { hasChunk, pagesAboveLimit } from '../../../lib/engine/chunks/slabs.ts'
 import { keyAt } from '../../../lib/engine/items/item.ts'
 import { UPKEEP_IDLE_MS } from '../../../lib/engine/limits.ts'
-import { Mode, Order, Status } from '../../../lib/engine/status.ts'
 import {
   Busy,
   MOVE_WAIT_S_MAX,
@@ -25,7 +24,8 @@ import {
   POOL,
   startMove,
   stepMove,
-} from '../../../lib/engine/upkeep/moves.ts'
+} from '../../../lib/engine/room/moves.ts'
+import { Mode, Order, Status } from '../../../lib/engine/status.ts'
 import { Upkeep } from '../../../lib/engine/upkeep/upkeep.ts'
 import { Peer } from '../../support/engine-peer.ts'
 import { isWhole, makeValue } from '../../support/engine-values.ts'

@@ -17,7 +17,6 @@ import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import {
   assignPage,
-  classFor,
   freeChunk,
   giveChunk,
   hasChunk,
@@ -29,14 +28,15 @@ import {
   usedChunksIn,
   withholdChunk,
 } from '../chunks/slabs.ts'
+import { emptiestPage } from '../chunks/slack.ts'
 import { isHeld } from '../items/holds.ts'
 import { itemTotalBytes, nextChunk, ownerOf } from '../items/item.ts'
 import { isDead, reclaimItem } from '../items/links.ts'
-import { coldest, listedCount, replaceInList } from '../items/lru.ts'
+import { coldest, replaceInList } from '../items/lru.ts'
 import { hashOfItem, swapItem } from '../items/table.ts'
-import { evictItem, nextDonor } from '../room/allocate.ts'
-import { pickVictim } from '../room/victims.ts'
 import { Order } from '../status.ts'
+import { evictItem } from './evict.ts'
+import { pickVictim } from './victims.ts'
 
 /** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
 export const MOVE_STEP_CHUNKS_MAX = 64
@@ -55,10 +55,22 @@ export const POOL = 0
 
 /** Begins to move a page: OK, BUSY while another moves, NO_SPARE where there is none to move. */
 export function startMove(arena: Arena, fromClass: number, toClass: number): Order {
+  if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
+  const page = fromClass === POOL ? takeFreePage(arena) : pickPage(arena, fromClass)
+  return begin(arena, page, toClass)
+}
+
+/** As startMove, for the page of a class with slack (slack.ts) that is emptied most easily. */
+export function startSlackMove(arena: Arena, fromClass: number, toClass: number): Order {
   const { words } = arena
   if (words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
-  const page = fromClass === POOL ? takeFreePage(arena) : pickPage(arena, fromClass)
+  return begin(arena, emptiestPage(arena, fromClass, words[L.MOVE_GIVEN_UP] - 1), toClass)
+}
+
+function begin(arena: Arena, page: number, toClass: number): Order {
+  const { words } = arena
   if (page < 0) return Order.NO_SPARE
+  const fromClass = words[arena.pagesAt + page]
   words[L.MOVE_USED] = 0
   if (fromClass !== POOL) {
     const used = usedChunksIn(arena, page)
@@ -74,42 +86,6 @@ export function startMove(arena: Arena, fromClass: number, toClass: number): Ord
   words[L.MOVE_WAITS_SINCE_S] = 0
   enter(arena, fromClass === POOL ? MovePhase.SETTLE : MovePhase.WITHHOLD)
   return Order.OK
-}
-
-/**
- * One bounded step towards a page for items of `itemWords`, where their class has no chunk and no item
- * to evict and all memory is in use: of the move under way, whose page may do as well, or the begin of
- * another. False: nothing needs to be done, or can be.
- */
-export function stepTowardsRoom(arena: Arena, itemWords: number): boolean {
-  const { words } = arena
-  const classId = classFor(arena, itemWords) || arena.baseClasses
-  if (hasChunk(arena, classId) || coldest(arena, classId) !== NIL) return false
-  if (words[L.EVICTIONS_ON] === 0 || pagesAboveLimit(arena) < 0) return false
-  if (words[L.MOVE_PHASE] === MovePhase.NONE) {
-    let donor = nextDonor(arena, 0)
-    while (donor === classId || (donor !== 0 && !canGivePage(arena, donor))) {
-      donor = nextDonor(arena, donor)
-    }
-    return donor !== 0 && startMove(arena, donor, classId) === Order.OK
-  }
-  const more = stepMove(arena)
-  // Somebody holds an item of that page, and nobody waits for it here: another page.
-  if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
-  return true
-}
-
-/**
- * Whether a page of the class can be emptied, as far as counts tell: its other pages have to take in
- * what no eviction of its own items ends, as parts of long items of the largest class.
- */
-export function canGivePage(arena: Arena, classId: number): boolean {
-  const { words } = arena
-  const at = L.classAt(classId)
-  const used = words[at + L.CLASS_USED_COUNT]
-  const listed = words[L.EVICTIONS_ON] === 1 ? listedCount(arena, classId) : 0
-  const stays = listed > 0 && classId === arena.baseClasses ? 0 : used - listed
-  return stays <= (words[at + L.CLASS_PAGE_COUNT] - 1) * words[at + L.CLASS_CHUNKS_PER_PAGE]
 }
 
 /** One bounded step of the move under way; whether the next one has something to do at once. */
@@ -276,7 +252,8 @@ function settle(arena: Arena): boolean {
   return false
 }
 
-function giveUp(arena: Arena): boolean {
+/** Leaves the page where it is; the next steps put its chunks back. */
+export function giveUp(arena: Arena): boolean {
   endWithholding(arena)
   arena.words[L.MOVE_GIVEN_UP] = arena.words[L.MOVE_PAGE] + 1
   return enter(arena, MovePhase.UNDO)

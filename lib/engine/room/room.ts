@@ -1,0 +1,119 @@
+// Room for a class that has no chunk left: where it comes from, in this order. Assumes the arena's
+// lock; every step is bounded, and others may have the lock between two steps.
+//
+//   1  the pool, or memory never used        slabs.ts takes it with the chunk; no step is needed
+//   2  the page that is on its way already   moves.ts
+//   3  a page of a class with slack          slack.ts finds it, moves.ts empties it
+//   4  dead items of any class               reap.ts; then 3, or a chunk of the class itself
+//   5  the coldest item of the class itself  victims.ts says which; allocate.ts evicts it
+//   6  a page of the class with most pages   where 5 has nothing to evict
+//
+// So no live item is evicted while a page's worth of memory is free or dead. Steps 1 to 4 are the same
+// with and without evictions.
+
+import { type Arena, chunkWords } from '../arena/arena.ts'
+import * as L from '../arena/layout.ts'
+import { NIL } from '../arena/layout.ts'
+import { classFor, pagesAboveLimit } from '../chunks/slabs.ts'
+import { slackClass } from '../chunks/slack.ts'
+import { coldest } from '../items/lru.ts'
+import { Order } from '../status.ts'
+import { canGivePage, nextDonor } from './donors.ts'
+import { giveUp, MovePhase, startMove, startSlackMove, stepMove } from './moves.ts'
+import { stepReap } from './reap.ts'
+
+/** Steps of one request after which it looks for no more dead items. */
+export const REAP_STEPS_MAX = 512
+
+/** The class of an item of so many words: of a long one, that of all its chunks but the last. */
+export function roomClass(arena: Arena, itemWords: number): number {
+  return classFor(arena, itemWords) || arena.baseClasses
+}
+
+/** How many chunks of that class it has. The last one is left to be found as the item is allocated. */
+export function roomChunks(arena: Arena, itemWords: number): number {
+  const largest = chunkWords(arena, arena.baseClasses)
+  // The head chunk has a word for SPAN_NEXT.
+  const left = itemWords + 1 - largest
+  return itemWords <= largest ? 1 : 1 + Math.floor(left / (largest - L.SPAN_WORDS))
+}
+
+/**
+ * One bounded step towards `chunks` chunks of a class. False: they are there, or nothing can be done
+ * but to evict items of the class. `step`: of how many this request has taken.
+ */
+export function stepTowardsRoom(
+  arena: Arena,
+  classId: number,
+  chunks: number,
+  step: number,
+): boolean {
+  const { words } = arena
+  if (isAtHand(arena, classId, chunks)) return false
+  if (words[L.MOVE_PHASE] !== MovePhase.NONE) return stepUnderWay(arena, classId, chunks)
+  if (stepTowardsFree(arena, classId, step)) return true
+  if (words[L.EVICTIONS_ON] === 0 || canEvict(arena, classId, chunks)) return false
+  return startLive(arena, classId)
+}
+
+/** As stepTowardsRoom, for one chunk and of memory that is free or dead. */
+export function stepTowardsFree(arena: Arena, classId: number, step: number): boolean {
+  if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) {
+    if (wantsSlack(arena, classId) === 0) return false
+    return stepUnderWay(arena, classId, 1)
+  }
+  return startSlack(arena, classId) || (step < REAP_STEPS_MAX && stepReap(arena, classId))
+}
+
+/** Looks for no more slack in this second: what lies on its pages is held. */
+export function restSlack({ words }: Arena): void {
+  words[L.SLACK_HELD_AT_S] = words[L.CLOCK_S]
+}
+
+/** Whether so many chunks can be had without emptying a page. */
+function isAtHand(arena: Arena, classId: number, chunks: number): boolean {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
+  if (free >= chunks) return true
+  const pages = -pagesAboveLimit(arena)
+  return pages > 0 && free + pages * words[at + L.CLASS_CHUNKS_PER_PAGE] >= chunks
+}
+
+/** Goes on with a move; false: it is for another class, and this one has an item to evict. */
+function stepUnderWay(arena: Arena, classId: number, chunks: number): boolean {
+  const { words } = arena
+  const more = stepMove(arena)
+  // Somebody holds an item of that page, and nobody waits for it here: another page.
+  if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
+  if (words[L.MOVE_TO_CLASS] === classId || wantsSlack(arena, classId) !== 0) return true
+  return words[L.EVICTIONS_ON] === 1 && !canEvict(arena, classId, chunks)
+}
+
+/** Whether evictions within the class alone can lead to so many chunks. */
+function canEvict(arena: Arena, classId: number, chunks: number): boolean {
+  if (coldest(arena, classId) === NIL) return false
+  const { words } = arena
+  const at = L.classAt(classId)
+  const pages = words[at + L.CLASS_PAGE_COUNT] + Math.max(0, -pagesAboveLimit(arena))
+  return chunks === 1 || pages * words[at + L.CLASS_CHUNKS_PER_PAGE] >= chunks
+}
+
+function wantsSlack(arena: Arena, classId: number): number {
+  const { words } = arena
+  return words[L.SLACK_HELD_AT_S] === words[L.CLOCK_S] ? 0 : slackClass(arena, classId)
+}
+
+function startSlack(arena: Arena, classId: number): boolean {
+  const donor = wantsSlack(arena, classId)
+  return donor !== 0 && startSlackMove(arena, donor, classId) === Order.OK
+}
+
+/** Begins to move a page of live items, of the classes with most pages first. */
+function startLive(arena: Arena, classId: number): boolean {
+  let donor = nextDonor(arena, 0)
+  while (donor === classId || (donor !== 0 && !canGivePage(arena, donor))) {
+    donor = nextDonor(arena, donor)
+  }
+  return donor !== 0 && startMove(arena, donor, classId) === Order.OK
+}
