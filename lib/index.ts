@@ -1,26 +1,34 @@
-// The public door of the package: the cache engine for one process and its threads, and the daemon
-// to be started by another program.
+// The door of the package: the cache in process, and the daemon to be started by another program.
+// `memslab/client`, `memslab/strategies` and `memslab/engine` are doors of their own.
 
-export { Area } from './bytes/area.ts'
-export { expiresAt } from './engine/arena/clock.ts'
-export { Cache, type CacheHandle, type CacheOptions } from './engine/cache.ts'
-export type { Hold } from './engine/items/holds.ts'
-export { Shard } from './engine/shard.ts'
-export { Mode, Status } from './engine/status.ts'
-export { Ask, type HitSink } from './engine/storing/ask.ts'
-export { ValueSink } from './engine/value-sink.ts'
-export { verify } from './engine/verify.ts'
+export {} from './node-version.ts'
+
+// The rest is evaluated after the check of Node's version above.
+
+export { CacheError, type CacheErrorCode, type CacheErrorOptions } from './doors/errors.ts'
+export type {
+  Answer,
+  Awaitable,
+  CasResult,
+  CountOptions,
+  DeleteOptions,
+  ExpiryOptions,
+  FlushOptions,
+  How,
+  Item,
+  Lease,
+  LeaseOptions,
+  ReadOptions,
+  SetOptions,
+  Store,
+  TouchingReadOptions,
+} from './doors/types.ts'
 export { LocalCache } from './local/local-cache.ts'
-export {
-  type AttachOptions,
-  CacheError,
-  type Found,
-  type Lease,
-  type LeaseOptions,
-  type LocalCacheHandle,
-  type LocalCacheOptions,
-  type LocalCacheStats,
-  type StoreOptions,
+export type {
+  AttachOptions,
+  LocalCacheHandle,
+  LocalCacheOptions,
+  LocalCacheStats,
 } from './local/types.ts'
 export { checkOptions } from './options/checks.ts'
 export { DEFAULTS, isRefusal, type Options, type Refusal } from './options/options.ts'

@@ -1,12 +1,12 @@
-// How values become bytes and client flags, and come back: one way for both doors, in process and
-// over the network, so that they read what the other stored.
+// How values become bytes and client flags, and come back: one way for both doors, so that each reads
+// what the other stored.
 //
-//   client flags   31..24  the application's own, and 0 here
+//   client flags   31..24  0, or the application's own
 //                  23..16  the kind of value, below
-//                  15..0   0: other languages' clients keep their types there, and read ours as text
+//                  15..0   0: clients in other languages keep their types there, and read ours as text
 //
-// Strings are stored as everybody stores them, as text with flags 0; what other clients stored with
-// flags 0 is therefore read as text. Where those are bytes, ask the door for the bytes.
+// Strings are stored as every client stores them: as text with flags 0. So what other clients stored
+// with flags 0 is read as text. Where it is bytes, ask the door for bytes.
 
 import { deserialize, serialize } from 'node:v8'
 
@@ -70,8 +70,8 @@ export const structured: Serializer = {
 }
 
 /**
- * Strings and bytes as they are, the rest by the serializer. Throws what it throws, and RangeError if
- * its flags are no kind of its own: its values would be taken for something else.
+ * Strings and bytes as they are, the rest by the serializer. Throws what it throws, and RangeError
+ * if its flags are no kind of its own: its values would be taken for something else.
  */
 export function encodeValue(value: unknown, serializer: Serializer = json): EncodedValue {
   if (typeof value === 'string') return { bytes: Buffer.from(value), flags: ValueFlags.TEXT }
@@ -93,8 +93,8 @@ export function decodeValue(bytes: Buffer, flags: number, serializer: Serializer
   return Buffer.from(bytes)
 }
 
-/** Whether a serializer may mark its values so. */
-function isKind(flags: number): boolean {
+/** Whether a serializer may mark its values with these flags. */
+export function isKind(flags: number): boolean {
   if ((flags & VALUE_KIND_MASK) !== flags) return false
   return flags >= ValueFlags.CUSTOM || flags === ValueFlags.JSON || flags === ValueFlags.STRUCTURED
 }

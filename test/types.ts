@@ -1,34 +1,35 @@
 /**
- * What the types promise: compiled by `npm run typecheck`, never run. A line that should compile and
- * does not fails it, and so does one that is expected to fail and compiles.
+ * What the types promise: compiled by `npm run typecheck`, never run. A line that should compile
+ * and does not fails it, and so does one that is expected to fail and compiles.
  */
 import session from 'express-session'
 import Keyv, { type KeyvStorageAdapter } from 'keyv'
 import {
-  ClientError,
-  type ClientErrorCode,
+  CacheError,
+  type CacheErrorCode,
   ClusterClient,
   type ClusterOptions,
-  type Hit,
-  type Lease as PoolLease,
-  type Stored,
+  type Item as PoolItem,
 } from '../lib/client/index.ts'
 import {
-  type Found,
+  type Answer,
+  type CasResult,
+  type How,
+  type Item,
   type Lease,
   LocalCache,
   type LocalCacheHandle,
   type Serializer,
   type Served,
+  type Store,
   serve,
 } from '../lib/index.ts'
 import {
   CacheAside,
-  type Claim,
   createSessionStore,
   KeyvStore,
   ReadThrough,
-  type Store,
+  type Store as StrategyStore,
   Tags,
   WriteBehind,
   WriteThrough,
@@ -41,19 +42,25 @@ declare const pool: ClusterClient
 declare const user: { name: string }
 
 export async function inProcess(): Promise<void> {
-  is<Same<ReturnType<typeof local.get>, Buffer | undefined>>()
-  is<Same<ReturnType<typeof local.getString>, string | undefined>>()
-  is<Same<ReturnType<typeof local.gets>, Found | undefined>>()
-  is<Same<ReturnType<typeof local.incr>, bigint | undefined>>()
-  is<Same<ReturnType<typeof local.lease>, Lease>>()
-  const named = local.getValue<{ name: string }>('a')
-  is<Same<typeof named, { name: string } | undefined>>()
-  const unknown = local.getValue('a')
+  const unknown = local.get('a')
   is<Same<typeof unknown, unknown>>()
-  const many = local.getMany(['a', 'b'])
-  is<Same<typeof many, Map<string, Found>>>()
-  const values = local.getManyValues<number>(['a'])
+  const named = local.get<{ name: string }>('a')
+  is<Same<typeof named, { name: string } | undefined>>()
+  const item = local.getItem<string>('a')
+  is<Same<typeof item, (Item<string> & { ttlS: number }) | undefined>>()
+  is<Same<ReturnType<typeof local.set>, boolean>>()
+  is<Same<ReturnType<typeof local.cas>, boolean>>()
+  const cas = local.casItem<string>('a', 'v', 1n)
+  is<Same<typeof cas, CasResult<string>>>()
+  is<Same<ReturnType<typeof local.incr>, bigint | undefined>>()
+  const lease = local.lease<string>('a', { claimS: 1 })
+  is<Same<typeof lease, Lease<string>>>()
+  is<Same<typeof lease.value, string | undefined>>()
+  const values = local.getMany<number>(['a', 'b'])
   is<Same<typeof values, Map<string, number>>>()
+  const items = local.getManyItems(new Set(['a']))
+  is<Same<typeof items, Map<string, Item>>>()
+  local.set(Buffer.from('a'), user, { expiresAt: new Date(), flags: undefined })
   const handle: LocalCacheHandle = LocalCache.create({ memoryBytes: 1 }).handle
   LocalCache.attach(handle)
   const served: Served = await serve(local, { port: 1, threads: 2 })
@@ -68,22 +75,29 @@ export async function inProcess(): Promise<void> {
   local.get(1)
   // @ts-expect-error numbers are no bytes to join
   local.append('a', 1)
+  // @ts-expect-error a time has a name
+  local.touch('a', 60)
+  // @ts-expect-error no such option
+  local.set('a', 'v', { ttl: 60 })
 }
 
 export async function pools(): Promise<void> {
-  is<Same<ReturnType<typeof pool.get>, Promise<Hit | undefined>>>()
-  is<Same<Hit['value'], Buffer>>()
-  is<Same<Hit['ttlS'], number | undefined>>()
-  is<Same<ReturnType<typeof pool.set>, Promise<Stored>>>()
-  is<Same<ReturnType<typeof pool.incr>, Promise<bigint | undefined>>>()
-  const named = await pool.getValue<{ name: string }>('a')
-  is<Same<typeof named, { name: string } | undefined>>()
-  const unknown = await pool.getValue('a')
+  const unknown = await pool.get('a')
   is<Same<typeof unknown, unknown>>()
-  const many = await pool.getMany(['a'])
-  is<Same<typeof many, Map<string, Hit>>>()
-  const values = await pool.getManyValues<number>(['a'])
+  const named = await pool.get<{ name: string }>('a')
+  is<Same<typeof named, { name: string } | undefined>>()
+  const item = await pool.getItem<string>('a')
+  is<Same<typeof item, Item<string> | undefined>>()
+  is<Same<Item['ttlS'], number | undefined>>()
+  is<Same<ReturnType<typeof pool.set>, Promise<boolean>>>()
+  is<Same<ReturnType<typeof pool.cas>, Promise<boolean>>>()
+  is<Same<ReturnType<typeof pool.incr>, Promise<bigint | undefined>>>()
+  const cas = await pool.casItem<string>('a', 'v', 1n)
+  is<Same<typeof cas, CasResult<string>>>()
+  const values = await pool.getMany<number>(['a'])
   is<Same<typeof values, Map<string, number>>>()
+  const items = await pool.getManyItems(['a'])
+  is<Same<typeof items, Map<string, PoolItem>>>()
   const options: ClusterOptions = {
     driver: 'memjs',
     replicas: 2,
@@ -100,21 +114,30 @@ export async function pools(): Promise<void> {
   await pool.append('a', 1)
   // @ts-expect-error keys are strings
   await pool.get(Buffer.from('a'))
-  const code: ClientErrorCode = new ClientError('BUSY', 'too many').code
+  // @ts-expect-error times are numbers
+  await pool.set('a', 'v', { ttlS: '60' })
+  const code: CacheErrorCode = new CacheError('BUSY', 'too many').code
   // @ts-expect-error no such code
-  return void [code, new ClientError('SLOW', 'too slow')]
+  return void [code, new CacheError('SLOW', 'too slow')]
 }
 
 export async function bothDoors(): Promise<void> {
-  const stores: Store[] = [local, pool]
-  const claims: Claim[] = [{} as Lease, {} as PoolLease]
-  const items = [{} as Found, {} as Hit]
-  for (const store of stores) new CacheAside(store, { ttlS: 1 })
+  const sync: Store<'sync'> = local
+  const async: Store<'async'> = pool
+  const stores: StrategyStore[] = [local, pool, sync, async]
+  const answers: Answer<boolean, How>[] = [sync.has('a'), async.has('a')]
+  for (const store of stores) {
+    const value = await store.get<string>('a')
+    is<Same<typeof value, string | undefined>>()
+    new CacheAside(store, { ttlS: 1 })
+  }
+  // @ts-expect-error a pool does not answer at once
+  const wrong: Store<'sync'> = pool
   // @ts-expect-error how long is fresh has to be told
   new CacheAside(local, {})
   // @ts-expect-error a Map is no cache
   new CacheAside(new Map(), { ttlS: 1 })
-  return void [claims, items]
+  return void [answers, wrong]
 }
 
 export async function strategies(): Promise<void> {

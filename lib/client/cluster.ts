@@ -1,137 +1,131 @@
-// The pool client: many servers, memslab or memcached, as one cache. The ring says which server owns a
-// key; a server that does not answer is ejected, and its keys fall to the next on the ring or miss,
-// as configured, until it answers again.
+// The pool client: many servers, memslab or memcached, as one cache. The hash ring says which
+// server owns a key. A server that does not answer is ejected; its keys go to the next server on
+// the ring or miss, as configured, until it answers again.
 //
 //   const pool = new ClusterClient(['10.0.0.1:11211', '10.0.0.2:11211'], { timeoutMs: 200 })
-//   await pool.set('user:1', Buffer.from('...'), { ttlS: 60 })
-//   const hit = await pool.get('user:1')
+//   await pool.set('user:1', user, { ttlS: 60 })
+//   const user = await pool.get('user:1')
 //
-// Which servers there are may change while it runs: members.ts.
+// What calls on keys mean is in doors/types.ts. Every argument is checked here before anything is
+// sent: keys and numbers go into request lines as they are. Servers may change while it runs:
+// members.ts.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type InspectOptions, inspect } from 'node:util'
+import {
+  amountOf,
+  COUNT_NAMES,
+  checkCas,
+  checkFlags,
+  checkKeys,
+  checkOptions,
+  checkPiece,
+  claimOf,
+  DELETE_NAMES,
+  delayOf,
+  EXPIRY_NAMES,
+  initialOf,
+  LEASE_NAMES,
+  numberOption,
+  refuse,
+  SET_NAMES,
+  TIMER_MS_MAX,
+  TOUCHING_READ_NAMES,
+  wantsBytes,
+} from '../doors/arguments.ts'
+import { CacheError } from '../doors/errors.ts'
+import { exptimeOf, secondsUntil, secondsUntilTold } from '../doors/expiry.ts'
+import { isClaim, isUnreadable } from '../doors/stored.ts'
+import type {
+  CasResult,
+  CountOptions,
+  DeleteOptions,
+  ExpiryOptions,
+  FlushOptions,
+  Item,
+  Lease,
+  LeaseOptions,
+  ReadOptions,
+  SetOptions,
+  Store,
+  TouchingReadOptions,
+} from '../doors/types.ts'
+import {
+  type CheckedOptions,
+  type ClusterOptions,
+  checkClusterOptions,
+  isDiscovery,
+  type Servers,
+} from './cluster-options.ts'
 import { Copies } from './copies/copies.ts'
 import type { Keyed } from './copies/keyed.ts'
 import { OneCopy } from './copies/one-copy.ts'
 import type { Discovery } from './discovery/source.ts'
-import { ClientError } from './errors.ts'
-import { CLIENT_FAILURES, CLIENT_REST_MS, CLIENT_WARMUP_MS } from './limits.ts'
 import { Health } from './members/health.ts'
 import { Members } from './members/members.ts'
 import { parseServer } from './members/servers.ts'
-import type { ConnectionOptions, ServerAddress } from './nodes/connection.ts'
+import type { ServerAddress } from './nodes/connection.ts'
 import { MemjsNode } from './nodes/memjs-node.ts'
 import { MetaNode } from './nodes/meta-node.ts'
-import {
-  checkKey,
-  type Hit,
-  type Lease,
-  type LeaseOptions,
-  type PoolNode,
-  type Stored,
-  type StoreMode,
-} from './nodes/node.ts'
-import type { RingNode, RingOptions } from './ring/ring.ts'
-import { Codec, type CodecOptions } from './values/codec.ts'
+import { checkKey, type Hit, type PoolNode, type StoreMode } from './nodes/node.ts'
+import type { RingNode } from './ring/ring.ts'
+import { Codec } from './values/codec.ts'
 
-/** Copies of a value that a pool may keep. */
-const COPIES_MAX = 8
+/**
+ * A version is a server's own, and has the server's mark below it where there are several copies.
+ */
+const CAS_END = 2n ** 64n
+const MARKED_CAS_END = 2n ** 96n
 
-/** What a pool's client waits for an answer by default, and how often it tries again at most. */
-const CLIENT_TIMEOUT_MS = 500
-const CLIENT_RETRIES_MAX = 10
-
-export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOptions {
-  /**
-   * How servers are spoken to: `meta`, the default, over memcached's meta commands (memcached 1.6 and
-   * memslab); `memjs` over the binary protocol, for servers that want SASL, without TLS and UNIX
-   * sockets.
-   */
-  driver?: 'meta' | 'memjs'
-  /** The longest that any call waits for its answer, ms. Default 500. */
-  timeoutMs?: number
-  /**
-   * How often a request whose connection broke is sent again before its deadline, if that changes
-   * nothing: gets, touches, and sets without a CAS. Default 1.
-   */
-  retries?: number
-  /** Failures in a row after which a server is ejected. Default 3. */
-  failures?: number
-  /** How long an ejected server rests before it is probed, ms; doubles while it flaps. Default 1000. */
-  restMs?: number
-  /**
-   * What becomes of the keys of an ejected server: `next` asks the next server on the ring, `miss`
-   * answers as if there were none. Default next.
-   */
-  failover?: 'next' | 'miss'
-  /**
-   * How long after a change of servers what is not on its new owner is fetched from the owner before,
-   * ms; 0: never. Default 60,000.
-   */
-  warmupMs?: number
-  /**
-   * On how many servers each value is kept: the owner and those that follow on the ring. Default 1.
-   * With more, a server that dies takes nothing with it, and `failover` says what becomes of keys all
-   * of whose servers are away: `miss`, or else CONNECTION.
-   */
-  replicas?: number
-  /** Told the names of all servers when they are known, and when they changed. */
-  onServers?: (names: string[]) => void
-  /** Told why servers could not be looked up; those known before stay. */
-  onDiscoveryError?: (error: Error) => void
-}
-
-export interface SetOptions {
-  /** Seconds, as in protocol.txt; above 30 days an absolute Unix time; 0, the default: for ever. */
-  ttlS?: number
-  /**
-   * Client flags of a string or of bytes, unsigned 32 bits; default: what tells the kind of value
-   * (ValueFlags). Those of other values are the serializer's.
-   */
-  flags?: number
-}
-
-export class ClusterClient {
-  private readonly options: ClusterOptions
+export class ClusterClient implements Store<'async'> {
+  private readonly options: CheckedOptions
   private readonly timeoutMs: number
+  private readonly casEnd: bigint
   private readonly members: Members
   private readonly codec: Codec
   private readonly keyed: Keyed
   /** Settled when it is known which servers there are, or never will be. */
   private readonly known = Promise.withResolvers<void>()
   private isKnown = false
-  /** Ends what goes on in the background. */
+  /** Ends all work in the background. */
   private readonly closing = new AbortController()
   private readonly stopDiscovery: () => void
 
   /**
    * `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these; or a
-   * source that tells of them, and of each change. Until it told of the first, requests wait.
+   * source that tells of them and of each change. Requests wait until it has told of the first.
+   * CacheError ARGUMENT for servers and options that are wrong.
    */
-  constructor(servers: readonly (string | RingNode)[] | Discovery, options: ClusterOptions = {}) {
-    const { failures = CLIENT_FAILURES, restMs = CLIENT_REST_MS } = options
-    this.options = options
-    this.timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS
+  constructor(servers: Servers, options: ClusterOptions = {}) {
+    const checked = checkClusterOptions(options)
+    const { failures, restMs, replicas } = checked
+    this.options = checked
+    this.timeoutMs = checked.timeoutMs
+    this.casEnd = replicas > 1 ? MARKED_CAS_END : CAS_END
     this.members = new Members([], {
-      ...options,
-      createNode: ({ host, port }) => nodeOf({ host, port }, options),
+      ...checked,
+      createNode: ({ host, port }) => nodeOf({ host, port }, checked),
       createHealth: () => new Health(failures, restMs),
       probeMs: this.timeoutMs,
-      warmupMs: options.warmupMs ?? CLIENT_WARMUP_MS,
     })
-    this.codec = new Codec(options)
-    this.keyed = this.keyedBy(options)
+    this.codec = new Codec(checked)
+    this.keyed = this.keyedBy(checked)
     this.known.promise.catch(() => {})
-    this.stopDiscovery = 'watch' in servers ? this.follow(servers) : () => {}
-    if (!('watch' in servers)) this.setMembers(servers)
+    const isFollowed = isDiscovery(servers)
+    this.stopDiscovery = isFollowed ? this.follow(servers) : () => {}
+    if (!isFollowed) this.setMembers(servers)
   }
 
   /**
-   * These are the servers from now on. Requests on their way end where they are, servers that stay
-   * keep their connections, and those of servers that left are closed once they are idle.
+   * These are the servers from now on. Requests on their way finish where they are, servers that
+   * stay keep their connections, and those of servers that left are closed once they are idle.
+   * CacheError ARGUMENT: nothing changes.
    */
   setMembers(servers: readonly (string | RingNode)[]): void {
-    const nodes = servers.map(server => (typeof server === 'string' ? parseServer(server) : server))
-    this.members.set(nodes)
+    if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
+    this.members.set(
+      servers.map(server => (typeof server === 'string' ? parseServer(server) : server)),
+    )
     this.isKnown = true
     this.known.resolve()
     this.options.onServers?.(this.servers())
@@ -144,133 +138,154 @@ export class ClusterClient {
 
   /** Resolves when it is known which servers there are. TIMEOUT: not within `timeoutMs`. */
   async ready(timeoutMs = this.timeoutMs): Promise<void> {
+    numberOption({ timeoutMs }, 'timeoutMs', 1, [1, TIMER_MS_MAX])
     if (this.isKnown) return
     const timer = new AbortController()
     const late = sleep(timeoutMs, undefined, timer).then(() => {
-      throw new ClientError('TIMEOUT', 'no servers were found in time')
+      throw new CacheError('TIMEOUT', 'no servers were found in time')
     })
     await Promise.race([this.known.promise, late]).finally(() => timer.abort())
   }
 
-  /** The item, or undefined. */
-  async get(key: string): Promise<Hit | undefined> {
+  async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
+    const asBytes = wantsBytes(options)
     checkKey(key)
-    return this.open(await this.keyed.get(key))
+    const hit = await this.keyed.get(key)
+    return isValue(hit) ? this.valueOf<T>(this.codec.open(hit), asBytes) : undefined
   }
 
-  /** What was stored, or undefined: text as a string, bytes as a Buffer, the rest by the serializer. */
-  async getValue<T = unknown>(key: string): Promise<T | undefined> {
-    const hit = await this.get(key)
-    return hit && this.codec.valueOf<T>(hit)
-  }
-
-  /** The item, or undefined; it ends `ttlS` from now, as SetOptions has it. */
-  async getAndTouch(key: string, ttlS: number): Promise<Hit | undefined> {
+  async getItem<T = unknown>(key: string, options?: ReadOptions): Promise<Item<T> | undefined> {
+    const asBytes = wantsBytes(options)
     checkKey(key)
-    return this.open(await this.keyed.get(key, ttlS))
-  }
-
-  /** As `get`: the name that both doors have for an item with its flags and CAS. */
-  gets(key: string): Promise<Hit | undefined> {
-    return this.get(key)
+    const hit = await this.keyed.get(key)
+    return isValue(hit) ? this.itemOf<T>(hit, asBytes) : undefined
   }
 
   /**
-   * The item, or a claim where there is none, so that of all clients a single one makes its value: the
-   * one that is told `won`. It stores with `cas` and the version it was given. Undefined where no claim
-   * can be had: the servers are away and keys miss, or they are asked in a way that knows no claims.
+   * Each server is asked once for all its keys. The keys of one that is away, refuses or is busy
+   * are missing; it rejects for ARGUMENT, KEY, AUTH and CLOSED alone.
    */
-  async lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
+  async getMany<T = unknown>(
+    keys: Iterable<string>,
+    options?: ReadOptions,
+  ): Promise<Map<string, T>> {
+    const asBytes = wantsBytes(options)
+    return this.many(keys, hit => this.valueOf<T>(this.codec.open(hit), asBytes))
+  }
+
+  /** As `getMany`. */
+  async getManyItems<T = unknown>(
+    keys: Iterable<string>,
+    options?: ReadOptions,
+  ): Promise<Map<string, Item<T>>> {
+    const asBytes = wantsBytes(options)
+    return this.many(keys, hit => this.itemOf<T>(hit, asBytes))
+  }
+
+  async getAndTouch<T = unknown>(
+    key: string,
+    options: TouchingReadOptions,
+  ): Promise<T | undefined> {
+    const asBytes = wantsBytes(options, TOUCHING_READ_NAMES)
+    const exptime = exptimeOf(secondsUntilTold(options))
     checkKey(key)
-    return this.open(await this.keyed.lease(key, options))
+    const hit = await this.keyed.get(key, exptime)
+    return isValue(hit) ? this.valueOf<T>(this.codec.open(hit), asBytes) : undefined
   }
 
-  /**
-   * Keeps a value and lets the next `lease` win it, if the item is still this version: after a value
-   * that could not be made anew, or to have one made anew while the old one is served.
-   */
-  async expire(key: string, cas: bigint): Promise<boolean> {
+  /** Fetches the value too. */
+  async has(key: string): Promise<boolean> {
     checkKey(key)
-    return this.keyed.expire(key, cas)
+    return isValue(await this.keyed.get(key))
   }
 
-  /**
-   * The items there are, each server asked once for all its keys. One that is away, refuses or is busy
-   * has none, and what is damaged is none; rejects for KEY, AUTH and CLOSED alone.
-   */
-  async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
-    for (const key of keys) checkKey(key)
-    return this.each(await this.keyed.getMany(keys), hit => this.codec.open(hit))
+  set(key: string, value: unknown, options?: SetOptions): Promise<boolean> {
+    return this.store('set', key, value, options, undefined)
   }
 
-  /** The values there are, by key, each as `getValue` has it; those that cannot be read are none. */
-  async getManyValues<T = unknown>(keys: readonly string[]): Promise<Map<string, T>> {
-    return this.each(await this.getMany(keys), hit => this.codec.valueOf<T>(hit))
+  add(key: string, value: unknown, options?: SetOptions): Promise<boolean> {
+    return this.store('add', key, value, options, undefined)
   }
 
-  /**
-   * Strings and bytes are stored as they are, the rest goes through the serializer, and rejects with
-   * what that throws. SERVER: the value is too long, or finds no memory.
-   */
-  set(key: string, value: unknown, options?: SetOptions): Promise<Stored> {
-    return this.store('set', key, value, options)
+  replace(key: string, value: unknown, options?: SetOptions): Promise<boolean> {
+    return this.store('replace', key, value, options, undefined)
   }
 
-  /** NOT_STORED where there is such an item. */
-  add(key: string, value: unknown, options?: SetOptions): Promise<Stored> {
-    return this.store('add', key, value, options)
-  }
-
-  /** NOT_STORED where there is no such item. */
-  replace(key: string, value: unknown, options?: SetOptions): Promise<Stored> {
-    return this.store('replace', key, value, options)
-  }
-
-  /** Puts bytes behind the value there is; flags and end stay. VALUE where values are compressed. */
-  append(key: string, value: Uint8Array | string): Promise<Stored> {
+  /** CacheError VALUE where values are compressed. */
+  append(key: string, value: string | Uint8Array): Promise<boolean> {
     return this.join('append', key, value)
   }
 
-  /** Puts bytes before the value there is; flags and end stay. VALUE where values are compressed. */
-  prepend(key: string, value: Uint8Array | string): Promise<Stored> {
+  /** CacheError VALUE where values are compressed. */
+  prepend(key: string, value: string | Uint8Array): Promise<boolean> {
     return this.join('prepend', key, value)
   }
 
-  /** Stores if the item is still the version that a hit named: else EXISTS, or NOT_FOUND. */
-  cas(key: string, value: unknown, cas: bigint, options?: SetOptions): Promise<Stored> {
+  async cas(key: string, value: unknown, cas: bigint, options?: SetOptions): Promise<boolean> {
+    checkCas(cas, this.casEnd)
     return this.store('set', key, value, options, cas)
   }
 
-  /**
-   * Deletes, if the item is still the version `cas` where that is given; whether it did. CONNECTION or
-   * TIMEOUT: it may be gone, or not.
-   */
-  async delete(key: string, cas?: bigint): Promise<boolean> {
+  /** The item that is there is asked for after the store: it may have changed once more. */
+  async casItem<T = unknown>(
+    key: string,
+    value: unknown,
+    cas: bigint,
+    options?: SetOptions,
+  ): Promise<CasResult<T>> {
+    const isStored = await this.cas(key, value, cas, options)
+    return { isStored, item: isStored ? undefined : await this.getItem<T>(key) }
+  }
+
+  /** CONNECTION and TIMEOUT: the item may be deleted, or not. */
+  async delete(key: string, options?: DeleteOptions): Promise<boolean> {
+    checkOptions(options, DELETE_NAMES)
+    const cas = options?.cas
+    if (cas !== undefined) checkCas(cas, this.casEnd)
     checkKey(key)
     return this.keyed.delete(key, cas)
   }
 
-  /** Moves the item's end to `ttlS` from now; whether there is such an item. */
-  async touch(key: string, ttlS: number): Promise<boolean> {
+  async touch(key: string, options: ExpiryOptions): Promise<boolean> {
+    checkOptions(options, EXPIRY_NAMES)
+    const exptime = exptimeOf(secondsUntilTold(options))
     checkKey(key)
-    return this.keyed.touch(key, ttlS)
+    return this.keyed.touch(key, exptime)
   }
 
-  /**
-   * Adds to a decimal number of 64 bits, wrapping. Where there is none: undefined, or `initial`,
-   * which is stored for `ttlS`.
-   */
-  incr(key: string, delta: bigint | number = 1, initial?: bigint | number, ttlS = 0) {
-    return this.adjust(key, delta, false, initial, ttlS)
+  incr(key: string, delta: bigint | number = 1n, options?: CountOptions) {
+    return this.adjust(key, delta, false, options)
   }
 
-  /** As `incr`, but subtracts, down to 0. */
-  decr(key: string, delta: bigint | number = 1, initial?: bigint | number, ttlS = 0) {
-    return this.adjust(key, delta, true, initial, ttlS)
+  decr(key: string, delta: bigint | number = 1n, options?: CountOptions) {
+    return this.adjust(key, delta, true, options)
   }
 
-  /** Ends all items on all servers, `delayS` from now. Rejects if one did not answer. */
-  async flush(delayS = 0): Promise<void> {
+  async lease<T = unknown>(key: string, options: LeaseOptions): Promise<Lease<T> | undefined> {
+    const { claimS, recacheS } = claimOf(options)
+    const asBytes = wantsBytes(options, LEASE_NAMES)
+    checkKey(key)
+    const recache = recacheS === 0 ? 0 : exptimeOf(recacheS)
+    const claim = await this.keyed.lease(key, { claimS, recacheS: recache })
+    if (claim === undefined) return undefined
+    const { won, isClaimed, isStale } = claim
+    const pending = { ...claim, isPending: won || isClaimed || isStale }
+    const { flags, cas, ttlS } = claim
+    const item: Omit<Item<T>, 'value'> & { value: T | undefined } = isValue(pending)
+      ? this.itemOf<T>(claim, asBytes)
+      : { value: undefined, flags, cas, ttlS: secondsLeft(ttlS) }
+    return { ...item, won, isClaimed, isStale }
+  }
+
+  async expire(key: string, cas: bigint): Promise<boolean> {
+    checkCas(cas, this.casEnd)
+    checkKey(key)
+    return this.keyed.expire(key, cas)
+  }
+
+  /** Expires all items on all servers. Rejects if one did not answer. */
+  async flush(options?: FlushOptions): Promise<void> {
+    const delayS = delayOf(options)
     const flush = (node: PoolNode) => node.flush(delayS, this.timeoutMs)
     const leaving = this.members
       .leaving()
@@ -278,16 +293,19 @@ export class ClusterClient {
     await Promise.all([this.onAll(flush), ...leaving])
   }
 
-  /** What each server calls its version, by name. Rejects if one did not answer. */
+  /** The version that each server names, by server. Rejects if one did not answer. */
   async versions(): Promise<Map<string, string>> {
     return new Map(
       await this.onAll(async node => [node.name, await node.version(this.timeoutMs)] as const),
     )
   }
 
-  /** The statistics of each server, by name; `name`: as in `stats items`. RangeError for two lines. */
-  async stats(name = ''): Promise<Map<string, Map<string, string>>> {
-    if (/[\r\n]/.test(name)) throw new RangeError('a name of statistics is one line')
+  /**
+   * The statistics of each server, by server; `name`: as in `stats items`. Rejects if one did not
+   * answer.
+   */
+  async serverStats(name = ''): Promise<Map<string, Map<string, string>>> {
+    if (typeof name !== 'string' || !/^[\x20-\x7e]*$/.test(name)) refuse('name', 'words', name)
     return new Map(
       await this.onAll(async node => [node.name, await node.stats(name, this.timeoutMs)] as const),
     )
@@ -295,6 +313,7 @@ export class ClusterClient {
 
   /** The server that owns a key, whether it is up or not. Undefined in an empty pool. */
   ownerOf(key: string): string | undefined {
+    checkKey(key)
     return this.members.ownerOf(key)?.node.name
   }
 
@@ -304,22 +323,34 @@ export class ClusterClient {
     return away.map(({ node }) => node.name)
   }
 
-  /** Ends all connections; what waits for an answer is told CLOSED. */
+  /** Closes all connections; calls that wait for an answer reject with CLOSED. */
   close(): void {
     this.stopDiscovery()
     this.closing.abort()
-    this.known.reject(new ClientError('CLOSED', 'the client was closed'))
+    this.known.reject(new CacheError('CLOSED', 'the client was closed'))
     this.members.close()
   }
 
-  private keyedBy({ retries = 1, failover, replicas = 1 }: ClusterOptions): Keyed {
-    if (!Number.isInteger(replicas) || replicas < 1 || replicas > COPIES_MAX) {
-      throw new RangeError(`replicas: a whole number from 1 to ${COPIES_MAX}`)
+  /** A summary for console.log, without passwords and values. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { driver = 'meta', replicas, timeoutMs } = this.options
+    const isClosed = this.closing.signal.aborted
+    const facts = {
+      servers: this.servers(),
+      away: this.away(),
+      driver,
+      replicas,
+      timeoutMs,
+      isClosed,
     }
+    return `ClusterClient ${inspect(facts, options)}`
+  }
+
+  private keyedBy({ retries, failover, replicas }: CheckedOptions): Keyed {
     const terms = {
       members: this.members,
       timeoutMs: this.timeoutMs,
-      retries: Math.min(retries, CLIENT_RETRIES_MAX),
+      retries,
       isMissing: failover === 'miss',
       known: () => (this.isKnown ? undefined : this.ready()),
     }
@@ -340,58 +371,81 @@ export class ClusterClient {
     mode: StoreMode,
     key: string,
     value: unknown,
-    { ttlS = 0, flags }: SetOptions = {},
-    cas?: bigint,
-  ): Promise<Stored> {
+    options: SetOptions | undefined,
+    cas: bigint | undefined,
+  ): Promise<boolean> {
+    checkOptions(options, SET_NAMES)
+    const exptime = exptimeOf(secondsUntil(options))
+    checkFlags(options?.flags)
     checkKey(key)
-    const encoded = this.codec.encode(value, flags)
-    const request = { mode, key, value: encoded.bytes, flags: encoded.flags, ttlS, cas }
-    return this.keyed.store(request)
+    const { bytes, flags } = this.codec.encode(value, options?.flags)
+    return (await this.keyed.store({ mode, key, value: bytes, flags, exptime, cas })) === 'STORED'
   }
 
   private async join(
     mode: 'append' | 'prepend',
     key: string,
-    piece: Uint8Array | string,
-  ): Promise<Stored> {
+    piece: string | Uint8Array,
+  ): Promise<boolean> {
+    checkPiece(piece)
     checkKey(key)
     const value = this.codec.encodePiece(piece)
-    return this.keyed.store({ mode, key, value, flags: 0, ttlS: 0, cas: undefined })
+    const request = { mode, key, value, flags: 0, exptime: 0, cas: undefined }
+    return (await this.keyed.store(request)) === 'STORED'
   }
 
   private async adjust(
     key: string,
-    delta: bigint | number,
+    by: bigint | number,
     subtract: boolean,
-    initial: bigint | number | undefined,
-    ttlS: number,
+    options: CountOptions | undefined,
   ): Promise<bigint | undefined> {
+    checkOptions(options, COUNT_NAMES)
+    const exptime = exptimeOf(secondsUntil(options))
+    const delta = amountOf('delta', by)
+    const initial = initialOf(options)
     checkKey(key)
-    const start = initial === undefined ? undefined : BigInt(initial)
-    return this.keyed.adjust({ key, delta: BigInt(delta), subtract, initial: start, ttlS })
+    return this.keyed.adjust({ key, delta, subtract, initial, exptime })
   }
 
-  private open<H extends Hit>(hit: H | undefined): H | undefined {
-    return hit && this.codec.open(hit)
-  }
-
-  /** What can be made of hits. */
-  private each<T>(hits: Map<string, Hit>, make: (hit: Hit) => T): Map<string, T> {
+  private async many<T>(keys: Iterable<string>, make: (hit: Hit) => T): Promise<Map<string, T>> {
+    checkKeys(keys)
+    const wanted = [...keys]
+    for (const key of wanted) checkKey(key)
     const made = new Map<string, T>()
-    for (const [key, hit] of hits) {
+    for (const [key, hit] of await this.keyed.getMany(wanted)) {
       try {
-        made.set(key, make(hit))
+        if (isValue(hit)) made.set(key, make(hit))
       } catch (error) {
-        if (!(error instanceof ClientError && error.code === 'VALUE')) throw error
+        if (!isUnreadable(error)) throw error
       }
     }
     return made
+  }
+
+  private itemOf<T>(hit: Hit, asBytes: boolean): Item<T> {
+    const opened = this.codec.open(hit)
+    const { flags, cas, ttlS } = opened
+    return { value: this.valueOf<T>(opened, asBytes), flags, cas, ttlS: secondsLeft(ttlS) }
+  }
+
+  private valueOf<T>(opened: Hit, asBytes: boolean): T {
+    return (asBytes ? opened.value : this.codec.valueOf(opened)) as T
   }
 
   private async onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
     if (!this.isKnown) await this.ready()
     return Promise.all(this.members.all().map(member => this.members.on(member, call)))
   }
+}
+
+/** Whether there is an item, and more than a claim. */
+function isValue(hit: Hit | undefined): hit is Hit {
+  return hit !== undefined && !isClaim(hit.value.length, hit.flags, hit.isPending === true)
+}
+
+function secondsLeft(ttlS: number | undefined): number | undefined {
+  return ttlS === -1 ? Number.POSITIVE_INFINITY : ttlS
 }
 
 function nodeOf(address: ServerAddress, options: ClusterOptions): PoolNode {

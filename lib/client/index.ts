@@ -1,17 +1,39 @@
-// The door for applications that talk to a pool of servers: `import { ClusterClient } from 'memslab/client'`.
+// The door for applications that talk to a pool of servers: `import { ClusterClient } from
+// 'memslab/client'`.
 
+export {} from '../node-version.ts'
+
+// The rest is evaluated after the check of Node's version above.
+
+export { CacheError, type CacheErrorCode, type CacheErrorOptions } from '../doors/errors.ts'
+export type {
+  Answer,
+  Awaitable,
+  CasResult,
+  CountOptions,
+  DeleteOptions,
+  ExpiryOptions,
+  FlushOptions,
+  How,
+  Item,
+  Lease,
+  LeaseOptions,
+  ReadOptions,
+  SetOptions,
+  Store,
+  TouchingReadOptions,
+} from '../doors/types.ts'
 export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
-export { ClusterClient, type ClusterOptions, type SetOptions } from './cluster.ts'
+export { ClusterClient } from './cluster.ts'
+export type { ClusterOptions, Servers } from './cluster-options.ts'
 export { type DnsOptions, dnsServers } from './discovery/dns.ts'
 export { type ElastiCacheOptions, elastiCacheServers } from './discovery/elasticache.ts'
 export { type EtcdOptions, etcdServers } from './discovery/etcd.ts'
 export type { Discovery, Observer } from './discovery/source.ts'
 export { staticServers } from './discovery/static.ts'
 export { type DrainOptions, type DrainReport, drain } from './drain/drain.ts'
-export { ClientError, type ClientErrorCode } from './errors.ts'
 export { parseServer } from './members/servers.ts'
 export type { ConnectionOptions, ServerAddress } from './nodes/connection.ts'
-export type { Hit, Lease, LeaseOptions, Stored } from './nodes/node.ts'
 export {
   createRing,
   type KeyHash,

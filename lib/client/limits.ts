@@ -2,7 +2,10 @@
 
 import { KIB, MIB } from '../bytes/units.ts'
 
-/** Requests that may wait on one connection of a client, their bytes, and the wait for authentication. */
+/**
+ * Requests that may wait on one connection of a client, their bytes, and the wait for
+ * authentication.
+ */
 export const CLIENT_PENDING_MAX = 65_536
 export const CLIENT_PENDING_BYTES_MAX = 64 * MIB
 export const CLIENT_AUTH_MS_MAX = 10_000
@@ -12,7 +15,10 @@ export const CLIENT_FAILURES = 3
 export const CLIENT_REST_MS = 1000
 export const CLIENT_REST_MS_MAX = 60_000
 
-/** After a change of servers: how long owners before it are asked by default, and of how many changes. */
+/**
+ * After a change of servers: how long owners before it are asked by default, and of how many
+ * changes.
+ */
 export const CLIENT_WARMUP_MS = 60_000
 export const WARMUP_VIEWS_MAX = 4
 
@@ -22,7 +28,10 @@ export const DRAIN_AT_ONCE_MAX = 4096
 export const DRAIN_TIMEOUT_MS = 10_000
 export const DRAIN_TRIES_MAX = 3
 
-/** Longest line of what a server says about itself: all nodes of a cluster, or a key and what there is to it. */
+/**
+ * Longest line of what a server says about itself: all nodes of a cluster, or a key and what there
+ * is to it.
+ */
 export const TALK_LINE_BYTES_MAX = 64 * KIB
 export const DRAIN_PROGRESS_MS = 1000
 

@@ -1,8 +1,12 @@
-// `memslab drain HOST:PORT --to HOST:PORT[:WEIGHT],...`: hands a server's items to their new owners, and
-// says on stderr how far it is.
+// `memslab drain HOST:PORT --to HOST:PORT[:WEIGHT],...`: hands a server's items to their new
+// owners, and says on stderr how far it is.
 
 import { type DrainReport, drain } from '../client/drain/drain.ts'
 import { DRAIN_AT_ONCE, DRAIN_PROGRESS_MS } from '../client/limits.ts'
+import { CacheError } from '../doors/errors.ts'
+
+/** As in sysexits.h: the command was used wrongly. */
+const EX_USAGE = 64
 
 export const DRAIN_USAGE = `usage: memslab drain HOST:PORT --to HOST:PORT[:WEIGHT][,HOST:PORT[:WEIGHT]...]
 hands the items of a server to those that own them among the others; it may be one of
@@ -35,7 +39,7 @@ export async function drainServer({ server, to, keep, atOnce }: DrainOrder): Pro
     return report.failed === 0 ? 0 : 1
   } catch (error) {
     process.stderr.write(`memslab drain: ${error instanceof Error ? error.message : error}\n`)
-    return error instanceof RangeError ? 64 : 1
+    return error instanceof CacheError && error.code === 'ARGUMENT' ? EX_USAGE : 1
   }
 }
 

@@ -1,5 +1,5 @@
-// `memslab ring HOST:PORT[:WEIGHT]...`: where keys live in a pool. Reads keys, one a line, from standard
-// input and prints the owner of each.
+// `memslab ring HOST:PORT[:WEIGHT]...`: where keys live in a pool. Reads keys, one a line, from
+// standard input and prints the owner of each.
 
 import { createInterface } from 'node:readline'
 import { parseServer } from '../client/members/servers.ts'

@@ -2,7 +2,7 @@
 
 import { Area } from '../bytes/area.ts'
 import type { Arena } from './arena/arena.ts'
-import type { Ref } from './arena/layout.ts'
+import { ITEM_META, type Ref, STATE_CLAIMED, STATE_STALE } from './arena/layout.ts'
 import { casHighOf, casLowOf, expiryOf, itemFlags, readValue, valueBytesOf } from './items/item.ts'
 import { Status } from './status.ts'
 import type { HitSink } from './storing/ask.ts'
@@ -19,6 +19,8 @@ export class ValueSink implements HitSink {
   casLow = 0
   /** When the last hit expires, on the arena's clock; 0: never. */
   expiresAtS = 0
+  /** The last hit is claimed or was invalidated: somebody is to make its value. */
+  isPending = false
 
   constructor(bytes: number) {
     this.area = Area.allocate(bytes)
@@ -31,6 +33,7 @@ export class ValueSink implements HitSink {
     this.casHigh = casHighOf(arena, ref)
     this.casLow = casLowOf(arena, ref)
     this.expiresAtS = expiryOf(arena, ref)
+    this.isPending = (arena.words[ref + ITEM_META] & (STATE_CLAIMED | STATE_STALE)) !== 0
     readValue(arena, ref, this.area, 0)
     return Status.OK
   }

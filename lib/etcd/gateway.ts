@@ -1,6 +1,6 @@
-// etcd over its JSON gateway (/v3, etcd 3.4 and later): the few calls by which daemons say that they are
-// there and clients see it. Each call asks one endpoint after the other until one answers, beginning
-// with the one that answered last.
+// etcd over its JSON gateway (/v3, etcd 3.4 and later): the few calls by which daemons say that
+// they are there and clients see it. Each call asks one endpoint after the other until one answers,
+// beginning with the one that answered last.
 //
 //   key    PREFIX + host:port, under the lease of the daemon that put it
 //   value  host:port or host:port:weight, as clients reach it

@@ -2,7 +2,9 @@
 
 import { MIB } from '../bytes/units.ts'
 
-/** Where daemons are found in etcd by default, and how long an entry outlives a daemon that died. */
+/**
+ * Where daemons are found in etcd by default, and how long an entry outlives a daemon that died.
+ */
 export const ETCD_PREFIX = '/memslab/'
 export const ETCD_TTL_S = 10
 export const ETCD_TTL_S_MIN = 2

@@ -1,11 +1,12 @@
 // Why the system refused something, in the words that strerror has for it.
 
-import { getSystemErrorMessage } from 'node:util'
+// By default: an old Node has no such name (node-version.ts).
+import util from 'node:util'
 
 /** The words for an error number. */
 export function reasonFor(errno: number | undefined): string {
   if (errno === undefined) return 'Unknown error'
-  const reason = getSystemErrorMessage(errno)
+  const reason = util.getSystemErrorMessage(errno)
   return reason.charAt(0).toUpperCase() + reason.slice(1)
 }
 

@@ -1,50 +1,80 @@
-// Cache-aside: look in the cache, else load the value and store it, and let no two load the same value
-// at the same time.
+// Cache-aside: look in the cache, else load the value and store it, and let no two load the same
+// value at the same time.
 //
 //   const users = new CacheAside(cache, { ttlS: 60, staleS: 300, negativeTtlS: 5 })
 //   const user = await users.getOrSet(`user:${id}`, () => database.user(id))
 //
-// Callers of one object share a single load. Between threads and processes the cache decides: a miss
-// puts a claim in the item's place, and whoever made it loads (`lease` of the doors). The others look
-// again until there is a value. A claim ends by itself, so that a loader that died holds nobody up for
-// longer than that; one that failed gives its claim back at once. A value that was deleted while it
-// was loaded is not stored, since its claim is gone.
+// Callers of one CacheAside share a load. Between threads and processes the cache decides: a miss
+// puts a claim in the item's place, and its owner loads (`lease` of the doors). The others look
+// again until there is a value. A claim expires: a loader that died holds the others up no longer
+// than that. One that failed gives its claim back at once. A value that was deleted while it was
+// loaded is not stored, since its claim is gone.
 //
-// While a value is stale it is served, and one caller of all loads the next one meanwhile.
+// A stale value is served while one caller of all loads the next one.
 //
-// A cache that is away costs its use and not the application: values are loaded then, and `onError` is
-// told.
+// Every value goes through the serializer, a loaded one too: a miss and a hit give the same kind of
+// value (by JSON a Date is a string both times).
+//
+// Without its cache the application still works: values are loaded then, and `onError` is called.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  checkOptions,
+  checkSerializer,
+  checkType,
+  numberOption,
+  TIMER_MS_MAX,
+} from '../doors/arguments.ts'
+import { CacheError } from '../doors/errors.ts'
+import type { Awaitable, Lease, Store } from '../doors/types.ts'
 import type { Serializer } from '../serializer.ts'
-import { decode, encode, isBare, isNone } from './encoding.ts'
-import { checkMs, type OnError, reporter, StrategyError } from './errors.ts'
-import { type Awaitable, type Claim, exptimeOf, type Item, type Store } from './store.ts'
+import { decode, encode, isNone, type StoredBytes } from './encoding.ts'
+import { type OnError, reporter } from './reporter.ts'
 
-/** What a strategy gives a loader by default, and the pauses of those who wait for another's load. */
-const STRATEGY_LOAD_MS = 5000
-const STRATEGY_POLL_MS_MIN = 2
-const STRATEGY_POLL_MS_MAX = 50
+/** The time of a loader by default, and the pauses of those who wait for another's load. */
+const LOAD_MS = 5000
+const POLL_MS_MIN = 2
+const POLL_MS_MAX = 50
 
-/** Values end up to this share of their time earlier by default, so that not all end at once. */
+/**
+ * Values expire up to this share of their time earlier by default, so that not all expire at once.
+ */
 const TTL_JITTER = 0.1
+
+const { MAX_VALUE: MOST, MIN_VALUE: ABOVE_0, POSITIVE_INFINITY: NEVER } = Number
+const AS_BYTES = { as: 'bytes' } as const
 
 export interface AsideOptions {
   /** How long a value is fresh, seconds; Infinity: until it is evicted or deleted. */
   ttlS: number
   /** How much longer it is served while a caller loads the next one, seconds. Default 0. */
-  staleS?: number
-  /** How long it is remembered that there is no value (null, undefined), seconds. Default 0: not. */
-  negativeTtlS?: number
-  /** Values end up to this share of `ttlS` earlier, at random, not all at once. 0 to 1, default 0.1. */
-  jitter?: number
-  /** How long a loader may take, ms; then its callers are told DEADLINE. Default 5000. */
-  loadMs?: number
-  /** For values that are neither strings nor bytes. Default JSON. */
-  serializer?: Serializer
-  /** Told what the cache, or a load in the background, could not do. Default: a warning. */
-  onError?: OnError
+  staleS?: number | undefined
+  /**
+   * How long it is remembered that there is no value (null, undefined), seconds. Default 0: not.
+   */
+  negativeTtlS?: number | undefined
+  /** Values expire up to this share of `ttlS` earlier, at random. 0 to 1, default 0.1. */
+  jitter?: number | undefined
+  /**
+   * How long a loader may take, ms; then its callers' promises reject with DEADLINE. Default 5000.
+   */
+  loadMs?: number | undefined
+  /** For values that are neither strings nor bytes. Default `json`. */
+  serializer?: Serializer | undefined
+  /** Called with what the cache, or a load in the background, could not do. Default: a warning. */
+  onError?: OnError | undefined
 }
+
+const NAMES: Record<keyof Required<AsideOptions>, true> = {
+  ttlS: true,
+  staleS: true,
+  negativeTtlS: true,
+  jitter: true,
+  loadMs: true,
+  serializer: true,
+  onError: true,
+}
+export const ASIDE_NAMES = Object.keys(NAMES)
 
 /** The cache could not be asked. */
 const AWAY = Symbol('away')
@@ -63,32 +93,27 @@ export class CacheAside {
   private readonly flights = new Map<string, Promise<unknown>>()
   private readonly refreshes = new Set<Promise<void>>()
 
-  /** RangeError for times that cannot be. */
+  /** CacheError ARGUMENT for options that are wrong. */
   constructor(store: Store, options: AsideOptions) {
-    const { ttlS, staleS = 0, negativeTtlS = 0 } = options
-    const { loadMs = STRATEGY_LOAD_MS, jitter = TTL_JITTER } = options
-    exptimeOf(ttlS)
-    if (!(staleS >= 0 && staleS < Number.POSITIVE_INFINITY)) {
-      throw new RangeError(`staleS: seconds from 0 on, not ${staleS}`)
-    }
-    if (!(negativeTtlS >= 0)) {
-      throw new RangeError(`negativeTtlS: seconds from 0 on, not ${negativeTtlS}`)
-    }
-    if (!(jitter >= 0 && jitter <= 1)) throw new RangeError(`jitter: from 0 to 1, not ${jitter}`)
-    checkMs('loadMs', loadMs)
+    checkOptions(options, ASIDE_NAMES)
+    numberOption(options, 'ttlS', Number.NaN, [ABOVE_0, NEVER])
+    numberOption(options, 'negativeTtlS', 0, [0, NEVER])
+    numberOption(options, 'jitter', TTL_JITTER, [0, 1])
+    checkSerializer(options.serializer)
+    checkType('onError', options.onError, 'function')
     this.store = store
     this.options = options
     this.report = reporter(options.onError)
-    this.loadMs = loadMs
-    // Seconds of a cache's clock: a claim made late in one lasts as long as a load all the same.
-    this.claimS = Math.ceil(loadMs / 1000) + 1
-    this.staleS = Math.ceil(staleS)
+    this.loadMs = numberOption(options, 'loadMs', LOAD_MS, [ABOVE_0, TIMER_MS_MAX])
+    // A cache counts whole seconds: a claim made late in one still lasts as long as a load.
+    this.claimS = Math.ceil(this.loadMs / 1000) + 1
+    this.staleS = Math.ceil(numberOption(options, 'staleS', 0, [0, MOST]))
   }
 
   /**
-   * The cached value, or what `load` makes. All callers that wait for one load get its value, the same
-   * object, or its error. StrategyError DEADLINE: it was not made in time, here or by another process.
-   * Rejects for a key that the cache does not take.
+   * The cached value, or what `load` makes, as the serializer gives it back. All callers that wait
+   * for one load get the same object, or its error. CacheError DEADLINE: the value was not made in
+   * time, here or by another process. KEY: the cache does not take the key.
    */
   getOrSet<T>(key: string, load: Loader<T>): Promise<T> {
     const under = this.flights.get(key) as Promise<T> | undefined
@@ -102,18 +127,17 @@ export class CacheAside {
 
   /** The cached value; undefined where there is none. Rejects with what the cache throws. */
   async get<T>(key: string): Promise<T | undefined> {
-    const item = await this.store.gets(key)
-    if (item === undefined || isBare(item)) return undefined
-    return this.decoded<T>(key, item)?.value
+    const item = await this.store.getItem<Buffer>(key, AS_BYTES)
+    return item && this.decoded<T>(key, item)?.value
   }
 
   /**
-   * Stores a value as a load would; who asks from then on waits for no load that began before.
-   * Rejects with what the cache or the serializer throws.
+   * Stores a value as a load would. Later callers wait for no load that began before. Rejects with
+   * what the cache throws, and VALUE for what the serializer does not take.
    */
   async set(key: string, value: unknown): Promise<void> {
     const { bytes, flags } = encode(value, this.options.serializer)
-    const ttlS = this.endOf(value)
+    const ttlS = this.ttlOf(value)
     try {
       if (ttlS === undefined) await this.store.delete(key)
       else await this.store.set(key, bytes, { ttlS, flags })
@@ -123,14 +147,25 @@ export class CacheAside {
   }
 
   /**
-   * Deletes a value; what is being loaded for it now is not stored, and who asks from then on does not
-   * wait for it. Whether there was one.
+   * Deletes a value; whether there was one. What is being loaded for it is not stored, and later
+   * callers do not wait for that load.
    */
   async delete(key: string): Promise<boolean> {
     try {
       return await this.store.delete(key)
     } finally {
       this.flights.delete(key)
+    }
+  }
+
+  /** A value as it comes back from the cache; as it is where the serializer does not take it. */
+  asStored<T>(key: string, value: T): T {
+    try {
+      const { bytes, flags } = encode(value, this.options.serializer)
+      return decode({ value: bytes, flags }, this.options.serializer) as T
+    } catch (error) {
+      this.report(error, key)
+      return value
     }
   }
 
@@ -141,31 +176,32 @@ export class CacheAside {
 
   private async find<T>(key: string, load: Loader<T>): Promise<T> {
     const deadlineMs = performance.now() + (this.claimS + 1) * 1000
-    let pauseMs = STRATEGY_POLL_MS_MIN
+    let pauseMs = POLL_MS_MIN
     for (;;) {
       const claim = await this.claim(key)
-      if (claim === AWAY) return this.load(key, load)
+      if (claim === AWAY) return this.asStored(key, await this.load(key, load))
       // Where the cache has no claims, each process loads for itself.
       if (claim === undefined) return this.loadAndStore(key, load, undefined)
-      if (!isBare(claim)) {
-        const found = this.decoded<T>(key, claim)
+      const { value, flags } = claim
+      if (value !== undefined) {
+        const found = this.decoded<T>(key, { value, flags })
         if (found === undefined) return this.loadAndStore(key, load, claim)
         if (claim.won) this.refresh(key, load, claim)
         return found.value
       }
       if (claim.won || !claim.isClaimed) return this.loadAndStore(key, load, claim)
       if (performance.now() > deadlineMs) {
-        throw new StrategyError('DEADLINE', `${key}: whoever loads it was not done in time`)
+        throw new CacheError('DEADLINE', `${key}: another caller did not load it in time`)
       }
       await sleep(pauseMs)
-      pauseMs = Math.min(2 * pauseMs, STRATEGY_POLL_MS_MAX)
+      pauseMs = Math.min(2 * pauseMs, POLL_MS_MAX)
     }
   }
 
-  private async claim(key: string): Promise<Claim | undefined | typeof AWAY> {
-    const recacheS = this.staleS > 0 ? exptimeOf(this.staleS) : 0
+  private async claim(key: string): Promise<Lease<Buffer> | undefined | typeof AWAY> {
+    const { claimS, staleS: recacheS } = this
     try {
-      return await this.store.lease(key, { claimS: this.claimS, recacheS })
+      return await this.store.lease<Buffer>(key, { claimS, recacheS, as: 'bytes' })
     } catch (error) {
       if (isBadKey(error)) throw error
       this.report(error, key)
@@ -176,7 +212,7 @@ export class CacheAside {
   private async loadAndStore<T>(
     key: string,
     load: Loader<T>,
-    claim: Claim | undefined,
+    claim: Lease<Buffer> | undefined,
   ): Promise<T> {
     let value: T
     try {
@@ -185,12 +221,11 @@ export class CacheAside {
       if (claim !== undefined) await this.giveBack(key, claim)
       throw error
     }
-    await this.keep(key, value, claim)
-    return value
+    return this.keep(key, value, claim)
   }
 
-  /** Loads in the background, for the sake of those to come. */
-  private refresh<T>(key: string, load: Loader<T>, claim: Claim): void {
+  /** Loads in the background, for later callers. */
+  private refresh<T>(key: string, load: Loader<T>, claim: Lease<Buffer>): void {
     const refresh = this.loadAndStore(key, load, claim).then(
       () => {},
       error => this.report(error, key),
@@ -203,7 +238,7 @@ export class CacheAside {
     const controller = new AbortController()
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      const error = new StrategyError('DEADLINE', `${key}: not loaded in ${this.loadMs} ms`)
+      const error = new CacheError('DEADLINE', `${key}: not loaded in ${this.loadMs} ms`)
       controller.abort(error)
       late.reject(error)
     }, this.loadMs)
@@ -214,13 +249,19 @@ export class CacheAside {
     }
   }
 
-  /** Stores what was loaded, unless it was deleted or stored anew meanwhile. */
-  private async keep(key: string, value: unknown, claim: Claim | undefined): Promise<void> {
+  /**
+   * Stores what was loaded, unless the item was deleted or stored again meanwhile. The value as the
+   * cache gives it back; as it was loaded where the serializer does not take it.
+   */
+  private async keep<T>(key: string, loaded: T, claim: Lease<Buffer> | undefined): Promise<T> {
+    const { serializer } = this.options
+    let value = loaded
     try {
-      const { bytes, flags } = encode(value, this.options.serializer)
-      const ttlS = this.endOf(value)
+      const { bytes, flags } = encode(loaded, serializer)
+      value = decode({ value: bytes, flags }, serializer) as T
+      const ttlS = this.ttlOf(loaded)
       if (ttlS === undefined) {
-        await this.store.delete(key, claim?.cas)
+        await this.store.delete(key, { cas: claim?.cas })
       } else if (claim === undefined) {
         await this.store.set(key, bytes, { ttlS, flags })
       } else {
@@ -230,20 +271,21 @@ export class CacheAside {
       this.report(error, key)
       if (claim !== undefined) await this.giveBack(key, claim)
     }
+    return value
   }
 
-  /** Lets the next one who asks make the value. */
-  private async giveBack(key: string, claim: Claim): Promise<void> {
+  /** Lets the next caller make the value. */
+  private async giveBack(key: string, { value, cas }: Lease<Buffer>): Promise<void> {
     try {
-      if (isBare(claim)) await this.store.delete(key, claim.cas)
-      else await this.store.expire(key, claim.cas)
+      if (value === undefined) await this.store.delete(key, { cas })
+      else await this.store.expire(key, cas)
     } catch (error) {
       this.report(error, key)
     }
   }
 
   /** Undefined for a damaged value. */
-  private decoded<T>(key: string, item: Item): { value: T } | undefined {
+  private decoded<T>(key: string, item: StoredBytes): { value: T } | undefined {
     try {
       return { value: decode(item, this.options.serializer) as T }
     } catch (error) {
@@ -252,15 +294,15 @@ export class CacheAside {
     }
   }
 
-  /** The seconds that a value is kept, as the cache wants them; undefined: it is not. */
-  private endOf(value: unknown): number | undefined {
+  /** How long a value is kept, seconds; undefined: it is not. */
+  private ttlOf(value: unknown): number | undefined {
     const { ttlS, negativeTtlS = 0, jitter = TTL_JITTER } = this.options
     const freshS = isNone(value) ? negativeTtlS : ttlS * (1 - jitter * Math.random())
     if (isNone(value) && negativeTtlS <= 0) return undefined
-    return exptimeOf(Math.max(1, freshS) + this.staleS)
+    return Math.max(1, freshS) + this.staleS
   }
 }
 
 function isBadKey(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'KEY'
+  return error instanceof CacheError && error.code === 'KEY'
 }

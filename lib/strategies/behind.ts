@@ -1,18 +1,19 @@
-// Write-behind: a write is done when it is in the cache and in a queue; the source gets it soon after,
-// and of several writes of one key only the last. What is queued is lost if the process dies: for
-// values that can bear that.
+// Write-behind: a write is done when it is in the cache and in a queue. The source gets it soon
+// after; of several writes of one key only the last. If the process dies, what is queued is lost.
 //
-//   const views = new WriteBehind(cache, source, { ttlS: 600, onError: (error, key) => log(error, key) })
+//   const views = new WriteBehind(cache, source, { ttlS: 600, onError: report })
 //   await views.set('page:1', 17)
 //   ...
-//   await views.close()                 // all is saved, or the errors are told
+//   await views.close()                 // all is saved, or it rejects with the errors
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { checkCount, checkMs, type OnError, reporter, StrategyError } from './errors.ts'
-import type { Store } from './store.ts'
-import { ReadThrough, type ThroughOptions, type WritableSource } from './through.ts'
+import { checkOptions, countOption, numberOption, TIMER_MS_MAX } from '../doors/arguments.ts'
+import { CacheError } from '../doors/errors.ts'
+import type { Store } from '../doors/types.ts'
+import { type OnError, reporter } from './reporter.ts'
+import { ReadThrough, THROUGH_NAMES, type ThroughOptions, type WritableSource } from './through.ts'
 
-/** Writes behind by default: keys that wait, saves at a time, tries of one, its time, the rest between. */
+/** Defaults: keys that wait, saves at a time, tries of one, its time, and the pause between two. */
 const BEHIND_QUEUE_MAX = 10_000
 const BEHIND_SAVES_MAX = 8
 const BEHIND_TRIES_MAX = 3
@@ -21,14 +22,17 @@ const BEHIND_PAUSE_MS = 100
 
 export interface BehindOptions extends ThroughOptions {
   /** Keys that may wait to be saved. Default 10,000. */
-  queueMax?: number
+  queueMax?: number | undefined
   /** Saves that are under way at a time. Default 8. */
-  savesMax?: number
+  savesMax?: number | undefined
   /** How often a write is tried, with 100 ms between. Default 3. */
-  triesMax?: number
-  /** How long one try may take, ms; what comes of it later is not waited for. Default 5000. */
-  saveMs?: number
+  triesMax?: number | undefined
+  /** How long one try may take, ms; its outcome is not waited for any longer. Default 5000. */
+  saveMs?: number | undefined
 }
+
+const OWN_NAMES = ['queueMax', 'savesMax', 'triesMax', 'saveMs']
+const { MAX_SAFE_INTEGER: MOST, MIN_VALUE: ABOVE_0 } = Number
 
 interface Write<T> {
   key: string
@@ -49,13 +53,13 @@ export class WriteBehind<T> extends ReadThrough<T> {
   /** Settled when a save is done, whatever came of it. */
   private progress = Promise.withResolvers<void>()
 
-  /** RangeError as CacheAside, and for counts below 1. */
+  /** CacheError ARGUMENT for options that are wrong. */
   constructor(store: Store, source: WritableSource<T>, options: BehindOptions) {
-    super(store, source, options)
-    checkCount('queueMax', options.queueMax ?? BEHIND_QUEUE_MAX)
-    checkCount('savesMax', options.savesMax ?? BEHIND_SAVES_MAX)
-    checkCount('triesMax', options.triesMax ?? BEHIND_TRIES_MAX)
-    checkMs('saveMs', options.saveMs ?? BEHIND_SAVE_MS)
+    super(store, source, throughOptionsOf(options))
+    countOption(options, 'queueMax', BEHIND_QUEUE_MAX, [1, MOST])
+    countOption(options, 'savesMax', BEHIND_SAVES_MAX, [1, MOST])
+    countOption(options, 'triesMax', BEHIND_TRIES_MAX, [1, MOST])
+    numberOption(options, 'saveMs', BEHIND_SAVE_MS, [ABOVE_0, TIMER_MS_MAX])
     this.writable = source
     this.options = options
     this.report = reporter(options.onError)
@@ -66,20 +70,23 @@ export class WriteBehind<T> extends ReadThrough<T> {
     return this.queue.size + this.saving.size
   }
 
-  /** The value: one that waits to be saved, else that of the cache or the source. */
+  /** The value: one that is to be saved, else that of the cache or the source. */
   override get(key: string): Promise<T | null | undefined> {
     const write = this.queue.get(key) ?? this.saving.get(key)
-    return write === undefined ? super.get(key) : Promise.resolve(write.value)
+    if (write === undefined) return super.get(key)
+    const { value } = write
+    return Promise.resolve(value === undefined ? undefined : this.aside.asStored(key, value))
   }
 
   /**
    * Caches a value and queues it. While the queue is full it waits for room, as long as a save may
-   * take: then StrategyError FULL. CLOSED once `close` was called.
+   * take, then rejects with CacheError FULL. CLOSED once `close` was called.
    */
   async set(key: string, value: T): Promise<void> {
     const write = { key, value, isLost: false }
     await this.enqueue(write)
-    // The queue has it: a cache that does not is told of, and made to forget what it has.
+    // The queue has the value. If the cache has not, that is reported, and its old value is
+    // deleted.
     const inCache = this.prefix + key
     await this.aside.set(inCache, value).catch(async error => {
       this.report(error, key)
@@ -100,8 +107,8 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 
   /**
-   * Takes no more writes and saves what waits. AggregateError of what could not be saved, since the
-   * beginning: `onError` was told of each, with its key.
+   * Takes no more writes and saves what waits. Rejects with an AggregateError of all that could not
+   * be saved since the beginning; `onError` was called for each.
    */
   async close(): Promise<void> {
     this.isClosed = true
@@ -116,10 +123,10 @@ export class WriteBehind<T> extends ReadThrough<T> {
     const { queueMax = BEHIND_QUEUE_MAX, saveMs = BEHIND_SAVE_MS } = this.options
     const deadlineMs = performance.now() + saveMs
     for (;;) {
-      if (this.isClosed) throw new StrategyError('CLOSED', 'no writes after close')
+      if (this.isClosed) throw new CacheError('CLOSED', 'no writes after close')
       if (this.queue.size < queueMax || this.queue.has(write.key)) break
       const leftMs = deadlineMs - performance.now()
-      if (leftMs <= 0) throw new StrategyError('FULL', `${queueMax} writes wait`)
+      if (leftMs <= 0) throw new CacheError('FULL', `${queueMax} writes wait`)
       await within(leftMs, this.progress.promise).catch(() => {})
     }
     this.queue.set(write.key, write)
@@ -167,7 +174,7 @@ export class WriteBehind<T> extends ReadThrough<T> {
     await within(saveMs, saved)
   }
 
-  /** The cache must not say what the source does not, however late it was told of the value. */
+  /** The cache must not keep what the source does not have, even if it gets the value later. */
   private async giveUp(write: Write<T>, error: unknown): Promise<void> {
     const { key } = write
     if (this.failures.length < (this.options.queueMax ?? BEHIND_QUEUE_MAX))
@@ -182,10 +189,16 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 }
 
+function throughOptionsOf(options: BehindOptions): ThroughOptions {
+  checkOptions(options, [...THROUGH_NAMES, ...OWN_NAMES])
+  const { queueMax, savesMax, triesMax, saveMs, ...rest } = options
+  return rest
+}
+
 /** What is awaited, or DEADLINE. */
 async function within<T>(ms: number, awaited: T | PromiseLike<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const error = new StrategyError('DEADLINE', `not done in ${Math.ceil(ms)} ms`)
+  const error = new CacheError('DEADLINE', `not done in ${Math.ceil(ms)} ms`)
   const timer = setTimeout(() => late.reject(error), ms)
   try {
     return await Promise.race([awaited, late.promise])

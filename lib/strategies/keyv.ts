@@ -3,18 +3,22 @@
 //   const keyv = new Keyv({ store: new KeyvStore(cache), namespace: 'users' })
 //   await keyv.set('7', user, 60_000)
 //
-// A namespace is a tag: `clear` gives it a new version, which costs one request however many items it
-// has, and touches nothing else in the cache. Each call looks the version up first. Items end a second
-// or two late in the cache; Keyv hides those whose time is over, to the millisecond.
+// A namespace is a tag: `clear` gives it a new version. That costs one request, however many items
+// the namespace has, and changes nothing else in the cache. Each call looks the version up first.
+// Items expire up to two seconds late in the cache; Keyv hides expired ones to the millisecond.
 
 import { EventEmitter } from 'node:events'
-import { decodeValue, encodeValue, type Serializer } from '../serializer.ts'
-import { exptimeOf, type Store } from './store.ts'
+import { checkOptions, checkSerializer } from '../doors/arguments.ts'
+import { decode, encode } from '../doors/stored.ts'
+import type { Store } from '../doors/types.ts'
+import { json, type Serializer } from '../serializer.ts'
 import { Tags } from './tags.ts'
 
 export interface KeyvStoreOptions {
-  /** For values that Keyv hands over as they are; usually it makes strings of them. Default JSON. */
-  serializer?: Serializer
+  /**
+   * For values that Keyv hands over as they are; usually it makes strings of them. Default JSON.
+   */
+  serializer?: Serializer | undefined
 }
 
 export interface KeyvEntry<Value = unknown> {
@@ -35,13 +39,16 @@ const METHODS = [
   'deleteMany',
   'clear',
 ] as const
+const AS_BYTES = { as: 'bytes' } as const
 const PRESENT = { exists: true, methodType: 'async' } as const
 const ABSENT = { exists: false, methodType: 'none' } as const
 
 export class KeyvStore extends EventEmitter {
   /** Set by Keyv. */
   namespace: string | undefined
-  /** `expires: true`: ends are absolute, as in Keyv 6. A cache lists nothing, so there is no iterator. */
+  /**
+   * `expires: true`: times are absolute, as in Keyv 6. A cache lists nothing: there is no iterator.
+   */
   readonly capabilities = {
     compatible: true,
     store: 'keyvStorage' as const,
@@ -56,11 +63,15 @@ export class KeyvStore extends EventEmitter {
     },
   }
   private readonly store: Store
-  private readonly serializer: Serializer | undefined
+  private readonly serializer: Serializer
   private readonly tags: Tags
 
-  constructor(store: Store, { serializer }: KeyvStoreOptions = {}) {
+  /** CacheError ARGUMENT for options that are wrong. */
+  constructor(store: Store, options: KeyvStoreOptions = {}) {
     super()
+    checkOptions(options, ['serializer'])
+    const { serializer = json } = options
+    checkSerializer(serializer)
     this.store = store
     this.serializer = serializer
     this.tags = new Tags(store, { prefix: 'keyv:' })
@@ -73,11 +84,10 @@ export class KeyvStore extends EventEmitter {
 
   async getMany<Value>(keys: string[]): Promise<(Value | undefined)[]> {
     const own = await this.keysOf(keys)
-    const found = await this.store.getMany(own)
+    const found = await this.store.getManyItems<Buffer>(own, AS_BYTES)
     return own.map(key => {
       const item = found.get(key)
-      if (item === undefined) return undefined
-      return decodeValue(item.value, item.flags, this.serializer) as Value
+      return item && (decode(item.value, item.flags, this.serializer) as Value)
     })
   }
 
@@ -112,23 +122,22 @@ export class KeyvStore extends EventEmitter {
 
   async hasMany(keys: string[]): Promise<boolean[]> {
     const own = await this.keysOf(keys)
-    const found = await this.store.getMany(own)
+    const found = await this.store.getMany(own, AS_BYTES)
     return own.map(key => found.has(key))
   }
 
-  /** Ends all items of the namespace, or all without one. */
+  /** Expires all items of the namespace; without a namespace, all that have none. */
   async clear(): Promise<void> {
     await this.tags.invalidate(this.namespace ?? '')
   }
 
   private async put(key: string, value: unknown, expires: number | undefined): Promise<void> {
-    const leftMs = expires === undefined ? Number.POSITIVE_INFINITY : expires - Date.now()
-    if (leftMs <= 0) {
+    if (expires !== undefined && expires <= Date.now()) {
       await this.store.delete(key)
       return
     }
-    const { bytes, flags } = encodeValue(value, this.serializer)
-    await this.store.set(key, bytes, { ttlS: exptimeOf(leftMs / 1000), flags })
+    const { bytes, flags } = encode(value, this.serializer, undefined)
+    await this.store.set(key, bytes, { expiresAt: expires, flags })
   }
 
   /** The keys that the cache has for these. */

@@ -1,15 +1,17 @@
-// Sessions of express-session in a cache. Several processes share them through a pool, the threads of
-// one through a LocalCache.
+// Sessions of express-session in a cache. Several processes share them through a pool, the threads
+// of one through a LocalCache.
 //
 //   app.use(session({ secret, store: createSessionStore(session.Store, cache) }))
 //
 // A session that the cache evicted is gone: give it memory for all of them.
 
+import { checkOptions, checkType, numberOption } from '../doors/arguments.ts'
+import type { ExpiryOptions, Store } from '../doors/types.ts'
 import { json } from '../serializer.ts'
 import { decode, encode } from './encoding.ts'
-import { exptimeOf, fitKey, type Store } from './store.ts'
+import { fitKey } from './keys.ts'
 
-/** What a session without an end of its own lives, seconds. */
+/** TTL of a session whose cookie has no expiry, seconds. */
 const SESSION_TTL_S = 86_400
 
 /** What a session's data has, as express-session hands it over. */
@@ -22,10 +24,10 @@ export interface SessionFacts {
 }
 
 export interface SessionOptions {
-  /** How long a session without an end of its own lives after it was last used, seconds. Default a day. */
-  ttlS?: number
-  /** What stands before session ids in the cache. Default `session:`. */
-  prefix?: string
+  /** TTL after its last use of a session whose cookie has no expiry, seconds. Default a day. */
+  ttlS?: number | undefined
+  /** Put before session ids in the cache. Default `session:`. */
+  prefix?: string | undefined
 }
 
 type Callback<T extends unknown[] = []> = (error?: unknown, ...result: T) => void
@@ -45,23 +47,28 @@ export interface SessionCalls {
 export function createSessionStore<Base extends object>(
   Base: abstract new () => Base,
   cache: Store,
-  { ttlS = SESSION_TTL_S, prefix = 'session:' }: SessionOptions = {},
+  options: SessionOptions = {},
 ): Base & SessionCalls {
+  checkOptions(options, ['ttlS', 'prefix'])
+  const { prefix = 'session:' } = options
+  const { MIN_VALUE, POSITIVE_INFINITY } = Number
+  const ttlS = numberOption(options, 'ttlS', SESSION_TTL_S, [MIN_VALUE, POSITIVE_INFINITY])
+  checkType('prefix', prefix, 'string')
   const keyOf = (id: string) => fitKey(prefix + id)
   const calls: SessionCalls = {
     get: (id, callback) => answer(callback, async () => read(cache, keyOf(id))),
     set: (id, session, callback) =>
       answer(callback, async () => {
-        const endsS = secondsOf(session, ttlS)
-        if (endsS <= 0) return void (await cache.delete(keyOf(id)))
+        const expiry = expiryOf(session, ttlS)
+        if (isPast(expiry)) return void (await cache.delete(keyOf(id)))
         const { bytes, flags } = encode(session, json)
-        await cache.set(keyOf(id), bytes, { ttlS: exptimeOf(endsS), flags })
+        await cache.set(keyOf(id), bytes, { ...expiry, flags })
       }),
     touch: (id, session, callback) =>
       answer(callback, async () => {
-        const endsS = secondsOf(session, ttlS)
-        if (endsS <= 0) await cache.delete(keyOf(id))
-        else await cache.touch(keyOf(id), exptimeOf(endsS))
+        const expiry = expiryOf(session, ttlS)
+        if (isPast(expiry)) await cache.delete(keyOf(id))
+        else await cache.touch(keyOf(id), expiry)
       }),
     destroy: (id, callback) => answer(callback, async () => void (await cache.delete(keyOf(id)))),
   }
@@ -69,15 +76,19 @@ export function createSessionStore<Base extends object>(
 }
 
 async function read(cache: Store, key: string): Promise<never> {
-  const item = await cache.gets(key)
+  const item = await cache.getItem<Buffer>(key, { as: 'bytes' })
   return (item === undefined ? undefined : decode(item, json)) as never
 }
 
-/** How long a session still lives. */
-function secondsOf({ cookie }: SessionFacts, ttlS: number): number {
+/** A session expires with its cookie, or after its own time. */
+function expiryOf({ cookie }: SessionFacts, ttlS: number): ExpiryOptions {
   const { expires } = cookie
-  if (!(expires instanceof Date || typeof expires === 'string')) return ttlS
-  return (new Date(expires).getTime() - Date.now()) / 1000
+  if (!(expires instanceof Date || typeof expires === 'string')) return { ttlS }
+  return { expiresAt: new Date(expires) }
+}
+
+function isPast({ expiresAt }: ExpiryOptions): boolean {
+  return expiresAt instanceof Date && expiresAt.getTime() <= Date.now()
 }
 
 function answer<T>(callback: Callback<[result?: T]> | undefined, work: () => Promise<T>): void {

@@ -1,5 +1,5 @@
-// Tags: many items that end at once, though a cache cannot list them. Each tag has a version in the
-// cache, which stands in the keys of its items; a new version makes all of them unreachable, and they
+// Tags expire many items at once, though a cache cannot list them. Each tag has a version in the
+// cache, and the keys of its items contain it. A new version makes all of them unreachable; they
 // are evicted in time. A tag that all keys of a part of the application have is a namespace.
 //
 //   const tags = new Tags(cache)
@@ -7,25 +7,31 @@
 //   await aside.getOrSet(key, load)
 //   await tags.invalidate('tenant:3')
 //
-// Versions are random, never counted: one that was evicted comes back as another, and nothing old
-// becomes reachable again. To look them up costs one request for all tags of a key.
+// Versions are random, not counted: a version that was evicted comes back as another, and nothing
+// old becomes reachable again. Looking them up costs one request for all tags of a key.
 
 import { randomBytes } from 'node:crypto'
-import { fitKey, isStored, type Store } from './store.ts'
+import { checkOptions, checkType } from '../doors/arguments.ts'
+import type { Store } from '../doors/types.ts'
+import { fitKey } from './keys.ts'
 
 const VERSION_BYTES = 9
 const TRIES_MAX = 3
 
 export interface TagOptions {
-  /** What stands before the names of tags in the cache. Default `tag:`. */
-  prefix?: string
+  /** Put before the names of tags in the cache. Default `tag:`. */
+  prefix?: string | undefined
 }
 
 export class Tags {
   private readonly store: Store
   private readonly prefix: string
 
-  constructor(store: Store, { prefix = 'tag:' }: TagOptions = {}) {
+  /** CacheError ARGUMENT for options that are wrong. */
+  constructor(store: Store, options: TagOptions = {}) {
+    checkOptions(options, ['prefix'])
+    const { prefix = 'tag:' } = options
+    checkType('prefix', prefix, 'string')
     this.store = store
     this.prefix = prefix
   }
@@ -45,32 +51,27 @@ export class Tags {
     return keys.map(key => fitKey(`${key}@${versions.join('')}`))
   }
 
-  /** Ends all items with one of these tags. Rejects if a tag could not be changed. */
+  /** Expires all items with one of these tags. Rejects if a tag could not be changed. */
   async invalidate(...tags: readonly string[]): Promise<void> {
-    const change = (tag: string) => this.store.set(this.keyOf(tag), newVersion(), { flags: 0 })
+    const change = (tag: string) => this.store.set(this.keyOf(tag), newVersion())
     await Promise.all(tags.map(change))
   }
 
   private async versionsOf(tags: readonly string[]): Promise<string[]> {
     const keys = tags.map(tag => this.keyOf(tag))
-    const found = await this.store.getMany(keys)
-    return Promise.all(
-      keys.map(key => {
-        const version = found.get(key)?.value.toString('latin1')
-        return version ?? this.begin(key)
-      }),
-    )
+    const found = await this.store.getMany<string>(keys)
+    return Promise.all(keys.map(key => found.get(key) ?? this.begin(key)))
   }
 
-  /** Gives a tag its first version, unless somebody else does. */
+  /** Gives a tag its first version, or takes the one that another caller gave it. */
   private async begin(key: string): Promise<string> {
     const version = newVersion()
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      if (isStored(await this.store.add(key, version, { flags: 0 }))) break
-      const theirs = await this.store.gets(key)
-      if (theirs !== undefined) return theirs.value.toString('latin1')
+      if (await this.store.add(key, version)) break
+      const theirs = await this.store.get<string>(key)
+      if (theirs !== undefined) return theirs
     }
-    return version.toString('latin1')
+    return version
   }
 
   private keyOf(tag: string): string {
@@ -78,6 +79,6 @@ export class Tags {
   }
 }
 
-function newVersion(): Buffer {
-  return Buffer.from(randomBytes(VERSION_BYTES).toString('base64url'))
+function newVersion(): string {
+  return randomBytes(VERSION_BYTES).toString('base64url')
 }

@@ -1,5 +1,5 @@
-// Read-through and write-through: the application asks the cache alone, which knows where its values
-// come from and go to.
+// Read-through and write-through: the application asks the cache alone, which knows where its
+// values come from and go to.
 //
 //   const users = new WriteThrough(cache, {
 //     load: id => database.user(id),
@@ -9,9 +9,10 @@
 //   await users.set('7', user)          // saved, then cached
 //   await users.get('7')                // from the cache
 
-import { type AsideOptions, CacheAside } from './aside.ts'
-import { type OnError, reporter } from './errors.ts'
-import type { Awaitable, Store } from './store.ts'
+import { checkOptions, checkType } from '../doors/arguments.ts'
+import type { Awaitable, Store } from '../doors/types.ts'
+import { ASIDE_NAMES, type AsideOptions, CacheAside } from './aside.ts'
+import { type OnError, reporter } from './reporter.ts'
 
 /** Where values live. Errors reach the caller. */
 export interface Source<T> {
@@ -26,19 +27,24 @@ export interface WritableSource<T> extends Source<T> {
 }
 
 export interface ThroughOptions extends AsideOptions {
-  /** What stands before keys in the cache, not for the source. Default: nothing. */
-  prefix?: string
+  /** Put before keys in the cache; the source gets them without it. Default: nothing. */
+  prefix?: string | undefined
 }
+
+export const THROUGH_NAMES: readonly string[] = [...ASIDE_NAMES, 'prefix']
 
 export class ReadThrough<T> {
   protected readonly aside: CacheAside
   protected readonly prefix: string
   private readonly source: Source<T>
 
-  /** RangeError as CacheAside. */
+  /** CacheError ARGUMENT for options that are wrong. */
   constructor(store: Store, source: Source<T>, options: ThroughOptions) {
-    this.aside = new CacheAside(store, options)
-    this.prefix = options.prefix ?? ''
+    checkOptions(options, THROUGH_NAMES)
+    const { prefix = '', ...rest } = options
+    checkType('prefix', prefix, 'string')
+    this.aside = new CacheAside(store, rest)
+    this.prefix = prefix
     this.source = source
   }
 
@@ -61,7 +67,7 @@ export class ReadThrough<T> {
 export class WriteThrough<T> extends ReadThrough<T> {
   private readonly writable: WritableSource<T>
   private readonly report: OnError
-  /** The last write of each key, so that they come one after the other. */
+  /** The last write of each key: the next one waits for it. */
   private readonly writes = new Map<string, Promise<void>>()
 
   constructor(store: Store, source: WritableSource<T>, options: ThroughOptions) {
@@ -71,9 +77,10 @@ export class WriteThrough<T> extends ReadThrough<T> {
   }
 
   /**
-   * Saves a value and caches it. Rejects with what `save` throws: then the cache forgets the key, for
-   * nobody knows what was saved. Writes of one key are carried out in their order in this process;
-   * where several processes write a key at once, the cache may keep the older one until it ends.
+   * Saves a value and caches it. Rejects with what `save` throws; then the key is deleted from the
+   * cache, since it is unknown what was saved. Writes of one key are carried out in their order in
+   * this process. Where several processes write a key at once, the cache may keep the older value
+   * until it expires.
    */
   set(key: string, value: T): Promise<void> {
     return this.inOrder(key, async () => {
@@ -99,7 +106,7 @@ export class WriteThrough<T> extends ReadThrough<T> {
     }
   }
 
-  /** Deletes from the cache; `reason`: why, if that is not as it should be. */
+  /** Deletes from the cache. `reason`: why, where that is to be reported. */
   private async forget(key: string, reason?: unknown): Promise<void> {
     if (reason !== undefined) this.report(reason, key)
     await this.invalidate(key).catch(error => this.report(error, key))

@@ -86,7 +86,7 @@ export class PoolLoad {
       return this.store(index)
     }
     const least = this.stored[index]
-    const hit = await this.client.get(nameOf(index))
+    const hit = await this.client.getItem(nameOf(index), { as: 'bytes' })
     this.tally.gets++
     if (hit === undefined) return this.store(index)
     this.tally.hits++

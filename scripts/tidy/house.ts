@@ -7,6 +7,7 @@
  */
 export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['lib/bytes/', ['lib/bytes/']],
+  ['lib/engine/index.ts', ['lib/engine/', 'lib/bytes/', 'lib/node-version.ts']],
   ['lib/engine/', ['lib/engine/', 'lib/bytes/']],
   ['lib/observe/', ['lib/observe/', 'lib/engine/', 'lib/bytes/']],
   ['lib/protocol/', ['lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
@@ -24,17 +25,32 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
       'lib/bytes/',
     ],
   ],
+  ['lib/node-version.ts', []],
   ['lib/serializer.ts', []],
-  ['lib/client/', ['lib/client/', 'lib/etcd/', 'lib/serializer.ts', 'lib/bytes/']],
-  ['lib/local/', ['lib/local/', 'lib/engine/', 'lib/serializer.ts', 'lib/bytes/']],
-  ['lib/strategies/', ['lib/strategies/', 'lib/serializer.ts', 'lib/bytes/']],
-  ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/bytes/']],
+  ['lib/doors/', ['lib/doors/', 'lib/serializer.ts', 'lib/bytes/']],
+  [
+    'lib/client/',
+    [
+      'lib/client/',
+      'lib/etcd/',
+      'lib/doors/',
+      'lib/serializer.ts',
+      'lib/bytes/',
+      'lib/node-version.ts',
+    ],
+  ],
+  ['lib/local/', ['lib/local/', 'lib/engine/', 'lib/doors/', 'lib/serializer.ts', 'lib/bytes/']],
+  [
+    'lib/strategies/',
+    ['lib/strategies/', 'lib/doors/', 'lib/serializer.ts', 'lib/bytes/', 'lib/node-version.ts'],
+  ],
+  ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/doors/', 'lib/bytes/']],
   ['lib/load.ts', []],
   [
     'lib/cli.ts',
     ['lib/commands/', 'lib/server/', 'lib/options/', 'lib/client/', 'lib/bytes/', 'lib/load.ts'],
   ],
-  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts']],
+  ['lib/main.ts', ['lib/cli.ts', 'lib/load.ts', 'lib/node-version.ts']],
   ['lib/index.ts', ['lib/']],
   [
     'workers/',
@@ -50,6 +66,7 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
  */
 export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/': [
+    ['index.ts'],
     ['keeper.ts', 'prefetch.ts'],
     ['cache.ts', 'value-sink.ts'],
     ['shard.ts'],
@@ -132,11 +149,26 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],
+    ['cluster-options.ts'],
     ['copies/', 'discovery/'],
     ['members/', 'values/'],
     ['nodes/'],
-    ['ring/', 'errors.ts'],
+    ['ring/'],
     ['limits.ts'],
+  ],
+  'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
+  'lib/local/': [
+    ['local-cache.ts'],
+    ['local-items.ts', 'create-options.ts', 'stats.ts'],
+    ['pairs.ts', 'types.ts'],
+  ],
+  'lib/strategies/': [
+    ['index.ts'],
+    ['behind.ts'],
+    ['through.ts'],
+    ['aside.ts', 'keyv.ts', 'session-store.ts'],
+    ['tags.ts', 'encoding.ts'],
+    ['keys.ts', 'reporter.ts'],
   ],
 }
 
@@ -174,6 +206,7 @@ export const GUARDED: Readonly<Record<string, readonly string[]>> = {
     'lib/engine/',
     'lib/protocol/report/',
     'lib/protocol/control/',
+    'lib/local/stats.ts',
     'scripts/',
     'test/',
   ],
@@ -214,10 +247,10 @@ export const NAMESAKES: Readonly<Record<string, string>> = {
   'meta.ts': 'the meta commands, as server and as client',
   'print.ts': 'prints the replies of one dialect',
   'stats.ts': 'answers `stats`',
+  'types.ts': 'what a door takes and gives',
   'hot-keys.ts': '`stats hotkeys`: counted, and printed',
   'daemon.ts': 'the daemon as a whole: run, and asked about',
   'connection.ts': 'one connection, from either side',
-  'errors.ts': 'what a door throws',
   'ring.ts': 'the hash ring: computed, and asked about',
   'drain.ts': 'moving what a server holds to others: done, and ordered',
   'settings.ts': '`stats settings`: from options, and from what operators changed',

@@ -2,9 +2,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { ClusterClient, type ClusterOptions } from '../../lib/client/cluster.ts'
-import { ClientError } from '../../lib/client/errors.ts'
+import { ClusterClient } from '../../lib/client/cluster.ts'
+import type { ClusterOptions } from '../../lib/client/cluster-options.ts'
 import { MetaNode } from '../../lib/client/nodes/meta-node.ts'
+import { CacheError } from '../../lib/doors/errors.ts'
 import { freePort, HOST, type Owner } from '../support/process.ts'
 import { startScripted } from '../support/scripted-server.ts'
 import { comesTrue } from '../support/server-peer.ts'
@@ -77,7 +78,7 @@ t.test('a server that flaps is probed by one loop', async t => {
   t.intercept(MetaNode.prototype, 'get', {
     value: async (key: string) => {
       if (key === 'late') return late.promise
-      throw new ClientError('CONNECTION', 'broken')
+      throw new CacheError('CONNECTION', 'broken')
     },
   })
   t.intercept(MetaNode.prototype, 'probe', {

@@ -29,7 +29,7 @@ t.test('peers on the network and threads in process share the items', async t =>
   cache.set('count', '0')
   t.equal(await ask(peer, 'get greeting\r\n', 'END\r\n'), 'VALUE greeting 0 5\r\nhello\r\nEND\r\n')
   t.equal(await ask(peer, 'set back 0 0 2\r\nhi\r\n', '\r\n'), 'STORED\r\n')
-  t.equal(cache.getValue('back'), 'hi')
+  t.equal(cache.get('back'), 'hi')
   const handle = { workerData: { cache: cache.handle, counts: 5000 } }
   const workers = [1, 2].map(() => new Worker(THREAD, { ...handle, execArgv: [] }))
   const counted = Promise.all(workers.map(worker => once(worker, 'exit')))
@@ -57,7 +57,7 @@ t.test('the daemon ends first, and another one comes', async t => {
   await openPeer(port)
   await served.close()
   await t.rejects(openPeer(port))
-  t.equal(cache.getString('a'), 'kept')
+  t.equal(cache.get('a'), 'kept')
   t.equal(cache.lease('b', { claimS: 1 }).won, true)
   const again = await serve(cache, ON_ANY_PORT)
   t.teardown(() => again.close())
@@ -138,7 +138,7 @@ t.test('threads of the application and of the daemon die, and the others go on',
     const peer = await openPeer(port)
     t.equal(await ask(peer, `set after 0 0 1\r\n${round}\r\n`, '\r\n'), 'STORED\r\n')
     peer.destroy()
-    t.equal(cache.getString('after'), `${round}`)
+    t.equal(cache.get('after'), `${round}`)
     if (!cache.has('count')) cache.set('count', '0')
   }
   await daemon.close()
@@ -167,7 +167,7 @@ t.test('what cannot be is refused in one line', async t => {
   await t.rejects(serve(cache, { threads: 0 }), /^[^\n]+$/)
   await t.rejects(serve(cache, { listen: [{ host: HOST, port }] }), /^[^\n]+$/)
   cache.set('a', 'still there')
-  t.equal(cache.getString('a'), 'still there')
+  t.equal(cache.get('a'), 'still there')
 })
 
 async function start(t: Test, options: ServeOptions = {}) {

@@ -7,9 +7,9 @@ import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
+import type { Store } from '../../lib/doors/types.ts'
 import { LocalCache } from '../../lib/local/local-cache.ts'
 import { CacheAside } from '../../lib/strategies/aside.ts'
-import type { Store } from '../../lib/strategies/store.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { LOCAL } from '../support/doors.ts'
 
@@ -36,8 +36,7 @@ t.test('ends are spread', async t => {
   ends.length = 0
   await new CacheAside(spied, { ttlS: Number.POSITIVE_INFINITY }).set('a', 1)
   await new CacheAside(spied, { ttlS: 86_400 * 365, jitter: 0 }).set('a', 1)
-  t.equal(ends[0], 0, 'for ever')
-  t.ok(Math.abs(ends[1] - Date.now() / 1000 - 86_400 * 365) < 60, 'above 30 days an absolute time')
+  t.strictSame(ends, [Number.POSITIVE_INFINITY, 86_400 * 365])
 })
 
 t.test('a cache that is away costs its use, not the application', async t => {
@@ -86,7 +85,7 @@ t.test('a damaged value is loaded anew', async t => {
   const errors: unknown[] = []
   const aside = new CacheAside(store, { ttlS: 100, onError: error => errors.push(error) })
   await aside.set('a', { a: 1 })
-  const { flags = 0 } = (await store.gets('a')) ?? {}
+  const { flags = 0 } = (await store.getItem('a')) ?? {}
   await store.set('a', Buffer.from('{"a'), { flags })
   t.strictSame(await aside.getOrSet('a', () => ({ a: 2 })), { a: 2 })
   t.strictSame(await aside.getOrSet('a', () => ({ a: 3 })), { a: 2 })
@@ -102,9 +101,9 @@ t.test('what the cache or the serializer does not take', async t => {
     { code: 'KEY' },
   )
   t.equal(await aside.getOrSet('big', () => 1n), 1n, 'the caller has it')
-  t.match(errors, [TypeError])
+  t.match(errors, [{ code: 'VALUE', cause: TypeError }])
   t.equal(await aside.getOrSet('big', () => 'next'), 'next', 'and the claim is given back')
-  await t.rejects(aside.set('big', 1n), TypeError)
+  await t.rejects(aside.set('big', 1n), { code: 'VALUE' })
   for (const options of [
     { ttlS: 0 },
     { ttlS: Number.NaN },
@@ -116,7 +115,7 @@ t.test('what the cache or the serializer does not take', async t => {
     { ttlS: 1, loadMs: 2 ** 31 },
     { ttlS: 1, loadMs: Number.POSITIVE_INFINITY },
   ]) {
-    t.throws(() => new CacheAside(store, options), RangeError)
+    t.throws(() => new CacheAside(store, options), { code: 'ARGUMENT' })
   }
 })
 

@@ -1,5 +1,5 @@
-// Cache-aside on both doors: one load of all, whoever asks; and what is served when loads fail, hang,
-// die or are late.
+// Cache-aside on both doors: one load of all, whoever asks; and what is served when loads fail,
+// hang, die or are late.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -112,8 +112,13 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await before, 'old')
     t.equal(await aside.getOrSet('a', () => 'not asked'), 'set meanwhile')
     const again = Promise.withResolvers<string>()
-    const slow = aside.getOrSet('b', () => again.promise)
-    while ((await store.gets('b')) === undefined) await sleep(5)
+    const loading = Promise.withResolvers<void>()
+    const slow = aside.getOrSet('b', () => {
+      loading.resolve()
+      return again.promise
+    })
+    await loading.promise
+    t.equal(await store.getItem('b'), undefined, 'a claim is no item')
     await aside.set('b', 'set meanwhile')
     t.equal(await aside.getOrSet('b', () => 'not asked'), 'set meanwhile')
     again.resolve('old')

@@ -5,8 +5,8 @@ import { createServer } from 'node:http'
 import express from 'express'
 import session, { type SessionData } from 'express-session'
 import t, { type Test } from 'tap'
+import type { Store } from '../../lib/doors/types.ts'
 import { createSessionStore } from '../../lib/strategies/session-store.ts'
-import type { Store } from '../../lib/strategies/store.ts'
 import { DOORS, LOCAL } from '../support/doors.ts'
 
 declare module 'express-session' {
@@ -39,7 +39,7 @@ t.test('a session ends with its cookie, or its own time', async t => {
   const [cache] = await LOCAL.open(t)
   const store = createSessionStore(session.Store, cache, { ttlS: 500 })
   const ttlOf = async (id: string) => {
-    const item = await cache.gets(`session:${id}`)
+    const item = await cache.getItem(`session:${id}`)
     return item && 'ttlS' in item ? item.ttlS : undefined
   }
   const call = (name: 'set' | 'touch', id: string, expires?: Date | boolean) =>

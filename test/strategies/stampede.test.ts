@@ -1,5 +1,5 @@
-// A cache stampede: 500 clients of an HTTP API ask for one page that is not cached. Two instances of
-// the API share the pool; the database is asked once.
+// A cache stampede: 500 clients of an HTTP API ask for one page that is not cached. Two instances
+// of the API share the pool; the database is asked once.
 
 import { get } from 'node:http'
 import { join } from 'node:path'

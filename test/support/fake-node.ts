@@ -1,5 +1,5 @@
 /** A server in the test's own memory, which can be made to die, or to hear and not to answer. */
-import { ClientError } from '../../lib/client/errors.ts'
+
 import type {
   Arithmetic,
   Hit,
@@ -7,6 +7,7 @@ import type {
   Stored,
   StoreRequest,
 } from '../../lib/client/nodes/node.ts'
+import { CacheError } from '../../lib/doors/errors.ts'
 
 /** `deaf`: requests are lost; `mute`: they are carried out, but nobody hears of it. */
 export type FakeState = 'up' | 'deaf' | 'mute'
@@ -23,10 +24,11 @@ export class FakeNode implements PoolNode {
     this.name = name
   }
 
-  get(key: string, _ms: number, ttlS?: number): Promise<Hit | undefined> {
+  get(key: string, _ms: number, exptime?: number): Promise<Hit | undefined> {
     return this.answer(() => {
       const hit = this.items.get(key)
-      if (hit !== undefined && ttlS !== undefined) this.items.set(key, { ...hit, ttlS })
+      if (hit !== undefined && exptime !== undefined)
+        this.items.set(key, { ...hit, ...ttlOf(exptime) })
       return hit
     })
   }
@@ -47,7 +49,7 @@ export class FakeNode implements PoolNode {
       if (old === undefined || mode === 'set' || mode === 'replace') this.put(request)
       else {
         const parts = mode === 'append' ? [old.value, value] : [value, old.value]
-        this.put({ ...request, ...old, ttlS: old.ttlS ?? 0, value: Buffer.concat(parts) })
+        this.put({ ...request, ...old, exptime: old.ttlS ?? 0, value: Buffer.concat(parts) })
       }
       return 'STORED'
     })
@@ -61,10 +63,10 @@ export class FakeNode implements PoolNode {
     })
   }
 
-  touch(key: string, ttlS: number): Promise<boolean> {
+  touch(key: string, exptime: number): Promise<boolean> {
     return this.answer(() => {
       const old = this.items.get(key)
-      if (old !== undefined) this.items.set(key, { ...old, ttlS })
+      if (old !== undefined) this.items.set(key, { ...old, ...ttlOf(exptime) })
       return old !== undefined
     })
   }
@@ -78,7 +80,7 @@ export class FakeNode implements PoolNode {
       const less = now < delta ? 0n : now - delta
       const changed = subtract ? less : (now + delta) % TWO_64
       const number = old === undefined ? (initial ?? 0n) : changed
-      const kept = { flags: old?.flags ?? 0, ttlS: old?.ttlS ?? request.ttlS }
+      const kept = { flags: old?.flags ?? 0, exptime: old?.ttlS ?? request.exptime }
       this.put({ ...kept, key, value: Buffer.from(String(number)) })
       return number
     })
@@ -102,16 +104,26 @@ export class FakeNode implements PoolNode {
 
   close(): void {}
 
-  private put({ key, value, flags, ttlS }: Pick<StoreRequest, 'key' | 'value' | 'flags' | 'ttlS'>) {
+  private put({
+    key,
+    value,
+    flags,
+    exptime,
+  }: Pick<StoreRequest, 'key' | 'value' | 'flags' | 'exptime'>) {
     this.lastCas++
-    this.items.set(key, { value, flags, ttlS: ttlS === 0 ? -1 : ttlS, cas: this.lastCas })
+    this.items.set(key, { value, flags, ...ttlOf(exptime), cas: this.lastCas })
   }
 
   private async answer<T>(act: () => T): Promise<T> {
     const answer = this.state === 'deaf' ? undefined : act()
     // Replies take a turn of the event loop, as over a network.
     await new Promise(resolve => setImmediate(resolve))
-    if (this.state !== 'up') throw new ClientError('TIMEOUT', 'no answer in time', this.name)
+    if (this.state !== 'up')
+      throw new CacheError('TIMEOUT', 'no answer in time', { server: this.name })
     return answer as T
   }
+}
+
+function ttlOf(exptime: number): { ttlS: number } {
+  return { ttlS: exptime === 0 ? -1 : exptime }
 }

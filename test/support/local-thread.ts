@@ -16,4 +16,4 @@ for (let i = 0; i < counts; i++) {
   cache.incr('count')
   cache.set(`key-${i % 1000}`, `value ${i}`)
 }
-parentPort?.postMessage(cache.getString('greeting'))
+parentPort?.postMessage(cache.get('greeting'))

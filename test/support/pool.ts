@@ -1,6 +1,7 @@
 /** Pools of real servers, one thread each, and the client of each pool. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ClusterClient, type ClusterOptions } from '../../lib/client/cluster.ts'
+import { ClusterClient } from '../../lib/client/cluster.ts'
+import type { ClusterOptions } from '../../lib/client/cluster-options.ts'
 import { startDaemon, startDaemonOn } from './daemon.ts'
 import { skipWithout, startOracle, startOracleOn } from './oracle.ts'
 import { HOST, type Owner, type ServerProcess } from './process.ts'

@@ -1,32 +1,32 @@
-// Each value on several servers: its holders are the first `copies` distinct ones that the ring names
-// for its key, whether they are up or not. The first that is up leads: it is read, and it decides
-// what an operation finds. So a server that dies takes no value with it.
+// Each value on several servers. The holders of a key are the first `copies` distinct servers that
+// the hash ring names for it, up or not. The first holder that is up leads: it is read, and it
+// decides what an operation finds. A server that dies takes no value with it.
 //
 //   set                      to all holders that are up, at the same time
-//   get                      from the leader; a miss asks the next holder, and a hit there is copied back
-//   add, replace, append,    by the first holder that has the item, or the leader; then the others are
-//   touch, incr, cas         made to agree, or given a copy where they have none
+//   get                      from the leader; a miss asks the next holder, whose hit is copied back
+//   add, replace, append,    by the first holder that has the item, or the leader; then the others
+//   touch, incr, cas         do the same, or get a copy where they have none
 //   delete                   by all holders, the owner last (repairs.ts says why)
 //
-// A holder that could not be reached, or did not answer, while a key was changed is not asked for that
-// key until its copy is removed (stale-copies.ts). Therefore an operation that one holder may or may
-// not have carried out can go on with the next. Clients that change one key at the same moment may
-// leave its copies different until the next change. For a while after servers changed, what changes
-// is removed from the holders before, which may be holders again.
+// A holder that was away, or did not answer, while a key changed is not asked for that key until its
+// copy is removed (stale-copies.ts). So an operation whose outcome on one holder is unknown can go on
+// with the next. Clients that change a key at the same moment may leave its copies different until
+// the next change. For a while after the servers changed, a change is also removed from the former
+// holders, which may become holders again.
 
-import { crc32 } from 'node:zlib'
-import { ClientError } from '../errors.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member } from '../members/members.ts'
 import type {
   Arithmetic,
+  Claim,
+  ClaimRequest,
   Hit,
-  Lease,
-  LeaseOptions,
   PoolNode,
   Stored,
   StoreRequest,
 } from '../nodes/node.ts'
 import type { Keyed, KeyedOptions } from './keyed.ts'
+import { MARKS, marked, markOf } from './marks.ts'
 import { groupBy, isRefusal, leaseOf } from './one-copy.ts'
 import { Repairs } from './repairs.ts'
 import { StaleCopies } from './stale-copies.ts'
@@ -51,6 +51,15 @@ interface Found<T> {
 
 type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
 
+/** What holders are asked about a key. */
+interface Asking<T> {
+  key: string
+  call: Call<T>
+  deadlineMs: number
+  /** It changes nothing. */
+  isRead: boolean
+}
+
 /** No item has this version: a question with it tells of a missing item all the same. */
 const NO_VERSION = 2n ** 64n - 1n
 
@@ -67,16 +76,16 @@ export class Copies implements Keyed {
     this.repairs = new Repairs({ members, timeoutMs }, this.stale)
   }
 
-  async get(key: string, ttlS?: number): Promise<Hit | undefined> {
+  async get(key: string, exptime?: number): Promise<Hit | undefined> {
     const deadlineMs = await this.begin()
-    const isRead = ttlS === undefined
-    const call: Call<Hit | undefined> = (node, ms) => node.get(key, ms, ttlS)
+    const isRead = exptime === undefined
+    const call: Call<Hit | undefined> = (node, ms) => node.get(key, ms, exptime)
     const found = await this.first(key, undefined, call, deadlineMs, isRead)
     const { answer, lead, lacking, rest } = found
     if (answer === undefined || lead === undefined) return undefined
-    if (!isRead) await this.spread(key, lead, rest, touchBy(key, ttlS), deadlineMs)
+    if (!isRead) await this.spread(key, lead, rest, touchBy(key, exptime), deadlineMs)
     this.repairs.start(key, lead, lacking, isRead ? answer : undefined)
-    return tagged(answer, lead)
+    return marked(answer, lead)
   }
 
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
@@ -94,7 +103,7 @@ export class Copies implements Keyed {
           const before = lacking.get(key) ?? []
           if (hit === undefined) lacking.set(key, [...before, member])
           else {
-            found.set(key, tagged(hit, member))
+            found.set(key, marked(hit, member))
             this.repairs.start(key, member, before, hit)
           }
         }
@@ -143,12 +152,12 @@ export class Copies implements Keyed {
     return isGone
   }
 
-  async touch(key: string, ttlS: number): Promise<boolean> {
+  async touch(key: string, exptime: number): Promise<boolean> {
     const deadlineMs = await this.begin()
-    const call = touchBy(key, ttlS)
-    const { answer, lead, lacking, rest } = await this.first(key, false, call, deadlineMs, false)
-    if (lead !== undefined) await this.agree(key, lead, lacking, rest, call, deadlineMs)
-    return answer
+    const call = touchBy(key, exptime)
+    const found = await this.first(key, false, call, deadlineMs, false)
+    await this.agree(key, found, call, deadlineMs)
+    return found.answer
   }
 
   async adjust(request: Arithmetic): Promise<bigint | undefined> {
@@ -157,10 +166,9 @@ export class Copies implements Keyed {
     const count = { ...request, initial: undefined }
     const call: Call<bigint | undefined> = (node, ms) => node.adjust(count, ms)
     const found = await this.first(key, undefined, call, deadlineMs, false)
-    const { lead, lacking, rest } = found
     const has: Call<boolean> = async (node, ms) => (await node.adjust(count, ms)) !== undefined
-    if (lead !== undefined) await this.agree(key, lead, lacking, rest, has, deadlineMs)
-    if (lead !== undefined || initial === undefined) return found.answer
+    await this.agree(key, found, has, deadlineMs)
+    if (found.lead !== undefined || initial === undefined) return found.answer
     const begin: Call<bigint | undefined> = (node, ms) => node.adjust(request, ms)
     const made = await this.first(key, undefined, begin, deadlineMs, false)
     const also: Call<boolean> = async (node, ms) => (await node.adjust(request, ms)) !== undefined
@@ -170,24 +178,26 @@ export class Copies implements Keyed {
     return made.answer
   }
 
-  async lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
+  async lease(key: string, request: ClaimRequest): Promise<Claim | undefined> {
     const deadlineMs = await this.begin()
-    const call: Call<Lease | undefined> = (node, ms) => leaseOf(node, key, options, ms)
+    const call: Call<Claim | undefined> = (node, ms) => leaseOf(node, key, request, ms)
     const askable = this.askable(key)
-    const claim = await this.among(key, askable, undefined, call, deadlineMs, false)
+    const asking = { key, call, deadlineMs, isRead: false }
+    const claim = await this.among(askable, undefined, asking)
     const { answer, lead, rest } = claim
     if (answer === undefined || lead === undefined) return undefined
-    if (!answer.won || answer.value.length > 0 || rest.length === 0) return tagged(answer, lead)
+    if (!answer.won || answer.value.length > 0 || rest.length === 0) return marked(answer, lead)
     // The leader may have lost what the others still have; then nobody has to make it.
     const get: Call<Hit | undefined> = (node, ms) => node.get(key, ms)
-    const kept = await this.among(key, rest, undefined, get, deadlineMs, true)
-    if (kept.answer === undefined || kept.lead === undefined) return tagged(answer, lead)
+    const reading = { key, call: get, deadlineMs, isRead: true }
+    const kept = await this.among(rest, undefined, reading)
+    if (kept.answer === undefined || kept.lead === undefined) return marked(answer, lead)
     const withdraw: Call<boolean> = async (node, ms) => {
       await node.delete(key, ms, answer.cas)
       return false
     }
     await this.spread(key, kept.lead, [lead], withdraw, deadlineMs)
-    return { ...tagged(kept.answer, kept.lead), won: false, isClaimed: false, isStale: false }
+    return { ...marked(kept.answer, kept.lead), won: false, isClaimed: false, isStale: false }
   }
 
   async expire(key: string, cas: bigint): Promise<boolean> {
@@ -266,12 +276,12 @@ export class Copies implements Keyed {
     const { key, mode } = request
     const call: Call<Stored> = (node, ms) => node.store(request, ms)
     const found = await this.first<Stored>(key, 'NOT_STORED', call, deadlineMs, false)
-    const { answer, lead, lacking, rest } = found
+    const { answer, lead } = found
     if (lead === undefined || answer !== 'STORED') return answer
     if (mode === 'replace') await this.follow(request, lead, deadlineMs)
     else {
       const also: Call<boolean> = async (node, ms) => (await node.store(request, ms)) === 'STORED'
-      await this.agree(key, lead, lacking, rest, also, deadlineMs)
+      await this.agree(key, found, also, deadlineMs)
     }
     return answer
   }
@@ -292,14 +302,14 @@ export class Copies implements Keyed {
     return (await this.changing(member, key, call, deadlineMs)) === true && member
   }
 
+  /** Has the others do what the leader did, and copies the item to those that lack it. */
   private async agree(
     key: string,
-    lead: Member,
-    lacking: Member[],
-    rest: Member[],
+    { lead, lacking, rest }: Found<unknown>,
     call: Call<boolean>,
     deadlineMs: number,
   ): Promise<void> {
+    if (lead === undefined) return
     await this.spread(key, lead, rest, call, deadlineMs)
     this.repairs.start(key, lead, lacking)
   }
@@ -343,8 +353,8 @@ export class Copies implements Keyed {
   }
 
   /**
-   * Asks one holder after the other until one says more than `none`. `isRead`: nothing is changed by
-   * it; else whoever does not answer, or is away, has a copy not to be believed.
+   * Asks one holder after the other until one says more than `none`. `isRead`: nothing is changed
+   * by it; else whoever does not answer, or is away, has a copy not to be believed.
    */
   private async first<T>(
     key: string,
@@ -355,7 +365,8 @@ export class Copies implements Keyed {
   ): Promise<Found<T>> {
     const discarded = isRead ? undefined : this.distrust(key, deadlineMs)
     try {
-      return await this.among(key, this.askable(key, isRead), none, call, deadlineMs, isRead)
+      const asking = { key, call, deadlineMs, isRead }
+      return await this.among(this.askable(key, isRead), none, asking)
     } finally {
       await discarded
     }
@@ -370,12 +381,9 @@ export class Copies implements Keyed {
   }
 
   private async among<T>(
-    key: string,
     holders: readonly Member[],
     none: T,
-    call: Call<T>,
-    deadlineMs: number,
-    isRead: boolean,
+    { key, call, deadlineMs, isRead }: Asking<T>,
   ): Promise<Found<T>> {
     const lacking: Member[] = []
     let failure: unknown
@@ -437,7 +445,7 @@ export class Copies implements Keyed {
   private holders(key: string): Member[] {
     const { members, copies } = this.options
     const holders = members.successors(key, copies)
-    if (holders.length === 0) throw new ClientError('CONNECTION', 'the pool has no servers')
+    if (holders.length === 0) throw new CacheError('CONNECTION', 'the pool has no servers')
     return holders
   }
 
@@ -454,18 +462,20 @@ export class Copies implements Keyed {
     return sure.length > 0 ? sure : up
   }
 
-  /** The holder that gave this version, or the first, which is asked for a version that nobody has. */
+  /**
+   * The holder that gave this version, or the first, which is asked for a version that nobody has.
+   */
   private versionOf(key: string, cas: bigint): { member: Member | undefined; version: bigint } {
     const askable = this.askable(key)
-    const member = askable.find(({ node }) => tagOf(node) === cas % TAGS)
-    if (member !== undefined) return { member, version: cas / TAGS }
+    const member = askable.find(({ node }) => markOf(node) === cas % MARKS)
+    if (member !== undefined) return { member, version: cas / MARKS }
     return { member: askable[0], version: NO_VERSION }
   }
 
   private nobody<T>(none: T, failure: unknown): T {
     if (failure !== undefined) throw failure
     if (this.options.isMissing) return none
-    throw new ClientError('CONNECTION', 'no server of the pool that may have the key answers')
+    throw new CacheError('CONNECTION', 'no server of the pool that may have the key answers')
   }
 
   /** The deadline of a call that begins. */
@@ -476,8 +486,8 @@ export class Copies implements Keyed {
   }
 }
 
-function touchBy(key: string, ttlS: number): Call<boolean> {
-  return (node, ms) => node.touch(key, ttlS, ms)
+function touchBy(key: string, exptime: number): Call<boolean> {
+  return (node, ms) => node.touch(key, exptime, ms)
 }
 
 function removeBy(key: string): Call<boolean> {
@@ -486,14 +496,3 @@ function removeBy(key: string): Call<boolean> {
     return true
   }
 }
-
-/** Versions are each server's own: one of another server must not pass for it. */
-function tagged<H extends Hit>(hit: H, { node }: Member): H {
-  return { ...hit, cas: hit.cas * TAGS + tagOf(node) }
-}
-
-function tagOf({ name }: PoolNode): bigint {
-  return BigInt(crc32(name))
-}
-
-const TAGS = 2n ** 32n

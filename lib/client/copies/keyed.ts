@@ -1,19 +1,19 @@
-// What is asked of a pool about keys, in the words of its nodes: bytes and flags. Two answer it, one
-// that keeps a value on one server (one-copy.ts) and one that keeps it on several (copies.ts).
+// What is asked of a pool about keys, in the words of its nodes: bytes and flags. Two answer it,
+// one that keeps a value on one server (one-copy.ts) and one that keeps it on several (copies.ts).
 
 import type { Members } from '../members/members.ts'
-import type { Arithmetic, Hit, Lease, LeaseOptions, Stored, StoreRequest } from '../nodes/node.ts'
+import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from '../nodes/node.ts'
 
 /** Every call is answered or rejected by the deadline of the pool. Keys are checked. */
 export interface Keyed {
-  /** Gives the item `ttlS` from now where that is not undefined. */
-  get(key: string, ttlS?: number): Promise<Hit | undefined>
+  /** With an exptime, the item gets it. */
+  get(key: string, exptime?: number): Promise<Hit | undefined>
   getMany(keys: readonly string[]): Promise<Map<string, Hit>>
   store(request: StoreRequest): Promise<Stored>
   delete(key: string, cas?: bigint): Promise<boolean>
-  touch(key: string, ttlS: number): Promise<boolean>
+  touch(key: string, exptime: number): Promise<boolean>
   adjust(request: Arithmetic): Promise<bigint | undefined>
-  lease(key: string, options: LeaseOptions): Promise<Lease | undefined>
+  lease(key: string, request: ClaimRequest): Promise<Claim | undefined>
   expire(key: string, cas: bigint): Promise<boolean>
 }
 

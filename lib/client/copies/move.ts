@@ -1,5 +1,5 @@
-// One item from one server to another, with its flags and the time it has left, while others read and
-// write it. What is newer on the new server stays as it is, and what is deleted meanwhile stays
+// One item from one server to another, with its flags and the time it has left, while others read
+// and write it. What is newer on the new server stays as it is, and what is deleted meanwhile stays
 // deleted:
 //
 //   read the old one   v, version c
@@ -22,20 +22,17 @@ export type Moved = 'MOVED' | 'NEWER' | 'NONE'
 /** How one of the two servers is asked: with the time that is left, ms. */
 export type Ask = <T>(call: (node: PoolNode, timeoutMs: number) => Promise<T>) => Promise<T>
 
-/** Moves it. Rejects as the servers do. `keep`: the old one stays, and changes of it are not noticed. */
+/**
+ * Moves it. Rejects as the servers do. `keep`: the old one stays, and changes of it are not
+ * noticed.
+ */
 export async function moveItem(key: string, from: Ask, to: Ask, keep = false): Promise<Moved> {
   for (let tries = 0; tries < MOVE_TRIES_MAX; tries++) {
     const hit = await from((node, ms) => node.get(key, ms))
     if (hit === undefined || !isMovable(hit)) return 'NONE'
     const { value, flags } = hit
-    const request = {
-      mode: 'add',
-      key,
-      value,
-      flags,
-      ttlS: exptimeOf(hit),
-      cas: undefined,
-    } as const
+    const exptime = exptimeOf(hit)
+    const request = { mode: 'add', key, value, flags, exptime, cas: undefined } as const
     const stored = await to((node, ms) => node.store(request, ms))
     if (stored !== 'STORED') return 'NEWER'
     if (keep) return 'MOVED'

@@ -1,13 +1,14 @@
-// Each value on one server: the owner of its key. While that is away, its keys fall to the next server
-// on the ring that is up, or miss. After a change of servers the owner before is asked too (warmup.ts).
+// Each value on one server: the owner of its key. While that is away, its keys fall to the next
+// server on the ring that is up, or miss. After a change of servers the owner before is asked too
+// (warmup.ts).
 
-import { ClientError } from '../errors.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member } from '../members/members.ts'
 import type {
   Arithmetic,
+  Claim,
+  ClaimRequest,
   Hit,
-  Lease,
-  LeaseOptions,
   PoolNode,
   Stored,
   StoreRequest,
@@ -24,9 +25,9 @@ export class OneCopy implements Keyed {
     this.warmUp = new WarmUp(options.members)
   }
 
-  get(key: string, ttlS?: number): Promise<Hit | undefined> {
-    const effect = ttlS === undefined ? 'reads' : 'changes'
-    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, ttlS), effect)
+  get(key: string, exptime?: number): Promise<Hit | undefined> {
+    const effect = exptime === undefined ? 'reads' : 'changes'
+    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, exptime), effect)
   }
 
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
@@ -57,16 +58,16 @@ export class OneCopy implements Keyed {
     return (await this.run<boolean | 'EXISTS'>(key, false, false, call, effect)) === true
   }
 
-  touch(key: string, ttlS: number): Promise<boolean> {
-    return this.run(key, true, false, (node, ms) => node.touch(key, ttlS, ms))
+  touch(key: string, exptime: number): Promise<boolean> {
+    return this.run(key, true, false, (node, ms) => node.touch(key, exptime, ms))
   }
 
   adjust(request: Arithmetic): Promise<bigint | undefined> {
     return this.run(request.key, false, undefined, (node, ms) => node.adjust(request, ms))
   }
 
-  lease(key: string, options: LeaseOptions): Promise<Lease | undefined> {
-    return this.run(key, false, undefined, (node, ms) => leaseOf(node, key, options, ms))
+  lease(key: string, request: ClaimRequest): Promise<Claim | undefined> {
+    return this.run(key, false, undefined, (node, ms) => leaseOf(node, key, request, ms))
   }
 
   expire(key: string, cas: bigint): Promise<boolean> {
@@ -120,7 +121,7 @@ export class OneCopy implements Keyed {
     for (let tries = 0; ; tries++) {
       const member = this.memberOf(key)
       if (member === undefined && isMissing) return away
-      if (member === undefined) throw new ClientError('CONNECTION', 'no server of the pool answers')
+      if (member === undefined) throw new CacheError('CONNECTION', 'no server of the pool answers')
       try {
         const ask = () => members.on(member, node => call(node, deadlineMs - performance.now()))
         return await (members.isWarming
@@ -137,7 +138,7 @@ export class OneCopy implements Keyed {
   private memberOf(key: string): Member | undefined {
     const { members, isMissing } = this.options
     const owner = members.ownerOf(key)
-    if (owner === undefined) throw new ClientError('CONNECTION', 'the pool has no servers')
+    if (owner === undefined) throw new CacheError('CONNECTION', 'the pool has no servers')
     if (owner.health.isUp()) return owner
     if (isMissing) return undefined
     return members.successors(key, members.count).find(({ health }) => health.isUp())
@@ -164,15 +165,17 @@ export function groupBy(
 export async function leaseOf(
   node: PoolNode,
   key: string,
-  options: LeaseOptions,
+  request: ClaimRequest,
   timeoutMs: number,
-): Promise<Lease | undefined> {
-  if (node.lease !== undefined) return node.lease(key, options, timeoutMs)
+): Promise<Claim | undefined> {
+  if (node.lease !== undefined) return node.lease(key, request, timeoutMs)
   const hit = await node.get(key, timeoutMs)
   return hit && { ...hit, won: false, isClaimed: false, isStale: false }
 }
 
 /** Whether an error says that the server, or its connection, would not take the request. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof ClientError && (error.code === 'SERVER' || error.code === 'BUSY')
+  return error instanceof CacheError && REFUSED_CODES.has(error.code)
 }
+
+const REFUSED_CODES = new Set(['SERVER', 'BUSY', 'TOO_LARGE', 'NO_MEMORY', 'NON_NUMERIC'])

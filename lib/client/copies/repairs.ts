@@ -1,9 +1,9 @@
 // Copies that are missing where they should be, as on a server that was started anew, are made from
 // one that is there. In the background: whoever asked has the answer already.
 //
-// A copy must not bring back what is being deleted. It is added only where nothing is, and kept only
-// if its source still has that version afterwards; deletes end with the server that is read first, so
-// that one of the two sees the other.
+// A copy must not bring back what is being deleted. It is added only where nothing is, and kept
+// only if its source still has that version afterwards; deletes end with the server that is read
+// first, so that one of the two sees the other.
 
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import type { Member, Members } from '../members/members.ts'
@@ -62,11 +62,11 @@ export class Repairs {
     known: Hit | undefined,
   ): Promise<void> {
     const hit = known ?? (await this.read(key, from))
-    const ttlS = hit === undefined ? undefined : exptimeOf(hit)
+    const exptime = hit === undefined ? undefined : exptimeOf(hit)
     // An empty value may be a claim, which is for its own server.
-    if (hit === undefined || ttlS === undefined || hit.value.length === 0) return
+    if (hit === undefined || exptime === undefined || hit.value.length === 0) return
     const { value, flags, cas } = hit
-    const add = { mode: 'add', key, value, flags, ttlS, cas: undefined } as const
+    const add = { mode: 'add', key, value, flags, exptime, cas: undefined } as const
     const { members, timeoutMs } = this.options
     const added = await Promise.all(
       to.map(member => members.on(member, node => node.store(add, timeoutMs))),

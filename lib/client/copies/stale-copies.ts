@@ -1,6 +1,6 @@
 // Which copies are not to be believed: a server that was away, or did not answer, while a key was
-// written or deleted may still have the value of before. It is not asked for that key until the copy
-// is removed there, and made anew from the others.
+// written or deleted may still have the value of before. It is not asked for that key until the
+// copy is removed there, and made anew from the others.
 //
 // This is known to the client that wrote. Another one may read the old copy until it is removed: at
 // once where the server answers, else when it is back.
@@ -72,8 +72,8 @@ export class StaleCopies {
   }
 
   /**
-   * The copy there is about to be replaced, and not to be removed behind that; whether it was not to
-   * be believed. A server that is to be emptied stays so.
+   * The copy there is about to be replaced, and not to be removed behind that; whether it was not
+   * to be believed. A server that is to be emptied stays so.
    */
   replace({ node }: Member, key: string): boolean {
     const stale = this.byServer.get(node.name)

@@ -1,5 +1,5 @@
-// No cold cache when servers come or go: for a while after a change a key that is not on its new owner
-// is looked for on the owner before, and moved over.
+// No cold cache when servers come or go: for a while after a change a key that is not on its new
+// owner is looked for on the owner before, and moved over.
 //
 //   reads      a miss on the new owner moves the item, then asks again
 //   changes    (add, append, increments, touches ..) move the item first
@@ -9,7 +9,7 @@
 // An owner before that fails to answer is asked no more: its copies are lost, as they were without
 // this. Nobody waits for it longer than half of what a request has left.
 
-import { ClientError } from '../errors.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member, type Members } from '../members/members.ts'
 import { type Ask, moveItem } from './move.ts'
 
@@ -51,7 +51,9 @@ export class WarmUp {
     return call()
   }
 
-  /** Moves what there is of these keys to their owners; the keys that are worth another look there. */
+  /**
+   * Moves what there is of these keys to their owners; the keys that are worth another look there.
+   */
   async moveMany(
     keys: readonly string[],
     ownerOf: (key: string) => Member | undefined,
@@ -108,6 +110,6 @@ export class WarmUp {
 
 /** What could not be moved is a miss; only what is no answer of a server is a fault. */
 function ignored(error: unknown): undefined {
-  if (error instanceof ClientError) return undefined
+  if (error instanceof CacheError) return undefined
   throw error
 }

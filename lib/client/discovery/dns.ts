@@ -1,10 +1,10 @@
-// Servers from DNS, asked again from time to time:
+// Servers from DNS, looked up again from time to time:
 //
-//   cache.example.net                       its A and AAAA records, each a server at one port
-//   _memcache._tcp.example.net (srv)        its SRV records: names, ports and weights; of those with
-//                                           the lowest priority, as the others are for their absence
+//   cache.example.net                    its A and AAAA records, each a server at one port
+//   _memcache._tcp.example.net (srv)     its SRV records: names, ports and weights, of those with
+//                                        the lowest priority; the others are spares
 //
-// A name that does not resolve any more changes nothing: it is a failure like any other.
+// A name that no longer resolves changes nothing: it is a failure like any other.
 
 import { Resolver } from 'node:dns/promises'
 import { DNS_INTERVAL_MS } from '../limits.ts'

@@ -7,8 +7,9 @@
 //                                    (an empty line)
 //                                    END
 //
-// Older engines answer `get AmazonElastiCache:cluster` instead. Nodes do not learn of a change at the
-// same moment, so a lower version than the last is not believed until it was told several times.
+// Older engines answer `get AmazonElastiCache:cluster` instead. Nodes do not learn of a change at
+// the same moment, so a lower version than the last is not believed until it was told several
+// times.
 
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
 import { CONFIG_INTERVAL_MS } from '../limits.ts'
@@ -22,7 +23,9 @@ import type { Discovery } from './source.ts'
 /** A cluster's configuration of an older version is believed when it was told so often in a row. */
 const CONFIG_OLDER_LOOKS = 3
 
-/** Servers that are asked for it before that is a failure, how long each may be silent, and take. */
+/**
+ * Servers that are asked for it before that is a failure, how long each may be silent, and take.
+ */
 const CONFIG_ASKED_MAX = 3
 const CONFIG_TIMEOUT_MS = 5000
 const CONFIG_ANSWER_MS = 10_000

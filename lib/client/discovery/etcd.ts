@@ -1,7 +1,8 @@
-// Servers from etcd, where daemons started with --etcd say that they are there: the list is fetched, and
-// fetched again as soon as etcd tells that something changed after it. While etcd is away the last
-// list stays.
+// Servers from etcd, where daemons started with --etcd say that they are there: the list is
+// fetched, and fetched again as soon as etcd tells that something changed after it. While etcd is
+// away the last list stays.
 
+import { CacheError } from '../../doors/errors.ts'
 import { EtcdGateway } from '../../etcd/gateway.ts'
 import { ETCD_PREFIX, ETCD_REST_MS } from '../../etcd/limits.ts'
 import { DISCOVERY_RETRY_MS } from '../limits.ts'
@@ -17,13 +18,13 @@ export interface EtcdOptions {
   prefix?: string
 }
 
-/** `endpoints`: `http://[user:password@]host:port` each. RangeError for what is none. */
+/** `endpoints`: `http://[user:password@]host:port` each. CacheError ARGUMENT. */
 export function etcdServers(
   endpoints: string | readonly string[],
   { prefix = ETCD_PREFIX }: EtcdOptions = {},
 ): Discovery {
   const urls = typeof endpoints === 'string' ? endpoints.split(',') : endpoints
-  const etcd = new EtcdGateway(urls)
+  const etcd = gatewayAt(urls)
   const begin = () => {
     let seen: bigint | undefined
     return async (signal: AbortSignal) => {
@@ -37,4 +38,13 @@ export function etcdServers(
     }
   }
   return pollingServers(begin, ETCD_REST_MS, DISCOVERY_RETRY_MS)
+}
+
+function gatewayAt(urls: readonly string[]): EtcdGateway {
+  try {
+    return new EtcdGateway(urls)
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error)
+    throw new CacheError('ARGUMENT', words, { cause: error })
+  }
 }

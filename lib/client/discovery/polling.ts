@@ -1,5 +1,5 @@
-// A source that asks again and again: at once, then after each rest, which varies so that many clients
-// do not ask together. After a failure the next try may come sooner.
+// A source that asks again and again: at once, then after each rest, which varies so that many
+// clients do not ask together. After a failure the next try may come sooner.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'

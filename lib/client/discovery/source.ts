@@ -1,6 +1,6 @@
-// Where a pool's client learns its servers from. A source is asked to watch, tells all servers as soon
-// as it knows them and again at each change, and goes on until it is stopped. What it cannot find out
-// changes nothing: the servers it told last stay.
+// Where a pool's client learns its servers from. A source is asked to watch, tells all servers as
+// soon as it knows them and again at each change, and goes on until it is stopped. What it cannot
+// find out changes nothing: the servers it told last stay.
 
 import type { RingNode } from '../ring/ring.ts'
 

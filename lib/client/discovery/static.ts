@@ -4,7 +4,7 @@ import { parseServer } from '../members/servers.ts'
 import type { RingNode } from '../ring/ring.ts'
 import type { Discovery } from './source.ts'
 
-/** `host:port[:weight]`, `[ipv6]:port`, a path, or the parts of these. RangeError for what is none. */
+/** `host:port[:weight]`, `[ipv6]:port`, a path, or the parts of these. CacheError ARGUMENT. */
 export function staticServers(servers: readonly (string | RingNode)[]): Discovery {
   const nodes = servers.map(server => (typeof server === 'string' ? parseServer(server) : server))
   return {

@@ -1,15 +1,17 @@
-// Hands the items of one server to those that own them now: before it is stopped, and after a pool has
-// grown, so that nobody depends on what the old server still has. Clients may go on meanwhile, those
-// that know of the change and look on the old server for what is missing on the new one (warmup.ts).
+// Hands the items of one server to those that own them now: before it is stopped, and after a pool
+// has grown, so that nobody depends on what the old server still has. Clients may go on meanwhile,
+// those that know of the change and look on the old server for what is missing on the new one
+// (warmup.ts).
 //
 //   lru_crawler metadump all  ->  keys  ->  moveItem, several at once  ->  the owner of each
 //
-// memcached's crawler passes over items that are in use just then, so the keys are listed again until
-// nothing more is moved.
+// memcached's crawler passes over items that are in use just then, so the keys are listed again
+// until nothing more is moved.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { refuse } from '../../doors/arguments.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { type Ask, moveItem } from '../copies/move.ts'
-import { ClientError } from '../errors.ts'
 import { DRAIN_AT_ONCE, DRAIN_TIMEOUT_MS, DRAIN_TRIES_MAX } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
 import { addressText, type ConnectionOptions } from '../nodes/connection.ts'
@@ -33,8 +35,8 @@ export interface DrainOptions extends RingOptions, ConnectionOptions {
   /** Items on their way at the same time. Default 64. */
   atOnce?: number
   /**
-   * Leaves the items where they are, for clients that are told of the change only afterwards. What is
-   * changed or deleted meanwhile stays as it was on the new owner.
+   * Leaves the items where they are, for clients that are told of the change only afterwards. What
+   * is changed or deleted meanwhile stays as it was on the new owner.
    */
   keep?: boolean
   /** Told from time to time how far it is. */
@@ -64,8 +66,9 @@ interface Course {
 }
 
 /**
- * Moves what `server` has to the owners among `servers`; it may be one of them, then it keeps its own.
- * Rejects with a ClientError if its keys cannot be listed, or if too many items cannot be moved.
+ * Moves what `server` has to the owners among `servers`; it may be one of them, then it keeps its
+ * own. Rejects with a CacheError if its keys cannot be listed, or if too many items cannot be
+ * moved.
  */
 export async function drain(
   server: string | RingNode,
@@ -74,7 +77,7 @@ export async function drain(
 ): Promise<DrainReport> {
   const leaving = nodeOf(server)
   const nodes = servers.map(nodeOf)
-  if (nodes.length === 0) throw new RangeError('there is no server to drain to')
+  if (nodes.length === 0) refuse('servers', 'those to drain to', servers)
   const report = { seen: 0, moved: 0, newer: 0, skipped: 0, failed: 0 }
   const ring = createRing(nodes, options)
   const from = new MetaNode(leaving, options)
@@ -124,13 +127,13 @@ export async function* keysOf(
       if (isBusy) break
       // What a dump begins with, since memcached 1.6.22.
       if (line === 'OK') continue
-      if (key === undefined) throw new ClientError('SERVER', line, name)
+      if (key === undefined) throw new CacheError('SERVER', line, { server: name })
       yield decodeKey(key)
     }
     // Another crawl is under way.
     if (isBusy) await sleep(DRAIN_BUSY_MS)
   }
-  throw new ClientError('SERVER', 'its crawler stays busy', name)
+  throw new CacheError('SERVER', 'its crawler stays busy', { server: name })
 }
 
 /** The same generator for several loops: none of them ends it for the others. */

@@ -1,6 +1,6 @@
-// Whether a node of a pool is used. A few failures in a row eject it; it is probed after a rest, and
-// comes back with the first probe that is answered. Until it was back for a steady while, its first
-// failure ejects it again, and each rest is twice as long: a node that flaps is mostly out.
+// Whether a node of a pool is used. A few failures in a row eject it; it is probed after a rest,
+// and comes back with the first probe that is answered. Until it was back for a steady while, its
+// first failure ejects it again, and each rest is twice as long: a node that flaps is mostly out.
 
 import { CLIENT_REST_MS_MAX } from '../limits.ts'
 

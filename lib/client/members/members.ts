@@ -1,11 +1,12 @@
-// The members of a pool: a node and its health for each server, and the ring that says which of them
-// owns a key. Servers may come and go while requests run: a request ends on the member it began with,
-// members that stay keep their connections and their health, and one that left is closed once it is
-// idle. For a while after a change it is known who owned a key before (warmup.ts says what for).
+// The members of a pool: a node and its health for each server, and the ring that says which of
+// them owns a key. Servers may come and go while requests run: a request ends on the member it
+// began with, members that stay keep their connections and their health, and one that left is
+// closed once it is idle. For a while after a change it is known who owned a key before (warmup.ts
+// says what for).
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { ClientError } from '../errors.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { WARMUP_VIEWS_MAX } from '../limits.ts'
 import { addressText } from '../nodes/connection.ts'
 import type { PoolNode } from '../nodes/node.ts'
@@ -56,14 +57,16 @@ export class Members {
   private readonly open = new Map<string, Member>()
   private readonly closing = new AbortController()
   /** All requests on a connection that broke have one error, which is one failure. */
-  private readonly counted = new WeakSet<ClientError>()
+  private readonly counted = new WeakSet<CacheError>()
 
   constructor(servers: readonly RingNode[], options: MemberOptions) {
     this.options = options
     this.view = this.viewOf(servers)
   }
 
-  /** These are the servers from now on. RangeError for what cannot be a ring; then nothing changes. */
+  /**
+   * These are the servers from now on. ARGUMENT for what cannot be a ring; then nothing changes.
+   */
   set(servers: readonly RingNode[]): void {
     if (this.closing.signal.aborted || isDeepStrictEqual(servers, this.servers)) return
     const before = this.view
@@ -90,7 +93,9 @@ export class Members {
     return found
   }
 
-  /** Who had the copies of a key before the last changes, `count` each time, and has them no more. */
+  /**
+   * Who had the copies of a key before the last changes, `count` each time, and has them no more.
+   */
   formerHolders(key: string, count: number): Member[] {
     if (!this.isWarming) return []
     const holders = this.successors(key, count)
@@ -229,8 +234,8 @@ export class Members {
 }
 
 /** Whether an error says that the server could not be asked, rather than what it answered. */
-export function isAway(error: unknown): error is ClientError {
-  return error instanceof ClientError && AWAY_CODES.has(error.code)
+export function isAway(error: unknown): error is CacheError {
+  return error instanceof CacheError && AWAY_CODES.has(error.code)
 }
 
 const AWAY_CODES = new Set(['TIMEOUT', 'CONNECTION', 'PROTOCOL'])

@@ -1,10 +1,10 @@
-// One connection to one server: requests go out in the order of calls, those of one turn of the event
-// loop in one write; replies come back in that order. Lives once: when it ends, all that waited on
-// it is told why, and whoever owns it makes another.
+// One connection to one server: requests go out in the order of calls, those of one turn of the
+// event loop in one write; replies come back in that order. Lives once: when it ends, all that
+// waited on it is told why, and whoever owns it makes another.
 
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
-import { ClientError } from '../errors.ts'
+import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import { CLIENT_AUTH_MS_MAX } from '../limits.ts'
 import { type Reply, ReplyReader } from './meta.ts'
 import { Outbox, type Part } from './outbox.ts'
@@ -23,8 +23,8 @@ export interface Credentials {
 
 export interface ConnectionOptions extends PendingBounds {
   /**
-   * Speak TLS, with these options of node:tls (ca, cert, key, servername ..), also to a UNIX socket,
-   * whose certificate is for `localhost` unless `servername` says otherwise.
+   * Speak TLS, with these options of node:tls (ca, cert, key, servername ..), also to a UNIX
+   * socket, whose certificate is for `localhost` unless `servername` says otherwise.
    */
   tls?: TlsOptions
   /** For a server with -Y; for one with -S through the driver memjs. */
@@ -39,14 +39,14 @@ export class Connection {
   private readonly reader = new ReplyReader()
   private readonly line: PendingLine<Take>
   private readonly outbox: Outbox
-  private ended: ClientError | undefined
-  private readonly onEnd: (error: ClientError) => void
+  private ended: CacheError | undefined
+  private readonly onEnd: (error: CacheError) => void
 
   /** Begins to connect. `onEnd`: called once, when no more can be sent. */
   constructor(
     address: ServerAddress,
     options: ConnectionOptions,
-    onEnd: (error: ClientError) => void,
+    onEnd: (error: CacheError) => void,
   ) {
     this.name = addressText(address)
     this.onEnd = onEnd
@@ -86,7 +86,7 @@ export class Connection {
     try {
       return openSocket(address, tls)
     } catch (error) {
-      throw new ClientError('CONNECTION', wordsOf(error), this.name)
+      throw new CacheError('CONNECTION', wordsOf(error), { server: this.name })
     }
   }
 
@@ -130,9 +130,9 @@ export class Connection {
     if (this.line.leave(pending)) pending.resolve()
   }
 
-  private end(code: ClientError['code'], words: string): void {
+  private end(code: CacheErrorCode, words: string): void {
     if (this.ended !== undefined) return
-    const error = new ClientError(code, words, this.name)
+    const error = new CacheError(code, words, { server: this.name })
     this.ended = error
     this.socket.destroy()
     this.line.end(error)

@@ -1,7 +1,8 @@
 // One connection to one server through memjs, which frames requests, logs in by SASL and finds each
 // answer's caller. Lives once: memjs does not get over a server that restarts or a time-out of its
 // own (it may wait for ever, or end the process), so its timers never run, no request of its own is
-// repeated, and with the first error or missed deadline the memjs client is dropped with its socket.
+// repeated, and with the first error or missed deadline the memjs client is dropped with its
+// socket.
 //
 // Nothing of memjs's choice of servers is used: each client has one. Requests are framed here by
 // memjs's own helper, since its methods know no flags and no CAS, send prepend as append, and count
@@ -9,7 +10,7 @@
 
 import type { Socket } from 'node:net'
 import { Client, type Response, Server, Utils } from 'memjs'
-import { ClientError } from '../errors.ts'
+import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import { addressText, type Credentials, type ServerAddress } from './connection.ts'
 import { NO_ANSWER, type Pending, type PendingBounds, PendingLine } from './pending.ts'
 
@@ -49,7 +50,7 @@ export class MemjsLink {
   private readonly onEnd: () => void
   private opaque = FIRST_OPAQUE
   private isCorked = false
-  private ended: ClientError | undefined
+  private ended: CacheError | undefined
 
   /** Begins to connect. `onEnd`: called once, when no more can be sent. */
   constructor(address: ServerAddress, options: LinkOptions, onEnd: () => void) {
@@ -118,7 +119,9 @@ export class MemjsLink {
     if (pending.isDone || this.ended !== undefined) return
     const words = error instanceof Error ? error.message : String(error)
     if (words.startsWith(STATS_REFUSED)) {
-      const refusal = new ClientError('SERVER', words.slice(STATS_REFUSED.length), this.name)
+      const refusal = new CacheError('SERVER', words.slice(STATS_REFUSED.length), {
+        server: this.name,
+      })
       if (this.line.leave(pending)) pending.reject(refusal)
     } else if (words.includes(LOGIN_REFUSED)) this.end('AUTH', 'user and password were refused')
     else this.end('CONNECTION', words)
@@ -137,7 +140,7 @@ export class MemjsLink {
       return socket
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error)
-      throw new ClientError('CONNECTION', words, this.name)
+      throw new CacheError('CONNECTION', words, { server: this.name })
     }
   }
 
@@ -152,9 +155,9 @@ export class MemjsLink {
     })
   }
 
-  private end(code: ClientError['code'], words: string): void {
+  private end(code: CacheErrorCode, words: string): void {
     if (this.ended !== undefined) return
-    const error = new ClientError(code, words, this.name)
+    const error = new CacheError(code, words, { server: this.name })
     this.ended = error
     // memjs's listeners take the socket for one that it still has, and throw where it has none.
     this.socket.removeAllListeners()

@@ -1,11 +1,11 @@
 // A server of a pool through memjs, over the binary protocol: for servers that let nobody in but by
 // SASL (-S), which the meta commands cannot do. What memjs cannot do, this cannot either: TLS and
-// UNIX sockets are refused; of an item it cannot tell the seconds left; claims are not to be had; and
-// many keys are as many requests.
+// UNIX sockets are refused; of an item it cannot tell the seconds left; claims are not to be had;
+// and many keys are as many requests.
 
 import type { Response } from 'memjs'
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
-import { ClientError } from '../errors.ts'
+import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
 import { type Frame, MemjsLink } from './memjs-link.ts'
 import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
@@ -27,11 +27,18 @@ const Op = {
 const STORE_OPS = { set: 0x01, add: 0x02, replace: 0x03, append: 0x0e, prepend: 0x0f } as const
 const Code = { OK: 0, NOT_FOUND: 1, EXISTS: 2, NOT_STORED: 5 } as const
 
+/** Why a server refuses, by status. */
+const REFUSALS = new Map<number, CacheErrorCode>([
+  [0x03, 'TOO_LARGE'],
+  [0x06, 'NON_NUMERIC'],
+  [0x82, 'NO_MEMORY'],
+])
+
 const NOTHING = Buffer.alloc(0)
 /** A number is not made where there is none. */
 const NO_INITIAL = 0xffff_ffff
 /** A time long ago as this protocol has it, which has no negative ones: above 30 days, in 1970. */
-const ENDED = RELATIVE_S_MAX + 1
+const LONG_AGO = RELATIVE_S_MAX + 1
 
 export class MemjsNode implements PoolNode {
   readonly name: string
@@ -40,19 +47,22 @@ export class MemjsNode implements PoolNode {
   private link: MemjsLink | undefined
   private isClosed = false
 
-  /** Connects with the first request. RangeError for TLS and for the path of a UNIX socket. */
+  /** Connects with the first request. ARGUMENT for TLS and for the path of a UNIX socket. */
   constructor(address: ServerAddress, options: ConnectionOptions = {}) {
     this.name = addressText(address)
     this.address = address
     this.options = options
-    if (options.tls !== undefined) throw new RangeError('the driver memjs speaks no TLS: use meta')
+    if (options.tls !== undefined) {
+      throw new CacheError('ARGUMENT', 'the driver memjs speaks no TLS: use meta')
+    }
     if (address.port !== undefined) return
-    throw new RangeError(`the driver memjs opens no UNIX socket: use meta for ${address.host}`)
+    const words = `the driver memjs opens no UNIX socket: use meta for ${address.host}`
+    throw new CacheError('ARGUMENT', words)
   }
 
-  async get(key: string, timeoutMs: number, ttlS?: number): Promise<Hit | undefined> {
+  async get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined> {
     const plain = { opcode: Op.GET, key }
-    const frame = ttlS === undefined ? plain : { ...plain, ...touching(ttlS) }
+    const frame = exptime === undefined ? plain : { ...plain, ...touching(exptime) }
     const response = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
     return response.header.status === Code.OK ? hitOf(response) : undefined
   }
@@ -70,36 +80,38 @@ export class MemjsNode implements PoolNode {
   }
 
   async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
-    const { mode, key, value, flags, ttlS, cas } = request
+    if (request.cas === 0n) return this.refuseCas(request.key, timeoutMs)
+    const { mode, key, value, flags, exptime, cas } = request
     const isJoined = mode === 'append' || mode === 'prepend'
     const extras = isJoined ? NOTHING : Buffer.alloc(8)
     if (!isJoined) {
       extras.writeUInt32BE(flags >>> 0, 0)
-      extras.writeUInt32BE(exptimeOf(ttlS), 4)
+      extras.writeUInt32BE(unsigned(exptime), 4)
     }
     const frame = { opcode: STORE_OPS[mode], key, value, extras, cas: cas ?? 0n }
     const { header } = await this.ask(frame, timeoutMs, Object.values(Code))
     return storedOf(header.status, mode, cas)
   }
 
-  async delete(key: string, timeoutMs: number, cas = 0n): Promise<boolean | 'EXISTS'> {
+  async delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
+    if (cas === 0n) return (await this.refuseCas(key, timeoutMs)) === 'EXISTS' ? 'EXISTS' : false
     const codes = [Code.OK, Code.NOT_FOUND, Code.EXISTS]
-    const { header } = await this.ask({ opcode: Op.DELETE, key, cas }, timeoutMs, codes)
+    const { header } = await this.ask({ opcode: Op.DELETE, key, cas: cas ?? 0n }, timeoutMs, codes)
     return header.status === Code.EXISTS ? 'EXISTS' : header.status === Code.OK
   }
 
-  async touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean> {
-    const frame = { ...touching(ttlS), opcode: Op.TOUCH, key }
+  async touch(key: string, exptime: number, timeoutMs: number): Promise<boolean> {
+    const frame = { ...touching(exptime), opcode: Op.TOUCH, key }
     const { header } = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
     return header.status === Code.OK
   }
 
   async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
-    const { key, delta, subtract, initial, ttlS } = request
+    const { key, delta, subtract, initial, exptime } = request
     const extras = Buffer.alloc(20)
     extras.writeBigUInt64BE(delta, 0)
     extras.writeBigUInt64BE(initial ?? 0n, 8)
-    extras.writeUInt32BE(initial === undefined ? NO_INITIAL : exptimeOf(ttlS), 16)
+    extras.writeUInt32BE(initial === undefined ? NO_INITIAL : unsigned(exptime), 16)
     const frame = { opcode: subtract ? Op.DECREMENT : Op.INCREMENT, key, extras }
     const { header, val } = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
     return header.status === Code.OK ? val.readBigUInt64BE(0) : undefined
@@ -129,8 +141,14 @@ export class MemjsNode implements PoolNode {
     this.link?.close()
   }
 
+  /** 0 is no version that an item has, but asks for any version here. */
+  private async refuseCas(key: string, timeoutMs: number): Promise<'EXISTS' | 'NOT_FOUND'> {
+    return (await this.get(key, timeoutMs)) === undefined ? 'NOT_FOUND' : 'EXISTS'
+  }
+
   private connect(): MemjsLink {
-    if (this.isClosed) throw new ClientError('CLOSED', 'the client was closed', this.name)
+    if (this.isClosed)
+      throw new CacheError('CLOSED', 'the client was closed', { server: this.name })
     this.link ??= new MemjsLink(this.address, this.options, () => {
       this.link = undefined
     })
@@ -148,15 +166,18 @@ export class MemjsNode implements PoolNode {
     const { status } = response.header
     if (codes.includes(status)) return response
     const words = response.val.toString() || `status ${status}`
-    throw new ClientError('SERVER', words, this.name)
+    throw new CacheError(REFUSALS.get(status) ?? 'SERVER', words, { server: this.name })
   }
 }
 
 function hitOf({ header, extras, val }: Response): Hit {
+  const flags = extras.readUInt32BE(0)
   return {
     // What memjs gives is a view of all that came with it.
     value: Buffer.from(val),
-    flags: extras.readUInt32BE(0),
+    flags,
+    // The binary protocol does not tell a claim from an empty text of another client's.
+    isPending: val.length === 0 && flags === 0,
     cas: header.cas.readBigUInt64BE(0),
     ttlS: undefined,
   }
@@ -168,12 +189,12 @@ function storedOf(status: number, mode: StoreMode, cas: bigint | undefined): Sto
   return status === Code.EXISTS ? 'EXISTS' : 'NOT_FOUND'
 }
 
-function touching(ttlS: number): { opcode: number; extras: Buffer } {
+function touching(exptime: number): { opcode: number; extras: Buffer } {
   const extras = Buffer.alloc(4)
-  extras.writeUInt32BE(exptimeOf(ttlS), 0)
+  extras.writeUInt32BE(unsigned(exptime), 0)
   return { opcode: Op.GET_AND_TOUCH, extras }
 }
 
-function exptimeOf(ttlS: number): number {
-  return ttlS < 0 ? ENDED : ttlS
+function unsigned(exptime: number): number {
+  return exptime < 0 ? LONG_AGO : exptime
 }

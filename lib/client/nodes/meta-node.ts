@@ -1,7 +1,7 @@
-// A server of a pool over memcached's meta commands, on a connection of our own: the whole of PoolNode,
-// TLS and UNIX sockets, and many keys in one request.
+// A server of a pool over memcached's meta commands, on a connection of our own: the whole of
+// PoolNode, TLS and UNIX sockets, and many keys in one request.
 
-import { ClientError } from '../errors.ts'
+import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import {
   addressText,
   Connection,
@@ -11,9 +11,9 @@ import {
 import { flagOf, type Reply } from './meta.ts'
 import type {
   Arithmetic,
+  Claim,
+  ClaimRequest,
   Hit,
-  Lease,
-  LeaseOptions,
   PoolNode,
   Stored,
   StoreRequest,
@@ -39,8 +39,8 @@ export class MetaNode implements PoolNode {
     this.options = options
   }
 
-  async get(key: string, timeoutMs: number, ttlS?: number): Promise<Hit | undefined> {
-    const touch = ttlS === undefined ? '' : ` T${ttlS}`
+  async get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined> {
+    const touch = exptime === undefined ? '' : ` T${exptime}`
     const reply = await this.ask(`mg ${key} ${GET_FLAGS}${touch}\r\n`, timeoutMs)
     return reply.word === 'EN' ? undefined : this.hitOf(reply)
   }
@@ -48,7 +48,7 @@ export class MetaNode implements PoolNode {
   async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
     const hits = new Map<string, Hit>()
     const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
-    let failed: ClientError | undefined
+    let failed: CacheError | undefined
     const take = (reply: Reply) => {
       if (reply.word === 'VA') hits.set(utf8Of(flagOf(reply, 'k') ?? ''), this.hitOf(reply))
       else if (reply.word !== 'MN') failed = this.refusal(reply)
@@ -60,9 +60,9 @@ export class MetaNode implements PoolNode {
   }
 
   async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
-    const { mode, key, value, flags, ttlS, cas } = request
+    const { mode, key, value, flags, exptime, cas } = request
     const asked = cas === undefined ? '' : ` C${cas}`
-    const head = `ms ${key} ${value.length} F${flags} T${ttlS}${MODE_FLAGS[mode]}${asked}\r\n`
+    const head = `ms ${key} ${value.length} F${flags} T${exptime}${MODE_FLAGS[mode]}${asked}\r\n`
     const { word } = await this.exchange([head, value, '\r\n'], timeoutMs, STORE_WORDS)
     if (word === 'HD') return 'STORED'
     if (word === 'EX') return 'EXISTS'
@@ -75,13 +75,13 @@ export class MetaNode implements PoolNode {
     return word === 'EX' ? 'EXISTS' : word === 'HD'
   }
 
-  async touch(key: string, ttlS: number, timeoutMs: number): Promise<boolean> {
-    const { word } = await this.ask(`mg ${key} T${ttlS}\r\n`, timeoutMs)
+  async touch(key: string, exptime: number, timeoutMs: number): Promise<boolean> {
+    const { word } = await this.ask(`mg ${key} T${exptime}\r\n`, timeoutMs)
     return word === 'HD'
   }
 
-  async lease(key: string, options: LeaseOptions, timeoutMs: number): Promise<Lease> {
-    const { claimS, recacheS = 0 } = options
+  async lease(key: string, request: ClaimRequest, timeoutMs: number): Promise<Claim> {
+    const { claimS, recacheS } = request
     const recache = recacheS === 0 ? '' : ` R${recacheS}`
     const reply = await this.ask(`mg ${key} ${GET_FLAGS} N${claimS}${recache}\r\n`, timeoutMs)
     if (reply.word === 'EN') throw this.refusal(reply)
@@ -101,16 +101,17 @@ export class MetaNode implements PoolNode {
 
   /** Not by `ma` with N, which some memcached 1.6 take without effect. */
   async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
-    const { key, delta, subtract, initial, ttlS } = request
+    const { key, delta, subtract, initial, exptime } = request
     const text = `ma ${key} D${delta}${subtract ? ' MD' : ''} v\r\n`
     const deadlineMs = performance.now() + timeoutMs
     for (;;) {
       const leftMs = deadlineMs - performance.now()
-      if (leftMs <= 0) throw new ClientError('TIMEOUT', 'no answer in time', this.name)
-      const { value } = await this.ask(text, leftMs)
-      if (value !== undefined) return BigInt(value.toString('latin1').trim())
+      if (leftMs <= 0) throw new CacheError('TIMEOUT', 'no answer in time', { server: this.name })
+      const reply = await this.ask(text, leftMs)
+      if (reply.value !== undefined) return BigInt(reply.value.toString('latin1').trim())
       if (initial === undefined) return undefined
-      const add = { mode: 'add', key, value: Buffer.from(String(initial)), flags: 0, ttlS } as const
+      const value = Buffer.from(String(initial))
+      const add = { mode: 'add', key, value, flags: 0, exptime } as const
       const addMs = deadlineMs - performance.now()
       if ((await this.store({ ...add, cas: undefined }, addMs)) === 'STORED') return initial
     }
@@ -127,7 +128,7 @@ export class MetaNode implements PoolNode {
 
   async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
     const lines = new Map<string, string>()
-    let failed: ClientError | undefined
+    let failed: CacheError | undefined
     const take = (reply: Reply) => {
       const [first = '', ...rest] = reply.tokens
       const isListed = STATS_LISTED.has(reply.word)
@@ -150,7 +151,8 @@ export class MetaNode implements PoolNode {
   }
 
   private connect(): Connection {
-    if (this.isClosed) throw new ClientError('CLOSED', 'the client was closed', this.name)
+    if (this.isClosed)
+      throw new CacheError('CLOSED', 'the client was closed', { server: this.name })
     this.connection ??= new Connection(this.address, this.options, () => {
       this.connection = undefined
     })
@@ -182,12 +184,19 @@ export class MetaNode implements PoolNode {
     return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
   }
 
-  private refusal(reply: Reply): ClientError {
+  private refusal(reply: Reply): CacheError {
     const words = [reply.word, ...reply.tokens].join(' ')
-    return new ClientError('SERVER', words, this.name)
+    const [, code = 'SERVER'] = REFUSALS.find(([pattern]) => pattern.test(words)) ?? []
+    return new CacheError(code, words, { server: this.name })
   }
 }
 
+/** Why a server refuses, by its words. */
+const REFUSALS: [words: RegExp, code: CacheErrorCode][] = [
+  [/^SERVER_ERROR object too large/, 'TOO_LARGE'],
+  [/^SERVER_ERROR out of memory/, 'NO_MEMORY'],
+  [/^CLIENT_ERROR cannot increment or decrement/, 'NON_NUMERIC'],
+]
 const ASK_WORDS = ['VA', 'HD', 'EN', 'NF', 'EX', 'NS']
 const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
 /** Lines of statistics: ITEM of `cachedump`, PREFIX of `detail dump`. */

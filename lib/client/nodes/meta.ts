@@ -10,7 +10,9 @@ import { ITEM_BYTES_MAX } from '../../bytes/memcached.ts'
 
 /** What a server says about one request. */
 export interface Reply {
-  /** VA, HD, EN, NF, NS, EX, MN; or a classic word, as VERSION, OK or an error line's first word. */
+  /**
+   * VA, HD, EN, NF, NS, EX, MN; or a classic word, as VERSION, OK or an error line's first word.
+   */
   word: string
   /** The flags behind the word, each with its letter first; the rest of the line of an error. */
   tokens: string[]

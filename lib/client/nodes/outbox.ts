@@ -1,5 +1,5 @@
-// What a connection has to send: requests of one turn of the event loop go out in one write. Short parts
-// are put together into one piece, long ones go out as they are.
+// What a connection has to send: requests of one turn of the event loop go out in one write. Short
+// parts are put together into one piece, long ones go out as they are.
 
 import type { Writable } from 'node:stream'
 import { KIB } from '../../bytes/units.ts'
@@ -21,7 +21,10 @@ export class Outbox {
     this.socket = socket
   }
 
-  /** Buffers must stay as they are until the next turn of the event loop, long ones until they are sent. */
+  /**
+   * Buffers must stay as they are until the next turn of the event loop, long ones until they are
+   * sent.
+   */
   put(part: Part, bytes: number): void {
     if (bytes > CLIENT_JOINED_BYTES_MAX) this.putLong(part)
     else {

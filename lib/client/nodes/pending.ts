@@ -1,8 +1,8 @@
-// Requests that wait for their answers on one connection, first in, first out: how many there may be,
-// and until when. A request that is told of its deadline keeps its place, because its answer is still
-// to come; a server that answered nobody meanwhile is given up.
+// Requests that wait for their answers on one connection, first in, first out: how many there may
+// be, and until when. A request that is told of its deadline keeps its place, because its answer is
+// still to come; a server that answered nobody meanwhile is given up.
 
-import { ClientError } from '../errors.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { CLIENT_PENDING_BYTES_MAX, CLIENT_PENDING_MAX } from '../limits.ts'
 
 export interface PendingBounds {
@@ -58,15 +58,17 @@ export class PendingLine<What> {
   }
 
   /** Why no such request may wait now. One without time would end the connection for all others. */
-  refusal(bytes: number, timeoutMs: number): ClientError | undefined {
-    if (timeoutMs <= 0) return new ClientError('TIMEOUT', NO_ANSWER, this.server)
+  refusal(bytes: number, timeoutMs: number): CacheError | undefined {
+    if (timeoutMs <= 0) return new CacheError('TIMEOUT', NO_ANSWER, { server: this.server })
     const count = this.waiting.length - this.first
     if (count === 0) return undefined
     if (count >= this.countMax) {
-      return new ClientError('BUSY', `${count} requests wait already`, this.server)
+      return new CacheError('BUSY', `${count} requests wait already`, { server: this.server })
     }
     if (this.bytes + bytes <= this.bytesMax) return undefined
-    return new ClientError('BUSY', `${this.bytes} bytes of requests wait already`, this.server)
+    return new CacheError('BUSY', `${this.bytes} bytes of requests wait already`, {
+      server: this.server,
+    })
   }
 
   /** A request enters the line; `settle` is told of its end. */
@@ -101,7 +103,7 @@ export class PendingLine<What> {
   }
 
   /** All that wait are told why there is no answer. */
-  end(error: ClientError): void {
+  end(error: CacheError): void {
     clearTimeout(this.timer)
     const waiting = this.waiting.slice(this.first)
     this.waiting = []
@@ -132,7 +134,8 @@ export class PendingLine<What> {
       if (pending.isDone) continue
       if (pending.deadlineMs <= nowMs) {
         if (this.lastDoneMs <= pending.startedMs) return this.giveUp()
-        if (!pending.isAbandoned) pending.reject(new ClientError('TIMEOUT', NO_ANSWER, this.server))
+        if (!pending.isAbandoned)
+          pending.reject(new CacheError('TIMEOUT', NO_ANSWER, { server: this.server }))
         pending.isAbandoned = true
         pending.deadlineMs += nowMs - pending.startedMs
         pending.startedMs = nowMs

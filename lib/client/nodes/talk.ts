@@ -1,7 +1,8 @@
-// A conversation with one server about the server itself, in lines, over a socket of its own: what does
-// not fit among the requests of connection.ts, because it is no reply to a key or has no bound.
+// A conversation with one server about the server itself, in lines, over a socket of its own: what
+// does not fit among the requests of connection.ts, because it is no reply to a key or has no
+// bound.
 
-import { ClientError } from '../errors.ts'
+import { CacheError } from '../../doors/errors.ts'
 import { TALK_LINE_BYTES_MAX } from '../limits.ts'
 import {
   addressText,
@@ -17,8 +18,8 @@ export interface TalkOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
 }
 
 /**
- * Sends `request` and gives the lines that come back, without their ends, until the caller has enough.
- * It reads no faster than lines are taken. CONNECTION, TIMEOUT, PROTOCOL, AUTH.
+ * Sends `request` and gives the lines that come back, without their ends, until the caller has
+ * enough. It reads no faster than lines are taken. CONNECTION, TIMEOUT, PROTOCOL, AUTH.
  */
 export async function* talk(
   address: ServerAddress,
@@ -30,7 +31,7 @@ export async function* talk(
   const stop = () => socket.destroy()
   signal?.addEventListener('abort', stop, { once: true })
   socket.setTimeout(silenceMs, () => {
-    socket.destroy(new ClientError('TIMEOUT', 'no answer in time', name))
+    socket.destroy(new CacheError('TIMEOUT', 'no answer in time', { server: name }))
   })
   try {
     if (auth !== undefined) socket.write(authOf(auth.user, auth.password))
@@ -43,29 +44,27 @@ export async function* talk(
       const lines = (rest + (part as Buffer).toString('latin1')).split('\n')
       rest = lines.pop() ?? ''
       if (rest.length > TALK_LINE_BYTES_MAX) {
-        throw new ClientError('PROTOCOL', 'a line without an end', name)
+        throw new CacheError('PROTOCOL', 'a line without an end', { server: name })
       }
       for (const line of lines) {
         const text = line.endsWith('\r') ? line.slice(0, -1) : line
         if (isKnown) yield text
         else if (text !== 'STORED')
-          throw new ClientError('AUTH', 'user and password were refused', name)
+          throw new CacheError('AUTH', 'user and password were refused', { server: name })
         isKnown = true
       }
       socket.setTimeout(silenceMs)
     }
   } catch (error) {
-    if (error instanceof ClientError) throw error
-    throw new ClientError(
-      'CONNECTION',
-      error instanceof Error ? error.message : String(error),
-      name,
-    )
+    if (error instanceof CacheError) throw error
+    throw new CacheError('CONNECTION', error instanceof Error ? error.message : String(error), {
+      server: name,
+    })
   } finally {
     signal?.removeEventListener('abort', stop)
     socket.destroy()
   }
-  throw new ClientError('CONNECTION', 'the server closed the connection', name)
+  throw new CacheError('CONNECTION', 'the server closed the connection', { server: name })
 }
 
 function authOf(user: string, password: string): string {

@@ -1,20 +1,22 @@
-// The consistent-hash ring: which node of a pool owns a key. Pure functions; byte for byte the ketama
-// of other clients, so that applications in several languages and proxies share one pool.
+// The hash ring: which server of a pool owns a key. Pure functions; byte for byte the ketama of other
+// clients, so that applications in several languages and proxies share one pool.
 //
-//   0 --- p --- p --- p --- .. --- 2^32       each node has many points on the circle;
-//         2     0     2                       a key belongs to the first point at or after its hash
+//   0 --- p --- p --- p --- .. --- 2^32     each node has many points on the circle;
+//         2     0     2                     a key belongs to the first point at or after its hash
 //
 // A node's points: md5 of `name-0`, `name-1`, .. gives four each, little-endian. Kinds of ring:
 //
-//   libmemcached   name `host:port`, `host` alone at port 11211; 160 points a node on average, shared
-//                  by weight in single precision (libmemcached's weighted ketama: pylibmc,
+//   libmemcached   name `host:port`, `host` alone at port 11211; 160 points a node on average,
+//                  shared by weight in single precision (libmemcached's weighted ketama: pylibmc,
 //                  php-memcached's OPT_LIBKETAMA_COMPATIBLE, Perl); keys by md5
-//   twemproxy      as libmemcached, an optional name in place of `host:port`; keys by fnv1a_64 unless
-//                  its `hash` says md5
+//   twemproxy      as libmemcached, an optional name in place of `host:port`; keys by fnv1a_64
+//                  unless its `hash` says md5
 //   spymemcached   `host:port` always, 160 points each, no weights (KetamaNodeLocator); keys by md5
 
 import assert from 'node:assert/strict'
-import { hash } from 'node:crypto'
+// By default: an old Node has no `hash` (node-version.ts).
+import crypto from 'node:crypto'
+import { checkChoice, refuse } from '../../doors/arguments.ts'
 
 /** Nodes of a client's ring; node index and point value share a double. */
 const RING_NODES_MAX = 65_536
@@ -27,8 +29,10 @@ const RING_POINTS_PER_NODE = 160
 /** Points that one md5 gives. */
 const RING_POINTS_PER_HASH = 4
 
-export type RingKind = 'libmemcached' | 'twemproxy' | 'spymemcached'
-export type KeyHash = 'md5' | 'fnv1a_64'
+export const RING_KINDS = ['libmemcached', 'twemproxy', 'spymemcached'] as const
+export type RingKind = (typeof RING_KINDS)[number]
+export const KEY_HASHES = ['md5', 'fnv1a_64'] as const
+export type KeyHash = (typeof KEY_HASHES)[number]
 
 export interface RingNode {
   /** A name or an address, IPv6 without brackets, or the path of a UNIX socket. */
@@ -47,8 +51,8 @@ export interface RingOptions {
   /** md5, or fnv1a_64 for a ring of twemproxy, unless given. */
   keyHash?: KeyHash
   /**
-   * Two characters: what stands between them in a key is hashed in place of the key, so that related
-   * keys share a node (twemproxy's hash_tag, as in `{}`).
+   * Two characters: what stands between them in a key is hashed in place of the key, so that
+   * related keys share a node (twemproxy's hash_tag, as in `{}`).
    */
   hashTag?: string
 }
@@ -62,16 +66,19 @@ export interface Ring {
 }
 
 const MEMCACHED_PORT = 11211
+const PORT_MAX = 65_535
 const FNV_64_OFFSET = 0xcbf29ce484222325n
 const FNV_64_PRIME = 0x100000001b3n
 
-/** A ring of these nodes. RangeError for more nodes or a weight than there may be. */
+/** A ring of these nodes. CacheError ARGUMENT for options or nodes that are wrong. */
 export function createRing(nodes: readonly RingNode[], options: RingOptions = {}): Ring {
   const { kind = 'libmemcached', hashTag = '' } = options
   const { keyHash = kind === 'twemproxy' ? 'fnv1a_64' : 'md5' } = options
   checkNodes(nodes)
-  if (hashTag.length !== 0 && hashTag.length !== 2) {
-    throw new RangeError('a hash tag is two characters')
+  checkChoice('kind', kind, RING_KINDS)
+  checkChoice('keyHash', keyHash, KEY_HASHES)
+  if (typeof hashTag !== 'string' || (hashTag.length !== 0 && hashTag.length !== 2)) {
+    refuse('hashTag', 'two characters', hashTag)
   }
   const counts = nodes.map(node => pointCount(nodes, node, kind))
   const total = counts.reduce((sum, count) => sum + count, 0)
@@ -81,7 +88,7 @@ export function createRing(nodes: readonly RingNode[], options: RingOptions = {}
   for (const [index, node] of nodes.entries()) {
     const name = pointName(node, kind)
     for (let i = 0; i < counts[index] / RING_POINTS_PER_HASH; i++) {
-      const digest = hash('md5', `${name}-${i}`, 'buffer')
+      const digest = crypto.hash('md5', `${name}-${i}`, 'buffer')
       for (let part = 0; part < RING_POINTS_PER_HASH; part++) {
         points[at++] = digest.readUInt32LE(part * 4) * RING_NODES_MAX + index
       }
@@ -117,7 +124,7 @@ export function successorsOf(ring: Ring, key: string, count: number): number[] {
 /** A key's place on the circle, an unsigned 32-bit number. */
 export function hashKey({ keyHash, hashTag }: Ring, key: string): number {
   const tagged = hashTag === '' ? key : taggedPart(key, hashTag)
-  if (keyHash === 'md5') return hash('md5', tagged, 'buffer').readUInt32LE(0)
+  if (keyHash === 'md5') return crypto.hash('md5', tagged, 'buffer').readUInt32LE(0)
   // The lower half of the 64 bits, as twemproxy keeps it.
   let state = FNV_64_OFFSET
   for (const byte of Buffer.from(tagged)) {
@@ -165,10 +172,23 @@ function taggedPart(key: string, hashTag: string): string {
 
 function checkNodes(nodes: readonly RingNode[]): void {
   if (nodes.length > RING_NODES_MAX) {
-    throw new RangeError(`a ring has at most ${RING_NODES_MAX} nodes, not ${nodes.length}`)
+    refuse('servers', `at most ${RING_NODES_MAX}`, nodes.length)
   }
-  for (const { host, weight = 1 } of nodes) {
-    if (Number.isInteger(weight) && weight >= 1 && weight <= RING_WEIGHT_MAX) continue
-    throw new RangeError(`weight of ${host}: a whole number from 1 to ${RING_WEIGHT_MAX}`)
+  for (const node of nodes) checkNode(node)
+}
+
+function checkNode(node: RingNode): void {
+  const { host, port, weight = 1, name = host } = node ?? {}
+  if (typeof host !== 'string' || host === '') refuse('host', 'a name, an address or a path', host)
+  if (typeof name !== 'string') refuse(`name of ${host}`, 'a string', name)
+  if (port !== undefined && !isWhole(port, PORT_MAX)) {
+    refuse(`port of ${host}`, `a whole number from 1 to ${PORT_MAX}`, port)
   }
+  if (!isWhole(weight, RING_WEIGHT_MAX)) {
+    refuse(`weight of ${host}`, `a whole number from 1 to ${RING_WEIGHT_MAX}`, weight)
+  }
+}
+
+function isWhole(number: unknown, max: number): boolean {
+  return Number.isInteger(number) && (number as number) >= 1 && (number as number) <= max
 }

@@ -14,6 +14,7 @@ import {
   inflateSync,
 } from 'node:zlib'
 import { KIB, MIB } from '../../bytes/units.ts'
+import { refuse } from '../../doors/arguments.ts'
 import type { EncodedValue } from '../../serializer.ts'
 
 /** Shorter values of a pool are not compressed by default; longer ones than this never are. */
@@ -23,7 +24,9 @@ export const INFLATED_BYTES_MAX = 64 * MIB
 export interface Compression {
   /** How new values are compressed; both are read. Default zlib. */
   method?: 'zlib' | 'brotli'
-  /** Shorter values stay as they are, and so do those that would not become shorter. Default 1024. */
+  /**
+   * Shorter values stay as they are, and so do those that would not become shorter. Default 1024.
+   */
   thresholdBytes?: number
   /** Effort: 0 to 9 for zlib, 0 to 11 for brotli. Default 1. */
   level?: number
@@ -33,16 +36,16 @@ export const CompressionFlags = { ZLIB: 1 << 3, BROTLI: 1 << 15 } as const
 /** These bits are not the application's own where values are compressed. */
 export const COMPRESSION_MASK = CompressionFlags.ZLIB | CompressionFlags.BROTLI
 
-// 110 KB of JSON: zlib 25.7 KB in 1.8 ms at 1, 24.7 KB in 4.1 ms at 6; brotli 21.6 KB in 0.5 ms at 1,
-// 23.0 KB in 1.9 ms at 4.
+// 110 KB of JSON: zlib 25.7 KB in 1.8 ms at 1, 24.7 KB in 4.1 ms at 6; brotli 21.6 KB in 0.5 ms at
+// 1, 23.0 KB in 1.9 ms at 4.
 const LEVEL = 1
 
-/** Compresses a value where that pays. RangeError for flags that have a bit of compression. */
+/** Compresses a value where that pays. ARGUMENT for flags that have a bit of compression. */
 export function compress(value: EncodedValue, options: Compression): EncodedValue {
   const { bytes, flags } = value
   const { method = 'zlib', thresholdBytes = COMPRESS_BYTES_MIN, level = LEVEL } = options
   if ((flags & COMPRESSION_MASK) !== 0) {
-    throw new RangeError(`flags ${flags}: bits 3 and 15 tell of compression`)
+    refuse('flags', 'none with bits 3 and 15, which tell of compression', flags)
   }
   if (bytes.length < thresholdBytes || bytes.length > INFLATED_BYTES_MAX) return value
   const isBrotli = method === 'brotli'
@@ -54,7 +57,9 @@ export function compress(value: EncodedValue, options: Compression): EncodedValu
   return { bytes: short, flags: (flags | mark) >>> 0 }
 }
 
-/** The value as it was before. Throws for one that is damaged, or longer than INFLATED_BYTES_MAX. */
+/**
+ * The value as it was before. Throws for one that is damaged, or longer than INFLATED_BYTES_MAX.
+ */
 export function decompress({ bytes, flags }: EncodedValue): EncodedValue {
   const limits = { maxOutputLength: INFLATED_BYTES_MAX }
   const plain = (flags & ~COMPRESSION_MASK) >>> 0

@@ -32,6 +32,11 @@ export function moveClock(words: Int32Array, elapsedS: number): void {
   while (nowS > seen) seen = Atomics.compareExchange(words, CLOCK_S, seen, nowS)
 }
 
+/** What an arena's clock shows, seconds. */
+export function clockS(words: Int32Array): number {
+  return words[CLOCK_S]
+}
+
 /**
  * When an item with this exptime ends, on the arena's clock; 0 for never.
  * exptime: seconds, as in protocol.txt; above 30 days an absolute Unix time; negative: at once.

@@ -28,7 +28,7 @@ export async function openCache({ kind, items, handle, port }: Place): Promise<C
   if (kind === 'local' && handle !== undefined) {
     const cache = LocalCache.attach(handle)
     return {
-      get: key => cache.getString(key),
+      get: key => cache.get(key),
       set: (key, value) => cache.set(key, value),
       close: () => cache.close(),
     }

@@ -1,8 +1,9 @@
-// A loaded pool grows from three servers to four and shrinks again: no request misses, none is answered
-// with what is old. Without what keeps it warm many do, so the test can tell.
+// A loaded pool grows from three servers to four and shrinks again: no request misses, none is
+// answered with what is old. Without what keeps it warm many do, so the test can tell.
 
 import t, { type Test } from 'tap'
-import { ClusterClient, type ClusterOptions } from '../../../lib/client/cluster.ts'
+import { ClusterClient } from '../../../lib/client/cluster.ts'
+import type { ClusterOptions } from '../../../lib/client/cluster-options.ts'
 import { drain } from '../../../lib/client/drain/drain.ts'
 import { PoolLoad } from '../../../scripts/bench/pool-load.ts'
 import { startDaemon } from '../../support/daemon.ts'

@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { ClusterClient, type ClusterOptions } from '../../../lib/client/cluster.ts'
+import { ClusterClient } from '../../../lib/client/cluster.ts'
+import type { ClusterOptions } from '../../../lib/client/cluster-options.ts'
 import { MetaNode } from '../../../lib/client/nodes/meta-node.ts'
 import { startDaemon, startDaemonOn } from '../../support/daemon.ts'
 import { skipWithout, startOracle, startOracleOn } from '../../support/oracle.ts'
@@ -70,10 +71,10 @@ for (const kind of KINDS) {
     await load
     t.equal(acknowledged.size, 200 * WORKERS, 'no write failed')
     const hits = await client.getMany([...acknowledged.keys()])
-    const lost = [...acknowledged].filter(([key, value]) => String(hits.get(key)?.value) !== value)
+    const lost = [...acknowledged].filter(([key, value]) => String(hits.get(key)) !== value)
     t.strictSame(lost, [], 'all at once')
     for (const [key, value] of acknowledged) {
-      if (String((await client.get(key))?.value) !== value) t.fail(`lost: ${key}`)
+      if (String(await client.get(key)) !== value) t.fail(`lost: ${key}`)
     }
   })
 
@@ -90,25 +91,25 @@ for (const kind of KINDS) {
       process.kill(frozen.pid, 'SIGSTOP')
       t.teardown(() => process.kill(frozen.pid, 'SIGCONT'))
       t.equal(await client.delete(gone), true)
-      t.equal(await client.set(set, 'new'), 'STORED')
+      t.equal(await client.set(set, 'new'), true)
       t.equal(await client.incr(count), 6n)
-      t.equal(await client.append(joined, '+'), 'STORED')
-      t.equal(await client.touch(touched, -1), true)
+      t.equal(await client.append(joined, '+'), true)
+      t.equal(await client.touch(touched, { expiresAt: new Date(0) }), true)
       const isOut = async () => (await client.getMany(keys)).size > 0 && client.away().length === 1
       t.ok(await comesTrue(isOut, LONG_MS), 'ejected: from now on it does not hear of it either')
       t.equal(await client.delete(goneLater), true)
-      t.equal(await client.set(setLater, 'new'), 'STORED')
+      t.equal(await client.set(setLater, 'new'), true)
       const check = async (when: string) => {
         t.equal(await client.get(gone), undefined, `deleted, ${when}`)
         t.equal((await client.getMany([gone])).size, 0, `deleted, ${when}`)
-        t.equal(String((await client.get(set))?.value), 'new', `set, ${when}`)
+        t.equal(String(await client.get(set)), 'new', `set, ${when}`)
         t.equal(await client.get(goneLater), undefined, `deleted later, ${when}`)
-        t.equal(String((await client.get(setLater))?.value), 'new', `set later, ${when}`)
-        t.equal(String((await client.get(count))?.value), '6', `counted, ${when}`)
-        t.equal(String((await client.get(joined))?.value), 'old+', `joined, ${when}`)
+        t.equal(String(await client.get(setLater)), 'new', `set later, ${when}`)
+        t.equal(String(await client.get(count)), '6', `counted, ${when}`)
+        t.equal(String(await client.get(joined)), 'old+', `joined, ${when}`)
         t.equal(await client.get(touched), undefined, `ended, ${when}`)
         for (const key of others) {
-          if (String((await client.get(key))?.value) !== 'old') t.fail(`${key}, ${when}`)
+          if (String(await client.get(key)) !== 'old') t.fail(`${key}, ${when}`)
         }
       }
       await check('while it is frozen')
@@ -144,13 +145,9 @@ for (const kind of KINDS) {
     await startOn(t, lost.port, ONE_THREAD)
     t.ok(await comesTrue(() => client.away().length === 0, LONG_MS), 'it is back')
     t.equal((await client.getMany(keys)).size, keys.length, 'the others have all')
-    t.equal(await client.add(keys[0], 'x'), 'NOT_STORED', 'add knows it')
-    t.equal(
-      await client.replace(keys[1], `of ${keys[1]}`, { flags: 7 }),
-      'STORED',
-      'so do the rest',
-    )
-    t.equal(await client.touch(keys[2], 2000), true)
+    t.equal(await client.add(keys[0], 'x'), false, 'add knows it')
+    t.equal(await client.replace(keys[1], `of ${keys[1]}`, { flags: 7 }), true, 'so do the rest')
+    t.equal(await client.touch(keys[2], { ttlS: 2000 }), true)
     if (driver === 'memjs') return
     const node = new MetaNode({ host: HOST, port: lost.port })
     t.teardown(() => node.close())

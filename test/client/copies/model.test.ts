@@ -1,5 +1,5 @@
-// Several copies of each value, against a plain model: whatever happens to one server at a time, and
-// whatever is done meanwhile, the pool answers as one cache that never fails.
+// Several copies of each value, against a plain model: whatever happens to one server at a time,
+// and whatever is done meanwhile, the pool answers as one cache that never fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -68,7 +68,7 @@ function isMended(pool: Pool, model: Map<string, string>): boolean {
 /** What the server of a copy lost is there again once it is written. */
 async function writeAgain({ copies }: Pool, model: Map<string, string>): Promise<void> {
   for (const [key, value] of model) {
-    const request = { mode: 'set', key, value: Buffer.from(value), flags: 0, ttlS: 0 } as const
+    const request = { mode: 'set', key, value: Buffer.from(value), flags: 0, exptime: 0 } as const
     await copies.store({ ...request, cas: undefined })
   }
 }
@@ -82,7 +82,7 @@ async function step(copies: Copies, model: Map<string, string>, random: Random) 
     const mode = MODES[random.between(0, MODES.length - 1)]
     const value = String(random.between(1, 99))
     const isDone = mode === 'set' || (mode === 'add') === (old === undefined)
-    const request = { mode, key, value: Buffer.from(value), flags: 0, ttlS: 0, cas: undefined }
+    const request = { mode, key, value: Buffer.from(value), flags: 0, exptime: 0, cas: undefined }
     if (isDone && mode === 'append') model.set(key, `${old}${value}`)
     else if (isDone && mode === 'prepend') model.set(key, `${value}${old}`)
     else if (isDone) model.set(key, value)
@@ -93,7 +93,7 @@ async function step(copies: Copies, model: Map<string, string>, random: Random) 
     const initial = random.between(0, 1) === 0 ? undefined : 7n
     const next = old === undefined ? initial : (BigInt(old) + delta) % 2n ** 64n
     if (next !== undefined) model.set(key, String(next))
-    const sum = await copies.adjust({ key, delta, subtract: false, initial, ttlS: 0 })
+    const sum = await copies.adjust({ key, delta, subtract: false, initial, exptime: 0 })
     return ['incr', key, String(sum), String(next)]
   }
   if (what === 5) {
@@ -103,7 +103,7 @@ async function step(copies: Copies, model: Map<string, string>, random: Random) 
   if (what === 7) {
     const hit = await copies.get(key)
     if (hit === undefined) return ['miss', key, hit, old]
-    const request = { mode: 'set', key, value: Buffer.from('5'), flags: 0, ttlS: 0 } as const
+    const request = { mode: 'set', key, value: Buffer.from('5'), flags: 0, exptime: 0 } as const
     const stored = await copies.store({ ...request, cas: hit.cas })
     if (stored === 'STORED') model.set(key, '5')
     return ['cas', key, stored, stored === 'EXISTS' ? 'EXISTS' : 'STORED']
@@ -122,7 +122,13 @@ function textsOf(hits: Map<string, Hit>): Map<string, string> {
 t.test('a value that was written anew is there, though the copy before was stale', async t => {
   const { copies, nodes } = poolOf(t, 2)
   const write = (value: string) => {
-    const request = { mode: 'set', key: 'k', value: Buffer.from(value), flags: 0, ttlS: 0 } as const
+    const request = {
+      mode: 'set',
+      key: 'k',
+      value: Buffer.from(value),
+      flags: 0,
+      exptime: 0,
+    } as const
     return copies.store({ ...request, cas: undefined })
   }
   nodes[0].state = 'deaf'
@@ -137,7 +143,7 @@ t.test('a value that was written anew is there, though the copy before was stale
 t.test('a server that left for good is forgotten', async t => {
   const { copies, nodes, members } = poolOf(t, 2)
   nodes[0].state = 'deaf'
-  const request = { mode: 'set', key: 'k', value: Buffer.from('v'), flags: 0, ttlS: 0 } as const
+  const request = { mode: 'set', key: 'k', value: Buffer.from('v'), flags: 0, exptime: 0 } as const
   await copies.store({ ...request, cas: undefined })
   members.set([{ host: 'server1', port: 1 }])
   t.equal(copies.isSettled(), false)

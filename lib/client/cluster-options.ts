@@ -1,0 +1,165 @@
+// What a pool client is told when it is made, checked before anything is opened. CacheError
+// ARGUMENT names the option that is wrong or that there is not.
+
+import {
+  checkChoice,
+  checkOptions,
+  checkSerializer,
+  checkType,
+  countOption,
+  numberOption,
+  refuse,
+  TIMER_MS_MAX,
+} from '../doors/arguments.ts'
+import type { Discovery } from './discovery/source.ts'
+import {
+  CLIENT_FAILURES,
+  CLIENT_PENDING_BYTES_MAX,
+  CLIENT_PENDING_MAX,
+  CLIENT_REST_MS,
+  CLIENT_WARMUP_MS,
+} from './limits.ts'
+import type { ConnectionOptions } from './nodes/connection.ts'
+import { KEY_HASHES, RING_KINDS, type RingNode, type RingOptions } from './ring/ring.ts'
+import type { CodecOptions } from './values/codec.ts'
+
+/** Copies of a value that a pool may keep. */
+const COPIES_MAX = 8
+
+/** How long calls wait for their answer by default, and how often one is sent again at most. */
+export const CLIENT_TIMEOUT_MS = 500
+const CLIENT_RETRIES_MAX = 10
+
+export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOptions {
+  /**
+   * How servers are spoken to: `meta`, the default, over memcached's meta commands (memcached 1.6
+   * and memslab); `memjs` over the binary protocol, for servers that want SASL, without TLS and
+   * UNIX sockets.
+   */
+  driver?: 'meta' | 'memjs' | undefined
+  /** The longest that any call waits for its answer, ms. Default 500. */
+  timeoutMs?: number | undefined
+  /**
+   * How often a request whose connection broke is sent again before its deadline, if that changes
+   * nothing: gets, touches, and sets without a CAS. 0 to 10, default 1.
+   */
+  retries?: number | undefined
+  /** Failures in a row after which a server is ejected. Default 3. */
+  failures?: number | undefined
+  /**
+   * How long an ejected server rests before it is probed, ms; doubles while it flaps. Default 1000.
+   */
+  restMs?: number | undefined
+  /**
+   * What happens to the keys of an ejected server: `next` asks the next server on the hash ring,
+   * `miss` answers as if there were no item. Default `next`.
+   */
+  failover?: 'next' | 'miss' | undefined
+  /**
+   * How long after a change of servers a key that its new owner lacks is fetched from its former
+   * owner, ms; 0: never. Default 60,000.
+   */
+  warmupMs?: number | undefined
+  /**
+   * On how many servers each value is kept, 1 to 8: the owner and those that follow on the hash
+   * ring. Default 1. With more, a server that dies takes no value with it, and `failover` says what
+   * happens to keys all of whose servers are away: they miss, or calls reject with CONNECTION.
+   */
+  replicas?: number | undefined
+  /** Called with the names of all servers when they are known, and when they changed. */
+  onServers?: ((names: string[]) => void) | undefined
+  /** Called with the reason why servers could not be looked up; the known ones stay. */
+  onDiscoveryError?: ((error: Error) => void) | undefined
+}
+
+const NAMES: Record<keyof Required<ClusterOptions>, true> = {
+  driver: true,
+  timeoutMs: true,
+  retries: true,
+  failures: true,
+  restMs: true,
+  failover: true,
+  warmupMs: true,
+  replicas: true,
+  onServers: true,
+  onDiscoveryError: true,
+  kind: true,
+  keyHash: true,
+  hashTag: true,
+  tls: true,
+  auth: true,
+  pendingMax: true,
+  pendingBytesMax: true,
+  serializer: true,
+  compression: true,
+}
+const COMPRESSION_NAMES = ['method', 'thresholdBytes', 'level']
+const AUTH_NAMES = ['user', 'password']
+const DRIVERS = ['meta', 'memjs']
+const FAILOVERS = ['next', 'miss']
+const METHODS = ['zlib', 'brotli']
+const BROTLI_LEVEL_MAX = 11
+const ZLIB_LEVEL_MAX = 9
+const COUNT_MAX = 2 ** 31 - 1
+
+/** Options with defaults for all numbers. */
+export type CheckedOptions = ClusterOptions &
+  Required<
+    Pick<ClusterOptions, 'timeoutMs' | 'retries' | 'failures' | 'restMs' | 'warmupMs' | 'replicas'>
+  >
+
+export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
+  checkOptions(options, Object.keys(NAMES))
+  checkChoice('driver', options.driver, DRIVERS)
+  checkChoice('failover', options.failover, FAILOVERS)
+  checkChoice('kind', options.kind, RING_KINDS)
+  checkChoice('keyHash', options.keyHash, KEY_HASHES)
+  checkType('hashTag', options.hashTag, 'string')
+  checkType('onServers', options.onServers, 'function')
+  checkType('onDiscoveryError', options.onDiscoveryError, 'function')
+  checkSerializer(options.serializer)
+  checkAuth(options.auth)
+  checkCompression(options.compression)
+  if (options.tls !== undefined && (typeof options.tls !== 'object' || options.tls === null)) {
+    refuse('tls', 'options of node:tls', options.tls)
+  }
+  countOption(options, 'pendingMax', CLIENT_PENDING_MAX, [1, COUNT_MAX])
+  countOption(options, 'pendingBytesMax', CLIENT_PENDING_BYTES_MAX, [1, Number.MAX_SAFE_INTEGER])
+  return {
+    ...options,
+    timeoutMs: numberOption(options, 'timeoutMs', CLIENT_TIMEOUT_MS, [1, TIMER_MS_MAX]),
+    retries: countOption(options, 'retries', 1, [0, CLIENT_RETRIES_MAX]),
+    failures: countOption(options, 'failures', CLIENT_FAILURES, [1, COUNT_MAX]),
+    restMs: numberOption(options, 'restMs', CLIENT_REST_MS, [1, TIMER_MS_MAX]),
+    warmupMs: numberOption(options, 'warmupMs', CLIENT_WARMUP_MS, [0, TIMER_MS_MAX]),
+    replicas: countOption(options, 'replicas', 1, [1, COPIES_MAX]),
+  }
+}
+
+export type Servers = readonly (string | RingNode)[] | Discovery
+
+/** Whether it is a source that tells of servers, and not a list of them. ARGUMENT for neither. */
+export function isDiscovery(servers: Servers): servers is Discovery {
+  if (Array.isArray(servers)) return false
+  const isSource = typeof servers === 'object' && servers !== null && 'watch' in servers
+  if (isSource && typeof servers.watch === 'function') return true
+  return refuse('servers', 'a list of servers, or a source that tells of them', servers)
+}
+
+function checkAuth(auth: ConnectionOptions['auth']): void {
+  if (auth === undefined) return
+  checkOptions(auth, AUTH_NAMES)
+  const { user, password } = auth
+  if (typeof user !== 'string') refuse('auth.user', 'a string', typeof user)
+  // Never what was given: it may be the password after all.
+  if (typeof password !== 'string') refuse('auth.password', 'a string', typeof password)
+}
+
+function checkCompression(compression: CodecOptions['compression']): void {
+  if (compression === undefined) return
+  checkOptions(compression, COMPRESSION_NAMES)
+  const { method } = compression
+  checkChoice('compression.method', method, METHODS)
+  countOption(compression, 'thresholdBytes', 0, [0, Number.MAX_SAFE_INTEGER])
+  countOption(compression, 'level', 1, [0, method === 'brotli' ? BROTLI_LEVEL_MAX : ZLIB_LEVEL_MAX])
+}
