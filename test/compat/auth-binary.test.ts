@@ -122,7 +122,7 @@ function passwordFile(t: Test): string {
   return path
 }
 
-/** A folder with libsasl's settings for memcached and its users. */
+/** A folder with libsasl's settings and users for memcached. */
 function makeSaslDatabase(t: Test): string {
   const folder = t.testdir({})
   const path = join(folder, 'sasldb')
@@ -147,7 +147,7 @@ async function runBoth(pair: Pair, steps: string[], address: string) {
   return { oracle, daemon }
 }
 
-/** The answers to each step, and whether the connection is open at the end. */
+/** The answers to each step, and whether the connection is still open. */
 async function run({ port }: ServerProcess, steps: string[], localAddress: string) {
   const socket = connect({ port, host: HOST, localAddress, noDelay: true })
   await once(socket, 'connect')

@@ -27,7 +27,7 @@ const RIGHT = 'set x 0 0 9\r\nuser pass\r\n'
 const WRONG = 'set x 0 0 9\r\nuser nope\r\n'
 const FILE = 'user:pass\nann:with:colons\r\n:nameless\nempty:\nlast:line without an end'
 
-// They run side by side, each with keys of its own; nobody stores x.
+// They run side by side, each with its own keys. None stores x.
 const SCRIPTS: Record<string, string[]> = {
   'a right claim': [RIGHT, 'get x\r\n', 'set a 0 0 1\r\nx\r\n', 'get a\r\n'],
   'pipelined behind a right claim': [`${RIGHT}set y 0 0 1\r\nx\r\nget y\r\ndelete y\r\n`],
@@ -131,7 +131,7 @@ async function startBoth(t: Test, file: string): Promise<Pair> {
   return { oracle, daemon }
 }
 
-/** A server that accepts may still be starting its threads: now each of them has answered. */
+/** Waits for every thread to answer: a server accepts before all threads have started. */
 async function warmUp({ port }: ServerProcess): Promise<void> {
   const wires = await Promise.all(Array.from({ length: 8 }, () => Wire.connect(port)))
   for (const wire of wires) wire.send(Buffer.from('nonsense\r\n'))
@@ -139,7 +139,7 @@ async function warmUp({ port }: ServerProcess): Promise<void> {
   for (const wire of wires) wire.close()
 }
 
-/** The answers to each step, and whether the connection is open at the end. */
+/** The answers to each step, and whether the connection is still open. */
 async function run({ port }: ServerProcess, steps: string[], localAddress: string) {
   const socket = connect({ port, host: HOST, localAddress, noDelay: true })
   await once(socket, 'connect')

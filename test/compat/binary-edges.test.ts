@@ -32,7 +32,7 @@ async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
   let passed = 0
   for (const one of group.cases) {
     await prepare(pair, RESET, BINARY)
-    // memcached may lose responses that it has not sent when it closes.
+    // When memcached closes it may lose responses that it has not sent.
     const how = { quietMs: 60, closeLosesReplies: true, dialect: BINARY }
     const found = await compareCase(pair, group.name, one, how)
     if (found === undefined) passed++

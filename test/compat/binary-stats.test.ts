@@ -21,12 +21,12 @@ import { ANSWER_MS_MAX, ask, openPeer } from '../support/server-peer.ts'
 import { Wire } from '../support/wire.ts'
 
 const skip = skipWithout('memcached')
-/** memcached counts a value that is too large where the text protocol sent it, and only there. */
+/** memcached counts a too large value only in the text protocol. */
 const COUNTED_HERE = 'store_too_large'
 const THREADS = ['-t', '4']
 const REPORTS = ['', 'settings', 'items', 'slabs', 'sizes']
 const OPAQUE = 0x5ec0de
-/** How the last frame of a report ends: nothing but the opaque, and no CAS. */
+/** The end of a report's last frame: the opaque, and no CAS. */
 const REPORT_END = Buffer.from(frame(Op.STAT, { magic: 0x81, opaque: OPAQUE }), 'latin1')
 
 const STEPS = [
@@ -72,10 +72,10 @@ t.test('counters agree after a session', { skip }, async t => {
   const pair = await startPair(t, THREADS)
   await onBoth(pair, STEPS)
   await sameCounters(t, pair, 'after a session')
-  // An incr stores in place or anew, as the background thread happens to hold the item.
+  // incr stores in place or a new item, depending on whether the background thread holds the item.
   await onBoth(pair, COUNTING)
   await sameCounters(t, pair, 'after incr and decr', ['total_items'])
-  // Flushed items are counted until something comes across them.
+  // Flushed items are counted until something meets them.
   await onBoth(pair, FLUSH)
   await sameCounters(t, pair, 'after a flush', ['total_items', 'curr_items'])
   await onBoth(pair, [frame(Op.STAT, { key: 'reset' })])

@@ -26,7 +26,7 @@ t.test(
   'cachedump tells the same of the same items',
   { skip: skipWithout('memcached') },
   async t => {
-    // Without the maintainer there are cold lists alone.
+    // Without the maintainer all lists are cold.
     const { oracle, daemon } = await startPair(t, ['-o', 'no_lru_maintainer'])
     for (const server of [oracle, daemon]) await fill(server)
     const [left, right] = await Promise.all([oracle, daemon].map(coldLines))
@@ -148,7 +148,7 @@ async function coldLines(server: ServerProcess): Promise<string[]> {
   return lines.map(line => line.replace(/\d{10}/g, about)).sort()
 }
 
-/** A time near now, or near a thousand seconds from now. */
+/** Whether a time is near now, or near a thousand seconds from now. */
 function about(time: string): string {
   const fromNowS = Number(time) - Date.now() / 1000
   if (Math.abs(fromNowS) < 30) return 'now'

@@ -15,9 +15,9 @@ import { Wire } from '../support/wire.ts'
 const OK = Buffer.from('OK\r\n')
 const QUIET_MS = 400
 const ANSWER_MS = 15_000
-/** Told of when everything before it was. */
+/** Once it is logged, everything before it has been. */
 const MARK = 'the-mark'
-/** A bound for lines that must not come; one that comes is seen at the next step anyway. */
+/** How long to wait for lines that must not come; the next step would see them too. */
 const BIG = 900_000
 
 const REQUESTS: readonly (readonly [bytes: string, ending: string])[] = [
@@ -70,13 +70,13 @@ t.test('lines about evictions are the same', { skip: skipWithout('memcached') },
   const oracle = await startOracle(t, flags)
   const daemon = await startDaemon(t, [...flags, '-o', 'eviction=segmented'])
   const [left, right] = await Promise.all([oracle, daemon].map(evictionLines))
-  // How much fits differs; the first to go and what is told of them do not.
+  // How much fits differs, but the first items evicted and their log lines do not.
   const shown = Math.min(left.length, right.length)
   t.ok(shown >= 5, `${shown} lines`)
   t.same(right.slice(0, shown), left.slice(0, shown))
 })
 
-t.test('too large a value is told of too', async t => {
+t.test('a too large value is logged too', async t => {
   const daemon = await startDaemon(t)
   const watcher = await watch(daemon, 'fetchers mutations')
   await ends(daemon, `set big 0 0 2000000\r\n${'x'.repeat(2_000_000)}\r\n`, 'cache\r\n')
@@ -87,7 +87,7 @@ t.test('too large a value is told of too', async t => {
   watcher.close()
 })
 
-t.test('deletions are told of', async t => {
+t.test('deletions are logged', async t => {
   const daemon = await startDaemon(t)
   const watcher = await watch(daemon, 'deletions')
   await ends(daemon, 'set vfoo 0 0 4\r\nvbar\r\ndelete vfoo\r\ndelete vfoo\r\n', 'NOT_FOUND\r\n')
@@ -105,7 +105,7 @@ async function linesOf(server: ServerProcess, words: string): Promise<string[]> 
 
 async function connectionLines(server: ServerProcess): Promise<string[]> {
   const watcher = await watch(server, 'connevents')
-  // Connections from before may be on their way out.
+  // Earlier connections may still be closing.
   while ((await take(watcher)).length > 0);
   const leave = [
     async (wire: Wire) => wire.close(),
@@ -146,7 +146,7 @@ async function watch(server: ServerProcess, words: string): Promise<Wire> {
   return wire
 }
 
-/** The lines up to those about a last key of the test's own. */
+/** The lines up to those about a last key of the test. */
 async function takeToMark(server: ServerProcess, watcher: Wire): Promise<string[]> {
   const requests = `set ${MARK} 0 0 1\r\nx\r\nget ${MARK}\r\ndelete ${MARK}\r\n`
   await ends(server, requests, 'DELETED\r\n')
@@ -159,11 +159,11 @@ async function takeToMark(server: ServerProcess, watcher: Wire): Promise<string[
   return lines.filter(line => !isThere(line))
 }
 
-/** The lines since the last time, without what may differ. */
+/** The lines since the last call, without what may differ. */
 async function take(watcher: Wire): Promise<string[]> {
   await watcher.readUntilQuiet(QUIET_MS)
   const lines = watcher.take().toString('latin1').split('\n').slice(0, -1)
-  // memcached tells the lines of one thread after those of another.
+  // memcached sends the lines of one thread after those of another.
   lines.sort((a, b) => numberOf(a) - numberOf(b))
   return lines
     .map(line =>
@@ -171,7 +171,7 @@ async function take(watcher: Wire): Promise<string[]> {
         .replace(/^ts=\d+\.\d+ gid=\d+ /, '')
         .replace(/cfd=\d+/, 'cfd=#')
         .replace(/rport=\d+/, 'rport=#')
-        // Whether a sweep in the background came first.
+        // Depends on whether a background sweep came first.
         .replace(/status=(flushed|expired)/, 'status=not_found')
         .replace(/ la=[01] /, ' la=# ')
         .replace(/ttl=(94|95|9[89]|100|49|50|59|60|999|1000) /, 'ttl=about ')

@@ -9,7 +9,7 @@ import { skipWithout } from '../support/oracle.ts'
 import { compareCutSessions, compareRandomSessions, type Kind } from '../support/random-runs.ts'
 
 const SHORT_SESSIONS = 12
-// After a broken length these lines are eaten, and not the mark that ends a step.
+// After a broken length these lines are consumed instead of the mark that ends a step.
 const KIND: Kind = { reset: resetMetaKeys(), resync: '\r\n\r\n\r\n' }
 
 const skip = skipWithout('memcached')

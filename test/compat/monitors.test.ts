@@ -54,7 +54,7 @@ t.test('collectd', { skip: skipWithout('collectd') }, async t => {
   const folder = createFolder(t)
   const config = join(folder, 'collectd.conf')
   writeFileSync(config, collectdConfig(folder, port))
-  // It prints what it has collected when it is told to end.
+  // It prints what it has collected when it is asked to end.
   const { out } = await run(findProgram('collectd') ?? '', ['-f', '-C', config], {}, COLLECT_MS)
   for (const value of ['command-set.*:2', 'command-get.*:3', 'ops-hits.*:2', 'ops-misses.*:1']) {
     t.match(out, new RegExp(`/memcached_${value}\n`))
@@ -65,7 +65,7 @@ t.test('collectd', { skip: skipWithout('collectd') }, async t => {
 
 t.test('the Nagios check', { skip: skipWithoutFiles(NAGIOS_CHECK) }, async t => {
   const port = await startWithTraffic(t)
-  // It keeps what it saw in the cache itself, and speaks of it when it comes again.
+  // It stores what it saw in the cache itself, and reports it on its next run.
   const first = await run(NAGIOS_CHECK, ['-H', `${HOST}:${port}`])
   t.match(first.out, /^OK: no stats available yet/)
   t.equal(first.code, 0)

@@ -40,7 +40,7 @@ const OWN_SUBOPTIONS = [
 ]
 const OWN_SETTINGS = ['eviction', 'io_uring', 'ssl_engine']
 const OWN_SWITCHES = ['etcd']
-/** Values that are no numbers; whoever graphs the rest reads it as numbers. */
+/** Values that are no numbers; monitors read all others as numbers. */
 const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']
 
 t.test('every switch is in the help, in its order, and in the docs', async t => {
@@ -164,14 +164,14 @@ function nameOnly(name: string): string {
   return normaliseStatName(name).replace(/^(items:)?[^:]+:/, '')
 }
 
-/** Told under its own name, or with all of its family. */
+/** Listed by its own name or by its family's. */
 function isTold(names: readonly string[], name: string): boolean {
   return [name, name.replace(/^no_/, ''), name.replace(/^ext_.*/, 'ext_*')].some(word =>
     names.includes(word),
   )
 }
 
-/** Rows of the tables: what stands in code in their first cells, first words only. */
+/** Rows of the tables: the code in their first cells, first words only. */
 function rowsOf(page: string): [name: string, section: string][] {
   const rows: [string, string][] = []
   let section = ''

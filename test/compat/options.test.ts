@@ -11,7 +11,7 @@ import { skipWithout } from '../support/oracle.ts'
 
 const skip = skipWithout('memcached')
 
-// No flush here: without CAS memcached's ends what is stored in the same second, too.
+// No flush here: without CAS memcached also flushes what is stored later in the same second.
 const CAS_STEPS = [
   'set k 0 0 1\r\n1\r\ngets k\r\n',
   'cas k 0 0 1 0\r\n2\r\ncas k 0 0 1 1\r\n2\r\ncas none 0 0 1 0\r\n2\r\n',
@@ -29,7 +29,7 @@ const FLUSH_STEPS = [
 const STORED = ['a', 'b', 'c', 'd', 'e', 'f']
 const FINDS_ENDED = 'get a b\r\ngat 0 c\r\ntouch d 0\r\ndelete e\r\nincr f 1\r\nget a\r\n'
 
-/** Lines of stats that must agree after the steps of a case. */
+/** Rows of stats that must agree after the steps of a case. */
 const CASES: [args: string[], steps: string[], stats: string[]][] = [
   [['-C'], CAS_STEPS, ['cas_hits', 'cas_misses', 'cas_badval', 'cmd_set', 'get_hits']],
   [['-C', '-o', 'track_sizes'], CAS_STEPS, ['cas_badval']],
@@ -55,9 +55,9 @@ t.test('with -F further words of flush_all change nothing, as in 1.6.45', async 
   t.equal((await statsOf(daemon)).get('cmd_flush'), '1')
 })
 
-t.test('what a request finds ended is counted', { skip }, async t => {
-  // Nothing in the background finds it before the requests do; nor may a store, whose room
-  // memcached makes from what has ended: so no marks between the steps.
+t.test('expired items that a request meets are counted', { skip }, async t => {
+  // Nothing in the background meets the items before the requests do. A store might, since
+  // memcached reclaims expired items for it: so no marks between the steps.
   const pair = await startPair(t, ['-o', 'no_lru_crawler,no_lru_maintainer,no_slab_reassign'])
   const run = (text: string) => compare(pair, { steps: [text], raw: true })
   const storesFor = (exptime: number) => STORED.map(key => `set ${key} 0 ${exptime} 1\r\n1\r\n`)

@@ -85,7 +85,7 @@ async function runGroup(t: Test, pair: Pair, group: Group): Promise<void> {
   }
 }
 
-/** A server that passes everything on and puts `to` in place of `from` in the replies. */
+/** A proxy that replaces `from` by `to` in the replies. */
 async function startChanger(owner: Owner, target: number, from: string, to: string) {
   return startFake(owner, peer => {
     const server = dial(target, HOST)

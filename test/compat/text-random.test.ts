@@ -20,7 +20,7 @@ import { deleteAllKeys, randomSession } from '../support/text-session.ts'
 
 const SHORT_SESSIONS = 12
 const SHORT_COMMANDS = 15
-// After a broken length these lines are eaten, and not the mark that ends a step.
+// After a broken length these lines are consumed instead of the mark that ends a step.
 const KIND: Kind = { reset: `flush_all\r\n${deleteAllKeys()}`, resync: '\r\n\r\n\r\n' }
 
 const skip = skipWithout('memcached')

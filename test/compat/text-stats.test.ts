@@ -15,7 +15,7 @@ import { skipWithout } from '../support/oracle.ts'
 const THREADS = ['-t', '4']
 const KINDS = ['', 'settings', 'items', 'slabs', 'sizes', 'conns']
 
-/** Settings that cannot be the same, or not in 1.6.18. */
+/** Settings that must differ, or differ in 1.6.18. */
 const SETTINGS_MAY_DIFFER = [
   /^(tcpport|hash_algorithm|slab_chunk_max|num_napi_ids)$/,
   /^(ext_|ssl_)/,
@@ -34,7 +34,7 @@ const SETTINGS_ARGS = [
     '-o',
     'no_lru_crawler,no_slab_reassign,slab_automove=2,slab_automove_ratio=0.5,idle_timeout=90,' +
       'tail_repair_time=20,hot_lru_pct=10,warm_lru_pct=30,hot_max_factor=0.5,warm_max_factor=3,' +
-      // Not worker_logbuf_size: 1.6.18 takes it for slab_sizes.
+      // Not worker_logbuf_size: 1.6.18 reads it as slab_sizes.
       'temporary_ttl=30,watcher_logbuf_size=1,no_maxconns_fast,slab_automove_window=7',
   ],
 ]
@@ -106,10 +106,10 @@ t.test('counters agree after a session', { skip: skipWithout('memcached') }, asy
   await sameCounters(t, pair, 'after a session')
   await onBoth(pair, SWAP)
   await sameCounters(t, pair, 'after a cas')
-  // An incr stores in place or anew, as the background thread happens to hold the item.
+  // incr stores in place or a new item, depending on whether the background thread holds the item.
   await onBoth(pair, [COUNTING])
   await sameCounters(t, pair, 'after incr and decr', ['total_items'])
-  // Flushed items are counted until something comes across them.
+  // Flushed items are counted until something meets them.
   await onBoth(pair, [FLUSH])
   await sameCounters(t, pair, 'after a flush', ['total_items', 'curr_items'])
   await onBoth(pair, ['stats reset\r\n'])

@@ -50,7 +50,7 @@ const EXPIRY: Timeline[] = [
   timeline('add behind an expiry', key => `set ${key} 0 -1 1\r\na\r\nadd ${key} 0 100 1\r\nb\r\n`),
 ]
 
-// A delay of n comes with the (n-1)th tick, and what is stored until then dies with the rest.
+// A delay of n takes effect at the (n-1)th tick, and items stored before that are flushed too.
 const FLUSHES: Timeline[] = [
   {
     name: 'flush_all with a delay of 3 hides nothing yet',
@@ -91,11 +91,11 @@ t.test('items expire alike', { skip: skipWithout('memcached') }, async t => {
 
 t.test('flushes come alike', { skip: skipWithout('memcached') }, async t => {
   const pairs = await Promise.all(FLUSHES.map(() => startPair(t)))
-  // Raw: a flush would take the mark behind each step as well.
+  // Raw: a flush would remove the mark after each step too.
   await runTogether(t, FLUSHES, index => pairs[index], true)
 })
 
-/** All timelines side by side: begin, one wait, the first look, another wait, the last look. */
+/** All timelines side by side: begin, a wait, the first check, another wait, the last check. */
 async function runTogether(
   t: { equal(found: unknown, wanted: unknown, name: string): unknown },
   timelines: readonly Timeline[],

@@ -12,7 +12,7 @@ import { bodyOf, datagramOf, UdpPeer } from '../support/udp-peer.ts'
 interface Case {
   title: string
   datagrams: Buffer[]
-  /** The datagrams themselves need not be the same, what they carry is. */
+  /** The datagrams may differ, but their contents are the same. */
   bodyOnly?: boolean
 }
 
@@ -99,7 +99,7 @@ const CASES: Case[] = [
 t.test('datagrams are answered as memcached does', { skip: skipWithout('memcached') }, async t => {
   const [oraclePort, ownPort] = [await freePort(), await freePort()]
   const oracle = await startOracle(t, ['-U', `${oraclePort}`, '-t', '1'])
-  // One thread each: CAS numbers are counted in each arena.
+  // One thread each, because each arena has its own CAS sequence.
   const own = await startDaemon(t, ['-U', `${ownPort}`, '-t', '1'])
   for (const { port } of [oracle, own]) {
     const values = { a: 'A', b: 'b'.repeat(3000), c: 'c'.repeat(90_000) }

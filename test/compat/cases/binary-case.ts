@@ -11,7 +11,7 @@ export const NOOP = frame(Op.NOOP, { opaque: 0x12345 })
 /** After a frame that consumes bytes of the next: neither server waits for more, both close. */
 export const JUNK = 'junk'.repeat(150)
 
-/** Requests about key k whose replies can be told apart. */
+/** Requests about key k whose replies can be distinguished. */
 export function numbered(frames: string[]): string {
   return frames
     .map(

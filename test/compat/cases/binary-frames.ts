@@ -8,7 +8,7 @@ const KNOWN_MAX = 0x26
 const name = (opcode: number) => `0x${opcode.toString(16).padStart(2, '0')}`
 const EXTRAS = [1, 4, 8, 20, 21, 255]
 
-/** An opcode with and without each part; JUNK is eaten or closes the connection. */
+/** An opcode with and without each part; JUNK is consumed or closes the connection. */
 function formsOf(opcode: number): Case[] {
   const bare: Case = [`${name(opcode)} bare`, (opcode === Op.STAT ? '' : frame(opcode)) + NOOP]
   const key: Case = [`${name(opcode)} with a key`, ONE + frame(opcode, { key: 'k' }) + NOOP + JUNK]
@@ -102,8 +102,8 @@ const longKeys: Case[] = [
 const huge = (opcode: number, bodyBytes: number, extras = ''): string =>
   frame(opcode, { extras, key: 'k', bodyBytes })
 
-// As signed numbers these lengths are negative: nothing is thrown away. (memcached throws away what
-// a connection before it still had to, so that these come before any that closes half-way.)
+// As signed numbers these lengths are negative, so nothing is discarded. (memcached discards what
+// an earlier connection still had to, so these come before cases that close halfway.)
 const negative: Case[] = [2 ** 31 + 9, 2 ** 31 + 1000, 2 ** 32 - 1].flatMap((length): Case[] => [
   [`set of ${length}`, ONE + huge(Op.SET, length, u32(0) + u32(0)) + GET],
   [`setq of ${length}`, ONE + huge(Op.SETQ, length, u32(0) + u32(0)) + GET],

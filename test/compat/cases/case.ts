@@ -19,7 +19,7 @@ export interface Row {
   readonly group: string
   readonly cases: readonly string[]
   readonly replies: readonly string[]
-  /** Whether the connection is open behind it; it is unless a row says so. */
+  /** Whether the connection is open afterwards; true by default. */
   readonly state?: 'closed'
   /** Why memslab differs from both. */
   readonly own?: string

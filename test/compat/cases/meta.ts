@@ -73,7 +73,7 @@ const numbers: Case[] = FORMS.flatMap((form): Case[] => [
   [`all of mg with ${name(form)}`, `${STORED}mg k C${form} F${form} D${form} J${form} v\r\n${HIT}`],
   [`the length of ms ${name(form)}`, `${STORED}ms k ${form}\r\n${MN}${ALL}`],
 ])
-  // Lengths that are read as such, and swallow what follows or close on it.
+  // Texts that are read as lengths, and consume what follows or close on it.
   .filter(([title, steps]) => {
     const length = /ms k (\S*)\r\nmn/.exec(`${steps}`)?.[1]
     return !title.startsWith('the length') || !/^[\s+0]*\d+$/.test(length ?? '') || length === '0'

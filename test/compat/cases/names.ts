@@ -3,7 +3,7 @@
  * that it prints only while a feature is on, such as `idle_kicks`.
  */
 
-/** Letter and long name; -D has none there. */
+/** Letter and long name; -D has no long name in memcached. */
 export const SWITCH_NAMES = words(`
   p:port U:udp-port s:unix-socket a:unix-mask A:enable-shutdown l:listen d:daemon
   r:enable-coredumps u:user m:memory-limit M:disable-evictions c:conn-limit k:lock-memory
@@ -33,7 +33,7 @@ export const SUBOPTION_NAMES_UNTOLD = words(`
   no_inline_ascii_resp drop_privileges no_drop_privileges resp_obj_mem_limit slab_sizes
 `)
 
-/** By report; those of classes and connections without their number. */
+/** Names by report; those of classes and connections without their number. */
 export const STAT_NAMES: Readonly<Record<string, string[]>> = {
   '': words(`
   pid uptime time version libevent pointer_size rusage_user rusage_system max_connections

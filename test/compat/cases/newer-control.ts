@@ -1,4 +1,4 @@
-/** Rows of newer.ts about the commands of operators. */
+/** Rows of newer.ts about operators' commands. */
 import type { Row } from './case.ts'
 
 const BAD_FORMAT = 'CLIENT_ERROR bad command line format\r\n'

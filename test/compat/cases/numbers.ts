@@ -24,7 +24,7 @@ const FORMS = [
   .concat(['-9223372036854775808', '-9223372036854775809', '-18446744073709551615'])
   .concat(['18446744073709551616', '-18446744073709551616', '9'.repeat(60)])
 
-// These are taken for lengths of 2 GiB: the stream would be swallowed to its end.
+// These are read as lengths of 2 GiB: the rest of the stream would be consumed.
 const LENGTHS = FORMS.concat(['2147483646', '-4294967297', '4294967298'])
 
 const forms: Case[] = [
@@ -50,7 +50,7 @@ const forms: Case[] = [
   ['a length of 2^31-4 swallows', [ONE, `add k 0 0 2147483644\r\na\r\n${GET}`], 'raw'],
 ]
 
-// A value of white space alone is left out: memcached reads the memory behind it.
+// Without a value of white space only: memcached reads the memory after it.
 const VALUES = ['', 'a', '1a', ' 1', '1 ', '  1  ', '1 x', '1 2', '\t1', '1\t', '\r\n1', '1\r\n']
   .concat(['1\0', '5\0abc', '\x001', '+', '+1', '+ 1', '--1', '-1', '-0', '- 1', '-', '1-', '00'])
   .concat(['007', '0x1', '1.5', '1e3', '1,000', '9', '10', '99', '100', '999', '1000', ' x'])

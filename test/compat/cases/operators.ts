@@ -1,7 +1,7 @@
 /** Edge cases of operators' commands, with valid and invalid words. */
 import type { Case, Group } from './case.ts'
 
-/** As many cases as there are lines, each a name of its own. */
+/** A case for each line, named by the line. */
 function linesOf(...lines: string[]): Case[] {
   return lines.map((line): Case => [line, `${line}\r\n`])
 }
@@ -47,7 +47,7 @@ const disabled: Case[] = [
     [
       'lru_crawler disable\r\n',
       'lru_crawler disable\r\n',
-      // memcached does not wait for its thread: give that the time to end.
+      // memcached does not wait for its thread: give the thread time to end.
       ...new Array<string>(50).fill('version\r\n'),
       'lru_crawler crawl all\r\nlru_crawler crawl x\r\n',
       'lru_crawler metadump all\r\n',

@@ -33,7 +33,7 @@ const plain: Case[] = [
 const keys: Case[] = [
   ['a key of 250 bytes misses', `get ${KEY_250}\r\n`],
   ['a key of 250 bytes hits', `${store('set', 'x', KEY_250)}get ${KEY_250}\r\n`],
-  // 1.6.45 prints this line's end twice; one clean line was decided.
+  // 1.6.45 prints this line's end twice; memslab prints it once.
   ['a key of 251 bytes', [`get ${KEY_251}\r\n`, VERSION]],
   ['gets of 251 bytes', [`gets ${KEY_251}\r\n`, VERSION]],
   ['gat of 251 bytes', [`gat 0 ${KEY_251}\r\n`, VERSION]],

@@ -117,7 +117,7 @@ const removal: Case[] = [
   ['delete of a miss, silent', `delete k noreply\r\n${VERSION}`],
   ['delete with 0', `${ONE}delete k 0\r\n${GET}`],
   ['delete with 0, silent', `${ONE}delete k 0 noreply\r\n${GET}`],
-  // Newer releases answer this one otherwise; memccapable expects what 1.6.18 says.
+  // Newer releases answer differently; memccapable expects the answer of 1.6.18.
   ['delete with 10', `${ONE}delete k 10\r\n${GET}`],
   ['delete with 10, silent', `${ONE}delete k 10 noreply\r\n${GET}`],
   ['delete with 00', `${ONE}delete k 00\r\n${GET}`],
