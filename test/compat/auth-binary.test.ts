@@ -7,9 +7,7 @@
  * realm to a name without one.
  */
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -17,11 +15,10 @@ import { awaitSasl, frame, Op, plain, readResponses, Sasl } from '../support/aut
 import { startDaemon } from '../support/daemon.ts'
 import type { Pair } from '../support/differential.ts'
 import { findProgram, skipWithout, startOracle } from '../support/oracle.ts'
-import { HOST, type ServerProcess } from '../support/process.ts'
-import { Wire } from '../support/wire.ts'
+import { HOST } from '../support/process.ts'
+import { talkTo, talkToBoth } from '../support/talk.ts'
 
 const SKIP = { skip: skipWithout('memcached', 'saslpasswd2') }
-const QUIET_MS = 500
 
 const auth = (value: string, mechanism = 'PLAIN') => frame(Sasl.AUTH, mechanism, value)
 const step = (value: string) => frame(Sasl.STEP, 'PLAIN', value)
@@ -91,7 +88,9 @@ const SCRIPTS: Record<string, string[]> = {
 t.test('frames get the same answers', SKIP, async t => {
   const pair = await startBoth(t)
   const found = await Promise.all(
-    Object.values(SCRIPTS).map((steps, index) => runBoth(pair, steps, `127.0.3.${index + 1}`)),
+    Object.values(SCRIPTS).map((steps, index) =>
+      talkToBoth(pair, steps, `127.0.3.${index + 1}`, read),
+    ),
   )
   for (const [index, name] of Object.keys(SCRIPTS).entries()) {
     t.same(found[index].daemon, found[index].oracle, name)
@@ -102,7 +101,7 @@ t.test('a second claim may be right', async t => {
   t.testdir({})
   const daemon = await startDaemon(t, ['-t', '1', '-S', '-o', `sasl_pwdb=${passwordFile(t)}`])
   await awaitSasl(daemon)
-  const { answers } = await run(daemon, [RIGHT, RIGHT, NOOP], HOST)
+  const { answers } = await talkTo(daemon.port, [RIGHT, RIGHT, NOOP], HOST, read)
   t.same(answers, [['21 0 Authenticated'], ['21 0 Authenticated'], ['a 0']])
 })
 
@@ -139,28 +138,8 @@ function makeSaslDatabase(t: Test): string {
   return folder
 }
 
-async function runBoth(pair: Pair, steps: string[], address: string) {
-  const [oracle, daemon] = await Promise.all([
-    run(pair.oracle, steps, address),
-    run(pair.daemon, steps, address),
-  ])
-  return { oracle, daemon }
-}
-
-/** The answers to each step, and whether the connection is still open. */
-async function run({ port }: ServerProcess, steps: string[], localAddress: string) {
-  const socket = connect({ port, host: HOST, localAddress, noDelay: true })
-  await once(socket, 'connect')
-  const wire = new Wire(socket)
-  const answers: string[][] = []
-  for (const sent of steps) {
-    wire.send(Buffer.from(sent, 'latin1'))
-    await wire.readUntilQuiet(QUIET_MS)
-    answers.push(readResponses(wire.take()).map(normalise))
-  }
-  const { closed } = wire
-  wire.close()
-  return { answers, closed }
+function read(bytes: Buffer): string[] {
+  return readResponses(bytes).map(normalise)
 }
 
 function normalise(response: string): string {

@@ -8,20 +8,18 @@
  * everything after the first space as the password. Of several answers in one write it sends only
  * the last.
  */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startDaemon } from '../support/daemon.ts'
 import type { Pair } from '../support/differential.ts'
 import { skipWithout, startOracle } from '../support/oracle.ts'
-import { HOST, type ServerProcess } from '../support/process.ts'
+import type { ServerProcess } from '../support/process.ts'
+import { talkToBoth } from '../support/talk.ts'
 import { Wire } from '../support/wire.ts'
 import { authRows } from './cases/newer-auth.ts'
 
 const SKIP = { skip: skipWithout('memcached') }
-const QUIET_MS = 500
 const START_MS_MAX = 10_000
 const RIGHT = 'set x 0 0 9\r\nuser pass\r\n'
 const WRONG = 'set x 0 0 9\r\nuser nope\r\n'
@@ -73,7 +71,9 @@ const SCRIPTS: Record<string, string[]> = {
 t.test('claims get the same answers', SKIP, async t => {
   const pair = await startBoth(t, FILE)
   const found = await Promise.all(
-    Object.values(SCRIPTS).map((steps, index) => runBoth(pair, steps, `127.0.1.${index + 1}`)),
+    Object.entries(SCRIPTS).map(([name, steps], index) =>
+      talkToBoth<string>(pair, steps, `127.0.1.${index + 1}`, read, authRows[name]),
+    ),
   )
   for (const [index, name] of Object.keys(SCRIPTS).entries()) {
     const newer = authRows[name]
@@ -99,7 +99,7 @@ t.test('password files are read alike', SKIP, async t => {
   for (const [name, file] of Object.entries(files)) {
     const pair = await startBoth(t, file)
     const found = await Promise.all(
-      claims.map((text, index) => runBoth(pair, [claim(text)], `127.0.2.${index + 1}`)),
+      claims.map((text, index) => talkToBoth(pair, [claim(text)], `127.0.2.${index + 1}`, read)),
     )
     for (const [index, text] of claims.entries()) {
       t.same(found[index].daemon, found[index].oracle, `${name}: ${JSON.stringify(text)}`)
@@ -110,14 +110,6 @@ t.test('password files are read alike', SKIP, async t => {
 
 function claim(text: string): string {
   return `set x 0 0 ${text.length}\r\n${text}\r\n`
-}
-
-async function runBoth(pair: Pair, steps: string[], address: string) {
-  const [oracle, daemon] = await Promise.all([
-    run(pair.oracle, steps, address),
-    run(pair.daemon, steps, address),
-  ])
-  return { oracle, daemon }
 }
 
 async function startBoth(t: Test, file: string): Promise<Pair> {
@@ -139,20 +131,8 @@ async function warmUp({ port }: ServerProcess): Promise<void> {
   for (const wire of wires) wire.close()
 }
 
-/** The answers to each step, and whether the connection is still open. */
-async function run({ port }: ServerProcess, steps: string[], localAddress: string) {
-  const socket = connect({ port, host: HOST, localAddress, noDelay: true })
-  await once(socket, 'connect')
-  const wire = new Wire(socket)
-  const answers: string[] = []
-  for (const step of steps) {
-    wire.send(Buffer.from(step, 'latin1'))
-    await wire.readUntilQuiet(QUIET_MS)
-    answers.push(normalise(wire.take().toString('latin1')))
-  }
-  const { closed } = wire
-  wire.close()
-  return { answers, closed }
+function read(bytes: Buffer): string {
+  return normalise(bytes.toString('latin1'))
 }
 
 function normalise(answer: string): string {

@@ -8,7 +8,7 @@ import { startDaemon } from './daemon.ts'
 import { createNormaliser, type Normaliser } from './normalise.ts'
 import { startOracle } from './oracle.ts'
 import type { Owner, ServerProcess } from './process.ts'
-import { Wire } from './wire.ts'
+import { type ReadEnd, Wire } from './wire.ts'
 
 /** Bytes as latin1 text; `<CAS k>` stands for the last CAS number seen for key k. */
 export type Step = string
@@ -69,7 +69,7 @@ const TEXT: Dialect = {
   fill: (step, normalise) =>
     step.replace(/<CAS ([^>]+)>/g, (_, key) => normalise.lastCas(key) ?? '0'),
 }
-const REPLY_MS_MAX = 3_000 // without a byte, while the mark's reply is owed
+const REPLY_MS_MAX = 15_000 // without a byte, while the mark's reply is owed
 const WARM_UP_CONNECTIONS = 8
 const RAW_QUIET_MS = 200
 const SHOWN_CHARS_MAX = 400
@@ -88,9 +88,10 @@ export async function startPair(owner: Owner, args: string[] = []): Promise<Pair
 
 /** Runs a script on both servers, each on a connection of its own. */
 export async function compare(pair: Pair, script: Script): Promise<Difference | undefined> {
-  const [oracle, daemon] = await Promise.all([
-    runScript(pair.oracle.port, script),
-    runScript(pair.daemon.port, script),
+  const [oracle, daemon] = [new Course(script), new Course(script)]
+  await Promise.all([
+    runCourse(pair.oracle.port, oracle, () => oracle.isAs(daemon)),
+    runCourse(pair.daemon.port, daemon, () => daemon.isAs(oracle)),
   ])
   return difference(oracle, daemon, script.closeLosesReplies)
 }
@@ -116,22 +117,67 @@ async function sendMarked(wire: Wire, step: Step, dialect: Dialect): Promise<voi
 }
 
 export async function runScript(port: number, script: Script): Promise<Outcome> {
+  const course = new Course(script)
+  await runCourse(port, course, () => true)
+  return course
+}
+
+/** A script on its way through a server, and what came back so far. */
+class Course implements Outcome {
+  readonly script: Script
+  readonly dialect: Dialect
+  replies: string[] = []
+  state: Outcome['state'] = 'open'
+  readonly #raw: string[] = []
+
+  constructor(script: Script) {
+    this.script = script
+    this.dialect = script.dialect ?? TEXT
+  }
+
+  /** The reply to the step from `index` on, as far as it has come. */
+  note(index: number, reply: string): void {
+    this.#raw[index] = withoutMark(reply, this.dialect)
+    const normalise = this.createNormaliser()
+    this.replies = this.#raw.map(raw => normalise(raw))
+  }
+
+  /** The step with the CAS numbers that it stands for. */
+  fill(step: Step): string {
+    const normalise = this.createNormaliser()
+    for (const raw of this.#raw) normalise(raw)
+    return this.dialect.fill(step, normalise)
+  }
+
+  /** Whether the other one got the same as this one, and perhaps more. */
+  isAs({ replies, state }: Course): boolean {
+    const isFurther = replies.length > this.replies.length
+    const isEqual = this.replies.every((reply, index) => reply === replies[index])
+    return isEqual && (isFurther || state === this.state)
+  }
+
+  createNormaliser(): Normaliser {
+    return this.dialect.createNormaliser(this.script.withoutPadding)
+  }
+}
+
+/** A raw step has its reply once it is quiet and `isSettled`. */
+async function runCourse(port: number, course: Course, isSettled: () => boolean): Promise<void> {
   const wire = await Wire.connect(port)
-  const dialect = script.dialect ?? TEXT
-  const normalise = dialect.createNormaliser(script.withoutPadding)
-  const replies: string[] = []
-  let state: Outcome['state'] = 'open'
   try {
-    for (const step of script.steps) {
-      if (state !== 'open') break
-      const end = await runStep(wire, dialect.fill(step, normalise), script, dialect)
-      replies.push(normalise(withoutMark(wire.take().toString('latin1'), dialect)))
-      state = end === 'closed' || wire.closed ? 'closed' : end === 'found' ? 'open' : 'stuck'
+    for (const [index, step] of course.script.steps.entries()) {
+      if (course.state !== 'open') break
+      const look = () => {
+        course.note(index, wire.peek().toString('latin1'))
+        return isSettled()
+      }
+      const end = await runStep(wire, course.fill(step), course, look)
+      course.note(index, wire.take().toString('latin1'))
+      course.state = end === 'closed' || wire.closed ? 'closed' : end === 'found' ? 'open' : 'stuck'
     }
   } finally {
     wire.close()
   }
-  return { replies, state }
 }
 
 export function difference(
@@ -180,11 +226,16 @@ async function warmUp(port: number): Promise<void> {
   for (const wire of wires) wire.close()
 }
 
-async function runStep(wire: Wire, step: string, script: Script, dialect: Dialect) {
+async function runStep(
+  wire: Wire,
+  step: string,
+  { script, dialect }: Course,
+  look: () => boolean,
+): Promise<ReadEnd> {
   const bytes = Buffer.from(script.raw ? step : step + dialect.mark, 'latin1')
   await wire.sendCut(bytes, cutsOf(script, bytes.length), script.everyByte ? 0 : 1)
   if (!script.raw) return wire.readUntil(Buffer.from(dialect.markReplyEnd, 'latin1'), REPLY_MS_MAX)
-  const end = await wire.readUntilQuiet(script.quietMs ?? RAW_QUIET_MS)
+  const end = await wire.readUntilQuietAnd(look, script.quietMs ?? RAW_QUIET_MS)
   return end === 'quiet' ? 'found' : end
 }
 

@@ -10,6 +10,8 @@ import { HOST } from './process.ts'
 export type ReadEnd = 'found' | 'closed' | 'quiet'
 
 const TAIL_BYTES = 128
+const LATE_MS_MAX = 5000
+const CHECK_MS = 20
 
 export class Wire {
   readonly #socket: Socket
@@ -66,6 +68,24 @@ export class Wire {
       if (!(await this.#more(quietMs))) return 'quiet'
     }
     return 'closed'
+  }
+
+  /**
+   * The same, and goes on until the fact is true too, for some seconds at most: on a busy machine a
+   * reply may be late.
+   */
+  async readUntilQuietAnd(fact: () => boolean, quietMs: number): Promise<ReadEnd> {
+    const deadline = performance.now() + LATE_MS_MAX
+    let end = await this.readUntilQuiet(quietMs)
+    while (end === 'quiet' && !fact() && performance.now() < deadline) {
+      end = await this.readUntilQuiet(CHECK_MS)
+    }
+    return end
+  }
+
+  /** All that was read so far, which stays. */
+  peek(): Buffer {
+    return Buffer.concat(this.#chunks)
   }
 
   /** Returns everything read so far and forgets it. */
