@@ -33,6 +33,8 @@ export const NEED_MORE = -1
  */
 export interface Source {
   readonly pauseMs: number
+  /** It delays the answer of a peer that failed to log in: one that leaves is not waited for. */
+  readonly isPenalty?: boolean
   /** The next piece, or null behind the last. */
   next(): Buffer | null
   /** The peer is gone, or `next` said null. */
@@ -83,6 +85,8 @@ export interface Endpoint {
 
 /** A way to parse requests and print replies. All but `command` serve the other states. */
 export interface Protocol {
+  /** Its input may hold passwords: no copy of it may stay in memory. */
+  readonly isSecret?: boolean
   /** COMMAND: runs the request at `at`, with at least one byte there; how far it ate. */
   command(input: Area, at: number, end: number): number
   /** KEYS: goes on with a request that was begun; how far it ate. */

@@ -134,6 +134,17 @@ export class Session implements Conversation {
     return this.stuck
   }
 
+  /** Whether what the peer says may hold a password. */
+  isSecret(): boolean {
+    if (this.host.auth === null) return false
+    return this.protocol === null || this.protocol.isSecret === true
+  }
+
+  /** Whether it waits because the peer failed to log in. */
+  isPenalised(): boolean {
+    return this.source?.isPenalty === true
+  }
+
   /** The outlet took the last replies but not all of them: as if `run` had found out itself. */
   wait(): void {
     this.stuck = true

@@ -19,7 +19,8 @@
 //   CLOSING        no request is run any more; the line closes when all is sent
 //   CLOSED         the line is closed, and all that the peer held is released
 //
-// A peer that watches is PAUSED or STUCK, but is read from, to notice that it closed its side.
+// A peer that watches is PAUSED or STUCK, and one that failed to log in is PAUSED, but both are read
+// from, to notice that they closed their side. Neither is owed an answer then.
 //
 // Two facts are not in that field, because they may meet each of its values. Whether the peer
 // closed its side (isHalfClosed): replies to what it asked before still go out. And what the
@@ -27,7 +28,7 @@
 // SENDING or STUCK.
 //
 // Input that was not eaten is copied to `rest`: at most a line, a short value, or, while a reply is
-// being sent, some reads.
+// being sent, some reads. Where it may hold a password, no copy of it outlives its use.
 
 import { Area } from '../bytes/area.ts'
 import { KIB, MIB } from '../bytes/units.ts'
@@ -270,8 +271,19 @@ export class Connection implements Outlet, LineOwner {
   }
 
   private take(input: Area, start: number, bytes: number): boolean {
-    const { session, flow } = this
+    const { session } = this
     this.hall.host.counters[ThreadCounter.BYTES_READ] += bytes
+    if (!session.isSecret()) return this.feed(input, start, bytes)
+    const { rest } = this
+    const from = start - Math.min(this.restEnd - this.restStart, READ_REST_BYTES_MAX)
+    const goesOn = this.feed(input, start, bytes)
+    input.bytes.fill(0, from, start + bytes)
+    if (rest !== this.rest) rest?.bytes.fill(0)
+    return goesOn
+  }
+
+  private feed(input: Area, start: number, bytes: number): boolean {
+    const { session, flow } = this
     // Its session runs by itself; what the peer says is thrown away.
     if (session.state === State.WATCHING) return true
     if (flow >= Flow.CLOSING) return false
@@ -300,13 +312,26 @@ export class Connection implements Outlet, LineOwner {
       const all = Area.allocate(restEnd - restStart + this.keptBytes)
       let at = rest?.bytes.copy(all.bytes, 0, restStart, restEnd) ?? 0
       for (const piece of this.kept) at += piece.copy(all.bytes, at)
+      if (this.session.isSecret()) this.wipe()
       this.rest = all
       this.restStart = 0
       this.restEnd = at
       this.kept.length = 0
       this.keptBytes = 0
     }
-    return this.eat(this.rest ?? NOTHING, this.restStart, this.restEnd)
+    const { rest } = this
+    if (rest === null || !this.session.isSecret()) {
+      return this.eat(rest ?? NOTHING, this.restStart, this.restEnd)
+    }
+    const goesOn = this.eat(rest, this.restStart, this.restEnd)
+    rest.bytes.fill(0, 0, this.rest === rest ? this.restStart : undefined)
+    return goesOn
+  }
+
+  /** Overwrites the input that waits. */
+  private wipe(): void {
+    this.rest?.bytes.fill(0)
+    for (const piece of this.kept) piece.fill(0)
   }
 
   /** Runs the session over the bytes in [start, end); whether more may be read. */
@@ -327,7 +352,11 @@ export class Connection implements Outlet, LineOwner {
       hall.roster.watches(this.slot)
       return true
     }
-    return this.flow <= Flow.SENDING
+    return this.flow <= Flow.SENDING || this.isPenalised()
+  }
+
+  private isPenalised(): boolean {
+    return this.flow === Flow.PAUSED && this.session.isPenalised()
   }
 
   /** Of what was eaten from, [start, end) is left. */
@@ -363,7 +392,7 @@ export class Connection implements Outlet, LineOwner {
     const { flow, session } = this
     this.isHalfClosed = true
     const isWatching = flow === Flow.PAUSED && session.state === State.WATCHING
-    if (flow <= Flow.READING_VALUE || isWatching) this.close()
+    if (flow <= Flow.READING_VALUE || isWatching || this.isPenalised()) this.close()
   }
 
   /** No request is run any more; the line closes when all is sent. */
@@ -377,6 +406,7 @@ export class Connection implements Outlet, LineOwner {
     this.enter(Flow.CLOSED)
     this.note(hadError)
     this.log('connection closed.')
+    if (this.session.isSecret()) this.wipe()
     this.rest = null
     this.restStart = 0
     this.restEnd = 0

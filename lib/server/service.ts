@@ -112,7 +112,7 @@ export class Service implements Hall, TlsHall {
   later = (work: () => void, pauseMs: number): void => {
     this.loop?.leave()
     if (pauseMs === 0) setImmediate(work)
-    else setTimeout(work, pauseMs)
+    else setTimeout(work, pauseMs).unref()
   }
 
   /** Closes all connections; resolves when they have released all that they held. */

@@ -32,6 +32,7 @@ const NOTHING = text('')
 const NUL = 0
 
 export class AuthBinary extends BinaryProtocol {
+  readonly isSecret = true
   private readonly auth: Authenticator
   private readonly gate: Gate
   private isOpen = false

@@ -43,6 +43,7 @@ const NOTHING = Buffer.alloc(0)
 
 /** An answer that is due in a while. Until then the conversation stands still and costs nothing. */
 class LateAnswer implements Source {
+  readonly isPenalty = true
   private readonly peer: Conversation
   private readonly isLast: boolean
   private readonly dueMs: number

@@ -36,6 +36,7 @@ const LINE_BYTES_MIN = 6
 const CLAIM_BYTES_MAX = 16 * KIB
 
 export class AuthText implements Protocol {
+  readonly isSecret = true
   private readonly peer: Conversation
   private readonly auth: Authenticator
   private readonly gate: Gate
