@@ -1,8 +1,8 @@
 // The command line: memcached's letters and long names -> Options -> a running daemon. switches.ts
-// says what there is, and yargs's parser reads by it. Before that the arguments are brought into one form,
-// `--name=value`, by the rules of getopt: clusters, attached values, unique beginnings of long names,
-// the later of two options. What memcached has and memslab has not is refused where somebody could
-// rely on it, and accepted where it only tunes.
+// has the table of options, by which yargs's parser reads. Before that the arguments are brought
+// into one form, `--name=value`, by the rules of getopt: clusters of letters, attached values,
+// unique prefixes of long names, the last of two options wins. What memslab does not have is
+// refused where somebody could rely on it, and accepted without effect where it only tunes.
 
 import { PROTOCOL_VERSION } from './bytes/memcached.ts'
 import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX } from './client/limits.ts'
@@ -19,14 +19,14 @@ import { packageVersion, readPackageFile } from './server/package.ts'
 /** As in sysexits.h: the command was used wrongly. */
 const EX_USAGE = 64
 
-/** A command line that was understood: something to print, or a daemon to start. */
+/** A valid command line: something to print, or a daemon to start. */
 export type Command = { action: Action } | ServeCommand
 
 interface ServeCommand {
   action: 'serve'
   options: Options
   warnings: string[]
-  /** The command line in its normal form. */
+  /** The command line in its normalised form. */
   args: string[]
 }
 
@@ -55,7 +55,7 @@ function refuse({ line, exitCode }: Refusal): void {
   process.exitCode = exitCode
 }
 
-/** Command line -> what to do, or why not. */
+/** Command line -> what to do, or a refusal. */
 export async function readCommandLine(argv: string[]): Promise<Command | Refusal> {
   try {
     const { action, args, words } = normalise(argv)
@@ -73,7 +73,7 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
   }
 }
 
-/** `memslab drain`: its exit code. */
+/** Runs `memslab drain`. Returns its exit code. */
 async function drain(words: string[]): Promise<number> {
   const { DRAIN_USAGE, drainServer } = await import('./commands/drain.ts')
   const order = await readDrain(words)
@@ -109,14 +109,14 @@ async function readDrain(words: string[]): Promise<DrainOrder | undefined> {
   }
 }
 
-/** May begin the process once more; else a warning where there are no large pages. */
+/** May restart the process (see large-pages.ts); else warns if there are no large pages. */
 async function askForLargePages(): Promise<string[]> {
   const { useLargePages } = await import('./server/large-pages.ts')
   const reason = useLargePages()
   return reason === undefined ? [] : [`warning: no large pages: ${reason}`]
 }
 
-// Loaded only here, so that -h, -V and a wrong option are answered at once.
+// Loaded only here, so that -h, -V and wrong options are answered at once.
 async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   if (options.largePages) warnings.push(...(await askForLargePages()))
   if ('permission' in process) {
@@ -132,19 +132,19 @@ async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   const { openPool } = await import('./server/thread-pool.ts')
   const pool = openPool(options.threads)
   const { isDetached, runHere } = await import('./server/process.ts')
-  // With -d the process that was started first has printed them.
+  // With -d the foreground process has printed them.
   if (!isDetached()) for (const warning of warnings) say(warning)
   const { startDaemon } = await import('./server/daemon.ts')
   const { inlineMore } = await import('./server/compiler.ts')
-  // Before it becomes a user who may not write.
+  // Before it becomes a user that may not write there.
   keepCompiled()
   await runHere(options, fitted => startDaemon(fitted, undefined, pool))
   inlineMore()
 }
 
 /**
- * Scripts take the second word for the version of the program, or look for `memcached` and a number
- * to learn what it understands: both find what they want.
+ * Some scripts read the second word as the version of the program, others look for `memcached` and
+ * a number. Both find what they look for.
  */
 async function textOf(action: Action): Promise<string> {
   if (action === 'license') return readPackageFile('LICENSE')
@@ -170,7 +170,7 @@ function warningsOf(options: Options, args: string[]): string[] {
   return warnings
 }
 
-// ---- arguments in getopt's many forms -> `--name` and `--name=value`, and words that are neither
+// ---- arguments in getopt's forms -> `--name`, `--name=value`, and words that are neither
 
 interface Normal {
   action?: Action
@@ -202,7 +202,7 @@ function takeLong(word: string, waiting: string[], normal: Normal): void {
   take(found, found.value === undefined ? undefined : (attached ?? waiting.shift()), normal)
 }
 
-// As getopt_long: the whole name, or as much of its beginning as no other name shares.
+// As in getopt_long: the complete name, or a prefix that no other name has.
 function findLong(name: string): Switch {
   const found = SWITCHES.filter(known => known.name.startsWith(name))
   const exact = found.find(known => known.name === name)
@@ -243,10 +243,10 @@ function take(found: Switch, text: string | undefined, normal: Normal): void {
   else normal.args.push(text === undefined ? `--${name}` : `--${name}=${text}`)
 }
 
-// ---- yargs's parser: types and the last of two; then each option's reader
+// ---- yargs's parser: types, and the last of two options; then each option's reader
 
 async function readArguments(args: string[]): Promise<Given> {
-  // Its parser alone: yargs's help and completions take a third of the daemon's start to load.
+  // Only its parser: loading yargs's help and completions would take a third of the daemon's start.
   const { default: parse } = await import('yargs-parser')
   const known = SWITCHES.filter(({ missing, action }) => missing === undefined && !action)
   const namesOf = (type: string) =>

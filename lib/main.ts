@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The executable. It looks at the runtime before anything else is loaded: this file has to load on
-// a Node too old for the rest, so it imports nothing up front and uses nothing new.
+// The executable. It checks Node's version before it loads anything else. This file must load on a
+// Node too old for the rest, so it has no static imports and uses nothing new.
 
 try {
   await import('./node-version.ts')

@@ -1,38 +1,38 @@
-// How values become bytes and client flags, and come back: one way for both doors, so that each reads
-// what the other stored.
+// How values become bytes and client flags, and back. Both LocalCache and ClusterClient use it, so
+// that each reads what the other stored.
 //
 //   client flags   31..24  0, or the application's own
 //                  23..16  the kind of value, below
-//                  15..0   0: clients in other languages keep their types there, and read ours as text
+//                  15..0   0: clients in other languages keep their types there
 //
-// Strings are stored as every client stores them: as text with flags 0. So what other clients stored
-// with flags 0 is read as text. Where it is bytes, ask the door for bytes.
+// Strings are stored as every client stores them: as text with flags 0. So values that other
+// clients stored with flags 0 are read as text. Where they are bytes, ask for bytes.
 
 import { deserialize, serialize } from 'node:v8'
 
-/** What the kind of value adds to the client flags. */
+/** The kind of a value in the client flags. */
 export const ValueFlags = {
   /** A string, as UTF-8. */
   TEXT: 0,
-  /** A Buffer or Uint8Array, as it is. */
+  /** A Buffer or Uint8Array, unchanged. */
   BYTES: 1 << 16,
   JSON: 2 << 16,
-  /** What structured clone takes, in the format of node:v8. */
+  /** A value for structured clone, in the format of node:v8. */
   STRUCTURED: 3 << 16,
-  /** The first for serializers of your own; the last is 255 << 16. */
+  /** The first kind for custom serializers; the last is 255 << 16. */
   CUSTOM: 16 << 16,
 } as const
 
-/** The bits that tell the kind of value. */
+/** The bits of the kind. */
 export const VALUE_KIND_MASK = 0xff << 16
 
 /** Turns values that are neither strings nor bytes into bytes and back. */
 export interface Serializer {
-  /** Marks its values: of ValueFlags, or CUSTOM and above in steps of 1 << 16. */
+  /** The kind of its values: one of ValueFlags, or CUSTOM and above in steps of 1 << 16. */
   readonly flags: number
-  /** Throws for what it does not take. */
+  /** Throws for a value that it cannot encode. */
   encode(value: unknown): Buffer
-  /** `bytes` may be reused once this returns. Throws for what it did not encode. */
+  /** `bytes` may be reused once this returns. Throws for bytes that it did not encode. */
   decode(bytes: Buffer): unknown
 }
 
@@ -42,7 +42,7 @@ export interface EncodedValue {
 }
 
 /**
- * JSON, which other languages read and a person at a telnet prompt too: objects, arrays, numbers,
+ * JSON, which other languages and people at a telnet prompt can read: objects, arrays, numbers,
  * booleans and null. TypeError for undefined, functions, symbols, bigints and cycles.
  */
 export const json: Serializer = {
@@ -56,8 +56,8 @@ export const json: Serializer = {
 }
 
 /**
- * All that structured clone takes: also Date, Map, Set, bigint, typed arrays and cycles. Node alone
- * reads it; only for caches whose other writers are trusted.
+ * Everything that structured clone takes: also Date, Map, Set, bigint, typed arrays and cycles.
+ * Only Node.js reads it. Use it only where all writers of the cache are trusted.
  */
 export const structured: Serializer = {
   flags: ValueFlags.STRUCTURED,
@@ -65,13 +65,14 @@ export const structured: Serializer = {
     if (value === undefined) throw new TypeError('undefined is not stored')
     return serialize(value)
   },
-  // A copy: typed arrays among the value would look at the bytes for ever.
+  // A copy, because typed arrays in the value keep a view of the bytes.
   decode: bytes => deserialize(Buffer.from(bytes)),
 }
 
 /**
- * Strings and bytes as they are, the rest by the serializer. Throws what it throws, and RangeError
- * if its flags are no kind of its own: its values would be taken for something else.
+ * Encodes strings and bytes directly, the rest by the serializer. Throws what the serializer
+ * throws, and RangeError if its flags are not a kind of its own: its values would be read as
+ * another kind.
  */
 export function encodeValue(value: unknown, serializer: Serializer = json): EncodedValue {
   if (typeof value === 'string') return { bytes: Buffer.from(value), flags: ValueFlags.TEXT }
@@ -82,8 +83,8 @@ export function encodeValue(value: unknown, serializer: Serializer = json): Enco
 }
 
 /**
- * What was encoded: text, bytes and JSON in any case, other kinds if they are the serializer's. A
- * kind that it does not know comes as a copy of the bytes. Throws for a value that is damaged.
+ * Decodes text, bytes and JSON always, other kinds if they are the serializer's. An unknown kind is
+ * returned as a copy of the bytes. Throws for a damaged value.
  */
 export function decodeValue(bytes: Buffer, flags: number, serializer: Serializer = json): unknown {
   const kind = flags & VALUE_KIND_MASK

@@ -1,5 +1,5 @@
-// `memslab drain HOST:PORT --to HOST:PORT[:WEIGHT],...`: hands a server's items to their new
-// owners, and says on stderr how far it is.
+// `memslab drain HOST:PORT --to HOST:PORT[:WEIGHT],...`: moves a server's items to their new owners
+// and reports its progress on stderr.
 
 import { type DrainReport, drain } from '../client/drain/drain.ts'
 import { DRAIN_AT_ONCE, DRAIN_PROGRESS_MS } from '../client/limits.ts'
@@ -15,7 +15,7 @@ them, then it keeps its own
   --at-once <num>  items on their way at the same time (default: ${DRAIN_AT_ONCE})
 Take the server out of the pool first: clients then look on it for what is missing.`
 
-/** What was asked for: servers as `HOST:PORT[:WEIGHT]`. */
+/** The arguments: servers as `HOST:PORT[:WEIGHT]`. */
 export interface DrainOrder {
   server: string
   to: string[]
@@ -23,7 +23,7 @@ export interface DrainOrder {
   atOnce: number
 }
 
-/** Moves until there is nothing left; the exit code. */
+/** Moves all items. Returns the exit code. */
 export async function drainServer({ server, to, keep, atOnce }: DrainOrder): Promise<number> {
   const startedMs = performance.now()
   let toldMs = startedMs

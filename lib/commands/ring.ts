@@ -1,5 +1,5 @@
-// `memslab ring HOST:PORT[:WEIGHT]...`: where keys live in a pool. Reads keys, one a line, from
-// standard input and prints the owner of each.
+// `memslab ring HOST:PORT[:WEIGHT]...`: which server of a pool owns a key. Reads keys from standard
+// input, one per line, and prints the owner of each.
 
 import { createInterface } from 'node:readline'
 import { parseServer } from '../client/members/servers.ts'
@@ -10,7 +10,7 @@ const USAGE = `usage: memslab ring HOST:PORT[:WEIGHT]... < keys
 prints, for each key on a line of its own, the server of the pool that owns it,
 as libmemcached's weighted ketama and twemproxy with hash md5 choose it`
 
-/** Answers until the input ends; the exit code. */
+/** Prints owners until the input ends. Returns the exit code. */
 export async function tellOwners(servers: readonly string[]): Promise<number> {
   if (servers.length === 0 || servers.some(server => server.startsWith('-'))) {
     process.stderr.write(`${USAGE}\n`)

@@ -1,21 +1,21 @@
-// etcd over its JSON gateway (/v3, etcd 3.4 and later): the few calls by which daemons say that
-// they are there and clients see it. Each call asks one endpoint after the other until one answers,
-// beginning with the one that answered last.
+// etcd through its JSON gateway (/v3, etcd 3.4 and later): the few calls by which daemons register
+// and clients discover them. Each call tries one endpoint after the other until one answers,
+// starting with the one that answered last.
 //
-//   key    PREFIX + host:port, under the lease of the daemon that put it
-//   value  host:port or host:port:weight, as clients reach it
+//   key    PREFIX + host:port, under the lease of the daemon that registered it
+//   value  host:port or host:port:weight, as clients connect to it
 //
-// Used by server/registration.ts and client/discovery/etcd.ts. Knows neither of them.
+// Used by server/registration.ts and client/discovery/etcd.ts.
 
 import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from './limits.ts'
 
-/** Entries below a prefix, and the revision of the store that they are of. */
+/** Entries under a prefix, and the revision of the store at which they were read. */
 export interface Listing {
   values: string[]
   revision: bigint
 }
 
-/** etcd answered, and refused. */
+/** etcd answered with an error. */
 export class EtcdRefusal extends Error {
   override readonly name = 'EtcdRefusal'
 }
@@ -33,7 +33,7 @@ interface Answer {
 
 interface Fault {
   error?: string
-  /** As gRPC numbers them. */
+  /** gRPC's code. */
   code?: number
 }
 
@@ -41,7 +41,7 @@ const UNAVAILABLE = 14
 
 interface Endpoint {
   url: string
-  /** Of the URL: who logs in there. */
+  /** User and password of the URL. */
   login: { name: string; password: string } | undefined
 }
 
@@ -50,7 +50,7 @@ export class EtcdGateway {
   private current = 0
   private token: string | undefined
 
-  /** `http://[user:password@]host:port` each. RangeError for what is none. */
+  /** Each is `http://[user:password@]host:port`. RangeError for anything else. */
   constructor(urls: readonly string[]) {
     if (urls.length === 0 || urls.length > ETCD_ENDPOINTS_MAX) {
       throw new RangeError(`etcd has 1 to ${ETCD_ENDPOINTS_MAX} endpoints`)
@@ -58,14 +58,14 @@ export class EtcdGateway {
     this.endpoints = urls.map(endpointOf)
   }
 
-  /** A new lease of so many seconds: its id. */
+  /** Grants a lease of `ttlS` seconds. Returns its id. */
   async grant(ttlS: number, signal?: AbortSignal): Promise<string> {
     const { ID } = await this.call('lease/grant', { TTL: String(ttlS) }, signal)
     if (ID === undefined) throw new Error('etcd gave no lease')
     return ID
   }
 
-  /** Whether the lease is still there; then it begins anew. */
+  /** Renews the lease. Returns whether it still existed. */
   async keepAlive(lease: string, signal?: AbortSignal): Promise<boolean> {
     const { result } = await this.call('lease/keepalive', { ID: lease }, signal)
     return Number(result?.TTL ?? 0) > 0
@@ -75,7 +75,7 @@ export class EtcdGateway {
     await this.call('kv/put', { key: encode(key), value: encode(value), lease }, signal)
   }
 
-  /** Ends the lease, and with it what was put under it. */
+  /** Revokes the lease, which deletes the entries under it. */
   async revoke(lease: string, signal?: AbortSignal): Promise<void> {
     await this.call('lease/revoke', { ID: lease }, signal)
   }
@@ -87,8 +87,8 @@ export class EtcdGateway {
   }
 
   /**
-   * Resolves when something below the prefix changed after that revision, when it may have, or when
-   * `waitMs` are over.
+   * Resolves when something under the prefix changed after that revision or may have changed, or
+   * after `waitMs`.
    */
   async change(
     prefix: string,
@@ -102,7 +102,7 @@ export class EtcdGateway {
       const ends = AbortSignal.any([signal, over])
       const response = await this.post('watch', { create_request: create }, ends)
       for await (const answer of answersOf(response)) {
-        // Canceled: what came after that revision is compacted already.
+        // Cancelled: the history after that revision is compacted already.
         if (answer.result?.events !== undefined || answer.result?.canceled === true) return
       }
     } catch (error) {
@@ -132,7 +132,7 @@ export class EtcdGateway {
     throw failed ?? signal.reason
   }
 
-  /** Logs in where the endpoint says who, and anew once when the token is refused. */
+  /** Logs in if the endpoint has a user, and once more when the token is refused. */
   private async postTo(
     endpoint: Endpoint,
     path: string,
@@ -181,14 +181,14 @@ async function send(
   }
 }
 
-/** What fetch says is that it failed; why is behind that. */
+/** fetch only says that it failed; its cause says why. */
 function plainer(error: unknown, url: string): unknown {
   if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return error
   const { message, name } = error.cause
   return new Error(`etcd at ${new URL(url).host}: ${message || name}`)
 }
 
-/** The objects of a reply, one a line, as they come. */
+/** The objects of a reply, one per line, as they arrive. */
 async function* answersOf(response: Response): AsyncGenerator<Answer> {
   const decoder = new TextDecoder()
   let rest = ''
@@ -219,7 +219,7 @@ function decoded(text: string): string {
   }
 }
 
-/** All keys that begin with a prefix. */
+/** The range of all keys with this prefix. */
 function rangeOf(prefix: string): { key: string; range_end: string } {
   const end = Buffer.from(prefix)
   end[end.length - 1]++

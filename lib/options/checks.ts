@@ -1,6 +1,6 @@
-// The bounds that settings must keep, alone and between each other, and the settings that follow
-// from others. Where memcached has words for a value that cannot be, and an exit code, they are used
-// here, for settings from the command line and from programs alike.
+// The bounds of settings, the rules between them, and settings that follow from others. Errors have
+// memcached's messages and exit codes where it has them, for settings from the command line and
+// from programs alike.
 
 import { ITEM_BYTES_MAX } from '../bytes/memcached.ts'
 import { GIB, KIB, MIB } from '../bytes/units.ts'
@@ -25,20 +25,20 @@ export const MEMORY_LIMIT_BYTES_MAX = 1024 * GIB
 export const ITEM_SIZE_MIN = KIB
 export const ITEM_SIZE_MAX = ITEM_BYTES_MAX
 export const THREADS_MAX = 256
-/** More threads than this earn a warning, as they do in memcached. */
+/** More threads than this give a warning, as in memcached. */
 export const THREADS_ADVISED_MAX = 64
 export const CONNECTIONS_MAX = 1_048_576
 export const BACKLOG_MAX = 2 ** 31 - 1
-/** An empty chunk of this size fits several times into the smallest page there is. */
+/** Several chunks of this size fit into the smallest page. */
 export const CHUNK_MIN_BYTES_MAX = PAGE_BYTES_MIN / LARGEST_CHUNKS_PER_PAGE / 2
-/** A page of memcached, which -o slab_chunk_max has to fit. */
+/** A page of memcached, which bounds -o slab_chunk_max. */
 export const SLAB_PAGE_BYTES = MIB
-/** Slab sizes that may be chosen, and how far apart they are. */
+/** Most sizes of -o slab_sizes, and the smallest difference between two. */
 export const SLAB_SIZES_MAX = CLASSES_MAX - 2
 export const SLAB_SIZES_STEP = 8
 export const HASHPOWER_INIT_MIN = 12
 export const HASHPOWER_INIT_MAX = 32
-/** Seconds of time-outs and lifetimes, and bytes of log buffers. */
+/** Longest time-outs and lifetimes, seconds, and largest log buffers, bytes. */
 export const SECONDS_MAX = 2 ** 31 - 1
 export const LOGBUF_BYTES_MAX = 64 * MIB
 export const SSL_WBUF_BYTES_MAX = 64 * MIB
@@ -47,7 +47,7 @@ export const TAIL_REPAIR_S_MIN = 10
 export const LRU_PCT_MAX = 79
 export const LRU_PCT_SUM_MAX = 80
 
-/** All settings, with defaults for those not given; or the first of them that cannot be. */
+/** All settings, with defaults for those not given; or a refusal for the first invalid one. */
 export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
   const options: Options = { ...DEFAULTS, ...given, ...whatFollows(given) }
   return (
@@ -67,8 +67,8 @@ export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
   )
 }
 
-// A UNIX socket is the only way in if there is one; UDP alone takes TCP along to its port; who has
-// to log in can do so by one protocol only, unless there are names and passwords for both.
+// With a UNIX socket there is no TCP and UDP. A UDP port alone sets the TCP port too. With -S or -Y
+// alone only the protocol that authenticates is spoken.
 function whatFollows(given: Partial<Options>): Partial<Options> {
   const { unixSocket, udpPort = 0, sasl, authFile, protocol } = given
   const follows: Partial<Options> = {}
@@ -78,7 +78,7 @@ function whatFollows(given: Partial<Options>): Partial<Options> {
   return follows
 }
 
-/** The TCP port of these settings: UDP alone takes TCP along, -1 to a free port of its own. */
+/** The TCP port of these settings: a UDP port alone sets it too, and -1 chooses a free one. */
 export function tcpPortOf({ port, udpPort = 0 }: Partial<Options>): number {
   if (port !== undefined || udpPort === 0) return port ?? DEFAULTS.port
   return udpPort === -1 ? 0 : udpPort
@@ -154,7 +154,7 @@ function refuseSlabs(options: Options): Refusal | undefined {
   if (!isWhole(slabChunkMaxBytes, KIB, SLAB_PAGE_BYTES)) {
     return usage(`${chunk} must be from 1024 to ${SLAB_PAGE_BYTES}`)
   }
-  // memcached's own default breaks this rule where -I is small; here it is no hindrance.
+  // memcached's own default breaks these rules where -I is small, so it is not checked.
   if (slabChunkMaxBytes === DEFAULTS.slabChunkMaxBytes) return undefined
   if (slabChunkMaxBytes > itemSizeMax) {
     return usage(`${chunk} cannot be larger than -I (item_size_max ${itemSizeMax})`)
@@ -284,7 +284,7 @@ function refuseAccess(options: Options): Refusal | undefined {
   const { sasl, authFile, protocol, listen, udpPort, detailPrefix } = options
   const tokens = authFile !== undefined
   const spoken = [protocol, ...listen.map(listener => listener.protocol ?? protocol)]
-  // Where somebody has to log in, nobody may come in by the other protocol without.
+  // If clients of one protocol must log in, the other protocol must not let them in without.
   if (sasl && !tokens && spoken.some(name => name !== 'binary')) {
     return usage('ERROR: You cannot allow the ASCII protocol while using SASL.')
   }
@@ -323,7 +323,7 @@ function refuseEtcd(options: Options): Refusal | undefined {
 function isEndpoint(url: string): boolean {
   if (!/^https?:\/\/[^/\s]+\/?$/.test(url) || !URL.canParse(url)) return false
   try {
-    // User and password may have % before two digits, and no other.
+    // In user and password a % must be followed by two hex digits.
     decodeURIComponent(url)
     return true
   } catch {
@@ -331,7 +331,7 @@ function isEndpoint(url: string): boolean {
   }
 }
 
-/** `host:port`, `[ipv6]:port`, either with a weight behind. */
+/** `host:port` or `[ipv6]:port`, optionally followed by `:weight`. */
 const ADVERTISED = /^(?:\[[^\]\s]+\]|[^:\s[\]]+):\d{1,5}(?::[1-9]\d*)?$/
 
 function isWhole(value: number, min: number, max: number): boolean {

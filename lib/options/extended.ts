@@ -1,6 +1,6 @@
-// -o: the extended options, `name`, `no_name` or `name=value` between commas, text -> settings. One
-// table says what there is. They take effect in their order, so that `no_modern,slab_reassign` is
-// what it looks like. Bounds are checked in options/checks.ts.
+// -o: the extended options, text -> settings: `name`, `no_name` or `name=value`, comma-separated.
+// One table has all of them. They take effect in order, so `no_modern,slab_reassign` turns
+// slab_reassign on again. Bounds are checked in options/checks.ts.
 
 import { CLUSTER_BYTES_MAX } from '../bytes/memcached.ts'
 import { KIB, MIB } from '../bytes/units.ts'
@@ -9,7 +9,7 @@ import { DEFAULTS, HASH_ALGORITHMS, SSL_ENGINES, TLS_VERSIONS } from './options.
 import { type Given, numberOf, Refused, wholeOf } from './values.ts'
 
 interface Suboption {
-  /** How memcached says that the value is missing; undefined where none is needed. */
+  /** memcached's message for a missing value; undefined if none is needed. */
   missing?: string
   read(text: string, name: string): Given
 }
@@ -35,7 +35,7 @@ function readSuboption(word: string): Given {
   return found.read(text, name)
 }
 
-/** A word that means the same with and without a value. */
+/** An option with the same meaning with and without a value. */
 function word(given: Given): Suboption {
   return { read: () => given }
 }
@@ -57,7 +57,7 @@ function fraction(name: string, read: (value: number) => Given): readonly [strin
   return value(name, text => read(numberOf(text, `-o ${name}`)))
 }
 
-/** What memcached reads strictly, and says so. */
+/** Numbers that memcached reads strictly, with an error message. */
 function parsed(name: string, read: (value: number) => Given): readonly [string, Suboption] {
   return value(name, text => {
     if (/^\s*\+?\d+$/.test(text)) return read(Number(text))
@@ -150,7 +150,7 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
 ])
 
 function readHashpower(hashpowerInit: number): Given {
-  // Zero means "not given" among the options.
+  // 0 in Options means "not given".
   if (hashpowerInit !== 0) return { hashpowerInit }
   throw new Refused('Initial hashtable multiplier of 0 is too low')
 }
@@ -186,7 +186,9 @@ function readSlabSizes(text: string): Given {
   return { slabSizes: text.split('-').map(size => wholeOf(size, '-o slab_sizes', text)) }
 }
 
-/** `host:port` or `host|ip|port`, semicolons between; without an ip the host stands for it. */
+/**
+ * `host:port` or `host|ip|port`, separated by semicolons. Without an ip the host is used as one.
+ */
 function readClusterNodes(text: string): Given {
   const clusterNodes = text.split(';').map(readClusterNode)
   if (clusterNodes.join(' ').length <= CLUSTER_BYTES_MAX) return { clusterNodes }
@@ -201,14 +203,14 @@ function readClusterNode(text: string): string {
   throw new Refused(`Illegal node "${text}" in cluster_nodes: host:port or host|ip|port is needed`)
 }
 
-/** memcached took bytes once. */
+/** Older releases of memcached took bytes. */
 function readChunkMax(kilobytes: number): Given {
   if (kilobytes === 0) throw new Refused('slab_chunk_max must be >= 0')
   if (kilobytes <= KIB) return { slabChunkMaxBytes: kilobytes * KIB }
   throw new Refused('slab_chunk_max must be specified in kilobytes.')
 }
 
-/** By name, as memcached's help has it, or by the number that it reads. */
+/** By name, as in memcached's help, or by the number that memcached reads. */
 function readKeyFormat(text: string): Given {
   if (/^(PEM|1)$/i.test(text)) return { sslKeyFormat: 'PEM' }
   if (/^(DER|2)$/i.test(text)) return { sslKeyFormat: 'DER' }

@@ -1,9 +1,10 @@
-// -l: where to listen, text -> addresses. Listeners stand between commas or semicolons, each as
+// -l: where to listen, text -> addresses. Listeners are separated by commas or semicolons, each is
 //
 //   [notls:|btls:|mtls:] [proto[<name>]:] [tag[<name>]:] <host> [:<port>]
 //
-// with `proto_<name>_` and `tag_<name>_` for shells that know what brackets are. A host is a name, an
-// IPv4 address, an IPv6 address (in brackets if a port follows), or `*` for every interface.
+// or with `proto_<name>_` and `tag_<name>_`, for shells in which brackets are special. A host is a
+// name, an IPv4 address, an IPv6 address (in brackets if a port follows), or `*` for every
+// interface.
 
 import { EXIT_OS_ERROR, type ListenAddress } from './options.ts'
 import { Refused } from './values.ts'
@@ -11,14 +12,14 @@ import { Refused } from './values.ts'
 const PORT_MAX = 65535
 const TAG_CHARS_MAX = 8
 const TLS_WORDS = { notls: 'none', btls: 'basic', mtls: 'mutual' } as const
-/** How much of a protocol's name memcached looks at. */
+/** How many characters of a protocol's name memcached reads. */
 const PROTOCOLS = { ascii: 'ascii', binary: 'binary', negotiating: 'auto', auto: 'auto' } as const
 
 type Prefixes = Pick<ListenAddress, 'protocol' | 'tag' | 'tls'>
 
 export function readListen(text: string, port: number): ListenAddress[] {
   const words = text.split(/[,;]/).filter(word => word.trim() !== '')
-  // An empty variable must not open every interface, which `*` asks for.
+  // An empty value (of an unset variable) must not open every interface: that takes `*`.
   if (words.length === 0) throw new Refused('-l names no address (* is every interface)')
   return words.flatMap(word => readListener(word, port))
 }

@@ -1,6 +1,5 @@
-// The daemon's settings: what there is to set, and what each is by default. The command line is read
-// in cli.ts; a program that starts the daemon by itself calls `checkOptions` of options/checks.ts with
-// what it wants otherwise than by default.
+// The daemon's settings and their defaults. cli.ts reads them from the command line. A program that
+// starts the daemon itself calls `checkOptions` of options/checks.ts with those that it changes.
 
 import { KIB, MIB } from '../bytes/units.ts'
 import type { EvictionName } from '../engine/limits.ts'
@@ -10,9 +9,9 @@ export type ProtocolName = 'auto' | 'ascii' | 'binary'
 export type TlsVersion = (typeof TLS_VERSIONS)[number]
 export type SslEngine = (typeof SSL_ENGINES)[number]
 
-/** In the order of the numbers that -o ssl_min_version takes. */
+/** Indexed by the numbers of -o ssl_min_version. */
 export const TLS_VERSIONS = ['tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3'] as const
-/** How OpenSSL is spoken to: called through node:ffi, or through Node's TLS streams. */
+/** How OpenSSL is used: called through node:ffi, or through Node's TLS streams. */
 export const SSL_ENGINES = ['direct', 'node'] as const
 export const HASH_ALGORITHMS = ['jenkins', 'murmur3', 'xxh3'] as const
 
@@ -20,30 +19,32 @@ export interface ListenAddress {
   /** A name or an address, IPv6 without brackets. */
   host: string
   port: number
-  /** What this listener speaks, if not what all do. */
+  /** The listener's protocol, if it differs from that of all. */
   protocol?: ProtocolName
-  /** Names the listener; nothing else. */
+  /** Names the listener, and has no effect. */
   tag?: string
-  /** With TLS on: without it here, without asking for certificates, or insisting on them. */
+  /**
+   * With TLS on: no TLS on this listener, no client certificates, or client certificates required.
+   */
   tls?: 'none' | 'basic' | 'mutual'
 }
 
-/** Whether TLS peers show certificates: never, if they have one, or always. */
+/** Client certificates: never, if the client has one, or always. */
 export type PeerCheck = 'none' | 'request' | 'require'
 
 export interface Options {
   // Where it listens.
-  /** TCP port of listeners that do not say theirs; 0 lets the system choose. */
+  /** TCP port of listeners without their own; 0 lets the system choose. */
   port: number
-  /** False: no TCP at all, there is a UNIX socket or UDP. */
+  /** False: no TCP, but a UNIX socket or UDP. */
   tcpEnabled: boolean
   /** Empty: every interface. */
   listen: readonly ListenAddress[]
-  /** What -l said, for `stats settings`. */
+  /** The text of -l, for `stats settings`. */
   listenText: string | undefined
   /** 0: no UDP; -1 lets the system choose. */
   udpPort: number
-  /** Its path; with one there is neither TCP nor UDP. */
+  /** Path of a UNIX socket; with one there is neither TCP nor UDP. */
   unixSocket: string | undefined
   unixMask: number
   backlog: number
@@ -52,9 +53,9 @@ export interface Options {
   connectionsMax: number
   /** False: connections above the limit wait in the backlog instead of being turned away. */
   maxconnsFast: boolean
-  /** Worker threads talk to their peers through a ring where Node and the kernel have one. */
+  /** Worker threads use io_uring where Node and the kernel allow it. */
   ioUring: boolean
-  /** 0: connections may be idle for ever. */
+  /** 0: connections may be idle forever. */
   idleTimeoutS: number
   requestsPerEventMax: number
   readBufMemLimitBytes: number
@@ -62,22 +63,22 @@ export interface Options {
   /** 0: off. */
   napiIds: number
 
-  // What peers may do.
+  // What clients may do.
   protocol: ProtocolName
   casEnabled: boolean
   flushAllowed: boolean
   dumpAllowed: boolean
   watchAllowed: boolean
   shutdownAllowed: boolean
-  /** What ends the prefix of a key, in `stats detail`. */
+  /** The delimiter after a key's prefix, for `stats detail`. */
   detailPrefix: string
   /** `stats detail` counts from the start. */
   detailEnabled: boolean
-  /** Binary connections say who they are by SASL. */
+  /** Binary connections authenticate by SASL. */
   sasl: boolean
-  /** Names and passwords for SASL; undefined: those of `authFile`. */
+  /** Password file for SASL; undefined: `authFile`. */
   saslFile: string | undefined
-  /** Names and passwords for text connections. */
+  /** Password file for text connections; undefined: none is needed. */
   authFile: string | undefined
 
   // TLS.
@@ -85,7 +86,7 @@ export interface Options {
   sslChainCert: string | undefined
   sslKey: string | undefined
   sslKeyFormat: 'PEM' | 'DER'
-  /** 0: certificates of peers are not asked for, 1: asked for, 2 and 3: needed. */
+  /** Client certificates. 0: not requested, 1: verified if given, 2 and 3: required. */
   sslVerifyMode: number
   sslCiphers: string | undefined
   sslCaCert: string | undefined
@@ -98,20 +99,20 @@ export interface Options {
 
   // Memory.
   memoryLimitBytes: number
-  /** False: a full cache answers with an error instead of evicting. */
+  /** False: a full cache refuses new items instead of evicting. */
   evictions: boolean
   /** Longest item, bytes. */
   itemSizeMax: number
   growthFactor: number
-  /** Least room of the smallest chunk for key, value and flags. */
+  /** Room for key, value and flags in the smallest chunk, bytes. */
   chunkMinBytes: number
   slabChunkMaxBytes: number
-  /** Cut classes for the sizes that come. */
+  /** Fit slab classes to the sizes that come. */
   slabFit: boolean
-  /** Chunk sizes, bytes, in place of those that grow by the factor; empty: those. */
+  /** Chunk sizes, bytes, instead of those that grow by the factor; empty: grow by the factor. */
   slabSizes: readonly number[]
   slabReassign: boolean
-  /** 0: pages stay with their class, 1: they move by age, 2: at once on eviction. */
+  /** 0: pages move on command only, 1: by worth or age, 2: eagerly, by age. */
   slabAutomove: number
   slabAutomoveRatio: number
   slabAutomoveWindow: number
@@ -121,12 +122,12 @@ export interface Options {
   largePages: boolean
 
   // The hash table.
-  /** Buckets of an empty hash table as a power of two; 0 is the engine's choice. */
+  /** Buckets of an empty hash table as a power of two; 0: the engine's default. */
   hashpowerInit: number
   hashExpand: boolean
   hashAlgorithm: (typeof HASH_ALGORITHMS)[number]
 
-  // Lists of items and their upkeep.
+  // LRU lists and their upkeep.
   lruCrawler: boolean
   lruCrawlerSleepUs: number
   /** 0: all. */
@@ -138,22 +139,22 @@ export interface Options {
   hotMaxFactor: number
   warmMaxFactor: number
   temporaryLru: boolean
-  /** Items that live shorter than this are kept in a list of their own, if `temporaryLru`. */
+  /** Items with a shorter TTL are kept in their own list, if `temporaryLru`. */
   temporaryTtlS: number
   /** 0: never. */
   tailRepairTimeS: number
 
-  /** Nodes that `config get cluster` names, `host|ip|port`; empty: this one. */
+  /** Nodes for `config get cluster`, `host|ip|port`; empty: this daemon. */
   clusterNodes: readonly string[]
-  /** Peers may change them, by `config set cluster`. */
+  /** Clients may change them by `config set cluster`. */
   configSetAllowed: boolean
-  /** Endpoints of the etcd where the daemon says that it is there; empty: nowhere. */
+  /** Endpoints of the etcd in which the daemon registers; empty: none. */
   etcd: readonly string[]
-  /** What its key begins with, before host:port. */
+  /** Prefix of its key, before host:port. */
   etcdPrefix: string
-  /** How clients reach it, `host:port` or `host:port:weight`; undefined: where it listens. */
+  /** How clients connect to it, `host:port` or `host:port:weight`; undefined: where it listens. */
   etcdAdvertise: string | undefined
-  /** How long its entry outlives it if it dies. */
+  /** How long its entry stays after it dies, seconds. */
   etcdTtlS: number
 
   // Logs of `watch`.
@@ -164,14 +165,14 @@ export interface Options {
   threads: number
   /** How often -v was given. */
   verbosity: number
-  /** Whose rights to take on after binding, when started by root. */
+  /** The user to become after binding, if started by root. */
   user: string | undefined
   pidFile: string | undefined
   daemonize: boolean
   coreDumps: boolean
 }
 
-/** Why a command line or a setting cannot be, in one line, and the exit code that goes with it. */
+/** Why a command line or a setting is refused, in one line, and the exit code. */
 export interface Refusal {
   line: string
   exitCode: number
@@ -272,7 +273,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   coreDumps: false,
 })
 
-/** Exit codes: memcached's plain failure, and those that it takes from sysexits.h. */
+/** memcached's exit codes: its general failure, and those from sysexits.h. */
 export const EXIT_FAILURE = 1
 export const EXIT_USAGE = 64
 export const EXIT_NO_USER = 67

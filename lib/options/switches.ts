@@ -1,5 +1,5 @@
 // The switches of the command line: memcached's letters and long names, in the order of its help.
-// This one table says what there is: the help is printed from it, arguments are read by it.
+// The help is printed from this table, and arguments are read by it.
 
 import { readExtended } from './extended.ts'
 import { DEFAULTS } from './options.ts'
@@ -17,24 +17,24 @@ import {
   wholeOf,
 } from './values.ts'
 
-/** What is printed instead of starting a daemon. */
+/** Prints something instead of starting a daemon. */
 export type Action = 'help' | 'version' | 'license'
 
 export interface Switch {
-  /** Empty where there is a long name alone: those are memslab's own. */
+  /** Empty if it has only a long name: those are memslab's own. */
   letter: string
   name: string
-  /** How the help shows its value; no value without it. */
+  /** Its value in the help; undefined: it takes none. */
   value?: string
   help: string[]
   action?: Action
-  /** memcached has it, memslab has not: what is missing. */
+  /** Refused, because memslab does not have this. */
   missing?: string
-  /** Accepted and without effect: what the user is told. */
+  /** Accepted without effect: the warning. */
   idle?: string
-  /** Said again, it adds to what was said (with commas between). */
+  /** Repeated, its values are joined with commas. */
   adds?: boolean
-  /** Without it the option is accepted and has no meaning here. */
+  /** Reads the value; undefined: the option is accepted without effect. */
   read?: (text: string) => Given
 }
 

@@ -1,6 +1,6 @@
-// The values of command line options: text -> settings. memcached's own words where it has them,
-// and one line of ours where it would guess (it reads `-m 2g` as two megabytes). Bounds are not
-// checked here but in options/checks.ts, for settings that come from a program too.
+// The values of command line options, text -> settings. Errors have memcached's messages where it
+// has them, and ours where it would guess (it reads `-m 2g` as two megabytes). Bounds are checked
+// in options/checks.ts, because settings come from programs too.
 
 import { GIB, KIB, MIB } from '../bytes/units.ts'
 import { EXIT_FAILURE, EXIT_USAGE, type Options } from './options.ts'
@@ -9,7 +9,7 @@ export type Given = Partial<Options>
 
 const PROTOCOLS = ['auto', 'ascii', 'binary'] as const
 
-/** How a reader says no: one line, and the exit code that goes with it. */
+/** Thrown by a reader: one line, and the exit code. */
 export class Refused extends Error {
   readonly exitCode: number
   constructor(line: string, exitCode = EXIT_FAILURE) {
