@@ -12,7 +12,7 @@ import { expiryOf, itemFlags, itemTotalBytes, keyAt, loadCas } from '../../engin
 import type { ClassSet, ItemSink } from '../../engine/items/walk.ts'
 import type { Shard } from '../../engine/shard.ts'
 import type { Source } from '../conversation.ts'
-import { encodeBytes } from '../words/ascii.ts'
+import { encodeBytes, encodeControls, hasControls } from '../words/ascii.ts'
 
 /** One piece of a dump of items, and all of a `stats cachedump`, bytes. */
 const DUMP_PIECE_BYTES = 32 * KIB
@@ -35,7 +35,7 @@ export interface DumpForm {
 
 /** `key=... exp=... ...`, as metadump has it. */
 export const META_DUMP: DumpForm = { print: printMeta, end: 'END\r\n' }
-/** `mg key`, ready to be sent. */
+/** `mg key`, ready to be sent; keys that are no text, or have control characters, as base64. */
 export const MG_DUMP: DumpForm = { print: printMg, end: 'EN\r\n' }
 
 export class Dump implements Source, ItemSink {
@@ -131,7 +131,8 @@ function printMg(arena: Arena, ref: Ref, bytes: Buffer, start: number): number {
   const key = keyAt(arena, ref)
   const keyEnd = key + L.metaKeyBytes(meta)
   const at = start + bytes.write('mg ', start)
-  if ((meta & L.STATE_KEY_BINARY) === 0) {
+  const isBinary = (meta & L.STATE_KEY_BINARY) !== 0
+  if (!isBinary && !hasControls(arena.area.bytes, key, keyEnd)) {
     const end = at + arena.area.bytes.copy(bytes, at, key, keyEnd)
     return end + bytes.write('\r\n', end)
   }
@@ -144,7 +145,8 @@ function printCold(arena: Arena, ref: Ref, bytes: Buffer, start: number): number
   const key = keyAt(arena, ref)
   const endsAtS = expiryOf(arena, ref)
   let at = start + bytes.write('ITEM ', start)
-  at += arena.area.bytes.copy(bytes, at, key, key + L.metaKeyBytes(words[ref + L.ITEM_META]))
+  const keyEnd = key + L.metaKeyBytes(words[ref + L.ITEM_META])
+  at = encodeControls(arena.area.bytes, key, keyEnd, bytes, at)
   at += bytes.write(' [', at)
   at = printNumber(bytes, at, words[ref + L.ITEM_VALUE_BYTES])
   at += bytes.write(' b; ', at)

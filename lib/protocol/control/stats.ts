@@ -6,6 +6,7 @@ import { countPrefixes } from '../../observe/journal.ts'
 import type { Conversation } from '../conversation.ts'
 import type { Host } from '../host.ts'
 import { reportStats } from '../report/report.ts'
+import { encodeControls } from '../words/ascii.ts'
 import { readUint32 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
@@ -50,7 +51,15 @@ export function resetStats({ cache, facts, journal, hotKeys }: Host): void {
 
 /** Every prefix of keys with its counts, END included. */
 export function dumpPrefixes({ journal }: Host): Buffer {
-  return Buffer.from(`${[...journal.prefixes.lines()].join('')}END\r\n`, 'latin1')
+  const rows = [...journal.prefixes.lines()].map(withoutControls)
+  return Buffer.from(`${rows.join('')}END\r\n`, 'latin1')
+}
+
+/** A row whose control characters are percent-encoded, but for the line end behind it. */
+function withoutControls(row: string): string {
+  const from = Buffer.from(row, 'latin1')
+  const to = Buffer.allocUnsafe(3 * from.length)
+  return `${to.toString('latin1', 0, encodeControls(from, 0, from.length - 2, to, 0))}\r\n`
 }
 
 function detail(word: string, peer: Conversation, speaker: Speaker): void {

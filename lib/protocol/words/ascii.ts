@@ -5,6 +5,7 @@
 import type { Area } from '../../bytes/area.ts'
 
 const BLANK = 32
+const DELETE = 127
 const DIGIT_0 = 48
 /** Digits that a double holds exactly whatever they are. */
 const QUICK_DIGITS_MAX = 15
@@ -93,11 +94,43 @@ export function encodeBytes(
       to[out++] = byte
       continue
     }
-    to[out++] = PERCENT
-    to[out++] = HEX[byte >> 4]
-    to[out++] = HEX[byte & 15]
+    out = encodeByte(byte, to, out)
   }
   return out
+}
+
+/** As `encodeBytes`, but only control characters, which terminals act on, are encoded. */
+export function encodeControls(
+  from: Buffer,
+  start: number,
+  end: number,
+  to: Buffer,
+  at: number,
+): number {
+  let out = at
+  for (let i = start; i < end; i++) {
+    const byte = from[i]
+    if (isControl(byte)) out = encodeByte(byte, to, out)
+    else to[out++] = byte
+  }
+  return out
+}
+
+/** Whether there is a control character in [start, end). */
+export function hasControls(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (isControl(bytes[at])) return true
+  return false
+}
+
+function isControl(byte: number): boolean {
+  return byte < BLANK || byte === DELETE
+}
+
+function encodeByte(byte: number, to: Buffer, at: number): number {
+  to[at] = PERCENT
+  to[at + 1] = HEX[byte >> 4]
+  to[at + 2] = HEX[byte & 15]
+  return at + 3
 }
 
 /** A decimal number with a sign, a fraction and an exponent; NaN where it is none. (strtod) */

@@ -155,6 +155,23 @@ t.test('a dump stops when its peer is gone', async t => {
   t.equal(peer.session.state, State.ENDED)
 })
 
+t.test('keys with control characters are encoded wherever keys are listed', async t => {
+  const peer = new Peer(createHost())
+  const key = '\x1b[2J\x07\x7f:\xc3\xa9'
+  const listed = '%1B[2J%07%7F:\xc3\xa9'
+  say(peer, 'stats detail on\r\n')
+  t.equal(say(peer, `set ${key} 0 0 1\r\n1\r\n`), 'STORED\r\n')
+  const classes = Array.from({ length: 10 }, (_, index) => `stats cachedump ${index + 1} 0\r\n`)
+  const items = classes.map(command => say(peer, command)).join('')
+  t.match(items, `ITEM ${listed} [1 b; 0 s]\r\n`)
+  t.match(say(peer, 'stats detail dump\r\n'), 'PREFIX %1B[2J%07%7F get 0 ')
+  const dump = say(peer, 'lru_crawler mgdump all\r\n')
+  const [, line = ''] = /(mg \S+ b)\r\n/.exec(dump) ?? []
+  t.equal(line, `mg ${Buffer.from(key, 'latin1').toString('base64')} b`)
+  t.equal(say(peer, `${line} v\r\n`), 'VA 1\r\n1\r\n', 'which finds the item')
+  for (const text of [items, dump]) t.notMatch(text.replaceAll(/[\r\n]/g, ''), /\p{Cc}/u)
+})
+
 t.test('a watcher that is gone is not counted, and got nothing before', async t => {
   const host = createHost()
   const watcher = new Peer(host)
