@@ -41,5 +41,5 @@ export {
   structured,
   ValueFlags,
 } from './serializer.ts'
-export { type Daemon, startDaemon } from './server/daemon.ts'
+export { type Address, type Daemon, startDaemon } from './server/launch.ts'
 export { type Served, type ServeOptions, serve } from './server/serve.ts'

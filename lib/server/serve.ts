@@ -14,8 +14,8 @@ import { EVICTIONS_ON, ITEM_BYTES_LIMIT } from '../engine/arena/layout.ts'
 import { Cache, type CacheHandle } from '../engine/cache.ts'
 import { checkOptions } from '../options/checks.ts'
 import { isRefusal, type Options } from '../options/options.ts'
-import type { Bound } from './address.ts'
 import { startDaemon } from './daemon.ts'
+import type { Address } from './launch.ts'
 
 /** What the cache has settled, and what is for a process that is nothing but a daemon. */
 type Settled =
@@ -44,7 +44,7 @@ export type ServeOptions = Partial<Omit<Options, Settled>>
 
 export interface Served {
   /** Where it listens for TCP, in the order of the options. */
-  addresses: Bound[]
+  addresses: Address[]
   /** Reads password files and certificates again. */
   reload(): void
   /** Stops listening, ends all connections and the daemon's threads; the cache goes on. */

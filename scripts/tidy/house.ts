@@ -132,6 +132,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'lib/server/': [
     ['serve.ts', 'process.ts'],
+    ['launch.ts'],
     ['daemon.ts'],
     ['door.ts', 'udp.ts', 'registration.ts', 'ports-file.ts', 'thread-pool.ts'],
     ['main-thread.ts', 'listener.ts'],
