@@ -4,7 +4,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { BINARY, count, frame, Op, store, touch, u32 } from '../support/binary-frames.ts'
+import {
+  BINARY,
+  count,
+  countExtras,
+  frame,
+  Op,
+  store,
+  touch,
+  u32,
+} from '../support/binary-frames.ts'
 import { compare, describe, startPair } from '../support/differential.ts'
 import { skipWithout } from '../support/oracle.ts'
 
@@ -21,7 +30,8 @@ const FLUSHES = [
 ]
 const CAS_STEPS = [
   ONE + GET + store(Op.SET, 'k', '2', { cas: 1n }) + store(Op.ADD, 'none', '2', { cas: 1n }),
-  frame(Op.APPEND, { key: 'k', value: '3', cas: 1n }) + count(Op.INCR, 'k', 1n, 0n, 0, { cas: 1n }),
+  frame(Op.APPEND, { key: 'k', value: '3', cas: 1n }) +
+    frame(Op.INCR, { extras: countExtras(1n, 0n, 0), key: 'k', cas: 1n }),
   count(Op.INCR, 'n', 1n, 7n, 0) +
     touch(Op.GATK, 'k', 0) +
     frame(Op.DELETE, { key: 'k', cas: 1n }) +

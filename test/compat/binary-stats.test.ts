@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import {
   BINARY,
   count,
+  countExtras,
   frame,
   lastCas,
   Op,
@@ -59,7 +60,7 @@ const COUNTING = [
     count(Op.DECRQ, 'n', 1n) +
     count(Op.INCR, 'none', 1n),
   count(Op.DECR, 'none', 1n) + store(Op.SET, 'w', 'w') + count(Op.INCR, 'w', 1n),
-  count(Op.INCR, 'n', 1n, 0n, 0, { cas: 2n ** 40n }),
+  frame(Op.INCR, { extras: countExtras(1n, 0n, 0), key: 'n', cas: 2n ** 40n }),
 ]
 const FLUSH = [
   frame(Op.FLUSH) +

@@ -44,7 +44,13 @@ t.test('short sessions cut once, at each place', { skip, timeout }, async t => {
   for (let place = 1; place < length; place++) {
     const cuts = [place / length]
     const found = await tryCommands(pair, KIND, session, { cuts })
-    if (found !== undefined) return report(t, pair, KIND, `seed ${seed}`, session, { cuts }, found)
+    if (found === undefined) continue
+    return report(t, pair, KIND, {
+      where: `seed ${seed}`,
+      session,
+      cutting: { cuts },
+      first: found,
+    })
   }
   t.pass(`${length} places`)
 })

@@ -114,11 +114,14 @@ export function count(
   opcode: number,
   key: string,
   delta: bigint,
-  initial = 0n,
-  exptime = 0xffffffff,
-  parts: Parts = {},
+  initial?: bigint,
+  exptime?: number,
 ): string {
-  return frame(opcode, { extras: u64(delta) + u64(initial) + u32(exptime), key, ...parts })
+  return frame(opcode, { extras: countExtras(delta, initial, exptime), key })
+}
+
+export function countExtras(delta: bigint, initial = 0n, exptime = 0xffffffff): string {
+  return u64(delta) + u64(initial) + u32(exptime)
 }
 
 export function touch(opcode: number, key: string, exptime: number, parts: Parts = {}): string {

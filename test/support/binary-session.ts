@@ -7,7 +7,7 @@
  * numbers, numbers of 2^63 and more. Lengths that are negative as signed numbers are left out too:
  * memcached throws away what an earlier connection still had to.
  */
-import { count, frame, keyTag, lastCas, Op, type Parts, touch, u32 } from './binary-frames.ts'
+import { countExtras, frame, keyTag, lastCas, Op, type Parts, touch, u32 } from './binary-frames.ts'
 import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
 import { largeValue, randomValue } from './text-session.ts'
@@ -142,7 +142,9 @@ function counting(random: Random): Command {
   const key = random.pick(COUNTER_KEYS)
   const parts = { ...about(random, key), cas: cas(random, key) }
   const exptime = random.pick(INITIAL_EXPTIMES)
-  return count(random.pick(COUNTS), key, random.pick(DELTAS), random.pick(DELTAS), exptime, parts)
+  const opcode = random.pick(COUNTS)
+  const extras = countExtras(random.pick(DELTAS), random.pick(DELTAS), exptime)
+  return frame(opcode, { extras, key, ...parts })
 }
 
 /** The key, and an opaque that is unique to this request and identifies the key. */

@@ -3,7 +3,7 @@
  * empty to many reply buffers long. Nothing ends the conversation: only tests that want it add
  * quits and frames of the wrong form.
  */
-import { count, frame, Op, touch, u32 } from './binary-frames.ts'
+import { countExtras, frame, Op, touch, u32 } from './binary-frames.ts'
 import type { Random } from './prng.ts'
 import { LARGE, SIZES, type StreamOptions } from './server-stream.ts'
 
@@ -40,7 +40,11 @@ function randomFrame(random: Random, sizes: number[], valueBytesMax: number): st
     case 6:
       return frame(random.pick(JOINS), { key, value: bytesFor(random, random.pick(sizes)), opaque })
     case 7:
-      return count(random.pick(COUNTS), 'counter', BigInt(random.below(1000)), 5n, 0, { opaque })
+      return frame(random.pick(COUNTS), {
+        extras: countExtras(BigInt(random.below(1000)), 5n, 0),
+        key: 'counter',
+        opaque,
+      })
     case 8:
       return touch(random.pick(TOUCHES), key, 100, { opaque })
     case 9:

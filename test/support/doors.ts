@@ -1,4 +1,4 @@
-/** The doors that strategies stand on, each as a fresh cache: in process, and a pool of two servers. */
+/** The doors that strategies work on, each a fresh cache: in process, and a pool of two servers. */
 import root, { type Test } from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
@@ -41,7 +41,7 @@ export const DOORS: readonly Door[] = [
   },
 ]
 
-/** The servers of a pool, which last as long as the file's tests; each test begins with empty ones. */
+/** The servers of a pool run until the file's tests end; each test begins with empty ones. */
 const pools = new Map<StartServer, Promise<string[]>>()
 
 async function openPool(t: Test, start: StartServer): Promise<[Store, Store]> {

@@ -1,5 +1,5 @@
-// A line without a socket: it cuts input anywhere, sends now, soon or later, and does what is due in a
-// random order.
+// A line without a socket: it cuts input anywhere, sends now, soon or later, and does what is due
+// in a random order.
 
 import { Area } from '../../lib/bytes/area.ts'
 import { KIB } from '../../lib/bytes/units.ts'

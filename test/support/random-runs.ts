@@ -23,6 +23,15 @@ export type Command = string
 
 export type Cutting = Pick<Script, 'cuts' | 'everyByte'>
 
+/** A session that the servers answer differently. */
+export interface Mismatch {
+  /** The seed and the part of the run. */
+  readonly where: string
+  readonly session: Command[]
+  readonly cutting: Cutting
+  readonly first: Difference
+}
+
 /** What all sessions of a protocol share. */
 export interface Kind {
   readonly dialect?: Dialect
@@ -54,7 +63,8 @@ export async function compareRandomSessions(t: Test, kind: Kind, draw: Draw): Pr
     const cuts = random.once(3) ? randomCuts(random) : []
     const found = await tryCommands(pair, kind, session, { cuts })
     if (found === undefined) continue
-    return report(t, pair, kind, `seed ${seed}, session ${part}`, session, { cuts }, found)
+    const where = `seed ${seed}, session ${part}`
+    return report(t, pair, kind, { where, session, cutting: { cuts }, first: found })
   }
   t.pass(`${sessionCount * SESSION_COMMANDS} commands`)
 }
@@ -74,7 +84,7 @@ export async function compareCutSessions(
     const found = await tryCommands(pair, kind, session, { everyByte: true })
     if (found === undefined) continue
     const where = `seed ${seed}, short session ${part}`
-    return report(t, pair, kind, where, session, { everyByte: true }, found)
+    return report(t, pair, kind, { where, session, cutting: { everyByte: true }, first: found })
   }
   t.pass(`${sessionCount} sessions`)
 }
@@ -106,10 +116,7 @@ export async function report(
   t: Test,
   pair: Pair,
   kind: Kind,
-  where: string,
-  session: Command[],
-  cutting: Cutting,
-  first: Difference,
+  { where, session, cutting, first }: Mismatch,
 ): Promise<void> {
   const fails = async (commands: Command[]) =>
     (await tryCommands(pair, kind, commands, cutting)) !== undefined

@@ -1,5 +1,14 @@
 /** Edge cases of the binary commands: what each does and answers, in its normal and quiet form. */
-import { count, frame, lastCas, Op, store, touch, u32 } from '../../support/binary-frames.ts'
+import {
+  count,
+  countExtras,
+  frame,
+  lastCas,
+  Op,
+  store,
+  touch,
+  u32,
+} from '../../support/binary-frames.ts'
 import { GET, NOOP, numbered, ONE } from './binary-case.ts'
 import type { Case, Group } from './case.ts'
 
@@ -125,7 +134,7 @@ function touchesOf([name, opcode]: [string, number]): Case[] {
 function countsOf([name, opcode]: [string, number]): Case[] {
   const number = (value: string) => store(Op.SET, 'k', value)
   const by = (delta: bigint, initial?: bigint, exptime?: number, parts = {}) =>
-    count(opcode, 'k', delta, initial, exptime, parts)
+    frame(opcode, { extras: countExtras(delta, initial, exptime), key: 'k', ...parts })
   const values = [
     '0',
     '9',
