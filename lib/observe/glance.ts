@@ -1,4 +1,4 @@
-// What an item is like at one moment, for those who watch.
+// The facts of an item at one moment, for watchers.
 
 import { Area, copyBytes } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
@@ -16,11 +16,11 @@ import { isExpired, isFlushed } from '../engine/items/links.ts'
 import { Status } from '../engine/status.ts'
 import type { HitSink } from '../engine/storing/ask.ts'
 
-/** What became of a look at an item, as lines say it. */
+/** The result of a lookup, as in log lines. */
 export const Found = { NOT_FOUND: 0, FOUND: 1, FLUSHED: 2, EXPIRED: 3 } as const
 
 export class Glance implements HitSink {
-  /** A value of Found; the other facts count only where it is not NOT_FOUND. */
+  /** A value of Found; the other facts count only if it is not NOT_FOUND. */
   found = 0
   classId = 0
   valueBytes = 0

@@ -1,5 +1,5 @@
-// What one thread tells those who watch, and who watches. While nobody does, a request pays for the
-// look at one shared word, which has a bit for every kind of line that somebody wants.
+// The log of one thread for watchers, and who watches. While nobody watches, a request pays only
+// for reading one shared word, which has a bit for every kind of line that some watcher wants.
 
 import { copyBytes } from '../bytes/area.ts'
 import type { Arena, Witness } from '../engine/arena/arena.ts'
@@ -20,10 +20,10 @@ import * as R from './log-buffer.ts'
 import { headerWords, type LogHandle, RingReader, RingWriter, watcherWords } from './log-buffer.ts'
 import type { Prefixes } from './prefixes.ts'
 
-/** Connections that may watch at once (memcached: 20). */
+/** Most watchers at the same time (memcached: 20). */
 export const WATCHERS_MAX = 20
 
-/** Kinds of lines, as bits; PREFIXES asks for counts instead (prefixes.ts). */
+/** Kinds of lines, as bits; PREFIXES asks for counts, not lines (prefixes.ts). */
 export const Kind = {
   EVICTIONS: 1 << 0,
   FETCHERS: 1 << 1,
@@ -33,12 +33,12 @@ export const Kind = {
   PREFIXES: 1 << 5,
 } as const
 
-/** Kinds that lines may have, counted in the watchers' words from KIND_0 on. */
+/** Number of kinds of lines, counted in the watchers' words from KIND_0 on. */
 const LINE_KINDS = 5
 const WATCHERS = 0
 const KIND_0 = 1
 
-/** Types of lines; the kind of each is in KIND_OF_TYPE. */
+/** Types of lines; KIND_OF_TYPE has the kind of each. */
 export const LineType = {
   ITEM_GET: 1,
   ITEM_STORE: 2,
@@ -58,7 +58,7 @@ export const KIND_OF_TYPE = [
   Kind.CONNEVENTS,
 ] as const
 
-/** Why a connection ended, as lines say it. */
+/** Why a connection was closed, as in log lines. */
 export const CloseReason = { ERROR: 0, NORMAL: 1, IDLE_TIMEOUT: 2, SHUTDOWN: 3 } as const
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason]
 
@@ -80,17 +80,17 @@ export class Journal implements Witness {
     this.own = watcherWords(handle, thread)
   }
 
-  /** All that anybody wants: bits of Kind, 0 for nothing. */
+  /** The kinds that any watcher wants: bits of Kind, 0 for none. */
   wanted(): number {
     return this.header[R.WANTED]
   }
 
-  /** Whether somebody wants lines of this kind. */
+  /** Whether any watcher wants lines of this kind. */
   wants(kind: number): boolean {
     return (this.header[R.WANTED] & kind) !== 0
   }
 
-  /** An item was looked up; of one that is not there class and size are 0. */
+  /** An item was looked up; class and size are 0 if it is missing. */
   looked(peer: number, { area, keyStart, keyBytes }: Ask, glance: Glance): void {
     const { ring } = this
     this.written[0]++
@@ -101,7 +101,7 @@ export class Journal implements Witness {
     ring.end()
   }
 
-  /** An item was stored, or was not; `glance`: what there is now, or would be. */
+  /** An item was stored or refused; `glance`: the item as it is now, or would be. */
   stored(peer: number, ask: Ask, status: Status, glance: Glance): void {
     const { ring } = this
     const { area, keyStart, keyBytes, mode } = ask
@@ -114,7 +114,7 @@ export class Journal implements Witness {
     ring.end()
   }
 
-  /** An item was deleted because a peer asked for it. */
+  /** An item was deleted on request. */
   deleted({ area, keyStart, keyBytes, isPlain }: Ask, glance: Glance): void {
     const { ring } = this
     this.written[0]++
@@ -147,7 +147,7 @@ export class Journal implements Witness {
     if (this.wants(Kind.CONNEVENTS)) this.connection(LineType.CONN_CLOSE, peer, address, reason)
   }
 
-  /** A watcher comes to this thread, who wants these kinds; false: there are too many. */
+  /** Adds a watcher of this thread for these kinds; false if there are too many. */
   addWatcher(kinds: number): boolean {
     if (countWatchers(this.handle) >= WATCHERS_MAX) return false
     this.count(kinds, 1)
@@ -158,7 +158,7 @@ export class Journal implements Witness {
     this.count(kinds, -1)
   }
 
-  /** Where a new watcher begins to read: the ends of all rings. */
+  /** Readers for a new watcher, at the ends of all buffers. */
   readers(): RingReader[] {
     return Array.from({ length: this.handle.threads }, (_, i) => new RingReader(this.handle, i))
   }
@@ -182,29 +182,29 @@ export class Journal implements Witness {
   }
 }
 
-/** How many watch, in all threads. */
+/** The number of watchers in all threads. */
 export function countWatchers(handle: LogHandle): number {
   let count = 0
   for (let i = 0; i < handle.threads; i++) count += watcherWords(handle, i)[WATCHERS]
   return count
 }
 
-/** Takes back what the watchers of a thread wanted: it died. */
+/** Removes the watchers of a thread that died. */
 export function forgetWatchers(handle: LogHandle, thread: number): void {
   const words = watcherWords(handle, thread)
   for (let i = 0; i < words.length; i++) Atomics.store(words, i, 0)
   updateWanted(handle)
 }
 
-/** Has all threads count the prefixes of keys, or no longer. */
+/** Switches the counts of key prefixes on or off, for all threads. */
 export function countPrefixes(handle: LogHandle, on: boolean): void {
   Atomics.store(headerWords(handle), R.COUNTS_PREFIXES, on ? 1 : 0)
   updateWanted(handle)
 }
 
 /**
- * Works out anew what is wanted. Threads may do that at once: one that looked first and writes last
- * would undo what another has written, so each looks again after it wrote.
+ * Recomputes what is wanted. Several threads may do this at the same time. One that reads first and
+ * writes last would undo another's change, so each reads again after it wrote.
  */
 function updateWanted(handle: LogHandle): void {
   const header = headerWords(handle)

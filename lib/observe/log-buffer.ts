@@ -1,35 +1,35 @@
-// The logs of the threads that watchers read: one ring a thread, all in one piece of shared memory.
-// Only its thread writes to a ring, and never waits: what is new goes over what is oldest. Whoever
-// reads keeps its own place in every ring, and finds out by itself what it lost.
+// The log buffers that watchers read: one circular buffer per thread, all in one piece of shared
+// memory. Only its thread writes to a buffer, and never waits: new records overwrite the oldest.
+// Each reader keeps its own position in every buffer and detects what it lost.
 //
-//   +--------+----------+--------+--------+----
-//   | header | watchers | ring 0 | ring 1 | ...       a ring: its header, then its records
-//   +--------+----------+--------+--------+----
+//   +--------+----------+----------+----------+----
+//   | header | watchers | buffer 0 | buffer 1 | ...   a buffer: its header, then its records
+//   +--------+----------+----------+----------+----
 //
-// header    the number of the last line, which counts over all rings; what is wanted, by anybody
-// watchers  WATCHER_WORDS a thread: what the watchers served by that thread want
-// ring      RESERVED is how far its thread has begun to write, HEAD how far it is done, both in bytes
+// header    the number of the last line, which counts over all buffers; the kinds that are wanted
+// watchers  WATCHER_WORDS per thread: the kinds that the watchers of that thread want buffer
+// RESERVED is how far its thread has begun to write, HEAD how far it is done, both in bytes
 //           since the start; LINES counts records
 //
 //   record    0 BYTES  1 TYPE  2 LINE  3 PEER  4 NUMBER (Float64)  6 TIME_MS (Float64)
 //             8 CODES  9 SIZE  10 TTL_S  11 IDLE_S, then text
 //   CODES     status 0-7 | command 8-15 | class 16-23 | bytes of text 24-31
 //
-// Records lie on 8 bytes and in one block each, so that a reader who was overtaken goes on at the
-// next block. It copies a record, then looks at RESERVED again: what has been written over since is
-// not used.
+// Records are aligned to 8 bytes and within one block each, so that a reader that was overtaken
+// continues at the next block. It copies a record, then reads RESERVED again: a record that has
+// been overwritten meanwhile is not used.
 
 import assert from 'node:assert/strict'
 import { Area, copyBytes } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { KIB } from '../bytes/units.ts'
 
-/** A thread's log ring is made of blocks of this size. */
+/** A thread's log buffer consists of blocks of this size. */
 export const LOG_BLOCK_BYTES = 4 * KIB
 
 const HEADER_BYTES = 64
 const LAST_NUMBER = 0 // BigInt64 index in the header
-/** Header words: the kinds of lines that anybody wants; whether prefixes are counted. */
+/** Header words: the kinds of lines that any watcher wants; whether prefixes are counted. */
 export const WANTED = 2
 export const COUNTS_PREFIXES = 3
 export const WATCHER_WORDS = 16
@@ -52,7 +52,7 @@ export const TTL_S = 10
 export const IDLE_S = 11
 const RECORD_BYTES = 48
 const FILLER = 0
-/** Words that a filler needs. */
+/** Words of the smallest filler. */
 const FILLER_BYTES_MIN = 8
 
 export const RECORD_BYTES_MAX = RECORD_BYTES + Math.ceil(KEY_BYTES_MAX / 8) * 8
@@ -66,7 +66,7 @@ export interface LogHandle {
   ringBytes: number
 }
 
-/** Shared memory for the rings of so many threads, each of about `ringBytes`. */
+/** Shared memory for the buffers of `threads` threads, each of about `ringBytes`. */
 export function createLogs(threads: number, ringBytes: number): LogHandle {
   const blocks = Math.max(2, Math.ceil(ringBytes / LOG_BLOCK_BYTES))
   const bytes = blocks * LOG_BLOCK_BYTES
@@ -79,12 +79,12 @@ export function headerWords({ buffer }: LogHandle): Int32Array {
   return new Int32Array(buffer, 0, HEADER_BYTES / 4)
 }
 
-/** What the watchers of one thread want: WATCHER_WORDS words. */
+/** The kinds that the watchers of one thread want: WATCHER_WORDS words. */
 export function watcherWords({ buffer }: LogHandle, thread: number): Int32Array {
   return new Int32Array(buffer, HEADER_BYTES + thread * WATCHER_WORDS * 4, WATCHER_WORDS)
 }
 
-/** The views through which a thread sees a ring. */
+/** A thread's views of a buffer. */
 class Ring {
   readonly positions: BigInt64Array
   readonly header: Int32Array
@@ -106,15 +106,15 @@ class Ring {
     return Number(Atomics.load(this.positions, HEAD))
   }
 
-  /** As an exchange with nothing: no read before it may be done after it. */
+  /** An atomic read-modify-write that adds nothing: no earlier read may be moved after it. */
   reserved(): number {
     return Number(Atomics.add(this.positions, RESERVED, 0n))
   }
 }
 
-/** A thread's own end of its ring. Records are written one at a time: begin, fields, text, end. */
+/** The writer of a thread's buffer. Records are written one at a time: begin, fields, text, end. */
 export class RingWriter {
-  /** The record in hand: its first word in `words`, where its text goes in `area`. */
+  /** The current record: its first word in `words`, the start of its text in `area`. */
   at = 0
   textAt = 0
   readonly words: Int32Array
@@ -129,7 +129,7 @@ export class RingWriter {
     this.area = this.ring.area
     this.lastNumber = new BigInt64Array(handle.buffer, 0, 1)
     this.head = this.ring.head()
-    // The thread before this one may have died while it wrote: go on behind what it had begun.
+    // The previous thread may have died while it wrote: continue after what it had begun.
     if (this.ring.reserved() > this.head) this.fill()
   }
 
@@ -153,7 +153,7 @@ export class RingWriter {
     this.textAt = (at << 2) + RECORD_BYTES
   }
 
-  /** The record in hand is whole: readers may have it. */
+  /** The current record is complete: readers may read it. */
   end(): void {
     this.head += this.words[this.at + BYTES]
     Atomics.store(this.ring.positions, HEAD, BigInt(this.head))
@@ -166,7 +166,7 @@ export class RingWriter {
   }
 
   private reserve(bytes: number, type: number): void {
-    // An exchange, and no store: nothing that follows may be written before it.
+    // An exchange, not a store: no later write may be moved before it.
     Atomics.exchange(this.ring.positions, RESERVED, BigInt(this.head + bytes))
     this.at = (this.head % this.ring.bytes) >> 2
     this.words[this.at + BYTES] = bytes
@@ -174,16 +174,16 @@ export class RingWriter {
   }
 }
 
-/** One reader's place in one ring, which begins at its end. */
+/** One reader's position in one buffer. It begins at the buffer's end. */
 export class RingReader {
-  /** The record read: its words, and its text from `textAt` of `area`. */
+  /** The last record read: its words, and its text from `textAt` of `area`. */
   readonly words: Int32Array
   readonly area: Area
   readonly textAt = RECORD_BYTES
-  /** Number of the line read, over all rings; when it was written. */
+  /** Number of that line, over all buffers, and when it was written. */
   number = 0
   timeMs = 0
-  /** Lines that were written over before they were read, since this was last zeroed. */
+  /** Lines overwritten before they were read, since this was last zeroed. */
   lost = 0
   private readonly ring: Ring
   private position: number
@@ -223,7 +223,7 @@ export class RingReader {
     return false
   }
 
-  /** Goes on at the first block that begins where nothing has been written over. */
+  /** Continues at the first block that has not been overwritten. */
   private skip(oldest: number): void {
     this.position = Math.ceil(oldest / LOG_BLOCK_BYTES) * LOG_BLOCK_BYTES
   }

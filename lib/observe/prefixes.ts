@@ -1,15 +1,15 @@
-// Counts by the prefix of keys, for `stats detail`: one table that all threads write to. A prefix is
-// what stands before the delimiter; keys without one are not counted, and neither are new prefixes
-// once the table has PREFIXES_MAX of them.
+// Counts by key prefix, for `stats detail`: one table that all threads write to. A prefix is the
+// part before the delimiter. Keys without one are not counted, and no new prefixes once the table
+// has PREFIXES_MAX of them.
 //
 // A slot is free, taken by the thread that writes its prefix, or good: then its first word is the
 // prefix's hash. Two threads that meet the same new prefix at once may give it two slots, which are
-// added up when they are told of. Counts are two words each, the carry is passed on by hand.
+// added up in the report. Counts are two words each, with the carry passed on in code.
 
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { KIB } from '../bytes/units.ts'
 
-/** Prefixes of keys that `stats detail` counts, and slots looked at for one (memcached: 65536). */
+/** Most prefixes of `stats detail` (memcached: 65536), and most slots probed for one. */
 export const PREFIXES_MAX = 16 * KIB
 const PREFIX_PROBES_MAX = 64
 
@@ -62,7 +62,7 @@ export class Prefixes {
     if (Atomics.add(this.words, at, 1) === -1) Atomics.add(this.words, at + 1, 1)
   }
 
-  /** Forgets all prefixes. Memory that was never used is left alone: it costs nothing. */
+  /** Removes all prefixes. Memory that was never used is not touched, so it costs nothing. */
   clear(): void {
     const { words } = this
     if (words[COUNT] === 0) return
@@ -72,7 +72,7 @@ export class Prefixes {
     Atomics.store(words, COUNT, 0)
   }
 
-  /** One line a prefix. */
+  /** One row per prefix. */
   *lines(): Generator<string> {
     if (this.words[COUNT] === 0) return
     const sums = new Map<string, number[]>()
@@ -94,7 +94,7 @@ export class Prefixes {
     return this.words[at + 1] * 2 ** 32 + (this.words[at] >>> 0)
   }
 
-  /** The slot of a key's prefix, made if need be; -1 without a prefix or without room. */
+  /** The slot of a key's prefix, a new one if needed; -1 without a prefix or without room. */
   private slotOf(key: Buffer, start: number, keyBytes: number): number {
     const end = start + keyBytes
     let hash = FNV_OFFSET

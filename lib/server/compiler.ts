@@ -1,11 +1,11 @@
-// What V8's optimizing compiler is told of the daemon's process. A request passes through many small
-// functions; by default the compiler stops to put them into one another before it has all of them.
+// Flags of V8's optimizing compiler for the daemon. A request passes through many small functions,
+// and by default the compiler stops inlining before it has inlined all of them.
 
 import { setFlagsFromString } from 'node:v8'
 
 /**
- * Bytecode of a function that the compiler puts into the one that calls it, and of all that it puts
- * into one (V8: 460 and 920), bytes.
+ * Longest bytecode of a function that is inlined, and of all functions inlined into one, bytes
+ * (V8's defaults: 460 and 920).
  */
 const INLINED_FUNCTION_BYTES_MAX = 1000
 const INLINED_TOTAL_BYTES_MAX = 2000
@@ -16,8 +16,8 @@ export const COMPILER_FLAGS = [
 ] as const
 
 /**
- * For all threads, as long as the process lives. Once they have loaded their code: what is kept of it
- * on disk, and Node's own, is of a process without these flags.
+ * Sets the flags for all threads of the process. To be called after they have loaded their code:
+ * the compiled code on disk, and Node's own, was made without these flags and would be rejected.
  */
 export function inlineMore(): void {
   for (const flag of COMPILER_FLAGS) setFlagsFromString(flag)

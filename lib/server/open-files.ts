@@ -1,19 +1,21 @@
-// File descriptors: one a connection, and some of the daemon's own. Node raises the soft limit to the
-// hard one by itself, so the hard one decides. As in memcached a limit below -c is an error. A limit
-// that leaves too few for the daemon's own lowers the number of connections.
+// File descriptors: one per connection, and some for the daemon itself. Node raises the soft limit
+// to the hard one, so the hard one decides. As in memcached, a limit below -c is an error. A limit
+// that leaves too few for the daemon itself lowers the number of connections.
 
 import { readFileSync } from 'node:fs'
 import type { Options } from '../options/options.ts'
 import { StartError } from './start-error.ts'
 
 /**
- * Descriptors that the daemon takes: the runtime's, files while they are loaded, listeners. Those of
- * each thread: its event loop has 4, its uring 2, and one spare. Measured: 25 and 6.
+ * Descriptors of the daemon: the runtime's, files while they are loaded, listeners. Descriptors of
+ * each thread: 4 for its event loop, 2 for its uring, and one spare. Measured: 25 and 6.
  */
 const OWN_FILES = 32
 const FILES_PER_THREAD = 7
 
-/** The options with as many connections as there are descriptors, and a warning if those are fewer. */
+/**
+ * The options with at most as many connections as there are descriptors, and a warning if fewer.
+ */
 export function fitOpenFiles(options: Options, hard = hardLimit()): [Options, warning?: string] {
   const { connectionsMax, threads } = options
   const spare = hard - OWN_FILES - FILES_PER_THREAD * threads
@@ -31,7 +33,7 @@ function hardLimit(): number {
   try {
     limits = readFileSync('/proc/self/limits', 'utf8')
   } catch {
-    // Not Linux, or without /proc: the limit shows when it is reached.
+    // Not Linux, or no /proc: then the limit shows only when it is reached.
   }
   const [, hard] = /^Max open files\s+\S+\s+(\d+)/m.exec(limits) ?? []
   return hard === undefined ? Number.POSITIVE_INFINITY : Number(hard)

@@ -1,5 +1,5 @@
-// Where the installed package is, and its version. The same code runs from lib/ in a checkout and
-// from dist/lib/ where it is installed, so the folder is looked for upwards.
+// The folder of the package and its version. The same code runs from lib/ in a checkout and from
+// dist/lib/ in an installation, so the folder is searched upwards.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

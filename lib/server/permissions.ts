@@ -1,15 +1,15 @@
-// Node's permission model (--permission): what it must allow for this command line. Asked before
-// anything is tried, because a forbidden call fails in the middle of the runtime, and some with the
-// words of another fault.
+// Node's permission model (--permission): what this command line needs. It is checked before
+// anything is tried, because a forbidden call fails deep inside the runtime, sometimes with a
+// misleading message.
 
 import { EXIT_OS_ERROR, type Options, type Refusal } from '../options/options.ts'
 
-/** The types of Node do not know all scopes. */
+/** Node's types do not have all scopes. */
 interface Permission {
   has(scope: string): boolean
 }
 
-/** The flags that are missing, if any. */
+/** The flags of Node that are missing. */
 export function refuseForbidden({ user, daemonize }: Options): Refusal | undefined {
   const { permission } = process as { permission?: Permission }
   if (permission === undefined) return undefined

@@ -1,5 +1,5 @@
-// The file that MEMCACHED_PORT_FILENAME names: which ports were bound, for whoever let the system
-// choose them. Written under another name and renamed, so that a reader finds all of it or nothing.
+// The file of MEMCACHED_PORT_FILENAME: the bound ports, for programs that let the system choose
+// them. It is written under another name and renamed, so that a reader finds all of it or nothing.
 
 import { appendFileSync, renameSync } from 'node:fs'
 import type { Bound, Transport } from './address.ts'
@@ -8,7 +8,7 @@ import { reasonOf } from './reason.ts'
 
 export const PORTS_FILE_VARIABLE = 'MEMCACHED_PORT_FILENAME'
 
-/** As in memcached, a file that cannot be written is told of and the daemon goes on. */
+/** As in memcached, a file that cannot be written is logged and the daemon goes on. */
 export function writePortsFile(path: string, bound: Readonly<Record<Transport, Bound[]>>): void {
   const beside = `${path}.lck`
   const lines = [...linesOf('TCP', bound.tcp), ...linesOf('UDP', bound.udp)]

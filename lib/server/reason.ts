@@ -1,6 +1,6 @@
-// Why the system refused something, in the words that strerror has for it.
+// Why the system refused something, in strerror's words.
 
-// By default: an old Node has no such name (node-version.ts).
+// A default import, because an old Node lacks the name (node-version.ts).
 import util from 'node:util'
 
 /** The words for an error number. */
@@ -10,7 +10,7 @@ export function reasonFor(errno: number | undefined): string {
   return reason.charAt(0).toUpperCase() + reason.slice(1)
 }
 
-/** The words for whatever was thrown. */
+/** The reason in anything that was thrown. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { errno, message } = error as NodeJS.ErrnoException

@@ -1,6 +1,6 @@
-// A daemon's entry in etcd: put under a lease that is kept alive, so that it goes when the daemon does,
-// and put anew when the lease was lost. etcd may be away, at the start too: then it is tried again, and
-// said once.
+// A daemon's entry in etcd. It is put under a lease that is kept alive, so it expires with the
+// daemon, and put again when the lease was lost. While etcd is away, at the start too, this retries
+// and logs it once.
 
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import { ETCD_LEAVE_MS, ETCD_RETRY_MS } from '../etcd/limits.ts'
 import type { Options } from '../options/options.ts'
 import type { Bound } from './address.ts'
 
-/** How often a lease is renewed in its time. */
+/** Renewals of a lease per TTL. */
 const ETCD_RENEWALS = 3
 
 export interface Entry {
@@ -17,7 +17,7 @@ export interface Entry {
   prefix: string
   /** How clients reach this daemon: `host:port` or `host:port:weight`. */
   server: string
-  /** How long the entry outlives a daemon that died. */
+  /** How long the entry of a dead daemon stays. */
   ttlS: number
 }
 
@@ -28,11 +28,11 @@ export class Registration {
   private readonly stop = new AbortController()
   private readonly done: Promise<void>
   private lease: string | undefined
-  /** The entry stands under that lease. */
+  /** The entry is under that lease. */
   private isPut = false
-  private isTold = false
+  private isLogged = false
 
-  /** Begins to register; RangeError for what is no endpoint. */
+  /** Starts registering. RangeError for an invalid endpoint. */
   constructor(entry: Entry, log: (line: string) => void) {
     this.etcd = new EtcdGateway(entry.endpoints)
     this.entry = entry
@@ -40,7 +40,7 @@ export class Registration {
     this.done = this.run()
   }
 
-  /** Takes the entry back, if etcd is there. */
+  /** Removes the entry, if etcd is there. */
   async close(): Promise<void> {
     this.stop.abort()
     await this.done
@@ -54,13 +54,13 @@ export class Registration {
       let restMs = (this.entry.ttlS * 1000) / ETCD_RENEWALS
       try {
         await this.renew(signal)
-        if (this.isTold) this.log(`etcd: registered as ${this.entry.server}`)
-        this.isTold = false
+        if (this.isLogged) this.log(`etcd: registered as ${this.entry.server}`)
+        this.isLogged = false
       } catch (error) {
         if (signal.aborted) return
         restMs = Math.min(restMs, ETCD_RETRY_MS)
-        if (!this.isTold) this.log(`not registered: ${wordsOf(error)}; trying again`)
-        this.isTold = true
+        if (!this.isLogged) this.log(`not registered: ${wordsOf(error)}; trying again`)
+        this.isLogged = true
       }
       await sleep(restMs, undefined, { signal }).catch(() => {})
     }
@@ -78,7 +78,7 @@ export class Registration {
   }
 }
 
-/** The entry of a daemon that listens there; undefined: nobody asked for one. */
+/** Registers a daemon that listens there; undefined without --etcd. */
 export function register(
   options: Options,
   [first]: readonly Bound[],
@@ -90,7 +90,7 @@ export function register(
   return new Registration({ endpoints: etcd, prefix: etcdPrefix, server, ttlS: etcdTtlS }, log)
 }
 
-/** Where others reach what is bound there: this host, by name if it listens on all its addresses. */
+/** The address for clients: the bound one, or this host's name if it listens on every interface. */
 function reachedAt({ address, port }: Bound): string {
   if (address === '0.0.0.0' || address === '::') return `${hostname()}:${port}`
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`

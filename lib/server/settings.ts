@@ -1,13 +1,13 @@
-// The lines of `stats settings`: memcached's names in memcached's order, from the options. A
-// setting that has no meaning here shows what memcached shows where the feature is off. What
-// operators change later is put in its place by report/settings.ts.
+// The rows of `stats settings`: memcached's names in memcached's order, from the options. A setting
+// without a meaning here shows what memcached shows with the feature off. report/settings.ts
+// replaces values that operators have changed at run time.
 
 import type { Options } from '../options/options.ts'
 import type { Features } from '../protocol/host.ts'
 
 type Line = [name: string, value: string | number]
 
-/** What is only known once the daemon listens and has its memory. */
+/** Facts that are known only once the daemon listens and has its memory. */
 export interface Found {
   tcpPort: number
   udpPort: number
@@ -15,9 +15,9 @@ export interface Found {
 }
 
 const PROTOCOL_TEXTS = { auto: 'auto-negotiate', ascii: 'ascii', binary: 'binary' } as const
-/** As OpenSSL numbers them. */
+/** OpenSSL's numbers. */
 const KEY_FORMAT_NUMBERS = { PEM: 1, DER: 2 } as const
-/** Keyed at random for each process, whatever -o hash_algorithm says. */
+/** Always this, with a random key per process, whatever -o hash_algorithm says. */
 const HASH_ALGORITHM = 'halfsiphash13'
 
 const yes = (value: boolean) => (value ? 'yes' : 'no')
@@ -40,7 +40,7 @@ export function settingLines(options: Options, found: Found): Line[] {
   ]
 }
 
-/** Which lines of `stats` there are. */
+/** The features on which rows of `stats` depend. */
 export function featuresOf(options: Options): Features {
   return {
     idleTimeout: options.idleTimeoutS > 0,

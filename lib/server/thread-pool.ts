@@ -1,14 +1,14 @@
-// The threads of the daemon, before they have anything to do. Apart from the rest so that the first of
-// them starts, and loads its code, while the main thread still loads its own.
+// The pool of the daemon's threads. It is a separate file, so that the first thread starts and
+// loads its code while the main thread still loads its own.
 
 import { Piscina } from 'piscina'
 import type { ThreadPool } from './workers.ts'
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-/** What each thread loads first, a URL. */
+/** The URL of the file that each thread loads first. */
 export const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
 
-/** Room for so many threads, of which one is started. */
+/** A pool for `threads` threads, one of which is started. */
 export function openPool(threads: number): ThreadPool {
   const pool = new Piscina({
     filename: ENTRY,
@@ -17,8 +17,9 @@ export function openPool(threads: number): ThreadPool {
     idleTimeout: Number.POSITIVE_INFINITY,
     atomics: 'disabled',
   })
-  // Threads may fail before there are Workers, which count and report such failures from then on.
+  // Threads may fail before Workers exists, which counts and reports such failures.
   pool.on('error', () => {})
-  // piscina takes its type of a transfer list from an overload that newer Node types put last.
+  // piscina derives the type of a transfer list from an overload that newer Node types order
+  // differently.
   return pool as object as ThreadPool
 }

@@ -1,6 +1,6 @@
-// The listener of a UNIX socket and its file. Somebody else may use the same path: a daemon that
-// answers there keeps it, a socket that nobody answers is replaced, and a file that is no socket
-// stays. At the end a daemon removes the file that it made, and no other.
+// The listener of a UNIX socket and its file. The path may be in use: a daemon that answers there
+// keeps it, a socket that nobody answers is replaced, and a file that is not a socket stays. At the
+// end a daemon removes only the file that it created.
 
 import { linkSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type ServerOpts } from 'node:net'
@@ -10,10 +10,10 @@ import type { Options } from '../options/options.ts'
 import type { Listener } from './address.ts'
 import { type Connect, closeServer, listening } from './listening.ts'
 
-/** What the kernel has room for, without the NUL behind it. */
+/** Longest path, without the NUL after it. */
 const PATH_BYTES_MAX = 107
 
-/** Files that this process made: path -> device, inode and time. */
+/** Files that this process created: path -> device, inode and time. */
 const made = new Map<string, string>()
 
 /** Binds the path of the options; rejects with a system error that names the true reason. */
@@ -23,18 +23,19 @@ export async function listenUnix(
   socketOptions: ServerOpts,
   accept: Connect,
 ): Promise<Listener> {
-  // The runtime removes the file at the end by the name it was given: a folder may have changed.
+  // The runtime removes the file at the end by the given name, and the current folder may have
+  // changed.
   const whole = resolvePath(path)
   const name = Buffer.byteLength(whole) <= PATH_BYTES_MAX ? whole : path
   const server = createServer(socketOptions, accept)
   try {
     if (await isAnswered(whole)) throw systemError('EADDRINUSE')
     await listening(server, () => {
-      // The file gets its rights while it is made: nobody connects in between who may not.
+      // The file gets its mode when it is created, so that nobody connects before that.
       const before = process.umask(~unixMask & 0o777)
       server.listen({ path: name, backlog })
       process.umask(before)
-      // Bound by now: later it may be somebody else's.
+      // Recorded now, because the path may later be another daemon's.
       if (server.listening) made.set(whole, identityOf(whole))
     })
   } catch (error) {
@@ -51,18 +52,18 @@ export async function listenUnix(
   return { facts, bound: undefined, close }
 }
 
-/** Removes the sockets that this process made and did not close. */
+/** Removes the sockets that this process created and did not close. */
 export function removeOwnSockets(): void {
   for (const [path, identity] of made) {
     try {
       if (identityOf(path) === identity) unlinkSync(path)
     } catch {
-      // This user may not remove it.
+      // This user has no right to remove it.
     }
   }
 }
 
-/** Whether somebody answers at this path; a socket that nobody answers is removed. */
+/** Whether somebody answers at this path. A socket that nobody answers is removed. */
 async function isAnswered(path: string): Promise<boolean> {
   if (!isSocket(path)) return false
   const code = await new Promise<string | undefined>(settle => {
@@ -85,7 +86,7 @@ function identityOf(path: string): string {
   return facts === undefined ? '' : `${facts.dev}:${facts.ino}:${facts.mtimeNs}`
 }
 
-// The runtime removes whatever lies at the path when it closes a server.
+// The runtime removes whatever is at the path when it closes a server.
 async function keepingFile(path: string, close: () => Promise<void>): Promise<void> {
   const beside = `${path}.${process.pid}`
   try {

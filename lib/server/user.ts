@@ -1,6 +1,6 @@
-// -u: the user that the daemon becomes once it listens. From then on it may read less than before, and
-// it still has to start threads: that is checked, since a daemon that cannot replace a worker would
-// serve fewer peers with each fault.
+// -u: the user that the daemon becomes once it listens. That user may read fewer files, but must
+// still be able to start threads. This is checked, because a daemon that cannot replace dead
+// workers would lose one with each fault.
 
 import { execFileSync } from 'node:child_process'
 import { accessSync, chownSync, constants } from 'node:fs'
@@ -15,12 +15,12 @@ export interface Identity {
   gid: number
 }
 
-/** Missing in the types of Node. */
+/** Missing in Node's types. */
 interface Posix {
   initgroups(user: string, gid: number): void
 }
 
-/** Who to become; undefined: nobody else. Only root can. */
+/** The user to become; undefined: no change. Only root can change. */
 export function identityFor(user: string | undefined): Identity | undefined {
   if (user === undefined || process.getuid?.() !== 0) return undefined
   const [, uid, gid] = /^uid=(\d+)\S* gid=(\d+)/.exec(askForUser(user)) ?? []
@@ -30,7 +30,7 @@ export function identityFor(user: string | undefined): Identity | undefined {
   return { user, uid: Number(uid), gid: Number(gid) }
 }
 
-// `id` knows the users of every directory service that the system does; Node has no call for it.
+// The program `id` knows the users of every directory service of the system; Node has no such call.
 function askForUser(user: string): string {
   try {
     return execFileSync('id', ['--', user], {
@@ -43,9 +43,9 @@ function askForUser(user: string): string {
   }
 }
 
-/** Becomes that user. memcached makes its UNIX socket afterwards; here it is given away. */
+/** Becomes that user. memcached creates its UNIX socket afterwards; here its owner is changed. */
 export function assume({ user, uid, gid }: Identity, unixSocket: string | undefined): void {
-  // Found now: afterwards they may be hidden.
+  // Resolved now, because that user may not be able to.
   const files = [ENTRY, import.meta.url, import.meta.resolve('piscina')].map(url =>
     fileURLToPath(url),
   )

@@ -70,10 +70,10 @@ export interface DaemonSettings {
   cluster: ClusterHandle
   /** The lines of all threads for watchers, and the counts of `stats detail`. */
   log: LogHandle
-  /** What the lines of this daemon on stderr are counted in. */
+  /** Counts of this daemon's lines on stderr. */
   logWords: LogWords
   prefixes: PrefixHandle
-  /** Each thread counts hot keys in one. */
+  /** Each thread has a sketch in which it counts hot keys. */
   sketches: SketchHandle
   features: Features
   /** Names and values, in the order of `stats settings`. */

@@ -1,13 +1,13 @@
-// The door of binary connections: SASL, with the one mechanism PLAIN. It stands before the binary
-// protocol for as long as the connection lasts, since a peer may say who it is more than once, and
-// lets nothing else but `version` pass until what was said is right.
+// Authentication of binary connections: SASL with the mechanism PLAIN. It is in front of the binary
+// protocol for the whole connection, since a peer may authenticate more than once. Before that only
+// SASL and `version` are answered.
 //
 //   list mechs   "PLAIN"
 //   auth         key: the mechanism; value: <nothing or the name> NUL <name> NUL <password>
 //   step         the value, where the auth before had none
 //
-// As in memcached whoever begins anew is a stranger until it is answered, and a frame that may not
-// pass ends the connection. A broken frame is the binary protocol's to refuse.
+// As in memcached, a peer that begins again is unauthenticated until it is answered, and a frame
+// that is not allowed closes the connection. Broken frames are refused by the binary protocol.
 
 import { Area } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -36,7 +36,7 @@ export class AuthBinary extends BinaryProtocol {
   private readonly auth: Authenticator
   private readonly gate: Gate
   private isOpen = false
-  /** An auth came without a value: a step may bring it. */
+  /** An auth without a value came: a step may bring the value. */
   private isStarted = false
 
   constructor(peer: Conversation, auth: Authenticator) {
@@ -64,7 +64,7 @@ export class AuthBinary extends BinaryProtocol {
     if (start > end) return NEED_MORE
     const valueBytes = valueBytesOf(input, at)
     if (valueBytes > AUTH_CLAIM_BYTES_MAX) {
-      // Too long to be right: answered now, thrown away as it comes.
+      // Too long to be right: answered now, and discarded as it arrives.
       this.peer.swallow(valueBytes, null)
       this.judge(input, at, false)
       return start
@@ -76,7 +76,7 @@ export class AuthBinary extends BinaryProtocol {
     return stop
   }
 
-  /** Runs a SASL frame that is there whole, its value in [start, stop). */
+  /** Runs a complete SASL frame, whose value is [start, stop). */
   private run(input: Area, at: number, start: number, stop: number): void {
     const { bytes } = input
     const opcode = bytes[at + B.OPCODE]
@@ -112,12 +112,12 @@ export class AuthBinary extends BinaryProtocol {
   }
 }
 
-/** Whether the lengths of a frame can be, and it is one. */
+/** Whether it is a frame with possible lengths. */
 function isFrame(input: Area, at: number): boolean {
   return input.bytes[at] === B.REQUEST_MAGIC && valueBytesOf(input, at) >= 0
 }
 
-/** Whether it also has the form that its opcode wants. */
+/** Whether it also has the form of its opcode. */
 function isSaslFrame(input: Area, at: number): boolean {
   const { bytes, view } = input
   const keyBytes = view.getUint16(at + B.KEY_BYTES)
@@ -131,7 +131,7 @@ function valueBytesOf({ bytes, view }: Area, at: number): number {
   return view.getUint32(at + B.BODY_BYTES) - bytes[at + B.EXTRA_BYTES] - keyBytes
 }
 
-/** The name and the password of a PLAIN message; null if it is none. */
+/** The name and the password of a PLAIN message; null for anything else. */
 function claimIn(bytes: Buffer, start: number, stop: number): Claim | null {
   const userStart = endOf(bytes, start, stop) + 1
   const userEnd = endOf(bytes, userStart, stop)
@@ -142,12 +142,12 @@ function claimIn(bytes: Buffer, start: number, stop: number): Claim | null {
   return start === userStart - 1 || isSameName(claim, start) ? claim : null
 }
 
-/** Nobody may ask for the rights of somebody else. */
+/** The authorization identity must be empty or the same name. */
 function isSameName({ bytes, userStart, userEnd }: Claim, start: number): boolean {
   return bytes.compare(bytes, userStart, userEnd, start, userStart - 1) === 0
 }
 
-/** Where the next NUL stands; `stop` if there is none. */
+/** Position of the next NUL; `stop` if there is none. */
 function endOf(bytes: Buffer, start: number, stop: number): number {
   const at = bytes.indexOf(NUL, start)
   return at < 0 || at > stop ? stop : at

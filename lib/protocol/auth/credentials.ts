@@ -1,26 +1,28 @@
-// Names and passwords: reads a password file, and tells whether a claim is among its users.
+// Names and passwords: parses a password file, and checks whether a claim is one of its users.
 //
-// What is kept is one digest a user, over the name and the password together, with a key that each
-// process makes for itself; the passwords are wiped once they are read. A claim is digested once and
-// compared with every user's digest to the end, so that it takes the same time whoever is named.
+// For each user one digest is kept, over name and password together, with a random key of the
+// process. The passwords are wiped once they are read. A claim is digested once and compared with
+// the digests of all users, so that the time does not depend on the name.
 //
-// The digests live in shared memory: the main thread replaces them, every thread sees it at once.
+// The digests are in shared memory: the main thread replaces them, and every thread sees it at
+// once.
 //
-//   header  Int32 words: ACTIVE, the bank that counts, 0 or 1
+//   header  Int32 words: ACTIVE, the bank in use, 0 or 1
 //   key     KEY_BYTES
 //   banks   two, each: Int32 count, then AUTH_USERS_MAX digests of DIGEST_BYTES
 //
-// New users go into the other bank, then ACTIVE moves. A check that is overtaken by two changes meets
-// a digest half written at worst, and that is nobody's.
+// New users go into the other bank, then ACTIVE changes. A check that is overtaken by two changes
+// meets at worst a partly written digest, which matches nobody.
 
 import { createHmac, randomFillSync, timingSafeEqual } from 'node:crypto'
 import type { Claim } from '../authenticator.ts'
 import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../limits.ts'
 
 /**
- * How a file is read, after the two that memcached knows. plain (-Y): all behind the first colon is
- * the password, and a line without one is an error. tokens (SASL): further tokens may follow the
- * password, each behind a colon, the first line of a user counts, other lines are passed over.
+ * The forms of a file, as memcached's two readers define them. plain (-Y): everything after the
+ * first colon is the password, and a line without one is an error. tokens (SASL): more tokens may
+ * follow the password, each after a colon. The first line of a user counts, other lines are
+ * ignored.
  */
 export type FileForm = 'plain' | 'tokens'
 
@@ -54,7 +56,7 @@ export class Credentials {
     this.view = new DataView(buffer)
   }
 
-  /** Nobody yet, and a fresh key. */
+  /** Without users, with a new key. */
   static create(): Credentials {
     const credentials = new Credentials(new SharedArrayBuffer(BANKS_AT + 2 * BANK_BYTES))
     const key = randomFillSync(Buffer.alloc(KEY_BYTES))
@@ -68,7 +70,7 @@ export class Credentials {
     return this.view.getInt32(this.bankAt(Atomics.load(this.header, ACTIVE)), true)
   }
 
-  /** Whether a user with this name and this password is here. */
+  /** Whether there is a user with this name and password. */
   has(claim: Claim): boolean {
     const digest = this.digest(claim)
     const bank = this.bankAt(Atomics.load(this.header, ACTIVE))
@@ -80,7 +82,7 @@ export class Credentials {
     return found
   }
 
-  /** Puts the users of a file in the place of those known; a file with a fault changes nothing. */
+  /** Replaces the users by those of a file. A file with a fault changes nothing. */
   replace(file: Buffer, form: FileForm): FileFault | null {
     const next = 1 - Atomics.load(this.header, ACTIVE)
     const bank = this.bankAt(next)
@@ -97,7 +99,7 @@ export class Credentials {
 
   private digest({ bytes, userStart, userEnd, passwordStart, passwordEnd }: Claim): Buffer {
     const hmac = createHmac(ALGORITHM, this.bytes.subarray(KEY_AT, KEY_AT + KEY_BYTES))
-    // The length tells where the name ends: both parts may hold any byte.
+    // The length marks the end of the name, since both parts may contain any byte.
     hmac.update(Uint32Array.of(userEnd - userStart))
     hmac.update(bytes.subarray(userStart, userEnd))
     hmac.update(bytes.subarray(passwordStart, passwordEnd))
@@ -113,7 +115,7 @@ export class Credentials {
   }
 }
 
-/** What opens the door, line by line; null: a line that must not be. */
+/** The valid claims, line by line; null: an invalid line. */
 function* entriesOf(file: Buffer, form: FileForm): Generator<Claim | null> {
   const names = new Set<string>()
   for (let start = 0, end = 0; start < file.length; start = end + 1) {
@@ -128,7 +130,7 @@ function* entriesOf(file: Buffer, form: FileForm): Generator<Claim | null> {
   }
 }
 
-/** The password may hold colons too: it ends at any of them, but at one that follows another. */
+/** The password may contain colons: it ends at any of them, except at one that follows another. */
 function* tokenEntries(file: Buffer, start: number, userEnd: number, end: number) {
   for (let stop = userEnd; stop < end; ) {
     stop = endOf(file, stop + 1, COLON, end)
@@ -140,7 +142,7 @@ function entry(bytes: Buffer, userStart: number, userEnd: number, passwordEnd: n
   return { bytes, userStart, userEnd, passwordStart: userEnd + 1, passwordEnd }
 }
 
-/** Where the name of the line ends; -1 if it is no line with a name and a password. */
+/** End of the name in the line; -1 if the line has no name and password. */
 function colonOf(file: Buffer, start: number, end: number): number {
   if (end - start > AUTH_LINE_BYTES_MAX) return -1
   const colon = endOf(file, start, COLON, end)
@@ -152,7 +154,7 @@ function isNew(names: Set<string>, file: Buffer, start: number, end: number): bo
   return names.add(file.toString('latin1', start, end)).size > size
 }
 
-/** Where the byte first stands in [start, end); `end` if it does not. */
+/** First position of the byte in [start, end); `end` if there is none. */
 function endOf(bytes: Buffer, start: number, byte: number, end: number): number {
   const at = bytes.indexOf(byte, start)
   return at < 0 || at > end ? end : at

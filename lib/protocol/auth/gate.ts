@@ -1,12 +1,12 @@
-// Stands between a peer and what it asks for: answers its claims, at once or after a while, and shows
-// a peer that is wrong too often out. Both protocols have one; what is right is the authenticator's.
+// Answers the claims of a peer, at once or after a delay, and closes the connection after too many
+// failures. Both protocols have one. The authenticator decides what is right.
 
 import type { Area } from '../../bytes/area.ts'
 import type { Authenticator } from '../authenticator.ts'
 import { type Conversation, type Source, State } from '../conversation.ts'
 import { ThreadCounter } from '../host.ts'
 
-/** A connection is closed after so many. */
+/** A connection is closed after this number of failures. */
 export const AUTH_FAILURES_MAX = 10
 
 export class Gate {
@@ -41,7 +41,7 @@ export class Gate {
 
 const NOTHING = Buffer.alloc(0)
 
-/** An answer that is due in a while. Until then the conversation stands still and costs nothing. */
+/** An answer that is due later. Until then the conversation pauses and costs nothing. */
 class LateAnswer implements Source {
   readonly isPenalty = true
   private readonly peer: Conversation

@@ -1,19 +1,20 @@
-// How long the answer to a name and a password waits: not at all for the first few failures, then
-// longer with each, up to a bound. Failures count for the connection and for the peer's address, so
-// that a new connection does not begin anew; an address is forgiven with time.
+// Delays of answers to names and passwords: none for the first failures, then growing with each, up
+// to a bound. Failures count for the connection and for the peer's address, so a new connection
+// does not start from zero. An address is forgiven with time.
 //
-// A right password is answered at once unless its own connection failed before, so that one client
-// with an old password does not slow those beside it. Only an address that fails on and on waits for
-// right answers too: else a guesser takes a quick one for yes, and silence for no.
+// A right password is answered at once unless its own connection failed before, so that a client
+// with an old password does not slow others at its address. Only an address that keeps failing
+// waits for right answers too: otherwise a guesser could read a fast answer as yes and a slow one
+// as no.
 
-/** Wrong passwords of a connection, or of an address, that are answered at once. */
+/** Failures of a connection or of an address that are answered at once. */
 export const AUTH_FAILURES_FREE = 3
 
 /** Each further answer waits twice as long as the one before, between these bounds. */
 export const AUTH_DELAY_MS_MIN = 100
 export const AUTH_DELAY_MS_MAX = 2000
 
-/** Addresses remembered in each worker for what they failed; one failure is forgiven in so long. */
+/** Addresses with failures that each worker remembers; time in which one failure is forgiven. */
 export const AUTH_ADDRESSES_MAX = 1024
 export const AUTH_FORGIVE_MS = 1000
 
@@ -29,7 +30,7 @@ export class Penalties {
   /** The address that failed longest ago comes first. */
   private readonly offenders = new Map<string, Offender>()
 
-  /** The claim of a connection that failed `failures` times: how long its answer waits, ms. */
+  /** Delay of the answer to a claim of a connection with this number of failures, ms. */
   judge(address: string, failures: number, right: boolean, nowMs: number): number {
     if (!right) this.note(address, nowMs)
     const together = this.failuresOf(address, nowMs)
@@ -37,7 +38,7 @@ export class Penalties {
     return delayAfter(Math.max(failures, counted))
   }
 
-  /** Failures of an address that are not forgiven yet. */
+  /** Failures of an address that are not yet forgiven. */
   failuresOf(address: string, nowMs: number): number {
     const offender = this.offenders.get(address)
     if (offender === undefined) return 0
@@ -56,7 +57,7 @@ export class Penalties {
   }
 }
 
-/** What the answer behind so many failures waits, milliseconds. */
+/** Delay of the answer after this number of failures, ms. */
 export function delayAfter(failures: number): number {
   if (failures <= AUTH_FAILURES_FREE) return 0
   return Math.min(AUTH_DELAY_MS_MIN * 2 ** (failures - AUTH_FAILURES_FREE - 1), AUTH_DELAY_MS_MAX)

@@ -1,15 +1,15 @@
-// The form that a frame of each opcode must have, found by the opcode's byte. What memcached does not
-// know, the range commands and `verbosity` among them, is no opcode here either.
+// The form of a frame for each opcode, by the opcode's byte. Opcodes that memcached does not
+// implement, such as the range commands and `verbosity`, are unknown here too.
 
 import { ADJUST_EXTRA_BYTES, EXPTIME_BYTES, Opcode, STORE_EXTRA_BYTES } from './layout.ts'
 
 export interface Form {
-  /** What is asked for, the loud twin of a quiet opcode; UNKNOWN if nobody knows. */
+  /** The operation: the loud twin of a quiet opcode; UNKNOWN if there is none. */
   readonly opcode: number
-  /** Success, and for gets a miss, are not answered. */
+  /** Success, or a miss of a get, is not answered. */
   readonly quiet: boolean
   readonly extraBytes: number
-  /** A frame without extras is right as well. */
+  /** The extras are optional. */
   readonly extrasOptional: boolean
   readonly key: Key
   /** Bytes may follow the key. */
@@ -23,10 +23,10 @@ export const UNKNOWN = -1
 
 const OPCODES = 256
 
-/** By opcode, quiet ones too. */
+/** By opcode, including quiet ones. */
 export const FORMS: readonly Form[] = buildForms()
 
-/** Whether a frame has the parts that its opcode wants, and no others. */
+/** Whether a frame has exactly the parts of its opcode. */
 export function hasForm(
   form: Form,
   extraBytes: number,
@@ -74,7 +74,7 @@ function buildForms(): Form[] {
   return forms
 }
 
-// Written out, so that all forms have one shape.
+// Every field is given, so that all forms have the same hidden class.
 function formOf(opcode: number, parts: Partial<Form>): Form {
   return {
     opcode,

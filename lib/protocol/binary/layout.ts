@@ -4,8 +4,8 @@
 //   request   0x80   opcode  key bytes  extra bytes data type  vbucket          body   opaque CAS
 //   response  0x81   opcode  key bytes  extra bytes data type  status           body   opaque CAS
 //
-// then extras, key and value; `body` is the length of all three. Numbers are big-endian; the opaque
-// is returned as it came, data type and vbucket are not looked at.
+// then extras, key and value; `body` is the length of all three. Numbers are big-endian. The opaque
+// is returned unchanged, data type and vbucket are ignored.
 //
 //   extras    set, add, replace: flags, exptime | increment, decrement: delta, initial, exptime
 //             flush: exptime, or none | touch, get and touch: exptime | the response to a get: flags
@@ -37,7 +37,7 @@ export const ADJUST_EXTRA_BYTES = 20
 export const EXPTIME = HEADER_BYTES
 export const EXPTIME_BYTES = 4
 
-/** An increment with this exptime makes no item where there is none. */
+/** An increment with this exptime does not create a missing item. */
 export const EXPTIME_NO_INITIAL = 0xffffffff
 
 // Bodies of responses
@@ -61,7 +61,7 @@ export const BinaryStatus = {
 
 export type BinaryStatus = (typeof BinaryStatus)[keyof typeof BinaryStatus]
 
-/** What a request asks for; the quiet twin of an opcode asks for the same (binary/forms.ts). */
+/** Operations; the quiet twin of an opcode is the same operation (binary/forms.ts). */
 export const Opcode = {
   GET: 0x00,
   SET: 0x01,

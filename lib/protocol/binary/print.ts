@@ -1,4 +1,4 @@
-// What the binary protocol says: response frames, the words of its errors, and a hit.
+// Prints the responses of the binary protocol: frames, error texts, and hits.
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
 import { setU64, u64ToWords } from '../../bytes/decimal.ts'
@@ -32,7 +32,7 @@ export function hexOf(byte: number): string {
   return `0x${byte.toString(16).padStart(2, '0')}`
 }
 
-/** The bodies of responses that are no success, memcached's words. */
+/** The bodies of error responses, memcached's texts. */
 export const Words = {
   AUTH_FAILURE: text('Auth failure.'),
   EXISTS: text('Data exists for key.'),
@@ -47,17 +47,17 @@ export const Words = {
   UNKNOWN_COMMAND: text('Unknown command'),
 } as const
 
-// Scratch of `number`, taken at once.
+// Scratch of `number`, read before the next call.
 const result = { high: 0, low: 0 }
 
-/** Answers the frame in hand. The session sees to it that there is room for a header and a key. */
+/** Answers the current frame. The session ensures that there is room for a header and a key. */
 export class Responder implements HitSink {
-  /** What responses repeat of the frame; the opaque means something to the peer alone. */
+  /** Fields of the frame that responses repeat; only the peer interprets the opaque. */
   opcode = 0
   opaque = 0
   /** Success is not answered. */
   quiet = false
-  /** What the frame asks for of a hit, beside its flags. */
+  /** What the frame requests of a hit besides its flags. */
   withKey = false
   withValue = true
   private readonly reply: Reply
@@ -68,17 +68,17 @@ export class Responder implements HitSink {
     this.request = request
   }
 
-  /** Success, with nothing more to tell. */
+  /** Success without a body. */
   done(): void {
     if (!this.quiet) this.header(BinaryStatus.OK, 0, 0, 0)
   }
 
-  /** Success of a store: the CAS that it gave. */
+  /** Success of a store, with its CAS. */
   stored(): void {
     if (!this.quiet) this.storedHeader(0)
   }
 
-  /** Success of a sum. */
+  /** Success of an increment or decrement. */
   number(): void {
     if (this.quiet) return
     const { reply, request } = this
@@ -90,20 +90,20 @@ export class Responder implements HitSink {
     reply.length += B.NUMBER_BYTES
   }
 
-  /** Success with a text to tell. */
+  /** Success with a text. */
   text(words: string): void {
     const { reply } = this
     this.header(BinaryStatus.OK, 0, 0, words.length)
     reply.length += reply.area.bytes.write(words, reply.length, 'latin1')
   }
 
-  /** No success: quiet frames are answered too. */
+  /** An error; it answers quiet frames too. */
   error(status: BinaryStatus, words: Area): void {
     this.header(status, 0, 0, words.bytes.length)
     this.reply.add(words)
   }
 
-  /** A get that found nothing. One that asks for the key is told just that. */
+  /** A miss of a get. A get that requests the key gets it back. */
   missed(): void {
     if (this.quiet) return
     if (!this.withKey) return this.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
@@ -112,7 +112,7 @@ export class Responder implements HitSink {
     this.key()
   }
 
-  /** Writes a hit, under the arena's lock; of a long value all that stands before it. */
+  /** Writes a hit, under the arena's lock; for a long value everything before the value. */
   accept(arena: Arena, ref: Ref): Status {
     const { reply, request, withKey, withValue } = this
     const valueBytes = withValue ? valueBytesOf(arena, ref) : 0
@@ -150,13 +150,13 @@ export class Responder implements HitSink {
     this.reply.length = at + B.HEADER_BYTES
   }
 
-  /** A header that tells the CAS of what was stored. */
+  /** A header with the CAS of the stored item. */
   private storedHeader(bodyBytes: number): void {
     this.header(BinaryStatus.OK, 0, 0, bodyBytes)
     this.cas(this.request.storedCasHigh, this.request.storedCasLow)
   }
 
-  /** Gives the header just written a CAS. */
+  /** Sets the CAS of the header just written. */
   private cas(high: number, low: number): void {
     const { view } = this.reply.area
     const at = this.reply.length - B.HEADER_BYTES

@@ -1,5 +1,6 @@
-// The STAT command: one frame a statistic, its name as the key, and an empty one at the end. Which
-// reports there are, and how few letters of some names count, is memcached's. Rare: it may allocate.
+// The STAT command: one frame per statistic with its name as the key, and an empty frame at the
+// end. The reports, and how many letters of some names must match, are memcached's. Rare, so it may
+// allocate.
 
 import { countPrefixes } from '../../observe/journal.ts'
 import { dumpPrefixes, resetStats } from '../control/stats.ts'
@@ -8,10 +9,10 @@ import { reportStats } from '../report/report.ts'
 import * as B from './layout.ts'
 import { Opcode } from './layout.ts'
 
-/** Reports that the binary protocol has too; their names count whole. */
+/** Reports that the binary protocol has too; their names must match completely. */
 const HOT_KEYS = 'hotkeys'
 const REPORTS = ['', 'items', 'slabs', 'sizes', 'sizes_enable', 'sizes_disable', HOT_KEYS]
-/** No report of these tells of the peer that asks. */
+/** None of these reports depends on the peer that asks. */
 const NOBODY = 0
 const DETAIL = 'detail'
 const LINE = /^STAT (\S+) (.*)$/
@@ -44,7 +45,7 @@ function detailFrames(host: Host, word: string, opaque: number): Buffer | null {
   return end
 }
 
-/** The lines of a report of the text protocol as frames. */
+/** The rows of a text report as frames. */
 function framesOf(report: string, opaque: number): Buffer {
   const frames: Buffer[] = []
   for (const line of report.split('\r\n')) {

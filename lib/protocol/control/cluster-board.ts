@@ -1,14 +1,14 @@
-// The nodes of the cluster as all threads tell of them, in shared memory, since one of them may be
-// told of others (`config set cluster`). Two slots: the turn says which one is read, a writer fills
-// the other and then takes the turn on, so a reader that saw the same turn before and after has it
-// whole.
+// The nodes of the cluster in shared memory, so that all threads print the same after one of them
+// has run `config set cluster`. There are two slots: TURN says which one is read. A writer fills
+// the other and then advances TURN, so a reader that saw the same TURN before and after has a
+// complete copy.
 //
 //   TURN  LOCK | slot 0: VERSION LENGTH text .. | slot 1: VERSION LENGTH text ..
 
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
 import type { Cluster } from '../host.ts'
 
-/** They are read again, so often, where they changed meanwhile. */
+/** How often a read is retried if the nodes changed meanwhile. */
 const CLUSTER_READ_TRIES_MAX = 1000
 
 /** Fit for postMessage. */
@@ -26,7 +26,7 @@ const SLOT_LENGTH = 1
 const SLOT_HEAD_WORDS = 2
 const SLOT_WORDS = SLOT_HEAD_WORDS + CLUSTER_BYTES_MAX / 4
 
-/** Largest version: it fits a signed word. */
+/** Largest version, which fits a signed word. */
 export const CLUSTER_VERSION_MAX = 2 ** 31 - 1
 
 /** A board with these nodes, `host|ip|port` each, as version 1. */
@@ -66,7 +66,7 @@ export class ClusterBoard implements Cluster {
     }
   }
 
-  /** False if the version is none above the last, or another thread is writing. */
+  /** False if the version is not above the last one, or another thread is writing. */
   set(version: number, nodes: readonly string[]): boolean {
     if (Atomics.compareExchange(this.words, LOCK, 0, 1) !== 0) return false
     const turn = Atomics.load(this.words, TURN)

@@ -1,7 +1,7 @@
-// The commands of operators, in the text protocol: they are about the daemon, not about one item.
-// Their words are in tokens.ts. Words beyond those that a command knows change nothing, and
-// `noreply` as the last word silences it; `stats`, `version`, `watch` and `config` answer all the
-// same. These commands are rare and may allocate.
+// Operators' commands in the text protocol: they are about the daemon, not about one item. Their
+// words are in tokens.ts. Extra words are ignored, and `noreply` as the last word silences a
+// command, except `stats`, `version`, `watch` and `config`. These commands are rare and may
+// allocate.
 
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
@@ -17,7 +17,7 @@ import { lru, memoryLimit, slabs } from './memory.ts'
 import { stats } from './stats.ts'
 import { watch } from './watch.ts'
 
-/** The commands that do not know `noreply`. */
+/** The commands without `noreply`. */
 const ANSWERED: ReadonlySet<Verb> = new Set([Verb.STATS, Verb.VERSION, Verb.WATCH, Verb.CONFIG])
 
 /** Highest level of `verbosity`, as in memcached. */

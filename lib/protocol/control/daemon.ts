@@ -1,5 +1,5 @@
-// The commands about the daemon itself: `shutdown`, and `config`, by which clients of ElastiCache
-// learn the nodes of a cluster.
+// Commands about the daemon itself: `shutdown`, and `config`, by which clients of ElastiCache
+// discover the nodes of a cluster.
 //
 //   config get cluster        CONFIG cluster 0 LENGTH
 //                             VERSION
@@ -7,9 +7,9 @@
 //                             (an empty line)
 //                             END
 //
-// LENGTH counts the version, the nodes and the \n behind each, and not the \r\n that follows. Where
-// it is allowed, `config set cluster 0 LENGTH` with the same behind it changes the nodes for all
-// threads; without a version it is the next one.
+// LENGTH counts the version, the nodes and the \n after each, but not the \r\n that follows. Where
+// it is allowed, `config set cluster 0 LENGTH` followed by the same text changes the nodes for all
+// threads. Without a version they get the next one.
 
 import type { Area } from '../../bytes/area.ts'
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -32,7 +32,7 @@ const BAD_NODES = line('CLIENT_ERROR nodes have to be host|ip|port with spaces b
 const OLD_VERSION = line('CLIENT_ERROR the version has to be above that of the cluster')
 
 const CLUSTER = 'cluster'
-/** The key under which older clients ask for the nodes with a get. */
+/** The key by which older clients get the nodes. */
 export const CLUSTER_KEY = 'AmazonElastiCache:cluster'
 
 export function shutdown(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
@@ -68,7 +68,7 @@ function setCluster(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   const valueBytes = tokenCount < 5 ? -1 : readInt32(bytes, tokenStart[4], tokenEnd[4])
   const known = valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX
   if (!known) return speaker.say(peer.host.cluster.isWritable ? Line.BAD_FORMAT : CONFIG_FIXED)
-  // What it brings would be taken for commands.
+  // Its body would otherwise be read as commands.
   const refuse = (reply: Area) => peer.swallow(valueBytes + 2, reply)
   if (!peer.host.cluster.isWritable) return refuse(CONFIG_FIXED)
   if (wordAt(bytes, 2) !== CLUSTER) return refuse(Line.BAD_FORMAT)
@@ -76,7 +76,7 @@ function setCluster(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   peer.collect(valueBytes + 2, value => storeCluster(peer.host.cluster, value.toString('latin1')))
 }
 
-/** Takes a configuration; what the peer is told. */
+/** Stores a configuration. Returns the reply. */
 function storeCluster(cluster: Cluster, text: string): Area {
   if (!text.endsWith('\r\n')) return Line.BAD_CHUNK
   const [, digits, list] = /^(?:(\d{1,10})\r?\n)?([^\r\n]*)\r?\n?\r\n$/.exec(text) ?? []
@@ -100,7 +100,7 @@ export function clusterNodes(peer: Conversation): string {
   return `${version}\n${(nodes.length > 0 ? nodes : [ownNode(peer)]).join(' ')}\n`
 }
 
-/** This daemon, as the peer reached it. */
+/** This daemon, by the address that the peer connected to. */
 function ownNode(peer: Conversation): string {
   const { address, port } = peer.endpoint()
   return `${peer.host.cluster.hostName}|${address}|${port}`

@@ -1,4 +1,4 @@
-// The lines that watchers get, in memcached's words: a record of a ring becomes text.
+// The lines for watchers, in memcached's format: turns a record of a log buffer into text.
 
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { Mode, Status } from '../../engine/status.ts'
@@ -38,7 +38,7 @@ const REASON_WORDS = wordsOf({
 })
 const DELETE_WORDS = ['delete', 'md']
 
-/** The line of the record that was read, with its end. */
+/** The line of the last record read, with its line end. */
 export function lineOf(reader: RingReader): string {
   const seconds = Math.floor(reader.timeMs / 1000)
   const microseconds = Math.floor((reader.timeMs - seconds * 1000) * 1000)
@@ -47,7 +47,7 @@ export function lineOf(reader: RingReader): string {
 
 const encoded = Buffer.allocUnsafe(3 * KEY_BYTES_MAX)
 
-/** A key as lines show it, percent-encoded. */
+/** A key as in log lines, percent-encoded. */
 function encodeKey(bytes: Buffer, start: number, end: number): string {
   return encoded.toString('latin1', 0, encodeBytes(bytes, start, end, encoded, 0))
 }

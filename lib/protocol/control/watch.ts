@@ -1,5 +1,5 @@
-// `watch`: the rest of the connection is lines about what all peers do. It knows no `noreply`, and
-// is refused behind requests whose replies were not sent yet.
+// `watch`: from then on the connection gets lines about what all peers do. It has no `noreply`, and
+// is refused after requests whose replies have not been sent yet.
 
 import { Kind } from '../../observe/journal.ts'
 import type { Conversation } from '../conversation.ts'
@@ -8,7 +8,7 @@ import { hasRepliesBefore, line, type Speaker, wordAt } from '../words/speaker.t
 import { tokenCount } from '../words/tokens.ts'
 import { Watcher } from './watcher.ts'
 
-/** What may be watched; 0 for kinds of memcached's that nothing here is of. */
+/** What may be watched; 0 for memcached's kinds that have no lines here. */
 const KINDS: ReadonlyMap<string, number> = new Map([
   ['fetchers', Kind.FETCHERS],
   ['mutations', Kind.MUTATIONS],

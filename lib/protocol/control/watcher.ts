@@ -1,6 +1,6 @@
-// One watcher: the lines of all threads that it wants, in the order in which they were written, for
-// as long as its peer takes them. It is asked for lines only when the peer has taken the last ones:
-// what comes meanwhile waits in the rings, and is lost there when they have gone round.
+// One watcher: the lines of all threads that it wants, in the order in which they were written. It
+// is asked for lines only when the peer has read the last ones. New lines wait in the log buffers
+// meanwhile, and are lost there once they are overwritten.
 
 import { KIB } from '../../bytes/units.ts'
 import { type Journal, KIND_OF_TYPE } from '../../observe/journal.ts'
@@ -9,11 +9,11 @@ import type { Source } from '../conversation.ts'
 import { ThreadCounter } from '../host.ts'
 import { lineOf } from './log-line.ts'
 
-/** How long a watcher rests while there is nothing new; it looks more often while there is. */
+/** How long a watcher waits while there is nothing new; it polls more often while there is. */
 const WATCH_PAUSE_MS_MIN = 5
 const WATCH_PAUSE_MS_MAX = 50
 
-/** Most that a watcher is sent at a time, bytes, and records that it looks at for it. */
+/** Most bytes that a watcher is sent at a time, and most records that it reads for them. */
 const WATCH_PIECE_BYTES_MAX = 32 * KIB
 const WATCH_RECORDS_MAX = 4096
 
@@ -26,12 +26,12 @@ export class Watcher implements Source {
   private readonly counters: Float64Array
   private readonly pieceBytes: number
   private readonly readers: RingReader[]
-  /** By reader: whether it has a record that was not sent yet. */
+  /** By reader: whether it has a record that has not been sent yet. */
   private readonly isFull: boolean[]
-  /** Records that may still be looked at before others have their turn. */
+  /** Records that may still be read in this turn. */
   private records = 0
 
-  /** Of a journal that has counted it in. `bufferBytes`: most that may wait to be sent. */
+  /** For a journal that counts it already. `bufferBytes`: most bytes that may wait to be sent. */
   constructor(journal: Journal, kinds: number, counters: Float64Array, bufferBytes: number) {
     this.journal = journal
     this.kinds = kinds
@@ -67,7 +67,7 @@ export class Watcher implements Source {
     this.journal.dropWatcher(this.kinds)
   }
 
-  /** Takes the record that was written first of those that the readers have; null without one. */
+  /** Takes the oldest of the records that the readers have; null without one. */
   private oldest(): RingReader | null {
     let first = -1
     for (let i = 0; i < this.readers.length; i++) {
@@ -80,7 +80,7 @@ export class Watcher implements Source {
     return this.readers[first]
   }
 
-  /** Reads on to a record of a kind that is wanted. */
+  /** Reads until a record of a wanted kind. */
   private advance(reader: RingReader): boolean {
     while (this.records-- > 0 && reader.read()) {
       if ((KIND_OF_TYPE[reader.words[TYPE]] & this.kinds) !== 0) return true

@@ -1,5 +1,5 @@
-// Keys in base64, as memcached reads and writes them: what is no letter of base64 is passed over, the
-// rest comes in fours, and padding ends it.
+// Base64 keys, as memcached reads and writes them: bytes that are not base64 are skipped, the rest
+// is read in groups of four, and padding ends it.
 
 import type { Area } from '../../bytes/area.ts'
 
@@ -11,7 +11,7 @@ const sextetOf = new Uint8Array(256).fill(NO_LETTER)
 for (let sextet = 0; sextet < LETTERS.length; sextet++) sextetOf[LETTERS[sextet]] = sextet
 sextetOf[PAD] = 0
 
-/** Writes the bytes that [start, end) stands for to the start of `to`: how many; 0: it is none. */
+/** Decodes [start, end) to the start of `to`. Returns the number of bytes; 0: not base64. */
 export function decodeBase64(bytes: Buffer, start: number, end: number, to: Area): number {
   let letters = 0
   for (let at = start; at < end; at++) if (sextetOf[bytes[at]] !== NO_LETTER) letters++
@@ -38,7 +38,7 @@ export function decodeBase64(bytes: Buffer, start: number, end: number, to: Area
   return length
 }
 
-/** Writes `length` bytes from `start` in base64 at `toStart`; the end of it. */
+/** Encodes `length` bytes from `start` to `toStart`. Returns the end. */
 export function encodeBase64(
   from: Area,
   start: number,

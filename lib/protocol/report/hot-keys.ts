@@ -1,4 +1,4 @@
-// `stats hotkeys`: the keys that most requests ask for, and those with the longest values.
+// `stats hotkeys`: the keys with most requests, and the keys with the longest values.
 
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { SAMPLE_EVERY } from '../../observe/hot-keys.ts'
@@ -27,7 +27,7 @@ export function reportHotKeys({ hotKeys, cache }: Host, lines: Lines): void {
 const encoded = Buffer.allocUnsafe(3 * KEY_BYTES_MAX)
 
 /**
- * A key percent-encoded, as in a dump: what it has of spaces and bytes beyond ASCII does no harm.
+ * A key percent-encoded, as in a dump: spaces and bytes beyond ASCII do no harm.
  */
 function encodeKey(key: string): string {
   const bytes = Buffer.from(key, 'latin1')

@@ -1,4 +1,4 @@
-// `stats items`, `stats slabs` and `stats sizes`: what lies in memory, by slab class.
+// `stats items`, `stats slabs` and `stats sizes`: what is in memory, by slab class or size.
 
 import type { Arena } from '../../engine/arena/arena.ts'
 import { ClassCounter } from '../../engine/arena/counters.ts'
@@ -14,7 +14,7 @@ export function reportItems(host: Host, lines: Lines): void {
   for (let id = 1; id <= sums.classCount(); id++) reportClass(sums, lines, id, hasLists)
 }
 
-/** `hasLists`: there are lists beside the cold one, and rows about them. */
+/** `hasLists`: there are lists besides the cold one, and rows about them. */
 function reportClass(sums: Sums, lines: Lines, id: number, hasLists: boolean): void {
   const count = (list: number) => sums.word(L.listAt(id, list) + L.LIST_COUNT)
   const counts = [L.LIST_HOT, L.LIST_WARM, L.LIST_COLD, L.LIST_TEMP].map(count)
@@ -68,7 +68,7 @@ function reportMoves(sums: Sums, lines: Lines, id: number): void {
   add('hits_to_temp', temp)
 }
 
-/** How long the item at the end of a list has been idle. */
+/** How long the item at the tail of a list has been idle. */
 function tailIdleS({ words }: Arena, classId: number, list: number): number {
   const ref = words[L.listAt(classId, list) + L.LIST_TAIL] as Ref
   return ref === NIL ? 0 : Math.max(0, words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S])
@@ -85,8 +85,8 @@ export function reportSlabs(host: Host, lines: Lines): void {
     active++
     const add = (name: string, value: number) => lines.add(`${id}:${name}`, value)
     const of = (counter: number) => sums.ofClass(id, counter)
-    // Arenas cut further classes each for themselves (fit.ts): the one with most pages speaks for
-    // all.
+    // Each arena fits classes of its own (fit.ts): chunk sizes are those of the arena with most
+    // pages.
     const pagesIn = ({ words }: Arena) => words[at + L.CLASS_PAGE_COUNT]
     const { words } = arenas.reduce((a, b) => (pagesIn(b) > pagesIn(a) ? b : a))
     const chunks = sums.over(arena => pagesIn(arena) * arena.words[at + L.CLASS_CHUNKS_PER_PAGE])
@@ -112,7 +112,7 @@ export function reportSlabs(host: Host, lines: Lines): void {
   lines.add('total_malloced', pages * arenas[0].pageWords * 4)
 }
 
-/** Sizes are counted from the start or not at all: room for them is reserved with the arenas. */
+/** Sizes are counted from the start or not at all: their memory is reserved with the arenas. */
 export function refuseSizes({ cache }: Host, lines: Lines): void {
   const counts = cache.shards[0].arena.words[L.SIZE_SLOTS] > 0
   lines.add('sizes_status', counts ? 'enabled' : 'error')

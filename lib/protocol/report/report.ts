@@ -1,5 +1,5 @@
-// The lines of `stats`: memcached's names, in memcached's order. Numbers are sums over the arenas,
-// read without their locks: each is right, all together are of about one moment. What has no
+// The rows of `stats`: memcached's names, in memcached's order. Numbers are sums over the arenas,
+// read without their locks: each number is right, but they are not all of one instant. What has no
 // meaning here is 0.
 
 import type { Arena } from '../../engine/arena/arena.ts'
@@ -79,7 +79,7 @@ function reportProcess({ facts, version, cache }: Host, lines: Lines): void {
   if (facts.features.maxconnsFast) lines.add('rejected_connections', connections.rejected)
   lines.add('connection_structures', connections.structures)
   lines.zeros('response_obj_oom response_obj_count response_obj_bytes')
-  // Each thread has one, and whoever asks for this is not reading.
+  // Each thread has one buffer, and none is in use while this report is made.
   lines.add('read_buf_count', facts.threads)
   lines.add('read_buf_bytes', facts.threads * READ_BYTES)
   lines.add('read_buf_bytes_free', facts.threads * READ_BYTES)
@@ -130,7 +130,7 @@ function reportThreads({ facts, cache }: Host, lines: Lines, sums: Sums): void {
   lines.add('conn_yields', facts.sum(ThreadCounter.CONN_YIELDS))
   lines.add('hash_power_level', Math.floor(Math.log2(buckets)))
   lines.add('hash_bytes', buckets * 4)
-  // It grows by a bucket at a time: on the way to the next power of two it is expanding.
+  // It grows by one bucket at a time: between two powers of two it is expanding.
   lines.add('hash_is_expanding', sums.any(isExpanding))
 }
 
@@ -138,7 +138,7 @@ function isExpanding({ words }: Arena): boolean {
   return words[L.BUCKET_COUNT] <= words[L.BUCKET_MASK]
 }
 
-/** In the order of Busy in moves.ts. */
+/** Indexed by Busy of moves.ts. */
 const BUSY_WORDS = ['none', 'busy_uploading', 'busy_active']
 
 function reportUpkeep({ facts }: Host, lines: Lines, sums: Sums): void {
@@ -211,7 +211,7 @@ function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
   lines.zeros('lru_bumps_dropped')
 }
 
-/** What memcached has no name for; `stats` alone has its names only. */
+/** Statistics of memslab's own; plain `stats` has only memcached's names. */
 function reportOwn(host: Host, lines: Lines): void {
   const { facts } = host
   lines.add('memslab_version', facts.ownVersion)

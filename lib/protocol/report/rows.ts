@@ -1,5 +1,5 @@
-// What the reports of `stats` are made of: lines, and sums over the arenas. Numbers are read
-// without the arenas' locks: each is right, all together are of about one moment.
+// The parts of the reports of `stats`: rows, and sums over the arenas. Numbers are read without the
+// arenas' locks: each is right, but they are not all of one instant.
 
 import type { Arena } from '../../engine/arena/arena.ts'
 import { classCounterAt, counterAt } from '../../engine/arena/counters.ts'
@@ -59,7 +59,7 @@ export class Sums {
     return Math.max(...this.arenas.map(read))
   }
 
-  /** 1 if it is so in an arena, else 0. */
+  /** 1 if it is true of any arena, else 0. */
   any(is: (arena: Arena) => boolean): number {
     return this.arenas.some(is) ? 1 : 0
   }

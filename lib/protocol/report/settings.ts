@@ -1,4 +1,4 @@
-// `stats settings`: what the daemon was started with, and what operators have changed since.
+// `stats settings`: the settings of the start, with what operators have changed since.
 
 import * as L from '../../engine/arena/layout.ts'
 import { Kind } from '../../observe/journal.ts'
@@ -13,7 +13,7 @@ export function reportSettings(host: Host, lines: Lines): void {
   }
 }
 
-/** Settings that commands change, as they are at this moment. */
+/** Current values of settings that commands can change. */
 const CHANGEABLE: Readonly<Record<string, (host: Host) => Value | undefined>> = {
   maxbytes: ({ cache }) => cache.memoryLimitBytes(),
   verbosity: ({ control }) => control[Control.VERBOSITY],
@@ -40,7 +40,7 @@ function freeRatio({ control }: Host): string | undefined {
   return ratio === 0 ? undefined : ((ratio - 1) / FREE_RATIO_UNITS).toFixed(3)
 }
 
-/** All arenas are set alike. */
+/** All arenas have the same settings. */
 function wordOf({ cache }: Host, at: number): number {
   return cache.shards[0].arena.words[at]
 }
