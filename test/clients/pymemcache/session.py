@@ -18,7 +18,7 @@ from pymemcache.client.hash import HashClient
 from pymemcache.client.rendezvous import RendezvousHash
 from pymemcache.client.retrying import RetryingClient
 from pymemcache.exceptions import (
-    MemcacheCacheError,
+    MemcacheClientError,
     MemcacheIllegalInputError,
     MemcacheServerError,
 )
@@ -85,8 +85,8 @@ def count(client):
     fact("incr to the last number", client.incr("n", 2**64 - 1), 2**64 - 1)
     fact("incr beyond it begins again", client.incr("n", 1), 0)
     client.set("word", b"word")
-    raises("incr of a word", MemcacheCacheError, client.incr, "word", 1)
-    raises("incr by 2^64", MemcacheCacheError, client.incr, "n", 2**64)
+    raises("incr of a word", MemcacheClientError, client.incr, "word", 1)
+    raises("incr by 2^64", MemcacheClientError, client.incr, "n", 2**64)
     fact("touch", client.touch("n", 100))
     fact("touch of a miss", client.touch("none", 100), False)
     fact("touch with a past expiration", client.touch("n", -1))
