@@ -1,6 +1,6 @@
-// `npm run check:consumer`: the package as somebody else gets it. Packs it, installs it into an empty
-// folder beside the oldest TypeScript and Node types that it supports, and compiles a program that
-// uses every door, declarations included (no skipLibCheck). Needs the registry.
+// `npm run check:consumer`: the package as its users get it. Packs it, installs it into an empty
+// folder with the oldest TypeScript and Node types that it supports, and compiles a program that
+// uses every entry, with the declarations checked (no skipLibCheck). Needs the registry.
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -133,9 +133,10 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/server/': [
     ['serve.ts', 'process.ts'],
     ['launch.ts'],
-    ['daemon.ts'],
+    ['daemon.ts', 'user.ts'],
     ['door.ts', 'udp.ts', 'registration.ts', 'ports-file.ts', 'thread-pool.ts'],
     ['main-thread.ts', 'listener.ts'],
+    ['unix-listener.ts'],
     ['service.ts', 'workers.ts', 'address.ts'],
     ['connection.ts'],
     ['worker-host.ts'],
@@ -145,7 +146,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['line/'],
     ['native/'],
     ['roster.ts', 'reason.ts', 'settings.ts', 'package.ts', 'compiler.ts', 'large-pages.ts'],
-    ['limits.ts'],
+    ['open-files.ts', 'permissions.ts', 'listening.ts'],
+    ['log.ts', 'start-error.ts', 'limits.ts'],
   ],
   'lib/client/': [
     ['index.ts'],
@@ -197,7 +199,14 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'node:http2': ['lib/server/', 'scripts/', 'test/'],
   'node:child_process': ['lib/server/', 'scripts/', 'test/'],
   'node:cluster': [],
-  'node:worker_threads': ['lib/local/', 'lib/server/workers.ts', 'workers/', 'scripts/', 'test/'],
+  'node:worker_threads': [
+    'lib/local/',
+    'lib/server/log.ts',
+    'lib/server/workers.ts',
+    'workers/',
+    'scripts/',
+    'test/',
+  ],
 }
 
 /** Modules that few files may import: the files outside the module's own folder that may. */

@@ -8,7 +8,7 @@
 // is returned unchanged, data type and vbucket are ignored.
 //
 //   extras    set, add, replace: flags, exptime | increment, decrement: delta, initial, exptime
-//             flush: exptime, or none | touch, get and touch: exptime | the response to a get: flags
+//             flush: exptime, or none | touch, get and touch: exptime | response to a get: flags
 
 export const REQUEST_MAGIC = 0x80
 export const RESPONSE_MAGIC = 0x81
