@@ -13,8 +13,8 @@ import { readListen } from './options/listen.ts'
 import { EXIT_FAILURE, isRefusal, type Options, type Refusal } from './options/options.ts'
 import { type Action, SWITCHES, type Switch } from './options/switches.ts'
 import { type Given, Refused } from './options/values.ts'
-import { print, say } from './server/log.ts'
-import { packageVersion, readPackageFile } from './server/package.ts'
+import { print, say } from './server/system/log.ts'
+import { packageVersion, readPackageFile } from './server/system/package.ts'
 
 /** As in sysexits.h: the command was used wrongly. */
 const EX_USAGE = 64
@@ -111,7 +111,7 @@ async function readDrain(words: string[]): Promise<DrainOrder | undefined> {
 
 /** May restart the process (see large-pages.ts); else warns if there are no large pages. */
 async function askForLargePages(): Promise<string[]> {
-  const { useLargePages } = await import('./server/large-pages.ts')
+  const { useLargePages } = await import('./server/system/large-pages.ts')
   const reason = useLargePages()
   return reason === undefined ? [] : [`warning: no large pages: ${reason}`]
 }
@@ -120,22 +120,22 @@ async function askForLargePages(): Promise<string[]> {
 async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   if (options.largePages) warnings.push(...(await askForLargePages()))
   if ('permission' in process) {
-    const { refuseForbidden } = await import('./server/permissions.ts')
+    const { refuseForbidden } = await import('./server/system/permissions.ts')
     const refusal = refuseForbidden(options)
     if (refusal !== undefined) return refuse(refusal)
   }
   if (options.daemonize) {
-    const { runDetached } = await import('./server/process.ts')
+    const { runDetached } = await import('./server/process/process.ts')
     for (const warning of warnings) say(warning)
     return runDetached(args)
   }
   const { openPool } = await import('./server/thread-pool.ts')
   const pool = openPool(options.threads)
-  const { isDetached, runHere } = await import('./server/process.ts')
+  const { isDetached, runHere } = await import('./server/process/process.ts')
   // With -d the foreground process has printed them.
   if (!isDetached()) for (const warning of warnings) say(warning)
   const { startDaemon } = await import('./server/daemon.ts')
-  const { inlineMore } = await import('./server/compiler.ts')
+  const { inlineMore } = await import('./server/system/compiler.ts')
   // Before it becomes a user that may not write there.
   keepCompiled()
   await runHere(options, fitted => startDaemon(fitted, undefined, pool))

@@ -3,8 +3,8 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
-import { sayThrough } from '../lib/server/log.ts'
 import { Service } from '../lib/server/service.ts'
+import { sayThrough } from '../lib/server/system/log.ts'
 import { type Delivery, isGuarded, type Ready, type WorkerTask } from '../lib/server/worker-host.ts'
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {

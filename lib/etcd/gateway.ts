@@ -5,7 +5,7 @@
 //   key    PREFIX + host:port, under the lease of the daemon that registered it
 //   value  host:port or host:port:weight, as clients connect to it
 //
-// Used by server/registration.ts and client/discovery/etcd.ts.
+// Used by server/listen/registration.ts and client/discovery/etcd.ts.
 
 import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from './limits.ts'
 

@@ -16,17 +16,17 @@ import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import type { Allowed } from '../protocol/host.ts'
-import { type Bound, closeAll } from './address.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
-import { listenAll } from './listener.ts'
-import { logWords, say } from './log.ts'
+import { type Bound, closeAll } from './listen/address.ts'
+import { listenAll } from './listen/listener.ts'
+import { PORTS_FILE_VARIABLE, writePortsFile } from './listen/ports-file.ts'
 import type { MainThreadService } from './main-thread.ts'
-import { packageVersion } from './package.ts'
-import { PORTS_FILE_VARIABLE, writePortsFile } from './ports-file.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { featuresOf, settingLines } from './settings.ts'
+import { logWords, say } from './system/log.ts'
+import { packageVersion } from './system/package.ts'
 import { openPool } from './thread-pool.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UdpListener } from './udp.ts'
@@ -198,7 +198,7 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
 /** Enters this daemon where clients look for it. */
 async function register(options: Options, addresses: readonly Bound[]) {
   if (options.etcd.length === 0) return undefined
-  const { register } = await import('./registration.ts')
+  const { register } = await import('./listen/registration.ts')
   return register(options, addresses, say)
 }
 

@@ -4,7 +4,7 @@
 
 import type { Socket } from 'node:net'
 import type { Options } from '../options/options.ts'
-import { addressText } from './address.ts'
+import { addressText } from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
 import type { Workers } from './workers.ts'

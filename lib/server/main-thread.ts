@@ -11,8 +11,8 @@
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'
-import { say } from './log.ts'
 import { Service } from './service.ts'
+import { say } from './system/log.ts'
 import type { Guards } from './worker-host.ts'
 import type { Workers } from './workers.ts'
 

@@ -24,7 +24,7 @@ import { KIB, MIB } from '../bytes/units.ts'
 import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
-import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
+import { addressText, type Bound, bindEach, closeAll, type Listener } from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
 
 /** The longest datagram of a reply, header included (memcached: 1400), and the header. */

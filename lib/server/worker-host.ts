@@ -23,8 +23,8 @@ import {
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
-import { type LogLine, type LogWords, linesDropped, say } from './log.ts'
 import type { Roster, RosterHandle } from './roster.ts'
+import { type LogLine, type LogWords, linesDropped, say } from './system/log.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
 

@@ -18,8 +18,8 @@ import {
 import type { Cache } from '../engine/cache.ts'
 import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
-import { say, sayFor } from './log.ts'
 import type { Roster } from './roster.ts'
+import { say, sayFor } from './system/log.ts'
 import { releaseUring, type UringHandle } from './uring/uring.ts'
 import type { DaemonSettings, Delivery, Ready, WorkerMessage, WorkerTask } from './worker-host.ts'
 

@@ -10,7 +10,7 @@ import { resolve } from 'node:path'
 import { EXIT_FAILURE, type Options } from '../../options/options.ts'
 import { Credentials, type FileFault, type FileForm } from '../../protocol/auth/credentials.ts'
 import { AUTH_FILE_BYTES_MAX, AUTH_USERS_MAX } from '../../protocol/limits.ts'
-import { reasonOf } from '../reason.ts'
+import { reasonOf } from '../system/reason.ts'
 
 /** How often SASL's file is checked for a change. */
 const AUTH_WATCH_MS = 2000

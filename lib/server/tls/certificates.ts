@@ -7,7 +7,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { EXIT_USAGE, type Options } from '../../options/options.ts'
 import { TLS_FILE_BYTES_MAX, TLS_TICKET_KEY_BYTES } from '../limits.ts'
-import { reasonOf } from '../reason.ts'
+import { reasonOf } from '../system/reason.ts'
 
 /** The options of TLS. Fit for postMessage. */
 export type TlsSettings = Pick<

@@ -8,7 +8,7 @@
 
 import type { Options } from '../../options/options.ts'
 import { KEYRING_BYTES_MAX } from '../limits.ts'
-import { reasonOf } from '../reason.ts'
+import { reasonOf } from '../system/reason.ts'
 import {
   type Certificates,
   newTicketKey,

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { PeerCheck } from '../../options/options.ts'
 import { TLS_SESSION_S_MAX } from '../limits.ts'
-import { reasonOf } from '../reason.ts'
+import { reasonOf } from '../system/reason.ts'
 import { type Certificates, contextOptions, type TlsSettings } from './certificates.ts'
 import type { Arriving, Greeter, TlsEngine, TlsHall } from './engine.ts'
 

@@ -8,14 +8,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { MIB } from '../../lib/bytes/units.ts'
-import { Cache } from '../../lib/engine/cache.ts'
-import { createLogs } from '../../lib/observe/log-buffer.ts'
-import { Roster } from '../../lib/server/roster.ts'
-import type { DaemonSettings } from '../../lib/server/worker-host.ts'
-import { START_FAILURES_MAX, type ThreadPool, Workers } from '../../lib/server/workers.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
+import { Cache } from '../../../lib/engine/cache.ts'
+import { createLogs } from '../../../lib/observe/log-buffer.ts'
+import { Roster } from '../../../lib/server/roster.ts'
+import type { DaemonSettings } from '../../../lib/server/worker-host.ts'
+import { START_FAILURES_MAX, type ThreadPool, Workers } from '../../../lib/server/workers.ts'
 
-const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
+const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
 const ONLY_ROOT = { skip: process.getuid?.() === 0 ? false : 'only root can become somebody else' }
 const RUN_MS_MAX = 30_000
 

@@ -2,7 +2,7 @@
 
 import { cachedDataVersionTag, setFlagsFromString } from 'node:v8'
 import t from 'tap'
-import { COMPILER_FLAGS } from '../../lib/server/compiler.ts'
+import { COMPILER_FLAGS } from '../../../lib/server/system/compiler.ts'
 
 for (const flag of COMPILER_FLAGS) {
   t.test(`V8 has the flag ${flag}`, async t => {

@@ -11,7 +11,7 @@
 // Lines may hold what peers sent. Characters that a terminal acts on are written as `\x1b`.
 
 import type { MessagePort } from 'node:worker_threads'
-import { KIB } from '../bytes/units.ts'
+import { KIB } from '../../bytes/units.ts'
 
 /** Bytes that wait for the reader of stderr, and bytes that wait on their way from the workers. */
 const LOG_BACKLOG_BYTES_MAX = 256 * KIB

@@ -2,7 +2,7 @@
 // Connections are accepted paused: nothing is read here.
 
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import type { ListenAddress, Options, PeerCheck } from '../options/options.ts'
+import type { ListenAddress, Options, PeerCheck } from '../../options/options.ts'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
 import { type Connect, closeServer, listening } from './listening.ts'
 

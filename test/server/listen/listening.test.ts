@@ -5,11 +5,11 @@ import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { startDaemon } from '../support/daemon.ts'
-import { freePort, HOST, startServer } from '../support/process.ts'
-import { ask, askOnce, comesTrue, openPeer, readUntil, statsOf } from '../support/server-peer.ts'
+import { startDaemon } from '../../support/daemon.ts'
+import { freePort, HOST, startServer } from '../../support/process.ts'
+import { ask, askOnce, comesTrue, openPeer, readUntil, statsOf } from '../../support/server-peer.ts'
 
-const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
 const TOO_MANY = 'ERROR Too many open connections\r\n'
 const HAS_IPV6 = Object.values(networkInterfaces()).some(list =>
   list?.some(({ address }) => address === '::1'),

@@ -5,11 +5,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { findProgram } from '../support/oracle.ts'
-import { freePort, HOST } from '../support/process.ts'
-import { askOnce, comesTrue } from '../support/server-peer.ts'
+import { findProgram } from '../../support/oracle.ts'
+import { freePort, HOST } from '../../support/process.ts'
+import { askOnce, comesTrue } from '../../support/server-peer.ts'
 
-const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
+const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
 const NEEDS_SCRIPT = {
   skip: findProgram('script') === undefined ? 'no program "script" here' : false,
 }

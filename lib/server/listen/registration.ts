@@ -4,9 +4,9 @@
 
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EtcdGateway } from '../etcd/gateway.ts'
-import { ETCD_LEAVE_MS, ETCD_RETRY_MS } from '../etcd/limits.ts'
-import type { Options } from '../options/options.ts'
+import { EtcdGateway } from '../../etcd/gateway.ts'
+import { ETCD_LEAVE_MS, ETCD_RETRY_MS } from '../../etcd/limits.ts'
+import type { Options } from '../../options/options.ts'
 import type { Bound } from './address.ts'
 
 /** Renewals of a lease per TTL. */

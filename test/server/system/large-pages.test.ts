@@ -3,8 +3,8 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
-import { startDaemon } from '../support/daemon.ts'
-import { ask, openPeer } from '../support/server-peer.ts'
+import { startDaemon } from '../../support/daemon.ts'
+import { ask, openPeer } from '../../support/server-peer.ts'
 
 const KERNEL = '/sys/kernel/mm/transparent_hugepage/enabled'
 const VALUE = 'v'.repeat(500_000)

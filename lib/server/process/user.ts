@@ -5,9 +5,9 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, chownSync, constants } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { EXIT_NO_USER } from '../options/options.ts'
-import { StartError } from './start-error.ts'
-import { ENTRY } from './thread-pool.ts'
+import { EXIT_NO_USER } from '../../options/options.ts'
+import { StartError } from '../system/start-error.ts'
+import { ENTRY } from '../thread-pool.ts'
 
 export interface Identity {
   user: string

@@ -6,11 +6,11 @@ import { spawn } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { isatty } from 'node:tty'
-import { EXIT_OS_ERROR, type Options, type Refusal } from '../options/options.ts'
-import { keepLines, print, say, takeLines } from './log.ts'
-import { fitOpenFiles } from './open-files.ts'
-import { packageVersion } from './package.ts'
-import { reasonFor, reasonOf } from './reason.ts'
+import { EXIT_OS_ERROR, type Options, type Refusal } from '../../options/options.ts'
+import { keepLines, print, say, takeLines } from '../system/log.ts'
+import { fitOpenFiles } from '../system/open-files.ts'
+import { packageVersion } from '../system/package.ts'
+import { reasonFor, reasonOf } from '../system/reason.ts'
 import { assume, identityFor } from './user.ts'
 
 export interface Running {
@@ -70,7 +70,7 @@ export async function runHere(asked: Options, start: Start): Promise<void> {
     }
     closeOnSignals(held)
     if (options.unixSocket !== undefined) {
-      held.removeSockets = (await import('./unix-listener.ts')).removeOwnSockets
+      held.removeSockets = (await import('../listen/unix-listener.ts')).removeOwnSockets
     }
     held.running = await start(options)
     if (held.reloads) held.running.reload()

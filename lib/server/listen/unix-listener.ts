@@ -6,7 +6,7 @@ import { linkSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type ServerOpts } from 'node:net'
 import { constants } from 'node:os'
 import { dirname, resolve as resolvePath } from 'node:path'
-import type { Options } from '../options/options.ts'
+import type { Options } from '../../options/options.ts'
 import type { Listener } from './address.ts'
 import { type Connect, closeServer, listening } from './listening.ts'
 

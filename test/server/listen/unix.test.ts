@@ -8,8 +8,8 @@ import { createServer } from 'node:net'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { startUnixDaemon } from '../support/daemon.ts'
-import { accepts } from '../support/process.ts'
+import { startUnixDaemon } from '../../support/daemon.ts'
+import { accepts } from '../../support/process.ts'
 import {
   ask,
   askOnce,
@@ -19,10 +19,10 @@ import {
   residentBytes,
   statsOf,
   usedChunks,
-} from '../support/server-peer.ts'
-import { shortFolder } from '../support/unix.ts'
+} from '../../support/server-peer.ts'
+import { shortFolder } from '../../support/unix.ts'
 
-const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
 const IS_ROOT = process.getuid?.() === 0
 const AS_NOBODY = IS_ROOT ? ['-u', 'nobody'] : []
 const ONLY_ROOT = { skip: IS_ROOT ? false : 'only root can become somebody else' }

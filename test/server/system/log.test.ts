@@ -7,11 +7,11 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { startDaemon } from '../support/daemon.ts'
-import { freePort, HOST } from '../support/process.ts'
-import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
+import { startDaemon } from '../../support/daemon.ts'
+import { freePort, HOST } from '../../support/process.ts'
+import { ask, comesTrue, openPeer, statsOf } from '../../support/server-peer.ts'
 
-const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
 /** As many log lines do not fit into what waits for a reader that does not read. */
 const LINES = 20_000
 

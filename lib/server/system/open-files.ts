@@ -3,7 +3,7 @@
 // that leaves too few for the daemon itself lowers the number of connections.
 
 import { readFileSync } from 'node:fs'
-import type { Options } from '../options/options.ts'
+import type { Options } from '../../options/options.ts'
 import { StartError } from './start-error.ts'
 
 /**

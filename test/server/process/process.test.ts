@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { startDaemon } from '../support/daemon.ts'
-import { freePort, HOST } from '../support/process.ts'
+import { startDaemon } from '../../support/daemon.ts'
+import { freePort, HOST } from '../../support/process.ts'
 
-const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
 const WAIT_MS_MAX = 10_000
 const IS_ROOT = process.getuid?.() === 0
 const AS_NOBODY = IS_ROOT ? ['-u', 'nobody'] : []

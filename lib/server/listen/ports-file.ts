@@ -2,9 +2,9 @@
 // them. It is written under another name and renamed, so that a reader finds all of it or nothing.
 
 import { appendFileSync, renameSync } from 'node:fs'
+import { say } from '../system/log.ts'
+import { reasonOf } from '../system/reason.ts'
 import type { Bound, Transport } from './address.ts'
-import { say } from './log.ts'
-import { reasonOf } from './reason.ts'
 
 export const PORTS_FILE_VARIABLE = 'MEMCACHED_PORT_FILENAME'
 

@@ -8,12 +8,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { MIB } from '../../lib/bytes/units.ts'
-import { startDaemon } from '../support/daemon.ts'
-import { freePort, HOST } from '../support/process.ts'
-import { ask, askOnce, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
+import { startDaemon } from '../../support/daemon.ts'
+import { freePort, HOST } from '../../support/process.ts'
+import { ask, askOnce, comesTrue, openPeer, statsOf } from '../../support/server-peer.ts'
 
-const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
 const IS_ROOT = process.getuid?.() === 0
 const ONLY_ROOT = { skip: IS_ROOT ? false : 'only root can become somebody else' }
 const RUN_MS_MAX = 10_000

@@ -2,7 +2,7 @@
 // anything is tried, because a forbidden call fails deep inside the runtime, sometimes with a
 // misleading message.
 
-import { EXIT_OS_ERROR, type Options, type Refusal } from '../options/options.ts'
+import { EXIT_OS_ERROR, type Options, type Refusal } from '../../options/options.ts'
 
 /** Node's types do not have all scopes. */
 interface Permission {

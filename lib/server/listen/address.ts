@@ -2,8 +2,8 @@
 
 import { lookup } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'
-import type { ListenAddress } from '../options/options.ts'
-import type { ListenerFacts } from './worker-host.ts'
+import type { ListenAddress } from '../../options/options.ts'
+import type { ListenerFacts } from '../worker-host.ts'
 
 export interface Bound {
   address: string
