@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startDaemon } from '../support/daemon.ts'
 import { compare, describe, type Pair, runScript, startPair } from '../support/differential.ts'
-import { parseStats } from '../support/normalise.ts'
 import { skipWithout } from '../support/oracle.ts'
+import { statsOf } from '../support/server-peer.ts'
 
 const skip = skipWithout('memcached')
 
@@ -43,7 +43,9 @@ for (const [args, steps, stats] of CASES) {
     const pair = await startPair(t, args)
     const found = await compare(pair, { steps })
     t.equal(found === undefined ? undefined : describe(found), undefined, 'the same replies')
-    const [theirs, ours] = await Promise.all([pair.oracle, pair.daemon].map(statsOf))
+    const [theirs, ours] = await Promise.all(
+      [pair.oracle, pair.daemon].map(({ port }) => statsOf(port)),
+    )
     for (const name of stats) t.equal(ours.get(name), theirs.get(name), name)
   })
 }
@@ -52,7 +54,7 @@ t.test('with -F further words of flush_all change nothing, as in 1.6.45', async 
   const daemon = await startDaemon(t, ['-F'])
   const { replies } = await runScript(daemon.port, { steps: ['flush_all 1 2 3\r\n'] })
   t.same(replies, ['CLIENT_ERROR flush_all not allowed\r\n'])
-  t.equal((await statsOf(daemon)).get('cmd_flush'), '1')
+  t.equal((await statsOf(daemon.port)).get('cmd_flush'), '1')
 })
 
 t.test('expired items that a request meets are counted', { skip }, async t => {
@@ -73,15 +75,12 @@ t.test('expired items that a request meets are counted', { skip }, async t => {
 })
 
 async function sameCounters(t: Test, pair: Pair, expired: number, flushed: number) {
-  const [theirs, ours] = await Promise.all([pair.oracle, pair.daemon].map(statsOf))
+  const [theirs, ours] = await Promise.all(
+    [pair.oracle, pair.daemon].map(({ port }) => statsOf(port)),
+  )
   t.equal(ours.get('get_expired'), `${expired}`, 'get_expired')
   t.equal(ours.get('get_flushed'), `${flushed}`, 'get_flushed')
   for (const name of ['get_expired', 'get_flushed', 'get_hits', 'get_misses', 'touch_misses']) {
     t.equal(ours.get(name), theirs.get(name), name)
   }
-}
-
-async function statsOf({ port }: { port: number }): Promise<Map<string, string>> {
-  const { replies } = await runScript(port, { steps: ['stats\r\n'], raw: true })
-  return new Map(parseStats(replies[0]))
 }

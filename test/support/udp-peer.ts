@@ -10,6 +10,8 @@ import { HOST, type Owner } from './process.ts'
 export const HEADER_BYTES = 8
 const RECEIVE_BYTES = 4 * 2 ** 20
 const POLL_MS = 5
+/** A reply may be this late on a busy machine. */
+const LATE_MS = 1000
 
 export interface Header {
   id: number
@@ -50,7 +52,8 @@ export class UdpPeer {
   }
 
   /**
-   * Sends a request in one datagram. Returns the datagrams received until none came for quietMs.
+   * Sends a request in one datagram. Returns what was received once its messages are complete and
+   * nothing came for quietMs; where nothing or only a part comes, after LATE_MS of silence.
    */
   async ask(request: string | Buffer, id = 1, quietMs = 60): Promise<Buffer[]> {
     return this.exchange([datagramOf({ id, sequence: 0, total: 1 }, request)], quietMs)
@@ -61,12 +64,21 @@ export class UdpPeer {
     for (const datagram of datagrams) this.send(datagram)
     let count = 0
     let quiet = 0
-    while (quiet < quietMs) {
+    while (quiet < (this.#isComplete() ? quietMs : Math.max(quietMs, LATE_MS))) {
       await sleep(POLL_MS)
       quiet = this.#received.length === count ? quiet + POLL_MS : 0
       count = this.#received.length
     }
     return this.#received
+  }
+
+  /** Whether something was received, and of each message as many datagrams as their headers say. */
+  #isComplete(): boolean {
+    const left = new Map<number, number>()
+    for (const { id, total } of this.#received.map(headerOf)) {
+      left.set(id, (left.get(id) ?? total) - 1)
+    }
+    return left.size > 0 && [...left.values()].every(count => count <= 0)
   }
 
   /** The text of a one-message reply; throws if its datagrams are numbered wrongly. */
