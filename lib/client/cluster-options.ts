@@ -1,5 +1,5 @@
-// What a pool client is told when it is made, checked before anything is opened. CacheError
-// ARGUMENT names the option that is wrong or that there is not.
+// The options of a pool client, checked before anything is opened. CacheError ARGUMENT names an
+// option that is wrong or unknown.
 
 import {
   checkChoice,
@@ -26,22 +26,22 @@ import type { CodecOptions } from './values/codec.ts'
 /** Copies of a value that a pool may keep. */
 const COPIES_MAX = 8
 
-/** How long calls wait for their answer by default, and how often one is sent again at most. */
+/** Default deadline of calls, and the most retries of one. */
 export const CLIENT_TIMEOUT_MS = 500
 const CLIENT_RETRIES_MAX = 10
 
 export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOptions {
   /**
-   * How servers are spoken to: `meta`, the default, over memcached's meta commands (memcached 1.6
-   * and memslab); `memjs` over the binary protocol, for servers that want SASL, without TLS and
-   * UNIX sockets.
+   * The protocol to servers: `meta`, the default, uses memcached's meta commands (memcached 1.6 and
+   * memslab). `memjs` uses the binary protocol, for servers that require SASL, without TLS and UNIX
+   * sockets.
    */
   driver?: 'meta' | 'memjs' | undefined
   /** The longest that any call waits for its answer, ms. Default 500. */
   timeoutMs?: number | undefined
   /**
-   * How often a request whose connection broke is sent again before its deadline, if that changes
-   * nothing: gets, touches, and sets without a CAS. 0 to 10, default 1.
+   * Retries of a request whose connection broke, before its deadline, if a repetition does no harm:
+   * gets, touches, and sets without a CAS. 0 to 10, default 1.
    */
   retries?: number | undefined
   /** Failures in a row after which a server is ejected. Default 3. */
@@ -61,14 +61,14 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOpt
    */
   warmupMs?: number | undefined
   /**
-   * On how many servers each value is kept, 1 to 8: the owner and those that follow on the hash
-   * ring. Default 1. With more, a server that dies takes no value with it, and `failover` says what
-   * happens to keys all of whose servers are away: they miss, or calls reject with CONNECTION.
+   * Number of servers that keep each value, 1 to 8: the owner and those after it on the hash ring.
+   * Default 1. With more, the loss of a server loses no value. `failover` then says what happens to
+   * keys all of whose servers are away: they miss, or calls reject with CONNECTION.
    */
   replicas?: number | undefined
-  /** Called with the names of all servers when they are known, and when they changed. */
+  /** Called with the names of all servers once they are known, and after each change. */
   onServers?: ((names: string[]) => void) | undefined
-  /** Called with the reason why servers could not be looked up; the known ones stay. */
+  /** Called with the reason why servers could not be looked up. The known ones stay. */
   onDiscoveryError?: ((error: Error) => void) | undefined
 }
 
@@ -138,7 +138,7 @@ export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
 
 export type Servers = readonly (string | RingNode)[] | Discovery
 
-/** Whether it is a source that tells of servers, and not a list of them. ARGUMENT for neither. */
+/** Whether it is a source of servers, not a list of them. ARGUMENT for anything else. */
 export function isDiscovery(servers: Servers): servers is Discovery {
   if (Array.isArray(servers)) return false
   const isSource = typeof servers === 'object' && servers !== null && 'watch' in servers
@@ -151,7 +151,7 @@ function checkAuth(auth: ConnectionOptions['auth']): void {
   checkOptions(auth, AUTH_NAMES)
   const { user, password } = auth
   if (typeof user !== 'string') refuse('auth.user', 'a string', typeof user)
-  // Never what was given: it may be the password after all.
+  // Never print the value: it may contain the password.
   if (typeof password !== 'string') refuse('auth.password', 'a string', typeof password)
 }
 

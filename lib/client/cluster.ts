@@ -72,7 +72,8 @@ import type { RingNode } from './ring/ring.ts'
 import { Codec } from './values/codec.ts'
 
 /**
- * A version is a server's own, and has the server's mark below it where there are several copies.
+ * Each server has its own versions. Where there are several copies, a version carries the server's
+ * mark in its low digits.
  */
 const CAS_END = 2n ** 64n
 const MARKED_CAS_END = 2n ** 96n
@@ -84,7 +85,7 @@ export class ClusterClient implements Store<'async'> {
   private readonly members: Members
   private readonly codec: Codec
   private readonly keyed: Keyed
-  /** Settled when it is known which servers there are, or never will be. */
+  /** Settled when the servers are known, or never will be. */
   private readonly known = Promise.withResolvers<void>()
   private isKnown = false
   /** Ends all work in the background. */
@@ -93,8 +94,8 @@ export class ClusterClient implements Store<'async'> {
 
   /**
    * `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these; or a
-   * source that tells of them and of each change. Requests wait until it has told of the first.
-   * CacheError ARGUMENT for servers and options that are wrong.
+   * source that provides them and each change. Requests wait for the source's first list.
+   * CacheError ARGUMENT for wrong servers and options.
    */
   constructor(servers: Servers, options: ClusterOptions = {}) {
     const checked = checkClusterOptions(options)
@@ -117,9 +118,9 @@ export class ClusterClient implements Store<'async'> {
   }
 
   /**
-   * These are the servers from now on. Requests on their way finish where they are, servers that
-   * stay keep their connections, and those of servers that left are closed once they are idle.
-   * CacheError ARGUMENT: nothing changes.
+   * Sets the servers. Requests in flight finish on their server. Servers that stay keep their
+   * connections; connections to servers that left are closed once they are idle. CacheError
+   * ARGUMENT: nothing changes.
    */
   setMembers(servers: readonly (string | RingNode)[]): void {
     if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
@@ -131,12 +132,12 @@ export class ClusterClient implements Store<'async'> {
     this.options.onServers?.(this.servers())
   }
 
-  /** The names of all servers, those that are away among them. */
+  /** The names of all servers, including those that are away. */
   servers(): string[] {
     return this.members.all().map(({ node }) => node.name)
   }
 
-  /** Resolves when it is known which servers there are. TIMEOUT: not within `timeoutMs`. */
+  /** Resolves when the servers are known. TIMEOUT: not within `timeoutMs`. */
   async ready(timeoutMs = this.timeoutMs): Promise<void> {
     numberOption({ timeoutMs }, 'timeoutMs', 1, [1, TIMER_MS_MAX])
     if (this.isKnown) return
@@ -162,8 +163,8 @@ export class ClusterClient implements Store<'async'> {
   }
 
   /**
-   * Each server is asked once for all its keys. The keys of one that is away, refuses or is busy
-   * are missing; it rejects for ARGUMENT, KEY, AUTH and CLOSED alone.
+   * Sends each server one request for all its keys. The keys of a server that is away, refuses or
+   * is busy are missing. Rejects only for ARGUMENT, KEY, AUTH and CLOSED.
    */
   async getMany<T = unknown>(
     keys: Iterable<string>,
@@ -226,7 +227,7 @@ export class ClusterClient implements Store<'async'> {
     return this.store('set', key, value, options, cas)
   }
 
-  /** The item that is there is asked for after the store: it may have changed once more. */
+  /** The current item is fetched after the store, so it may have changed again. */
   async casItem<T = unknown>(
     key: string,
     value: unknown,
@@ -237,7 +238,7 @@ export class ClusterClient implements Store<'async'> {
     return { isStored, item: isStored ? undefined : await this.getItem<T>(key) }
   }
 
-  /** CONNECTION and TIMEOUT: the item may be deleted, or not. */
+  /** After CONNECTION and TIMEOUT the item may or may not be deleted. */
   async delete(key: string, options?: DeleteOptions): Promise<boolean> {
     checkOptions(options, DELETE_NAMES)
     const cas = options?.cas
@@ -293,7 +294,7 @@ export class ClusterClient implements Store<'async'> {
     await Promise.all([this.onAll(flush), ...leaving])
   }
 
-  /** The version that each server names, by server. Rejects if one did not answer. */
+  /** Each server's version text, by server. Rejects if one did not answer. */
   async versions(): Promise<Map<string, string>> {
     return new Map(
       await this.onAll(async node => [node.name, await node.version(this.timeoutMs)] as const),
@@ -323,7 +324,7 @@ export class ClusterClient implements Store<'async'> {
     return away.map(({ node }) => node.name)
   }
 
-  /** Closes all connections; calls that wait for an answer reject with CLOSED. */
+  /** Closes all connections. Pending calls reject with CLOSED. */
   close(): void {
     this.stopDiscovery()
     this.closing.abort()
@@ -439,7 +440,7 @@ export class ClusterClient implements Store<'async'> {
   }
 }
 
-/** Whether there is an item, and more than a claim. */
+/** Whether there is an item that is more than a claim. */
 function isValue(hit: Hit | undefined): hit is Hit {
   return hit !== undefined && !isClaim(hit.value.length, hit.flags, hit.isPending === true)
 }

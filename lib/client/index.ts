@@ -1,4 +1,4 @@
-// The door for applications that talk to a pool of servers: `import { ClusterClient } from
+// The entry for applications that use a pool of servers: `import { ClusterClient } from
 // 'memslab/client'`.
 
 export {} from '../node-version.ts'

@@ -3,21 +3,20 @@
 import { KIB, MIB } from '../bytes/units.ts'
 
 /**
- * Requests that may wait on one connection of a client, their bytes, and the wait for
- * authentication.
+ * Pending requests of one connection, their bytes, and the time for authentication.
  */
 export const CLIENT_PENDING_MAX = 65_536
 export const CLIENT_PENDING_BYTES_MAX = 64 * MIB
 export const CLIENT_AUTH_MS_MAX = 10_000
 
-/** Failures in a row that eject a server by default, its first rest and its longest. */
+/** Failures in a row that eject a server by default, and its first and longest rest. */
 export const CLIENT_FAILURES = 3
 export const CLIENT_REST_MS = 1000
 export const CLIENT_REST_MS_MAX = 60_000
 
 /**
- * After a change of servers: how long owners before it are asked by default, and of how many
- * changes.
+ * How long after a change previous owners are asked by default, and how many changes are
+ * remembered.
  */
 export const CLIENT_WARMUP_MS = 60_000
 export const WARMUP_VIEWS_MAX = 4
@@ -29,16 +28,15 @@ export const DRAIN_TIMEOUT_MS = 10_000
 export const DRAIN_TRIES_MAX = 3
 
 /**
- * Longest line of what a server says about itself: all nodes of a cluster, or a key and what there
- * is to it.
+ * Longest line of an administrative reply: all nodes of a cluster, or a dumped item.
  */
 export const TALK_LINE_BYTES_MAX = 64 * KIB
 export const DRAIN_PROGRESS_MS = 1000
 
-/** How often sources of servers are asked by default, and how much that varies, a share. */
+/** Default polling intervals of sources, and the share by which they vary. */
 export const DNS_INTERVAL_MS = 30_000
 export const CONFIG_INTERVAL_MS = 60_000
 export const DISCOVERY_JITTER = 0.1
 
-/** After a failure they are asked again this soon. */
+/** Pause before a retry after a failure. */
 export const DISCOVERY_RETRY_MS = 1000

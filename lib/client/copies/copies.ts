@@ -8,11 +8,11 @@
 //   touch, incr, cas         do the same, or get a copy where they have none
 //   delete                   by all holders, the owner last (repairs.ts says why)
 //
-// A holder that was away, or did not answer, while a key changed is not asked for that key until its
-// copy is removed (stale-copies.ts). So an operation whose outcome on one holder is unknown can go on
-// with the next. Clients that change a key at the same moment may leave its copies different until
-// the next change. For a while after the servers changed, a change is also removed from the former
-// holders, which may become holders again.
+// A holder that was away or did not answer while a key changed is not asked for that key until its
+// copy is removed (stale-copies.ts). So an operation whose outcome on one holder is unknown can go
+// on with the next. Clients that change a key at the same time may leave its copies different until
+// the next change. For a while after the servers changed, a change also deletes the copies of
+// former holders, which may become holders again.
 
 import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member } from '../members/members.ts'
@@ -38,20 +38,20 @@ export interface CopiesOptions extends KeyedOptions {
   signal: AbortSignal
 }
 
-/** What one after the other said about a key. */
+/** The result of asking one holder after the other. */
 interface Found<T> {
   answer: T
-  /** Who gave the answer; undefined if nobody has the item. */
+  /** The holder that answered; undefined if none has the item. */
   lead: Member | undefined
-  /** Who was asked before, and lacks it. */
+  /** The holders asked before, which lack it. */
   lacking: Member[]
-  /** Who would have been asked next. */
+  /** The holders that would have been asked next. */
   rest: Member[]
 }
 
 type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
 
-/** What holders are asked about a key. */
+/** A request to holders about a key. */
 interface Asking<T> {
   key: string
   call: Call<T>
@@ -60,7 +60,7 @@ interface Asking<T> {
   isRead: boolean
 }
 
-/** No item has this version: a question with it tells of a missing item all the same. */
+/** No item has this version: a request with it only shows whether there is an item. */
 const NO_VERSION = 2n ** 64n - 1n
 
 export class Copies implements Keyed {
@@ -146,7 +146,7 @@ export class Copies implements Keyed {
       }
     }
     await discarded
-    // Again: a copy may have been on its way there.
+    // Again, because a copy may have been in flight.
     if (cas === undefined) await this.distrust(key, deadlineMs)
     if (answers === 0) return this.nobody(false, failure)
     return isGone
@@ -187,7 +187,7 @@ export class Copies implements Keyed {
     const { answer, lead, rest } = claim
     if (answer === undefined || lead === undefined) return undefined
     if (!answer.won || answer.value.length > 0 || rest.length === 0) return marked(answer, lead)
-    // The leader may have lost what the others still have; then nobody has to make it.
+    // The leader may have lost an item that others still have; then no caller needs to make it.
     const get: Call<Hit | undefined> = (node, ms) => node.get(key, ms)
     const reading = { key, call: get, deadlineMs, isRead: true }
     const kept = await this.among(rest, undefined, reading)
@@ -211,12 +211,12 @@ export class Copies implements Keyed {
     return true
   }
 
-  /** Whether no copy waits to be removed, nor any to be made. */
+  /** Whether no copy waits to be removed or made. */
   isSettled(): boolean {
     return this.stale.isEmpty() && this.repairs.isIdle()
   }
 
-  /** A holder that refuses has the value of before, if it is the only one that does. */
+  /** A holder that alone refuses a change still has the old value. */
   private async set(request: StoreRequest): Promise<Stored> {
     const deadlineMs = await this.begin()
     const { key } = request
@@ -238,7 +238,7 @@ export class Copies implements Keyed {
     return isStored ? 'STORED' : this.nobody('NOT_STORED', failure)
   }
 
-  /** Whoever gave the version decides. */
+  /** The holder that gave the version decides. */
   private async setIf(request: StoreRequest, cas: bigint): Promise<Stored> {
     const deadlineMs = await this.begin()
     const { key } = request
@@ -250,7 +250,7 @@ export class Copies implements Keyed {
     return answer
   }
 
-  /** What the leader added and another had already is taken back: the leader had lost it. */
+  /** Deletes what the leader added if another holder had the item: the leader had lost it. */
   private async add(request: StoreRequest): Promise<Stored> {
     const deadlineMs = await this.begin()
     const { key } = request
@@ -286,7 +286,7 @@ export class Copies implements Keyed {
     return answer
   }
 
-  /** The others get what the leader has stored. */
+  /** Stores the leader's value on the others. */
   private follow(request: StoreRequest, lead: Member, deadlineMs: number): Promise<void> {
     const { key } = request
     const plain = { ...request, mode: 'set', cas: undefined } as const
@@ -302,7 +302,7 @@ export class Copies implements Keyed {
     return (await this.changing(member, key, call, deadlineMs)) === true && member
   }
 
-  /** Has the others do what the leader did, and copies the item to those that lack it. */
+  /** Repeats the operation on the others, and copies the item to those that lack it. */
   private async agree(
     key: string,
     { lead, lacking, rest }: Found<unknown>,
@@ -314,7 +314,7 @@ export class Copies implements Keyed {
     this.repairs.start(key, lead, lacking)
   }
 
-  /** Has others do what the leader did. One that lacks the item is given a copy of the leader's. */
+  /** Repeats the operation on others. One that lacks the item gets a copy of the leader's. */
   private async spread(
     key: string,
     lead: Member,
@@ -334,7 +334,7 @@ export class Copies implements Keyed {
     this.repairs.start(key, lead, lacking)
   }
 
-  /** Asks one holder to change a key; where the outcome is open, its copy is not to be believed. */
+  /** Changes a key on one holder. If the outcome is unknown, its copy counts as stale. */
   private async changing<T>(
     member: Member,
     key: string,
@@ -353,8 +353,8 @@ export class Copies implements Keyed {
   }
 
   /**
-   * Asks one holder after the other until one says more than `none`. `isRead`: nothing is changed
-   * by it; else whoever does not answer, or is away, has a copy not to be believed.
+   * Asks one holder after the other until one answers more than `none`. `isRead`: it changes
+   * nothing. Otherwise the copy of a holder that is away or does not answer counts as stale.
    */
   private async first<T>(
     key: string,
@@ -372,7 +372,7 @@ export class Copies implements Keyed {
     }
   }
 
-  /** A key is about to change: holders that are out, and those of before, have it as it was. */
+  /** A key is about to change: the copies of ejected and former holders become stale. */
   private distrust(key: string, deadlineMs: number): Promise<void> {
     const { members, copies } = this.options
     for (const member of this.holders(key)) if (!member.health.isUp()) this.stale.mark(member, key)
@@ -399,13 +399,13 @@ export class Copies implements Keyed {
         failure = error
       }
     }
-    // Copies that are not to be believed are none.
+    // Stale copies count as missing.
     const isNone = lacking.length > 0 || (isRead && failure === undefined && this.isUp(key))
     const answer = isNone ? none : this.nobody(none, failure)
     return { answer, lead: undefined, lacking, rest: [] }
   }
 
-  /** `turns`: how many have to be asked before the deadline, this one among them. */
+  /** `turns`: how many holders must be asked before the deadline, including this one. */
   private async ask<T>(
     member: Member,
     call: Call<T>,
@@ -426,7 +426,7 @@ export class Copies implements Keyed {
     }
   }
 
-  /** What a holder has of these keys; undefined: it is away or left, refuses or is busy. */
+  /** A holder's items of these keys; undefined: it is away, left, refuses or is busy. */
   private async getGroup(
     member: Member,
     keys: string[],
@@ -453,17 +453,17 @@ export class Copies implements Keyed {
     return this.holders(key).some(({ health }) => health.isUp())
   }
 
-  /** The holders that are up and whose copy is to be believed. */
+  /** The holders that are up and whose copy is not stale. */
   private askable(key: string, isRead = false): Member[] {
     const isUp = (member: Member) => member.health.isUp() && !this.stale.has(member, key)
     const up = this.holders(key).filter(isUp)
-    // What changes the item changes also the copy that is being made, or it is taken back for good.
+    // A change of the item also changes the copy that is being made, or removes it for good.
     const sure = isRead ? up.filter(member => !this.repairs.isMaking(member, key)) : []
     return sure.length > 0 ? sure : up
   }
 
   /**
-   * The holder that gave this version, or the first, which is asked for a version that nobody has.
+   * The holder that gave this version, or the first one for a version that none has given.
    */
   private versionOf(key: string, cas: bigint): { member: Member | undefined; version: bigint } {
     const askable = this.askable(key)
@@ -478,7 +478,7 @@ export class Copies implements Keyed {
     throw new CacheError('CONNECTION', 'no server of the pool that may have the key answers')
   }
 
-  /** The deadline of a call that begins. */
+  /** The deadline of a call that begins now. */
   private async begin(): Promise<number> {
     const deadlineMs = performance.now() + this.options.timeoutMs
     await this.options.known()

@@ -1,10 +1,10 @@
-// What is asked of a pool about keys, in the words of its nodes: bytes and flags. Two answer it,
-// one that keeps a value on one server (one-copy.ts) and one that keeps it on several (copies.ts).
+// Operations of a pool on keys, in terms of its nodes: bytes and flags. There are two
+// implementations: one keeps a value on one server (one-copy.ts), the other on several (copies.ts).
 
 import type { Members } from '../members/members.ts'
 import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from '../nodes/node.ts'
 
-/** Every call is answered or rejected by the deadline of the pool. Keys are checked. */
+/** Every call settles by the pool's deadline. Keys have been checked. */
 export interface Keyed {
   /** With an exptime, the item gets it. */
   get(key: string, exptime?: number): Promise<Hit | undefined>
@@ -21,10 +21,10 @@ export interface KeyedOptions {
   members: Members
   /** The longest that a call waits for its answer, ms. */
   timeoutMs: number
-  /** How often what changes nothing is asked again. */
+  /** Retries of requests that change nothing. */
   retries: number
-  /** Whether keys of a server that is away miss, or fall to the next. */
+  /** Whether keys of a server that is away miss, or go to the next server. */
   isMissing: boolean
-  /** Settles when it is known which servers there are; undefined: it is. */
+  /** Settles when the servers are known; undefined: they are. */
   known(): Promise<void> | undefined
 }

@@ -1,25 +1,25 @@
-// One item from one server to another, with its flags and the time it has left, while others read
-// and write it. What is newer on the new server stays as it is, and what is deleted meanwhile stays
+// Moves one item from one server to another, with its flags and the rest of its TTL, while others
+// read and write it. A newer item on the new server stays, and an item deleted meanwhile stays
 // deleted:
 //
 //   read the old one   v, version c
 //   add to the new     not over what is there
 //   delete the old     if it is still version c; if not, it was changed or deleted in between, and
-//                      the copy that was just added is taken back
+//                      the copy that was just added is deleted again
 //
-// Who deletes an item does so on the old server first and then on the new one: then either the move
-// finds its version gone, or the delete finds the copy.
+// A client that deletes an item does so on the old server first, then on the new one. So either the
+// move finds its version gone, or the delete finds the copy.
 
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import type { Hit, PoolNode } from '../nodes/node.ts'
 
-/** How often an item is moved anew that was changed while it was moved. */
+/** How often the move of an item is repeated that was changed meanwhile. */
 const MOVE_TRIES_MAX = 3
 
 /** NEWER: the new server has one; NONE: nothing that could be moved. */
 export type Moved = 'MOVED' | 'NEWER' | 'NONE'
 
-/** How one of the two servers is asked: with the time that is left, ms. */
+/** Runs a request to one of the two servers, with the time that is left, ms. */
 export type Ask = <T>(call: (node: PoolNode, timeoutMs: number) => Promise<T>) => Promise<T>
 
 /**
@@ -47,7 +47,7 @@ export async function moveItem(key: string, from: Ask, to: Ask, keep = false): P
   return 'NONE'
 }
 
-/** Not one that is about to end, that has no known end, or that somebody is to make anew. */
+/** Not an item that is about to expire, whose TTL is unknown, or that is claimed or stale. */
 function isMovable({ ttlS, isPending }: Hit): boolean {
   return ttlS !== undefined && ttlS !== 0 && isPending !== true
 }

@@ -1,6 +1,6 @@
-// Each value on one server: the owner of its key. While that is away, its keys fall to the next
-// server on the ring that is up, or miss. After a change of servers the owner before is asked too
-// (warmup.ts).
+// Each value is on one server, the owner of its key. While the owner is away, its keys go to the
+// next server on the hash ring that is up, or miss. After a change of servers the previous owner is
+// asked too (warmup.ts).
 
 import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member } from '../members/members.ts'
@@ -76,7 +76,7 @@ export class OneCopy implements Keyed {
     })
   }
 
-  /** Adds the hits there are to `found`. */
+  /** Adds the hits to `found`. */
   private async collect(
     keys: readonly string[],
     found: Map<string, Hit>,
@@ -103,9 +103,9 @@ export class OneCopy implements Keyed {
   }
 
   /**
-   * Asks the server of a key. A connection that breaks is tried again, on whoever has the key then,
-   * if the request may be repeated. `away` is the answer where the key's server is out and its keys
-   * are to miss.
+   * Sends a request to the server of a key. If the connection breaks and the request may be
+   * repeated, it is retried on the server that has the key then. `away` is the answer if the key's
+   * server is ejected and its keys miss.
    */
   private async run<T>(
     key: string,
@@ -134,7 +134,7 @@ export class OneCopy implements Keyed {
     }
   }
 
-  /** The server to ask for a key: its owner, or the next that is up; undefined: they are out. */
+  /** The server to ask for a key: its owner or the next that is up; undefined: none is up. */
   private memberOf(key: string): Member | undefined {
     const { members, isMissing } = this.options
     const owner = members.ownerOf(key)
@@ -161,7 +161,7 @@ export function groupBy(
   return groups
 }
 
-/** A claim, or what there is where the node knows no claims. */
+/** A lease, or the plain item if the node has no leases. */
 export async function leaseOf(
   node: PoolNode,
   key: string,
@@ -173,7 +173,7 @@ export async function leaseOf(
   return hit && { ...hit, won: false, isClaimed: false, isStale: false }
 }
 
-/** Whether an error says that the server, or its connection, would not take the request. */
+/** Whether an error says that the server or its connection did not accept the request. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof CacheError && REFUSED_CODES.has(error.code)
 }

@@ -1,16 +1,16 @@
-// Copies that are missing where they should be, as on a server that was started anew, are made from
-// one that is there. In the background: whoever asked has the answer already.
+// Missing copies, as on a restarted server, are made from an existing one. This happens in the
+// background: the caller already has its answer.
 //
-// A copy must not bring back what is being deleted. It is added only where nothing is, and kept
-// only if its source still has that version afterwards; deletes end with the server that is read
-// first, so that one of the two sees the other.
+// A copy must not bring back an item that is being deleted. It is added only where nothing is, and
+// kept only if its source still has that version afterwards. Deletes end with the server that is
+// read first, so that either the copy or the delete sees the other.
 
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import type { Member, Members } from '../members/members.ts'
 import type { Hit } from '../nodes/node.ts'
 import type { StaleCopies } from './stale-copies.ts'
 
-/** Items that are copied at once to servers that lack them; others wait for the next who asks. */
+/** Most items being copied at the same time; others wait for the next request. */
 const REPAIRS_MAX = 256
 
 export interface RepairOptions {
@@ -34,19 +34,19 @@ export class Repairs {
     return this.running === 0
   }
 
-  /** Whether there is a copy that may be taken back. */
+  /** Whether there is a copy that may be deleted again. */
   isMaking({ node }: Member, key: string): boolean {
     return this.running > 0 && this.making.has(`${node.name} ${key}`)
   }
 
-  /** Copies an item, or `hit` which was read there, to servers that lack it. */
+  /** Copies an item, or `hit` as read there, to servers that lack it. */
   start(key: string, from: Member, to: readonly Member[], hit?: Hit): void {
     const lacking = to.filter(member => !this.isMaking(member, key))
     if (lacking.length === 0 || this.running >= REPAIRS_MAX) return
     this.running++
     const names = lacking.map(({ node }) => `${node.name} ${key}`)
     for (const name of names) this.making.add(name)
-    // Without the copy, the next who asks asks the next server again.
+    // Without the copy, the next request tries the next server again.
     void this.run(key, from, lacking, hit)
       .catch(() => {})
       .finally(() => {
@@ -63,7 +63,7 @@ export class Repairs {
   ): Promise<void> {
     const hit = known ?? (await this.read(key, from))
     const exptime = hit === undefined ? undefined : exptimeOf(hit)
-    // An empty value may be a claim, which is for its own server.
+    // An empty value may be a claim, which belongs to its server.
     if (hit === undefined || exptime === undefined || hit.value.length === 0) return
     const { value, flags, cas } = hit
     const add = { mode: 'add', key, value, flags, exptime, cas: undefined } as const
@@ -88,7 +88,7 @@ export class Repairs {
   }
 }
 
-/** The end of an item as a copy of it is given it; undefined: it cannot be told, or is now. */
+/** The exptime for a copy of an item; undefined: unknown, or it expires now. */
 function exptimeOf({ ttlS }: Hit): number | undefined {
   if (ttlS === undefined || ttlS === 0) return undefined
   if (ttlS < 0) return 0

@@ -1,21 +1,21 @@
-// Which copies are not to be believed: a server that was away, or did not answer, while a key was
-// written or deleted may still have the value of before. It is not asked for that key until the
-// copy is removed there, and made anew from the others.
+// Stale copies: a server that was away or did not answer while a key was written or deleted may
+// still have the old value. It is not asked for that key until its copy is removed, and later
+// copied again from the others.
 //
-// This is known to the client that wrote. Another one may read the old copy until it is removed: at
-// once where the server answers, else when it is back.
+// Only the client that wrote knows this. Others may read the old copy until it is removed, which is
+// at once if the server answers, else when it is back.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member, Members } from '../members/members.ts'
 
-/** Keys remembered for each server that may have an old copy; with more it is emptied. */
+/** Most keys remembered for a server; with more the whole server is emptied. */
 const STALE_KEYS_MAX = 65_536
 
-/** How many of them are removed at once, and how long to wait before that and between. */
+/** How many are removed at the same time, and the pause before that and in between. */
 const STALE_BATCH_KEYS = 256
 const STALE_REST_MS = 100
 
-/** A server that left the pool so long ago is forgotten: names may be new ones each time. */
+/** A server that left this long ago is forgotten, since names may never come back. */
 export const STALE_GONE_MS = 600_000
 
 export interface StaleOptions {
@@ -29,7 +29,7 @@ export interface StaleOptions {
 
 interface Stale {
   keys: Set<string>
-  /** There were too many: no copy there is to be believed, and the server is emptied. */
+  /** There were too many: all copies there are stale, and the server is emptied. */
   isAll: boolean
 }
 
@@ -61,7 +61,7 @@ export class StaleCopies {
     void this.mend(node.name, stale)
   }
 
-  /** Removes copies now; where that fails they are not to be believed. Never rejects. */
+  /** Removes copies now. Those that cannot be removed count as stale. Never rejects. */
   async discard(holders: readonly Member[], key: string, ms: number): Promise<void> {
     const { members } = this.options
     const one = async (member: Member) => {
@@ -72,15 +72,15 @@ export class StaleCopies {
   }
 
   /**
-   * The copy there is about to be replaced, and not to be removed behind that; whether it was not
-   * to be believed. A server that is to be emptied stays so.
+   * The copy there is about to be replaced and must not be removed afterwards. Returns whether it
+   * was stale. A server that is to be emptied will still be.
    */
   replace({ node }: Member, key: string): boolean {
     const stale = this.byServer.get(node.name)
     return stale?.isAll === false && stale.keys.delete(key)
   }
 
-  /** Removes what is stale on a server as soon as it can be asked. One loop a server. */
+  /** Removes stale copies from a server as soon as it answers. One loop per server. */
   private async mend(name: string, stale: Stale): Promise<void> {
     const { members, signal } = this.options
     let seenMs = performance.now()
@@ -91,7 +91,7 @@ export class StaleCopies {
       if (member !== undefined) seenMs = performance.now()
       else if (performance.now() - seenMs > STALE_GONE_MS) break
       if (!member?.health.isUp()) continue
-      // A failure is told by the server's health; what was not removed is tried again.
+      // The server's health records the failure; what was not removed is retried.
       await (stale.isAll ? this.empty(member, stale) : this.remove(member, stale)).catch(() => {})
     }
     this.byServer.delete(name)

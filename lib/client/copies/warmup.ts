@@ -1,31 +1,31 @@
-// No cold cache when servers come or go: for a while after a change a key that is not on its new
-// owner is looked for on the owner before, and moved over.
+// No cold cache when servers come or go: for a while after a change a key that its new owner lacks
+// is fetched from its previous owner and moved over.
 //
 //   reads      a miss on the new owner moves the item, then asks again
 //   changes    (add, append, increments, touches ..) move the item first
 //   replaces   (set) goes to the new owner, and the copy on the old one is deleted
 //   removes    deletes the copy on the old owner, then the item on the new one
 //
-// An owner before that fails to answer is asked no more: its copies are lost, as they were without
-// this. Nobody waits for it longer than half of what a request has left.
+// A previous owner that fails to answer is not asked again: its copies are lost, as they would be
+// without this. A request waits for it at most half of its remaining time.
 
 import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member, type Members } from '../members/members.ts'
 import { type Ask, moveItem } from './move.ts'
 
-/** What a request does to an item. */
+/** Kinds of requests, by what they do to an item. */
 export type Effect = 'reads' | 'changes' | 'replaces' | 'removes'
 
 export class WarmUp {
   private readonly members: Members
-  /** Keys on their way: who else wants one waits for it. */
+  /** Keys being moved: other requests for one wait for it. */
   private readonly moving = new Map<string, Promise<void>>()
 
   constructor(members: Members) {
     this.members = members
   }
 
-  /** Runs `call`, which asks `owner` for a key, with all that goes before and after it. */
+  /** Runs `call`, a request to `owner` for a key, with the moves before and after it. */
   async around<T>(
     effect: Effect,
     key: string,
@@ -87,7 +87,7 @@ export class WarmUp {
     }
   }
 
-  /** Deletes the copies of owners before. */
+  /** Deletes the copies of previous owners. */
   private async clear(key: string, owner: Member, deadlineMs: number): Promise<void> {
     const formers = this.members.formerOwnersOf(key, owner)
     const clearOne = (former: Member) =>
@@ -108,7 +108,7 @@ export class WarmUp {
   }
 }
 
-/** What could not be moved is a miss; only what is no answer of a server is a fault. */
+/** An item that could not be moved is a miss. Only errors that are no CacheError are thrown. */
 function ignored(error: unknown): undefined {
   if (error instanceof CacheError) return undefined
   throw error

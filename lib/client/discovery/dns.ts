@@ -1,4 +1,4 @@
-// Servers from DNS, looked up again from time to time:
+// Servers from DNS, looked up at intervals:
 //
 //   cache.example.net                    its A and AAAA records, each a server at one port
 //   _memcache._tcp.example.net (srv)     its SRV records: names, ports and weights, of those with
@@ -12,24 +12,24 @@ import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
 
-/** A question to a name server, and how often it is put before that is a failure. */
+/** Time-out of a query to a name server, and tries before it counts as failed. */
 const DNS_TIMEOUT_MS = 1000
 const DNS_TRIES = 2
 
 export interface DnsOptions {
   /** Look up SRV records instead of addresses. */
   srv?: boolean
-  /** Of servers found by address; default 11211. */
+  /** Port of servers found by address. Default 11211. */
   port?: number
-  /** Which addresses: 4, 6, or both, the default. */
+  /** Address family: 4, 6, or by default both. */
   family?: 4 | 6
   /** How often the name is looked up, ms. Default 30,000. */
   intervalMs?: number
-  /** Name servers, `address` or `address:port`; default: those of the system. */
+  /** Name servers, `address` or `address:port`. Default: the system's. */
   nameServers?: readonly string[]
 }
 
-/** The servers that a name stands for. */
+/** A source of the servers behind a name. */
 export function dnsServers(name: string, options: DnsOptions = {}): Discovery {
   const { srv = false, intervalMs = DNS_INTERVAL_MS, nameServers } = options
   return pollingServers(() => {
@@ -53,7 +53,7 @@ async function lookUp(resolver: Resolver, name: string, options: DnsOptions): Pr
   if (family !== 6) asked.push(resolver.resolve4(name))
   if (family !== 4) asked.push(resolver.resolve6(name))
   const answers = await Promise.allSettled(asked)
-  // A name with records of the other family alone is no failure; one that could not be asked is.
+  // A name with records of the other family only is no failure; a failed query is.
   const failed = answers.find(answer => answer.status === 'rejected' && !isEmpty(answer.reason))
   if (failed?.status === 'rejected') throw failed.reason
   const hosts = answers.flatMap(answer => (answer.status === 'fulfilled' ? answer.value : []))
@@ -65,7 +65,7 @@ async function lookUpServices(resolver: Resolver, name: string): Promise<RingNod
   const records = await resolver.resolveSrv(name)
   const first = Math.min(...records.map(({ priority }) => priority))
   const chosen = records.filter(({ priority }) => priority === first)
-  // Equal weights say nothing: then these are servers without one, as the ring of others has them.
+  // With equal weights these are servers without a weight, as on the hash rings of other clients.
   const isWeighted = new Set(chosen.map(({ weight }) => weight)).size > 1
   return chosen.map(({ name: host, port, weight }) => {
     return isWeighted ? { host, port, weight: Math.max(1, weight) } : { host, port }

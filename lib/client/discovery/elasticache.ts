@@ -1,5 +1,5 @@
-// Servers from a configuration endpoint, as ElastiCache has it: Amazon's, a memslab, or a memcached
-// where somebody keeps the configuration as an item. Every node of such a cluster can be asked.
+// Servers from a configuration endpoint of ElastiCache's kind: Amazon's, a memslab, or a memcached
+// in which the configuration is stored as an item. Every node of such a cluster can be asked.
 //
 //   config get cluster               CONFIG cluster 0 LENGTH
 //                                    12                               version, + 1 at each change
@@ -7,9 +7,9 @@
 //                                    (an empty line)
 //                                    END
 //
-// Older engines answer `get AmazonElastiCache:cluster` instead. Nodes do not learn of a change at
-// the same moment, so a lower version than the last is not believed until it was told several
-// times.
+// Older engines answer `get AmazonElastiCache:cluster` instead. Nodes do not get a change at the
+// same moment, so a version lower than the last one is used only after several answers in a row
+// with it.
 
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
 import { CONFIG_INTERVAL_MS } from '../limits.ts'
@@ -20,11 +20,11 @@ import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
 
-/** A cluster's configuration of an older version is believed when it was told so often in a row. */
+/** A configuration of an older version is used after this number of answers in a row. */
 const CONFIG_OLDER_LOOKS = 3
 
 /**
- * Servers that are asked for it before that is a failure, how long each may be silent, and take.
+ * Servers asked before a lookup fails, how long each may be silent, and how long it may take.
  */
 const CONFIG_ASKED_MAX = 3
 const CONFIG_TIMEOUT_MS = 5000
@@ -33,7 +33,7 @@ const CONFIG_ANSWER_MS = 10_000
 export interface ElastiCacheOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
   /** How often the endpoint is asked, ms. Default 60,000. */
   intervalMs?: number
-  /** Whether nodes are reached, and named on the ring, by host or by ip. Default host. */
+  /** Whether nodes are connected to, and named on the hash ring, by host or ip. Default host. */
   by?: 'host' | 'ip'
 }
 
@@ -42,7 +42,7 @@ export interface ClusterConfig {
   servers: RingNode[]
 }
 
-/** The servers that a configuration endpoint, `host:port`, tells of. */
+/** A source of the servers of a configuration endpoint, `host:port`. */
 export function elastiCacheServers(endpoint: string, options: ElastiCacheOptions = {}): Discovery {
   const first = parseServer(endpoint)
   return pollingServers(() => {
@@ -60,7 +60,7 @@ export function elastiCacheServers(endpoint: string, options: ElastiCacheOptions
   }, options.intervalMs ?? CONFIG_INTERVAL_MS)
 }
 
-/** The endpoint; if it is away, servers that it told of before. */
+/** The endpoint, then the servers that it named before. */
 async function askAny(
   servers: readonly RingNode[],
   options: ElastiCacheOptions,
@@ -86,7 +86,7 @@ async function ask(
   for (const command of ['config get cluster', 'get AmazonElastiCache:cluster']) {
     const lines: string[] = []
     let bytes = 0
-    // A server that says a little from time to time is not silent, and answers nothing.
+    // A server that sends a little from time to time is not silent, but never finishes.
     const ends = AbortSignal.any([signal, AbortSignal.timeout(CONFIG_ANSWER_MS)])
     const talking = { ...options, silenceMs: CONFIG_TIMEOUT_MS, signal: ends }
     for await (const line of talk(server, `${command}\r\n`, talking)) {
@@ -100,7 +100,7 @@ async function ask(
   throw new Error(`${server.host} knows of no cluster`)
 }
 
-/** The lines of a configuration: version, nodes. Error for what is none. */
+/** The lines of a configuration: version, nodes. Error for anything else. */
 export function parseClusterConfig(
   [version = '', nodes = '']: readonly string[],
   by: 'host' | 'ip' = 'host',

@@ -1,6 +1,5 @@
-// Servers from etcd, where daemons started with --etcd say that they are there: the list is
-// fetched, and fetched again as soon as etcd tells that something changed after it. While etcd is
-// away the last list stays.
+// Servers from etcd, where daemons started with --etcd register. The list is fetched, and fetched
+// again as soon as etcd reports a change after it. While etcd is away the last list stays.
 
 import { CacheError } from '../../doors/errors.ts'
 import { EtcdGateway } from '../../etcd/gateway.ts'
@@ -10,11 +9,11 @@ import { parseServer } from '../members/servers.ts'
 import { pollingServers } from './polling.ts'
 import type { Discovery } from './source.ts'
 
-/** How long one watch lasts before the list is looked at anew. */
+/** How long one watch lasts before the list is fetched again. */
 const ETCD_WATCH_MS = 60_000
 
 export interface EtcdOptions {
-  /** What the keys begin with. Default `/memslab/`. */
+  /** Prefix of the keys. Default `/memslab/`. */
   prefix?: string
 }
 
@@ -29,7 +28,7 @@ export function etcdServers(
     let seen: bigint | undefined
     return async (signal: AbortSignal) => {
       const since = seen
-      // Until the list is there again, nothing is known: after a failure it is fetched at once.
+      // Without the current list nothing is known, so after a failure it is fetched first.
       seen = undefined
       if (since !== undefined) await etcd.change(prefix, since, ETCD_WATCH_MS, signal)
       const { values, revision } = await etcd.list(prefix, signal)

@@ -1,5 +1,5 @@
-// A source that asks again and again: at once, then after each rest, which varies so that many
-// clients do not ask together. After a failure the next try may come sooner.
+// A source that polls: at once, then after each interval, which varies so that many clients do not
+// poll at the same time. After a failure the next try may come sooner.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -8,10 +8,10 @@ import { addressText } from '../nodes/connection.ts'
 import type { RingNode } from '../ring/ring.ts'
 import type { Discovery, Observer } from './source.ts'
 
-/** One look. Rejects if it cannot be known now; undefined: as before. */
+/** One poll. Rejects if it fails; undefined: no change. */
 export type Look = (signal: AbortSignal) => Promise<readonly RingNode[] | undefined>
 
-/** `begin` makes the looks of one watcher; each of them may end early when the signal does. */
+/** `begin` returns the poll of one watcher. Each call may end early when its signal aborts. */
 export function pollingServers(
   begin: () => Look,
   intervalMs: number,
@@ -53,7 +53,7 @@ async function poll(
   }
 }
 
-/** Answers come in any order; what they say is a set. */
+/** Compares lists as sets, because answers come in any order. */
 export function sortedByName(servers: readonly RingNode[]): RingNode[] {
   const byName = new Map(servers.map(server => [addressText(server), server]))
   return [...byName.keys()].sort().map(name => byName.get(name) as RingNode)

@@ -1,17 +1,18 @@
-// Where a pool's client learns its servers from. A source is asked to watch, tells all servers as
-// soon as it knows them and again at each change, and goes on until it is stopped. What it cannot
-// find out changes nothing: the servers it told last stay.
+// A source of a pool's servers. Once it is watched it reports all servers as soon as it knows them,
+// and again at each change, until it is stopped. A failure changes nothing: the last servers stay.
 
 import type { RingNode } from '../ring/ring.ts'
 
 export interface Observer {
-  /** All servers there are now. A list without servers is not taken for one: the last one stays. */
+  /** All current servers. An empty list is ignored: the last one stays. */
   change(servers: readonly RingNode[]): void
-  /** Why it could not be found out now; the source tries again by itself. */
+  /** Why a lookup failed. The source retries by itself. */
   fail(error: Error): void
 }
 
 export interface Discovery {
-  /** Tells the observer from now on, never before it returns; how to stop it. */
+  /**
+   * Calls the observer from now on, but never before it returns. Returns a function that stops it.
+   */
   watch(observer: Observer): () => void
 }

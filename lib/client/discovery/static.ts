@@ -1,4 +1,4 @@
-// A list that does not change, as a source: where the code asks for one.
+// A fixed list as a source, for code that needs one.
 
 import { parseServer } from '../members/servers.ts'
 import type { RingNode } from '../ring/ring.ts'

@@ -1,11 +1,10 @@
-// Hands the items of one server to those that own them now: before it is stopped, and after a pool
-// has grown, so that nobody depends on what the old server still has. Clients may go on meanwhile,
-// those that know of the change and look on the old server for what is missing on the new one
-// (warmup.ts).
+// Moves the items of one server to their current owners: before it is stopped, or after a pool has
+// grown, so that nothing depends on the old server any more. Clients may go on meanwhile if they
+// know the change and fetch from the old server what the new one lacks (warmup.ts).
 //
 //   lru_crawler metadump all  ->  keys  ->  moveItem, several at once  ->  the owner of each
 //
-// memcached's crawler passes over items that are in use just then, so the keys are listed again
+// memcached's crawler skips items that are in use at that moment, so the keys are listed again
 // until nothing more is moved.
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,36 +22,36 @@ import { createRing, ownerOf, type Ring, type RingNode, type RingOptions } from 
 /** How often the keys are listed while there is still something to move. */
 const DRAIN_PASSES_MAX = 10
 
-/** So many items that cannot be moved end it. */
+/** It gives up after this number of items that cannot be moved. */
 const DRAIN_FAILED_MAX = 100
 
-/** A crawler that is busy is asked again, so often; how long a list of keys may stand still. */
+/** Retries while the crawler is busy, and how long a list of keys may make no progress. */
 const DRAIN_BUSY_MS = 1000
 const DRAIN_BUSY_TRIES_MAX = 60
 const DRAIN_SILENCE_MS = 60_000
 
 export interface DrainOptions extends RingOptions, ConnectionOptions {
-  /** Items on their way at the same time. Default 64. */
+  /** Items in flight at the same time. Default 64. */
   atOnce?: number
   /**
-   * Leaves the items where they are, for clients that are told of the change only afterwards. What
-   * is changed or deleted meanwhile stays as it was on the new owner.
+   * Copies the items instead of moving them, for clients that get the change only afterwards. An
+   * item changed or deleted meanwhile keeps its old state on the new owner.
    */
   keep?: boolean
-  /** Told from time to time how far it is. */
+  /** Called with the progress at intervals. */
   onProgress?: (report: DrainReport) => void
 }
 
 /** What became of the items, by count. */
 export interface DrainReport {
-  /** Those that are somebody else's now. */
+  /** Items that belong to another server now. */
   seen: number
   moved: number
-  /** The new owner had one. */
+  /** The new owner already had a newer one. */
   newer: number
-  /** Ended or changed meanwhile, or claimed, or with a key that text cannot name. */
+  /** Expired or changed meanwhile, claimed, or with a key that text commands cannot name. */
   skipped: number
-  /** Could not be moved, after several tries. */
+  /** Could not be moved in several tries. */
   failed: number
 }
 
@@ -66,9 +65,9 @@ interface Course {
 }
 
 /**
- * Moves what `server` has to the owners among `servers`; it may be one of them, then it keeps its
- * own. Rejects with a CacheError if its keys cannot be listed, or if too many items cannot be
- * moved.
+ * Moves the items of `server` to their owners among `servers`. If `server` is one of them it keeps
+ * its own items. Rejects with a CacheError if its keys cannot be listed, or if too many items
+ * cannot be moved.
  */
 export async function drain(
   server: string | RingNode,
@@ -86,7 +85,7 @@ export async function drain(
   try {
     for (let pass = 0; pass < DRAIN_PASSES_MAX; pass++) {
       const { moved } = report
-      // What stays there is counted anew.
+      // Items that stay are counted again.
       Object.assign(report, { seen: moved, newer: 0, skipped: 0, failed: 0 })
       await moveListed(leaving, course)
       if (report.moved === moved || options.keep === true) break
@@ -111,7 +110,7 @@ async function moveListed(leaving: RingNode, course: Course): Promise<void> {
   }
 }
 
-/** Keys that a server has, as text. Each once or, if it is stored meanwhile, more often. */
+/** The keys of a server as text. A key that is stored meanwhile may come more than once. */
 export async function* keysOf(
   server: RingNode,
   options: ConnectionOptions = {},
@@ -125,7 +124,7 @@ export async function* keysOf(
       isBusy = line.startsWith('BUSY')
       if (line === 'END' || line === 'EN') return
       if (isBusy) break
-      // What a dump begins with, since memcached 1.6.22.
+      // The first line of a dump since memcached 1.6.22.
       if (line === 'OK') continue
       if (key === undefined) throw new CacheError('SERVER', line, { server: name })
       yield decodeKey(key)
@@ -136,7 +135,7 @@ export async function* keysOf(
   throw new CacheError('SERVER', 'its crawler stays busy', { server: name })
 }
 
-/** The same generator for several loops: none of them ends it for the others. */
+/** Shares one generator between several loops: none of them closes it for the others. */
 function sharing<T>(items: AsyncGenerator<T, void>): AsyncIterable<T> {
   return { [Symbol.asyncIterator]: () => ({ next: () => items.next() }) }
 }
@@ -183,7 +182,7 @@ function isText(key: string): boolean {
   }
 }
 
-/** Percent-encoded bytes, which need not be UTF-8: those that are not are no key of ours. */
+/** Percent-encoded bytes. Those that are not UTF-8 cannot be a key here. */
 function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text)

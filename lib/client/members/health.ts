@@ -1,10 +1,10 @@
-// Whether a node of a pool is used. A few failures in a row eject it; it is probed after a rest,
-// and comes back with the first probe that is answered. Until it was back for a steady while, its
-// first failure ejects it again, and each rest is twice as long: a node that flaps is mostly out.
+// Whether a node of a pool is used. A few failures in a row eject it. It is probed after a rest and
+// comes back with the first answered probe. Until it has been back for a while, its first failure
+// ejects it again, and each rest is twice as long, so a flapping node is mostly ejected.
 
 import { CLIENT_REST_MS_MAX } from '../limits.ts'
 
-/** A server that was back for so long is not held against its past. */
+/** After this time back, earlier failures no longer count. */
 export const CLIENT_STEADY_MS = 30_000
 
 export class Health {
@@ -33,7 +33,7 @@ export class Health {
     this.backAtMs = nowMs
   }
 
-  /** A request found no answer; whether that ejected the node. */
+  /** A request got no answer. Returns whether that ejected the node. */
   fail(nowMs: number): boolean {
     this.failures++
     this.forgive(nowMs)
@@ -43,7 +43,7 @@ export class Health {
     return true
   }
 
-  /** How long an ejected node rests before it is asked again, ms. */
+  /** How long an ejected node rests before it is probed, ms. */
   rest(): number {
     return Math.min(this.restMs * 2 ** Math.max(0, this.ejections - 1), CLIENT_REST_MS_MAX)
   }

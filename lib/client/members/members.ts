@@ -1,8 +1,8 @@
-// The members of a pool: a node and its health for each server, and the ring that says which of
-// them owns a key. Servers may come and go while requests run: a request ends on the member it
-// began with, members that stay keep their connections and their health, and one that left is
-// closed once it is idle. For a while after a change it is known who owned a key before (warmup.ts
-// says what for).
+// The members of a pool: a node and its health for each server, and the hash ring that says which
+// member owns a key. Servers may come and go while requests run. A request ends on the member it
+// began with, members that stay keep their connections and health, and one that left is closed once
+// it is idle. For a while after a change the previous owners of keys are remembered (for
+// warmup.ts).
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -23,7 +23,7 @@ import type { Health } from './health.ts'
 export interface Member {
   readonly node: PoolNode
   readonly health: Health
-  /** Requests on their way. */
+  /** Requests in flight. */
   busy: number
   /** It is closed as soon as it is idle. */
   hasLeft: boolean
@@ -33,17 +33,17 @@ export interface Member {
 export interface MemberOptions extends RingOptions {
   createNode(server: RingNode): PoolNode
   createHealth(): Health
-  /** What an answer to a probe may take, ms. */
+  /** Time-out of a probe, ms. */
   probeMs: number
-  /** How long after a change the owners before it are known, ms. */
+  /** How long after a change previous owners are remembered, ms. */
   warmupMs: number
 }
 
-/** The servers at one time; members stand in the order of the ring's node indices. */
+/** The servers at one time; members are in the order of the ring's node indices. */
 interface View {
   readonly ring: Ring
   readonly members: readonly Member[]
-  /** Of a view that is past: who is not asked any more. */
+  /** In a past view: the members that are not asked any more. */
   readonly lost: Set<Member>
 }
 
@@ -51,12 +51,12 @@ export class Members {
   private readonly options: MemberOptions
   private view: View
   private servers: readonly RingNode[] = []
-  /** The views before, newest first. */
+  /** Past views, newest first. */
   private former: readonly View[] = []
-  /** By name: those of the view, and those that left and are not idle yet. */
+  /** By name: current members, and those that left and are not idle yet. */
   private readonly open = new Map<string, Member>()
   private readonly closing = new AbortController()
-  /** All requests on a connection that broke have one error, which is one failure. */
+  /** All requests on a broken connection share one error, which counts as one failure. */
   private readonly counted = new WeakSet<CacheError>()
 
   constructor(servers: readonly RingNode[], options: MemberOptions) {
@@ -65,7 +65,7 @@ export class Members {
   }
 
   /**
-   * These are the servers from now on. ARGUMENT for what cannot be a ring; then nothing changes.
+   * Sets the servers. ARGUMENT if they cannot form a ring; then nothing changes.
    */
   set(servers: readonly RingNode[]): void {
     if (this.closing.signal.aborted || isDeepStrictEqual(servers, this.servers)) return
@@ -76,13 +76,13 @@ export class Members {
     const staying = new Set(this.view.members)
     for (const member of [...this.open.values()]) {
       member.hasLeft = !staying.has(member)
-      // One that left while it was out is probed no more; it may have come back.
+      // A member that left while it was ejected is no longer probed, and may come back.
       if (!member.hasLeft && !member.health.isUp()) void this.probe(member)
       this.closeIfDone(member)
     }
   }
 
-  /** Who owned a key before the last changes, the newest first, without `owner`. */
+  /** The previous owners of a key, newest first, without `owner`. */
   formerOwnersOf(key: string, owner: Member): Member[] {
     const found: Member[] = []
     for (const { ring, members, lost } of this.former) {
@@ -94,7 +94,8 @@ export class Members {
   }
 
   /**
-   * Who had the copies of a key before the last changes, `count` each time, and has them no more.
+   * The members that had copies of a key before the last changes, `count` each time, and no longer
+   * do.
    */
   formerHolders(key: string, count: number): Member[] {
     if (!this.isWarming) return []
@@ -107,7 +108,7 @@ export class Members {
     return [...new Set(found)]
   }
 
-  /** Those of the views before that left and may still be asked. */
+  /** Members of past views that left and may still be asked. */
   leaving(): Member[] {
     const members = this.former.flatMap(({ members, lost }) =>
       members.filter(member => member.hasLeft && !lost.has(member)),
@@ -115,13 +116,13 @@ export class Members {
     return [...new Set(members)]
   }
 
-  /** It is asked no more for what it owned before. */
+  /** Stops asking it for what it owned before. */
   giveUp(member: Member): void {
     for (const { lost } of this.former) lost.add(member)
     this.closeIfDone(member)
   }
 
-  /** Each server once. */
+  /** Each member once. */
   all(): Member[] {
     return [...new Set(this.view.members)]
   }
@@ -130,7 +131,7 @@ export class Members {
     return this.view.members.length
   }
 
-  /** Whether there are owners of before. */
+  /** Whether there are previous owners. */
   get isWarming(): boolean {
     return this.former.length > 0
   }
@@ -142,13 +143,13 @@ export class Members {
     return index < 0 ? undefined : members[index]
   }
 
-  /** The members that a key falls to, its owner first; at most `count`. */
+  /** The members that a key goes to, its owner first; at most `count`. */
   successors(key: string, count: number): Member[] {
     const { ring, members } = this.view
     return successorsOf(ring, key, count).map(index => members[index])
   }
 
-  /** Asks one server, and keeps the account of its health. */
+  /** Sends a request to one server and records its health. */
   async on<T>(member: Member, call: (node: PoolNode) => Promise<T>): Promise<T> {
     const { node, health } = member
     member.busy++
@@ -168,7 +169,7 @@ export class Members {
     }
   }
 
-  /** Ends all connections; what waits for an answer is told CLOSED. */
+  /** Closes all connections; pending requests reject with CLOSED. */
   close(): void {
     this.closing.abort()
     for (const { node } of this.open.values()) node.close()
@@ -210,12 +211,12 @@ export class Members {
   private closeIfDone(member: Member): void {
     if (member.busy > 0 || !member.hasLeft || this.isRemembered(member)) return
     const { node } = member
-    // After it was closed, another may have come by its name.
+    // After it was closed, another member may have got its name.
     if (this.open.get(node.name) === member) this.open.delete(node.name)
     node.close()
   }
 
-  /** Asks an ejected server from time to time until it answers, or left. One loop a server. */
+  /** Probes an ejected server until it answers or has left. One loop per server. */
   private async probe(member: Member): Promise<void> {
     const { node, health } = member
     const { signal } = this.closing
@@ -233,7 +234,7 @@ export class Members {
   }
 }
 
-/** Whether an error says that the server could not be asked, rather than what it answered. */
+/** Whether an error means that the server could not be reached, not that it refused. */
 export function isAway(error: unknown): error is CacheError {
   return error instanceof CacheError && AWAY_CODES.has(error.code)
 }

@@ -1,6 +1,6 @@
-// One connection to one server: requests go out in the order of calls, those of one turn of the
-// event loop in one write; replies come back in that order. Lives once: when it ends, all that
-// waited on it is told why, and whoever owns it makes another.
+// One connection to one server. Requests are sent in the order of calls, those of one turn of the
+// event loop in one write, and replies come in that order. It is used once: when it ends, all
+// pending requests get the reason, and its owner opens another.
 
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
@@ -27,7 +27,7 @@ export interface ConnectionOptions extends PendingBounds {
    * socket, whose certificate is for `localhost` unless `servername` says otherwise.
    */
   tls?: TlsOptions
-  /** For a server with -Y; for one with -S through the driver memjs. */
+  /** For a server with -Y, or with -S through the driver memjs. */
   auth?: Credentials
 }
 
@@ -42,7 +42,7 @@ export class Connection {
   private ended: CacheError | undefined
   private readonly onEnd: (error: CacheError) => void
 
-  /** Begins to connect. `onEnd`: called once, when no more can be sent. */
+  /** Starts to connect. `onEnd` is called once, when nothing more can be sent. */
   constructor(
     address: ServerAddress,
     options: ConnectionOptions,
@@ -60,7 +60,7 @@ export class Connection {
     if (options.auth !== undefined) this.authenticate(options.auth)
   }
 
-  /** Sends a request; settles when `take` says that the last reply came, or at the deadline. */
+  /** Sends a request. Settles when `take` reports the last reply, or at the deadline. */
   request(parts: readonly Part[], take: Take, timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => this.send(parts, take, timeoutMs, resolve, reject))
   }
@@ -77,7 +77,7 @@ export class Connection {
     })
   }
 
-  /** Ends it; what waits is told CLOSED. */
+  /** Closes it; pending requests reject with CLOSED. */
   close(): void {
     this.end('CLOSED', 'the client was closed')
   }
@@ -150,7 +150,7 @@ export function addressText({ host, port }: ServerAddress): string {
 export function openSocket({ host, port }: ServerAddress, tls: TlsOptions | undefined): Socket {
   const place = port === undefined ? { path: host } : { host, port }
   if (tls === undefined) return connect(place)
-  // An address is no server name; the certificate must be for it all the same.
+  // An address is not sent as the server name, but the certificate must be for it.
   const named = port !== undefined && isIP(host) === 0 ? { servername: host } : {}
   return connectTls({ ...place, ...named, ...tls })
 }

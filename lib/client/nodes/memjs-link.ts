@@ -1,12 +1,11 @@
-// One connection to one server through memjs, which frames requests, logs in by SASL and finds each
-// answer's caller. Lives once: memjs does not get over a server that restarts or a time-out of its
-// own (it may wait for ever, or end the process), so its timers never run, no request of its own is
-// repeated, and with the first error or missed deadline the memjs client is dropped with its
-// socket.
+// One connection to one server through memjs, which frames requests, logs in by SASL and matches
+// answers with callers. It is used once: memjs does not recover from a restarted server or its own
+// time-outs (it may wait forever, or end the process). So its timers never run, it repeats no
+// request, and at the first error or missed deadline the memjs client is dropped with its socket.
 //
-// Nothing of memjs's choice of servers is used: each client has one. Requests are framed here by
-// memjs's own helper, since its methods know no flags and no CAS, send prepend as append, and count
-// in 32 bits.
+// memjs's choice of servers is not used: each client has one server. Requests are framed here by
+// memjs's helper, since its methods have no flags and no CAS, send prepend as append, and count in
+// 32 bits.
 
 import type { Socket } from 'node:net'
 import { Client, type Response, Server, Utils } from 'memjs'
@@ -20,7 +19,7 @@ export interface Frame {
   key: string
   extras: Buffer
   value: Buffer
-  /** 0: whichever version there is. */
+  /** 0: any version. */
   cas: bigint
 }
 
@@ -31,15 +30,15 @@ export interface LinkOptions extends PendingBounds {
 const HEADER_BYTES = 24
 const CAS_OFFSET = 16
 const RESPONSE_MAGIC = 0x81
-/** Seconds; memjs's own timers shall never run, and a timer's milliseconds are 31 bits. */
+/** Seconds, so long that memjs's timers never fire; a timer's milliseconds have 31 bits. */
 const NEVER_S = 2_000_000
-/** memjs counts its own requests from 1 up, ours are numbered above: 31 bits of them. */
+/** memjs numbers its own requests from 1 up; ours are above, in 31 bits. */
 const FIRST_OPAQUE = 0x8000_0000
 const NOBODY = { log() {} }
-/** How memjs words what it refuses or was refused. */
+/** memjs's messages of its own refusals and of the server's. */
 const LOGIN_REFUSED = 'authentication failed'
 const STATS_REFUSED = 'MemJS STATS '
-/** For a client of one server the key decides nothing. */
+/** Any key: a client of one server has no choice. */
 const NO_KEY = ''
 
 export class MemjsLink {
@@ -68,7 +67,9 @@ export class MemjsLink {
     })
   }
 
-  /** Sends a request; its response, or the error of the deadline or of the connection. */
+  /**
+   * Sends a request. Resolves with its response; rejects at the deadline or if the connection ends.
+   */
   request(frame: Frame, timeoutMs: number): Promise<Response> {
     const bytes = bytesOf(frame, this.opaque)
     return this.send(bytes.length, timeoutMs, answer => {
@@ -114,7 +115,7 @@ export class MemjsLink {
     if (this.line.leave(pending)) pending.resolve()
   }
 
-  /** memjs has errors of the connection, which are texts or Errors, and refusals of statistics. */
+  /** memjs rejects with texts or Errors of the connection, and with refusals of statistics. */
   private fail(pending: Pending<undefined>, error: unknown): void {
     if (pending.isDone || this.ended !== undefined) return
     const words = error instanceof Error ? error.message : String(error)
@@ -127,12 +128,12 @@ export class MemjsLink {
     else this.end('CONNECTION', words)
   }
 
-  /** Has memjs connect, and takes hold of the socket. */
+  /** Lets memjs connect, and gets its socket. */
   private open(server: Server): Socket {
     try {
       let socket: Socket | undefined
       server.sock(false, () => {})
-      // A second call for the log-in gets the socket at once.
+      // After the log-in a second call gets the socket at once.
       server.sock(true, made => {
         socket = made
       })
@@ -144,7 +145,7 @@ export class MemjsLink {
     }
   }
 
-  /** What is asked for in one turn of the event loop goes out in one write. */
+  /** Requests of one turn of the event loop are sent in one write. */
   private cork(): void {
     if (this.isCorked) return
     this.isCorked = true
@@ -159,7 +160,7 @@ export class MemjsLink {
     if (this.ended !== undefined) return
     const error = new CacheError(code, words, { server: this.name })
     this.ended = error
-    // memjs's listeners take the socket for one that it still has, and throw where it has none.
+    // memjs's listeners assume that it still has this socket, and throw if it has none.
     this.socket.removeAllListeners()
     this.socket.on('error', () => {})
     this.socket.destroy()
@@ -171,7 +172,7 @@ export class MemjsLink {
 function serverOf({ host, port }: ServerAddress, auth: Credentials | undefined): Server {
   const times = { timeout: NEVER_S, conntimeout: NEVER_S }
   const server = new Server(host, port ?? 0, auth?.user, auth?.password, times)
-  // Without a user memjs would take those of the environment.
+  // Without a user memjs would use those of the environment.
   return Object.assign(server, { username: auth?.user, password: auth?.password })
 }
 

@@ -1,7 +1,6 @@
-// A server of a pool through memjs, over the binary protocol: for servers that let nobody in but by
-// SASL (-S), which the meta commands cannot do. What memjs cannot do, this cannot either: TLS and
-// UNIX sockets are refused; of an item it cannot tell the seconds left; claims are not to be had;
-// and many keys are as many requests.
+// A server of a pool through memjs, over the binary protocol, for servers that require SASL (-S),
+// which the meta commands cannot do. What memjs cannot do, this cannot either: TLS and UNIX sockets
+// are refused, the TTL of an item is unknown, there are no claims, and each key is one request.
 
 import type { Response } from 'memjs'
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
@@ -10,7 +9,7 @@ import { addressText, type ConnectionOptions, type ServerAddress } from './conne
 import { type Frame, MemjsLink } from './memjs-link.ts'
 import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
 
-/** Keys that are asked for at once through memjs, each by a request of its own. */
+/** Keys requested at the same time through memjs, each by its own request. */
 const MEMJS_BATCH_KEYS = 1024
 
 const Op = {
@@ -35,9 +34,9 @@ const REFUSALS = new Map<number, CacheErrorCode>([
 ])
 
 const NOTHING = Buffer.alloc(0)
-/** A number is not made where there is none. */
+/** The exptime by which a missing number is not created. */
 const NO_INITIAL = 0xffff_ffff
-/** A time long ago as this protocol has it, which has no negative ones: above 30 days, in 1970. */
+/** A time in the past, in a protocol without negative ones: above 30 days, so in 1970. */
 const LONG_AGO = RELATIVE_S_MAX + 1
 
 export class MemjsNode implements PoolNode {
@@ -141,7 +140,7 @@ export class MemjsNode implements PoolNode {
     this.link?.close()
   }
 
-  /** 0 is no version that an item has, but asks for any version here. */
+  /** In this protocol 0 means any version, though no item has version 0. */
   private async refuseCas(key: string, timeoutMs: number): Promise<'EXISTS' | 'NOT_FOUND'> {
     return (await this.get(key, timeoutMs)) === undefined ? 'NOT_FOUND' : 'EXISTS'
   }
@@ -173,10 +172,10 @@ export class MemjsNode implements PoolNode {
 function hitOf({ header, extras, val }: Response): Hit {
   const flags = extras.readUInt32BE(0)
   return {
-    // What memjs gives is a view of all that came with it.
+    // memjs returns a view of everything that came with it.
     value: Buffer.from(val),
     flags,
-    // The binary protocol does not tell a claim from an empty text of another client's.
+    // The binary protocol cannot distinguish a claim from an empty text of another client.
     isPending: val.length === 0 && flags === 0,
     cas: header.cas.readBigUInt64BE(0),
     ttlS: undefined,

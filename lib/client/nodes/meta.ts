@@ -1,6 +1,6 @@
-// The meta commands as a client speaks them: requests to bytes, bytes to replies, cut anywhere. No
-// socket here. Each request has exactly one reply; those of a batch are asked quietly, so that only
-// hits are answered, and an `mn` behind them says where they end.
+// The client side of the meta commands: requests to bytes, and bytes, cut anywhere, to replies. No
+// socket here. Each request has exactly one reply. Requests of a batch are quiet, so that only hits
+// are answered, and an `mn` after them marks the end.
 //
 //   request   mg user:1 v f t c k      reply   VA 5 f0 t-1 c17 kuser:1, then the value
 //             ms user:1 5 T60 F0               HD, NS, EX or NF
@@ -8,13 +8,13 @@
 
 import { ITEM_BYTES_MAX } from '../../bytes/memcached.ts'
 
-/** What a server says about one request. */
+/** A server's reply to one request. */
 export interface Reply {
   /**
    * VA, HD, EN, NF, NS, EX, MN; or a classic word, as VERSION, OK or an error line's first word.
    */
   word: string
-  /** The flags behind the word, each with its letter first; the rest of the line of an error. */
+  /** The flags after the word, each with its letter; for an error the rest of the line. */
   tokens: string[]
   value: Buffer | undefined
 }
@@ -26,15 +26,15 @@ const LINE_BYTES_MAX = 8192
 export class ReplyReader {
   private parts: Buffer[] = []
   private bytes = 0
-  /** A VA whose value has not come whole. */
+  /** A VA whose value is incomplete. */
   private waiting: Reply | undefined
   private valueBytes = 0
 
-  /** Gives every reply that is whole now to `give`. Error for bytes that are no reply. */
+  /** Passes every complete reply to `give`. Error for bytes that are no reply. */
   read(part: Buffer, give: (reply: Reply) => void): void {
     this.parts.push(part)
     this.bytes += part.length
-    // A long value is put together once, when all of it is there.
+    // A long value is joined once, when it is complete.
     if (this.waiting !== undefined && this.bytes < this.valueBytes + 2) return
     let input = this.parts.length === 1 ? part : Buffer.concat(this.parts)
     this.parts = []
@@ -79,7 +79,7 @@ export class ReplyReader {
   }
 }
 
-/** The text of a flag of a reply, without its letter; undefined if it is not there. */
+/** The text of a flag of a reply, without its letter; undefined if it has no such flag. */
 export function flagOf({ tokens }: Reply, letter: string): string | undefined {
   return tokens.find(token => token.startsWith(letter))?.slice(1)
 }

@@ -1,7 +1,7 @@
-// One server of a pool, in the words of its protocols: keys, bytes and flags, exptimes. The
-// interface is narrow on purpose: meta-node.ts and memjs-node.ts are two ways to a server.
+// One server of a pool, in terms of its protocols: keys, bytes and flags, exptimes. The interface
+// is narrow on purpose: meta-node.ts and memjs-node.ts implement it.
 //
-// Keys and numbers are checked before (cluster.ts): they go into request lines as they are.
+// Keys and numbers have been checked (cluster.ts): they are written into request lines unchanged.
 
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { CacheError } from '../../doors/errors.ts'
@@ -15,7 +15,7 @@ export interface Hit {
   cas: bigint
   /** Seconds until the item expires; -1: never; undefined: the driver memjs cannot tell. */
   ttlS: number | undefined
-  /** It is claimed or was invalidated: somebody is to make its value. Without a value: a claim. */
+  /** It is claimed or was invalidated: a caller is to make its value. Without a value: a claim. */
   isPending?: boolean
 }
 
@@ -53,9 +53,9 @@ export interface Arithmetic {
   /** From 0 to 2^64 - 1. */
   delta: bigint
   subtract: boolean
-  /** What the number is where there is none; undefined: then the answer is undefined. */
+  /** The number for a missing item; undefined: then the answer is undefined. */
   initial: bigint | undefined
-  /** Of a number that is made. */
+  /** Exptime of a number that is created. */
   exptime: number
 }
 
@@ -68,10 +68,10 @@ export interface PoolNode {
   /** The hits among these keys. */
   getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>>
   store(request: StoreRequest, timeoutMs: number): Promise<Stored>
-  /** Whether there was such an item; EXISTS if it is another version than `cas`. */
+  /** Whether there was such an item; EXISTS if its version is not `cas`. */
   delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'>
   touch(key: string, exptime: number, timeoutMs: number): Promise<boolean>
-  /** The item, or a claim in its place. Not every way to a server can ask this. */
+  /** The item, or a claim in its place. Not every driver supports this. */
   lease?(key: string, request: ClaimRequest, timeoutMs: number): Promise<Claim>
   /** Keeps the value of this version, but the next lease wins it; whether it was that version. */
   expire?(key: string, cas: bigint, timeoutMs: number): Promise<boolean>

@@ -1,10 +1,10 @@
-// What a connection has to send: requests of one turn of the event loop go out in one write. Short
-// parts are put together into one piece, long ones go out as they are.
+// The outgoing requests of a connection: those of one turn of the event loop are sent in one write.
+// Short parts are joined into one piece, long ones are sent without a copy.
 
 import type { Writable } from 'node:stream'
 import { KIB } from '../../bytes/units.ts'
 
-/** Longer parts of requests are not copied on their way out, bytes. */
+/** Longer parts of requests are sent without a copy, bytes. */
 const CLIENT_JOINED_BYTES_MAX = 16 * KIB
 
 /** Text is sent as UTF-8. */
@@ -13,7 +13,7 @@ export type Part = string | Buffer
 export class Outbox {
   private readonly socket: Writable
   private parts: Part[] = []
-  /** Of the short parts behind the last long one. */
+  /** Bytes of the short parts after the last long one. */
   private shortBytes = 0
   private isDue = false
 

@@ -1,6 +1,6 @@
-// Requests that wait for their answers on one connection, first in, first out: how many there may
-// be, and until when. A request that is told of its deadline keeps its place, because its answer is
-// still to come; a server that answered nobody meanwhile is given up.
+// The pending requests of one connection, first in, first out, with bounds on their number and
+// time. A request that missed its deadline keeps its place, because its answer is still to come. A
+// server that answered nothing meanwhile is given up.
 
 import { CacheError } from '../../doors/errors.ts'
 import { CLIENT_PENDING_BYTES_MAX, CLIENT_PENDING_MAX } from '../limits.ts'
@@ -15,7 +15,7 @@ export interface PendingBounds {
   pendingBytesMax?: number
 }
 
-/** A request on its way. `what`: how its answer is recognised, a matter of the protocol. */
+/** A pending request. `what` is the protocol's: how it recognises the answer. */
 export interface Pending<What> {
   readonly what: What
   readonly bytes: number
@@ -23,7 +23,9 @@ export interface Pending<What> {
   reject(error: Error): void
   startedMs: number
   deadlineMs: number
-  /** The caller was told already; the reply is still to come, and its time began anew. */
+  /**
+   * The caller has been rejected already. The reply is still to come, and its time starts again.
+   */
   isAbandoned: boolean
   isDone: boolean
 }
@@ -35,16 +37,16 @@ export class PendingLine<What> {
   private readonly countMax: number
   private readonly bytesMax: number
   private readonly giveUp: () => void
-  /** What is before `first` is done with. */
+  /** Requests before `first` are done. */
   private waiting: Pending<What>[] = []
   private first = 0
   private bytes = 0
   private timer: NodeJS.Timeout | undefined
   private timerAtMs = Number.POSITIVE_INFINITY
-  /** When the last request was answered to its end. */
+  /** When the last request was answered completely. */
   private lastDoneMs = 0
 
-  /** `giveUp`: called when the server let a deadline pass in silence. */
+  /** `giveUp` is called when the server sent nothing before a deadline. */
   constructor(server: string, bounds: PendingBounds, giveUp: () => void) {
     this.server = server
     this.countMax = bounds.pendingMax ?? CLIENT_PENDING_MAX
@@ -57,7 +59,9 @@ export class PendingLine<What> {
     return this.waiting[this.first]
   }
 
-  /** Why no such request may wait now. One without time would end the connection for all others. */
+  /**
+   * Why such a request is refused. One without time left would end the connection for all others.
+   */
   refusal(bytes: number, timeoutMs: number): CacheError | undefined {
     if (timeoutMs <= 0) return new CacheError('TIMEOUT', NO_ANSWER, { server: this.server })
     const count = this.waiting.length - this.first
@@ -71,7 +75,7 @@ export class PendingLine<What> {
     })
   }
 
-  /** A request enters the line; `settle` is told of its end. */
+  /** Adds a request; `settle` is called with its outcome. */
   enter(
     what: What,
     bytes: number,
@@ -89,7 +93,7 @@ export class PendingLine<What> {
     return pending
   }
 
-  /** A request was answered to its end; whether somebody still waits for that. */
+  /** A request was answered completely. Returns whether its caller still waits. */
   leave(pending: Pending<What>): boolean {
     pending.isDone = true
     this.bytes -= pending.bytes
@@ -102,7 +106,7 @@ export class PendingLine<What> {
     return !pending.isAbandoned
   }
 
-  /** All that wait are told why there is no answer. */
+  /** Rejects all pending requests with this reason. */
   end(error: CacheError): void {
     clearTimeout(this.timer)
     const waiting = this.waiting.slice(this.first)
@@ -113,7 +117,7 @@ export class PendingLine<What> {
       if (!isAbandoned && !isDone) reject(error)
   }
 
-  /** Looks at the deadlines then, unless it does so sooner. */
+  /** Checks the deadlines at that time, or sooner. */
   private checkAt(atMs: number): void {
     if (atMs >= this.timerAtMs) return
     clearTimeout(this.timer)
@@ -122,8 +126,8 @@ export class PendingLine<What> {
   }
 
   /**
-   * Tells those whose time is over. Where the server answered others meanwhile, it has as much time
-   * again for the replies that nobody waits for any more.
+   * Rejects requests whose time is over. If the server answered others meanwhile, it gets the same
+   * time again for replies that no caller waits for any more.
    */
   private checkDeadlines(): void {
     this.timerAtMs = Number.POSITIVE_INFINITY

@@ -1,6 +1,5 @@
-// A conversation with one server about the server itself, in lines, over a socket of its own: what
-// does not fit among the requests of connection.ts, because it is no reply to a key or has no
-// bound.
+// An administrative exchange with one server, in lines, over its own socket: for replies that are
+// not about a key or have no bound, and so do not fit connection.ts.
 
 import { CacheError } from '../../doors/errors.ts'
 import { TALK_LINE_BYTES_MAX } from '../limits.ts'
@@ -12,14 +11,14 @@ import {
 } from './connection.ts'
 
 export interface TalkOptions extends Pick<ConnectionOptions, 'tls' | 'auth'> {
-  /** How long the server may say nothing, ms. */
+  /** How long the server may be silent, ms. */
   silenceMs: number
   signal?: AbortSignal
 }
 
 /**
- * Sends `request` and gives the lines that come back, without their ends, until the caller has
- * enough. It reads no faster than lines are taken. CONNECTION, TIMEOUT, PROTOCOL, AUTH.
+ * Sends `request` and yields the lines of the reply, without line ends, until the caller stops.
+ * Reads with backpressure. CONNECTION, TIMEOUT, PROTOCOL, AUTH.
  */
 export async function* talk(
   address: ServerAddress,
@@ -39,7 +38,7 @@ export async function* talk(
     let isKnown = auth === undefined
     let rest = ''
     for await (const part of socket) {
-      // While lines are taken it is not the server that is silent.
+      // While the caller handles lines, the server does not count as silent.
       socket.setTimeout(0)
       const lines = (rest + (part as Buffer).toString('latin1')).split('\n')
       rest = lines.pop() ?? ''

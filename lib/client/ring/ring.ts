@@ -1,12 +1,12 @@
-// The hash ring: which server of a pool owns a key. Pure functions; byte for byte the ketama of other
-// clients, so that applications in several languages and proxies share one pool.
+// The hash ring: which server of a pool owns a key. Pure functions; byte for byte the ketama of
+// other clients, so that applications in several languages and proxies share one pool.
 //
 //   0 --- p --- p --- p --- .. --- 2^32     each node has many points on the circle;
 //         2     0     2                     a key belongs to the first point at or after its hash
 //
 // A node's points: md5 of `name-0`, `name-1`, .. gives four each, little-endian. Kinds of ring:
 //
-//   libmemcached   name `host:port`, `host` alone at port 11211; 160 points a node on average,
+//   libmemcached   name `host:port`, `host` alone at port 11211; 160 points per node on average,
 //                  shared by weight in single precision (libmemcached's weighted ketama: pylibmc,
 //                  php-memcached's OPT_LIBKETAMA_COMPATIBLE, Perl); keys by md5
 //   twemproxy      as libmemcached, an optional name in place of `host:port`; keys by fnv1a_64
@@ -14,19 +14,19 @@
 //   spymemcached   `host:port` always, 160 points each, no weights (KetamaNodeLocator); keys by md5
 
 import assert from 'node:assert/strict'
-// By default: an old Node has no `hash` (node-version.ts).
+// A default import, because an old Node has no `hash` (node-version.ts).
 import crypto from 'node:crypto'
 import { checkChoice, refuse } from '../../doors/arguments.ts'
 
-/** Nodes of a client's ring; node index and point value share a double. */
+/** Most nodes of a ring; node index and point value share a double. */
 const RING_NODES_MAX = 65_536
 assert(RING_NODES_MAX * 2 ** 32 <= Number.MAX_SAFE_INTEGER, 'a point and its owner are one double')
 
-/** Largest weight of a node, and what an equally weighted node has on the ring (ketama). */
+/** Largest weight of a node, and the points of a node with average weight (ketama). */
 const RING_WEIGHT_MAX = 1_000_000
 const RING_POINTS_PER_NODE = 160
 
-/** Points that one md5 gives. */
+/** Points of one md5. */
 const RING_POINTS_PER_HASH = 4
 
 export const RING_KINDS = ['libmemcached', 'twemproxy', 'spymemcached'] as const
@@ -37,27 +37,29 @@ export type KeyHash = (typeof KEY_HASHES)[number]
 export interface RingNode {
   /** A name or an address, IPv6 without brackets, or the path of a UNIX socket. */
   host: string
-  /** Without one, for a UNIX socket: the path alone is the name. */
+  /** Undefined for a UNIX socket, whose name is its path. */
   port?: number
-  /** Share of the keys in relation to other nodes; 1 unless given. */
+  /** Share of the keys relative to other nodes. Default 1. */
   weight?: number
-  /** What the points are made of, in place of host and port (twemproxy's server name). */
+  /**
+   * Name from which the points are computed, instead of host and port (twemproxy's server name).
+   */
   name?: string
 }
 
 export interface RingOptions {
-  /** libmemcached unless given. */
+  /** Default libmemcached. */
   kind?: RingKind
-  /** md5, or fnv1a_64 for a ring of twemproxy, unless given. */
+  /** Default md5, or fnv1a_64 for a ring of twemproxy. */
   keyHash?: KeyHash
   /**
-   * Two characters: what stands between them in a key is hashed in place of the key, so that
-   * related keys share a node (twemproxy's hash_tag, as in `{}`).
+   * Two characters: only the part of a key between them is hashed, so that related keys share a
+   * node (twemproxy's hash_tag, as in `{}`).
    */
   hashTag?: string
 }
 
-/** Points in order of their values, and the index of each one's node. */
+/** Points in ascending order, and the index of each point's node. */
 export interface Ring {
   readonly values: Uint32Array
   readonly owners: Uint32Array
@@ -70,7 +72,7 @@ const PORT_MAX = 65_535
 const FNV_64_OFFSET = 0xcbf29ce484222325n
 const FNV_64_PRIME = 0x100000001b3n
 
-/** A ring of these nodes. CacheError ARGUMENT for options or nodes that are wrong. */
+/** A ring of these nodes. CacheError ARGUMENT for wrong options or nodes. */
 export function createRing(nodes: readonly RingNode[], options: RingOptions = {}): Ring {
   const { kind = 'libmemcached', hashTag = '' } = options
   const { keyHash = kind === 'twemproxy' ? 'fnv1a_64' : 'md5' } = options
@@ -107,8 +109,8 @@ export function ownerOf(ring: Ring, key: string): number {
 }
 
 /**
- * The nodes that a key falls to, one after the other, when those before it are away: the owner,
- * then the owners of the points behind it. Each node once, at most `count` of them.
+ * The nodes that a key goes to, each when those before it are away: the owner, then the owners of
+ * the following points. Each node once, at most `count` of them.
  */
 export function successorsOf(ring: Ring, key: string, count: number): number[] {
   const { owners } = ring
@@ -125,7 +127,7 @@ export function successorsOf(ring: Ring, key: string, count: number): number[] {
 export function hashKey({ keyHash, hashTag }: Ring, key: string): number {
   const tagged = hashTag === '' ? key : taggedPart(key, hashTag)
   if (keyHash === 'md5') return crypto.hash('md5', tagged, 'buffer').readUInt32LE(0)
-  // The lower half of the 64 bits, as twemproxy keeps it.
+  // The lower half of the 64 bits, as in twemproxy.
   let state = FNV_64_OFFSET
   for (const byte of Buffer.from(tagged)) {
     state = BigInt.asUintN(64, (state ^ BigInt(byte)) * FNV_64_PRIME)
@@ -133,14 +135,14 @@ export function hashKey({ keyHash, hashTag }: Ring, key: string): number {
   return Number(BigInt.asUintN(32, state))
 }
 
-/** What a node's points are made of. */
+/** The name from which a node's points are computed. */
 export function pointName({ host, port, name }: RingNode, kind: RingKind): string {
   if (name !== undefined) return name
   if (port === undefined) return host
   return port === MEMCACHED_PORT && kind !== 'spymemcached' ? host : `${host}:${port}`
 }
 
-/** The first point at or after a hash, the first of all after the last; -1 where there is none. */
+/** The first point at or after a hash, wrapping around; -1 if there is none. */
 function pointOf({ values }: Ring, hashed: number): number {
   let low = 0
   let high = values.length
@@ -163,7 +165,7 @@ function pointCount(nodes: readonly RingNode[], { weight = 1 }: RingNode, kind: 
   return Math.floor(fround(fround(hashes * nodes.length) + fround(1e-10))) * RING_POINTS_PER_HASH
 }
 
-/** What stands between the two characters of the tag, if there is anything; else the whole key. */
+/** The part of the key between the two characters of the tag, or the whole key. */
 function taggedPart(key: string, hashTag: string): string {
   const start = key.indexOf(hashTag[0])
   const end = start < 0 ? -1 : key.indexOf(hashTag[1], start + 1)

@@ -1,5 +1,5 @@
-// What the pool client makes of values on their way: serialized, then compressed; and back. Nodes
-// see bytes and flags alone.
+// The pool client's encoding of values: serialized, then compressed, and back. Nodes see only bytes
+// and flags.
 
 import { CacheError } from '../../doors/errors.ts'
 import { decode, encode, unreadable } from '../../doors/stored.ts'
@@ -11,7 +11,8 @@ export interface CodecOptions {
   /** For values that are neither strings nor bytes. Default `json`. */
   serializer?: Serializer | undefined
   /**
-   * Values are compressed, and read if they are; without it all bits of the flags are the caller's.
+   * Compresses values, and reads compressed ones. Without it all bits of the flags are the
+   * caller's.
    */
   compression?: Compression | undefined
 }
@@ -25,13 +26,13 @@ export class Codec {
     this.compression = compression
   }
 
-  /** CacheError VALUE for what the serializer does not take, ARGUMENT for flags of compression. */
+  /** CacheError VALUE for a value that cannot be serialized, ARGUMENT for flags of compression. */
   encode(value: unknown, ownFlags: number | undefined): EncodedValue {
     const encoded = encode(value, this.serializer, ownFlags)
     return this.compression === undefined ? encoded : compress(encoded, this.compression)
   }
 
-  /** A piece to put to a value, which must not be compressed. CacheError VALUE. */
+  /** A piece to append or prepend to a value, which must not be compressed. CacheError VALUE. */
   encodePiece(piece: string | Uint8Array): Buffer {
     if (this.compression !== undefined) {
       throw new CacheError('VALUE', 'nothing can be joined to values that may be compressed')
@@ -39,7 +40,7 @@ export class Codec {
     return encode(piece, this.serializer, 0).bytes
   }
 
-  /** A hit as it was before it was compressed. CacheError VALUE if it is damaged. */
+  /** A hit, decompressed. CacheError VALUE if it is damaged. */
   open<H extends Hit>(hit: H): H {
     if (this.compression === undefined) return hit
     try {
@@ -50,7 +51,7 @@ export class Codec {
     }
   }
 
-  /** What was stored. CacheError VALUE if it is damaged. */
+  /** The stored value. CacheError VALUE if it is damaged. */
   valueOf({ value, flags }: Hit): unknown {
     return decode(value, flags, this.serializer)
   }

@@ -1,10 +1,10 @@
-// Long values made short for the way and for the server's memory. A bit of the client flags tells
-// how; zlib's is the one that pylibmc uses, so that a pool shared with Python keeps its long values
-// readable on both sides. The calls are synchronous: requests go out in the order of
-// calls, and 100 KB take a millisecond or two.
+// Compression of long values, for the network and the server's memory. A bit of the client flags
+// marks the method. zlib's is the one that pylibmc uses, so that Python and Node.js can read each
+// other's values. It is synchronous, because requests are sent in the order of calls; 100 KB take a
+// millisecond or two.
 //
-//   client flags   bit 3    zlib, as pylibmc has it
-//                  bit 15   brotli, which no other client knows
+//   client flags   bit 3    zlib, as in pylibmc
+//                  bit 15   brotli, which no other client reads
 
 import {
   brotliCompressSync,
@@ -17,15 +17,15 @@ import { KIB, MIB } from '../../bytes/units.ts'
 import { refuse } from '../../doors/arguments.ts'
 import type { EncodedValue } from '../../serializer.ts'
 
-/** Shorter values of a pool are not compressed by default; longer ones than this never are. */
+/** Shorter values are not compressed by default; values above the second bound never are. */
 const COMPRESS_BYTES_MIN = KIB
 export const INFLATED_BYTES_MAX = 64 * MIB
 
 export interface Compression {
-  /** How new values are compressed; both are read. Default zlib. */
+  /** Method for new values; both are read. Default zlib. */
   method?: 'zlib' | 'brotli'
   /**
-   * Shorter values stay as they are, and so do those that would not become shorter. Default 1024.
+   * Shorter values are not compressed, nor those that would not become shorter. Default 1024.
    */
   thresholdBytes?: number
   /** Effort: 0 to 9 for zlib, 0 to 11 for brotli. Default 1. */
@@ -33,14 +33,14 @@ export interface Compression {
 }
 
 export const CompressionFlags = { ZLIB: 1 << 3, BROTLI: 1 << 15 } as const
-/** These bits are not the application's own where values are compressed. */
+/** Bits that the application cannot use where values are compressed. */
 export const COMPRESSION_MASK = CompressionFlags.ZLIB | CompressionFlags.BROTLI
 
 // 110 KB of JSON: zlib 25.7 KB in 1.8 ms at 1, 24.7 KB in 4.1 ms at 6; brotli 21.6 KB in 0.5 ms at
 // 1, 23.0 KB in 1.9 ms at 4.
 const LEVEL = 1
 
-/** Compresses a value where that pays. ARGUMENT for flags that have a bit of compression. */
+/** Compresses a value where that pays. ARGUMENT for flags with a bit of compression. */
 export function compress(value: EncodedValue, options: Compression): EncodedValue {
   const { bytes, flags } = value
   const { method = 'zlib', thresholdBytes = COMPRESS_BYTES_MIN, level = LEVEL } = options
@@ -58,7 +58,7 @@ export function compress(value: EncodedValue, options: Compression): EncodedValu
 }
 
 /**
- * The value as it was before. Throws for one that is damaged, or longer than INFLATED_BYTES_MAX.
+ * The decompressed value. Throws for one that is damaged, or longer than INFLATED_BYTES_MAX.
  */
 export function decompress({ bytes, flags }: EncodedValue): EncodedValue {
   const limits = { maxOutputLength: INFLATED_BYTES_MAX }
