@@ -1,5 +1,5 @@
-// What is wrong is refused at the door, by one table for both doors: in process nothing changes, and over
-// the network nothing is sent. Each row names the argument in its message.
+// What is wrong is refused at the door, by one table for both doors: in process nothing changes,
+// and over the network nothing is sent. Each row names the argument in its message.
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'

@@ -12,6 +12,8 @@ export interface Example {
   text: string
   /** The lines that it prints. */
   printed: string[]
+  /** False: its servers are the reader's, and it is compiled only. */
+  isRun: boolean
 }
 
 export interface Ran {
@@ -25,17 +27,18 @@ const DOORS = {
   'memslab/client': 'lib/client/index.ts',
   'memslab/strategies': 'lib/strategies/index.ts',
 }
-const BLOCK = /^```ts\n(.*?)^```$/gms
+const BLOCK = /^```ts( compiled)?\n(.*?)^```$/gms
 const PRINTED = /console\.log\(.*\) \/\/ (.*)$/gm
 const RUN_MS_MAX = 120_000
 
 /** Replaces 11211 by `port` and imports of the package by imports of its sources. */
 export function examplesOf(page: string, port: number): Example[] {
   const text = readFileSync(join(ROOT, 'docs', page), 'utf8')
-  return [...text.matchAll(BLOCK)].map(([, block], i) => ({
+  return [...text.matchAll(BLOCK)].map(([, compiled, block], i) => ({
     name: `${page.replace('.md', '')}-${i + 1}`,
     text: withSources(block).replaceAll('11211', String(port)),
     printed: [...block.matchAll(PRINTED)].map(([, line]) => line),
+    isRun: compiled === undefined,
   }))
 }
 
@@ -50,8 +53,8 @@ export function writeExamples(folder: string, examples: readonly Example[]): str
   })
 }
 
-export function runExample(path: string): Promise<Ran> {
-  return run([path])
+export function runExample(path: string, env: readonly string[] = []): Promise<Ran> {
+  return run([path], env)
 }
 
 /** The compiler's output for all examples in a folder. */
@@ -59,7 +62,8 @@ export function compileExamples(folder: string): Promise<Ran> {
   return run([join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder])
 }
 
-function withSources(block: string): string {
+/** Imports of the package become imports of its sources. */
+export function withSources(block: string): string {
   const from = (door: string) => `from '${door}'`
   return Object.entries(DOORS).reduce(
     (text, [door, path]) => text.replaceAll(from(door), from(join(ROOT, path))),
@@ -67,10 +71,10 @@ function withSources(block: string): string {
   )
 }
 
-function run(args: string[]): Promise<Ran> {
+function run(args: string[], env: readonly string[] = []): Promise<Ran> {
   return new Promise(resolve => {
     // Without what the test runner loads into each process.
-    const line = ['-u', 'NODE_OPTIONS', process.execPath, ...args]
+    const line = ['-u', 'NODE_OPTIONS', ...env, process.execPath, ...args]
     const child = execFile('env', line, { timeout: RUN_MS_MAX }, (_, out, errors) => {
       resolve({ code: child.exitCode ?? -1, output: out + errors })
     })

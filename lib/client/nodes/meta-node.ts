@@ -21,6 +21,8 @@ import type {
 import type { Part } from './outbox.ts'
 
 const GET_FLAGS = 'v f t c'
+/** Nobody waits for this answer. */
+const HAND_BACK_MS = 10_000
 /** Won, won by somebody else, stale. */
 const PENDING_FLAGS = new Set(['W', 'Z', 'X'])
 const MODE_FLAGS = { set: '', add: ' ME', replace: ' MR', append: ' MA', prepend: ' MP' } as const
@@ -42,7 +44,7 @@ export class MetaNode implements PoolNode {
   async get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined> {
     const touch = exptime === undefined ? '' : ` T${exptime}`
     const reply = await this.ask(`mg ${key} ${GET_FLAGS}${touch}\r\n`, timeoutMs)
-    return reply.word === 'EN' ? undefined : this.hitOf(reply)
+    return reply.word === 'EN' ? undefined : this.found(key, reply)
   }
 
   async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
@@ -50,8 +52,10 @@ export class MetaNode implements PoolNode {
     const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
     let failed: CacheError | undefined
     const take = (reply: Reply) => {
-      if (reply.word === 'VA') hits.set(utf8Of(flagOf(reply, 'k') ?? ''), this.hitOf(reply))
-      else if (reply.word !== 'MN') failed = this.refusal(reply)
+      if (reply.word === 'VA') {
+        const key = utf8Of(flagOf(reply, 'k') ?? '')
+        hits.set(key, this.found(key, reply))
+      } else if (reply.word !== 'MN') failed = this.refusal(reply)
       return reply.word === 'MN'
     }
     await this.connect().request([`${text}mn\r\n`], take, timeoutMs)
@@ -172,6 +176,19 @@ export class MetaNode implements PoolNode {
     const answer = await this.connect().ask(parts, timeoutMs)
     if (!words.includes(answer.word)) throw this.refusal(answer)
     return answer
+  }
+
+  /**
+   * A hit of a plain read. A server lets the first reader of a stale item win it, whatever was
+   * asked; one that does not make the value hands the win back. Servers that know no `E` here
+   * refuse that.
+   */
+  private found(key: string, reply: Reply): Hit {
+    const hit = this.hitOf(reply)
+    if (reply.tokens.includes('W')) {
+      this.ask(`md ${key} I C${hit.cas} E${hit.cas}\r\n`, HAND_BACK_MS).catch(() => {})
+    }
+    return hit
   }
 
   private hitOf(reply: Reply): Hit {

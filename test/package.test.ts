@@ -1,0 +1,157 @@
+// The package as somebody else gets it: what it contains, what its doors export, what its
+// declarations lead to, what an old Node says of it, and that its examples run.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { runExample, withSources } from './support/examples.ts'
+import { freePort } from './support/process.ts'
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+const DOORS = ['index', 'client/index', 'strategies/index', 'engine/index']
+const OLD_NODES = ['18.20.8', '22.12.0', '24.20.0', '26.5.0']
+/** Since TypeScript 5.7 these are generic; older ones do not know their arguments. */
+const GENERIC_BYTES = /\b(Buffer|DataView|(Uint8|Int32|Uint32|Float64|BigInt64)Array)</
+
+interface Packed {
+  files: { path: string }[]
+}
+
+t.test('what is in the package', async t => {
+  const line = ['pack', '--dry-run', '--json', '--ignore-scripts']
+  const printed = execFileSync('npm', line, { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' })
+  const listed: unknown = JSON.parse(printed)
+  const [{ files }] = (Array.isArray(listed) ? listed : Object.values(listed as object)) as Packed[]
+  const paths = new Set(files.map(({ path }) => path))
+  const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'scripts/memslab.service']
+  for (const page of readdirSync(join(ROOT, 'docs'))) wanted.push(`docs/${page}`)
+  for (const file of readdirSync(join(ROOT, 'examples'))) wanted.push(`examples/${file}`)
+  t.strictSame(
+    wanted.filter(path => !paths.has(path)),
+    [],
+  )
+  const other = /^(dist\/(?!cache\/)|docs\/|examples\/)|^[\w.-]+$|^scripts\/memslab.service$/
+  t.strictSame(
+    [...paths].filter(path => !other.test(path)),
+    [],
+  )
+})
+
+t.test('the doors of the package', async t => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const built = Object.values(
+    exports as Record<string, string | { types: string; default: string }>,
+  )
+    .flatMap(entry => (typeof entry === 'string' ? [] : [entry]))
+    .map(entry => entry.default.replace('./dist/lib/', '').replace('.js', ''))
+  t.strictSame(built.sort(), [...DOORS].sort())
+  const root = await import('../lib/index.ts')
+  t.strictSame(Object.keys(root).sort(), [
+    'CacheError',
+    'DEFAULTS',
+    'LocalCache',
+    'ValueFlags',
+    'checkOptions',
+    'decodeValue',
+    'encodeValue',
+    'isRefusal',
+    'json',
+    'serve',
+    'startDaemon',
+    'structured',
+  ])
+  const { Cache, verify } = await import('../lib/engine/index.ts')
+  t.ok(Cache && verify, 'the engine has a door of its own')
+})
+
+t.test('declarations that older compilers read, and sources for debuggers', async t => {
+  const folder = t.testdir()
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  const line = [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', folder]
+  execFileSync(process.execPath, line, { cwd: ROOT })
+  const seen = new Set<string>()
+  const follow = (path: string) => {
+    if (seen.has(path)) return
+    seen.add(path)
+    const text = readFileSync(path, 'utf8')
+    const name = relative(folder, path)
+    const [bytes] = GENERIC_BYTES.exec(text) ?? []
+    if (bytes !== undefined) t.fail(`${name} has ${bytes}...>: name the type without arguments`)
+    if (/'node:ffi'/.test(text.replace(/\/\*.*?\*\//gs, '')))
+      t.fail(`${name} needs the types of node:ffi`)
+    for (const [, target] of text.matchAll(/(?:from|import)\s*\(?'(\.[^']+)\.ts'/g)) {
+      follow(join(dirname(path), `${target}.d.ts`))
+    }
+  }
+  for (const door of DOORS) follow(join(folder, 'lib', `${door}.d.ts`))
+  t.ok(seen.size > 30, `${seen.size} declarations`)
+  const map = JSON.parse(readFileSync(join(folder, 'lib/index.js.map'), 'utf8'))
+  t.match(map.sourcesContent, [/the cache in process/])
+})
+
+t.test('an old Node says in one line what is needed', async t => {
+  const folder = t.testdir()
+  for (const [i, version] of OLD_NODES.entries()) {
+    const versions = `{ value: { ...process.versions, node: '${version}' } }`
+    const before = join(folder, `before-${i}.mjs`)
+    writeFileSync(before, `Object.defineProperty(process, 'versions', ${versions})`)
+    for (const door of DOORS) {
+      const path = join(folder, `${door.replace('/', '-')}-${i}.mjs`)
+      const door_ = join(ROOT, 'lib', `${door}.ts`)
+      writeFileSync(
+        path,
+        `import '${before}'\nawait import('${door_}').catch(e => console.log(e.stack))`,
+      )
+      const { output } = await runExample(path)
+      t.match(output, new RegExp(`^memslab needs Node.js 26.6 .* this is ${version}\n$`), door)
+    }
+  }
+})
+
+t.test('what an old Node loads it must also link', async t => {
+  // Names that Node 18 lacks, of the modules that the doors import from.
+  const late = {
+    'node:util': ['getSystemErrorMessage'],
+    'node:zlib': ['crc32'],
+    'node:crypto': ['hash'],
+    'node:module': ['enableCompileCache', 'flushCompileCache', 'registerHooks'],
+  }
+  const seen = new Set<string>()
+  const follow = (path: string) => {
+    if (seen.has(path) || !existsSync(path)) return
+    seen.add(path)
+    const text = readFileSync(path, 'utf8')
+    for (const [, names, target] of text.matchAll(/^import (?!type)(.*?) from '([^']+)'$/gms)) {
+      const missing = late[target as keyof typeof late] ?? []
+      for (const name of missing.filter(name => new RegExp(`[{ ,]${name}[ ,}]`).test(names))) {
+        t.fail(`${relative(ROOT, path)} imports ${name} by name`)
+      }
+    }
+    for (const [, target] of text.matchAll(/^(?:im|ex)port (?!type)[^;]*?from '(\.[^']+)'$/gms)) {
+      follow(join(dirname(path), target))
+    }
+  }
+  for (const door of DOORS) follow(join(ROOT, 'lib', `${door}.ts`))
+  t.ok(seen.size > 50, `${seen.size} files`)
+})
+
+t.test('the examples run', async t => {
+  const folder = t.testdir()
+  const port = await freePort()
+  const printed: Record<string, RegExp> = {
+    'threads.js': /says hello\n(.|\n)*counted 4000\n$/,
+    'cache-aside.js': /^500 answers, 1 query\n$/,
+    'daemon-and-pool.js': /^in process: the network\nover the network: a thread\n$/,
+  }
+  const files = readdirSync(join(ROOT, 'examples')).filter(name => name.endsWith('.js'))
+  t.strictSame(files.sort(), Object.keys(printed).sort())
+  for (const file of files) {
+    const path = join(folder, file.replace('.js', '.mjs'))
+    writeFileSync(path, withSources(readFileSync(join(ROOT, 'examples', file), 'utf8')))
+    const { code, output } = await runExample(path, [`PORT=${port}`])
+    t.equal(code, 0, file)
+    t.match(output, printed[file])
+  }
+})
