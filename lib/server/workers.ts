@@ -32,9 +32,9 @@ const WORKER_DEATHS_MAX = 20
 const WORKER_DELAY_MS = 1000
 
 /**
- * Threads in a row that died before they served: so many are replaced at once, then each waits twice
- * as long as the one before, between these bounds. Without any worker the daemon gives up after the
- * last number, some seconds.
+ * How often each thread may die before it serves: the first times it is replaced at once, then after
+ * a delay that doubles, between these bounds. With no worker left the daemon gives up after the last
+ * number, some seconds.
  */
 export const START_FAILURES_FREE = 3
 export const START_FAILURES_MAX = 10
@@ -89,7 +89,7 @@ export class Workers {
   private starting = true
   private closing = false
   private earlyDeaths = 0
-  /** Threads in a row that died before they served. */
+  /** Threads that died before they served, since one served. */
   private startFailures = 0
   private nudging: NodeJS.Timeout | undefined
   /** Why no worker can be started. */
@@ -255,16 +255,23 @@ export class Workers {
   private noteFailure(error: Error): void {
     if (this.closing || this.fault !== undefined) return
     this.startFailures++
+    // All of them fail alike: one line is enough.
+    if (this.startFailures % this.workers.length !== 0) return
     say(`a worker thread could not be started: ${error.message}`)
-    if (this.startFailures < START_FAILURES_MAX) return
+    if (this.startRounds() < START_FAILURES_MAX) return
     if (this.workers.some(({ isReady }) => isReady)) return
     this.fault = new Error(`no worker can be started: ${error.message}`)
     this.fail(this.fault.message)
     for (const { abort } of this.workers) abort.abort()
   }
 
+  /** How often each thread was tried in vain. */
+  private startRounds(): number {
+    return Math.floor(this.startFailures / this.workers.length)
+  }
+
   private startDelayMs(): number {
-    const doublings = this.startFailures - START_FAILURES_FREE
+    const doublings = this.startRounds() - START_FAILURES_FREE
     if (doublings < 0) return 0
     return Math.min(START_DELAY_MS_MIN * 2 ** doublings, START_DELAY_MS_MAX)
   }
