@@ -21,9 +21,11 @@ import {
   CRAWLER_ON,
   classAt,
   EVICTION,
+  EVICTIONS_ON,
   HASH_SEED_0,
   HASH_SEED_1,
   HEADER_WORDS,
+  ITEM_BYTES_LIMIT,
   LRU_HOT_FACTOR,
   LRU_HOT_PERCENT,
   LRU_TEMPORARY_TTL_S,
@@ -325,6 +327,16 @@ export class Cache {
   /** Sets how soon a new item must end to be kept in the temporary list; 0 or less for none. */
   setTemporaryTtlS(ttlS: number): void {
     this.setAll(LRU_TEMPORARY_TTL_S, ttlS)
+  }
+
+  /** Longest item, bytes, by memcached's measure of an item. */
+  itemBytesMax(): number {
+    return this.shards[0].arena.words[ITEM_BYTES_LIMIT]
+  }
+
+  /** Whether old items make room for new ones when the memory is full. */
+  evicts(): boolean {
+    return this.shards[0].arena.words[EVICTIONS_ON] === 1
   }
 
   /** Memory for items that may be in use, bytes. */

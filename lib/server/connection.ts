@@ -19,8 +19,8 @@
 //   CLOSING        no request is run any more; the line closes when all is sent
 //   CLOSED         the line is closed, and all that the peer held is released
 //
-// A peer that watches is PAUSED or STUCK, and one that failed to log in is PAUSED, but both are read
-// from, to notice that they closed their side. Neither is owed an answer then.
+// A peer that watches is PAUSED or STUCK, and one that failed to log in is PAUSED, but both are
+// read from, to notice that they closed their side. Neither is owed an answer then.
 //
 // Two facts are not in that field, because they may meet each of its values. Whether the peer
 // closed its side (isHalfClosed): replies to what it asked before still go out. And what the

@@ -1,12 +1,11 @@
-// The daemon: makes the cache, starts the workers, listens, hands each connection to the worker that
-// has the fewest. The main thread runs no request but those of server/main-thread.ts. What only some daemons need
-// is loaded by those alone.
+// The daemon: makes the cache, starts the workers, listens, and hands each connection to the worker
+// that has the fewest. The main thread runs no requests but those of main-thread.ts. Code that only
+// some daemons need is loaded by those alone.
 
 import { hostname } from 'node:os'
 import { PROTOCOL_VERSION } from '../bytes/memcached.ts'
 import { chunkWords } from '../engine/arena/arena.ts'
 import { FIRST_S } from '../engine/arena/clock.ts'
-import { CLOCK_S } from '../engine/arena/layout.ts'
 import { Cache } from '../engine/cache.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT } from '../engine/limits.ts'
 import { createSketches } from '../observe/hot-sketch.ts'
@@ -46,7 +45,7 @@ export interface Daemon {
   failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
-  /** Stops listening, ends all connections and all workers. */
+  /** Stops listening, ends all connections and all workers. Again: waits for the same end. */
   close(): Promise<void>
 }
 
@@ -67,17 +66,16 @@ export async function startDaemon(
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
   const settings = settingsOf(options, auth, tls)
-  const { arena } = cache.shards[0]
-  const door = new Door(roster, options, () => arena.words[CLOCK_S])
+  const door = new Door(roster, options, () => cache.nowS)
   const { streams, datagrams } = await listen(options, door)
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
+  settings.listeners = listeners.map(({ facts }) => facts)
   settings.lines = settingLines(options, {
     tcpPort: addresses[0]?.port ?? options.port,
     udpPort: datagrams[0]?.bound.port ?? options.udpPort,
-    largestChunkBytes: chunkWords(arena, arena.baseClasses) * 4,
+    largestChunkBytes: largestChunkBytes(cache),
   })
-  settings.listeners = listeners.map(({ facts }) => facts)
   const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
   const local = await serveHere(workers, options, streams.length, datagrams)
   try {
@@ -98,12 +96,10 @@ export async function startDaemon(
   cache.tick()
   const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
   auth?.watch()
-  const sealing =
-    tls === null
-      ? undefined
-      : setInterval(() => keyring?.renewTicketKey(tls), TLS_SESSION_S_MAX * 1000)
+  const seal = () => tls !== null && keyring?.renewTicketKey(tls)
+  const sealing = tls === null ? undefined : setInterval(seal, TLS_SESSION_S_MAX * 1000)
   const registration = await register(options, addresses)
-  const close = async () => {
+  const end = async () => {
     await registration?.close()
     clearInterval(clock)
     clearInterval(sealing)
@@ -111,13 +107,23 @@ export async function startDaemon(
     door.close()
     await Promise.all([local?.close(), closeAll(listeners), workers.close()])
   }
+  let ended: Promise<void> | undefined
+  const close = () => {
+    ended ??= end()
+    return ended
+  }
   const reload = () => {
     auth?.reload()
-    const fault = tls === null ? null : keyring?.refreshKeyring(tls, arena.words[CLOCK_S])
+    const fault = tls === null ? null : keyring?.refreshKeyring(tls, cache.nowS)
     if (typeof fault === 'string') say(fault)
   }
   const places = listeners.map(({ facts }) => facts.address)
   return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
+}
+
+function largestChunkBytes({ shards }: Cache): number {
+  const [{ arena }] = shards
+  return chunkWords(arena, arena.baseClasses) * 4
 }
 
 /** What threads are told of the options; the rest follows when the listeners are known. */

@@ -1,5 +1,5 @@
-// The daemon as another program starts it in its own process: what of it is public. The types of this
-// file lead to no internals of the server.
+// The daemon as another program starts it in its own process: what of it is public. The types of
+// this file lead to no internals of the server.
 
 import type { Options } from '../options/options.ts'
 import { startDaemon as start } from './daemon.ts'

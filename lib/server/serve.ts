@@ -6,16 +6,16 @@
 //   ...
 //   await daemon.close()                                        // the cache goes on
 //
-// The daemon has threads of its own, which attach as any other. The cache's memory is there as long as
-// anybody uses it, so that daemon and cache may be closed in either order; upkeep passes on to whoever
-// is left (engine/keeper.ts).
+// The daemon has threads of its own, which attach as any other. The cache's memory lives as long as
+// somebody uses it, so daemon and cache may be closed in either order. Upkeep passes on to a thread
+// that is left (engine/keeper.ts).
 
-import { EVICTIONS_ON, ITEM_BYTES_LIMIT } from '../engine/arena/layout.ts'
 import { Cache, type CacheHandle } from '../engine/cache.ts'
 import { checkOptions } from '../options/checks.ts'
 import { isRefusal, type Options } from '../options/options.ts'
 import { startDaemon } from './daemon.ts'
 import type { Address } from './launch.ts'
+import { say } from './system/log.ts'
 
 /** What the cache has settled, and what is for a process that is nothing but a daemon. */
 type Settled =
@@ -45,6 +45,11 @@ export type ServeOptions = Partial<Omit<Options, Settled>>
 export interface Served {
   /** Where it listens for TCP, in the order of the options. */
   addresses: Address[]
+  /**
+   * Resolves when no worker is left and none can be started: why, in one line. The daemon closes
+   * by itself then.
+   */
+  failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
   /** Stops listening, ends all connections and the daemon's threads; the cache goes on. */
@@ -55,15 +60,14 @@ const HOST = '127.0.0.1'
 const PORT = 11211
 
 /**
- * Starts a daemon on this cache, in this process; resolves when it accepts connections. Rejects with
- * an Error of one line for options that cannot be, or an address that cannot be had.
+ * Starts a daemon on this cache, in this process; resolves when it accepts connections. Rejects
+ * with an Error of one line for options that cannot be, or an address that cannot be had.
  */
 export async function serve(
   { handle }: { handle: CacheHandle },
   options: ServeOptions = {},
 ): Promise<Served> {
   const cache = Cache.attach(handle)
-  const { words } = cache.shards[0].arena
   const { port = PORT, listen = [{ host: HOST, port }] } = options
   const checked = checkOptions({
     threads: 1,
@@ -71,10 +75,14 @@ export async function serve(
     port,
     listen,
     memoryLimitBytes: cache.memoryLimitBytes(),
-    itemSizeMax: words[ITEM_BYTES_LIMIT],
-    evictions: words[EVICTIONS_ON] === 1,
+    itemSizeMax: cache.itemBytesMax(),
+    evictions: cache.evicts(),
   })
   if (isRefusal(checked)) throw new Error(checked.line)
-  const { addresses, reload, close } = await startDaemon(checked, cache)
-  return { addresses, reload, close }
+  const { addresses, failed, reload, close } = await startDaemon(checked, cache)
+  void failed.then(line => {
+    say(line)
+    return close()
+  })
+  return { addresses, failed, reload, close }
 }

@@ -1,5 +1,5 @@
-// The worker threads: long piscina tasks, one a thread. Starts them, hands them sockets, writes their
-// log, replaces one that dies, ends them.
+// The worker threads: long piscina tasks, one a thread. Starts them, hands them sockets, writes
+// their log, replaces one that dies, ends them.
 //
 // A worker that dies takes its connections with it and nothing else: the others go on, whatever it
 // left in the arenas is cleared up (Cache.recover), and a new worker attaches to the same arenas.
@@ -32,9 +32,9 @@ const WORKER_DEATHS_MAX = 20
 const WORKER_DELAY_MS = 1000
 
 /**
- * How often each thread may die before it serves: the first times it is replaced at once, then after
- * a delay that doubles, between these bounds. With no worker left the daemon gives up after the last
- * number, some seconds.
+ * How often each thread may die before it serves: the first times it is replaced at once, then
+ * after a delay that doubles, between these bounds. With no worker left the daemon gives up after
+ * the last number, some seconds.
  */
 export const START_FAILURES_FREE = 3
 export const START_FAILURES_MAX = 10
@@ -44,7 +44,9 @@ const START_DELAY_MS_MAX = 10_000
 /** When to look again at an arena that could not be cleared up after a dead worker. */
 const RECOVER_AGAIN_MS = 200
 
-/** The main thread's id for locks and holds in a cache that it makes; the cache names the others. */
+/**
+ * The main thread's id for locks and holds in a cache that it makes; the cache names the others.
+ */
 export const MAIN_HOLDER = 1
 
 /** What is asked of piscina, whose own types an application with `skipLibCheck: false` fails on. */
@@ -287,7 +289,8 @@ export class Workers {
   }
 
   private replace(dead: Worker, error: unknown): void {
-    // Whoever goes on without this daemon keeps no uring, and no sockets, of a worker that died last.
+    // Whoever goes on without this daemon keeps no uring, and no sockets, of a worker that died
+    // last.
     const uring = lastWordsOf(dead.port) ?? dead.uring
     if (uring !== null) releaseUring(uring)
     if (this.closing) return
@@ -311,7 +314,9 @@ export class Workers {
   }
 }
 
-/** Writes what a dead worker sent to the log; its uring, if it said just before that it is ready. */
+/**
+ * Writes what a dead worker sent to the log; its uring, if it said just before that it is ready.
+ */
 function lastWordsOf(port: MessagePort): UringHandle | null {
   let uring: UringHandle | null = null
   for (;;) {
@@ -322,7 +327,9 @@ function lastWordsOf(port: MessagePort): UringHandle | null {
   }
 }
 
-/** Calls after so many seconds in which this process ran: a pause does not count. Returns a cancel. */
+/**
+ * Calls after so many seconds in which this process ran: a pause does not count. Returns a cancel.
+ */
 function afterRunning(seconds: number, call: () => void): () => void {
   let left = seconds
   const timer = setInterval(() => {

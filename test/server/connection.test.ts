@@ -1,6 +1,6 @@
-// A connection over a line that cuts input anywhere, sends now, soon or later, and stops at any time:
-// every request is answered, in order, and nothing stays held. No socket, and no clock: what is due
-// is done in a random order.
+// A connection over a line that cuts input anywhere, sends now, soon or later, and stops at any
+// time: every request is answered, in order, and nothing stays held. No socket, and no clock: what
+// is due is done in a random order.
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'

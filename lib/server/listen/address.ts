@@ -1,4 +1,5 @@
-// Where to listen: addresses as options name them, as they are bound, and as `stats conns` writes them.
+// Where to listen: addresses as options name them, as they are bound, and as `stats conns` writes
+// them.
 
 import { lookup } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'

@@ -159,8 +159,8 @@ function refusalFrom(error: unknown, { port, listenText }: Options): Refusal {
 
 // ---- the pid file
 
-// Written beside and renamed: a reader finds a whole number or no file. As in memcached, a file that
-// cannot be written is reported and the daemon goes on.
+// Written beside and renamed: a reader finds a whole number or no file. As in memcached, a file
+// that cannot be written is reported and the daemon goes on.
 function writePidFile(pidFile: string): void {
   const beside = `${pidFile}.tmp`
   try {
@@ -181,7 +181,8 @@ function removePidFile(pidFile: string): void {
 
 // ---- signals
 
-// Listens from before the daemon does: a process that finds the port open may send a signal at once.
+// Listens from before the daemon does: a process that finds the port open may send a signal at
+// once.
 function closeOnSignals(held: Held): void {
   const terminals = [0, 1, 2].filter(isatty)
   let closingMs: number | undefined

@@ -1,6 +1,6 @@
 // The daemon's log: lines on stderr. It is bounded, it loses lines, it counts what it lost, and it
-// never ends the process: stderr may be a full disk, a pipe whose reader is gone, or one that nobody
-// reads.
+// never ends the process: stderr may be a full disk, a pipe whose reader is gone, or one that
+// nobody reads.
 //
 // Only the main thread writes. Worker threads send their lines through their ports: a stream of
 // their own would stop for ever at the first error of stderr.
@@ -10,7 +10,6 @@
 //
 // Lines may hold what peers sent. Characters that a terminal acts on are written as `\x1b`.
 
-import type { MessagePort } from 'node:worker_threads'
 import { KIB } from '../../bytes/units.ts'
 
 /** Bytes that wait for the reader of stderr, and bytes that wait on their way from the workers. */
@@ -29,6 +28,11 @@ const ACTED_ON = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 /** The words of a log, fit for postMessage. */
 export type LogWords = Int32Array<SharedArrayBuffer>
 
+/** The end of a port that this thread sends through. */
+interface Port {
+  postMessage(message: LogLine): void
+}
+
 /** What a worker sends to the main thread. */
 export interface LogLine {
   log: string
@@ -36,7 +40,7 @@ export interface LogLine {
 
 let words: LogWords = new Int32Array(new SharedArrayBuffer(WORDS * 4))
 /** Where this thread sends its lines; null: it writes them itself. */
-let through: MessagePort | null = null
+let through: Port | null = null
 /** Lines lost since the last one that was written. */
 let unsaid = 0
 let isGuarded = false
@@ -80,7 +84,7 @@ export function logWords(): LogWords {
 }
 
 /** From now on this thread, a worker, sends its lines through this port. */
-export function sayThrough(port: MessagePort, shared: LogWords): void {
+export function sayThrough(port: Port, shared: LogWords): void {
   through = port
   words = shared
 }
@@ -91,10 +95,9 @@ export function sayFor({ log }: LogLine): void {
   write(log)
 }
 
-function send(port: MessagePort, text: string): void {
+function send(port: Port, text: string): void {
   if (Atomics.add(words, WAITING, text.length) < LOG_BACKLOG_BYTES_MAX) {
-    const line: LogLine = { log: text }
-    port.postMessage(line)
+    port.postMessage({ log: text })
     return
   }
   Atomics.sub(words, WAITING, text.length)

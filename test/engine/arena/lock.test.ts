@@ -1,5 +1,5 @@
-// The mutex of an arena while time passes that nobody ran: the clock of this thread jumps, as it does
-// when a process was stopped and goes on.
+// The mutex of an arena while time passes that nobody ran: the clock of this thread jumps, as it
+// does when a process was stopped and goes on.
 
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'

@@ -1,5 +1,5 @@
-// Threads that cannot be started: how often the daemon tries, what it says, and when it gives up. The
-// pool is a stand-in whose threads die as they begin.
+// Threads that cannot be started: how often the daemon tries, what it says, and when it gives up.
+// The pool is a stand-in whose threads die as they begin.
 
 import { spawnSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'

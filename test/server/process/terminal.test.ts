@@ -1,5 +1,6 @@
-// The daemon in a terminal, as `npm start` runs it: it says where it listens, Ctrl-C ends it, and so
-// does the end of the terminal; a SIGHUP from somebody else does not. `script` makes the terminal.
+// The daemon in a terminal, as `npm start` runs it: it says where it listens, Ctrl-C ends it, and
+// so does the end of the terminal; a SIGHUP from somebody else does not. `script` makes the
+// terminal.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
