@@ -1,5 +1,5 @@
-// The door of the package: the cache in process, and the daemon to be started by another program.
-// `memslab/client`, `memslab/strategies` and `memslab/engine` are doors of their own.
+// The main entry of the package: the cache in process, and the daemon to be started by a program.
+// `memslab/client`, `memslab/strategies` and `memslab/engine` are separate entries.
 
 export {} from './node-version.ts'
 

@@ -1,6 +1,6 @@
-// The arguments of both doors and of the strategies, checked before anything is done or sent. What
-// is wrong throws CacheError ARGUMENT, and the message names the argument, what it may be and what
-// came.
+// Checks of arguments, for both doors (LocalCache and ClusterClient) and the strategies, before
+// anything is done or sent. A wrong argument throws CacheError ARGUMENT, whose message has the
+// argument's name, what it may be and what it was.
 
 import { RELATIVE_S_MAX } from '../bytes/memcached.ts'
 import { isKind, type Serializer } from '../serializer.ts'
@@ -18,18 +18,18 @@ export const FLUSH_NAMES = ['delayS'] as const
 
 const UINT_32_MAX = 2 ** 32 - 1
 const TWO_64 = 2n ** 64n
-/** The longest that a timer of Node waits, ms; with more it fires at once. */
+/** The longest time of a timer in Node, ms; with more it fires at once. */
 export const TIMER_MS_MAX = 2 ** 31 - 1
 const SHOWN_CHARS_MAX = 40
 
 export type Names = readonly string[]
 
-/** ARGUMENT: `what` has to be `wanted`, and `given` is not. */
+/** ARGUMENT: `what` must be `wanted`, but is `given`. */
 export function refuse(what: string, wanted: string, given: unknown): never {
   throw new CacheError('ARGUMENT', `${what}: ${wanted}, not ${shown(given)}`)
 }
 
-/** An object with these options alone, or undefined. */
+/** Accepts an object with only these options, or undefined. */
 export function checkOptions(options: unknown, names: Names): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
@@ -43,7 +43,7 @@ function refuseName(name: string, names: Names): never {
   throw new CacheError('ARGUMENT', `no option ${shownName}; there are ${names.join(', ')}`)
 }
 
-/** Whether bytes are asked for in place of the value. */
+/** Whether bytes are requested instead of the value. */
 export function wantsBytes(options: ReadOptions | undefined, names: Names = READ_NAMES): boolean {
   if (options === undefined) return false
   checkOptions(options, names)
@@ -59,7 +59,7 @@ export function checkFlags(flags: unknown): void {
   if (!isFlags) refuse('flags', 'a whole number of 32 bits', flags)
 }
 
-/** `end`: the first version that cannot be. */
+/** `end`: the first number that is no version. */
 export function checkCas(cas: unknown, end = TWO_64): void {
   if (typeof cas === 'bigint' && cas >= 0n && cas < end) return
   refuse('cas', 'a version as getItem gives it, a bigint', cas)
@@ -75,19 +75,19 @@ export function amountOf(what: string, amount: unknown): bigint {
   return refuse(what, 'a whole number from 0 to 2^64 - 1', amount)
 }
 
-/** As amountOf; undefined where there is none. */
+/** As amountOf; undefined if there is none. */
 export function initialOf(options: { initial?: unknown } | undefined): bigint | undefined {
   const initial = options?.initial
   return initial === undefined ? undefined : amountOf('initial', initial)
 }
 
-/** Text or bytes, to be joined to a value. */
+/** Accepts text or bytes, to append or prepend. */
 export function checkPiece(piece: unknown): void {
   if (typeof piece === 'string' || piece instanceof Uint8Array) return
   throw new CacheError('VALUE', `a piece of a value: a string or bytes, not ${shown(piece)}`)
 }
 
-/** Seconds of a claim and of its margin, whole. */
+/** TTL of a claim and the recache margin, whole seconds. */
 export function claimOf(options: LeaseOptions): { claimS: number; recacheS: number } {
   if (options === undefined) refuse('options', 'an object with claimS', options)
   checkOptions(options, LEASE_NAMES)
@@ -108,13 +108,13 @@ export function delayOf(options: { delayS?: number | undefined } | undefined): n
   return refuse('delayS', 'whole seconds from 0 up, at most 30 days', delayS)
 }
 
-/** The keys of a call for many. A string is many characters, and never many keys. */
+/** The keys of a call for many. A string is iterable too, but is refused. */
 export function checkKeys(keys: unknown): void {
   const isIterable = typeof keys === 'object' && keys !== null && Symbol.iterator in keys
   if (!isIterable) refuse('keys', 'a list of keys', keys)
 }
 
-/** Something that encodes and decodes, and marks its values as a kind of its own. */
+/** Accepts a serializer: it encodes, decodes, and has its own kind of values. */
 export function checkSerializer(serializer: unknown): void {
   if (serializer === undefined) return
   const { flags, encode, decode } = (serializer ?? {}) as Partial<Serializer>
@@ -123,7 +123,7 @@ export function checkSerializer(serializer: unknown): void {
   refuse('serializer', 'flags of a kind of values, encode and decode', serializer)
 }
 
-/** A finite number within these bounds; `options[name]`, or `missing` where there is none. */
+/** `options[name]`, a finite number within these bounds, or `missing` if it is not given. */
 export function numberOption<O extends object>(
   options: O,
   name: keyof O & string,
@@ -135,7 +135,7 @@ export function numberOption<O extends object>(
   return refuse(name, `a number ${rangeOf(min, max)}`, given)
 }
 
-/** As numberOption, whole. */
+/** As numberOption, for whole numbers. */
 export function countOption<O extends object>(
   options: O,
   name: keyof O & string,

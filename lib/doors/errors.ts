@@ -1,12 +1,12 @@
-// The one error of both doors and of the strategies. `code` says why a call could not be carried
-// out. A miss, or a condition that did not hold, is an answer and no error.
+// The one error class of LocalCache, ClusterClient and the strategies. `code` says why a call
+// failed. A miss, or a condition that did not hold, is an answer and not an error.
 
 export type CacheErrorCode =
-  /** An argument or option has the wrong type or is out of range, or there is no such option. */
+  /** An argument or option has the wrong type, is out of range, or is unknown. */
   | 'ARGUMENT'
-  /** The cache does not take this key. */
+  /** The cache does not allow this key. */
   | 'KEY'
-  /** A value that cannot be stored, read back or joined to. */
+  /** A value that cannot be stored, read back, appended or prepended to. */
   | 'VALUE'
   /** The item is longer than the cache allows. */
   | 'TOO_LARGE'
@@ -16,21 +16,21 @@ export type CacheErrorCode =
   | 'NON_NUMERIC'
   /** No server answered before the deadline. */
   | 'TIMEOUT'
-  /** The connection could not be made, or broke while the request was on its way. */
+  /** The connection failed, or broke while the request was pending. */
   | 'CONNECTION'
-  /** Too many requests wait on this connection; nothing was sent. */
+  /** Too many requests are pending on this connection; nothing was sent. */
   | 'BUSY'
-  /** The server refused for another reason; its words are the message. */
+  /** The server refused for another reason; the message is the server's. */
   | 'SERVER'
-  /** The reply is not of the protocol; the connection is closed. */
+  /** The reply does not follow the protocol; the connection is closed. */
   | 'PROTOCOL'
   /** The server refused the user and password. */
   | 'AUTH'
   /** The cache, pool or queue was closed. */
   | 'CLOSED'
-  /** A loader, here or in another process, was not done in time. */
+  /** A loader, here or in another process, did not finish in time. */
   | 'DEADLINE'
-  /** The queue of writes is full and stayed full. */
+  /** The queue of writes stayed full. */
   | 'FULL'
 
 export interface CacheErrorOptions extends ErrorOptions {
@@ -40,7 +40,7 @@ export interface CacheErrorOptions extends ErrorOptions {
 
 export class CacheError extends Error {
   readonly code: CacheErrorCode
-  /** `host:port` or the path of the server that the error is about, where there is one. */
+  /** `host:port` or the path of the server that the error is about, if any. */
   readonly server: string | undefined
 
   constructor(

@@ -1,19 +1,19 @@
-// When an item expires: from what a caller of a door says to seconds from now, and from there to
-// what a memcached is told.
+// When an item expires: converts a caller's options to seconds from now, and these to an exptime of
+// the protocol.
 
 import { RELATIVE_S_MAX } from '../bytes/memcached.ts'
 import { refuse } from './arguments.ts'
 import type { ExpiryOptions } from './types.ts'
 
-/** Lower numbers are seconds, taken for milliseconds: this many is 1973. */
+/** Lower numbers are probably seconds, not milliseconds: as milliseconds this is 1973. */
 const TIME_MS_MIN = 1e11
 
-/** Absolute times of the protocol are signed and have 32 bits. */
+/** Absolute times of the protocol are signed 32-bit numbers. */
 const TIME_S_MAX = 2 ** 31 - 1
 
 /**
  * Seconds from now until an item expires: Infinity for never, 0 or less for at once. CacheError
- * ARGUMENT for what is no time. The options have been checked for unknown names.
+ * ARGUMENT for an invalid time. The options have been checked for unknown names.
  */
 export function secondsUntil(options: ExpiryOptions | undefined): number {
   if (options === undefined) return Number.POSITIVE_INFINITY
@@ -27,7 +27,7 @@ export function secondsUntil(options: ExpiryOptions | undefined): number {
   return refuse('ttlS', 'seconds above 0 (Infinity: never expires)', ttlS)
 }
 
-/** As secondsUntil, where the caller has to say when. */
+/** As secondsUntil, but the options must have a time. */
 export function secondsUntilTold(options: ExpiryOptions): number {
   if (options?.ttlS === undefined && options?.expiresAt === undefined) {
     refuse('options', 'an object with ttlS or expiresAt', options)
@@ -36,7 +36,7 @@ export function secondsUntilTold(options: ExpiryOptions): number {
 }
 
 /**
- * Seconds of a TTL as protocol.txt has them: 0 never, negative at once, above 30 days a Unix time.
+ * The exptime of protocol.txt: 0 never, negative at once, above 30 days a Unix time.
  */
 export function exptimeOf(seconds: number): number {
   if (seconds === Number.POSITIVE_INFINITY) return 0

@@ -1,4 +1,4 @@
-// What a door stores for a value, and what it gives back: the serializer, with errors of the doors.
+// Values to bytes and flags and back, by the serializer, with CacheError for its errors.
 
 import {
   decodeValue,
@@ -11,12 +11,12 @@ import {
 import { refuse } from './arguments.ts'
 import { CacheError } from './errors.ts'
 
-/** An empty text that was stored. An item without bytes and flags may be nothing but a claim. */
+/** Flags of a stored empty text. An item without bytes and flags may be only a claim. */
 export const FILLED_FLAG = 1 << 24
 
 /**
- * Bytes and flags of a value; `ownFlags`: those of the caller, for a string or bytes alone.
- * CacheError VALUE for what the serializer does not take.
+ * Bytes and flags of a value. `ownFlags` are the caller's, for strings and bytes only. CacheError
+ * VALUE for a value that cannot be serialized.
  */
 export function encode(
   value: unknown,
@@ -46,7 +46,7 @@ export function textFlags(text: string, ownFlags: number | undefined): number {
 }
 
 /**
- * What was stored. `bytes` may be reused once this returns. CacheError VALUE for what is damaged.
+ * The stored value. `bytes` may be reused once this returns. CacheError VALUE if it is damaged.
  */
 export function decode(bytes: Buffer, flags: number, serializer: Serializer): unknown {
   if ((flags & VALUE_KIND_MASK) === ValueFlags.TEXT) return bytes.toString()
@@ -66,7 +66,7 @@ export function isUnreadable(error: unknown): boolean {
   return error instanceof CacheError && error.code === 'VALUE'
 }
 
-/** Whether an item is a claim without a value. `isPending`: it is claimed, or was invalidated. */
+/** Whether an item is a claim without a value. `isPending`: it is claimed or was invalidated. */
 export function isClaim(valueBytes: number, flags: number, isPending: boolean): boolean {
   return isPending && valueBytes === 0 && flags === 0
 }

@@ -1,16 +1,16 @@
-// What both doors to a cache promise: LocalCache answers at once, ClusterClient with promises, and
-// the strategies await either. One name has one meaning, whichever door it is called on.
+// The interface of both doors to a cache: LocalCache returns results, ClusterClient returns
+// promises of them, and the strategies await either. A method means the same on both.
 //
 //   Store<'sync'>     LocalCache
 //   Store<'async'>    ClusterClient
-//   Store             either of them: what a strategy asks for
+//   Store             either of them, as strategies take it
 //
-// Keys are strings of 1 to 250 bytes. Values are strings, bytes, or what the serializer takes.
-// Every argument is checked before anything is done; CacheError says which one is wrong.
+// Keys are strings of 1 to 250 bytes. Values are strings, bytes, or anything that the serializer
+// takes. Every argument is checked before anything is done; a CacheError names a wrong one.
 
 export type How = 'sync' | 'async'
 
-/** An answer as a door gives it; where it is not known which door, either form. */
+/** A result, or a promise of it: by the kind of Store, or either if that is unknown. */
 export type Answer<T, H extends How> = Answers<T>[H]
 
 interface Answers<T> {
@@ -22,26 +22,25 @@ export type Awaitable<T> = T | PromiseLike<T>
 
 /** When an item expires. Neither: never. Both: CacheError ARGUMENT. */
 export interface ExpiryOptions {
-  /** Seconds from now, above 0, always relative; parts are rounded up. Infinity: never. */
+  /** Seconds from now, above 0, always relative; fractions are rounded up. Infinity: never. */
   ttlS?: number | undefined
   /**
-   * When the item expires: a Date, or milliseconds as `Date.now()` counts them. An item whose time
-   * is past expires at once.
+   * When the item expires: a Date, or milliseconds as from `Date.now()`. An item whose time is past
+   * expires at once.
    */
   expiresAt?: Date | number | undefined
 }
 
 export interface SetOptions extends ExpiryOptions {
   /**
-   * Client flags that are stored with a string or with bytes, unsigned 32 bits. Default: the kind
-   * of value (ValueFlags), which tells `get` what to give. Other values have the serializer's
-   * flags.
+   * Client flags of a string or of bytes, unsigned 32 bits. Default: the kind of value
+   * (ValueFlags), by which `get` knows what to return. Other values have the serializer's flags.
    */
   flags?: number | undefined
 }
 
 export interface ReadOptions {
-  /** `value`, the default: what was stored. `bytes`: a Buffer, whatever the flags say. */
+  /** `value`, the default: the value as stored. `bytes`: a Buffer, whatever the flags are. */
   as?: 'value' | 'bytes' | undefined
 }
 
@@ -53,24 +52,24 @@ export interface DeleteOptions {
 }
 
 export interface CountOptions extends ExpiryOptions {
-  /** What the number is where there is none, from 0 to 2^64 - 1. It expires as `ttlS` says. */
+  /** The number for a missing item, from 0 to 2^64 - 1. It expires by `ttlS` or `expiresAt`. */
   initial?: bigint | number | undefined
 }
 
 export interface LeaseOptions extends ReadOptions {
-  /** How long a claim is kept, seconds above 0, at most 30 days; parts are rounded up. */
+  /** How long a claim is kept, seconds above 0, at most 30 days; fractions are rounded up. */
   claimS: number
   /** An item that expires within this many seconds may be claimed too. Default 0: none. */
   recacheS?: number | undefined
 }
 
 export interface FlushOptions {
-  /** Seconds until all items expire. Default 0: now. */
+  /** Seconds from now until all items expire. Default 0. */
   delayS?: number | undefined
 }
 
 export interface Item<T = unknown> {
-  /** What was stored, as `get` gives it. */
+  /** The value, as `get` returns it. */
   value: T
   /** Client flags, unsigned 32 bits. */
   flags: number
@@ -80,13 +79,13 @@ export interface Item<T = unknown> {
   ttlS: number | undefined
 }
 
-/** An item, or a claim in its place, and who is to make the value. */
+/** An item, or a claim in its place, and which caller is to make the value. */
 export interface Lease<T = unknown> extends Omit<Item<T>, 'value'> {
-  /** Undefined where there is only a claim. */
+  /** Undefined if there is only a claim. */
   value: T | undefined
-  /** This caller makes the value and stores it with `cas`; no other caller was told so. */
+  /** This caller is to make the value and store it with `cas`. Only one caller wins. */
   won: boolean
-  /** Another caller was told to make it. */
+  /** Another caller is to make it. */
   isClaimed: boolean
   /** The value was invalidated by `expire`, and there is no new one yet. */
   isStale: boolean
@@ -95,69 +94,69 @@ export interface Lease<T = unknown> extends Omit<Item<T>, 'value'> {
 export interface CasResult<T = unknown> {
   isStored: boolean
   /**
-   * The item that is there instead of the version asked for; undefined: there is none, or stored.
+   * The current item if its version differs; undefined: there is none, or it was stored.
    */
   item: Item<T> | undefined
 }
 
-/** A cache, as both doors offer it. */
+/** A cache: the methods that LocalCache and ClusterClient share. */
 export interface Store<H extends How = How> {
-  /** What was stored, or undefined. CacheError VALUE for what cannot be read back. */
+  /** The value, or undefined. CacheError VALUE if it cannot be read back. */
   get<T = unknown>(key: string, options?: ReadOptions): Answer<T | undefined, H>
-  /** What was stored, with flags, version and time left; or undefined. */
+  /** The value with flags, version and TTL; or undefined. */
   getItem<T = unknown>(key: string, options?: ReadOptions): Answer<Item<T> | undefined, H>
-  /** The values that are there, by key. What cannot be read back is left out. */
+  /** The values of the hits, by key. Values that cannot be read back are left out. */
   getMany<T = unknown>(keys: Iterable<string>, options?: ReadOptions): Answer<Map<string, T>, H>
-  /** The items that are there, by key. What cannot be read back is left out. */
+  /** The items of the hits, by key. Items that cannot be read back are left out. */
   getManyItems<T = unknown>(
     keys: Iterable<string>,
     options?: ReadOptions,
   ): Answer<Map<string, Item<T>>, H>
-  /** As `get`, and the item expires as the options say from now on. */
+  /** As `get`, and sets when the item expires. */
   getAndTouch<T = unknown>(key: string, options: TouchingReadOptions): Answer<T | undefined, H>
   /** Whether there is an item with a value. */
   has(key: string): Answer<boolean, H>
   /**
-   * Stores a value; whether it did. False only where the servers of the key are away and the pool
-   * answers misses. CacheError TOO_LARGE and NO_MEMORY: the key then has no value.
+   * Stores a value. Returns true, or false if the servers of the key are away and the pool answers
+   * misses. CacheError TOO_LARGE and NO_MEMORY: the key then has no value.
    */
   set(key: string, value: unknown, options?: SetOptions): Answer<boolean, H>
-  /** Stores if there is no item; whether it did. A claim is an item. */
+  /** Stores if there is no item. Returns whether it stored. A claim counts as an item. */
   add(key: string, value: unknown, options?: SetOptions): Answer<boolean, H>
-  /** Stores if there is an item; whether it did. */
+  /** Stores if there is an item. Returns whether it stored. */
   replace(key: string, value: unknown, options?: SetOptions): Answer<boolean, H>
-  /** Puts text or bytes behind the value; whether there was one. Flags and expiry stay. */
+  /** Appends text or bytes to the value. Returns whether there was one. Flags and expiry stay. */
   append(key: string, value: string | Uint8Array): Answer<boolean, H>
-  /** Puts text or bytes before the value; whether there was one. Flags and expiry stay. */
+  /** Prepends text or bytes to the value. Returns whether there was one. Flags and expiry stay. */
   prepend(key: string, value: string | Uint8Array): Answer<boolean, H>
-  /** Stores if the item is still this version; whether it did. */
+  /** Stores if the item still has this version. Returns whether it stored. */
   cas(key: string, value: unknown, cas: bigint, options?: SetOptions): Answer<boolean, H>
-  /** As `cas`; if it did not store, the item that is there now, for another try. */
+  /** As `cas`; if it did not store, it also returns the current item, for another try. */
   casItem<T = unknown>(
     key: string,
     value: unknown,
     cas: bigint,
     options?: SetOptions,
   ): Answer<CasResult<T>, H>
-  /** Deletes the item; whether there was one. */
+  /** Deletes the item. Returns whether there was one. */
   delete(key: string, options?: DeleteOptions): Answer<boolean, H>
-  /** The item expires as the options say from now on; whether there is one. */
+  /** Sets when the item expires. Returns whether there is one. */
   touch(key: string, options: ExpiryOptions): Answer<boolean, H>
   /**
-   * Adds to a decimal number of 64 bits, wrapping; undefined where there is none and no `initial`.
+   * Adds to a decimal number of 64 bits, wrapping. Undefined if there is none and no `initial`.
    */
   incr(key: string, delta?: bigint | number, options?: CountOptions): Answer<bigint | undefined, H>
   /** Subtracts, down to 0. Otherwise as `incr`. */
   decr(key: string, delta?: bigint | number, options?: CountOptions): Answer<bigint | undefined, H>
   /**
-   * The item, or a claim in its place, so that one caller of all makes the value. Undefined where
-   * no claim can be had: the servers are away and keys miss, or the driver knows no claims.
+   * The item, or a claim in its place, so that exactly one caller makes the value. Undefined if
+   * claims are not possible: the servers are away and keys miss, or the driver has no claims.
    */
   lease<T = unknown>(key: string, options: LeaseOptions): Answer<Lease<T> | undefined, H>
-  /** Keeps the value of this version, but the next `lease` wins it; whether it was this version. */
+  /** Marks this version as stale: the next `lease` wins it. Returns whether it was this version. */
   expire(key: string, cas: bigint): Answer<boolean, H>
   /** Expires all items. */
   flush(options?: FlushOptions): Answer<void, H>
-  /** Ends timers and connections. */
+  /** Stops timers and closes connections. */
   close(): void
 }

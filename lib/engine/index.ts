@@ -1,6 +1,5 @@
-// The door for programs that work on the arenas themselves: `import { Cache } from
-// 'memslab/engine'`. What it exports follows the engine and may change with any version; LocalCache
-// is for applications.
+// The entry for programs that use the arenas directly: `import { Cache } from 'memslab/engine'`.
+// Its exports follow the engine and may change with any version. Applications use LocalCache.
 
 export {} from '../node-version.ts'
 

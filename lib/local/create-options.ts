@@ -1,4 +1,4 @@
-// The options of LocalCache.create and attach, checked. What is wrong throws CacheError ARGUMENT.
+// Checks the options of LocalCache.create and attach. A wrong one throws CacheError ARGUMENT.
 
 import {
   checkChoice,
@@ -17,7 +17,7 @@ type Check = readonly [min: number, max: number] | 'whole' | 'boolean' | 'other'
 
 const MAX = Number.MAX_SAFE_INTEGER
 
-/** Every option there is, and what it may be. `other` has a check of its own below. */
+/** All options and their types. `other` is checked separately below. */
 const CREATE_OPTIONS: Record<keyof Required<LocalCacheOptions>, Check> = {
   memoryBytes: [1, MAX],
   shards: 'other',

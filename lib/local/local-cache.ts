@@ -1,19 +1,19 @@
-// The in-process door: one cache that the worker threads of a Node process share, without a socket.
-// One thread creates it, any other attaches to its handle. Calls are synchronous: each takes a lock
-// for a microsecond or less. All memory is outside V8's heap and is there once, however many
+// The in-process door: one cache that the worker threads of a Node.js process share, without a
+// socket. One thread creates it, the others attach to its handle. Calls are synchronous: each holds
+// a lock for a microsecond or less. All memory is outside V8's heap and exists once, however many
 // threads attach.
 //
 //   const cache = LocalCache.create({ memoryBytes: 512 * 2 ** 20 })
 //   const worker = new Worker(file, { workerData: { cache: cache.handle } })
-//   cache.guard(worker)                                         // clears up if the worker dies
+//   cache.guard(worker)                                         // cleans up if the worker dies
 //   ...
 //   const cache = LocalCache.attach(workerData.cache)           // in the worker
 //   cache.set('user:1', user, { ttlS: 60 })
 //   const found = cache.get<User>('user:1')
 //
-// The creating thread does the upkeep of the arenas. If it closes the cache, or dies and was
-// cleared up after, the next thread that looks takes over. What calls mean is in doors/types.ts;
-// the arenas are asked in local-items.ts.
+// The creating thread does the upkeep of the arenas. If it closes the cache, or died and was
+// cleaned up after, the next thread that checks takes over. doors/types.ts says what calls mean,
+// local-items.ts calls the arenas.
 
 import { type InspectOptions, inspect } from 'node:util'
 import { threadId, type Worker } from 'node:worker_threads'
@@ -67,14 +67,14 @@ import type {
   LocalCacheStats,
 } from './types.ts'
 
-/** Beside a version, what no store asks for. */
+/** A version that means any. */
 const ANY_VERSION = 0n
 
-/** Keys may be bytes here; over the network they are text. */
+/** Here keys may be bytes too; over the network they are text. */
 type Key = Bytes
 
 export class LocalCache implements Store<'sync'> {
-  /** What another thread needs to attach: shared memory only. */
+  /** The handle by which another thread attaches; it consists of shared memory. */
   readonly handle: LocalCacheHandle
   private readonly cache: Cache
   private readonly items: LocalItems
@@ -93,8 +93,8 @@ export class LocalCache implements Store<'sync'> {
   }
 
   /**
-   * Makes a cache; the calling thread does its upkeep. CacheError ARGUMENT for options that are
-   * wrong, NO_MEMORY if the memory cannot be reserved.
+   * Creates a cache, whose upkeep the calling thread does. CacheError ARGUMENT for wrong options,
+   * NO_MEMORY if the memory cannot be reserved.
    */
   static create(options: LocalCacheOptions): LocalCache {
     checkCreateOptions(options)
@@ -108,15 +108,17 @@ export class LocalCache implements Store<'sync'> {
     }
   }
 
-  /** The cache of another thread of this process. Once a thread. CacheError ARGUMENT. */
+  /**
+   * Attaches to the cache of another thread of this process, once per thread. CacheError ARGUMENT.
+   */
   static attach(handle: LocalCacheHandle, options: AttachOptions = {}): LocalCache {
     checkAttach(handle, options)
     return new LocalCache(Cache.attach(handle, holderOf(threadId)), options.serializer)
   }
 
   /**
-   * Clears up when this worker ends. If it was terminated in the middle of a change, the arena that
-   * it kept locked is released, or emptied if it is torn.
+   * Cleans up when this worker ends. If it was terminated in the middle of a change, the arena that
+   * it had locked is released, or emptied if it is torn.
    */
   guard(worker: Worker): void {
     const holder = holderOf(worker.threadId)
@@ -124,8 +126,8 @@ export class LocalCache implements Store<'sync'> {
   }
 
   /**
-   * Stops this thread's timers, which keep no process alive anyway. Other threads, and a daemon
-   * that serves the cache, go on with it. Calls still work; they then read the time themselves.
+   * Stops this thread's timers, which do not keep the process alive anyway. Other threads, and a
+   * daemon that serves the cache, go on. Calls still work; each then reads the time itself.
    */
   close(): void {
     this.items.isClosed = true
@@ -176,12 +178,12 @@ export class LocalCache implements Store<'sync'> {
     return this.store(Mode.REPLACE, key, value, options, ANY_VERSION)
   }
 
-  /** False too if the joined value would be too long or finds no memory. */
+  /** False also if the new value would be too long or there is no memory for it. */
   append(key: Key, value: Bytes): boolean {
     return this.join(Mode.APPEND, key, value)
   }
 
-  /** False too if the joined value would be too long or finds no memory. */
+  /** False also if the new value would be too long or there is no memory for it. */
   prepend(key: Key, value: Bytes): boolean {
     return this.join(Mode.PREPEND, key, value)
   }
@@ -218,8 +220,8 @@ export class LocalCache implements Store<'sync'> {
   }
 
   /**
-   * One caller wins among all threads, and all clients of a daemon on this cache. CacheError
-   * NO_MEMORY where there is no room for a claim.
+   * One caller wins among all threads and all clients of a daemon on this cache. CacheError
+   * NO_MEMORY if there is no room for a claim.
    */
   lease<T = unknown>(key: Key, options: LeaseOptions): Lease<T> {
     const { claimS, recacheS } = claimOf(options)
@@ -277,7 +279,7 @@ export class LocalCache implements Store<'sync'> {
     return found
   }
 
-  /** Strings are written to where they are stored from; other values are encoded first. */
+  /** Strings are written directly to the scratch area; other values are encoded first. */
   private store(
     mode: Mode,
     key: Key,
@@ -315,12 +317,12 @@ export class LocalCache implements Store<'sync'> {
   }
 }
 
-/** A lock that was waited for too long. */
+/** Warns of an error of upkeep: the lock of an arena could not be had in time. */
 function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error))
 }
 
-/** A thread's id for locks and holds: thread ids are never used again, and begin at 0. */
+/** A thread's id for locks and holds: Node's thread ids begin at 0 and are never reused. */
 function holderOf(id: number): number {
   return id + 1
 }

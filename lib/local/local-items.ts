@@ -1,6 +1,6 @@
-// What the in-process door asks of the arenas: items by key, as bytes and client flags. Finds the
-// arena of a key, calls the engine and turns its statuses into answers; local-cache.ts puts values,
-// options and their checks on top. One a thread and cache; nothing here is shared.
+// The in-process door's access to the arenas: items by key, as bytes and client flags. Finds the
+// arena of a key, calls the engine and turns its statuses into results. local-cache.ts adds values,
+// options and their checks. Each thread has one for a cache; nothing here is shared.
 //
 // A hit is copied into `sink` and stays there until the next call.
 
@@ -20,7 +20,7 @@ import { decimalOf, joinWords, limbsOf, wordsOf } from './pairs.ts'
 
 export type Bytes = string | Uint8Array
 
-/** What is stored, and until when: flags and seconds until expiry as expiry.ts has them. */
+/** The arguments of a store; `seconds` until expiry as from expiry.ts. */
 export interface Write {
   mode: Mode
   value: Bytes
@@ -32,18 +32,18 @@ export interface Write {
 /** Longer values are not copied on their way into the arena. */
 const SCRATCH_BYTES = 64 * KIB
 
-/** UTF-8 of one character has 4 bytes at most: a key that is cut there is too long all the same. */
+/** A character has at most 4 bytes in UTF-8, so a key cut at this length is still too long. */
 const KEY_ROOM_BYTES = KEY_BYTES_MAX + 4
 
-/** On an arena's clock: long ago, and the last second that there is. */
+/** On an arena's clock: a time in the past, and the last second. */
 const EXPIRED_S = 1
 const LAST_S = 2 ** 31 - 1
 
 export class LocalItems {
   readonly sink = new ValueSink(SCRATCH_BYTES)
-  /** What the last lease was told. */
+  /** The request, and the results of the last lease. */
   readonly ask: Ask
-  /** Its clocks are no longer moved by a timer: each call moves them. */
+  /** No timer ticks the clocks any more: each call does. */
   isClosed = false
   private readonly cache: Cache
   private readonly key = Area.allocate(KEY_ROOM_BYTES)
@@ -56,7 +56,9 @@ export class LocalItems {
     this.ask = new Ask(this.key)
   }
 
-  /** Copies the item's value into the sink; whether there is one. A claim is none. */
+  /**
+   * Copies the item's value into the sink. Returns whether there is one; a claim does not count.
+   */
   find(key: Bytes): boolean {
     this.locate(key)
     for (;;) {
@@ -67,7 +69,7 @@ export class LocalItems {
     }
   }
 
-  /** As `find`, and moves the expiry. */
+  /** As `find`, and sets when the item expires. */
   findAndTouch(key: Bytes, seconds: number): boolean {
     this.locate(key)
     for (;;) {
@@ -80,7 +82,7 @@ export class LocalItems {
     }
   }
 
-  /** Finds the item or makes a claim in its place; `ask` says what came of it. */
+  /** Finds the item or puts a claim in its place; `ask` has the results. */
   lease(key: Bytes, claimS: number, recacheS: number): void {
     const { ask, sink } = this
     this.locate(key)
@@ -104,7 +106,7 @@ export class LocalItems {
     return isClaim(length, flags, isPending)
   }
 
-  /** The value in the sink; good until the next call. */
+  /** The value in the sink; valid until the next call. */
   bytes(): Buffer {
     return this.sink.area.bytes.subarray(0, this.sink.length)
   }
@@ -121,7 +123,7 @@ export class LocalItems {
     return Math.max(0, expiresAtS - clockS(this.shard.arena.words))
   }
 
-  /** Stores; whether the condition of the mode held. TOO_LARGE, NO_MEMORY: the key has no value. */
+  /** Returns whether the condition of the mode held. TOO_LARGE, NO_MEMORY: the key has no value. */
   store(key: Bytes, { mode, value, flags, seconds, cas }: Write): boolean {
     this.locate(key)
     const bytes = typeof value === 'string' ? Buffer.byteLength(value) : value.length
@@ -170,7 +172,7 @@ export class LocalItems {
     return this.shard.remove(ask) === Status.OK
   }
 
-  /** Adds or subtracts; undefined where there is no number and no `initial`. */
+  /** Adds or subtracts. Undefined if there is no number and no `initial`. */
   adjust(
     key: Bytes,
     delta: bigint,
@@ -221,7 +223,7 @@ export class LocalItems {
   private copyKey(key: Bytes): number {
     if (typeof key === 'string') {
       const bytes = this.key.bytes.write(key, 0)
-      // Halves of surrogate pairs would all be stored as one and the same character.
+      // Lone surrogates would all be stored as the same character.
       if (bytes > 0 && bytes <= KEY_BYTES_MAX && key.isWellFormed()) return bytes
     } else if (key instanceof Uint8Array && key.length > 0 && key.length <= KEY_BYTES_MAX) {
       this.key.bytes.set(key, 0)
@@ -231,7 +233,7 @@ export class LocalItems {
     throw new CacheError('KEY', words)
   }
 
-  /** Where a value is, from byte 0: short ones are copied, long ones viewed. */
+  /** An area with the value from byte 0: short values are copied, long ones viewed. */
   private areaOf(value: Bytes, bytes: number): Area {
     if (bytes <= SCRATCH_BYTES) {
       if (typeof value === 'string') this.scratch.bytes.write(value, 0)

@@ -1,5 +1,5 @@
-// Numbers of 64 bits between the in-process door, which has bigints, and the engine, which has
-// pairs of numbers: two words of 32 bits for a CAS, two limbs of ten digits for a counter
+// Converts 64-bit numbers between the in-process door, which uses bigints, and the engine, which
+// uses pairs of numbers: two 32-bit words for a CAS, two limbs of ten digits for a counter
 // (decimal.ts).
 
 export interface Pair {

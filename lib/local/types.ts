@@ -1,5 +1,5 @@
-// What the in-process door has of its own: how it is created, what another thread needs to attach,
-// and statistics. What it shares with the pool client is in doors/types.ts.
+// Types of the in-process door only: options, the handle, statistics. What it shares with the pool
+// client is in doors/types.ts.
 
 import type { CacheHandle, CacheOptions } from '../engine/cache.ts'
 import type { Serializer } from '../serializer.ts'
@@ -9,7 +9,7 @@ export interface AttachOptions {
   serializer?: Serializer | undefined
 }
 
-/** `memoryBytes` for items; `shards`: arenas, about four a thread that uses it much. Default 1. */
+/** `memoryBytes` for items; `shards`: arenas, about four per busy thread. Default 1. */
 export interface LocalCacheOptions extends CacheOptions, AttachOptions {}
 
 /** Shared memory only: fit for `workerData` and `postMessage`. */
@@ -21,7 +21,7 @@ export interface LocalCacheStats {
   itemBytes: number
   /** Memory for items, bytes. */
   memoryBytes: number
-  /** Lookups that found an item, `touch` among them, and those that did not or made a claim. */
+  /** Lookups, including `touch`, that hit, and those that missed or put a claim. */
   getHits: number
   getMisses: number
   evictions: number

@@ -23,8 +23,8 @@ export interface Daemon {
 }
 
 /**
- * Resolves when every listener accepts. Rejects with an Error of one line. `options`: as
- * `checkOptions` gives them.
+ * Resolves when every listener accepts. Rejects with an Error of one line. `options` come from
+ * `checkOptions`.
  */
 export async function startDaemon(options: Options): Promise<Daemon> {
   const { addresses, failed, reload, close } = await start(options)

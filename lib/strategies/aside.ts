@@ -1,21 +1,21 @@
-// Cache-aside: look in the cache, else load the value and store it, and let no two load the same
+// Cache-aside: get the value from the cache, else load and store it. No two callers load the same
 // value at the same time.
 //
 //   const users = new CacheAside(cache, { ttlS: 60, staleS: 300, negativeTtlS: 5 })
 //   const user = await users.getOrSet(`user:${id}`, () => database.user(id))
 //
 // Callers of one CacheAside share a load. Between threads and processes the cache decides: a miss
-// puts a claim in the item's place, and its owner loads (`lease` of the doors). The others look
-// again until there is a value. A claim expires: a loader that died holds the others up no longer
-// than that. One that failed gives its claim back at once. A value that was deleted while it was
-// loaded is not stored, since its claim is gone.
+// puts a claim in the item's place, and the caller that won it loads (`lease`). The others poll
+// until there is a value. A claim expires, so a dead loader delays the others no longer than that.
+// A failed loader gives its claim back at once. A value deleted while it was loaded is not stored,
+// since its claim is gone.
 //
-// A stale value is served while one caller of all loads the next one.
+// A stale value is served while one caller loads the next one.
 //
-// Every value goes through the serializer, a loaded one too: a miss and a hit give the same kind of
-// value (by JSON a Date is a string both times).
+// Every value goes through the serializer, also a loaded one, so that a miss and a hit return the
+// same kind of value (with JSON a Date is a string both times).
 //
-// Without its cache the application still works: values are loaded then, and `onError` is called.
+// If the cache fails the application still works: values are loaded, and `onError` is called.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -31,13 +31,13 @@ import type { Serializer } from '../serializer.ts'
 import { decode, encode, isNone, type StoredBytes } from './encoding.ts'
 import { type OnError, reporter } from './reporter.ts'
 
-/** The time of a loader by default, and the pauses of those who wait for another's load. */
+/** Default time-out of a loader, and the pauses between polls for another's load. */
 const LOAD_MS = 5000
 const POLL_MS_MIN = 2
 const POLL_MS_MAX = 50
 
 /**
- * Values expire up to this share of their time earlier by default, so that not all expire at once.
+ * By default values expire up to this share of their TTL earlier, so that not all expire at once.
  */
 const TTL_JITTER = 0.1
 
@@ -47,21 +47,21 @@ const AS_BYTES = { as: 'bytes' } as const
 export interface AsideOptions {
   /** How long a value is fresh, seconds; Infinity: until it is evicted or deleted. */
   ttlS: number
-  /** How much longer it is served while a caller loads the next one, seconds. Default 0. */
+  /** How long it is still served while a caller loads the next one, seconds. Default 0. */
   staleS?: number | undefined
   /**
-   * How long it is remembered that there is no value (null, undefined), seconds. Default 0: not.
+   * How long a missing value (null, undefined) is cached, seconds. Default 0: not at all.
    */
   negativeTtlS?: number | undefined
   /** Values expire up to this share of `ttlS` earlier, at random. 0 to 1, default 0.1. */
   jitter?: number | undefined
   /**
-   * How long a loader may take, ms; then its callers' promises reject with DEADLINE. Default 5000.
+   * Time-out of a loader, ms; then its callers' promises reject with DEADLINE. Default 5000.
    */
   loadMs?: number | undefined
   /** For values that are neither strings nor bytes. Default `json`. */
   serializer?: Serializer | undefined
-  /** Called with what the cache, or a load in the background, could not do. Default: a warning. */
+  /** Called with errors of the cache and of loads in the background. Default: a warning. */
   onError?: OnError | undefined
 }
 
@@ -76,7 +76,7 @@ const NAMES: Record<keyof Required<AsideOptions>, true> = {
 }
 export const ASIDE_NAMES = Object.keys(NAMES)
 
-/** The cache could not be asked. */
+/** The cache failed. */
 const AWAY = Symbol('away')
 
 /** Makes a value. The signal is aborted at the deadline. */
@@ -89,11 +89,11 @@ export class CacheAside {
   private readonly loadMs: number
   private readonly claimS: number
   private readonly staleS: number
-  /** What is being looked for or loaded, by key. */
+  /** Lookups and loads in progress, by key. */
   private readonly flights = new Map<string, Promise<unknown>>()
   private readonly refreshes = new Set<Promise<void>>()
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** CacheError ARGUMENT for wrong options. */
   constructor(store: Store, options: AsideOptions) {
     checkOptions(options, ASIDE_NAMES)
     numberOption(options, 'ttlS', Number.NaN, [ABOVE_0, NEVER])
@@ -105,15 +105,16 @@ export class CacheAside {
     this.options = options
     this.report = reporter(options.onError)
     this.loadMs = numberOption(options, 'loadMs', LOAD_MS, [ABOVE_0, TIMER_MS_MAX])
-    // A cache counts whole seconds: a claim made late in one still lasts as long as a load.
+    // A cache counts whole seconds: a claim made late in a second must still last as long as a
+    // load.
     this.claimS = Math.ceil(this.loadMs / 1000) + 1
     this.staleS = Math.ceil(numberOption(options, 'staleS', 0, [0, MOST]))
   }
 
   /**
-   * The cached value, or what `load` makes, as the serializer gives it back. All callers that wait
-   * for one load get the same object, or its error. CacheError DEADLINE: the value was not made in
-   * time, here or by another process. KEY: the cache does not take the key.
+   * The cached value, or the loaded one as the serializer returns it. All callers that wait for one
+   * load get the same object, or its error. CacheError DEADLINE: the value was not loaded in time,
+   * here or by another process. KEY: the cache does not allow the key.
    */
   getOrSet<T>(key: string, load: Loader<T>): Promise<T> {
     const under = this.flights.get(key) as Promise<T> | undefined
@@ -125,15 +126,15 @@ export class CacheAside {
     return flight
   }
 
-  /** The cached value; undefined where there is none. Rejects with what the cache throws. */
+  /** The cached value; undefined if there is none. Rejects with the cache's errors. */
   async get<T>(key: string): Promise<T | undefined> {
     const item = await this.store.getItem<Buffer>(key, AS_BYTES)
     return item && this.decoded<T>(key, item)?.value
   }
 
   /**
-   * Stores a value as a load would. Later callers wait for no load that began before. Rejects with
-   * what the cache throws, and VALUE for what the serializer does not take.
+   * Stores a value as a load would. Later callers do not wait for loads that began before. Rejects
+   * with the cache's errors, and VALUE for a value that cannot be serialized.
    */
   async set(key: string, value: unknown): Promise<void> {
     const { bytes, flags } = encode(value, this.options.serializer)
@@ -147,8 +148,8 @@ export class CacheAside {
   }
 
   /**
-   * Deletes a value; whether there was one. What is being loaded for it is not stored, and later
-   * callers do not wait for that load.
+   * Deletes a value. Returns whether there was one. A load in progress is not stored, and later
+   * callers do not wait for it.
    */
   async delete(key: string): Promise<boolean> {
     try {
@@ -158,7 +159,7 @@ export class CacheAside {
     }
   }
 
-  /** A value as it comes back from the cache; as it is where the serializer does not take it. */
+  /** A value as the cache would return it, or unchanged if it cannot be serialized. */
   asStored<T>(key: string, value: T): T {
     try {
       const { bytes, flags } = encode(value, this.options.serializer)
@@ -169,7 +170,7 @@ export class CacheAside {
     }
   }
 
-  /** Resolves when no load is under way in the background. */
+  /** Resolves when no load runs in the background. */
   async settled(): Promise<void> {
     while (this.refreshes.size > 0) await Promise.all(this.refreshes)
   }
@@ -180,7 +181,7 @@ export class CacheAside {
     for (;;) {
       const claim = await this.claim(key)
       if (claim === AWAY) return this.asStored(key, await this.load(key, load))
-      // Where the cache has no claims, each process loads for itself.
+      // If the cache has no claims, each process loads for itself.
       if (claim === undefined) return this.loadAndStore(key, load, undefined)
       const { value, flags } = claim
       if (value !== undefined) {
@@ -250,8 +251,8 @@ export class CacheAside {
   }
 
   /**
-   * Stores what was loaded, unless the item was deleted or stored again meanwhile. The value as the
-   * cache gives it back; as it was loaded where the serializer does not take it.
+   * Stores a loaded value, unless the item was deleted or stored meanwhile. Returns the value as
+   * the cache would, or as loaded if it cannot be serialized.
    */
   private async keep<T>(key: string, loaded: T, claim: Lease<Buffer> | undefined): Promise<T> {
     const { serializer } = this.options
@@ -294,7 +295,7 @@ export class CacheAside {
     }
   }
 
-  /** How long a value is kept, seconds; undefined: it is not. */
+  /** How long a value is kept, seconds; undefined: it is not stored. */
   private ttlOf(value: unknown): number | undefined {
     const { ttlS, negativeTtlS = 0, jitter = TTL_JITTER } = this.options
     const freshS = isNone(value) ? negativeTtlS : ttlS * (1 - jitter * Math.random())

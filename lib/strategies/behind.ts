@@ -1,10 +1,11 @@
 // Write-behind: a write is done when it is in the cache and in a queue. The source gets it soon
-// after; of several writes of one key only the last. If the process dies, what is queued is lost.
+// after, and of several writes of one key only the last. If the process dies, queued writes are
+// lost.
 //
 //   const views = new WriteBehind(cache, source, { ttlS: 600, onError: report })
 //   await views.set('page:1', 17)
 //   ...
-//   await views.close()                 // all is saved, or it rejects with the errors
+//   await views.close()                 // everything is saved, or it rejects with the errors
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkOptions, countOption, numberOption, TIMER_MS_MAX } from '../doors/arguments.ts'
@@ -13,7 +14,9 @@ import type { Store } from '../doors/types.ts'
 import { type OnError, reporter } from './reporter.ts'
 import { ReadThrough, THROUGH_NAMES, type ThroughOptions, type WritableSource } from './through.ts'
 
-/** Defaults: keys that wait, saves at a time, tries of one, its time, and the pause between two. */
+/**
+ * Defaults: queued keys, parallel saves, tries of a save, time-out of a try, pause between tries.
+ */
 const BEHIND_QUEUE_MAX = 10_000
 const BEHIND_SAVES_MAX = 8
 const BEHIND_TRIES_MAX = 3
@@ -23,11 +26,11 @@ const BEHIND_PAUSE_MS = 100
 export interface BehindOptions extends ThroughOptions {
   /** Keys that may wait to be saved. Default 10,000. */
   queueMax?: number | undefined
-  /** Saves that are under way at a time. Default 8. */
+  /** Saves at the same time. Default 8. */
   savesMax?: number | undefined
-  /** How often a write is tried, with 100 ms between. Default 3. */
+  /** Tries of a write, with 100 ms in between. Default 3. */
   triesMax?: number | undefined
-  /** How long one try may take, ms; its outcome is not waited for any longer. Default 5000. */
+  /** Time-out of one try, ms. Default 5000. */
   saveMs?: number | undefined
 }
 
@@ -36,9 +39,9 @@ const { MAX_SAFE_INTEGER: MOST, MIN_VALUE: ABOVE_0 } = Number
 
 interface Write<T> {
   key: string
-  /** Undefined: the key is to be removed. */
+  /** Undefined: the key will be removed. */
   value: T | undefined
-  /** It could not be saved, and the cache is to forget it. */
+  /** It could not be saved, and must be deleted from the cache. */
   isLost: boolean
 }
 
@@ -50,10 +53,10 @@ export class WriteBehind<T> extends ReadThrough<T> {
   private readonly saving = new Map<string, Write<T>>()
   private readonly failures: unknown[] = []
   private isClosed = false
-  /** Settled when a save is done, whatever came of it. */
+  /** Settled when a save has ended, with or without success. */
   private progress = Promise.withResolvers<void>()
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** CacheError ARGUMENT for wrong options. */
   constructor(store: Store, source: WritableSource<T>, options: BehindOptions) {
     super(store, source, throughOptionsOf(options))
     countOption(options, 'queueMax', BEHIND_QUEUE_MAX, [1, MOST])
@@ -65,12 +68,12 @@ export class WriteBehind<T> extends ReadThrough<T> {
     this.report = reporter(options.onError)
   }
 
-  /** Keys that are not saved yet. */
+  /** Number of keys that are not saved yet. */
   get pending(): number {
     return this.queue.size + this.saving.size
   }
 
-  /** The value: one that is to be saved, else that of the cache or the source. */
+  /** The queued value, else that of the cache or the source. */
   override get(key: string): Promise<T | null | undefined> {
     const write = this.queue.get(key) ?? this.saving.get(key)
     if (write === undefined) return super.get(key)
@@ -79,14 +82,14 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 
   /**
-   * Caches a value and queues it. While the queue is full it waits for room, as long as a save may
-   * take, then rejects with CacheError FULL. CLOSED once `close` was called.
+   * Caches and queues a value. While the queue is full it waits as long as a save may take, then
+   * rejects with CacheError FULL. CLOSED after `close` was called.
    */
   async set(key: string, value: T): Promise<void> {
     const write = { key, value, isLost: false }
     await this.enqueue(write)
-    // The queue has the value. If the cache has not, that is reported, and its old value is
-    // deleted.
+    // The queue has the value. If the cache could not store it, that is reported, and its old value
+    // is deleted.
     const inCache = this.prefix + key
     await this.aside.set(inCache, value).catch(async error => {
       this.report(error, key)
@@ -95,7 +98,7 @@ export class WriteBehind<T> extends ReadThrough<T> {
     if (write.isLost) await this.forget(key)
   }
 
-  /** Removes a value from the cache, and from the source soon after. FULL and CLOSED as `set`. */
+  /** Removes a value from the cache, and soon after from the source. FULL and CLOSED as `set`. */
   async delete(key: string): Promise<void> {
     await this.enqueue({ key, value: undefined, isLost: false })
     await this.forget(key)
@@ -107,8 +110,8 @@ export class WriteBehind<T> extends ReadThrough<T> {
   }
 
   /**
-   * Takes no more writes and saves what waits. Rejects with an AggregateError of all that could not
-   * be saved since the beginning; `onError` was called for each.
+   * Accepts no more writes and saves the queue. Rejects with an AggregateError of all writes that
+   * could not be saved so far; `onError` was called for each.
    */
   async close(): Promise<void> {
     this.isClosed = true
@@ -133,7 +136,7 @@ export class WriteBehind<T> extends ReadThrough<T> {
     this.saveMore()
   }
 
-  /** Begins as many saves as there may be. A key that is being saved waits for its next turn. */
+  /** Starts as many saves as allowed. A key that is being saved waits. */
   private saveMore(): void {
     const { savesMax = BEHIND_SAVES_MAX } = this.options
     for (const [key, write] of this.queue) {
@@ -174,7 +177,7 @@ export class WriteBehind<T> extends ReadThrough<T> {
     await within(saveMs, saved)
   }
 
-  /** The cache must not keep what the source does not have, even if it gets the value later. */
+  /** Deletes from the cache a value that the source may not have, even if it gets it later. */
   private async giveUp(write: Write<T>, error: unknown): Promise<void> {
     const { key } = write
     if (this.failures.length < (this.options.queueMax ?? BEHIND_QUEUE_MAX))
@@ -195,7 +198,7 @@ function throughOptionsOf(options: BehindOptions): ThroughOptions {
   return rest
 }
 
-/** What is awaited, or DEADLINE. */
+/** The result of the promise, or DEADLINE. */
 async function within<T>(ms: number, awaited: T | PromiseLike<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const error = new CacheError('DEADLINE', `not done in ${Math.ceil(ms)} ms`)

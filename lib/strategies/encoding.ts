@@ -1,17 +1,16 @@
-// Values of strategies as bytes and flags: those of the serializer, and one more fact that a bare
-// cache does not keep: that there is no such thing (undefined, null), which is a value of its own
-// kind.
+// Values of strategies as bytes and flags: by the serializer, plus a kind of its own for "there is
+// no value" (undefined, null), which a plain cache does not store.
 
 import { decode as decodeStored, encode as encodeValue } from '../doors/stored.ts'
 import { type EncodedValue, json, type Serializer } from '../serializer.ts'
 
-/** What a door gives for `as: 'bytes'`. */
+/** The item that a store returns for `as: 'bytes'`. */
 export interface StoredBytes {
   value: Buffer
   flags: number
 }
 
-/** No value: the byte tells null from undefined. */
+/** No value: the byte distinguishes null and undefined. */
 const NONE_FLAGS = 8 << 16
 const NULL = Buffer.from('n')
 const UNDEFINED = Buffer.from('u')
@@ -20,7 +19,7 @@ export function isNone(value: unknown): value is null | undefined {
   return value === null || value === undefined
 }
 
-/** CacheError VALUE for what the serializer does not take. */
+/** CacheError VALUE for a value that cannot be serialized. */
 export function encode(value: unknown, serializer: Serializer = json): EncodedValue {
   if (isNone(value)) return { bytes: value === null ? NULL : UNDEFINED, flags: NONE_FLAGS }
   return encodeValue(value, serializer, undefined)

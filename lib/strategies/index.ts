@@ -1,4 +1,4 @@
-// The door for caching strategies, over a LocalCache or a ClusterClient alike:
+// The entry for caching strategies, over a LocalCache or a ClusterClient:
 // `import { CacheAside } from 'memslab/strategies'`.
 
 export {} from '../node-version.ts'

@@ -4,8 +4,8 @@
 //   await keyv.set('7', user, 60_000)
 //
 // A namespace is a tag: `clear` gives it a new version. That costs one request, however many items
-// the namespace has, and changes nothing else in the cache. Each call looks the version up first.
-// Items expire up to two seconds late in the cache; Keyv hides expired ones to the millisecond.
+// the namespace has, and changes nothing else in the cache. Each call first looks the version up.
+// In the cache items expire up to two seconds late; Keyv hides expired ones to the millisecond.
 
 import { EventEmitter } from 'node:events'
 import { checkOptions, checkSerializer } from '../doors/arguments.ts'
@@ -16,7 +16,7 @@ import { Tags } from './tags.ts'
 
 export interface KeyvStoreOptions {
   /**
-   * For values that Keyv hands over as they are; usually it makes strings of them. Default JSON.
+   * For values that Keyv passes unchanged; usually it passes strings. Default JSON.
    */
   serializer?: Serializer | undefined
 }
@@ -47,7 +47,8 @@ export class KeyvStore extends EventEmitter {
   /** Set by Keyv. */
   namespace: string | undefined
   /**
-   * `expires: true`: times are absolute, as in Keyv 6. A cache lists nothing: there is no iterator.
+   * `expires: true`: times are absolute, as in Keyv 6. A cache cannot list keys: there is no
+   * iterator.
    */
   readonly capabilities = {
     compatible: true,
@@ -66,7 +67,7 @@ export class KeyvStore extends EventEmitter {
   private readonly serializer: Serializer
   private readonly tags: Tags
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** CacheError ARGUMENT for wrong options. */
   constructor(store: Store, options: KeyvStoreOptions = {}) {
     super()
     checkOptions(options, ['serializer'])
@@ -126,7 +127,7 @@ export class KeyvStore extends EventEmitter {
     return own.map(key => found.has(key))
   }
 
-  /** Expires all items of the namespace; without a namespace, all that have none. */
+  /** Expires all items of the namespace, or without one all items that have none. */
   async clear(): Promise<void> {
     await this.tags.invalidate(this.namespace ?? '')
   }
@@ -140,7 +141,7 @@ export class KeyvStore extends EventEmitter {
     await this.store.set(key, bytes, { expiresAt: expires, flags })
   }
 
-  /** The keys that the cache has for these. */
+  /** The keys in the cache for these. */
   private async keysOf(keys: readonly string[]): Promise<string[]> {
     return this.tags.keys(keys, this.namespace ?? '')
   }

@@ -1,12 +1,12 @@
-// Where a strategy says what went wrong while the caller was served all the same.
+// Reports errors of a strategy that did not affect the caller.
 
 /** Strategies without an `onError` warn at most this often. */
 const WARN_MS = 10_000
 
-/** Called with what went wrong, and the key it was about. */
+/** Called with the error and its key. */
 export type OnError = (error: unknown, key: string) => void
 
-/** The application's own; or warnings of the process, one in ten seconds at most. */
+/** The application's `onError`, or warnings of the process, at most one in ten seconds. */
 export function reporter(onError: OnError | undefined): OnError {
   if (onError !== undefined) return onError
   let nextMs = 0

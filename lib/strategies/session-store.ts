@@ -1,9 +1,9 @@
-// Sessions of express-session in a cache. Several processes share them through a pool, the threads
-// of one through a LocalCache.
+// Sessions of express-session in a cache. Processes share them through a pool, threads of one
+// process through a LocalCache.
 //
 //   app.use(session({ secret, store: createSessionStore(session.Store, cache) }))
 //
-// A session that the cache evicted is gone: give it memory for all of them.
+// A session that the cache evicts is lost: give the cache memory for all sessions.
 
 import { checkOptions, checkType, numberOption } from '../doors/arguments.ts'
 import type { ExpiryOptions, Store } from '../doors/types.ts'
@@ -14,25 +14,25 @@ import { fitKey } from './keys.ts'
 /** TTL of a session whose cookie has no expiry, seconds. */
 const SESSION_TTL_S = 86_400
 
-/** What a session's data has, as express-session hands it over. */
+/** A session's data, as express-session passes it. */
 export interface SessionFacts {
   cookie: {
-    /** Nothing, or `false` as older applications have it: with the browser. */
+    /** Undefined, or `false` in older applications: the cookie has no expiry. */
     expires?: Date | string | boolean | null | undefined
     originalMaxAge?: number | null | undefined
   }
 }
 
 export interface SessionOptions {
-  /** TTL after its last use of a session whose cookie has no expiry, seconds. Default a day. */
+  /** TTL since the last use, for sessions whose cookie has no expiry, seconds. Default a day. */
   ttlS?: number | undefined
-  /** Put before session ids in the cache. Default `session:`. */
+  /** Prefix of session ids in the cache. Default `session:`. */
   prefix?: string | undefined
 }
 
 type Callback<T extends unknown[] = []> = (error?: unknown, ...result: T) => void
 
-/** The calls of express-session that a store answers. */
+/** The methods that express-session calls. */
 export interface SessionCalls {
   get(id: string, callback: Callback<[session?: never]>): void
   set(id: string, session: SessionFacts, callback?: Callback): void
@@ -41,8 +41,8 @@ export interface SessionCalls {
 }
 
 /**
- * A store for express-session, of whose class it is; `Base` is its `session.Store`. Errors of the
- * cache reach the callbacks.
+ * A store for express-session, derived from `Base`, which is `session.Store`. Errors of the cache
+ * are passed to the callbacks.
  */
 export function createSessionStore<Base extends object>(
   Base: abstract new () => Base,

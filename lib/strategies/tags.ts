@@ -1,14 +1,14 @@
-// Tags expire many items at once, though a cache cannot list them. Each tag has a version in the
-// cache, and the keys of its items contain it. A new version makes all of them unreachable; they
-// are evicted in time. A tag that all keys of a part of the application have is a namespace.
+// Tags invalidate many items at once, though a cache cannot list them. Each tag has a version in
+// the cache, which the keys of its items contain. A new version makes all of them unreachable, and
+// they are evicted in time. A tag of all keys of a part of the application is a namespace.
 //
 //   const tags = new Tags(cache)
 //   const key = await tags.key('user:7', 'users', 'tenant:3')
 //   await aside.getOrSet(key, load)
 //   await tags.invalidate('tenant:3')
 //
-// Versions are random, not counted: a version that was evicted comes back as another, and nothing
-// old becomes reachable again. Looking them up costs one request for all tags of a key.
+// Versions are random, not counted: an evicted version is replaced by a different one, so no old
+// item becomes reachable again. Looking them up costs one request for all tags of a key.
 
 import { randomBytes } from 'node:crypto'
 import { checkOptions, checkType } from '../doors/arguments.ts'
@@ -19,7 +19,7 @@ const VERSION_BYTES = 9
 const TRIES_MAX = 3
 
 export interface TagOptions {
-  /** Put before the names of tags in the cache. Default `tag:`. */
+  /** Prefix of the names of tags in the cache. Default `tag:`. */
   prefix?: string | undefined
 }
 
@@ -27,7 +27,7 @@ export class Tags {
   private readonly store: Store
   private readonly prefix: string
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** CacheError ARGUMENT for wrong options. */
   constructor(store: Store, options: TagOptions = {}) {
     checkOptions(options, ['prefix'])
     const { prefix = 'tag:' } = options
@@ -37,21 +37,21 @@ export class Tags {
   }
 
   /**
-   * The key that an item with these tags has now; a digest where it would be too long for a cache.
-   * Rejects with what the cache throws.
+   * The current key of an item with these tags; a digest if it would be too long for a cache.
+   * Rejects with the cache's errors.
    */
   async key(key: string, ...tags: readonly string[]): Promise<string> {
     const [own] = await this.keys([key], ...tags)
     return own
   }
 
-  /** As `key`, for many with the same tags, whose versions are looked up once. */
+  /** As `key`, for many keys with the same tags, whose versions are looked up once. */
   async keys(keys: readonly string[], ...tags: readonly string[]): Promise<string[]> {
     const versions = await this.versionsOf(tags)
     return keys.map(key => fitKey(`${key}@${versions.join('')}`))
   }
 
-  /** Expires all items with one of these tags. Rejects if a tag could not be changed. */
+  /** Invalidates all items with one of these tags. Rejects if a tag could not be changed. */
   async invalidate(...tags: readonly string[]): Promise<void> {
     const change = (tag: string) => this.store.set(this.keyOf(tag), newVersion())
     await Promise.all(tags.map(change))
@@ -63,7 +63,7 @@ export class Tags {
     return Promise.all(keys.map(key => found.get(key) ?? this.begin(key)))
   }
 
-  /** Gives a tag its first version, or takes the one that another caller gave it. */
+  /** Adds a first version for a tag, or returns the one that another caller added. */
   private async begin(key: string): Promise<string> {
     const version = newVersion()
     for (let tries = 0; tries < TRIES_MAX; tries++) {

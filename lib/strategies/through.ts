@@ -1,5 +1,5 @@
-// Read-through and write-through: the application asks the cache alone, which knows where its
-// values come from and go to.
+// Read-through and write-through: the application uses only the cache, which loads values from a
+// source and saves them there.
 //
 //   const users = new WriteThrough(cache, {
 //     load: id => database.user(id),
@@ -14,20 +14,20 @@ import type { Awaitable, Store } from '../doors/types.ts'
 import { ASIDE_NAMES, type AsideOptions, CacheAside } from './aside.ts'
 import { type OnError, reporter } from './reporter.ts'
 
-/** Where values live. Errors reach the caller. */
+/** A source of values. Its errors reach the caller. */
 export interface Source<T> {
-  /** The value of a key; undefined or null where there is none. */
+  /** The value of a key; undefined or null if there is none. */
   load(key: string, signal: AbortSignal): Awaitable<T | null | undefined>
 }
 
-/** Where values live that may be written. */
+/** A source that can be written. */
 export interface WritableSource<T> extends Source<T> {
   save(key: string, value: T): Awaitable<void>
   remove(key: string): Awaitable<void>
 }
 
 export interface ThroughOptions extends AsideOptions {
-  /** Put before keys in the cache; the source gets them without it. Default: nothing. */
+  /** Prefix of keys in the cache; the source gets keys without it. Default: none. */
   prefix?: string | undefined
 }
 
@@ -38,7 +38,7 @@ export class ReadThrough<T> {
   protected readonly prefix: string
   private readonly source: Source<T>
 
-  /** CacheError ARGUMENT for options that are wrong. */
+  /** CacheError ARGUMENT for wrong options. */
   constructor(store: Store, source: Source<T>, options: ThroughOptions) {
     checkOptions(options, THROUGH_NAMES)
     const { prefix = '', ...rest } = options
@@ -48,17 +48,17 @@ export class ReadThrough<T> {
     this.source = source
   }
 
-  /** The value, loaded if need be; undefined or null where there is none. Rejects as `getOrSet`. */
+  /** The value, loaded if needed; undefined or null if there is none. Rejects as `getOrSet`. */
   get(key: string): Promise<T | null | undefined> {
     return this.aside.getOrSet(this.prefix + key, signal => this.source.load(key, signal))
   }
 
-  /** Forgets a value that was changed elsewhere. Rejects with what the cache throws. */
+  /** Deletes a value that was changed elsewhere from the cache. Rejects with the cache's errors. */
   async invalidate(key: string): Promise<void> {
     await this.aside.delete(this.prefix + key)
   }
 
-  /** Resolves when no load is under way in the background. */
+  /** Resolves when no load runs in the background. */
   settled(): Promise<void> {
     return this.aside.settled()
   }
@@ -77,9 +77,9 @@ export class WriteThrough<T> extends ReadThrough<T> {
   }
 
   /**
-   * Saves a value and caches it. Rejects with what `save` throws; then the key is deleted from the
-   * cache, since it is unknown what was saved. Writes of one key are carried out in their order in
-   * this process. Where several processes write a key at once, the cache may keep the older value
+   * Saves a value and caches it. Rejects with the error of `save`; then the key is deleted from the
+   * cache, since it is unknown what was saved. Writes of one key are executed in order within this
+   * process. If several processes write a key at the same time, the cache may keep the older value
    * until it expires.
    */
   set(key: string, value: T): Promise<void> {
@@ -89,7 +89,7 @@ export class WriteThrough<T> extends ReadThrough<T> {
     })
   }
 
-  /** Removes a value from the source and the cache. Rejects with what `remove` throws. */
+  /** Removes a value from the source and the cache. Rejects with the error of `remove`. */
   delete(key: string): Promise<void> {
     return this.inOrder(key, async () => {
       await this.change(key, () => this.writable.remove(key))
@@ -106,7 +106,7 @@ export class WriteThrough<T> extends ReadThrough<T> {
     }
   }
 
-  /** Deletes from the cache. `reason`: why, where that is to be reported. */
+  /** Deletes from the cache. `reason`: the error to report, if any. */
   private async forget(key: string, reason?: unknown): Promise<void> {
     if (reason !== undefined) this.report(reason, key)
     await this.invalidate(key).catch(error => this.report(error, key))
