@@ -1,6 +1,6 @@
-// Unsigned 64-bit decimal numbers without BigInt: two limbs of ten digits, `high * 1e10 + low`, both
-// exact doubles. `u64` is the one register that these functions read and write: a function has one
-// result, a number has two limbs. Callers take them before they call anything else.
+// Unsigned 64-bit decimal numbers without BigInt: two limbs of ten digits, `high * 1e10 + low`,
+// both exact doubles. `u64` is the one register that these functions read and write: a function has
+// one result, a number has two limbs. Callers take them before they call anything else.
 
 const LIMB = 1e10
 const INT32_LIMIT = 2 ** 31

@@ -61,8 +61,8 @@ import { Crawl } from './upkeep/crawl.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 
 /**
- * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as far
- * as the arenas reach. Memory that nobody touches costs address space only.
+ * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as
+ * far as the arenas reach. Memory that nobody touches costs address space only.
  */
 const MEMORY_HEADROOM = 4
 const MEMORY_RESERVED_BYTES_MIN = GIB
@@ -70,7 +70,9 @@ const MEMORY_RESERVED_BYTES_MIN = GIB
 /** It may be lowered to so many pages for items in each arena. */
 export const ARENA_PAGES_MIN = 16
 
-/** Thread ids that the cache gives out begin here; those below are for threads that bring their own. */
+/**
+ * Thread ids that the cache gives out begin here; those below are for threads that bring their own.
+ */
 export const GIVEN_HOLDER_MIN = 2 ** 29
 
 /** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
@@ -117,9 +119,14 @@ export interface CacheOptions {
   automoveWindowS?: number
   /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
   headroom?: boolean
-  /** Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default true. */
+  /**
+   * Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default
+   * true.
+   */
   fitted?: boolean
-  /** Which items go first (lru.ts); `segmented` needs the maintainer, else it is `lru`, the default. */
+  /**
+   * Which items go first (lru.ts); `segmented` needs the maintainer, else it is `lru`, the default.
+   */
   eviction?: EvictionName
   /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */
   hotPercent?: number
@@ -127,7 +134,9 @@ export interface CacheOptions {
   /** How idle their ends may be, by the idle time of the cold list's end. Default 0.2 and 2. */
   hotFactor?: number
   warmFactor?: number
-  /** Items that end within so many seconds are kept in a list of their own; 0 for none. Default 0. */
+  /**
+   * Items that end within so many seconds are kept in a list of their own; 0 for none. Default 0.
+   */
   temporaryTtlS?: number
   /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
   maintainer?: boolean
@@ -168,7 +177,10 @@ export class Cache {
     }
   }
 
-  /** Attaches to a cache that was made before, under this thread's own id or one that the cache gives. */
+  /**
+   * Attaches to a cache that was made before, under this thread's own id or one that the cache
+   * gives.
+   */
   static attach(handle: CacheHandle, holder = giveHolder(handle)): Cache {
     return new Cache(handle, holder)
   }
@@ -187,7 +199,7 @@ export class Cache {
     return this.shards[0].arena.words[CLOCK_S]
   }
 
-  /** Moves the clocks on; to be called about once a second by every thread that serves the cache. */
+  /** Moves the clocks on: every thread that serves the cache calls this about once a second. */
   tick(): void {
     const elapsedS = monotonicS() - this.handle.startedS
     for (const shard of this.shards) moveClock(shard.arena.words, elapsedS)
@@ -345,8 +357,8 @@ export class Cache {
   }
 
   /**
-   * Changes the memory limit: OK, TOO_SMALL or TOO_LARGE. Pages above a lower limit are given back by
-   * upkeep, a step at a time; until then no class gets another.
+   * Changes the memory limit: OK, TOO_SMALL or TOO_LARGE. Pages above a lower limit are given back
+   * by upkeep, a step at a time; until then no class gets another.
    */
   setMemoryLimit(bytes: number): Order {
     const { arena } = this.shards[0]

@@ -1,4 +1,5 @@
-// Clears up an arena after a thread that died. Assumes the lock: the dead thread's, or the caller's.
+// Clears up an arena after a thread that died. Assumes the lock: the dead thread's, or the
+// caller's.
 
 import type { Arena } from './arena/arena.ts'
 import { NIL, RESETS, REWRITING, type Ref } from './arena/layout.ts'

@@ -1,6 +1,6 @@
-// The operations on one arena, and the one file that takes an arena's lock. Below it all code assumes
-// the lock, above it nobody has it. Every operation is bounded, allocates nothing and waits for
-// nothing while it holds the lock; `makeRoom` alone lets others have it in between.
+// The operations on one arena, and the one file that takes an arena's lock. Below it all code
+// assumes the lock, above it nobody has it. Every operation is bounded, allocates nothing and waits
+// for nothing while it holds the lock; `makeRoom` alone lets others have it in between.
 //
 // A throw leaves the arena locked on purpose: what an assertion found torn must not be served, and
 // `recover` decides (repair.ts).
@@ -116,8 +116,8 @@ export class Shard {
   }
 
   /**
-   * Deletes the item, or what the request asks instead, if it has the CAS asked for: OK, MISS, EXISTS
-   * or NO_MEMORY.
+   * Deletes the item, or what the request asks instead, if it has the CAS asked for: OK, MISS,
+   * EXISTS or NO_MEMORY.
    */
   remove(ask: Ask): Status {
     this.lock()
@@ -201,9 +201,9 @@ export class Shard {
   }
 
   /**
-   * Adds `ask.delta` to a number, or subtracts it, if the item has the CAS asked for: OK with the sum
-   * in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting stops
-   * at 0. Where there is no item, `ask.creates` makes one.
+   * Adds `ask.delta` to a number, or subtracts it, if the item has the CAS asked for: OK with the
+   * sum in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting
+   * stops at 0. Where there is no item, `ask.creates` makes one.
    */
   adjust(ask: Ask): Status {
     this.lock()
@@ -338,9 +338,9 @@ export class Shard {
   }
 
   /**
-   * Makes room for an item of `bytes` bytes in bounded steps (room.ts), as far as that takes more than
-   * evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets others have
-   * it between two steps.
+   * Makes room for an item of `bytes` bytes in bounded steps (room.ts), as far as that takes more
+   * than evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets
+   * others have it between two steps.
    */
   private makeRoom(bytes: number, isPart = false): void {
     const { arena } = this

@@ -1,7 +1,7 @@
-// Hot keys: one request in SAMPLE_EVERY, drawn at random, goes into the sketch of its thread, and so
-// does every store of a value that is longer than the shortest of the longest known. All others cost
-// one decrement. What the sketches of all threads say together is looked up in the cache when somebody
-// asks: it may be gone since.
+// Hot keys: one request in SAMPLE_EVERY, drawn at random, goes into the sketch of its thread, and
+// so does every store of a value that is longer than the shortest of the longest known. All others
+// cost one decrement. What the sketches of all threads say together is looked up in the cache when
+// somebody asks: it may be gone since.
 
 import { Area } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
@@ -79,7 +79,9 @@ export class HotKeys {
     this.left = this.nextGap()
   }
 
-  /** The request that `left` said, whatever it does: its value is that of the item, if there is one. */
+  /**
+   * The request that `left` said, whatever it does: its value is that of the item, if there is one.
+   */
   sample(shard: Shard, hash: number, key: Area, start: number, length: number): void {
     this.left = this.nextGap()
     this.sketch.count(hash, key, start, length)
@@ -120,7 +122,9 @@ export class HotKeys {
     return this.gauge.valueBytes
   }
 
-  /** What all threads have sampled since the last reset, the recent past more than what was before. */
+  /**
+   * What all threads have sampled since the last reset, the recent past more than what was before.
+   */
   report(cache: Cache): HotKeysReport {
     const { samples, hot, long } = readSketches(this.handle)
     return {

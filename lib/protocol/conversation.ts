@@ -1,6 +1,6 @@
 // What a session and its protocols tell each other: the states of a conversation, what a protocol
-// may ask of the session it serves (session.ts, which draws the states), and what every protocol can
-// do for its session.
+// may ask of the session it serves (session.ts, which draws the states), and what every protocol
+// can do for its session.
 
 import type { Area } from '../bytes/area.ts'
 import type { Status } from '../engine/status.ts'
@@ -95,7 +95,9 @@ export interface Protocol {
   endSending(): void
   /** FILLING is done: eats what stands behind the value, stores it and answers. */
   endFilling(input: Area, at: number, end: number): number
-  /** FILLING failed with NO_MEMORY or LOST, `bytes` of the value before its end; the item is held. */
+  /**
+   * FILLING failed with NO_MEMORY or LOST, `bytes` of the value before its end; the item is held.
+   */
   refuse(status: Status, bytes: number): void
   /** SWALLOW is done. */
   say(reply: Area): void

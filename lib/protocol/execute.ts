@@ -1,6 +1,6 @@
-// What a request means, once for all protocols: one function an operation. The parser has filled the
-// request, its key's hash and shard among it; what comes of it is a status and the request's results.
-// Printing comes behind.
+// What a request means, once for all protocols: one function an operation. The parser has filled
+// the request, its key's hash and shard among it; what comes of it is a status and the request's
+// results. Printing comes behind.
 //
 // Protocols call the operations through the session's `Operations`, which are these while nobody
 // watches, and those of watched.ts while somebody does.
@@ -12,7 +12,10 @@ import type { HitSink } from '../engine/storing/ask.ts'
 import type { Request } from './request.ts'
 
 export interface Operations {
-  /** Offers the item, or one that the request makes, to the sink: OK, MISS, NO_ROOM, HELD, NO_MEMORY. */
+  /**
+   * Offers the item, or one that the request makes, to the sink: OK, MISS, NO_ROOM, HELD,
+   * NO_MEMORY.
+   */
   get(request: Request, sink: HitSink): Status
   /** As `get`, and the item expires as the request's exptime says. */
   getAndTouch(request: Request, sink: HitSink): Status
@@ -100,8 +103,9 @@ export function adjust(request: Request): Status {
 }
 
 /**
- * Flushes all items: now, or those stored before the delay is over. As in memcached a delay of n takes
- * effect with the clock's tick n - 1 seconds from now. An absolute time that is past changes nothing.
+ * Flushes all items: now, or those stored before the delay is over. As in memcached a delay of n
+ * takes effect with the clock's tick n - 1 seconds from now. An absolute time that is past changes
+ * nothing.
  */
 export function flushAll(cache: Cache, exptime: number): void {
   for (const shard of cache.shards) {

@@ -1,5 +1,5 @@
-// Long values of a reply, which stay in their arenas: each has its place in the reply buffer, before
-// which it is to be sent, and is held until whoever sends the reply releases it.
+// Long values of a reply, which stay in their arenas: each has its place in the reply buffer,
+// before which it is to be sent, and is held until whoever sends the reply releases it.
 
 import type { Area } from '../bytes/area.ts'
 import type { Hold } from '../engine/items/holds.ts'

@@ -83,7 +83,9 @@ export const NOT_PLAIN = -1
 /** What `plainAt` says of a get; of a set it is the place of its value. */
 export const PLAIN_GET = -2
 
-/** Fills `request` with the plain request at `at`, and says what it is; NOT_PLAIN: not seen as one. */
+/**
+ * Fills `request` with the plain request at `at`, and says what it is; NOT_PLAIN: not seen as one.
+ */
 export function plainAt(input: Area, at: number, request: Request): number {
   while (next < count && starts[next] <= at) next++
   if (next === count || lines[next] !== at) return NOT_PLAIN
@@ -97,13 +99,18 @@ export function plainAt(input: Area, at: number, request: Request): number {
   return value
 }
 
-/** The end of the key at `start` of those amid a get, or of a meta command; -1 where none was seen that begins there. */
+/**
+ * The end of the key at `start` of those amid a get, or of a meta command; -1 where none was seen
+ * that begins there.
+ */
 export function keyEndAt(start: number): number {
   while (next < count && starts[next] < start) next++
   return next < count && starts[next] === start ? start + lengths[next] : -1
 }
 
-/** Looks over the lines from `at`, unless that was done; `inKeys`: that is amid the keys of a get. */
+/**
+ * Looks over the lines from `at`, unless that was done; `inKeys`: that is amid the keys of a get.
+ */
 export function lookAhead(cache: Cache, input: Area, at: number, end: number, inKeys: boolean) {
   if (at < seenUntil) return
   const isShort = end - at < LOOKAHEAD_BYTES_MIN

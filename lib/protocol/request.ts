@@ -1,6 +1,7 @@
-// One request as a protocol parsed it: one record a session, used again and again. To what the engine
-// is asked (storing/ask.ts) it adds what only a protocol knows: times as the peer sent them, noreply,
-// whose request it is. While a value is on its way, in or out, it remembers where that value lives.
+// One request as a protocol parsed it: one record a session, used again and again. To what the
+// engine is asked (storing/ask.ts) it adds what only a protocol knows: times as the peer sent them,
+// noreply, whose request it is. While a value is on its way, in or out, it remembers where that
+// value lives.
 
 import type { Area } from '../bytes/area.ts'
 import type { Cache } from '../engine/cache.ts'

@@ -10,8 +10,8 @@
 //   WATCHING  told of what others do, by a source that has no end; input is thrown away
 //   ENDED     the peer said quit or what cannot be answered; no more input is eaten
 //
-// `run` eats what it can and says how far it came. It stops for two reasons: it needs more input, or
-// the replies cannot be sent now, and then it goes on when it is called again.
+// `run` eats what it can and says how far it came. It stops for two reasons: it needs more input,
+// or the replies cannot be sent now, and then it goes on when it is called again.
 //
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
@@ -193,8 +193,8 @@ export class Session implements Conversation {
   }
 
   /**
-   * So many bytes were read to `fillView`. Those up to the result, an address in the same arena, are
-   * eaten; `run` eats the others.
+   * So many bytes were read to `fillView`. Those up to the result, an address in the same arena,
+   * are eaten; `run` eats the others.
    */
   filled(bytes: number): number {
     const { place } = this
@@ -204,7 +204,8 @@ export class Session implements Conversation {
 
   sendHeld(): void {
     this.state = State.SENDING
-    // Each that is inserted is held until the reply is sent: peers that do not read leave some to others.
+    // Each that is inserted is held until the reply is sent: peers that do not read leave some to
+    // others.
     const { arena } = this.request.shard
     this.inserting = this.outlet.takesInserts === true && holdCount(arena) <= INSERTS_HELD_MAX
     rewind(this.place, this.request.valueBytes)

@@ -1,6 +1,6 @@
-// The classic text protocol: parses a line, has execute.ts do what it means, prints the reply. Every
-// error is in memcached's words, and so is the choice between answering and closing. How a line falls
-// into words is told in tokens.ts.
+// The classic text protocol: parses a line, has execute.ts do what it means, prints the reply.
+// Every error is in memcached's words, and so is the choice between answering and closing. How a
+// line falls into words is told in tokens.ts.
 
 import type { Area } from '../bytes/area.ts'
 import { parseU64, printU64, setU64, u64, u64ToWords } from '../bytes/decimal.ts'

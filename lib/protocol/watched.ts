@@ -1,6 +1,7 @@
-// The operations while somebody watches: those of execute.ts, and around them lines for the watchers
-// and counts for `stats detail`. As in memcached every request but a refused store begins with a look
-// at its item, and watchers see that look. Here it is an extra one, made only while they are there.
+// The operations while somebody watches: those of execute.ts, and around them lines for the
+// watchers and counts for `stats detail`. As in memcached every request but a refused store begins
+// with a look at its item, and watchers see that look. Here it is an extra one, made only while
+// they are there.
 
 import { classFor } from '../engine/chunks/slabs.ts'
 import { itemBytes, newMeta } from '../engine/items/item.ts'

@@ -28,8 +28,8 @@ export const FITTED_CLASSES_MAX = 20
 const FIT_FIRST_TICK = 128
 
 /**
- * Items kept from being freed at once in one arena: large values in flight, in or out. A peer that asks
- * for one more is told that there is no memory.
+ * Items kept from being freed at once in one arena: large values in flight, in or out. A peer that
+ * asks for one more is told that there is no memory.
  */
 export const HOLD_SLOTS_MAX = 4096
 
@@ -259,7 +259,9 @@ function pageBytesFor(dataBytes: number): number {
   return Math.min(PAGE_BYTES_MAX, Math.max(PAGE_BYTES_MIN, wanted))
 }
 
-/** Chunk sizes of classes 1, 2, ..., words: grown by the factor, the last one as large as allowed. */
+/**
+ * Chunk sizes of classes 1, 2, ..., words: grown by the factor, the last one as large as allowed.
+ */
 function chunkSizes(largest: number, chunkBytesMin: number, growthFactor: number): number[] {
   const sizes: number[] = []
   let bytes = L.ITEM_WORDS * 4 + chunkBytesMin
@@ -272,7 +274,9 @@ function chunkSizes(largest: number, chunkBytesMin: number, growthFactor: number
   return sizes
 }
 
-/** Chunk sizes of classes 1, 2, ..., words, as they were chosen; the last one as large as allowed. */
+/**
+ * Chunk sizes of classes 1, 2, ..., words, as they were chosen; the last one as large as allowed.
+ */
 function chosenSizes(largest: number, chunkBytes: readonly number[]): number[] {
   const sizes = chunkBytes.map(bytes => Math.max(Math.ceil(bytes / 4), L.ITEM_WORDS + 1))
   const rising = sizes.filter((words, i) => words < largest && (i === 0 || words > sizes[i - 1]))

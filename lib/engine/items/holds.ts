@@ -1,10 +1,10 @@
-// Holds: a held item keeps its chunks even while it is evicted, deleted, replaced or not linked yet.
-// A value on its way in or out is held. Assumes the arena's lock.
+// Holds: a held item keeps its chunks even while it is evicted, deleted, replaced or not linked
+// yet. A value on its way in or out is held. Assumes the arena's lock.
 //
-// A hold is a slot in the arena that names the item and the thread, so that the holds of a thread that
-// died are found and released. A slot whose thread is 0 is free; the free ones are chained. In a hold
-// from before the arena was emptied the thread is negative (keeps.ts). STATE_HELD in an item says
-// whether any slot names it.
+// A hold is a slot in the arena that names the item and the thread, so that the holds of a thread
+// that died are found and released. A slot whose thread is 0 is free; the free ones are chained. In
+// a hold from before the arena was emptied the thread is negative (keeps.ts). STATE_HELD in an item
+// says whether any slot names it.
 //
 // OWN_SLOT is never in the chain. It pins what the operation under way must not lose while it makes
 // room. One operation runs at a time, so one slot is enough, and peers that hold all others cannot
@@ -24,7 +24,9 @@ export interface Hold {
   generation: number
 }
 
-/** Fills `hold` with a hold on the item for the thread that has the lock; false: no slot is free. */
+/**
+ * Fills `hold` with a hold on the item for the thread that has the lock; false: no slot is free.
+ */
 export function holdItem(arena: Arena, ref: Ref, hold: Hold): boolean {
   hold.slot = takeHold(arena, ref, lockHolder(arena.words))
   hold.generation = arena.words[L.GENERATION]

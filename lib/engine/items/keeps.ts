@@ -1,11 +1,11 @@
-// Emptying an arena while values are on their way in or out of it. Sockets of the live threads still
-// read and write the chunks of the items that they hold. So the pages of those chunks stay out of use
-// until the holds are released: a value that is being sent arrives complete, an upload is refused at
-// its end. Assumes the lock.
+// Emptying an arena while values are on their way in or out of it. Sockets of the live threads
+// still read and write the chunks of the items that they hold. So the pages of those chunks stay
+// out of use until the holds are released: a value that is being sent arrives complete, an upload
+// is refused at its end. Assumes the lock.
 //
 // The owner word of such a page is minus the number of its kept chunks. The holder word of such a
-// hold is minus the thread's id. Only its holder changes a held item, so its chain of chunks is sound
-// even where the arena was torn.
+// hold is minus the thread's id. Only its holder changes a held item, so its chain of chunks is
+// sound even where the arena was torn.
 
 import { type Arena, emptyArena, pageOf } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'

@@ -26,8 +26,8 @@ import { stepTowardsFree } from './room.ts'
 import { pickVictim } from './victims.ts'
 
 /**
- * Steps towards room that an allocation takes without letting others have the lock: callers make room
- * before (shard.ts), and only what they could not foresee is left.
+ * Steps towards room that an allocation takes without letting others have the lock: callers make
+ * room before (shard.ts), and only what they could not foresee is left.
  */
 const INLINE_STEPS_MAX = 8
 
@@ -83,8 +83,8 @@ export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueB
 }
 
 /**
- * A class of longer chunks that has one free; 0: none. Where nothing may be evicted, room that was given
- * back in the class that these sizes went to before must still be room for them.
+ * A class of longer chunks that has one free; 0: none. Where nothing may be evicted, room that was
+ * given back in the class that these sizes went to before must still be room for them.
  */
 function roomierClass(arena: Arena, classId: number): number {
   const least = chunkWords(arena, classId)
@@ -174,7 +174,9 @@ function takePage(arena: Arena, toClass: number): boolean {
   return false
 }
 
-/** A page of the class that can be emptied, by preference one with cold items; -1 if none is near. */
+/**
+ * A page of the class that can be emptied, by preference one with cold items; -1 if none is near.
+ */
 function pickPage(arena: Arena, classId: number): number {
   const { words } = arena
   let ref = coldest(arena, classId)

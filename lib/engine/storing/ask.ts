@@ -1,6 +1,6 @@
 // What one request asks of one item, and what came of it: one record that its owner fills again and
-// again. Whoever parsed the request fills it; the files of this room say what each field means for an
-// item. Fields that an operation does not name are not read by it.
+// again. Whoever parsed the request fills it; the files of this room say what each field means for
+// an item. Fields that an operation does not name are not read by it.
 //
 //   get peek            the key
 //   getAndTouch touch   the key, expiresAtS
@@ -55,7 +55,9 @@ export class Ask {
   initialHigh = 0
   initialLow = 0
 
-  /** Asks nothing that a classic command could not: what follows, up to the results, is not read. */
+  /**
+   * Asks nothing that a classic command could not: what follows, up to the results, is not read.
+   */
   isPlain = true
 
   /** Compares the CAS even with 0. */

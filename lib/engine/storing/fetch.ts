@@ -2,8 +2,8 @@
 //
 // An item may be stale: out of date but still served until somebody stores a new value. Of all the
 // peers that fetch such an item, or one that is about to expire, or one that was made on a miss, a
-// single one wins: it is to make the new value. STATE_CLAIMED tells the others that somebody does. A
-// new value clears both states, for it is a new item.
+// single one wins: it is to make the new value. STATE_CLAIMED tells the others that somebody does.
+// A new value clears both states, for it is a new item.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'

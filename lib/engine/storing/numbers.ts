@@ -1,5 +1,5 @@
-// What incr, decr and ma mean for an item: its value is a decimal number of 64 bits that counts up or
-// down. Assumes the arena's lock.
+// What incr, decr and ma mean for an item: its value is a decimal number of 64 bits that counts up
+// or down. Assumes the arena's lock.
 //
 // A number that keeps its length is the only value, beside those of rewrite.ts, that is written in
 // place. REWRITING names its item until the number is complete: see rewrite.ts.
@@ -35,7 +35,9 @@ import type { Ask } from './ask.ts'
 import { likeSuccessor, succeed } from './successor.ts'
 import { casMatches, expiryOfCreated, findAsked, settle, stateOf } from './terms.ts'
 
-/** A number that is copied to an item with more optional words keeps its padding up to this length. */
+/**
+ * A number that is copied to an item with more optional words keeps its padding up to this length.
+ */
 const NUMBER_PADDED_BYTES_MAX = 64
 const BLANK = 32
 

@@ -1,10 +1,10 @@
-// A set over an item of the same shape: the new value is written over the old one. That saves taking
-// a chunk and freeing one, two links of the chain and four of the lists, and all the cache lines that
-// those are on. Assumes the arena's lock.
+// A set over an item of the same shape: the new value is written over the old one. That saves
+// taking a chunk and freeing one, two links of the chain and four of the lists, and all the cache
+// lines that those are on. Assumes the arena's lock.
 //
 // It is done where nobody can tell: the new item would be in the same class, in the same list and
-// have the same optional words, and no peer holds the old one. REWRITING tells recovery which item is
-// half written when its thread dies; that item is dropped (repair.ts).
+// have the same optional words, and no peer holds the old one. REWRITING tells recovery which item
+// is half written when its thread dies; that item is dropped (repair.ts).
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'

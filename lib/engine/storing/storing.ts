@@ -1,5 +1,6 @@
-// What set, add, replace, append, prepend, cas and ms mean for an item, from room for the new one to
-// the item that its key finds; in one call, or in pieces as the value comes. Assumes the arena's lock.
+// What set, add, replace, append, prepend, cas and ms mean for an item, from room for the new one
+// to the item that its key finds; in one call, or in pieces as the value comes. Assumes the arena's
+// lock.
 //
 // A new value never overwrites an old one that can be seen: it is written into an item of its own,
 // and linking that is the last step. rewrite.ts and numbers.ts have the exceptions.
@@ -76,7 +77,9 @@ export function beginItem(arena: Arena, ask: Ask): Status {
   return refuse(arena, ask, Status.NO_MEMORY)
 }
 
-/** Steps to the next chunk of an item that is being filled; false where there is no memory for it. */
+/**
+ * Steps to the next chunk of an item that is being filled; false where there is no memory for it.
+ */
 export function extendItem(arena: Arena, ref: Ref, place: Place, valueBytes: number): boolean {
   let chunk = place.chunk === NIL ? ref : nextChunk(arena, place.chunk)
   if (chunk === NIL) {
@@ -116,7 +119,10 @@ function admit(arena: Arena, ask: Ask, grows: boolean): Ref {
   return ref
 }
 
-/** Counts a refusal, and deletes what must not stay after it. Nobody asked for a delete: none counts. */
+/**
+ * Counts a refusal, and deletes what must not stay after it. Nobody asked for a delete: none
+ * counts.
+ */
 function refuse(arena: Arena, ask: Ask, status: Status): Status {
   const isTooLarge = status === Status.TOO_LARGE
   const counter = isTooLarge ? Counter.STORE_TOO_LARGE : Counter.STORE_NO_MEMORY

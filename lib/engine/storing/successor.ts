@@ -1,6 +1,6 @@
-// Successors: a new item for the key of an old one, where what is to be written does not fit the old
-// one. It is filled while the old one can still be found, then it takes the old one's place. Assumes
-// the arena's lock.
+// Successors: a new item for the key of an old one, where what is to be written does not fit the
+// old one. It is filled while the old one can still be found, then it takes the old one's place.
+// Assumes the arena's lock.
 
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -24,8 +24,8 @@ import { itemFits } from './terms.ts'
 
 /**
  * A new item with the key of `old`, shown in the same way; NIL where none fits. It has room for
- * `valueBytes` and for the optional words of `state`. The caller writes all but its key, and gives it
- * to `succeed`. The old item is held until then, for the allocation could evict it.
+ * `valueBytes` and for the optional words of `state`. The caller writes all but its key, and gives
+ * it to `succeed`. The old item is held until then, for the allocation could evict it.
  */
 export function successor(
   arena: Arena,

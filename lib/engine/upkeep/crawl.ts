@@ -2,10 +2,10 @@
 // bounded steps. Assumes the arena's lock. Any thread orders a crawl, the arena's owner carries it
 // out; what the order is stands in the arena, so that it outlives the thread.
 //
-// Unasked, a class is crawled when it pays: each crawl counts how many items will end in each of the
-// next minutes. The wait for the next one grows while a worthwhile number, one in a hundred of those
-// that end at all, is further off than the wait, and shrinks while it is nearer. What the owner has
-// learned is its own: whoever takes over begins anew.
+// Unasked, a class is crawled when it pays: each crawl counts how many items will end in each of
+// the next minutes. The wait for the next one grows while a worthwhile number, one in a hundred of
+// those that end at all, is further off than the wait, and shrinks while it is nearer. What the
+// owner has learned is its own: whoever takes over begins anew.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
@@ -18,7 +18,9 @@ import { type ClassSet, type ItemSink, type WalkCursor, walkItems } from '../ite
 import { CLASSES_MAX } from '../limits.ts'
 import { Order } from '../status.ts'
 
-/** A class is crawled unasked after so many seconds at first, then seldomer while it does not pay. */
+/**
+ * A class is crawled unasked after so many seconds at first, then seldomer while it does not pay.
+ */
 const CRAWL_GAP_S = 5
 const CRAWL_WAIT_STEP_S = 60
 export const CRAWL_WAIT_S_MAX = 3600

@@ -1,6 +1,6 @@
-// The flags of one meta command: a letter, and behind it what it takes. What they ask of the item goes
-// into terms, their times into the request, the rest is kept here. All commands know all letters; each
-// takes no notice of those that mean nothing to it.
+// The flags of one meta command: a letter, and behind it what it takes. What they ask of the item
+// goes into terms, their times into the request, the rest is kept here. All commands know all
+// letters; each takes no notice of those that mean nothing to it.
 //
 // A line that is as it should be is read in one pass, by `readLine`. Any other is left to `read`,
 // which goes over its words (tokens.ts) and knows what to say.
@@ -102,8 +102,8 @@ export class MetaFlags {
   }
 
   /**
-   * Reads the flags, which are the words from the `first` on, from `start` to the end of their line.
-   * Where the next line begins; -1: this one is not whole, or not as it should be.
+   * Reads the flags, which are the words from the `first` on, from `start` to the end of their
+   * line. Where the next line begins; -1: this one is not whole, or not as it should be.
    */
   readLine(input: Area, start: number, end: number, first: number): number {
     const { bytes } = input
@@ -125,7 +125,9 @@ export class MetaFlags {
     return -1
   }
 
-  /** Reads the key, and the flags from word `first` on; the line that says what is wrong, or null. */
+  /**
+   * Reads the key, and the flags from word `first` on; the line that says what is wrong, or null.
+   */
   read(input: Area, first: number): Area | null {
     if (tokenCount > META_WORDS_MAX) return FlagLine.TOO_MANY
     this.begin(input, tokenStart[KEY_WORD], tokenEnd[KEY_WORD])
@@ -272,7 +274,9 @@ export class MetaFlags {
   }
 }
 
-/** Takes the request's key for base64; false if it is none. The key then stands until the next one. */
+/**
+ * Takes the request's key for base64; false if it is none. The key then stands until the next one.
+ */
 export function decodeKey(request: Request): boolean {
   const start = request.keyStart
   const length = decodeBase64(request.area.bytes, start, start + request.keyBytes, decoded)

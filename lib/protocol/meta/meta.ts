@@ -1,9 +1,9 @@
-// The meta commands mg, ms, md, ma, mn and me, inside the text protocol. A line that is as it should
-// be is read here in one pass; for any other that protocol finds the words and hands it over again.
-// meta/flags.ts reads flags, execute.ts has the meaning, meta/print.ts prints.
+// The meta commands mg, ms, md, ma, mn and me, inside the text protocol. A line that is as it
+// should be is read here in one pass; for any other that protocol finds the words and hands it over
+// again. meta/flags.ts reads flags, execute.ts has the meaning, meta/print.ts prints.
 //
-// A fetch may change its item: it tells a peer that it won, and then no other is told so. Nothing of
-// that is done before the reply has room for it.
+// A fetch may change its item: it tells a peer that it won, and then no other is told so. Nothing
+// of that is done before the reply has room for it.
 
 import { Area, copyBytes } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -92,8 +92,8 @@ export class MetaCommands {
   }
 
   /**
-   * Runs the command at `at`, whose line ends before `next`; how far it ate. NEED_MORE: its value is
-   * not there whole and short; `at`: the reply has no room now.
+   * Runs the command at `at`, whose line ends before `next`; how far it ate. NEED_MORE: its value
+   * is not there whole and short; `at`: the reply has no room now.
    */
   run(verb: Verb, input: Area, at: number, next: number, end: number): number {
     if (verb === Verb.MS) return this.store(input, next, end)

@@ -61,7 +61,9 @@ const CRLF = 0x0a0d
 const BLANK_0 = 0x3020
 const BLANK = 32
 
-/** Writes a hit into the reply buffer, under the arena's lock; long values only up to their header. */
+/**
+ * Writes a hit into the reply buffer, under the arena's lock; long values only up to their header.
+ */
 export class TextSink implements HitSink {
   withCas = false
   private readonly reply: Reply
