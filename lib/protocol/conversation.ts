@@ -55,17 +55,17 @@ export interface Conversation {
   closeReason: CloseReason
   /** Sends what stands in the reply buffer; false if the peer must first take it. */
   flush(): boolean
-  /** The value of the item that the request holds shall follow what was written. */
-  sendHeld(): void
-  /** The value of the item that the request holds is on its way in, and so many bytes behind it. */
-  fillHeld(bytesBehind: number): void
-  /** The next bytes are to be thrown away; then comes `reply`, as the protocol says it. */
+  /** Sends the value of the item that the request holds behind what was written. */
+  sendHeld(sending: Sending): void
+  /** Fills the item that the request holds; `bytesBehind` bytes follow its value. */
+  fillHeld(bytesBehind: number, filling: Filling): void
+  /** Throws the next bytes away, then says `reply`. */
   swallow(bytes: number, reply: Area | null): void
-  /** The next bytes are kept until all are there; then comes what `take` makes of them. */
+  /** Keeps the next bytes until they are complete, then says what `take` makes of them. */
   collect(bytes: number, take: (value: Buffer) => Area): void
-  /** The rest of the line is to be thrown away; then comes `reply`. */
+  /** Throws the rest of the line away, then says `reply`. */
   swallowLine(reply: Area): void
-  /** A reply of any length that is there whole, sent before anything else. */
+  /** Sends a complete reply of any length before anything else. */
   sendTail(bytes: Buffer): void
   /** As sendTail, for a reply that is made while it is sent. */
   sendSource(source: Source): void
@@ -83,22 +83,29 @@ export interface Endpoint {
   port: number
 }
 
-/** A way to parse requests and print replies. All but `command` serve the other states. */
+/** A way to parse requests and print replies. */
 export interface Protocol {
   /** Its input may hold passwords: no copy of it may stay in memory. */
   readonly isSecret?: boolean
-  /** COMMAND: runs the request at `at`, with at least one byte there; how far it ate. */
-  command(input: Area, at: number, end: number): number
-  /** KEYS: goes on with a request that was begun; how far it ate. */
-  keys(input: Area, at: number, end: number): number
-  /** SENDING is done: the request's value stands in the reply, its hold is released. */
-  endSending(): void
-  /** FILLING is done: eats what stands behind the value, stores it and answers. */
-  endFilling(input: Area, at: number, end: number): number
   /**
-   * FILLING failed with NO_MEMORY or LOST, `bytes` of the value before its end; the item is held.
+   * Runs the request at `at`, with at least one byte there, or goes on with the one that it left in
+   * the state KEYS; how far it ate.
    */
-  refuse(status: Status, bytes: number): void
-  /** SWALLOW is done. */
+  command(input: Area, at: number, end: number): number
+  /** What was to be thrown away is gone: says what follows. */
   say(reply: Area): void
+}
+
+/** Who asked for a held value to be sent. */
+export interface Sending {
+  /** The reply has the value, and its hold is released. */
+  sent(): void
+}
+
+/** Who reads a value on its way in. */
+export interface Filling {
+  /** The value is complete: eats what follows it, stores it and answers; how far it ate. */
+  filled(input: Area, at: number, end: number): number
+  /** NO_MEMORY or LOST, `bytes` bytes before the value's end; the item is still held. */
+  refused(status: Status, bytes: number): void
 }

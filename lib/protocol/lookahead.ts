@@ -1,21 +1,23 @@
-// Looks over requests that came together before the first of them runs: finds their keys, hashes
-// them, and has the engine bring their items near the processor. What it finds is only a guess: a
-// request that runs asks for the hash of its key at its place, and has it computed if the guess was
-// another. Sessions run one at a time in a thread, so one list serves them all.
+// Looks over the requests of one input before the first of them runs: finds their keys, hashes them,
+// and has the engine prefetch their items, so that the cache misses overlap. What it finds is only a
+// guess. A request that runs asks for the hash of its key at its place, and has it computed if the
+// guess was another key. Sessions run one at a time in a thread, so one list serves them all.
 //
-// Of the plain requests of the classic protocol, which are nearly all, nothing is guessed:
+// The plain requests of the classic protocol, which are nearly all, are no guess:
 //
 //   get KEY\r\n
-//   set KEY FLAGS EXPTIME BYTES\r\nVALUE\r\n       there whole, all numbers of few digits
+//   set KEY FLAGS EXPTIME BYTES\r\nVALUE\r\n       complete, all numbers of few digits
 //
-// They are parsed here, once, and run from what stands in the list.
+// They are parsed here, once, and run from the list.
+//
+// Each protocol looks over its own input: lines here, frames in binary/ahead.ts.
 
 import type { Area } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import type { Cache } from '../engine/cache.ts'
 import { PREFETCH_KEYS_MAX } from '../engine/limits.ts'
 import { prefetch } from '../engine/prefetch.ts'
-import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './binary/layout.ts'
+import { Mode } from '../engine/status.ts'
 import type { Request } from './request.ts'
 import { wordEnd } from './words/ascii.ts'
 import { LINE_END_BYTES } from './words/tokens.ts'
@@ -44,9 +46,9 @@ const BLANKS_TO_LENGTH = 3
 const starts = new Int32Array(PREFETCH_KEYS_MAX)
 const lengths = new Int32Array(PREFETCH_KEYS_MAX)
 const hashes = new Int32Array(PREFETCH_KEYS_MAX)
-/** Where the plain request of this key begins; -1 if its request is another. */
+/** Where the plain request with this key begins; -1: its request is not plain. */
 const lines = new Int32Array(PREFETCH_KEYS_MAX)
-/** What a plain set says; of a plain get the value's place is -1. */
+/** The fields of a plain set; a plain get has PLAIN_GET for its value. */
 const flags = new Int32Array(PREFETCH_KEYS_MAX)
 const exptimes = new Int32Array(PREFETCH_KEYS_MAX)
 const values = new Int32Array(PREFETCH_KEYS_MAX)
@@ -57,7 +59,7 @@ let next = 0
 /** The input up to here was looked over. */
 let seenUntil = 0
 
-/** Forgets what was seen: other input stands there. */
+/** Forgets what was seen: the input is another now. */
 export function forgetAhead(): void {
   area = null
   count = 0
@@ -78,9 +80,9 @@ export function hashOf(cache: Cache, input: Area, start: number, length: number)
   return hashes[next++]
 }
 
-/** What `plainAt` says of other requests. */
+/** What `plainAt` says where no plain request was seen. */
 export const NOT_PLAIN = -1
-/** What `plainAt` says of a get; of a set it is the place of its value. */
+/** What `plainAt` says of a get; of a set it is where its value begins. */
 export const PLAIN_GET = -2
 
 /**
@@ -91,8 +93,14 @@ export function plainAt(input: Area, at: number, request: Request): number {
   if (next === count || lines[next] !== at) return NOT_PLAIN
   const start = starts[next]
   request.locate(input, start, start + lengths[next], hashes[next])
+  request.isPlain = true
+  request.noreply = false
   const value = values[next]
   if (value === PLAIN_GET) return value
+  request.mode = Mode.SET
+  request.dropsOld = true
+  request.casHigh = 0
+  request.casLow = 0
   request.flags = flags[next] >>> 0
   request.exptime = exptimes[next]
   request.valueBytes = valueLengths[next]
@@ -115,49 +123,45 @@ export function lookAhead(cache: Cache, input: Area, at: number, end: number, in
   if (at < seenUntil) return
   const isShort = end - at < LOOKAHEAD_BYTES_MIN
   if (isShort && inKeys) return
-  begin(input)
+  beginLook(input)
   let from = at
   if (isShort) from = Math.max(at + 1, findPlain(input, at, end))
   else if (inKeys) from = findKeys(input, from, end)
   while (!isShort && from < end && count < PREFETCH_KEYS_MAX) from = findLine(input, from, end)
-  finish(cache, input, from)
+  endLook(cache, input, from)
 }
 
-/** As `lookAhead`, over frames of the binary protocol. */
-export function lookAheadFrames(cache: Cache, input: Area, at: number, end: number): void {
-  if (at < seenUntil || end - at < LOOKAHEAD_BYTES_MIN) return
-  begin(input)
-  const { bytes, view } = input
-  let from = at
-  while (from + HEADER_BYTES <= end && count < PREFETCH_KEYS_MAX) {
-    if (bytes[from] !== REQUEST_MAGIC) break
-    const length = view.getUint16(from + KEY_BYTES)
-    const start = from + HEADER_BYTES + bytes[from + EXTRA_BYTES]
-    if (start + length > end) break
-    add(start, length)
-    from += HEADER_BYTES + view.getUint32(from + BODY_BYTES)
-  }
-  finish(cache, input, Math.max(from, at + 1))
+/** Whether input from `at` is worth a look: it is long enough, and was not looked over yet. */
+export function isWorthLook(at: number, end: number): boolean {
+  return at >= seenUntil && end - at >= LOOKAHEAD_BYTES_MIN
 }
 
-function begin(input: Area): void {
+/** Begins a look over new input. */
+export function beginLook(input: Area): void {
   area = input
   count = 0
   next = 0
 }
 
-function finish(cache: Cache, input: Area, until: number): void {
+/** Ends a look that came as far as `until`: hashes its keys and prefetches their items. */
+export function endLook(cache: Cache, input: Area, until: number): void {
   seenUntil = until
   for (let i = 0; i < count; i++) hashes[i] = cache.hash(input, starts[i], lengths[i])
   // One request gains nothing from that.
   if (count > 1) prefetch(cache, hashes, count)
 }
 
-function add(start: number, length: number): void {
+/** Adds a key, if it is one, while there is room. */
+export function addKey(start: number, length: number): void {
   if (length === 0 || length > KEY_BYTES_MAX) return
   starts[count] = start
   lines[count] = -1
   lengths[count++] = length
+}
+
+/** Whether a look has room for more keys. */
+export function hasKeyRoom(): boolean {
+  return count < PREFETCH_KEYS_MAX
 }
 
 /** The plain request at `at`: where the next one begins; -1 where it is another. */
@@ -230,7 +234,7 @@ function findLine(input: Area, at: number, end: number): number {
   const key = from + 1
   from = wordEnd(input, key, end)
   if (from === end) return end
-  add(key, from - key)
+  addKey(key, from - key)
   return afterValue(bytes, from, end)
 }
 
@@ -240,7 +244,7 @@ function findMeta(input: Area, at: number, end: number): number {
   const key = at + META_VERB_BYTES
   const keyEnd = wordEnd(input, key, end)
   if (keyEnd >= end) return end
-  add(key, keyEnd - key)
+  addKey(key, keyEnd - key)
   if (bytes[at + 1] !== LETTER_S) return afterLine(bytes, keyEnd, end)
   const valueBytes = readDigits(bytes, keyEnd + 1, end)
   return afterLine(bytes, digitsEnd, end) + valueBytes + LINE_END_BYTES
@@ -255,7 +259,7 @@ function findKeys(input: Area, at: number, end: number): number {
     const key = from
     from = wordEnd(input, key, end)
     if (from === end) return end
-    add(key, from - key)
+    addKey(key, from - key)
     if (bytes[from] !== BLANK) return afterLine(bytes, from, end)
   }
   return from

@@ -28,9 +28,11 @@ import { REQUEST_MAGIC } from './binary/layout.ts'
 import {
   type Conversation,
   type Endpoint,
+  type Filling,
   NEED_MORE,
   type Protocol,
   type ProtocolName,
+  type Sending,
   type Source,
   State,
 } from './conversation.ts'
@@ -81,6 +83,9 @@ export class Session implements Conversation {
   /** How far a held value is filled or sent, and what may come behind one that is filled. */
   private readonly place = createPlace()
   private bytesBehind = 0
+  /** Who reads the value on its way in, and who asked for the one on its way out. */
+  private filling: Filling | null = null
+  private sending: Sending | null = null
   /** The held value is sent from where it stands. */
   private inserting = false
   /** Bytes still to be thrown away; Infinity: up to the end of the line. */
@@ -202,8 +207,9 @@ export class Session implements Conversation {
     return place.start
   }
 
-  sendHeld(): void {
+  sendHeld(sending: Sending): void {
     this.state = State.SENDING
+    this.sending = sending
     // Each that is inserted is held until the reply is sent: peers that do not read leave some to
     // others.
     const { arena } = this.request.shard
@@ -211,8 +217,9 @@ export class Session implements Conversation {
     rewind(this.place, this.request.valueBytes)
   }
 
-  fillHeld(bytesBehind: number): void {
+  fillHeld(bytesBehind: number, filling: Filling): void {
     this.state = State.FILLING
+    this.filling = filling
     this.bytesBehind = bytesBehind
     rewind(this.place, this.request.valueBytes)
   }
@@ -276,7 +283,7 @@ export class Session implements Conversation {
         this.replyStart = this.reply.length
         return this.protocol.command(input, at, end)
       case State.KEYS:
-        return this.protocol.keys(input, at, end)
+        return this.protocol.command(input, at, end)
       default:
         return this.swallowPiece(input, at, end)
     }
@@ -349,17 +356,17 @@ export class Session implements Conversation {
     if (this.inserting) reply.inserts.keep(request.shard, request.hold)
     else request.shard.release(request.hold)
     this.state = State.COMMAND
-    this.protocol?.endSending()
+    this.sending?.sent()
   }
 
   private fillPiece(input: Area, at: number, end: number): number {
-    const { request, protocol, place } = this
-    if (protocol === null) return NEED_MORE
+    const { request, filling, place } = this
+    if (filling === null) return NEED_MORE
     if (place.start === place.end) {
-      if (place.left === 0) return protocol.endFilling(input, at, end)
+      if (place.left === 0) return filling.filled(input, at, end)
       const status = request.shard.extend(request, place)
       if (status !== Status.OK) {
-        protocol.refuse(status, place.left)
+        filling.refused(status, place.left)
         return at
       }
     }

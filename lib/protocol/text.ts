@@ -9,13 +9,12 @@ import { Mode, Status } from '../engine/status.ts'
 import { CloseReason } from '../observe/journal.ts'
 import { runControl } from './control/control.ts'
 import { CLUSTER_KEY, clusterNodes } from './control/daemon.ts'
-import { type Conversation, NEED_MORE, type Protocol, State } from './conversation.ts'
+import { type Conversation, NEED_MORE, type Protocol, type Sending, State } from './conversation.ts'
 import { Control, type Host } from './host.ts'
 import {
   LINE_BYTES_MAX,
   LINE_SPACES_MAX,
   REPLY_FRAME_BYTES_MAX,
-  STREAM_VALUE_BYTES_MIN,
   VALUE_BYTES_MAX,
 } from './limits.ts'
 import { keyEndAt, locateKey, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
@@ -32,6 +31,7 @@ import {
   tokenize,
   tokenStart,
 } from './words/tokens.ts'
+import { type Store, ValueReader } from './words/value-reader.ts'
 import { modeOf, Verb, verbOf } from './words/verbs.ts'
 
 const LF = 10
@@ -41,7 +41,7 @@ const LETTER_M = 109
 
 const words = { high: 0, low: 0 }
 
-export class TextProtocol implements Protocol {
+export class TextProtocol implements Protocol, Sending, Store {
   private readonly peer: Conversation
   private readonly host: Host
   private readonly request: Request
@@ -53,11 +53,9 @@ export class TextProtocol implements Protocol {
   private wordsSeen = 0
   /** The command in hand was met before, and waits for its value. */
   private isWaiting = false
-  /** The \r behind a value that came in pieces is there, its \n is not. */
-  private sawReturn = false
-  /** Made for the first meta command; the command in hand is one. */
+  /** Made for the first meta command. */
   private meta: MetaCommands | null = null
-  private isMeta = false
+  private readonly values: ValueReader
 
   constructor(peer: Conversation) {
     this.peer = peer
@@ -65,19 +63,21 @@ export class TextProtocol implements Protocol {
     this.request = peer.request
     this.reply = peer.host.reply
     this.sink = new TextSink(this.reply, this.request)
+    this.values = new ValueReader(peer, this, this)
   }
 
   /** Runs the command at `at`; how far it ate, or NEED_MORE. */
   command(input: Area, at: number, end: number): number {
+    if (this.peer.state === State.KEYS) return this.keys(input, at, end)
     const { bytes } = input
     lookAhead(this.host.cache, input, at, end, false)
-    if (bytes[at] === LETTER_M) {
-      const next = this.quickMeta(input, at, end)
+    if (bytes[at] === LETTER_M && this.host.control[Control.VERBOSITY] <= 1) {
+      const next = this.metaCommands().quick(input, at, end)
       if (next !== NEED_MORE) return next
     }
     const plain = plainAt(input, at, this.request)
     if (plain !== NOT_PLAIN && this.host.control[Control.VERBOSITY] <= 1) {
-      return plain === PLAIN_GET ? this.plainGet(input) : this.plainSet(input, plain)
+      return plain === PLAIN_GET ? this.plainGet() : this.plainSet(input, plain)
     }
     let start = at
     while (start < end && bytes[start] === BLANK) start++
@@ -95,11 +95,11 @@ export class TextProtocol implements Protocol {
   }
 
   /** The request is a get that was parsed ahead: as `keys`. */
-  private plainGet(input: Area): number {
+  private plainGet(): number {
     const { keyStart, keyBytes } = this.request
     const keyEnd = keyStart + keyBytes
     this.beginKeys(Verb.GET)
-    if (!this.word(input, keyStart, keyEnd)) {
+    if (!this.fetch()) {
       return this.peer.state === State.SWALLOW ? keyEnd : keyStart
     }
     if (this.peer.state === State.SENDING) return keyEnd
@@ -110,20 +110,13 @@ export class TextProtocol implements Protocol {
   /** The request is a set that was parsed ahead, with its value: as `update`. */
   private plainSet(input: Area, valueStart: number): number {
     const { request } = this
-    this.isMeta = false
     this.isWaiting = false
-    request.noreply = false
-    request.isPlain = true
-    request.casHigh = 0
-    request.casLow = 0
-    request.mode = Mode.SET
-    request.dropsOld = true
     this.say(storedLine(this.peer.operations.store(request, input, valueStart)))
     return valueStart + request.valueBytes + LINE_END_BYTES
   }
 
   /** Serves the keys of a get up to the end of its line or of the input. */
-  keys(input: Area, start: number, end: number): number {
+  private keys(input: Area, start: number, end: number): number {
     const { bytes } = input
     let at = start
     for (;;) {
@@ -157,37 +150,15 @@ export class TextProtocol implements Protocol {
   }
 
   /** The value of a get was sent; more keys may follow. */
-  endSending(): void {
+  sent(): void {
     this.reply.endLine()
-    if (!this.isMeta) this.peer.state = State.KEYS
+    this.peer.state = State.KEYS
   }
 
-  /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
-  endFilling(input: Area, at: number, end: number): number {
-    if (at === end) return NEED_MORE
-    const wanted = this.sawReturn ? LF : CR
-    if (input.bytes[at] !== wanted) {
-      this.request.shard.release(this.request.hold)
-      this.peer.swallow(this.sawReturn ? 0 : 1, this.request.noreply ? null : Line.BAD_CHUNK)
-    } else if (this.sawReturn) {
-      this.peer.state = State.COMMAND
-      if (this.isMeta) this.meta?.finish()
-      else this.say(storedLine(this.peer.operations.commit(this.request)))
-    } else {
-      this.sawReturn = true
-    }
-    return at + 1
-  }
+  keepLine(): void {}
 
-  /** Gives a value up that was begun, throws its rest away, then says why it was not stored. */
-  refuse(status: Status, bytes: number): void {
-    const { request } = this
-    request.shard.giveUp(request)
-    this.refuseValue(status, bytes)
-  }
-
-  private refuseValue(status: Status, bytes: number): void {
-    this.peer.swallow(bytes + 2, this.request.noreply ? null : storedLine(status))
+  stored(status: Status): void {
+    this.say(storedLine(status))
   }
 
   /** Adds a line, unless the peer wants no reply. */
@@ -205,41 +176,28 @@ export class TextProtocol implements Protocol {
     const newline = tokenize(bytes, at, end)
     if (newline < 0) return this.unfinishedLine(input, at, end)
     if (this.host.control[Control.VERBOSITY] > 1) this.logInput(bytes, at, newline)
-    this.isWaiting = false
     this.request.noreply = false
     this.request.isPlain = true
     this.request.creates = false
     this.request.casHigh = 0
     this.request.casLow = 0
     const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
-    this.isMeta = verb >= Verb.MG
-    if (verb >= Verb.MG) return this.runMeta(verb, input, at, newline + 1, end)
-    if (verb >= Verb.SET && verb <= Verb.CAS) return this.update(verb, input, newline + 1, end)
-    this.dispatch(verb, input)
-    return newline + 1
+    let next = newline + 1
+    if (verb >= Verb.MG) next = this.metaCommands().run(verb, input, at, next, end)
+    else if (verb >= Verb.SET && verb <= Verb.CAS) next = this.update(verb, input, next, end)
+    else this.dispatch(verb, input)
+    // Nothing was done yet: it waits for its value, or for room for its reply.
+    this.isWaiting = next === NEED_MORE || next === at
+    return next
   }
 
-  /** A meta command whose line is as it should be; NEED_MORE: it is for `line`. */
-  private quickMeta(input: Area, at: number, end: number): number {
-    if (this.host.control[Control.VERBOSITY] > 1) return NEED_MORE
+  /** Meta commands read their own flags; most connections send none. */
+  private metaCommands(): MetaCommands {
     this.meta ??= new MetaCommands(this.peer, this)
-    this.isMeta = true
-    this.sawReturn = false
-    this.request.noreply = false
-    return this.meta.quick(input, at, end)
-  }
-
-  /** A meta command waits for its value, or for room for its reply, before it has done anything. */
-  private runMeta(verb: Verb, input: Area, at: number, next: number, end: number): number {
-    this.meta ??= new MetaCommands(this.peer, this)
-    this.sawReturn = false
-    const used = this.meta.run(verb, input, at, next, end)
-    this.isWaiting = used === NEED_MORE || used === at
-    return used
+    return this.meta
   }
 
   private beginKeys(verb: Verb): void {
-    this.isMeta = false
     this.peer.state = State.KEYS
     this.sink.withCas = verb === Verb.GETS || verb === Verb.GATS
     this.touching = verb === Verb.GAT || verb === Verb.GATS
@@ -251,13 +209,18 @@ export class TextProtocol implements Protocol {
 
   /** One word of a get; false if it could not be served: no room yet, or the get has failed. */
   private word(input: Area, start: number, end: number): boolean {
-    const { request, reply, peer } = this
     if (this.needsExptime) return this.readExptime(input.bytes, start, end)
     if (end - start > KEY_BYTES_MAX) {
       this.failWith(Line.BAD_FORMAT)
       return false
     }
-    locateKey(request, input, start, end)
+    locateKey(this.request, input, start, end)
+    return this.fetch()
+  }
+
+  /** Serves the request's key; false if it could not be served. */
+  private fetch(): boolean {
+    const { request, reply, peer } = this
     for (;;) {
       const before = reply.length
       const status = this.touching
@@ -272,7 +235,7 @@ export class TextProtocol implements Protocol {
         this.failWith(Line.NO_MEMORY_GET)
         return false
       }
-      if (status === Status.HELD) peer.sendHeld()
+      if (status === Status.HELD) peer.sendHeld(this)
       if (status === Status.MISS && !this.offerCluster()) return false
       this.wordsSeen++
       return true
@@ -374,35 +337,7 @@ export class TextProtocol implements Protocol {
       this.say(Line.BAD_FORMAT)
       return valueStart
     }
-    const { request } = this
-    const valueEnd = valueStart + request.valueBytes
-    if (valueEnd + 2 > end) return this.updateLater(valueStart)
-    if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
-      this.say(storedLine(this.peer.operations.store(request, input, valueStart)))
-      return valueEnd + 2
-    }
-    // Refused for its size before its value is looked at, as when it comes in pieces.
-    const status = this.peer.operations.begin(request)
-    if (status === Status.OK) request.shard.release(request.hold)
-    this.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
-    return valueEnd + 2
-  }
-
-  /** The value is not there whole: wait if it is short, else write it as it comes. */
-  private updateLater(valueStart: number): number {
-    const { request } = this
-    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) {
-      this.isWaiting = true
-      return NEED_MORE
-    }
-    const status = this.peer.operations.begin(request)
-    if (status === Status.OK) {
-      this.sawReturn = false
-      this.peer.fillHeld(LINE_END_BYTES)
-    } else {
-      this.refuseValue(status, request.valueBytes)
-    }
-    return valueStart
+    return this.values.take(input, valueStart, end)
   }
 
   private readUpdate(verb: Verb, input: Area): boolean {

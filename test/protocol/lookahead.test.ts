@@ -6,13 +6,13 @@ import t from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { PREFETCH_KEYS_MAX } from '../../lib/engine/limits.ts'
+import { lookAheadFrames } from '../../lib/protocol/binary/ahead.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../../lib/protocol/binary/layout.ts'
 import {
   forgetAhead,
   hashOf,
   keyEndAt,
   lookAhead,
-  lookAheadFrames,
   NOT_PLAIN,
   PLAIN_GET,
   plainAt,

@@ -79,18 +79,6 @@ export class AuthText implements Protocol {
     return next
   }
 
-  keys(_input: Area, at: number): number {
-    return at
-  }
-
-  endSending(): void {}
-
-  endFilling(_input: Area, at: number): number {
-    return at
-  }
-
-  refuse(): void {}
-
   /** A claim too long to be right was thrown away. */
   say(line: Area): void {
     this.gate.answer(false, line)

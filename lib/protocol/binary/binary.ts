@@ -12,13 +12,21 @@ import { GIB, KIB } from '../../bytes/units.ts'
 import { casBits } from '../../engine/items/item.ts'
 import { Mode, Status } from '../../engine/status.ts'
 import { CloseReason } from '../../observe/journal.ts'
-import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
+import {
+  type Conversation,
+  type Filling,
+  NEED_MORE,
+  type Protocol,
+  type Sending,
+  State,
+} from '../conversation.ts'
 import { flushAll } from '../execute.ts'
 import { Control, type Host, ThreadCounter } from '../host.ts'
 import { STREAM_VALUE_BYTES_MIN } from '../limits.ts'
-import { locateKey, lookAheadFrames } from '../lookahead.ts'
+import { locateKey } from '../lookahead.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
+import { lookAheadFrames } from './ahead.ts'
 import { FORMS, hasForm, UNKNOWN } from './forms.ts'
 import * as B from './layout.ts'
 import { BinaryStatus, Opcode } from './layout.ts'
@@ -33,7 +41,7 @@ export const BODY_BYTES_MAX = GIB
 
 const NOTHING = text('')
 
-export class BinaryProtocol implements Protocol {
+export class BinaryProtocol implements Protocol, Sending, Filling {
   protected readonly peer: Conversation
   private readonly host: Host
   private readonly request: Request
@@ -62,14 +70,9 @@ export class BinaryProtocol implements Protocol {
     return this.frame(input, at, end)
   }
 
-  /** No frame stops half-way but in its value. */
-  keys(_input: Area, at: number, _end: number): number {
-    return at
-  }
+  sent(): void {}
 
-  endSending(): void {}
-
-  endFilling(_input: Area, at: number, _end: number): number {
+  filled(_input: Area, at: number, _end: number): number {
     this.peer.state = State.COMMAND
     const before = this.reply.length
     this.endUpdate(this.peer.operations.commit(this.request))
@@ -77,7 +80,7 @@ export class BinaryProtocol implements Protocol {
     return at
   }
 
-  refuse(status: Status, bytes: number): void {
+  refused(status: Status, bytes: number): void {
     const { request } = this
     request.shard.giveUp(request)
     this.endUpdate(status)
@@ -214,7 +217,7 @@ export class BinaryProtocol implements Protocol {
       if (status === Status.MISS) {
         responder.missed()
       } else if (status === Status.HELD) {
-        peer.sendHeld()
+        peer.sendHeld(this)
       } else if (status === Status.NO_MEMORY) {
         reply.length = before
         responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY)
@@ -240,7 +243,7 @@ export class BinaryProtocol implements Protocol {
       ? operations.store(request, input, valueStart)
       : operations.begin(request)
     if (status === Status.OK && !isWhole) {
-      this.peer.fillHeld(0)
+      this.peer.fillHeld(0, this)
       return valueStart
     }
     this.endUpdate(status)

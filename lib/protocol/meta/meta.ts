@@ -8,16 +8,17 @@
 import { Area, copyBytes } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { Mode, Status } from '../../engine/status.ts'
-import { type Conversation, NEED_MORE } from '../conversation.ts'
+import { type Conversation, NEED_MORE, type Sending } from '../conversation.ts'
 import { ThreadCounter } from '../host.ts'
-import { OPAQUE_BYTES_MAX, STREAM_VALUE_BYTES_MIN, VALUE_BYTES_MAX } from '../limits.ts'
+import { OPAQUE_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
 import { keyEndAt, locateKey } from '../lookahead.ts'
 import type { Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { equalsWord, parseDigits, parseInt32, wordEnd } from '../words/ascii.ts'
 import { Line, storedLine } from '../words/print.ts'
 import type { Speaker } from '../words/speaker.ts'
-import { LINE_END_BYTES, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { type Store, ValueReader } from '../words/value-reader.ts'
 import { Verb } from '../words/verbs.ts'
 import { decodeKey, letter, MetaFlags } from './flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './print.ts'
@@ -25,8 +26,6 @@ import { Code, FactsSink, MetaLine, MetaPrinter } from './print.ts'
 /** What a meta store keeps of its line while its value is on its way: the key, and the opaque. */
 const META_STASH_BYTES = KEY_BYTES_MAX + OPAQUE_BYTES_MAX
 
-const LF = 10
-const CR = 13
 const BLANK = 32
 const LETTER_A = letter('a')
 const LETTER_D = letter('d')
@@ -48,13 +47,14 @@ const ModeByte = {
   MINUS: letter('-'),
 } as const
 
-export class MetaCommands {
+export class MetaCommands implements Sending, Store {
   private readonly peer: Conversation
   private readonly speaker: Speaker
   private readonly request: Request
   private readonly reply: Reply
   private readonly flags: MetaFlags
   private readonly printer: MetaPrinter
+  private readonly values: ValueReader
   /** Of a store whose value comes in pieces: its key, then its opaque. */
   private stash: Area | null = null
 
@@ -65,6 +65,7 @@ export class MetaCommands {
     this.reply = peer.host.reply
     this.flags = new MetaFlags(peer.request)
     this.printer = new MetaPrinter(this.reply, this.request, this.flags)
+    this.values = new ValueReader(peer, speaker, this)
   }
 
   /**
@@ -109,9 +110,9 @@ export class MetaCommands {
     return next
   }
 
-  /** The value of a store that came in pieces is there whole. */
-  finish(): void {
-    this.answerStore(this.peer.operations.commit(this.request))
+  /** The value of an mg was sent. */
+  sent(): void {
+    this.reply.endLine()
   }
 
   /** mg; false if there is no room for its reply now. */
@@ -125,7 +126,7 @@ export class MetaCommands {
       status = peer.operations.get(request, this.printer)
     }
     if (status === Status.HELD) {
-      peer.sendHeld()
+      peer.sendHeld(this)
     } else if (status === Status.NO_MEMORY) {
       reply.length = before
       this.speaker.say(Line.NO_MEMORY_GET)
@@ -150,7 +151,7 @@ export class MetaCommands {
       return valueStart
     }
     this.request.valueBytes = valueBytes
-    return this.takeValue(input, valueStart, end)
+    return this.values.take(input, valueStart, end)
   }
 
   /** An ms whose key ends at `start`. */
@@ -162,42 +163,11 @@ export class MetaCommands {
     const next = this.flags.readLine(input, stop, end, 3)
     if (next < 0 || this.readMode() !== null) return NEED_MORE
     this.request.valueBytes = valueBytes
-    return this.takeValue(input, next, end)
-  }
-
-  /** The value that the request's store is of. */
-  private takeValue(input: Area, valueStart: number, end: number): number {
-    const { request, speaker, peer } = this
-    const { bytes } = input
-    const valueEnd = valueStart + request.valueBytes
-    if (valueEnd + 2 > end) return this.storeLater(valueStart)
-    if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
-      this.answerStore(peer.operations.store(request, input, valueStart))
-      return valueEnd + 2
-    }
-    // Refused for its size before its value is looked at, as when it comes in pieces.
-    const status = peer.operations.begin(request)
-    if (status === Status.OK) request.shard.release(request.hold)
-    speaker.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
-    return valueEnd + 2
-  }
-
-  /** The value is not there whole: wait if it is short, else write it as it comes. */
-  private storeLater(valueStart: number): number {
-    const { request } = this
-    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
-    const status = this.peer.operations.begin(request)
-    if (status === Status.OK) {
-      this.keepLine()
-      this.peer.fillHeld(LINE_END_BYTES)
-    } else {
-      this.peer.swallow(request.valueBytes + 2, storedLine(status))
-    }
-    return valueStart
+    return this.values.take(input, next, end)
   }
 
   /** Keeps what the reply takes from the line, which is gone when the value is there. */
-  private keepLine(): void {
+  keepLine(): void {
     const { request, flags } = this
     this.stash ??= Area.allocate(META_STASH_BYTES)
     const { stash } = this
@@ -208,7 +178,7 @@ export class MetaCommands {
     flags.opaqueStart = KEY_BYTES_MAX
   }
 
-  private answerStore(status: Status): void {
+  stored(status: Status): void {
     if (status === Status.OK && this.flags.quiet) return
     const code = storedCode(status)
     if (code === 0) return this.speaker.say(storedLine(status))

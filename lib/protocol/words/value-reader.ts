@@ -1,0 +1,101 @@
+// Reads the value behind the line of a text or meta store, stores it and has the store answered. A
+// complete value is stored at once. A short one that is not complete is waited for. A long one goes
+// into its item as it comes, in the session's state FILLING.
+
+import type { Area } from '../../bytes/area.ts'
+import { Status } from '../../engine/status.ts'
+import { type Conversation, type Filling, NEED_MORE, State } from '../conversation.ts'
+import { STREAM_VALUE_BYTES_MIN } from '../limits.ts'
+import { Line, storedLine } from './print.ts'
+import type { Speaker } from './speaker.ts'
+import { LINE_END_BYTES } from './tokens.ts'
+
+const LF = 10
+const CR = 13
+
+/** The command whose value this is. */
+export interface Store {
+  /** The value comes in pieces, and the line goes: what the reply takes from it must be kept. */
+  keepLine(): void
+  /** What became of the store: to be answered. */
+  stored(status: Status): void
+}
+
+export class ValueReader implements Filling {
+  private readonly peer: Conversation
+  private readonly speaker: Speaker
+  private readonly store: Store
+  /** The \r behind a value that came in pieces was there, its \n was not yet. */
+  private sawReturn = false
+
+  constructor(peer: Conversation, speaker: Speaker, store: Store) {
+    this.peer = peer
+    this.speaker = speaker
+    this.store = store
+  }
+
+  /**
+   * Takes the value of the request's store, which begins at `start`: how far it ate. NEED_MORE: the
+   * value is short and not complete, and nothing was done.
+   */
+  take(input: Area, start: number, end: number): number {
+    const { request, operations } = this.peer
+    const { bytes } = input
+    const valueEnd = start + request.valueBytes
+    if (valueEnd + LINE_END_BYTES > end) return this.takeLater(start)
+    if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
+      this.store.stored(operations.store(request, input, start))
+    } else {
+      // Refused for its size before its value is looked at, as when it comes in pieces.
+      const status = operations.begin(request)
+      if (status === Status.OK) request.shard.release(request.hold)
+      this.speaker.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
+    }
+    return valueEnd + LINE_END_BYTES
+  }
+
+  /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
+  filled(input: Area, at: number, end: number): number {
+    if (at === end) return NEED_MORE
+    const { peer } = this
+    const { request } = peer
+    const wanted = this.sawReturn ? LF : CR
+    if (input.bytes[at] !== wanted) {
+      request.shard.release(request.hold)
+      peer.swallow(this.sawReturn ? 0 : 1, request.noreply ? null : Line.BAD_CHUNK)
+    } else if (this.sawReturn) {
+      peer.state = State.COMMAND
+      this.store.stored(peer.operations.commit(request))
+    } else {
+      this.sawReturn = true
+    }
+    return at + 1
+  }
+
+  /** Gives up a value that was begun, throws its rest away, then says why it was not stored. */
+  refused(status: Status, bytes: number): void {
+    const { request } = this.peer
+    request.shard.giveUp(request)
+    this.refuse(status, bytes)
+  }
+
+  private takeLater(start: number): number {
+    const { peer } = this
+    const { request } = peer
+    if (request.valueBytes < STREAM_VALUE_BYTES_MIN) return NEED_MORE
+    const status = peer.operations.begin(request)
+    if (status === Status.OK) {
+      this.sawReturn = false
+      this.store.keepLine()
+      peer.fillHeld(LINE_END_BYTES, this)
+    } else {
+      this.refuse(status, request.valueBytes)
+    }
+    return start
+  }
+
+  private refuse(status: Status, bytes: number): void {
+    const { request } = this.peer
+    this.peer.swallow(bytes + LINE_END_BYTES, request.noreply ? null : storedLine(status))
+  }
+}
