@@ -3,8 +3,8 @@
 // attaches with an id of its own.
 
 import type { Area } from '../bytes/area.ts'
-import { GIB, KIB, MIB } from '../bytes/units.ts'
-import { type Arena, chunkWords, createArena, roomBeside } from './arena/arena.ts'
+import { KIB } from '../bytes/units.ts'
+import { type Arena, chunkWords, roomBeside } from './arena/arena.ts'
 import { monotonicS, moveClock } from './arena/clock.ts'
 import { arenaOf, hashBytes } from './arena/hash.ts'
 import {
@@ -12,7 +12,6 @@ import {
   AUTOMOVE_RATIO,
   AUTOMOVE_WINDOW_S,
   BUCKET_COUNT,
-  CAS_SHOWN,
   CLASS_PAGE_COUNT,
   CLOCK_S,
   CRAWL_ITEMS_MAX,
@@ -24,8 +23,8 @@ import {
   EVICTIONS_ON,
   HASH_SEED_0,
   HASH_SEED_1,
-  HEADER_WORDS,
   ITEM_BYTES_LIMIT,
+  ITEM_COUNT,
   LRU_HOT_FACTOR,
   LRU_HOT_PERCENT,
   LRU_TEMPORARY_TTL_S,
@@ -34,119 +33,37 @@ import {
   MAINTAINER_ON,
   MEMORY_LIMIT_KIB,
   MOVE_PHASE,
-  NEXT_HOLDER,
   PAGE_LIMIT,
   REASSIGN_ON,
+  RESETS,
   UPKEEP_HOLDER,
 } from './arena/layout.ts'
 import { pagesAboveLimit } from './chunks/slabs.ts'
-import { Eviction } from './items/lru.ts'
+import {
+  ARENA_PAGES_MIN,
+  type CacheHandle,
+  type CacheOptions,
+  createArenas,
+  giveHolder,
+  thousandths,
+} from './create.ts'
 import { allClasses, type ClassSet } from './items/walk.ts'
 import {
-  ARENA_DATA_BYTES_MAX,
-  ARENA_DATA_BYTES_MIN,
-  ARENAS_MAX,
   AUTOMOVE_WINDOW_S_MAX,
   CRAWL_SLEEP_US_MAX,
   EVICTIONS,
   type EvictionName,
-  HASHPOWER_DEFAULT,
-  HASHPOWER_MIN,
 } from './limits.ts'
 import { POOL } from './room/moves.ts'
 import { Recovery, Shard } from './shard.ts'
 import { Order } from './status.ts'
-import { Automove } from './upkeep/automove.ts'
 import { Crawl } from './upkeep/crawl.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 
-/**
- * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as
- * far as the arenas reach. Memory that nobody touches costs address space only.
- */
-const MEMORY_HEADROOM = 4
-const MEMORY_RESERVED_BYTES_MIN = GIB
-
-/** It may be lowered to so many pages for items in each arena. */
-export const ARENA_PAGES_MIN = 16
-
-/**
- * Thread ids that the cache gives out begin here; those below are for threads that bring their own.
- */
-export const GIVEN_HOLDER_MIN = 2 ** 29
+export type { CacheHandle, CacheOptions } from './create.ts'
 
 /** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
 const RECOVER_WAIT_MS_MAX = 100
-
-export interface CacheOptions {
-  /** Memory for items, bytes. */
-  memoryBytes: number
-  /** Wanted number of arenas, usually one a thread; small memories get fewer. Default 1. */
-  shards?: number
-  /** Longest item, bytes, by memcached's measure of an item (-I). Default 1 MiB. */
-  itemBytesMax?: number
-  /** Factor between neighbouring chunk sizes (-f). Default 1.25. */
-  growthFactor?: number
-  /** Least room for key, value and flags in a chunk, bytes (-n). Default 48. */
-  chunkBytesMin?: number
-  /** Longest chunk, bytes; longer items have several. Default, and at most: half a page. */
-  chunkBytesMax?: number
-  /** False: refuse new items when full instead of evicting old ones (-M). Default true. */
-  evictions?: boolean
-  /** Keep the histogram of item sizes for `stats sizes`. Default false. */
-  trackSizes?: boolean
-  /** Chunk sizes, bytes, ascending; default none: they grow by the factor from the least. */
-  chunkBytes?: readonly number[]
-  /** The empty tables have 2^hashpower buckets in all. Default 16. */
-  hashpower?: number
-  /** Whether the tables grow with their items. Default true. */
-  tableGrows?: boolean
-  /** Whether items have CAS numbers that peers see (-C: no). Default true. */
-  cas?: boolean
-  /** Whether items that have ended are looked for; may be changed later. Default true. */
-  crawler?: boolean
-  /** Rest between two turns of a crawl, microseconds. Default 100. */
-  crawlerSleepUs?: number
-  /** Items of a class that one crawl looks at, 0 for all. Default 0. */
-  crawlerItemsMax?: number
-  /** Whether pages may be moved between classes by order and by upkeep. Default true. */
-  reassign?: boolean
-  /** Pages moved unasked: 0 never, 1 where it pays, 2 at every eviction. Default 1. */
-  automove?: number
-  /** Ages below this share of the oldest deserve a page. Default 0.8. */
-  automoveRatio?: number
-  /** Seconds of ages and evictions to judge by. Default 10. */
-  automoveWindowS?: number
-  /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
-  headroom?: boolean
-  /**
-   * Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default
-   * true.
-   */
-  fitted?: boolean
-  /**
-   * Which items go first (lru.ts); `segmented` needs the maintainer, else it is `lru`, the default.
-   */
-  eviction?: EvictionName
-  /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */
-  hotPercent?: number
-  warmPercent?: number
-  /** How idle their ends may be, by the idle time of the cold list's end. Default 0.2 and 2. */
-  hotFactor?: number
-  warmFactor?: number
-  /**
-   * Items that end within so many seconds are kept in a list of their own; 0 for none. Default 0.
-   */
-  temporaryTtlS?: number
-  /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
-  maintainer?: boolean
-}
-
-/** What another thread needs to attach: shared memory only, fit for postMessage. */
-export interface CacheHandle {
-  arenas: SharedArrayBuffer[]
-  startedS: number
-}
 
 export class Cache {
   readonly shards: Shard[]
@@ -286,7 +203,7 @@ export class Cache {
    */
   reassignPage(fromClass: number, toClass: number): Order {
     const { arena } = this.shards[0]
-    if (arena.words[REASSIGN_ON] === 0) return Order.OFF
+    if (!this.reassignOn()) return Order.OFF
     if (this.shards.some(shard => shard.arena.words[MOVE_PHASE] !== 0)) return Order.BUSY
     if (fromClass === toClass) return Order.SAME
     const from = fromClass === -1 ? this.richestClass(toClass) : fromClass
@@ -325,7 +242,7 @@ export class Cache {
 
   /** Which items go first. */
   eviction(): EvictionName {
-    return EVICTIONS[this.shards[0].arena.words[EVICTION]]
+    return EVICTIONS[this.wordOf(EVICTION)]
   }
 
   /** Sets the shares of the hot and the warm list, percent, and how idle their ends may be. */
@@ -343,17 +260,17 @@ export class Cache {
 
   /** Longest item, bytes, by memcached's measure of an item. */
   itemBytesMax(): number {
-    return this.shards[0].arena.words[ITEM_BYTES_LIMIT]
+    return this.wordOf(ITEM_BYTES_LIMIT)
   }
 
   /** Whether old items make room for new ones when the memory is full. */
   evicts(): boolean {
-    return this.shards[0].arena.words[EVICTIONS_ON] === 1
+    return this.wordOf(EVICTIONS_ON) === 1
   }
 
   /** Memory for items that may be in use, bytes. */
   memoryLimitBytes(): number {
-    return this.shards[0].arena.words[MEMORY_LIMIT_KIB] * KIB
+    return this.wordOf(MEMORY_LIMIT_KIB) * KIB
   }
 
   /**
@@ -370,6 +287,31 @@ export class Cache {
     this.setAll(PAGE_LIMIT, pages)
     this.setAll(MEMORY_LIMIT_KIB, Math.floor(bytes / KIB))
     return Order.OK
+  }
+
+  /** Items that there are. */
+  itemCount(): number {
+    return this.sumOf(ITEM_COUNT)
+  }
+
+  /** How often an arena was emptied because a dead thread left it torn. */
+  resetCount(): number {
+    return this.sumOf(RESETS)
+  }
+
+  /** Whether crawls may begin. */
+  crawlerOn(): boolean {
+    return this.wordOf(CRAWLER_ON) !== 0
+  }
+
+  /** Whether pages may be moved between classes. */
+  reassignOn(): boolean {
+    return this.wordOf(REASSIGN_ON) !== 0
+  }
+
+  /** Whether upkeep balances lists and starts crawls of its own accord. */
+  maintainerOn(): boolean {
+    return this.wordOf(MAINTAINER_ON) !== 0
   }
 
   /** Whether nothing of a dead thread is left. */
@@ -390,104 +332,22 @@ export class Cache {
     return best
   }
 
+  /** A word that all arenas have alike. */
+  private wordOf(word: number): number {
+    return this.shards[0].arena.words[word]
+  }
+
+  private sumOf(word: number): number {
+    return this.shards.reduce((sum, { arena }) => sum + arena.words[word], 0)
+  }
+
   private setAll(word: number, value: number): void {
     for (const { arena } of this.shards) Atomics.store(arena.words, word, value)
   }
-}
-
-function giveHolder({ arenas }: CacheHandle): number {
-  return Atomics.add(new Int32Array(arenas[0], 0, HEADER_WORDS), NEXT_HOLDER, 1)
-}
-
-function createArenas(options: CacheOptions): CacheHandle {
-  const itemBytesMax = options.itemBytesMax ?? MIB
-  const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
-  const dataBytes = arenaBytes(options.memoryBytes, count, itemBytesMax)
-  // Not imported: threads that attach, which are most, would load it for nothing.
-  const random = process.getBuiltinModule('node:crypto').randomBytes(8)
-  const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
-  const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
-  const arenas: SharedArrayBuffer[] = []
-  for (let i = 0; i < count; i++) {
-    const arena = createArena({
-      dataBytes,
-      dataBytesMax: options.headroom === true ? roomFor(dataBytes, count) : dataBytes,
-      itemBytesMax,
-      growthFactor: options.growthFactor ?? 1.25,
-      chunkBytesMin: options.chunkBytesMin ?? 48,
-      chunkBytesMax: options.chunkBytesMax,
-      chunkBytes: options.chunkBytes,
-      fitted: options.fitted,
-      evictions: options.evictions ?? true,
-      trackSizes: options.trackSizes ?? false,
-      bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
-      tableGrows: options.tableGrows,
-      seeds,
-    })
-    setUp(arena.words, options)
-    arena.words[NEXT_HOLDER] = GIVEN_HOLDER_MIN
-    arenas.push(arena.buffer)
-  }
-  return { arenas, startedS: monotonicS() }
-}
-
-/** Bytes to reserve in an arena so that the memory limit can be raised. */
-function roomFor(dataBytes: number, arenas: number): number {
-  const wanted = Math.max(dataBytes * MEMORY_HEADROOM, MEMORY_RESERVED_BYTES_MIN / arenas)
-  return Math.min(Math.floor(wanted), ARENA_DATA_BYTES_MAX)
-}
-
-/** Writes what may be changed later where all threads find it. */
-function setUp(words: Int32Array, options: CacheOptions): void {
-  words[CAS_SHOWN] = options.cas === false ? 0 : -1
-  words[CRAWLER_ON] = options.crawler === false ? 0 : 1
-  words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
-  words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
-  const eviction = options.eviction ?? 'lru'
-  const isKept = eviction !== 'segmented' || options.maintainer !== false
-  words[EVICTION] = isKept ? EVICTIONS.indexOf(eviction) : Eviction.LRU
-  words[LRU_HOT_PERCENT] = options.hotPercent ?? 20
-  words[LRU_WARM_PERCENT] = options.warmPercent ?? 40
-  words[LRU_HOT_FACTOR] = thousandths(options.hotFactor ?? 0.2)
-  words[LRU_WARM_FACTOR] = thousandths(options.warmFactor ?? 2)
-  words[LRU_TEMPORARY_TTL_S] = options.temporaryTtlS ?? 0
-  words[MEMORY_LIMIT_KIB] = Math.floor(options.memoryBytes / KIB)
-  words[REASSIGN_ON] = options.reassign === false ? 0 : 1
-  words[AUTOMOVE] = options.automove ?? Automove.BALANCE
-  words[AUTOMOVE_RATIO] = thousandths(options.automoveRatio ?? 0.8)
-  words[AUTOMOVE_WINDOW_S] = Math.min(options.automoveWindowS ?? 10, AUTOMOVE_WINDOW_S_MAX)
-  words[MAINTAINER_ON] = options.maintainer === false ? 0 : 1
 }
 
 /** Pages that a class, or the pool, could give away. */
 function sparePages(arena: Arena, classId: number): number {
   if (classId === POOL) return Math.max(0, -pagesAboveLimit(arena))
   return arena.words[classAt(classId) + CLASS_PAGE_COUNT]
-}
-
-/** A factor as a word of an arena. */
-function thousandths(factor: number): number {
-  return Math.min(Math.round(factor * 1000), 2 ** 31 - 1)
-}
-
-/** Room beside the longest item for its headers and the hash table, as a share of the item. */
-const ITEM_SPARE = 1 / 64
-
-/**
- * Bytes of each arena. An item lies in one arena, with its headers and a table beside it: where it
- * may take half of two arenas' memory, they get a little more than the limit.
- */
-function arenaBytes(memoryBytes: number, count: number, itemBytesMax: number): number {
-  const share = Math.floor(memoryBytes / count)
-  if (count === 1) return share
-  return Math.max(share, Math.ceil(itemBytesMax * (1 + ITEM_SPARE)))
-}
-
-/** How many arenas serve this memory: few enough for long items, enough for their largest size. */
-function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): number {
-  const least = Math.ceil(memoryBytes / ARENA_DATA_BYTES_MAX)
-  const bytesMin = Math.max(ARENA_DATA_BYTES_MIN, 2 * itemBytesMax)
-  const most = Math.max(least, Math.floor(memoryBytes / bytesMin))
-  if (least > ARENAS_MAX) throw new RangeError(`more than ${ARENAS_MAX} arenas`)
-  return Math.max(1, least, Math.min(wanted, most, ARENAS_MAX))
 }

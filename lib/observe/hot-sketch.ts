@@ -96,7 +96,7 @@ export class Sketch {
   count(hash: number, key: Area, start: number, length: number): void {
     const { words } = this
     this.begin()
-    const known = this.find(0, HOT_SLOTS, hash, key, start, length)
+    const known = this.find(0, hash, key, start, length)
     const slot = known === NONE ? this.least(0, HOT_SLOTS) : known
     if (known === NONE) {
       words[ERRORS + slot] = words[COUNTS + slot]
@@ -111,7 +111,7 @@ export class Sketch {
   measure(hash: number, key: Area, start: number, length: number, valueBytes: number): void {
     const { words } = this
     this.begin()
-    let slot = this.find(HOT_SLOTS, SLOTS, hash, key, start, length)
+    let slot = this.find(HOT_SLOTS, hash, key, start, length)
     if (slot === NONE) {
       slot = this.least(HOT_SLOTS, SLOTS)
       if (words[COUNTS + slot] < valueBytes) this.putKey(slot, hash, key, start, length)
@@ -154,17 +154,11 @@ export class Sketch {
     Atomics.store(this.words, SEQUENCE, this.words[SEQUENCE] + 1)
   }
 
-  /** The slot of a key in [from, end), or NONE. */
-  private find(
-    from: number,
-    end: number,
-    hash: number,
-    key: Area,
-    start: number,
-    length: number,
-  ): number {
+  /** The slot of a key among those that begin with `first`, the hot or the long ones, or NONE. */
+  private find(first: number, hash: number, key: Area, start: number, length: number): number {
     const { words, area } = this
-    for (let slot = from; slot < end; slot++) {
+    const end = first === 0 ? HOT_SLOTS : SLOTS
+    for (let slot = first; slot < end; slot++) {
       if (words[HASHES + slot] !== hash) continue
       const at = KEYS + slot * KEY_WORDS
       if (words[at] === length && equalBytes(area, (at + 1) << 2, key, start, length)) return slot

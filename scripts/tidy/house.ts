@@ -69,6 +69,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['index.ts'],
     ['keeper.ts', 'prefetch.ts'],
     ['cache.ts', 'value-sink.ts'],
+    ['create.ts'],
     ['shard.ts'],
     ['repair.ts'],
     ['verify.ts'],
@@ -97,7 +98,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['balance.ts', 'donors.ts', 'evict.ts', 'reap.ts', 'victims.ts'],
   ],
   'lib/engine/storing/': [
-    ['fetch.ts', 'numbers.ts', 'remove.ts', 'rewrite.ts', 'storing.ts'],
+    ['adjust.ts', 'fetch.ts', 'remove.ts', 'rewrite.ts', 'storing.ts'],
     ['successor.ts'],
     ['terms.ts'],
     ['ask.ts'],

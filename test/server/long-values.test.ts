@@ -12,7 +12,7 @@ import {
   LOCK,
   RESETS,
 } from '../../lib/engine/arena/layout.ts'
-import { GIVEN_HOLDER_MIN } from '../../lib/engine/cache.ts'
+import { GIVEN_HOLDER_MIN } from '../../lib/engine/create.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { isRefusal, type Options } from '../../lib/options/options.ts'
 import { Line } from '../../lib/protocol/words/print.ts'

@@ -3,7 +3,7 @@
 // lock.
 //
 // A new value never overwrites an old one that can be seen: it is written into an item of its own,
-// and linking that is the last step. rewrite.ts and numbers.ts have the exceptions.
+// and linking that is the last step. rewrite.ts and adjust.ts have the exceptions.
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'

@@ -2,7 +2,6 @@
 // an item. As in memcached it is refused behind requests whose replies were not sent yet; what a
 // peer sends behind a dump is served after it.
 
-import { CRAWLER_ON } from '../../engine/arena/layout.ts'
 import { allClasses, type ClassSet } from '../../engine/items/walk.ts'
 import { CLASSES_MAX, CRAWL_SLEEP_US_MAX } from '../../engine/limits.ts'
 import { Order } from '../../engine/status.ts'
@@ -122,5 +121,5 @@ function classesOf(list: string): ClassSet | undefined {
 }
 
 function isOn({ cache }: Conversation['host']): boolean {
-  return cache.shards[0].arena.words[CRAWLER_ON] !== 0
+  return cache.crawlerOn()
 }

@@ -1,7 +1,6 @@
 // The commands that change how memory is kept: `slabs`, `lru` and `cache_memlimit`.
 
 import { MIB } from '../../bytes/units.ts'
-import { MAINTAINER_ON, REASSIGN_ON } from '../../engine/arena/layout.ts'
 import { EVICTIONS } from '../../engine/limits.ts'
 import { Order } from '../../engine/status.ts'
 import type { Conversation } from '../conversation.ts'
@@ -46,7 +45,7 @@ export function slabs(bytes: Buffer, peer: Conversation, speaker: Speaker): void
 }
 
 function reassign(bytes: Buffer, { host }: Conversation) {
-  if (host.cache.shards[0].arena.words[REASSIGN_ON] === 0) return REASSIGN_OFF
+  if (!host.cache.reassignOn()) return REASSIGN_OFF
   const from = readInt32(bytes, tokenStart[2], tokenEnd[2])
   const to = readInt32(bytes, tokenStart[3], tokenEnd[3])
   if (Number.isNaN(from) || Number.isNaN(to)) return Line.BAD_FORMAT
@@ -99,7 +98,7 @@ function setAutomoveWindow(bytes: Buffer, host: Host) {
 export function lru(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   if (tokenCount < 2) return speaker.say(Line.ERROR)
   const word = wordAt(bytes, 1)
-  const isKept = peer.host.cache.shards[0].arena.words[MAINTAINER_ON] !== 0
+  const isKept = peer.host.cache.maintainerOn()
   if (word === 'tune' && tokenCount >= 6) return speaker.say(tune(bytes, peer))
   if (!isKept || tokenCount < 3) return speaker.say(Line.ERROR)
   if (word === 'mode') return speaker.say(setMode(wordAt(bytes, 2), peer))

@@ -1,0 +1,215 @@
+// Makes the arenas of a cache from its options.
+
+import { GIB, KIB, MIB } from '../bytes/units.ts'
+import { createArena } from './arena/arena.ts'
+import { monotonicS } from './arena/clock.ts'
+import {
+  AUTOMOVE,
+  AUTOMOVE_RATIO,
+  AUTOMOVE_WINDOW_S,
+  CAS_SHOWN,
+  CRAWL_ITEMS_MAX,
+  CRAWL_SLEEP_US,
+  CRAWLER_ON,
+  EVICTION,
+  HEADER_WORDS,
+  LRU_HOT_FACTOR,
+  LRU_HOT_PERCENT,
+  LRU_TEMPORARY_TTL_S,
+  LRU_WARM_FACTOR,
+  LRU_WARM_PERCENT,
+  MAINTAINER_ON,
+  MEMORY_LIMIT_KIB,
+  NEXT_HOLDER,
+  REASSIGN_ON,
+} from './arena/layout.ts'
+import { Eviction } from './items/lru.ts'
+import {
+  ARENA_DATA_BYTES_MAX,
+  ARENA_DATA_BYTES_MIN,
+  ARENAS_MAX,
+  AUTOMOVE_WINDOW_S_MAX,
+  EVICTIONS,
+  type EvictionName,
+  HASHPOWER_DEFAULT,
+  HASHPOWER_MIN,
+} from './limits.ts'
+import { Automove } from './upkeep/automove.ts'
+
+/**
+ * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as
+ * far as the arenas reach. Memory that nobody touches costs address space only.
+ */
+const MEMORY_HEADROOM = 4
+const MEMORY_RESERVED_BYTES_MIN = GIB
+
+/** It may be lowered to so many pages for items in each arena. */
+export const ARENA_PAGES_MIN = 16
+
+/**
+ * Thread ids that the cache gives out begin here; those below are for threads that bring their own.
+ */
+export const GIVEN_HOLDER_MIN = 2 ** 29
+
+/** Room beside the longest item for its headers and the hash table, as a share of the item. */
+const ITEM_SPARE = 1 / 64
+
+export interface CacheOptions {
+  /** Memory for items, bytes. */
+  memoryBytes: number
+  /** Wanted number of arenas, usually one a thread; small memories get fewer. Default 1. */
+  shards?: number
+  /** Longest item, bytes, by memcached's measure of an item (-I). Default 1 MiB. */
+  itemBytesMax?: number
+  /** Factor between neighbouring chunk sizes (-f). Default 1.25. */
+  growthFactor?: number
+  /** Least room for key, value and flags in a chunk, bytes (-n). Default 48. */
+  chunkBytesMin?: number
+  /** Longest chunk, bytes; longer items have several. Default, and at most: half a page. */
+  chunkBytesMax?: number
+  /** False: refuse new items when full instead of evicting old ones (-M). Default true. */
+  evictions?: boolean
+  /** Keep the histogram of item sizes for `stats sizes`. Default false. */
+  trackSizes?: boolean
+  /** Chunk sizes, bytes, ascending; default none: they grow by the factor from the least. */
+  chunkBytes?: readonly number[]
+  /** The empty tables have 2^hashpower buckets in all. Default 16. */
+  hashpower?: number
+  /** Whether the tables grow with their items. Default true. */
+  tableGrows?: boolean
+  /** Whether items have CAS numbers that peers see (-C: no). Default true. */
+  cas?: boolean
+  /** Whether items that have ended are looked for; may be changed later. Default true. */
+  crawler?: boolean
+  /** Rest between two turns of a crawl, microseconds. Default 100. */
+  crawlerSleepUs?: number
+  /** Items of a class that one crawl looks at, 0 for all. Default 0. */
+  crawlerItemsMax?: number
+  /** Whether pages may be moved between classes by order and by upkeep. Default true. */
+  reassign?: boolean
+  /** Pages moved unasked: 0 never, 1 where it pays, 2 at every eviction. Default 1. */
+  automove?: number
+  /** Ages below this share of the oldest deserve a page. Default 0.8. */
+  automoveRatio?: number
+  /** Seconds of ages and evictions to judge by. Default 10. */
+  automoveWindowS?: number
+  /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
+  headroom?: boolean
+  /**
+   * Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default
+   * true.
+   */
+  fitted?: boolean
+  /**
+   * Which items go first (lru.ts); `segmented` needs the maintainer, else it is `lru`, the default.
+   */
+  eviction?: EvictionName
+  /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */
+  hotPercent?: number
+  warmPercent?: number
+  /** How idle their ends may be, by the idle time of the cold list's end. Default 0.2 and 2. */
+  hotFactor?: number
+  warmFactor?: number
+  /**
+   * Items that end within so many seconds are kept in a list of their own; 0 for none. Default 0.
+   */
+  temporaryTtlS?: number
+  /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
+  maintainer?: boolean
+}
+
+/** What another thread needs to attach: shared memory only, fit for postMessage. */
+export interface CacheHandle {
+  arenas: SharedArrayBuffer[]
+  startedS: number
+}
+
+/** An id for a thread that brings none, unique among all that use these arenas. */
+export function giveHolder({ arenas }: CacheHandle): number {
+  return Atomics.add(new Int32Array(arenas[0], 0, HEADER_WORDS), NEXT_HOLDER, 1)
+}
+
+/** RangeError where the sizes cannot be, or the memory cannot be had. */
+export function createArenas(options: CacheOptions): CacheHandle {
+  const itemBytesMax = options.itemBytesMax ?? MIB
+  const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
+  const dataBytes = arenaBytes(options.memoryBytes, count, itemBytesMax)
+  // Not imported: threads that attach, which are most, would load it for nothing.
+  const random = process.getBuiltinModule('node:crypto').randomBytes(8)
+  const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
+  const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
+  const arenas: SharedArrayBuffer[] = []
+  for (let i = 0; i < count; i++) {
+    const arena = createArena({
+      dataBytes,
+      dataBytesMax: options.headroom === true ? roomFor(dataBytes, count) : dataBytes,
+      itemBytesMax,
+      growthFactor: options.growthFactor ?? 1.25,
+      chunkBytesMin: options.chunkBytesMin ?? 48,
+      chunkBytesMax: options.chunkBytesMax,
+      chunkBytes: options.chunkBytes,
+      fitted: options.fitted,
+      evictions: options.evictions ?? true,
+      trackSizes: options.trackSizes ?? false,
+      bucketsInitial: 2 ** Math.max(HASHPOWER_MIN, hashpower - Math.ceil(Math.log2(count))),
+      tableGrows: options.tableGrows,
+      seeds,
+    })
+    setUp(arena.words, options)
+    arena.words[NEXT_HOLDER] = GIVEN_HOLDER_MIN
+    arenas.push(arena.buffer)
+  }
+  return { arenas, startedS: monotonicS() }
+}
+
+/** Bytes to reserve in an arena so that the memory limit can be raised. */
+function roomFor(dataBytes: number, arenas: number): number {
+  const wanted = Math.max(dataBytes * MEMORY_HEADROOM, MEMORY_RESERVED_BYTES_MIN / arenas)
+  return Math.min(Math.floor(wanted), ARENA_DATA_BYTES_MAX)
+}
+
+/** Writes what may be changed later where all threads find it. */
+function setUp(words: Int32Array, options: CacheOptions): void {
+  words[CAS_SHOWN] = options.cas === false ? 0 : -1
+  words[CRAWLER_ON] = options.crawler === false ? 0 : 1
+  words[CRAWL_SLEEP_US] = options.crawlerSleepUs ?? 100
+  words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
+  const eviction = options.eviction ?? 'lru'
+  const isKept = eviction !== 'segmented' || options.maintainer !== false
+  words[EVICTION] = isKept ? EVICTIONS.indexOf(eviction) : Eviction.LRU
+  words[LRU_HOT_PERCENT] = options.hotPercent ?? 20
+  words[LRU_WARM_PERCENT] = options.warmPercent ?? 40
+  words[LRU_HOT_FACTOR] = thousandths(options.hotFactor ?? 0.2)
+  words[LRU_WARM_FACTOR] = thousandths(options.warmFactor ?? 2)
+  words[LRU_TEMPORARY_TTL_S] = options.temporaryTtlS ?? 0
+  words[MEMORY_LIMIT_KIB] = Math.floor(options.memoryBytes / KIB)
+  words[REASSIGN_ON] = options.reassign === false ? 0 : 1
+  words[AUTOMOVE] = options.automove ?? Automove.BALANCE
+  words[AUTOMOVE_RATIO] = thousandths(options.automoveRatio ?? 0.8)
+  words[AUTOMOVE_WINDOW_S] = Math.min(options.automoveWindowS ?? 10, AUTOMOVE_WINDOW_S_MAX)
+  words[MAINTAINER_ON] = options.maintainer === false ? 0 : 1
+}
+
+/** A factor as a word of an arena. */
+export function thousandths(factor: number): number {
+  return Math.min(Math.round(factor * 1000), 2 ** 31 - 1)
+}
+
+/** How many arenas serve this memory: few enough for long items, enough for their largest size. */
+function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): number {
+  const least = Math.ceil(memoryBytes / ARENA_DATA_BYTES_MAX)
+  const bytesMin = Math.max(ARENA_DATA_BYTES_MIN, 2 * itemBytesMax)
+  const most = Math.max(least, Math.floor(memoryBytes / bytesMin))
+  if (least > ARENAS_MAX) throw new RangeError(`more than ${ARENAS_MAX} arenas`)
+  return Math.max(1, least, Math.min(wanted, most, ARENAS_MAX))
+}
+
+/**
+ * Bytes of each arena. An item lies in one arena, with its headers and a table beside it: where it
+ * may take half of two arenas' memory, they get a little more than the limit.
+ */
+function arenaBytes(memoryBytes: number, count: number, itemBytesMax: number): number {
+  const share = Math.floor(memoryBytes / count)
+  if (count === 1) return share
+  return Math.max(share, Math.ceil(itemBytesMax * (1 + ITEM_SPARE)))
+}
