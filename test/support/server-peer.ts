@@ -9,7 +9,8 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HOST } from './process.ts'
 
-export const ANSWER_MS_MAX = 10_000
+/** Generous: a machine may be busy with other tests. */
+export const ANSWER_MS_MAX = 30_000
 
 /** A TCP port, or the path of a UNIX socket. */
 export type Place = number | string
