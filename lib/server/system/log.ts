@@ -107,8 +107,7 @@ function send(port: Port, text: string): void {
 function write(text: string): void {
   if (kept !== null && kept.length < LINES_KEPT_MAX) kept.push(text)
   const { stderr } = process
-  if (!isGuarded) stderr.on('error', () => {})
-  isGuarded = true
+  if (!isGuarded) guard(stderr)
   if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) return lose(1)
   const before = unsaid
   unsaid = 0
@@ -118,6 +117,19 @@ function write(text: string): void {
     unsaid += before
     lose(1)
   })
+}
+
+/** Not exported by Node: its handle of a terminal waits for the reader unless it is told not to. */
+interface Blocking {
+  _handle?: { setBlocking?(blocks: boolean): number }
+}
+
+function guard(stderr: NodeJS.WriteStream): void {
+  isGuarded = true
+  stderr.on('error', () => {})
+  // A terminal that was stopped by Ctrl-S must not stop this thread.
+  const { _handle } = stderr as Blocking
+  if (stderr.isTTY) _handle?.setBlocking?.(false)
 }
 
 function lose(lines: number): void {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { findProgram } from '../../support/oracle.ts'
 import { freePort, HOST } from '../../support/process.ts'
-import { askOnce, comesTrue } from '../../support/server-peer.ts'
+import { ask, askOnce, comesTrue, openPeer, statsOf } from '../../support/server-peer.ts'
 
 const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
 const NEEDS_SCRIPT = {
@@ -33,10 +33,23 @@ t.test('the end of its terminal ends it, SIGHUP alone does not', NEEDS_SCRIPT, a
   t.ok(await comesTrue(() => !isRunning(pid)))
 })
 
+t.test('a terminal that is stopped stops nobody', NEEDS_SCRIPT, async t => {
+  const { terminal, port } = await start(t, ['-vv'])
+  terminal.stdout?.pause()
+  const peer = await openPeer(port)
+  const isFull = async () => {
+    await ask(peer, `${'get none\r\n'.repeat(1000)}mn\r\n`, 'MN\r\n')
+    // A connection of its own, which the thread accepts that writes the log.
+    return Number((await statsOf(port, 'memslab')).get('stderr_lines_dropped')) > 0
+  }
+  t.ok(await comesTrue(isFull, START_MS_MAX))
+  terminal.stdout?.resume()
+})
+
 /** `npm start` in a terminal of its own. */
-async function start(t: Test) {
+async function start(t: Test, args: string[] = []) {
   const port = await freePort()
-  const command = `npm start --silent -- -u nobody -t 1 -p ${port} -l ${HOST}`
+  const command = `npm start --silent -- -u nobody -t 1 -p ${port} -l ${HOST} ${args.join(' ')}`
   const terminal = spawn('script', ['-qec', command, '/dev/null'], {
     cwd: PACKAGE,
     stdio: ['pipe', 'pipe', 'inherit'],
