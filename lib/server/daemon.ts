@@ -1,6 +1,6 @@
-// The daemon: makes the cache, starts the workers, listens, and hands each connection to the worker
-// that has the fewest. The main thread runs no requests but those of main-thread.ts. Code that only
-// some daemons need is loaded by those alone.
+// The daemon: creates the cache, starts the workers, listens, and hands each connection to the
+// worker with the fewest. The main thread runs no requests except those of main-thread.ts. Code
+// that only some daemons need is loaded on demand.
 
 import { hostname } from 'node:os'
 import { PROTOCOL_VERSION } from '../bytes/memcached.ts'
@@ -35,24 +35,24 @@ import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 export interface Daemon {
   /** Where it listens, in the order of the options. */
   addresses: Bound[]
-  /** The same with UDP and UNIX sockets, as `stats conns` prints them. */
+  /** The same, including UDP and UNIX sockets, as in `stats conns`. */
   places: string[]
-  /** For those who watch over it: the shared state of connections and workers. */
+  /** For monitoring: the shared state of connections and workers. */
   roster: Roster
   workers: Workers
   cache: Cache
-  /** Settled when no worker is left and none can be started: why, in one line. */
+  /** Resolves when no worker is left and none can be started, with the reason in one line. */
   failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
-  /** Stops listening, ends all connections and all workers. Again: waits for the same end. */
+  /** Stops listening, closes all connections and workers. A second call waits for the same end. */
   close(): Promise<void>
 }
 
 /**
- * Resolves when every listener accepts; rejects with an Error whose message is one line. `given`: a
- * cache that is there already, which the daemon serves and leaves as it is when it ends. `early`: a
- * pool that was opened before, which the daemon makes its own if it starts.
+ * Resolves when every listener accepts. Rejects with an Error whose message is one line. `given`:
+ * an existing cache, which the daemon serves and leaves as it is when it closes. `early`: a pool
+ * that was opened before, which the daemon owns once it has started.
  */
 export async function startDaemon(
   options: Options,
@@ -126,7 +126,7 @@ function largestChunkBytes({ shards }: Cache): number {
   return chunkWords(arena, arena.baseClasses) * 4
 }
 
-/** What threads are told of the options; the rest follows when the listeners are known. */
+/** The settings of threads from the options. The rest is added once the listeners are known. */
 function settingsOf(
   options: Options,
   auth: AuthFiles | null,
@@ -136,7 +136,7 @@ function settingsOf(
     version: PROTOCOL_VERSION,
     ownVersion: packageVersion(),
     flushAllowed: options.flushAllowed,
-    // Node watches descriptors for TLS in ways that a ring's loop does not see.
+    // For TLS, Node watches descriptors in ways that a uring's loop does not see.
     ioUring: options.ioUring,
     idleTimeoutS: options.idleTimeoutS,
     allowed: allowedBy(options),
@@ -153,7 +153,7 @@ function settingsOf(
   }
 }
 
-/** Listens on all that the options name, or on nothing. */
+/** Binds all listeners of the options, or none. */
 async function listen(options: Options, door: Door) {
   const streams = await listenAll(options, (socket, listener) => door.welcome(socket, listener))
   try {
@@ -167,7 +167,7 @@ async function listen(options: Options, door: Door) {
   }
 }
 
-/** Lets the main thread serve what the workers cannot, if there is any. */
+/** Lets the main thread serve what workers cannot, if needed. */
 async function serveHere(
   workers: Workers,
   { unixSocket }: Options,
@@ -187,7 +187,7 @@ async function serveHere(
 }
 
 function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHandle {
-  // The main thread has a ring too.
+  // The main thread has a log buffer too.
   const log = createLogs(threads + 1, workerLogbufBytes)
   countPrefixes(log, detailEnabled)
   return log
@@ -201,7 +201,7 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   return auth
 }
 
-/** Enters this daemon where clients look for it. */
+/** Registers this daemon where clients discover it. */
 async function register(options: Options, addresses: readonly Bound[]) {
   if (options.etcd.length === 0) return undefined
   const { register } = await import('./listen/registration.ts')

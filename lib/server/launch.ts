@@ -1,5 +1,5 @@
-// The daemon as another program starts it in its own process: what of it is public. The types of
-// this file lead to no internals of the server.
+// The public interface of a daemon that a program starts in its own process. The types of this file
+// do not refer to internals of the server.
 
 import type { Options } from '../options/options.ts'
 import { startDaemon as start } from './daemon.ts'
@@ -14,7 +14,7 @@ export interface Address {
 export interface Daemon {
   /** Where it listens for TCP, in the order of the options. */
   addresses: Address[]
-  /** Resolves when no worker is left and none can be started: why, in one line. */
+  /** Resolves when no worker is left and none can be started, with the reason in one line. */
   failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void

@@ -1,5 +1,5 @@
-// A daemon on a cache that the application has already: peers on the network and threads in process
-// share its items.
+// A daemon on a cache of the application: clients on the network and threads in the process share
+// its items.
 //
 //   const cache = LocalCache.create({ memoryBytes: 512 * 2 ** 20 })
 //   const daemon = await serve(cache, { port: 11211 })
@@ -17,7 +17,7 @@ import { startDaemon } from './daemon.ts'
 import type { Address } from './launch.ts'
 import { say } from './system/log.ts'
 
-/** What the cache has settled, and what is for a process that is nothing but a daemon. */
+/** Options that the cache has decided already, and those for a process that is only a daemon. */
 type Settled =
   | 'memoryLimitBytes'
   | 'evictions'
@@ -46,13 +46,13 @@ export interface Served {
   /** Where it listens for TCP, in the order of the options. */
   addresses: Address[]
   /**
-   * Resolves when no worker is left and none can be started: why, in one line. The daemon closes
-   * by itself then.
+   * Resolves when no worker is left and none can be started, with the reason in one line. The
+   * daemon then closes by itself.
    */
   failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
-  /** Stops listening, ends all connections and the daemon's threads; the cache goes on. */
+  /** Stops listening, closes all connections and the daemon's threads. The cache goes on. */
   close(): Promise<void>
 }
 
@@ -60,8 +60,8 @@ const HOST = '127.0.0.1'
 const PORT = 11211
 
 /**
- * Starts a daemon on this cache, in this process; resolves when it accepts connections. Rejects
- * with an Error of one line for options that cannot be, or an address that cannot be had.
+ * Starts a daemon on this cache, in this process. Resolves when it accepts connections. Rejects
+ * with an Error of one line for invalid options or an address that cannot be bound.
  */
 export async function serve(
   { handle }: { handle: CacheHandle },

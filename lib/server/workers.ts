@@ -1,12 +1,13 @@
-// The worker threads: long piscina tasks, one a thread. Starts them, hands them sockets, writes
-// their log, replaces one that dies, ends them.
+// The worker threads: long piscina tasks, one per thread. Starts them, hands them sockets, writes
+// their log, replaces dead ones, ends them.
 //
-// A worker that dies takes its connections with it and nothing else: the others go on, whatever it
-// left in the arenas is cleared up (Cache.recover), and a new worker attaches to the same arenas.
-// No worker is ever terminated from here: it may be inside a lock. Closing its port ends its task.
+// The death of a worker closes its connections and nothing else: the others go on, its locks and
+// holds in the arenas are cleaned up (Cache.recover), and a new worker attaches to the same arenas.
+// Workers are never terminated from here, because one may be inside a lock. Closing its port ends
+// its task.
 //
-// A thread may fail to start, as where its code cannot be read any more. It is tried again after a
-// growing delay. The daemon fails where that goes on and no worker is left.
+// A thread may fail to start, for example because its code cannot be read any more. It is retried
+// with growing delays. The daemon fails if that goes on and no worker is left.
 
 import type { Socket } from 'node:net'
 import {
@@ -23,33 +24,34 @@ import { say, sayFor } from './system/log.ts'
 import { releaseUring, type UringHandle } from './uring/uring.ts'
 import type { DaemonSettings, Delivery, Ready, WorkerMessage, WorkerTask } from './worker-host.ts'
 
-/** A worker that takes no connections this long after its start is given up and started again. */
+/** A worker that takes no connections this long after its start is given up and restarted. */
 const WORKER_START_S_MAX = 60
 
-/** After this number of workers in a row that did not live this long, the next one waits. */
+/** After this number of workers in a row with a shorter life than this, the next restart waits. */
 const WORKER_STEADY_MS = 2000
 const WORKER_DEATHS_MAX = 20
 const WORKER_DELAY_MS = 1000
 
 /**
  * How often each thread may die before it serves: the first times it is replaced at once, then
- * after a delay that doubles, between these bounds. With no worker left the daemon gives up after
- * the last number, some seconds.
+ * after a delay that doubles between these bounds. With no worker left the daemon gives up after
+ * the last number, which takes some seconds.
  */
 export const START_FAILURES_FREE = 3
 export const START_FAILURES_MAX = 10
 const START_DELAY_MS_MIN = 50
 const START_DELAY_MS_MAX = 10_000
 
-/** When to look again at an arena that could not be cleared up after a dead worker. */
+/** When to retry an arena that could not be cleaned up after a dead worker. */
 const RECOVER_AGAIN_MS = 200
 
 /**
- * The main thread's id for locks and holds in a cache that it makes; the cache names the others.
+ * The main thread's id for locks and holds in a cache that it creates. The cache gives the other
+ * ids.
  */
 export const MAIN_HOLDER = 1
 
-/** What is asked of piscina, whose own types an application with `skipLibCheck: false` fails on. */
+/** The used part of piscina, whose own types do not compile with `skipLibCheck: false`. */
 export interface ThreadPool {
   readonly threads: readonly Thread[]
   run(
@@ -81,7 +83,7 @@ interface Worker {
 
 export class Workers {
   readonly pool: ThreadPool
-  /** Settled when no worker is left and none can be started: why, in one line. */
+  /** Resolves when no worker is left and none can be started, with the reason in one line. */
   readonly failed: Promise<string>
   private readonly fail: (line: string) => void
   private readonly cache: Cache
@@ -91,7 +93,7 @@ export class Workers {
   private starting = true
   private closing = false
   private earlyDeaths = 0
-  /** Threads that died before they served, since one served. */
+  /** Threads that died before they served, since the last one that served. */
   private startFailures = 0
   private nudging: NodeJS.Timeout | undefined
   /** Why no worker can be started. */
@@ -110,9 +112,10 @@ export class Workers {
   }
 
   /**
-   * Starts all workers; resolves when all of them take connections. The first is started by itself,
-   * so that it need not share the processors with the others; `onFirst`: connections may be handed
-   * over. Those of the others wait for them, some milliseconds, and all have as many.
+   * Starts all workers. Resolves when all of them take connections. The first is started alone, so
+   * that it does not share the CPUs with the others; then `onFirst` is called, and connections may
+   * be handed over. Connections for the others wait some milliseconds for them, so that all get
+   * equally many.
    */
   async start(onFirst: () => void): Promise<void> {
     this.startWorker(0)
@@ -123,7 +126,7 @@ export class Workers {
     this.starting = false
   }
 
-  /** The worker with the fewest connections, of those that live if there are such. */
+  /** The worker with the fewest connections, a running one if there is any. */
   leastLoaded(): number {
     let best = 0
     for (const { index, isReady } of this.workers) {
@@ -148,12 +151,12 @@ export class Workers {
     }
   }
 
-  /** What the main thread serves peers with, under an id of its own. */
+  /** The task with which the main thread serves peers, with its own id. */
   mainThreadTask(): WorkerTask {
     return this.taskFor(this.roster.mainThread)
   }
 
-  /** Clears up after the main thread, which failed to serve its peers under this id. */
+  /** Cleans up after the main thread, which failed to serve its peers with this id. */
   recoverMainThread(holder: number): void {
     this.recover(holder)
     this.roster.giveAll(this.roster.mainThread)
@@ -161,7 +164,7 @@ export class Workers {
     this.roster.countRestart()
   }
 
-  /** Ends all workers; their connections end with what was not sent yet. */
+  /** Ends all workers. Their connections are closed, and unsent replies are lost. */
   async close(): Promise<void> {
     this.closing = true
     clearTimeout(this.nudging)
@@ -171,7 +174,7 @@ export class Workers {
     }
     await Promise.allSettled(this.workers.map(worker => worker.done))
     await this.pool.destroy()
-    // A cache that goes on without this daemon keeps nothing for its peers.
+    // A cache that goes on without this daemon must hold nothing for its peers.
     for (const { holder } of this.workers) this.recover(holder)
   }
 
@@ -214,15 +217,15 @@ export class Workers {
     })
   }
 
-  /** With -v: which way a worker was to go and cannot. */
+  /** With -v, logs that a worker cannot use io_uring or OpenSSL directly. */
   private noteWays(worker: number, { uring, isDirectTls }: Ready): void {
     if (this.roster.control[Control.VERBOSITY] === 0) return
     const { tls, ioUring } = this.settings
     if (!isDirectTls && tls?.settings.sslEngine === 'direct') {
-      say(`worker ${worker}: OpenSSL cannot be called directly here, through Node`)
+      say(`worker ${worker}: cannot call OpenSSL directly, TLS goes through Node`)
     }
     if (uring === null && ioUring && isDirectTls) {
-      say(`worker ${worker}: no io_uring here, through sockets`)
+      say(`worker ${worker}: cannot use io_uring, uses sockets`)
     }
   }
 
@@ -242,8 +245,8 @@ export class Workers {
   }
 
   /**
-   * piscina makes no new thread for one that dies while it starts, and its task waits for ever. Any
-   * further task makes it see that a thread is missing; that one takes the task that waits longest.
+   * piscina starts no new thread for one that dies during its start, and the task waits forever. A
+   * further task makes it notice that a thread is missing; the new thread takes the oldest task.
    */
   private nudge(): void {
     this.nudging = undefined
@@ -257,7 +260,7 @@ export class Workers {
   private noteFailure(error: Error): void {
     if (this.closing || this.fault !== undefined) return
     this.startFailures++
-    // All of them fail alike: one line is enough.
+    // All of them fail in the same way: one line is enough.
     if (this.startFailures % this.workers.length !== 0) return
     say(`a worker thread could not be started: ${error.message}`)
     if (this.startRounds() < START_FAILURES_MAX) return
@@ -267,7 +270,7 @@ export class Workers {
     for (const { abort } of this.workers) abort.abort()
   }
 
-  /** How often each thread was tried in vain. */
+  /** How often each thread has failed to start. */
   private startRounds(): number {
     return Math.floor(this.startFailures / this.workers.length)
   }
@@ -289,8 +292,8 @@ export class Workers {
   }
 
   private replace(dead: Worker, error: unknown): void {
-    // Whoever goes on without this daemon keeps no uring, and no sockets, of a worker that died
-    // last.
+    // Also while the daemon closes: the process may go on, and must not keep the dead worker's
+    // uring and sockets.
     const uring = lastWordsOf(dead.port) ?? dead.uring
     if (uring !== null) releaseUring(uring)
     if (this.closing) return
@@ -315,7 +318,8 @@ export class Workers {
 }
 
 /**
- * Writes what a dead worker sent to the log; its uring, if it said just before that it is ready.
+ * Writes the last log lines of a dead worker. Returns its uring, if it had just reported to be
+ * ready.
  */
 function lastWordsOf(port: MessagePort): UringHandle | null {
   let uring: UringHandle | null = null
@@ -328,7 +332,8 @@ function lastWordsOf(port: MessagePort): UringHandle | null {
 }
 
 /**
- * Calls after so many seconds in which this process ran: a pause does not count. Returns a cancel.
+ * Calls after this number of seconds in which the process ran: a pause does not count. Returns a
+ * function that cancels it.
  */
 function afterRunning(seconds: number, call: () => void): () => void {
   let left = seconds

@@ -1,5 +1,4 @@
-// Where to listen: addresses as options name them, as they are bound, and as `stats conns` writes
-// them.
+// Addresses to listen on: as in options, as bound, and as in `stats conns`.
 
 import { lookup } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'
@@ -19,7 +18,7 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** Tells TCP and UDP addresses apart, as memcached writes them. */
+/** Prefixes of TCP and UDP addresses, as in memcached. */
 export type Transport = 'tcp' | 'udp'
 
 /** `tcp:127.0.0.1:11211` or `tcp6:[::1]:11211`. */
@@ -39,7 +38,7 @@ export async function bindEach(
     }
   }
   if (list.length > 0) return
-  // IPv4 and, where the system has it, IPv6: two sockets on one port, as memcached has.
+  // IPv4 and, where the system has it, IPv6: two sockets on one port, as in memcached.
   const bound = await bind({ host: '0.0.0.0', port })
   try {
     await bind({ host: '::', port: bound.port })

@@ -1,5 +1,5 @@
-// Listening sockets of the main thread: binds them and passes on each connection that it accepts.
-// Connections are accepted paused: nothing is read here.
+// The listening sockets of the main thread: binds them and passes accepted connections on. They are
+// paused: nothing is read here.
 
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { ListenAddress, Options, PeerCheck } from '../../options/options.ts'
@@ -16,7 +16,7 @@ const SOCKET_OPTIONS = {
   allowHalfOpen: true,
 } as const
 
-/** Binds all that the options name, or nothing: rejects with the error of the first that failed. */
+/** Binds all listeners of the options, or none: rejects with the first error. */
 export async function listenAll(options: Options, accept: Accept): Promise<Listener[]> {
   const { unixSocket, tcpEnabled, listen, port } = options
   const listeners: Listener[] = []

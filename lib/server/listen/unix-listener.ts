@@ -16,7 +16,7 @@ const PATH_BYTES_MAX = 107
 /** Files that this process created: path -> device, inode and time. */
 const made = new Map<string, string>()
 
-/** Binds the path of the options; rejects with a system error that names the true reason. */
+/** Binds the path of the options. Rejects with a system error that has the true reason. */
 export async function listenUnix(
   path: string,
   { backlog, unixMask, protocol }: Options,

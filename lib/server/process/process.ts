@@ -1,6 +1,6 @@
-// What makes the daemon a good process: open files, the user it runs as, the pid file, signals, and
-// the way into the background. The daemon itself listens; a failure to start is one line on stderr
-// and an exit code, and with -d the process that was started first prints both.
+// The daemon as a process: open files, user, pid file, signals, and the background (-d). A failure
+// to start is one line on stderr and an exit code. With -d the foreground process prints the line
+// and exits with the code.
 
 import { spawn } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,45 +16,45 @@ import { assume, identityFor } from './user.ts'
 export interface Running {
   /** Where it listens, as `stats conns` prints it: `tcp:127.0.0.1:11211`. */
   places: readonly string[]
-  /** Settled when it cannot serve any more: why, in one line. */
+  /** Resolves when it cannot serve any more, with the reason in one line. */
   failed: Promise<string>
-  /** Reads again what may change while it runs. */
+  /** Reads password files and certificates again. */
   reload(): void
   close(): Promise<void>
 }
 
 export type Start = (options: Options) => Promise<Running>
 
-/** What the process in the background reports to the one that started it. */
+/** What the background process reports to the foreground process. */
 type Report = Refusal | { listening: string; lines: string[] }
 
-/** What errors of starting may say beside Node's own. */
+/** Fields of errors of a start besides Node's. */
 interface Refused extends Partial<Refusal> {
-  /** Where it failed to listen, if not on TCP. */
+  /** Where it failed to listen, if not TCP. */
   place?: string
 }
 
-/** What the end has to clear up. */
+/** What must be cleaned up at the end. */
 interface Held {
   running: Running | undefined
-  /** It was asked to read its files again before it ran. */
+  /** A reload was requested before it ran. */
   reloads: boolean
   pidFile: string | undefined
   removeSockets: (() => void) | undefined
 }
 
-/** Set for the process in the background. */
+/** Set for the background process. */
 const DETACHED_VARIABLE = 'MEMSLAB_DETACHED'
 const CLOSE_MS_MAX = 10_000
-/** One Ctrl-C under npm is two signals. A later one means that somebody does not want to wait. */
+/** One Ctrl-C under npm is two signals. A later signal ends the process at once. */
 const IMPATIENT_MS_MIN = 300
 
-/** Whether this process is the one in the background. */
+/** Whether this is the background process. */
 export function isDetached(): boolean {
   return process.env[DETACHED_VARIABLE] !== undefined
 }
 
-/** Starts the daemon in this process and returns when it listens, or failed to. */
+/** Starts the daemon in this process. Returns when it listens or has failed. */
 export async function runHere(asked: Options, start: Start): Promise<void> {
   const isTalking = asked.verbosity > 0
   if (isDetached() && !isTalking) keepLines()
@@ -84,7 +84,7 @@ export async function runHere(asked: Options, start: Start): Promise<void> {
   }
 }
 
-/** Starts the same command line in the background and waits until it listens, or failed to. */
+/** Starts the same command line in the background. Returns when it listens or has failed. */
 export async function runDetached(args: string[]): Promise<void> {
   const [, script = ''] = process.argv
   const childArgs = args.filter(arg => arg !== '--daemon')
@@ -113,13 +113,13 @@ export async function runDetached(args: string[]): Promise<void> {
   child.unref()
 }
 
-/** Without /proc the runtime knows its own program only by the name it was called. */
+/** Without /proc the runtime knows its own program only by the name of the call. */
 function spawnReason({ code, message }: NodeJS.ErrnoException): string {
   if (code !== 'ENOENT') return message
   return `"${process.execPath}" is not the path of this program (is /proc mounted?)`
 }
 
-/** One line where a person sees it, or asked for it with -v; memcached prints none. */
+/** Prints one line to a terminal or with -v; memcached prints none. */
 async function tellStarted({ places }: Running, isTalking: boolean): Promise<void> {
   const listening = `memslab ${packageVersion()} listens on ${places.join(', ')}`
   if (isTalking || isatty(2)) say(listening)
@@ -138,7 +138,7 @@ function report(outcome: Report): Promise<void> {
   return new Promise(settle => {
     const send = process.send?.bind(process)
     if (send === undefined) return settle()
-    // The parent may be gone already, which is no reason to stop.
+    // The foreground process may be gone already, which does not matter.
     send(outcome, undefined, undefined, () => {
       if (process.connected) process.disconnect?.()
       settle()
@@ -159,8 +159,8 @@ function refusalFrom(error: unknown, { port, listenText }: Options): Refusal {
 
 // ---- the pid file
 
-// Written beside and renamed: a reader finds a whole number or no file. As in memcached, a file
-// that cannot be written is reported and the daemon goes on.
+// Written under another name and renamed: a reader finds a complete number or no file. As in
+// memcached, a file that cannot be written is logged and the daemon goes on.
 function writePidFile(pidFile: string): void {
   const beside = `${pidFile}.tmp`
   try {
@@ -175,13 +175,13 @@ function removePidFile(pidFile: string): void {
   try {
     if (readFileSync(pidFile, 'utf8') === `${process.pid}\n`) rmSync(pidFile)
   } catch {
-    // Somebody removed it, or it lies where this user may not: nothing to be done at the end.
+    // It was removed, or this user may not remove it: either is fine at the end.
   }
 }
 
 // ---- signals
 
-// Listens from before the daemon does: a process that finds the port open may send a signal at
+// Installed before the daemon listens: a process that finds the port open may send a signal at
 // once.
 function closeOnSignals(held: Held): void {
   const terminals = [0, 1, 2].filter(isatty)
@@ -200,8 +200,8 @@ function closeOnSignals(held: Held): void {
   process.on('SIGINT', () => close(() => void print('Signal handled: Interrupt.\n')))
   // Node would open its debugger on this one; memcached stops gracefully.
   process.on('SIGUSR1', () => close(() => say('Gracefully stopping')))
-  // As in memcached, files of passwords and certificates are read again. The same signal comes when
-  // the terminal of the daemon is closed; then, unlike memcached, it ends.
+  // As in memcached, password files and certificates are read again. The signal also comes when the
+  // daemon's terminal is closed; then, unlike memcached, it stops.
   process.on('SIGHUP', () => {
     if (!terminals.every(isatty)) close(() => void print('Signal handled: Hangup.\n'))
     else if (held.running === undefined) held.reloads = true
@@ -209,7 +209,7 @@ function closeOnSignals(held: Held): void {
   })
   process.on('exit', () => {
     if (held.pidFile !== undefined) removePidFile(held.pidFile)
-    // They are gone already if the daemon was closed, not if it was still starting.
+    // Already removed if the daemon was closed, but not if it was still starting.
     held.removeSockets?.()
   })
 }
@@ -222,7 +222,7 @@ function endOnFailure(held: Held): void {
 }
 
 async function closeAndExit(running: Running | undefined, exitCode: number): Promise<void> {
-  // A peer that keeps its connection open must not keep the daemon.
+  // A peer that keeps its connection open must not keep the daemon running.
   setTimeout(() => process.exit(exitCode), CLOSE_MS_MAX).unref()
   try {
     await running?.close()

@@ -1,34 +1,39 @@
-// The daemon's log: lines on stderr. It is bounded, it loses lines, it counts what it lost, and it
-// never ends the process: stderr may be a full disk, a pipe whose reader is gone, or one that
-// nobody reads.
+// The daemon's log: lines on stderr. It is bounded, so it may lose lines, which it counts. It never
+// ends the process, even if stderr is a full disk, or a pipe that is closed or not read.
 //
-// Only the main thread writes. Worker threads send their lines through their ports: a stream of
-// their own would stop for ever at the first error of stderr.
+// Only the main thread writes. Worker threads send their lines through their ports: a worker's own
+// stream would stop forever at the first error of stderr.
 //
 //   words   Int32, shared by all threads: DROPPED, lines lost so far;
 //           WAITING, bytes that workers sent and the main thread has not written yet
 //
-// Lines may hold what peers sent. Characters that a terminal acts on are written as `\x1b`.
+// Lines may contain input of peers. Control characters are escaped, as in `\x1b`.
 
 import { KIB } from '../../bytes/units.ts'
 
-/** Bytes that wait for the reader of stderr, and bytes that wait on their way from the workers. */
+/**
+ * Most bytes that wait for the reader of stderr, and most that wait between workers and main
+ * thread.
+ */
 const LOG_BACKLOG_BYTES_MAX = 256 * KIB
 
-/** Lines of a start that are kept for the process that asked for it. */
+/** Most lines of a start that are kept for the foreground process. */
 const LINES_KEPT_MAX = 64
 
 const DROPPED = 0
 const WAITING = 1
 const WORDS = 2
 
-/** All but line feeds: some texts have several lines, and no line of a peer has any. */
+/**
+ * Characters to escape. Line feeds are not: some texts have several lines, and peers' texts have
+ * none.
+ */
 const ACTED_ON = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** The words of a log, fit for postMessage. */
 export type LogWords = Int32Array<SharedArrayBuffer>
 
-/** The end of a port that this thread sends through. */
+/** A port by which this thread sends lines. */
 interface Port {
   postMessage(message: LogLine): void
 }
@@ -39,51 +44,51 @@ export interface LogLine {
 }
 
 let words: LogWords = new Int32Array(new SharedArrayBuffer(WORDS * 4))
-/** Where this thread sends its lines; null: it writes them itself. */
+/** Where this thread sends its lines; null: it writes them. */
 let through: Port | null = null
-/** Lines lost since the last one that was written. */
+/** Lines lost since the last written one. */
 let unsaid = 0
 let isGuarded = false
-/** What was said since `keepLines`; null: nobody asked for it. */
+/** Lines since `keepLines`; null: lines are not kept. */
 let kept: string[] | null = null
 
-/** One line for the operator. */
+/** Logs one line. */
 export function say(line: string): void {
   const text = line.replace(ACTED_ON, escaped)
   if (through === null) write(text)
   else send(through, text)
 }
 
-/** Text on stdout, for the one who started this process; resolves to false where it was lost. */
+/** Writes text to stdout. Resolves to false if it was lost. */
 export function print(text: string): Promise<boolean> {
   const { stdout } = process
   stdout.once('error', () => {})
   return new Promise(settle => stdout.write(text, error => settle(!error)))
 }
 
-/** From now on lines are kept for `takeLines`: stderr leads nowhere yet. */
+/** Keeps lines for `takeLines` from now on, because stderr leads nowhere. */
 export function keepLines(): void {
   kept = []
 }
 
-/** What was said since then; lines are kept no longer. */
+/** The lines since then. Lines are no longer kept. */
 export function takeLines(): string[] {
   const lines = kept ?? []
   kept = null
   return lines
 }
 
-/** How many lines were lost in this process. */
+/** Number of lines lost in this process. */
 export function linesDropped(): number {
   return Atomics.load(words, DROPPED)
 }
 
-/** The counts, for worker threads. */
+/** The shared counts, for worker threads. */
 export function logWords(): LogWords {
   return words
 }
 
-/** From now on this thread, a worker, sends its lines through this port. */
+/** Makes this thread, a worker, send its lines through this port. */
 export function sayThrough(port: Port, shared: LogWords): void {
   through = port
   words = shared

@@ -112,7 +112,7 @@ for (const [way, [nodeOptions, suboptions]] of Object.entries(WAYS_BACK)) {
     })
     const pair = createAuthority(t, 'authority').sign('server')
     const daemon = await startTlsDaemon(t, pair, [...suboptions], ['-v'])
-    t.equal(/OpenSSL cannot be called directly/.test(daemon.output()), nodeOptions !== '')
+    t.equal(/cannot call OpenSSL directly/.test(daemon.output()), nodeOptions !== '')
     const value = 'v'.repeat(500_000)
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       const peer = await openSecure(daemon.tlsPort, { maxVersion })

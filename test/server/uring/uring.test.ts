@@ -169,7 +169,7 @@ t.test('a daemon uses io_uring where it can, unless an option forbids it', async
   const without = await startDaemon(t, ['-t', '2', '-o', 'no_io_uring'])
   const daemon = await startDaemon(t, ['-t', '2', '-v'])
   if (reason !== undefined) {
-    t.match(daemon.output(), /worker \d: no io_uring here, through sockets/)
+    t.match(daemon.output(), /worker \d: cannot use io_uring, uses sockets/)
     t.equal(await askOnce(daemon.port, 'get none\r\n', 'END\r\n'), 'END\r\n')
     return
   }
