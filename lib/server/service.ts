@@ -26,6 +26,12 @@ const SERVICE_CLOSE_MS_MAX = 2000
 /** How often each thread looks for idle peers and slow handshakes; it ticks the clocks too. */
 const SERVICE_TICK_MS = 1000
 
+/**
+ * A tick this late means that the thread did not run, as in a container that was paused. What its
+ * peers sent meanwhile is unread: they are judged only when that is over.
+ */
+const PAUSE_S_MIN = 3
+
 /** Reply buffers that a thread without a uring keeps for reuse. */
 const REPLY_SPARES_MAX = 64
 
@@ -46,6 +52,8 @@ export class Service implements Hall, TlsHall {
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
+  /** When the thread went on after a pause. */
+  private resumedAtS = 0
 
   /**
    * `guards`: loaded if the settings need them. `mayUseUring`: whether this thread may have a
@@ -141,9 +149,11 @@ export class Service implements Hall, TlsHall {
     this.cache.tick()
     const nowS = this.cache.nowS
     if (nowS === this.tickedAtS) return
+    if (nowS - this.tickedAtS >= PAUSE_S_MIN) this.resumedAtS = nowS
     this.tickedAtS = nowS
+    if (this.resumedAtS === nowS) return
     this.handshakes?.sweep()
-    if (this.idleTimeoutS === 0) return
+    if (this.idleTimeoutS === 0 || nowS - this.resumedAtS < this.idleTimeoutS) return
     for (const connection of this.open) connection.endIfIdle(nowS - this.idleTimeoutS)
   }
 }

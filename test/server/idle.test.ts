@@ -17,6 +17,8 @@ const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 const TIMEOUT = ['-o', 'idle_timeout=1']
 /** Idleness is measured in whole seconds: more than one may take two seconds to be noticed. */
 const KICKED_MS_MAX = 4000
+/** Longer than a thread takes for a pause. */
+const PAUSE_MS = 4200
 const TOO_MANY = 'ERROR Too many open connections\r\n'
 
 t.test('idle connections are closed, busy ones are not', async t => {
@@ -36,6 +38,19 @@ t.test('idle connections are closed, busy ones are not', async t => {
   t.ok(await asked, 'the busy one was served all the time')
   const stats = await statsOf(daemon.port)
   t.ok(Number(stats.get('idle_kicks')) >= 6, `${stats.get('idle_kicks')} kicks`)
+})
+
+t.test('a pause of the daemon makes no peer idle', async t => {
+  for (const more of [[], ['-o', 'no_io_uring']]) {
+    const daemon = await startDaemon(t, [...TIMEOUT, '-t', '2', ...more])
+    const peers = await Promise.all(Array.from({ length: 6 }, () => openPeer(daemon.port)))
+    for (const peer of peers) await ask(peer, 'mn\r\n', 'MN\r\n')
+    process.kill(daemon.pid, 'SIGSTOP')
+    await sleep(PAUSE_MS)
+    const answers = peers.map(peer => ask(peer, 'mn\r\n', 'MN\r\n').catch(String))
+    process.kill(daemon.pid, 'SIGCONT')
+    t.same(await Promise.all(answers), Array(6).fill('MN\r\n'), more.join(' '))
+  }
 })
 
 t.test('a connection with a value in transit is not idle', async t => {
