@@ -150,7 +150,7 @@ t.test('garbage is answered, and the arena stays sound', async t => {
 
 t.test('a session closed in any state releases its holds', async t => {
   const seen = new Set<number>()
-  for (let part = 0; part < runs(120, 300); part++) {
+  for (let part = 0; part < runs(160, 300); part++) {
     const random = createRandom(seed, 4000 + part)
     const host = createHost()
     const stuckOneIn = random.pick([1, 4])

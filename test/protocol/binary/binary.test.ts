@@ -203,7 +203,7 @@ t.test('garbage is answered or closes the session, and the arena stays sound', a
 
 t.test('a session closed in any state releases its holds', async t => {
   const seen = new Set<number>()
-  for (let part = 0; part < runs(120, 300); part++) {
+  for (let part = 0; part < runs(160, 300); part++) {
     const random = createRandom(seed, 5000 + part)
     const host = createHost()
     const stuckOneIn = random.pick([1, 4])
