@@ -1,6 +1,5 @@
-// All shards of a cache: makes or attaches them, picks one by hash, keeps their clocks, and clears
-// up after a thread that died. A cache is shared between threads by its handle; each thread
-// attaches with an id of its own.
+// All shards of a cache: creates or attaches them, chooses one by hash, ticks their clocks, and
+// cleans up after dead threads. Threads share a cache by its handle. Each attaches with its own id.
 
 import type { Area } from '../bytes/area.ts'
 import { KIB } from '../bytes/units.ts'
@@ -62,7 +61,7 @@ import { Upkeep } from './upkeep/upkeep.ts'
 
 export type { CacheHandle, CacheOptions } from './create.ts'
 
-/** Clearing up after a dead thread waits this long for an arena before it leaves it for later. */
+/** How long cleaning up after a dead thread waits for an arena before it is left for later. */
 const RECOVER_WAIT_MS_MAX = 100
 
 export class Cache {
@@ -70,9 +69,9 @@ export class Cache {
   readonly handle: CacheHandle
   private readonly seed0: number
   private readonly seed1: number
-  /** Of the shards that this thread keeps in order. */
+  /** Upkeep of the shards that this thread owns. */
   private readonly upkeeps = new Map<number, Upkeep>()
-  /** Threads that died and are not cleared up after in every arena. */
+  /** Dead threads that have not been cleaned up after in every arena. */
   private readonly dead = new Set<number>()
 
   private constructor(handle: CacheHandle, holder: number) {
@@ -83,20 +82,19 @@ export class Cache {
     this.seed1 = words[HASH_SEED_1]
   }
 
-  /** Makes a cache; `holder`: this thread's id, positive and unique in the process. */
+  /** Creates a cache; `holder`: this thread's id, positive and unique in the process. */
   static create(options: CacheOptions, holder = 1): Cache {
     try {
       return new Cache(createArenas(options), holder)
     } catch (error) {
       if (options.headroom !== true || !(error instanceof RangeError)) throw error
-      // Address space is short where it must be backed: do without raising the limit.
+      // Address space is scarce where it must be backed by memory: then the limit cannot be raised.
       return new Cache(createArenas({ ...options, headroom: false }), holder)
     }
   }
 
   /**
-   * Attaches to a cache that was made before, under this thread's own id or one that the cache
-   * gives.
+   * Attaches to an existing cache, with this thread's own id or one that the cache gives.
    */
   static attach(handle: CacheHandle, holder = giveHolder(handle)): Cache {
     return new Cache(handle, holder)
@@ -116,17 +114,17 @@ export class Cache {
     return this.shards[0].arena.words[CLOCK_S]
   }
 
-  /** Moves the clocks on: every thread that serves the cache calls this about once a second. */
+  /** Ticks the clocks: every thread that uses the cache calls this each CLOCK_TICK_MS. */
   tick(): void {
     const elapsedS = monotonicS() - this.handle.startedS
     for (const shard of this.shards) moveClock(shard.arena.words, elapsedS)
   }
 
   /**
-   * Clears up after a thread that died: releases its holds and, if it died inside a lock, releases
-   * the arena if it is sound and empties it if it is torn. Returns how many arenas were emptied.
-   * An arena that another dead thread keeps locked is left to the call for that one, or to a later
-   * call without a thread; `isRecovered` tells.
+   * Cleans up after a dead thread: releases its holds and, if it died inside a lock, releases the
+   * arena if it is sound and empties it if it is torn. Returns how many arenas were emptied. An
+   * arena that another dead thread has locked is left to the call for that one, or to a later call
+   * without a thread; see `isRecovered`.
    */
   recover(deadHolder?: number): number {
     if (deadHolder !== undefined) this.dead.add(deadHolder)
@@ -143,19 +141,19 @@ export class Cache {
     return emptied
   }
 
-  /** An id for a thread that has none of its own, unique among all that use this cache. */
+  /** An id for a thread without one, unique among all threads that use this cache. */
   newHolder(): number {
     return giveHolder(this.handle)
   }
 
-  /** Whether the upkeep of a shard is this thread's: it takes it if nobody has it. */
+  /** Takes the upkeep of a shard if no thread has it. Returns whether it is this thread's. */
   takeUpkeep(index: number): boolean {
     const { arena, holder } = this.shards[index]
     const seen = Atomics.compareExchange(arena.words, UPKEEP_HOLDER, 0, holder)
     return seen === 0 || seen === holder
   }
 
-  /** Leaves the upkeep of a shard to whoever takes it next, if it was this thread's. */
+  /** Gives up the upkeep of a shard, if it was this thread's. */
   leaveUpkeep(index: number): void {
     const { arena, holder } = this.shards[index]
     this.upkeeps.delete(index)
@@ -163,8 +161,8 @@ export class Cache {
   }
 
   /**
-   * One turn of upkeep of a shard, bounded in time; when it wants the next one, ms. Only the thread
-   * that took it calls this.
+   * One turn of upkeep of a shard, bounded in time. Returns when the next one is due, ms. Only the
+   * thread that took the upkeep calls this.
    */
   upkeep(index: number): number {
     const shard = this.shards[index]
@@ -173,7 +171,7 @@ export class Cache {
     return shard.upkeep(upkeep)
   }
 
-  /** Lets crawls begin, or ends the one that runs and lets none begin. */
+  /** Allows crawls, or stops the running one and allows none. */
   crawlerEnable(on: boolean): void {
     for (const shard of this.shards) shard.crawlerEnable(on)
   }
@@ -187,19 +185,20 @@ export class Cache {
     return orders.includes(Order.OK) ? Order.OK : orders[0]
   }
 
-  /** Sets how long a crawl rests between two turns, microseconds. */
+  /** Sets the rest of a crawl between two turns, microseconds. */
   setCrawlerSleepUs(sleepUs: number): void {
     this.setAll(CRAWL_SLEEP_US, Math.min(sleepUs, CRAWL_SLEEP_US_MAX))
   }
 
-  /** Sets how many items of a class a crawl looks at, 0 for all. */
+  /** Sets how many items of a class a crawl checks; 0: all. */
   setCrawlerItemsMax(itemsMax: number): void {
     this.setAll(CRAWL_ITEMS_MAX, itemsMax)
   }
 
   /**
-   * Orders a page from one class to another: in the arena that has most to spare. Class 0 is the
-   * pool that all classes take from, -1 any class. OK, OFF, BUSY, BAD_CLASS, SAME or NO_SPARE.
+   * Orders the move of a page from one class to another, in the arena with most spare pages. Class
+   * 0 is the pool that all classes take from, -1 any class. OK, OFF, BUSY, BAD_CLASS, SAME or
+   * NO_SPARE.
    */
   reassignPage(fromClass: number, toClass: number): Order {
     const { arena } = this.shards[0]
@@ -209,7 +208,7 @@ export class Cache {
     const from = fromClass === -1 ? this.richestClass(toClass) : fromClass
     const isClass = (id: number) => id >= 0 && id <= arena.classCount
     if (!isClass(from) || !isClass(toClass)) return Order.BAD_CLASS
-    // Further classes are cut in each arena by itself (fit.ts).
+    // Each arena fits further classes of its own (fit.ts).
     const isCut = ({ arena }: Shard) => toClass === POOL || chunkWords(arena, toClass) > 0
     const able = this.shards.filter(isCut)
     if (able.length === 0) return Order.BAD_CLASS
@@ -220,12 +219,12 @@ export class Cache {
     return able[pages.indexOf(most)].reassignPage(from, toClass)
   }
 
-  /** Sets whether pages are moved unasked: 0 never, 1 where it pays, 2 at every eviction. */
+  /** Sets whether pages move automatically: 0 never, 1 where it pays, 2 at every eviction. */
   setAutomove(mode: number): void {
     this.setAll(AUTOMOVE, mode)
   }
 
-  /** Sets how much longer a class must keep its items than the others to give a page away. */
+  /** Sets how much longer than others a class must keep its items to give a page away. */
   setAutomoveRatio(ratio: number): void {
     this.setAll(AUTOMOVE_RATIO, thousandths(ratio))
   }
@@ -235,17 +234,17 @@ export class Cache {
     this.setAll(AUTOMOVE_WINDOW_S, Math.min(windowS, AUTOMOVE_WINDOW_S_MAX))
   }
 
-  /** Sets which items go first; their lists follow a step at a time. */
+  /** Sets the eviction mode; the lists follow step by step. */
   setEviction(name: EvictionName): void {
     this.setAll(EVICTION, EVICTIONS.indexOf(name))
   }
 
-  /** Which items go first. */
+  /** The eviction mode. */
   eviction(): EvictionName {
     return EVICTIONS[this.wordOf(EVICTION)]
   }
 
-  /** Sets the shares of the hot and the warm list, percent, and how idle their ends may be. */
+  /** Sets the shares of the hot and the warm list, percent, and how idle their tails may be. */
   tuneLists(hotPercent: number, warmPercent: number, hotFactor: number, warmFactor: number): void {
     this.setAll(LRU_HOT_PERCENT, hotPercent)
     this.setAll(LRU_WARM_PERCENT, warmPercent)
@@ -253,29 +252,29 @@ export class Cache {
     this.setAll(LRU_WARM_FACTOR, thousandths(warmFactor))
   }
 
-  /** Sets how soon a new item must end to be kept in the temporary list; 0 or less for none. */
+  /** Sets the TTL below which new items go to the temporary list; 0 or less: none. */
   setTemporaryTtlS(ttlS: number): void {
     this.setAll(LRU_TEMPORARY_TTL_S, ttlS)
   }
 
-  /** Longest item, bytes, by memcached's measure of an item. */
+  /** Longest item, bytes, as memcached counts them. */
   itemBytesMax(): number {
     return this.wordOf(ITEM_BYTES_LIMIT)
   }
 
-  /** Whether old items make room for new ones when the memory is full. */
+  /** Whether items are evicted when memory is full. */
   evicts(): boolean {
     return this.wordOf(EVICTIONS_ON) === 1
   }
 
-  /** Memory for items that may be in use, bytes. */
+  /** The memory limit for items, bytes. */
   memoryLimitBytes(): number {
     return this.wordOf(MEMORY_LIMIT_KIB) * KIB
   }
 
   /**
-   * Changes the memory limit: OK, TOO_SMALL or TOO_LARGE. Pages above a lower limit are given back
-   * by upkeep, a step at a time; until then no class gets another.
+   * Changes the memory limit: OK, TOO_SMALL or TOO_LARGE. Upkeep frees the pages above a lower
+   * limit step by step; until then no class gets another page.
    */
   setMemoryLimit(bytes: number): Order {
     const { arena } = this.shards[0]
@@ -289,7 +288,7 @@ export class Cache {
     return Order.OK
   }
 
-  /** Items that there are. */
+  /** The number of items. */
   itemCount(): number {
     return this.sumOf(ITEM_COUNT)
   }
@@ -299,17 +298,17 @@ export class Cache {
     return this.sumOf(RESETS)
   }
 
-  /** Whether crawls may begin. */
+  /** Whether crawls are allowed. */
   crawlerOn(): boolean {
     return this.wordOf(CRAWLER_ON) !== 0
   }
 
-  /** Whether pages may be moved between classes. */
+  /** Whether pages may move between classes. */
   reassignOn(): boolean {
     return this.wordOf(REASSIGN_ON) !== 0
   }
 
-  /** Whether upkeep balances lists and starts crawls of its own accord. */
+  /** Whether upkeep balances lists and starts crawls by itself. */
   maintainerOn(): boolean {
     return this.wordOf(MAINTAINER_ON) !== 0
   }
@@ -332,7 +331,7 @@ export class Cache {
     return best
   }
 
-  /** A word that all arenas have alike. */
+  /** A word that is the same in all arenas. */
   private wordOf(word: number): number {
     return this.shards[0].arena.words[word]
   }

@@ -1,6 +1,6 @@
-// Keeps arenas in order on timers: a turn when the one before wants it, as long as no other thread
-// does so. Each arena has one keeper at a time; where it stops, or dies and is cleared up after, the
-// next one that looks takes over. The timers keep no process alive.
+// Does the upkeep of arenas on timers: each turn says when the next one is due. Each arena has one
+// keeper at a time. If its keeper stops, or dies and was cleaned up after, the next keeper that
+// checks takes over. The timers do not keep the process alive.
 
 import type { Cache } from './cache.ts'
 import { LOCK_WAIT_MS_MAX, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from './limits.ts'
@@ -10,7 +10,9 @@ export class Keeper {
   private readonly timers = new Map<number, NodeJS.Timeout>()
   private readonly fail: (error: unknown) => void
 
-  /** `fail` is told of a turn that threw, as at a stuck lock; the next one comes after a long rest. */
+  /**
+   * `fail` is called when a turn throws, as at a stuck lock; the next one comes after a long rest.
+   */
   constructor(cache: Cache, indices: Iterable<number>, fail: (error: unknown) => void) {
     this.cache = cache
     this.fail = fail
@@ -32,7 +34,7 @@ export class Keeper {
     this.timers.set(index, setTimeout(() => this.rest(index, this.turn(index)), ms).unref())
   }
 
-  /** One turn; when the next is due, ms. */
+  /** One turn. Returns when the next one is due, ms. */
   private turn(index: number): number {
     if (!this.cache.takeUpkeep(index)) return UPKEEP_IDLE_MS_MAX
     try {

@@ -1,8 +1,9 @@
-// Bounds that several files of the engine share. A bound with one reader is in the file that reads it.
+// Bounds that several files of the engine share. A bound with one reader is in the file that reads
+// it.
 
 import { GIB, KIB, MIB } from '../bytes/units.ts'
 
-/** Which items go first when memory is wanted: names of the values of Eviction (lru.ts). */
+/** Names of the eviction modes, the values of Eviction (lru.ts). */
 export const EVICTIONS = ['lru', 'segmented', 'worth'] as const
 export type EvictionName = (typeof EVICTIONS)[number]
 
@@ -14,7 +15,9 @@ export const ARENA_BYTES_MAX = 2 * GIB
 export const ARENA_DATA_BYTES_MIN = 4 * MIB
 export const ARENAS_MAX = 1024
 
-/** A page is about 1/256 of its arena, between these bounds, so that small arenas serve all classes. */
+/**
+ * A page is about 1/256 of its arena within these bounds, so that small arenas have all classes.
+ */
 export const PAGE_BYTES_MIN = 64 * KIB
 export const PAGE_BYTES_MAX = MIB
 export const PAGES_PER_ARENA_MIN = 256
@@ -25,29 +28,36 @@ export const LARGEST_CHUNKS_PER_PAGE = 2
 /** Slab classes are numbered 1..CLASSES_MAX - 1, as in memcached. */
 export const CLASSES_MAX = 64
 
-/** Longer values have a word for their end even without one: giving them one later copies the item. */
+/**
+ * Items with longer values have a word for their expiry even without a TTL: adding it would copy
+ * them.
+ */
 export const ENDLESS_VALUE_BYTES_MAX = 4 * KIB
 
-/** Sizes in the ring that such a class is chosen from, and how many allocations apart they are. */
+/**
+ * Sampled sizes from which a fitted class is chosen, and allocations from one sample to the next.
+ */
 export const FIT_SAMPLES = 256
 export const FIT_EVERY = 8
 
-/** Buckets of the hash table when it is empty, in all arenas together (memcached's hashpower 16). */
+/** Buckets of empty hash tables in all arenas together, as a power of two (memcached: 16). */
 export const HASHPOWER_DEFAULT = 16
 export const HASHPOWER_MIN = 6
 
-/** Items looked at from the cold end of a list for one that may be evicted. */
+/** Items at the cold end of a list that are tried in search of a victim. */
 export const VICTIM_TRIES_MAX = 50
 
-/** Buckets of 32 bytes in the size histogram of `-o track_sizes`; longer items count in the last. */
+/**
+ * Step and number of slots of the histogram of `-o track_sizes`; longer items count in the last.
+ */
 export const SIZE_STEP_BYTES = 32
 export const SIZE_SLOTS_MAX = 32768
 
-/** One turn of upkeep: how long it works, when the next one comes while there is more to do or not. */
+/** One turn of upkeep: longest work, and when the next one comes while there is more to do. */
 export const UPKEEP_TURN_MS_MAX = 0.3
 export const UPKEEP_BUSY_MS = 2
 
-/** When it comes while classes evict. */
+/** When it comes while classes evict, while nothing is to do, and at the latest. */
 export const UPKEEP_PRESSED_MS = 10
 export const UPKEEP_IDLE_MS = 100
 export const UPKEEP_IDLE_MS_MAX = 500
@@ -55,11 +65,14 @@ export const UPKEEP_IDLE_MS_MAX = 500
 /** Longest rest between two turns of a crawl, microseconds. */
 export const CRAWL_SLEEP_US_MAX = 1_000_000
 
-/** The memory of what a flush has ended is swept so many seconds after it; items that one step ends. */
+/** Seconds from a flush to the sweep of its items, and items that one step of a sweep frees. */
 export const SWEEP_WAIT_S = 5
 export const SWEEP_STEP_RECLAIMS_MAX = 64
 
-/** A class gives a page to older ones above so many pages, and to the pool with so many spare. */
+/**
+ * Pages that a class keeps when others want one, and spare pages above which it gives one to the
+ * pool.
+ */
 export const AUTOMOVE_PAGES_MIN = 2
 export const AUTOMOVE_SPARE_PAGES = 2.5
 
@@ -74,5 +87,5 @@ export const LOCK_WAIT_MS_MAX = 30_000
 /** How often each thread ticks the arenas' clocks, which count whole seconds. */
 export const CLOCK_TICK_MS = 200
 
-/** Keys whose items are brought near the processor at once, before their requests run. */
+/** Keys whose items are prefetched together before their requests run. */
 export const PREFETCH_KEYS_MAX = 32

@@ -1,10 +1,10 @@
-// Brings what a run of requests will look at near the processor before they run. One request after
-// the other waits for its bucket, then for its item; here the loads of all of them are under way at
-// the same time. Takes no lock: what it reads may be torn, and is not used for anything.
+// Prefetches the memory of a batch of requests, so that their cache misses overlap. Without this
+// one request after the other waits for its bucket, then for its item. Takes no lock: what it reads
+// may be torn, and is not used.
 //
-// How many are under way is how many fit into the some 500 instructions that a processor looks
-// ahead. So the loops are as short as they can be: one arena at a time, nothing but numbers of this
-// file and of its variables, and no branch that hangs on what was loaded.
+// The number of overlapping loads is bounded by the some 500 instructions that a CPU executes
+// ahead. So the loops are as short as possible: one arena at a time, only numbers of this file and
+// its variables, and no branch that depends on loaded data.
 
 import type { Arena } from './arena/arena.ts'
 import { arenaOf, BITS_ABOVE_TAG } from './arena/hash.ts'
@@ -12,7 +12,7 @@ import * as L from './arena/layout.ts'
 import type { Cache } from './cache.ts'
 import { PREFETCH_KEYS_MAX } from './limits.ts'
 
-/** The line of the processor's cache behind the one with an item's header. */
+/** Distance to the cache line after the one with an item's header, words. */
 const NEXT_LINE_WORDS = 16
 
 const META = L.ITEM_META
@@ -20,12 +20,12 @@ const CHAIN_NEXT = L.ITEM_CHAIN_NEXT
 const TAG_SHIFT = L.META_TAG_SHIFT
 const ABOVE_TAG = BITS_ABOVE_TAG
 
-/** Hashes of one arena and of others that are still to come; what they lead to. */
+/** The hashes of the current arena, those of others, and the refs that they lead to. */
 const mine = new Int32Array(PREFETCH_KEYS_MAX)
 const others = new Int32Array(PREFETCH_KEYS_MAX)
 const refs = new Int32Array(PREFETCH_KEYS_MAX)
 
-/** Kept where the compiler cannot know that nobody looks. */
+/** Written so that the compiler cannot remove the loads. */
 export let loaded = 0
 
 /** Loads the bucket and the item of each of the first `count` hashes, at most PREFETCH_KEYS_MAX. */
@@ -51,7 +51,7 @@ function load({ words, bucketsAt }: Arena, hashes: Int32Array, count: number): v
   const mask = words[L.BUCKET_MASK]
   const halfMask = mask >> 1
   const buckets = words[L.BUCKET_COUNT]
-  // What another thread may just be writing over could point anywhere.
+  // A word that another thread is writing could point anywhere.
   const refMax = words.length - NEXT_LINE_WORDS - 1
   let sum = 0
   for (let i = 0; i < count; i++) {

@@ -1,5 +1,4 @@
-// Clears up an arena after a thread that died. Assumes the lock: the dead thread's, or the
-// caller's.
+// Cleans up an arena after a dead thread. Assumes the lock: the dead thread's, or the caller's.
 
 import type { Arena } from './arena/arena.ts'
 import { NIL, RESETS, REWRITING, type Ref } from './arena/layout.ts'
@@ -9,7 +8,7 @@ import { releaseHold, unlinkItem } from './items/links.ts'
 import { hashOfItem } from './items/table.ts'
 import { verify } from './verify.ts'
 
-/** Makes an arena that a dead thread keeps locked fit to be served; false: torn, and emptied. */
+/** Makes an arena that a dead thread locked usable. False: it was torn, and is now empty. */
 export function repair(arena: Arena, dead: ReadonlySet<number>): boolean {
   if (isSound(arena)) {
     dropHalfWritten(arena)
@@ -20,7 +19,7 @@ export function repair(arena: Arena, dead: ReadonlySet<number>): boolean {
   return false
 }
 
-/** Releases everything that a thread holds. */
+/** Releases all holds of a thread. */
 export function releaseHolds(arena: Arena, holder: number): void {
   let slot = slotOf(arena, holder)
   while (slot !== NO_SLOT) {

@@ -1,11 +1,11 @@
-// The operations on one arena, and the one file that takes an arena's lock. Below it all code
-// assumes the lock, above it nobody has it. Every operation is bounded, allocates nothing and waits
-// for nothing while it holds the lock; `makeRoom` alone lets others have it in between.
+// The operations on one arena. This is the only file that takes an arena's lock: below it all code
+// assumes the lock, above it no code has it. Every operation is bounded, and allocates nothing and
+// waits for nothing while it has the lock. Only `makeRoom` lets others have it in between.
 //
-// A throw leaves the arena locked on purpose: what an assertion found torn must not be served, and
-// `recover` decides (repair.ts).
+// A throw leaves the arena locked on purpose: a torn arena must not be served. `recover` decides
+// what happens to it (repair.ts).
 //
-// `Ask` carries what an operation is asked and what came of it (storing/ask.ts).
+// `Ask` carries the arguments and the results of an operation (storing/ask.ts).
 
 import type { Area } from '../bytes/area.ts'
 import { Arena } from './arena/arena.ts'
@@ -52,14 +52,14 @@ import type { Upkeep } from './upkeep/upkeep.ts'
 /** Steps of a page move that a store waits for before it empties a page at once. */
 export const ROOM_STEPS_MAX = 4096
 
-/** Pages that it gives up to empty, because some of their items are held. */
+/** Pages that it gives up, because some of their items are held. */
 export const ROOM_GIVEN_UP_MAX = 8
 
-/** What `recover` made of an arena. */
+/** Results of `recover`. */
 export const Recovery = { SOUND: 0, EMPTIED: 1, BUSY: 2 } as const
 export type Recovery = (typeof Recovery)[keyof typeof Recovery]
 
-/** Passes on the items of a walk that are not dead. */
+/** Passes on the live items of a walk. */
 class LiveItems implements ItemSink {
   sink: ItemSink = this
 
@@ -80,9 +80,8 @@ export class Shard {
   }
 
   /**
-   * Offers the live item to `sink`: MISS, NO_MEMORY, or what the sink said; HELD fills `ask.hold`.
-   * A request that is not plain may make the item, and has what it is told of it before the sink is
-   * asked.
+   * Offers the live item to `sink`: MISS, NO_MEMORY, or the sink's status; HELD fills `ask.hold`. A
+   * request that is not plain may create the item; its results are set before the sink is called.
    */
   get(ask: Ask, sink: HitSink): Status {
     this.lock()
@@ -91,7 +90,7 @@ export class Shard {
     return status
   }
 
-  /** As `get`, and the item expires at `ask.expiresAtS`. */
+  /** As `get`, and sets the expiry to `ask.expiresAtS`. */
   getAndTouch(ask: Ask, sink: HitSink): Status {
     this.lock()
     const status = getAndTouchItem(this.arena, ask, sink)
@@ -99,7 +98,7 @@ export class Shard {
     return status
   }
 
-  /** Has the item expire at `ask.expiresAtS`: OK, MISS or NO_MEMORY. */
+  /** Sets the expiry to `ask.expiresAtS`: OK, MISS or NO_MEMORY. */
   touch(ask: Ask): Status {
     this.lock()
     const status = touchItem(this.arena, ask)
@@ -107,7 +106,7 @@ export class Shard {
     return status
   }
 
-  /** Shows the live item to `sink`, which is no hit: MISS, or what the sink said. */
+  /** Shows the live item to `sink` without counting a hit: MISS, or the sink's status. */
   peek(ask: Ask, sink: HitSink): Status {
     this.lock()
     const status = peekItem(this.arena, ask, sink)
@@ -116,8 +115,8 @@ export class Shard {
   }
 
   /**
-   * Deletes the item, or what the request asks instead, if it has the CAS asked for: OK, MISS,
-   * EXISTS or NO_MEMORY.
+   * Deletes the item, or does what the request asks instead, if its CAS is the requested one: OK,
+   * MISS, EXISTS or NO_MEMORY.
    */
   remove(ask: Ask): Status {
     this.lock()
@@ -128,7 +127,7 @@ export class Shard {
 
   /**
    * Stores the `ask.valueBytes` bytes from `start` of `value`: OK, MISS (cas), EXISTS, NOT_STORED,
-   * TOO_LARGE or NO_MEMORY. OK leaves what was stored in the request.
+   * TOO_LARGE or NO_MEMORY. After OK the request has the facts of the stored item.
    */
   store(ask: Ask, value: Area, start: number): Status {
     const { arena } = this
@@ -144,8 +143,8 @@ export class Shard {
   }
 
   /**
-   * Makes room for the beginning of a value that is still to come, and holds it in `ask.hold`: OK,
-   * TOO_LARGE or NO_MEMORY. The rest of a long one gets its room as it comes (`extend`).
+   * Makes room for the beginning of a value that will arrive in pieces, and holds it in `ask.hold`:
+   * OK, TOO_LARGE or NO_MEMORY. The rest of a long value gets its room as it arrives (`extend`).
    */
   begin(ask: Ask): Status {
     this.lock()
@@ -155,7 +154,7 @@ export class Shard {
     return status
   }
 
-  /** Steps to where the next bytes of a value begun go: OK, NO_MEMORY or LOST. */
+  /** Steps to the place of the next bytes of a begun value: OK, NO_MEMORY or LOST. */
   extend(ask: Ask, place: Place): Status {
     const { arena } = this
     let status: Status = Status.LOST
@@ -169,7 +168,7 @@ export class Shard {
     return status
   }
 
-  /** Stores a value begun and filled, as `store` does; LOST if the arena was emptied meanwhile. */
+  /** Stores a begun and filled value, as `store` does; LOST if the arena was emptied meanwhile. */
   commit(ask: Ask): Status {
     const { arena } = this
     let status: Status = Status.LOST
@@ -183,7 +182,7 @@ export class Shard {
     return status
   }
 
-  /** Drops a value begun that `extend` failed, as a refused store. */
+  /** Drops a begun value after a failed `extend`, as a refused store. */
   giveUp(ask: Ask): void {
     const { arena } = this
     this.lock()
@@ -192,7 +191,7 @@ export class Shard {
     this.unlock()
   }
 
-  /** Drops a hold without storing: an upload broken off, or a value sent. */
+  /** Releases a hold without storing: of an upload broken off, or of a value that was sent. */
   release(hold: Hold): void {
     this.lock()
     if (isGood(this.arena, hold)) releaseHold(this.arena, hold.slot)
@@ -201,9 +200,9 @@ export class Shard {
   }
 
   /**
-   * Adds `ask.delta` to a number, or subtracts it, if the item has the CAS asked for: OK with the
-   * sum in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64, subtracting
-   * stops at 0. Where there is no item, `ask.creates` makes one.
+   * Adds `ask.delta` to a number, or subtracts it, if the item's CAS is the requested one: OK with
+   * the result in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. Adding wraps at 2^64,
+   * subtracting stops at 0. With `ask.creates` a missing item is created.
    */
   adjust(ask: Ask): Status {
     this.lock()
@@ -212,7 +211,7 @@ export class Shard {
     return status
   }
 
-  /** Shows an item to `sink` as it is, expired or not; that changes and counts nothing. */
+  /** Shows an item to `sink`, dead or live, without changing or counting anything. */
   inspect(hash: number, key: Area, start: number, length: number, sink: HitSink): void {
     const { arena } = this
     this.lock()
@@ -237,7 +236,7 @@ export class Shard {
     this.unlock()
   }
 
-  /** One step of a walk over the linked items that are not dead: is there more? */
+  /** One step of a walk over the live linked items. Returns whether there is more. */
   walk(cursor: WalkCursor, classes: ClassSet, sink: ItemSink): boolean {
     const { arena } = this
     this.live.sink = sink
@@ -248,7 +247,7 @@ export class Shard {
     return more
   }
 
-  /** Shows the newest items of a class's cold list, `itemsMax` at most; 0: no bound of its own. */
+  /** Shows the newest items of a class's cold list, at most `itemsMax`; 0: no bound of its own. */
   walkList(classId: number, itemsMax: number, sink: ItemSink): void {
     const { arena } = this
     this.lock()
@@ -265,7 +264,7 @@ export class Shard {
     return order
   }
 
-  /** Lets crawls begin, or stops the one that runs and lets none begin. */
+  /** Allows crawls, or stops the running one and allows none. */
   crawlerEnable(on: boolean): void {
     const { arena } = this
     this.lock()
@@ -282,7 +281,9 @@ export class Shard {
     return order
   }
 
-  /** One turn of upkeep, bounded in time; when it wants the next one, ms. The owner calls this. */
+  /**
+   * One turn of upkeep, bounded in time. Returns when the next is due, ms. Only the owner calls it.
+   */
   upkeep(upkeep: Upkeep): number {
     const endMs = performance.now() + UPKEEP_TURN_MS_MAX
     let more = true
@@ -303,8 +304,8 @@ export class Shard {
   }
 
   /**
-   * Clears up after threads that died: repairs the arena if one of them has its lock, and releases
-   * what they hold. BUSY: a living thread had the lock for `waitMs`, and nothing was done.
+   * Cleans up after dead threads: repairs the arena if one of them has its lock, and releases their
+   * holds. BUSY: a live thread had the lock for `waitMs`, and nothing was done.
    */
   recover(dead: ReadonlySet<number>, waitMs: number): Recovery {
     const { arena } = this
@@ -338,9 +339,9 @@ export class Shard {
   }
 
   /**
-   * Makes room for an item of `bytes` bytes in bounded steps (room.ts), as far as that takes more
-   * than evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets
-   * others have it between two steps.
+   * Makes room for an item of `bytes` bytes in bounded steps (room.ts), if that takes more than
+   * evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets others
+   * have it between two steps.
    */
   private makeRoom(bytes: number, isPart = false): void {
     const { arena } = this
@@ -361,7 +362,7 @@ export class Shard {
     }
   }
 
-  /** Has the lock: drops a hold of another generation. */
+  /** Has the lock. Drops a hold of an earlier generation. */
   private dropLost({ slot }: Hold): void {
     if (isKept(this.arena, slot)) dropKept(this.arena, slot)
   }

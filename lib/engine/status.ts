@@ -13,25 +13,25 @@ export const Status = {
   NO_MEMORY: 5,
   /** incr or decr of a value that is not a 64-bit decimal number. */
   NON_NUMERIC: 6,
-  /** A sink has no room for the hit: nothing was changed; make room and ask again. */
+  /** A sink has no room for the hit, and nothing was changed: make room and try again. */
   NO_ROOM: 7,
   /** A sink took the head of a hit and wants the item held so that the value can follow. */
   HELD: 8,
-  /** A hold that is no longer good: its arena was emptied. */
+  /** A hold is no longer valid: its arena was emptied. */
   LOST: 9,
 } as const
 
 export type Status = (typeof Status)[keyof typeof Status]
 
-/** How a store treats the item that is there. */
+/** How a store treats an existing item. */
 export const Mode = { SET: 0, ADD: 1, REPLACE: 2, APPEND: 3, PREPEND: 4, CAS: 5 } as const
 
 export type Mode = (typeof Mode)[keyof typeof Mode]
 
-/** What became of an order to upkeep: a crawl, a page move, another memory limit. */
+/** Results of orders to upkeep: a crawl, a page move, a memory limit. */
 export const Order = {
   OK: 0,
-  /** Another one is being carried out. */
+  /** Another one is running. */
   BUSY: 1,
   /** Switched off. */
   OFF: 2,

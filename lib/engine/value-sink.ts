@@ -1,4 +1,4 @@
-// A sink for callers in process: copies one hit into an area of theirs.
+// A sink for callers in process: copies one hit into their area.
 
 import { Area } from '../bytes/area.ts'
 import type { Arena } from './arena/arena.ts'
@@ -19,7 +19,7 @@ export class ValueSink implements HitSink {
   casLow = 0
   /** When the last hit expires, on the arena's clock; 0: never. */
   expiresAtS = 0
-  /** The last hit is claimed or was invalidated: somebody is to make its value. */
+  /** The last hit is claimed or was invalidated: its value is to be made. */
   isPending = false
 
   constructor(bytes: number) {

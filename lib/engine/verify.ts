@@ -1,5 +1,5 @@
-// Walks an arena and asserts every invariant: for tests, for fuzzing, and after a thread died
-// inside the lock. Assumes the lock. Throws an AssertionError that says what is wrong.
+// Walks an arena and asserts every invariant: in tests, in fuzzing, and after a thread died inside
+// the lock. Assumes the lock. Throws an AssertionError that says what is wrong.
 
 import assert from 'node:assert/strict'
 import { type Arena, chunkWords, pageOf, pageRef } from './arena/arena.ts'
@@ -15,7 +15,7 @@ import { isKept } from './items/keeps.ts'
 import { bucketOf, hashOfItem } from './items/table.ts'
 import { MovePhase } from './room/moves.ts'
 
-/** What the walk over the pages found, by class where it is a list. */
+/** What the walk over the pages found; arrays are by class. */
 interface Census {
   used: number[]
   free: number[]
@@ -81,7 +81,7 @@ function walkPages(arena: Arena): Census {
   return census
 }
 
-/** Pages below the last one used that no class has are in the pool, or on the way from it. */
+/** Used pages without a class are in the pool, or being taken from it. */
 function verifyPool(arena: Arena, unowned: number): void {
   const { words } = arena
   const pooled = new Set<number>()
@@ -180,7 +180,7 @@ function countItem(arena: Arena, ref: Ref, classId: number, census: Census): voi
   census.sizes.set(slot, (census.sizes.get(slot) ?? 0) + 1)
 }
 
-/** Every size goes to a class whose chunks hold it. */
+/** Every size goes to a class whose chunks are large enough. */
 function verifyMap(arena: Arena): void {
   for (let size = chunkWords(arena, arena.baseClasses); size > 0; size--) {
     const classId = classFor(arena, size)
@@ -311,7 +311,7 @@ function verifyHolds(arena: Arena, census: Census): void {
   assert.equal(held + free, words[L.HOLD_SLOTS], 'slots')
 }
 
-/** Whether `ref` is the head chunk of an item, and not some other place in the arena. */
+/** Whether `ref` is the head chunk of an item. */
 function isItem(arena: Arena, ref: Ref): boolean {
   const { words } = arena
   const page = pageOf(arena, ref)

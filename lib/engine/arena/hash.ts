@@ -1,14 +1,14 @@
-// Bytes -> int32: HalfSipHash-1-3 (Aumasson and Bernstein), keyed with 64 random bits for each
-// process. A peer that picks its keys gains nothing, which cannot be said of a seeded murmur3: its
+// Bytes -> int32: HalfSipHash-1-3 (Aumasson and Bernstein), keyed with 64 random bits per process.
+// A peer that chooses its keys cannot make them collide. With a seeded murmur3 it could: its
 // collisions hold for every seed. It costs about 8 ns more than FNV-1a on a key of 24 bytes.
 //
-// The arena is chosen by the high bits, the bucket by the low ones; the tag lies below the highest
-// two, where it still tells items apart in large tables and up to four arenas.
+// The high bits choose the arena, the low bits the bucket. The tag is below the highest two bits,
+// where it still distinguishes items in large tables and in up to four arenas.
 
 import type { Area } from '../../bytes/area.ts'
 import { META_TAG_SHIFT } from './layout.ts'
 
-/** Hash of `length` bytes from `start`, keyed with the two seed words. */
+/** Hash of `length` bytes from `start`, keyed with two seed words. */
 export function hashBytes(
   area: Area,
   start: number,
@@ -41,7 +41,8 @@ export function hashBytes(
   for (let at = end, shift = 0; at < start + length; at++, shift += 8) {
     last |= view.getUint8(at) << shift
   }
-  // The last word and the finalisation are the same round four times: one for the word, three after.
+  // The last word and the finalisation are the same round four times: one for the word, three
+  // after.
   v3 ^= last
   for (let round = 0; round < 4; round++) {
     if (round === 1) {
@@ -67,10 +68,10 @@ export function arenaOf(hash: number, count: number): number {
   return ((hash >>> 16) * count) >>> 16
 }
 
-/** A hash shifted left by so many has its tag where META has it. */
+/** A hash shifted left by this has its tag where META has it. */
 export const BITS_ABOVE_TAG = 3
 
-/** The five bits kept in an item's header: most misses stop at them. */
+/** The five bits that are kept in an item's header: most misses end there. */
 export function tagOf(hash: number): number {
   return (hash << BITS_ABOVE_TAG) >>> META_TAG_SHIFT
 }

@@ -1,18 +1,18 @@
 // The mutex of an arena, on Atomics. The lock word is 0 while free, else the holder's id, with
-// WAITERS set while somebody sleeps on it. Holder and state are one word so that a thread that dies
-// between taking the lock and saying so cannot exist.
+// WAITERS set while a thread sleeps on it. Holder and state are one word, so that no thread can die
+// between taking the lock and recording that it did.
 //
-// An uncontended lock and unlock cost one compareExchange and one exchange. Sleeps are bounded:
-// a wake-up that went to a thread which died is made up for by the next time-out.
+// An uncontended lock and unlock cost one compareExchange and one exchange. Sleeps are bounded: if
+// a wake-up went to a thread that died, the next time-out makes up for it.
 //
-// A process may be stopped while it waits, as a container is when it is paused. The holder did not
-// run either, so a sleep counts as no longer than it should have been, and the word is looked at once
-// more before a thread gives up.
+// A process may be stopped while it waits, for example in a paused container. The holder did not
+// run either. So a sleep counts as no longer than its time-out, and the word is read once more
+// before a thread gives up.
 
 import { LOCK_SLEEP_MS_MAX, LOCK_SPINS_MAX, LOCK_WAIT_MS_MAX } from '../limits.ts'
 import { LOCK } from './layout.ts'
 
-/** Longest time that the lock is left to those who wait for it, between two steps of long work. */
+/** Longest time that the lock is left to waiting threads between two steps of long work. */
 const LOCK_YIELD_MS_MAX = 0.1
 
 const FREE = 0
@@ -26,7 +26,7 @@ export function lock(words: Int32Array, holder: number): void {
   }
 }
 
-/** As `lock`, but false where the lock cannot be had within `waitMs` of running time. */
+/** As `lock`, but returns false if the lock cannot be had within `waitMs` of running time. */
 export function lockWithin(words: Int32Array, holder: number, waitMs: number): boolean {
   for (let spin = 0; spin < LOCK_SPINS_MAX; spin++) {
     if (Atomics.load(words, LOCK) !== FREE) continue
@@ -36,7 +36,7 @@ export function lockWithin(words: Int32Array, holder: number, waitMs: number): b
   for (;;) {
     const seen = Atomics.load(words, LOCK)
     if (seen === FREE) {
-      // Others may still sleep: whoever took the lock after sleeping keeps the mark.
+      // Others may still sleep, so a thread that took the lock after sleeping keeps the mark.
       if (Atomics.compareExchange(words, LOCK, FREE, holder | WAITERS) === FREE) return true
       continue
     }
@@ -54,11 +54,11 @@ export function unlock(words: Int32Array): void {
   if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) Atomics.notify(words, LOCK, 1)
 }
 
-/** Gives the lock to whoever waits for it, and takes it again: between two steps of long work. */
+/** Gives the lock to a waiting thread and takes it again, between two steps of long work. */
 export function yieldLock(words: Int32Array, holder: number): void {
   if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) {
     Atomics.notify(words, LOCK, 1)
-    // Who is woken takes longer to come than this thread would to lock again.
+    // A woken thread needs longer to come than this thread to lock again.
     Atomics.wait(words, LOCK, FREE, LOCK_YIELD_MS_MAX)
   }
   lock(words, holder)

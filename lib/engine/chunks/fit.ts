@@ -1,13 +1,13 @@
-// Classes that fit the sizes that really come. Assumes the arena's lock. Whoever stores looks, once
-// in so many allocations and for some microseconds: a memory that is filled in a second is cut for
-// what comes before it is full, and pages need not move afterwards.
+// Fits classes to the sizes that really come. Assumes the arena's lock. The storing thread does it,
+// once in a number of allocations and for some microseconds, so that even a memory that fills in a
+// second is cut for its sizes before it is full, and pages need not move afterwards.
 //
-// The classes of -f and -n are cut before anybody knows what is stored: a quarter between neighbours
-// means that an item wastes an eighth of its chunk on average. So every few allocations the size is
-// noted in a ring, and a look at the ring tells which further size would save most. Such a fitted
-// class gets one of the spare class numbers; from then on the sizes between the class below and its
-// own go there. A fitted class that saves little any more is given up when a better one wants its
-// number: it gets no new items, and its pages move on.
+// The classes of -f and -n are cut before any size is known: with a factor of 1.25 an item wastes
+// an eighth of its chunk on average. So the size of every few allocations is sampled into a
+// circular buffer, which shows the further size that would save most. Such a fitted class gets one
+// of the spare class numbers, and from then on the sizes between the class below and its own go
+// there. A fitted class that saves little any more is given up when a better one needs its number:
+// it gets no new items, and its pages move on.
 //
 // Sizes and chunks are counted in words here.
 
@@ -16,16 +16,16 @@ import * as L from '../arena/layout.ts'
 import { FIT_EVERY, FIT_SAMPLES } from '../limits.ts'
 import { classFor } from './slabs.ts'
 
-/** What a new class must save of the memory of the sampled items. */
+/** Share of the sampled items' memory that a new class must save. */
 const FIT_GAIN_MIN = 0.01
 
-/** How much more it must save than the one that is given up for it. */
+/** How much more it must save than the class that is given up for it. */
 const FIT_WORTH_FACTOR = 4
 
-// Sorted samples of the look in hand: looks are taken one at a time in a thread.
+// The sorted samples of the current check. A thread does one check at a time.
 const sizes = new Int32Array(FIT_SAMPLES)
 
-/** Notes the size of an allocation, now and then, and looks at the sizes that came. */
+/** Samples the size of an allocation at intervals, and checks the samples at longer ones. */
 export function noteSize(arena: Arena, itemWords: number): void {
   const { words } = arena
   const tick = ++words[L.FIT_TICK]
@@ -34,7 +34,7 @@ export function noteSize(arena: Arena, itemWords: number): void {
   if (((tick - words[L.FIT_LOOK_AT]) | 0) >= 0) look(arena, tick)
 }
 
-/** Cuts a new class or gives one up, if that saves enough of the sizes that came. */
+/** Adds a class or gives one up, if that saves enough for the sampled sizes. */
 function look(arena: Arena, tick: number): void {
   const { words } = arena
   const between = FIT_SAMPLES * FIT_EVERY
@@ -43,11 +43,11 @@ function look(arena: Arena, tick: number): void {
   for (let i = 0; i < FIT_SAMPLES; i++) sizes[i] = words[arena.samplesAt + i]
   sizes.sort()
   const found = cutBest(arena)
-  // What was found is followed by another look soon, but not while there are few samples.
+  // A change is followed by another check soon, but not while there are few samples.
   if (found && sizes[0] !== 0) words[L.FIT_LOOK_AT] = (tick + FIT_EVERY) | 0
 }
 
-/** Whether a class was cut or given up. */
+/** Whether a class was added or given up. */
 function cutBest(arena: Arena): boolean {
   let best = 0
   let bestGain = 0
@@ -91,7 +91,7 @@ function giveUpFor(arena: Arena, gain: number): boolean {
   return least !== 0
 }
 
-/** What a fitted class saves of the sampled sizes. */
+/** What a fitted class saves for the sampled sizes. */
 function worthOf(arena: Arena, classId: number): number {
   const size = chunkWords(arena, classId)
   const next = chunkWords(arena, classFor(arena, size + 1))
@@ -102,12 +102,12 @@ function worthOf(arena: Arena, classId: number): number {
   return count * (share(arena, next) - share(arena, size))
 }
 
-/** A fitted class that nothing is stored in any more, though it may still have pages; 0: none. */
+/** A fitted class that gets no new items, though it may still have pages; 0: none. */
 export function abandonedClass(arena: Arena): number {
   return unusedClass(arena, true)
 }
 
-/** What a chunk of this size costs of a page, words. */
+/** Words of a page that a chunk of this size takes. */
 function share(arena: Arena, size: number): number {
   return arena.pageWords / Math.floor(arena.pageWords / size)
 }
@@ -117,7 +117,7 @@ function spareClass(arena: Arena): number {
   return unusedClass(arena, false)
 }
 
-/** A further class that no size goes to, and that has pages or has none; 0: none. */
+/** A fitted class that no size goes to, with or without pages; 0: none. */
 function unusedClass(arena: Arena, hasPages: boolean): number {
   for (let classId = arena.baseClasses + 1; classId <= arena.classCount; classId++) {
     const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
@@ -126,7 +126,7 @@ function unusedClass(arena: Arena, hasPages: boolean): number {
   return 0
 }
 
-/** Whether items go to the class. A thread that died may have left it the smaller ones only. */
+/** Whether items go to the class. A thread that died may have left it only its smaller sizes. */
 export function isCurrent(arena: Arena, classId: number): boolean {
   const size = chunkWords(arena, classId)
   if (size === 0) return false
@@ -149,8 +149,9 @@ function giveUpClass(arena: Arena, classId: number): void {
 }
 
 /**
- * All sizes of one class up to `size` belong to another from now on, whose chunks hold that size. Larger
- * ones go first: a thread that dies in between leaves a class that is current, or is given up again.
+ * Gives all sizes of one class up to `size` to another class, whose chunks hold that size. Larger
+ * sizes are given first: a thread that dies in between leaves a class that is in use, or is given
+ * up again.
  */
 function remap(arena: Arena, fromClass: number, size: number, toClass: number): void {
   const { bytes } = arena.area

@@ -1,8 +1,8 @@
-// Chunks: takes them from a class and gives them back. Assumes the arena's lock.
+// Chunks: allocates them from a class and frees them. Assumes the arena's lock.
 //
-// A class cuts its pages lazily: CLASS_FRESH_REF is the first chunk of the newest page that was
-// never used, so a page nobody fills is never touched. Freed chunks form a doubly linked list, so
-// that those of one page can be pulled out when the page moves to another class.
+// A class cuts its pages lazily: CLASS_FRESH_REF is the first unused chunk of its newest page, so
+// the part of a page that is not filled is never touched. Free chunks form a doubly linked list, so
+// that those of one page can be removed when the page moves to another class.
 
 import { type Arena, chunkWords, pageRef, roomBeside } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -18,8 +18,8 @@ export function classFor(arena: Arena, size: number): number {
 }
 
 /**
- * A chunk of the class from its free list, its newest page or a new page; NIL if there is none.
- * Until it is written it looks like a continuation without an owner, so that its page stays.
+ * A chunk of the class, from its free list, its newest page or a new page; NIL if there is none.
+ * Until it is written it looks like a continuation without an owner, so that its page is not moved.
  */
 export function takeChunk(arena: Arena, classId: number): Ref {
   const { words } = arena
@@ -40,7 +40,7 @@ export function takeChunk(arena: Arena, classId: number): Ref {
   return ref
 }
 
-/** Gives a chunk back to its class, or withholds it if its page is about to leave the class. */
+/** Frees a chunk, or withholds it if its page is about to leave the class. */
 export function giveChunk(arena: Arena, classId: number, ref: Ref): void {
   const { words } = arena
   words[L.classAt(classId) + L.CLASS_USED_COUNT]--
@@ -52,7 +52,7 @@ export function giveChunk(arena: Arena, classId: number, ref: Ref): void {
   }
 }
 
-/** Puts a chunk that counts for nothing yet on the free list of its class. */
+/** Puts an uncounted chunk on the free list of its class. */
 export function freeChunk(arena: Arena, classId: number, ref: Ref): void {
   const { words } = arena
   const at = L.classAt(classId)
@@ -81,14 +81,14 @@ export function hasChunk(arena: Arena, classId: number): boolean {
   return words[at + L.CLASS_FREE_HEAD] !== NIL || words[at + L.CLASS_FRESH_COUNT] > 0
 }
 
-/** Whether a class has so many free chunks that it can do without a page. */
+/** Whether a class has enough free chunks to do without a page. */
 export function hasSpare({ words }: Arena, classId: number): boolean {
   const at = L.classAt(classId)
   const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
   return free > words[at + L.CLASS_CHUNKS_PER_PAGE] * AUTOMOVE_SPARE_PAGES
 }
 
-/** Puts some chunks that were never used on the free list, so that the class can take a page. */
+/** Puts unused chunks on the free list, so that the class can take another page. */
 export function spendFresh(arena: Arena, classId: number, chunksMax: number): void {
   const { words } = arena
   const at = L.classAt(classId)
@@ -100,7 +100,7 @@ export function spendFresh(arena: Arena, classId: number, chunksMax: number): vo
   }
 }
 
-/** Hands a page that no class uses to a class whose newest page is used up. */
+/** Gives a page without an owner to a class whose newest page is used up. */
 export function assignPage(arena: Arena, page: number, classId: number): void {
   const { words } = arena
   const at = L.classAt(classId)
@@ -111,7 +111,7 @@ export function assignPage(arena: Arena, page: number, classId: number): void {
   noteSlack(arena, classId, at)
 }
 
-/** Takes a page of free chunks only from its class; the page then belongs to nobody. */
+/** Takes a page with only free chunks from its class. Then it has no owner. */
 export function withdrawPage(arena: Arena, page: number): void {
   const { words } = arena
   const classId = words[arena.pagesAt + page]
@@ -129,7 +129,7 @@ export function withdrawPage(arena: Arena, page: number): void {
   words[at + L.CLASS_PAGE_COUNT]--
 }
 
-/** How many chunks of this page were never used: only the newest page of a class has such. */
+/** How many chunks of this page were never used. Only the newest page of a class has such. */
 export function freshCountIn(arena: Arena, classId: number, page: number): number {
   const { words } = arena
   const at = L.classAt(classId)
@@ -139,7 +139,7 @@ export function freshCountIn(arena: Arena, classId: number, page: number): numbe
   return count > 0 && ref >= first && ref < first + arena.pageWords ? count : 0
 }
 
-/** Chunks at the start of a page that were used; those behind them were never touched. */
+/** Chunks at the start of a page that have been used; those after them were never touched. */
 export function usedChunksIn(arena: Arena, page: number): number {
   const { words } = arena
   if (isMoving(arena, page)) return words[L.MOVE_USED]
@@ -147,24 +147,24 @@ export function usedChunksIn(arena: Arena, page: number): number {
   return words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE] - freshCountIn(arena, classId, page)
 }
 
-/** Whether a page is on its way out of its class. */
+/** Whether a page is being moved out of its class. */
 export function isMoving(arena: Arena, page: number): boolean {
   return arena.words[L.MOVE_PHASE] !== 0 && page === arena.words[L.MOVE_PAGE]
 }
 
-/** Pages that may be in use: what the memory limit leaves beside the hash table. */
+/** Pages that may be in use: the memory limit less the hash table. */
 export function pageRoom(arena: Arena): number {
   const { words } = arena
   return roomBeside(words[L.BUCKET_COUNT], words[L.PAGE_LIMIT], arena.pageWords)
 }
 
-/** How many pages more are in use than the memory limit allows, or, below zero, how many fewer. */
+/** Pages in use beyond the memory limit; negative: below it. */
 export function pagesAboveLimit(arena: Arena): number {
   const { words } = arena
   return words[L.PAGES_USED] - words[L.POOL_COUNT] - pageRoom(arena)
 }
 
-/** A page that nobody has: one from the pool, or one never used; -1 at the memory limit. */
+/** A page without an owner: from the pool, or never used; -1 at the memory limit. */
 export function takeFreePage(arena: Arena): number {
   const { words } = arena
   if (pagesAboveLimit(arena) >= 0) return -1
@@ -175,7 +175,7 @@ export function takeFreePage(arena: Arena): number {
   return page
 }
 
-/** Pages that are kept (keeps.ts) are passed over. */
+/** Skips pages that are kept (keeps.ts). */
 function takeFreshPage(arena: Arena): number {
   const { words } = arena
   while (words[arena.pagesAt + words[L.PAGES_USED]] < 0) {

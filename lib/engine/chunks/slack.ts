@@ -1,18 +1,20 @@
-// Slack: classes that have as many chunks free as a page has, so that a page of theirs can go to
-// another class without the loss of an item. Assumes the arena's lock.
+// Slack: classes with at least a page's worth of free chunks, so that one of their pages can go to
+// another class without losing an item. Assumes the arena's lock.
 //
-// SLACK has one bit a class. A bit is set where a chunk or a page is added to the class, which costs
-// one comparison. It is cleared where slack is wanted and the class turns out to have none, so a
-// clear bit is always right and a set one has to be checked. Nobody looks at all classes for it.
+// SLACK has one bit per class. A bit is set when a chunk or a page is added to the class, which
+// costs one comparison. It is cleared when slack is wanted and the class turns out to have none. So
+// a clear bit is always right, and a set one must be checked. No search goes over all classes.
 
 import { type Arena, pageOf } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 
-/** Free chunks that the choice of a page looks at. */
+/** Most free chunks that the choice of a page checks. */
 const SAMPLE_CHUNKS_MAX = 32
 
-/** Notes slack of the class whose descriptor is at `at`, if it has a page's worth of free chunks. */
+/**
+ * Sets the bit of the class whose descriptor is at `at`, if it has a page's worth of free chunks.
+ */
 export function noteSlack({ words }: Arena, classId: number, at: number): void {
   const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]
   if (free >= words[at + L.CLASS_CHUNKS_PER_PAGE]) words[bitAt(classId)] |= 1 << classId

@@ -1,14 +1,14 @@
-// Holds: a held item keeps its chunks even while it is evicted, deleted, replaced or not linked
-// yet. A value on its way in or out is held. Assumes the arena's lock.
+// Holds: a held item keeps its chunks even if it is evicted, deleted, replaced or not linked yet. A
+// value being received or sent is held. Assumes the arena's lock.
 //
-// A hold is a slot in the arena that names the item and the thread, so that the holds of a thread
-// that died are found and released. A slot whose thread is 0 is free; the free ones are chained. In
-// a hold from before the arena was emptied the thread is negative (keeps.ts). STATE_HELD in an item
+// A hold is a slot in the arena that names the item and the thread, so that the holds of a dead
+// thread can be found and released. A slot whose thread is 0 is free; free slots are chained. A
+// hold from before the arena was emptied has a negative thread (keeps.ts). STATE_HELD in an item
 // says whether any slot names it.
 //
-// OWN_SLOT is never in the chain. It pins what the operation under way must not lose while it makes
-// room. One operation runs at a time, so one slot is enough, and peers that hold all others cannot
-// make an append or an incr fail.
+// OWN_SLOT is never in the chain. It pins the item that the current operation must not lose while
+// it makes room. One operation runs at a time, so one slot is enough, and peers that hold all other
+// slots cannot make an append or an incr fail.
 
 import { type Arena, HOLD_SLOTS_MAX } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
@@ -18,14 +18,14 @@ import { lockHolder } from '../arena/lock.ts'
 export const NO_SLOT = -1
 export const OWN_SLOT = HOLD_SLOTS_MAX
 
-/** An item that a caller of shard.ts holds: a slot, good while the arena's generation lasts. */
+/** A caller's hold on an item: a slot, valid while the arena's generation lasts. */
 export interface Hold {
   slot: number
   generation: number
 }
 
 /**
- * Fills `hold` with a hold on the item for the thread that has the lock; false: no slot is free.
+ * Fills `hold` with a hold on the item for the thread that has the lock. False: no slot is free.
  */
 export function holdItem(arena: Arena, ref: Ref, hold: Hold): boolean {
   hold.slot = takeHold(arena, ref, lockHolder(arena.words))
@@ -33,12 +33,12 @@ export function holdItem(arena: Arena, ref: Ref, hold: Hold): boolean {
   return hold.slot !== NO_SLOT
 }
 
-/** Whether a hold is good: the arena was not emptied since it was taken. */
+/** Whether a hold is valid: the arena has not been emptied since it was taken. */
 export function isGood({ words }: Arena, hold: Hold): boolean {
   return hold.generation === words[L.GENERATION]
 }
 
-/** Holds an item for the thread `holder`; the slot, or NO_SLOT when all are taken. */
+/** Holds an item for the thread `holder`. Returns the slot, or NO_SLOT if all are taken. */
 export function takeHold(arena: Arena, ref: Ref, holder: number): number {
   const { words } = arena
   const slot = words[L.HOLD_FREE]
@@ -52,7 +52,7 @@ export function takeHold(arena: Arena, ref: Ref, holder: number): number {
   return slot
 }
 
-/** Holds an item in OWN_SLOT for the operation under way. */
+/** Holds an item in OWN_SLOT for the current operation. */
 export function takeOwnHold(arena: Arena, ref: Ref): void {
   const { words } = arena
   const at = slotAt(arena, OWN_SLOT)
@@ -70,7 +70,7 @@ export function dropHold(arena: Arena, slot: number): Ref {
   return ref
 }
 
-/** Frees a slot and leaves its item as it is. */
+/** Frees a slot without touching its item. */
 export function freeSlot(arena: Arena, slot: number): void {
   const { words } = arena
   const at = slotAt(arena, slot)
@@ -81,7 +81,7 @@ export function freeSlot(arena: Arena, slot: number): void {
   words[L.HOLD_COUNT]--
 }
 
-/** Chains all slots that no thread has, in order. */
+/** Chains all free slots, in order. */
 export function clearSlots(arena: Arena): void {
   const { words } = arena
   const slots = words[L.HOLD_SLOTS]
@@ -102,12 +102,12 @@ export function isHeld(arena: Arena, ref: Ref): boolean {
   return (arena.words[ref + L.ITEM_META] & L.STATE_HELD) !== 0
 }
 
-/** How many slots are taken. */
+/** The number of taken slots. */
 export function holdCount({ words }: Arena): number {
   return words[L.HOLD_COUNT]
 }
 
-/** A slot that `holder` has, NO_SLOT if it has none: for clearing up after a dead thread. */
+/** A slot of `holder`, NO_SLOT if it has none; to clean up after a dead thread. */
 export function slotOf(arena: Arena, holder: number): number {
   for (let slot = 0; slot <= OWN_SLOT; slot++) {
     if (Math.abs(arena.words[slotAt(arena, slot) + L.HOLD_HOLDER]) === holder) return slot

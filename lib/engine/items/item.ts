@@ -1,8 +1,8 @@
 // One item: writes its header, finds its key and value, copies values in and out. Assumes the
-// arena's lock, and that somebody else took the chunks.
+// arena's lock and allocated chunks.
 //
-// The head chunk holds header, key and the first part of the value. A long item goes on in
-// continuations; only walks over whole items and value copies know that.
+// The head chunk holds header, key and the first part of the value. A long item continues in
+// further chunks, the continuations. Only walks over items and copies of values deal with them.
 
 import assert from 'node:assert/strict'
 import { type Area, copyBytes, equalBytes } from '../../bytes/area.ts'
@@ -12,12 +12,12 @@ import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { ENDLESS_VALUE_BYTES_MAX, SIZE_STEP_BYTES } from '../limits.ts'
 
-/** For sinks above the engine, which see items but not how they are laid out. */
+/** For sinks above the engine, which see items but not their layout. */
 export type { Ref } from '../arena/layout.ts'
 
 /**
- * META of an item that has no chunk yet: its key's length, its state, and which optional words it
- * needs. `state`: STATE_KEY_BINARY, STATE_CHOSEN_CAS, STATE_ENDS.
+ * META of an item that has no chunk yet: key length, state, and the optional words that it needs.
+ * `state`: STATE_KEY_BINARY, STATE_CHOSEN_CAS, STATE_ENDS.
  */
 export function newMeta(
   keyBytes: number,
@@ -78,27 +78,27 @@ export function expiryOf({ words }: Arena, ref: Ref): number {
   return expires(meta) === 0 ? 0 : words[ref + L.ITEM_WORDS + spans(meta)]
 }
 
-/** Changes when the item expires. One without a word for that (STATE_ENDS) takes 0 alone. */
+/** Changes when the item expires. An item without a word for that (STATE_ENDS) accepts only 0. */
 export function setExpiry({ words }: Arena, ref: Ref, expiresAtS: number): void {
   const meta = words[ref + L.ITEM_META]
   if (expires(meta) === 1) words[ref + L.ITEM_WORDS + spans(meta)] = expiresAtS
   else assert(expiresAtS === 0, 'an item without a word for its expiry')
 }
 
-/** Gives an item other client flags, if it has a word for them; one without has none. */
+/** Changes the client flags, if the item has a word for them. */
 export function setFlags({ words }: Arena, ref: Ref, flags: number): void {
   const meta = words[ref + L.ITEM_META]
   if ((meta & L.STATE_FLAGS) === 0) return
   words[ref + L.ITEM_WORDS + spans(meta) + expires(meta) + chosen(meta)] = flags
 }
 
-/** Where the CAS that a peer chose stands, in an item of STATE_CHOSEN_CAS: low, then high. */
+/** Word index of the CAS that a peer chose, in an item with STATE_CHOSEN_CAS: low, then high. */
 export function chosenCasAt({ words }: Arena, ref: Ref): number {
   const meta = words[ref + L.ITEM_META]
   return ref + L.ITEM_WORDS + spans(meta) + expires(meta)
 }
 
-/** High word of the number that the arena's CAS sequence gave the item, as layout.ts says. */
+/** High word of the item's number in the arena's CAS sequence; see layout.ts. */
 export function sequenceHighOf({ words }: Arena, ref: Ref): number {
   const isOfLastRound = words[ref + L.ITEM_CAS] >>> 0 > words[L.CAS_LOW] >>> 0
   return words[L.CAS_HIGH] - (isOfLastRound ? 1 : 0)
@@ -133,27 +133,27 @@ export function itemTotalBytes({ words }: Arena, ref: Ref): number {
   return itemBytes(words[ref + L.ITEM_META], words[ref + L.ITEM_VALUE_BYTES])
 }
 
-/** Slot of the size histogram that an item counts in. */
+/** The item's slot in the size histogram. */
 export function sizeSlot(arena: Arena, ref: Ref): number {
   const slot = Math.ceil(itemTotalBytes(arena, ref) / SIZE_STEP_BYTES)
   return Math.min(slot, arena.words[L.SIZE_SLOTS] - 1)
 }
 
-/** The chunk in which the item of this chunk goes on; NIL after the last. */
+/** The next chunk of the item of this chunk; NIL after the last. */
 export function nextChunk(arena: Arena, chunk: Ref): Ref {
   const meta = arena.words[chunk + L.ITEM_META]
   if (L.metaKeyBytes(meta) === 0) return arena.words[chunk + L.SPAN_NEXT] as Ref
   return (meta & L.STATE_SPANS) === 0 ? NIL : (arena.words[chunk + L.ITEM_SPAN_NEXT] as Ref)
 }
 
-/** The head chunk of the item that a chunk belongs to; NIL while it is being allocated. */
+/** The head chunk of the item of a chunk; NIL while it is being allocated. */
 export function ownerOf(arena: Arena, chunk: Ref): Ref {
   const { words } = arena
   if (L.metaKeyBytes(words[chunk + L.ITEM_META]) > 0) return chunk
   return words[chunk + L.SPAN_OWNER] as Ref
 }
 
-/** Writes the header of a new item into its head chunk; SPAN_NEXT is the caller's. */
+/** Writes the header of a new item into its head chunk. The caller writes SPAN_NEXT. */
 export function writeHeader({ words }: Arena, ref: Ref, meta: number, valueBytes: number): void {
   words[ref + L.ITEM_CHAIN_NEXT] = NIL
   words[ref + L.ITEM_LRU_PREV] = NIL
@@ -164,7 +164,7 @@ export function writeHeader({ words }: Arena, ref: Ref, meta: number, valueBytes
   words[ref + L.ITEM_META] = meta
 }
 
-/** Writes the optional words of a new item; the byte address of its key, which follows them. */
+/** Writes the optional words of a new item. Returns the byte address of its key, which follows. */
 export function writeOptional(
   { words }: Arena,
   ref: Ref,
@@ -179,7 +179,7 @@ export function writeOptional(
   return at << 2
 }
 
-/** Writes the key of a new item, as long as its META says. */
+/** Writes the key of a new item; META has its length. */
 export function writeKey(arena: Arena, ref: Ref, key: Area, keyStart: number): void {
   copyBytes(key, keyStart, arena.area, keyAt(arena, ref), keyBytesOf(arena, ref))
 }
@@ -199,13 +199,13 @@ export function classOf({ words }: Arena, ref: Ref): number {
   return L.metaClass(words[ref + L.ITEM_META])
 }
 
-/** Seconds until the item expires, below 0 where that is past; -1: never. */
+/** Seconds until the item expires, below 0 if that is past; -1: never. */
 export function ttlOf(arena: Arena, ref: Ref): number {
   const expiresAtS = expiryOf(arena, ref)
   return expiresAtS === 0 ? -1 : expiresAtS - arena.words[L.CLOCK_S]
 }
 
-/** Seconds since the item was used, as far as that is noted (lru.ts). */
+/** Seconds since the item was used, as far as that is recorded (lru.ts). */
 export function idleS({ words }: Arena, ref: Ref): number {
   return words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
 }
@@ -285,18 +285,18 @@ export function copyValue(
   }
 }
 
-/** What a walk over a value still has before it of the chunk it stands on: byte addresses. */
+/** A position in a value: the rest of the current chunk, as byte addresses. */
 interface Part {
   chunk: Ref
   start: number
   end: number
 }
 
-// Walks are synchronous, so one place to read and one to write are enough a thread.
+// Walks are synchronous, so a thread needs one position to read and one to write.
 const source: Part = { chunk: NIL, start: 0, end: 0 }
 const target: Part = { chunk: NIL, start: 0, end: 0 }
 
-/** Stands on the chunk that has byte `offset` of a value, from that byte on. */
+/** Moves to the chunk with byte `offset` of a value, at that byte. */
 function findPart(arena: Arena, part: Part, ref: Ref, offset: number): void {
   const classId = L.metaClass(arena.words[ref + L.ITEM_META])
   part.chunk = ref

@@ -1,11 +1,11 @@
-// Emptying an arena while values are on their way in or out of it. Sockets of the live threads
-// still read and write the chunks of the items that they hold. So the pages of those chunks stay
-// out of use until the holds are released: a value that is being sent arrives complete, an upload
-// is refused at its end. Assumes the lock.
+// Empties an arena while values are being received or sent. Sockets of live threads still read and
+// write the chunks of the items that they hold. So the pages of those chunks stay out of use until
+// the holds are released: a value that is being sent arrives complete, an upload is refused at its
+// end. Assumes the lock.
 //
 // The owner word of such a page is minus the number of its kept chunks. The holder word of such a
 // hold is minus the thread's id. Only its holder changes a held item, so its chain of chunks is
-// sound even where the arena was torn.
+// sound even if the arena was torn.
 
 import { type Arena, emptyArena, pageOf } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
@@ -15,7 +15,7 @@ import { poolPage } from '../chunks/slabs.ts'
 import { clearSlots, freeSlot, heldRef, OWN_SLOT } from './holds.ts'
 import { nextChunk } from './item.ts'
 
-/** Empties an arena, except what threads other than `dead` hold. */
+/** Empties an arena, except for what threads other than `dead` hold. */
 export function resetArena(arena: Arena, dead: ReadonlySet<number>): void {
   const { words } = arena
   const kept: { slot: number; ref: Ref; holder: number }[] = []

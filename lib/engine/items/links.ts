@@ -1,6 +1,6 @@
-// The life of an item between allocation and free: linking it under its key, expiry and flush,
-// unlinking. Assumes the arena's lock. An item is served only while it is linked; its chunks are
-// freed once it is neither linked nor held.
+// The life of an item between allocation and free: linking, expiry and flush, unlinking. Assumes
+// the arena's lock. An item is served only while it is linked. Its chunks are freed once it is
+// neither linked nor held.
 
 import type { Area } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'
@@ -23,14 +23,14 @@ import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.
 
 const KEPT_STATES = L.STATE_FETCHED | L.STATE_ACTIVE | L.STATE_STALE | L.STATE_CLAIMED
 
-/** Makes an item the one that its key finds, with a new CAS. No other has this key. */
+/** Links an item under its key, with a new CAS. No other item has this key. */
 export function linkItem(arena: Arena, hash: number, ref: Ref): void {
   prepareLink(arena, ref)
   insertItem(arena, hash, ref)
   pushHead(arena, ref)
 }
 
-/** As linkItem, in place of the item that has the key; that one ends as in unlinkItem. */
+/** As linkItem, in place of the item with the key, which is unlinked. */
 export function replaceItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
   countSize(arena, old, -1)
   removeFromList(arena, old)
@@ -42,8 +42,8 @@ export function replaceItem(arena: Arena, hash: number, old: Ref, ref: Ref): voi
 }
 
 /**
- * Puts a copy of an item in its place that is the same to every peer: its CAS and its states stay.
- * The copy is filled, its key and its state for optional words are written.
+ * Replaces an item by a copy that looks the same to every peer: CAS and states stay. The copy is
+ * filled; its key and its state of optional words are written.
  */
 export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
   const { words } = arena
@@ -65,7 +65,7 @@ export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): vo
   if (!isHeld(arena, old)) freeItem(arena, old)
 }
 
-/** Ends an item: its key finds nothing any more, its chunks are free unless somebody holds it. */
+/** Unlinks an item: its key misses from now on, and its chunks are freed unless it is held. */
 export function unlinkItem(arena: Arena, hash: number, ref: Ref): void {
   const { words } = arena
   countSize(arena, ref, -1)
@@ -75,7 +75,7 @@ export function unlinkItem(arena: Arena, hash: number, ref: Ref): void {
   if (!isHeld(arena, ref)) freeItem(arena, ref)
 }
 
-/** Gives back all chunks of an item that is neither linked nor held. */
+/** Frees all chunks of an item that is neither linked nor held. */
 export function freeItem(arena: Arena, ref: Ref): void {
   for (let chunk = ref; chunk !== NIL; ) {
     const next = nextChunk(arena, chunk)
@@ -84,14 +84,14 @@ export function freeItem(arena: Arena, ref: Ref): void {
   }
 }
 
-/** Drops a hold and frees its item if nothing else keeps it. */
+/** Releases a hold and frees its item if it is not linked or held otherwise. */
 export function releaseHold(arena: Arena, slot: number): void {
   const ref = dropHold(arena, slot)
   const linked = (arena.words[ref + L.ITEM_META] & L.STATE_LINKED) !== 0
   if (!linked && !isHeld(arena, ref)) freeItem(arena, ref)
 }
 
-/** The live item with this key; NIL if there is none. One that has ended is unlinked on the way. */
+/** The live item with this key; NIL if there is none. A dead one is unlinked. */
 export function findLive(
   arena: Arena,
   hash: number,
@@ -110,19 +110,19 @@ export function findLive(
   return NIL
 }
 
-/** Whether an item's time is over or a flush has ended it, though it may still be linked. */
+/** Whether an item has expired or was flushed, though it may still be linked. */
 export function isDead(arena: Arena, ref: Ref): boolean {
   return isExpired(arena, ref) || isFlushed(arena, ref)
 }
 
-/** Ends a dead item whose memory is wanted. */
+/** Unlinks a dead item whose memory is wanted. */
 export function reclaimItem(arena: Arena, ref: Ref): void {
   const classId = L.metaClass(arena.words[ref + L.ITEM_META])
   arena.counters[classCounterAt(classId, ClassCounter.RECLAIMED)]++
   expireItem(arena, ref)
 }
 
-/** Ends a dead item. */
+/** Unlinks a dead item. */
 export function expireItem(arena: Arena, ref: Ref): void {
   const meta = arena.words[ref + L.ITEM_META]
   if ((meta & L.STATE_FETCHED) === 0) {
@@ -144,14 +144,14 @@ export function renewCas(arena: Arena, ref: Ref): void {
   }
 }
 
-/** Ends every item stored up to now, once the clock reaches `atS`. */
+/** Flushes all items stored so far, once the clock reaches `atS`. */
 export function scheduleFlush(arena: Arena, atS: number): void {
   flushIfDue(arena)
   arena.words[L.FLUSH_AT_S] = Math.max(1, atS)
   flushIfDue(arena)
 }
 
-/** Carries out a flush whose time has come. */
+/** Executes a flush that is due. */
 export function flushIfDue(arena: Arena): void {
   const { words } = arena
   if (words[L.FLUSH_AT_S] === 0 || words[L.FLUSH_AT_S] > words[L.CLOCK_S]) return
@@ -162,13 +162,13 @@ export function flushIfDue(arena: Arena): void {
   words[L.PROBE_AT_S] = 0
 }
 
-/** Whether an item's time is over. */
+/** Whether an item has expired. */
 export function isExpired(arena: Arena, ref: Ref): boolean {
   const atS = expiryOf(arena, ref)
   return atS !== 0 && atS <= arena.words[L.CLOCK_S]
 }
 
-/** Whether a flush has ended an item. */
+/** Whether an item was flushed. */
 export function isFlushed(arena: Arena, ref: Ref): boolean {
   const { words } = arena
   if ((words[L.FLUSHED_CAS_LOW] | words[L.FLUSHED_CAS_HIGH]) === 0) return false
@@ -188,14 +188,14 @@ function prepareLink(arena: Arena, ref: Ref): void {
   countSize(arena, ref, 1)
 }
 
-/** The list that a new item begins in which ends then. */
+/** The list in which a new item begins that expires at that time. */
 export function firstListOf({ words }: Arena, endsAtS: number): number {
   const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
   if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
   return words[L.EVICTION] === Eviction.SEGMENTED ? L.LIST_HOT : L.LIST_COLD
 }
 
-/** Counts an item among the sizes of its class, or takes it from them. */
+/** Adds an item to the size counts of its class, or removes it. */
 export function countSize(arena: Arena, ref: Ref, sign: number): void {
   const { words, counters } = arena
   const classId = L.metaClass(words[ref + L.ITEM_META])

@@ -1,13 +1,13 @@
-// The LRU lists of each class: doubly linked, the newest item at the head. Assumes the arena's lock.
-// Lists hold linked items only. What they are for depends on the word EVICTION:
+// The LRU lists of each class: doubly linked, the newest item at the head. Assumes the arena's
+// lock. Lists hold only linked items. Their use depends on the word EVICTION:
 //
 //   LRU        all items are in COLD, the most recently used at its head
 //   SEGMENTED  HOT, WARM and COLD, kept in balance by upkeep as in memcached (balance.ts)
-//   WORTH      new items are in COLD and come to WARM if they are used before they come to its end.
-//              The end of WARM comes to its head if it was used again. Nothing is done before a
-//              victim is wanted (victims.ts), and pages go where they earn most hits (worth.ts)
+//   WORTH      new items are in COLD and go to WARM if they are used before they reach its tail. The
+//              tail of WARM goes to its head if it was used again. Nothing is done before a victim
+//              is wanted (victims.ts), and pages go where they earn most hits (worth.ts)
 //
-// In all of them TEMP has the items that end soon.
+// In all modes TEMP has the items that expire soon.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
@@ -34,7 +34,7 @@ export function pushHead(arena: Arena, ref: Ref): void {
   words[list + L.LIST_COUNT]++
 }
 
-/** Takes an item out of its list. */
+/** Removes an item from its list. */
 export function removeFromList(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
@@ -48,7 +48,7 @@ export function removeFromList(arena: Arena, ref: Ref): void {
   words[list + L.LIST_COUNT]--
 }
 
-/** Puts an item, whose header is a copy of a listed one's, in the place of that one. */
+/** Replaces a listed item by another whose header is a copy of its. */
 export function replaceInList(arena: Arena, old: Ref, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
@@ -75,14 +75,14 @@ export function moveToList(arena: Arena, ref: Ref, list: number): void {
   pushHead(arena, ref)
 }
 
-/** Names the list that an item shall be put into. */
+/** Sets the list that an item will be put into. */
 export function setList(arena: Arena, ref: Ref, list: number): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META] & ~(L.META_LIST_MASK << L.META_LIST_SHIFT)
   words[ref + L.ITEM_META] = meta | (list << L.META_LIST_SHIFT)
 }
 
-/** An item that was used again comes to the head of WARM, where it has to be used again to stay. */
+/** Moves an item that was used again to the head of WARM, where it must be used again to stay. */
 export function warmItem(arena: Arena, ref: Ref): void {
   const { words, counters } = arena
   const meta = words[ref + L.ITEM_META]
@@ -96,7 +96,7 @@ export function warmItem(arena: Arena, ref: Ref): void {
 /** The lists of a class in the order in which they are searched for a victim. */
 export const COLD_FIRST = [L.LIST_COLD, L.LIST_HOT, L.LIST_WARM, L.LIST_TEMP]
 
-/** The end of a list, NIL if it is empty; the item before it is its LRU_PREV. */
+/** The tail of a list, NIL if it is empty; the item before it is its LRU_PREV. */
 export function tailOf(arena: Arena, classId: number, list: number): Ref {
   return arena.words[L.listAt(classId, list) + L.LIST_TAIL] as Ref
 }
@@ -110,14 +110,14 @@ export function coldest(arena: Arena, classId: number): Ref {
   return NIL
 }
 
-/** Seconds since the item at the end of a list was used; 0 where there is none. */
+/** Seconds since the item at the tail of a list was used; 0 if there is none. */
 export function tailIdleS(arena: Arena, classId: number, list: number): number {
   const ref = tailOf(arena, classId, list)
   if (ref === NIL) return 0
   return arena.words[L.CLOCK_S] - arena.words[ref + L.ITEM_TOUCHED_AT_S]
 }
 
-/** Seconds since the coldest item of a class was used; 0 where there is none. */
+/** Seconds since the coldest item of a class was used; 0 if there is none. */
 export function coldestIdleS(arena: Arena, classId: number): number {
   const ref = coldest(arena, classId)
   if (ref === NIL) return 0
@@ -143,7 +143,7 @@ export function countHit(arena: Arena, ref: Ref): void {
   if (list !== L.LIST_COLD) counters[at + ClassCounter.HITS_TO_HOT + list]++
 }
 
-/** Notes a hit, and that the item is in use. */
+/** Records a hit, and that the item is in use. */
 export function bumpItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   const meta = words[ref + L.ITEM_META]
@@ -152,18 +152,18 @@ export function bumpItem(arena: Arena, ref: Ref): void {
   refreshItem(arena, ref)
 }
 
-/** The state that a first hit leaves: segmented lists ask for a second one. */
+/** The state after a first hit: segmented lists need a second one. */
 function firstHit(words: Int32Array): number {
   return words[L.EVICTION] === Eviction.WORTH ? L.STATE_FETCHED | L.STATE_ACTIVE : L.STATE_FETCHED
 }
 
-/** Keeps an item from getting cold without a hit: an add that finds it says that it is wanted. */
+/** Keeps an item from getting cold without a hit: an add that finds it shows that it is wanted. */
 export function refreshItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   // At most once a minute: a hot item is near the head anyway, and two writes per read would
   // bounce its cache line between threads.
   if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
-  // Other lists are put in order by upkeep, or when a victim is wanted.
+  // Other modes order their lists in upkeep, or when a victim is wanted.
   if (words[L.EVICTION] === Eviction.LRU) moveToHead(arena, ref)
 }

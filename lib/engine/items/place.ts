@@ -1,7 +1,7 @@
-// Where a walk over the value of a held item stands: the bytes before it in one chunk. A held item's
-// chunks stay where they are and what they are, so who holds it reads its value, or writes the one
-// that it is filling, without the lock: a socket may do either. Steps to the next chunk of an item
-// that is being filled alone take the lock, for they may have to get that chunk (shard.ts).
+// A position in the value of a held item: the bytes ahead in one chunk. A held item's chunks do not
+// move or change, so its holder reads the value, or writes the value that it fills, without the
+// lock; a socket may do either. Only steps to the next chunk of an item that is being filled take
+// the lock, because that chunk may have to be allocated (shard.ts).
 
 import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -11,12 +11,12 @@ import { nextChunk, valueAt } from './item.ts'
 export interface Place {
   /** NIL: before the first chunk. */
   chunk: Ref
-  /** Byte addresses of what is before the place in its chunk. */
+  /** Byte addresses of the rest of the chunk. */
   start: number
   end: number
-  /** Bytes of the value behind this chunk. */
+  /** Bytes of the value after this chunk. */
   left: number
-  /** Bytes between the value's end and its chunk's: they are nobody's. Known while it is filled. */
+  /** Unused bytes between the value's end and its chunk's end. Known while it is filled. */
   spare: number
 }
 
@@ -24,7 +24,7 @@ export function createPlace(): Place {
   return { chunk: NIL, start: 0, end: 0, left: 0, spare: 0 }
 }
 
-/** Puts a place before the first chunk of a value of this length. */
+/** Moves a place before the first chunk of a value of this length. */
 export function rewind(place: Place, valueBytes: number): void {
   place.chunk = NIL
   place.start = 0
@@ -33,7 +33,7 @@ export function rewind(place: Place, valueBytes: number): void {
   place.spare = 0
 }
 
-/** Steps to the next chunk of a whole value of the item `ref`; false at the value's end. */
+/** Steps to the next chunk of a complete value of the item `ref`; false at the value's end. */
 export function nextPlace(arena: Arena, ref: Ref, place: Place): boolean {
   if (place.left === 0) return false
   const { chunk } = place
@@ -41,11 +41,11 @@ export function nextPlace(arena: Arena, ref: Ref, place: Place): boolean {
   return true
 }
 
-/** Stands on a chunk of the item `ref`, the one behind the place's. */
+/** Moves to `chunk` of the item `ref`, the chunk after the place's current one. */
 export function stand(arena: Arena, place: Place, ref: Ref, chunk: Ref): void {
   const { words } = arena
   const start = chunk === ref ? valueAt(arena, ref) : (chunk + L.SPAN_WORDS) << 2
-  // The last chunk has what is left, whatever its class is cut to by now.
+  // The last chunk has what is left, whatever the chunk size of its class is by now.
   const isLast = nextChunk(arena, chunk) === NIL && words[ref + L.ITEM_VALUE_BYTES] > 0
   const chunkEnd = (chunk + chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META]))) << 2
   const bytes = isLast ? place.left : Math.min(place.left, chunkEnd - start)

@@ -1,9 +1,9 @@
 // The hash table: buckets of chained items, grown in place by linear hashing. Assumes the lock.
 //
-// With BUCKET_COUNT buckets and MASK the next power of two less one, a hash belongs to bucket
-// `hash & MASK`, or, where that bucket does not exist yet, to its half `hash & (MASK >> 1)`. Adding
-// bucket number COUNT moves there what belongs to it from its half: one short chain for each insert
-// that finds the table full, so that no request ever pays for a whole table.
+// With BUCKET_COUNT buckets and MASK the next power of two less one, a hash belongs to bucket `hash
+// & MASK` or, if that bucket does not exist yet, to its half `hash & (MASK >> 1)`. Adding bucket
+// number COUNT moves its items there from its half: one short chain for each insert into a full
+// table, so that no request ever pays for rehashing a whole table.
 
 import type { Area } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'
@@ -46,14 +46,14 @@ export function insertItem(arena: Arena, hash: number, ref: Ref): void {
   words[L.ITEM_COUNT]++
 }
 
-/** Takes an item out of its chain. */
+/** Removes an item from its chain. */
 export function removeItem(arena: Arena, hash: number, ref: Ref): void {
   const { words } = arena
   words[linkTo(arena, hash, ref)] = words[ref + L.ITEM_CHAIN_NEXT]
   words[L.ITEM_COUNT]--
 }
 
-/** Puts an item in the place of another that has its key. */
+/** Replaces an item by another with the same key. */
 export function swapItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
   const { words } = arena
   setTag(arena, hash, ref)
@@ -77,7 +77,9 @@ export function bucketOf(arena: Arena, hash: number): number {
   return arena.bucketsAt + (bucket < words[L.BUCKET_COUNT] ? bucket : bucket & (mask >> 1))
 }
 
-/** The word that points to an item: a bucket, or the CHAIN_NEXT, word 0, of the item before it. */
+/**
+ * Index of the word that points to an item: a bucket, or CHAIN_NEXT (word 0) of the item before it.
+ */
 function linkTo(arena: Arena, hash: number, ref: Ref): number {
   const { words } = arena
   let link = bucketOf(arena, hash)

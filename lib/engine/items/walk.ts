@@ -1,6 +1,6 @@
 // Walks over the items of an arena: by pages and chunks in bounded steps, or along a list. Assumes
-// the arena's lock, which others may have between two steps: the cursor names a place, not an item,
-// so what is stored, moved or freed meanwhile is seen once, twice or not at all.
+// the arena's lock. Other threads may have it between two steps: the cursor names a place, not an
+// item, so an item stored, moved or freed meanwhile is seen once, twice or not at all.
 
 import { type Arena, pageRef } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -8,7 +8,7 @@ import { NIL, type Ref } from '../arena/layout.ts'
 import { usedChunksIn } from '../chunks/slabs.ts'
 import { CLASSES_MAX } from '../limits.ts'
 
-/** Chunks that one step of a walk looks at, and items that one look along a list gives. */
+/** Chunks that one step of a walk visits, and items that one walk along a list shows. */
 const WALK_STEP_CHUNKS_MAX = 256
 const WALK_LIST_ITEMS_MAX = 10_000
 
@@ -18,12 +18,12 @@ export interface WalkCursor {
   chunk: number
 }
 
-/** Takes one linked item under the lock; false: it has no room, the walk stops before this item. */
+/** Takes a linked item under the lock. False: no room, the walk stops before this item. */
 export interface ItemSink {
   take(arena: Arena, ref: Ref): boolean
 }
 
-/** Slab classes by id: 1 for those that are meant. */
+/** A set of slab classes: 1 at the ids of its members. */
 export type ClassSet = Uint8Array
 
 /** The set of all classes. */
@@ -32,8 +32,8 @@ export function allClasses(): ClassSet {
 }
 
 /**
- * Shows the linked items of the next chunks to `sink`, those that have ended too; whether there is
- * more to walk. Freeing the item that it is shown is the only change a sink may make.
+ * Shows the linked items of the next chunks to `sink`, also dead ones. Returns whether there is
+ * more to walk. The only change that a sink may make is to free the item that it is shown.
  */
 export function walkItems(
   arena: Arena,
@@ -60,7 +60,7 @@ export function walkItems(
   return false
 }
 
-/** Shows the newest items of a class's cold list, `itemsMax` at most, 0 for as many as may be. */
+/** Shows the newest items of a class's cold list, at most `itemsMax`; 0: as many as allowed. */
 export function walkColdList(
   arena: Arena,
   classId: number,

@@ -1,16 +1,16 @@
-// Balance of the lists of each class, above all where they are segmented as in memcached: what was used again
-// while it was new, or cold, goes to WARM and stays there; what nobody used again goes to COLD, whose
-// end is evicted. So a scan passes through HOT and COLD and leaves WARM alone. Assumes the lock.
+// Balances the lists of each class, mainly segmented ones as in memcached: an item used again while
+// it was new or cold goes to WARM and stays there, an item not used again goes to COLD, whose tail
+// is evicted. So a scan passes through HOT and COLD and leaves WARM alone. Assumes the lock.
 //
 //                  not used again                      not used again
 //   new --> HOT -------------------> COLD --> evicted <---------------- WARM <-+
 //            |                        |                                  |     | used again
 //            +------- used again -----+--------------------------------> +-----+
 //
-// A hit only notes that the item is in use (lru.ts); it is moved when it comes to the end of its list,
-// here or in search of a victim (allocate.ts). HOT and WARM have a share of the items each, and their
-// ends may be idle for a share of the time that the end of COLD is. TEMP holds items that end soon:
-// they are never moved, and reclaimed from its end.
+// A hit only records that the item is in use (lru.ts). It is moved when it reaches the tail of its
+// list, here or in the search for a victim (victims.ts). HOT and WARM each have a share of the
+// items, and their tails may be idle for a share of the idle time of COLD's tail. TEMP holds items
+// that expire soon: they are never moved, and reclaimed from its tail.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
@@ -22,10 +22,10 @@ import { Eviction, listedCount, moveToList, tailIdleS, warmItem } from '../items
 /** Items that one step of list balance moves. */
 const BALANCE_STEP_ITEMS_MAX = 64
 
-/** A share of a time that no list may have: everything in it goes. */
+/** An idle time that every tail exceeds: everything in the list goes. */
 const AT_ONCE_S = -1
 
-/** The owner's turn through the classes of one arena. */
+/** The owner's walk through the classes of one arena. */
 export class Balancer {
   private readonly arena: Arena
   private classId = 1
@@ -36,7 +36,7 @@ export class Balancer {
     this.arena = arena
   }
 
-  /** One bounded step; whether there is more to move. */
+  /** One bounded step. Returns whether there is more to move. */
   step(): boolean {
     this.left = BALANCE_STEP_ITEMS_MAX
     for (let i = 0; i < this.arena.classCount && this.left > 0; i++) {
@@ -67,7 +67,9 @@ export class Balancer {
     this.tidy(classId, L.LIST_TEMP)
   }
 
-  /** Moves what is too much or too old at the end of HOT or WARM, and what was used again there. */
+  /**
+   * Moves items beyond the share or too idle from the tail of HOT or WARM, and those used again.
+   */
   private drain(classId: number, list: number, countMax: number, idleMaxS: number): void {
     const { words, counters } = this.arena
     const at = L.listAt(classId, list)
@@ -88,7 +90,9 @@ export class Balancer {
     }
   }
 
-  /** Reclaims what has ended at the end of COLD or TEMP, and warms what was used again in COLD. */
+  /**
+   * Reclaims dead items at the tail of COLD or TEMP, and moves items used again from COLD to WARM.
+   */
   private tidy(classId: number, list: number): void {
     const { words } = this.arena
     const at = L.listAt(classId, list)

@@ -1,10 +1,13 @@
-// Which class can give a page. Assumes the arena's lock.
+// Chooses a class that can give a page. Assumes the arena's lock.
 
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { listedCount } from '../items/lru.ts'
 
-/** Classes by falling number of pages: the one after `last`, the first after 0; 0 at the end. */
+/**
+ * Iterates classes by falling number of pages: the one after `last`, the first after 0; 0 at the
+ * end.
+ */
 export function nextDonor(arena: Arena, last: number): number {
   const bound = last === 0 ? arena.pageCount + 1 : pagesOf(arena, last)
   let best = 0
@@ -24,8 +27,8 @@ function pagesOf(arena: Arena, classId: number): number {
 }
 
 /**
- * Whether a page of the class can be emptied, as far as counts tell: its other pages have to take in
- * what no eviction of its own items ends, as parts of long items of the largest class.
+ * Whether a page of the class can be emptied, by its counts: its other pages must take in what
+ * cannot be evicted from the class itself, as parts of long items in the largest class.
  */
 export function canGivePage(arena: Arena, classId: number): boolean {
   const { words } = arena

@@ -1,4 +1,4 @@
-// The eviction of one item, and what it counts. Assumes the arena's lock.
+// Evicts one item and counts it. Assumes the arena's lock.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
@@ -8,7 +8,7 @@ import { expiryOf } from '../items/item.ts'
 import { isDead, reclaimItem, unlinkItem } from '../items/links.ts'
 import { hashOfItem } from '../items/table.ts'
 
-/** Evicts a linked item because its memory is wanted; a dead one is reclaimed. */
+/** Evicts a linked item because its memory is wanted. A dead one is reclaimed instead. */
 export function evictItem(arena: Arena, ref: Ref): void {
   if (isDead(arena, ref)) {
     reclaimItem(arena, ref)

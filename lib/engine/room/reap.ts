@@ -1,11 +1,11 @@
-// Dead items, which have expired or were flushed, are found when memory is wanted. Assumes the arena's
-// lock; every step is bounded.
+// Finds dead items (expired or flushed) when memory is wanted. Assumes the arena's lock. Every step
+// is bounded.
 //
-// Nothing keeps a list of the items that will expire. Instead each page is probed at a few random
-// places, and a page with a dead item is reaped: all of its chunks are looked at. Items die when
-// the clock moves or a flush comes, so one round of probes in each second is enough. A round finds
-// a page of dead items for certain, and a page's worth that is spread evenly in 98 of 100 cases. It
-// costs four looks a page.
+// There is no list of the items that will expire. Instead each page is probed at a few random
+// places, and a page with a dead item is reaped: all its chunks are checked. Items die when the
+// clock moves or at a flush, so one round of probes per second is enough. A round certainly finds a
+// page full of dead items, and finds a page's worth that is spread evenly in 98 of 100 cases. It
+// costs four probes per page.
 
 import { type Arena, pageRef } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
@@ -16,7 +16,7 @@ import { ownerOf } from '../items/item.ts'
 import { isDead, reclaimItem } from '../items/links.ts'
 
 const PROBES_PER_PAGE = 4
-/** Pages that one step probes, chunks that it looks at, and items that it frees. */
+/** Most pages that one step probes, chunks that it checks, and items that it frees. */
 const PROBE_STEP_PAGES = 8
 const REAP_STEP_CHUNKS_MAX = 256
 export const REAP_STEP_ITEMS_MAX = 64
@@ -26,8 +26,8 @@ const RANDOM_FACTOR = 1_664_525
 const RANDOM_TERM = 1_013_904_223
 
 /**
- * One bounded step of the search for dead items, for a class that has no chunk; false: there are none
- * that it could find now.
+ * One bounded step of the search for dead items, for a class that has no chunk. False: it finds no
+ * more now.
  */
 export function stepReap(arena: Arena, wanting: number): boolean {
   const { words } = arena
@@ -65,7 +65,10 @@ function hasDead(arena: Arena, page: number): boolean {
   return false
 }
 
-/** Frees the dead items of a page, some at a time, or one where the class that wants memory has them. */
+/**
+ * Frees the dead items of a page, some at a time, or just one if the class that wants memory has
+ * them.
+ */
 function reap(arena: Arena, page: number, wanting: number): void {
   const { words } = arena
   const classId = words[arena.pagesAt + page]

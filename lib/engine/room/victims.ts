@@ -1,5 +1,5 @@
-// Which item of a class goes when its memory is wanted, as EVICTION says (lru.ts). Assumes the arena's
-// lock; every search is bounded.
+// Chooses the victim of a class when memory is wanted, by the mode EVICTION (lru.ts). Assumes the
+// arena's lock. Every search is bounded.
 
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -9,12 +9,12 @@ import { isDead } from '../items/links.ts'
 import { COLD_FIRST, Eviction, moveToList, tailOf, warmItem } from '../items/lru.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
 
-/** By worth: the share of a class that new items have to themselves until they are used, percent. */
+/** By worth: the share of a class for new items that have not been used, percent. */
 export const PROBATION_PERCENT = 30
 
 /**
- * The item whose eviction costs least and gives a chunk at once; without evictions, a dead one. On the
- * way items that were used again are warmed rather than evicted.
+ * The item whose eviction costs least and frees a chunk at once; without evictions, a dead one.
+ * Items met on the way that were used again are moved to WARM instead.
  */
 export function pickVictim(arena: Arena, classId: number): Ref {
   const { words } = arena
@@ -30,8 +30,8 @@ export function pickVictim(arena: Arena, classId: number): Ref {
 }
 
 /**
- * By worth: a new item that was not used, while COLD has more than its share, else one of WARM that was
- * not used since it came there, or to its head.
+ * By worth: an unused new item while COLD has more than its share, else an item of WARM that was
+ * not used since it came there or to its head.
  */
 function unusedOf(arena: Arena, classId: number): Ref {
   const { words } = arena
@@ -40,7 +40,7 @@ function unusedOf(arena: Arena, classId: number): Ref {
     if (ref === NIL) return NIL
     const used = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
     if (!isHeld(arena, ref) && (!used || isDead(arena, ref))) return ref
-    // One that is only held is out of the way, but was not kept for its worth (worth.ts).
+    // An item that is only held is skipped, but does not count as kept for its worth (worth.ts).
     if (used) warmItem(arena, ref)
     else moveToList(arena, ref, L.LIST_WARM)
   }

@@ -1,8 +1,8 @@
-// What incr, decr and ma mean for an item: its value is a decimal number of 64 bits that counts up
-// or down. Assumes the arena's lock.
+// What incr, decr and ma mean for an item: add to or subtract from its value, a decimal number of
+// 64 bits. Assumes the arena's lock.
 //
-// A number that keeps its length is the only value, beside those of rewrite.ts, that is written in
-// place. REWRITING names its item until the number is complete: see rewrite.ts.
+// Besides those of rewrite.ts, a number that keeps its length is the only value written in place.
+// REWRITING names its item until the number is complete: see rewrite.ts.
 
 import {
   addU64,
@@ -41,7 +41,7 @@ import { casMatches, expiryOfCreated, findAsked, settle, stateOf } from './terms
 const NUMBER_PADDED_BYTES_MAX = 64
 const BLANK = 32
 
-/** OK with the sum in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. */
+/** OK with the result in the request, MISS, EXISTS, NON_NUMERIC or NO_MEMORY. */
 export function adjustItem(arena: Arena, ask: Ask): Status {
   const ref = findAsked(arena, ask)
   ask.created = ref === NIL
@@ -52,7 +52,7 @@ export function adjustItem(arena: Arena, ask: Ask): Status {
     return Status.MISS
   }
   ask.oldExpiresAtS = expiryOf(arena, ref)
-  // As in memcached the CAS is looked at before the value, but not where there is none.
+  // As in memcached, the CAS is compared before the value is read, but not if the request has none.
   if (valueBytesOf(arena, ref) === 0) return Status.NON_NUMERIC
   if (!casMatches(arena, ask, ref)) return Status.EXISTS
   if (!parseValue(arena, ref)) return Status.NON_NUMERIC
@@ -87,8 +87,8 @@ function parseValue(arena: Arena, ref: Ref): boolean {
 }
 
 /**
- * Writes u64 as the item's value: in place, padded with blanks, where it fits the old length. A new
- * item has the length of the digits, unless it is only made for a word that the old one lacks.
+ * Writes u64 as the item's value: in place, padded with spaces, if it fits the old length. A new
+ * item has the length of the digits, unless it is made only for a word that the old one lacks.
  */
 function replaceNumber(arena: Arena, ask: Ask, ref: Ref): Status {
   const { words, counters } = arena
@@ -108,7 +108,7 @@ function replaceNumber(arena: Arena, ask: Ask, ref: Ref): Status {
   return Status.OK
 }
 
-/** The item itself where u64 can be written over its value, else a successor; NIL: no memory. */
+/** The item itself if u64 can be written over its value, else a successor; NIL: no memory. */
 function placeForNumber(arena: Arena, ask: Ask, ref: Ref): Ref {
   const valueBytes = valueBytesOf(arena, ref)
   const digits = digitsOfU64()

@@ -1,6 +1,6 @@
-// What one request asks of one item, and what came of it: one record that its owner fills again and
-// again. Whoever parsed the request fills it; the files of this room say what each field means for
-// an item. Fields that an operation does not name are not read by it.
+// What one request asks of one item, and the results: one record that its owner reuses. The parser
+// of the request fills it. The files of this folder say what each field means for an item. An
+// operation reads only the fields listed for it:
 //
 //   get peek            the key
 //   getAndTouch touch   the key, expiresAtS
@@ -9,7 +9,7 @@
 //   extend commit ...   hold and what `begin` asked
 //   adjust              the key, cas, subtracts, delta, creates: createAtS, initial
 //
-// A request that is not plain asks for more: what stands behind `isPlain` counts as well.
+// If the request is not plain, the fields after `isPlain` count as well.
 
 import type { Area } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'
@@ -18,8 +18,8 @@ import type { Hold } from '../items/holds.ts'
 import { Mode, type Status } from '../status.ts'
 
 /**
- * Takes a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM when it must
- * be asked again, or HELD to have the value held so that it can be read piece by piece.
+ * Receives a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM to be
+ * called again, or HELD to have the value held, so that it can be read piece by piece.
  */
 export interface HitSink {
   accept(arena: Arena, ref: Ref): Status
@@ -35,28 +35,28 @@ export class Ask {
   mode: Mode = Mode.SET
   /** Client flags, unsigned 32 bits. */
   flags = 0
-  /** When the item is to expire, on the arena's clock (clock.ts); 0: never. */
+  /** When the item expires, on the arena's clock (clock.ts); 0: never. */
   expiresAtS = 0
   /** Bytes of the value to store, or of the one that `hold` holds. */
   valueBytes = 0
-  /** The CAS that the item must have, 32-bit words; 0: any, but for Mode.CAS. */
+  /** The CAS that the item must have, 32-bit words; 0: any, except with Mode.CAS. */
   casHigh = 0
   casLow = 0
-  /** A store that is refused deletes the item that it was to replace: nothing stale stays. */
+  /** A refused store deletes the item that it would have replaced, so that no old value stays. */
   dropsOld = false
 
   subtracts = false
   /** A number of decimal.ts to add or to subtract. */
   deltaHigh = 0
   deltaLow = 0
-  /** A miss makes an item that expires at `createAtS`; its number is the initial one. */
+  /** A miss creates an item that expires at `createAtS`, for a number with the initial value. */
   creates = false
   createAtS = 0
   initialHigh = 0
   initialLow = 0
 
   /**
-   * Asks nothing that a classic command could not: what follows, up to the results, is not read.
+   * Asks nothing beyond a classic command: the following fields, up to the results, are not read.
    */
   isPlain = true
 
@@ -65,42 +65,42 @@ export class Ask {
   /** The CAS that the item gets, 32-bit words; 0: the arena's next one. */
   newCasHigh = 0
   newCasLow = 0
-  /** The key came in base64 and is to be shown so. */
+  /** The key came in base64 and will be shown so. */
   isKeyBinary = false
-  /** The item is to expire at `expiresAtS`; in a store without it that time counts all the same. */
+  /** Sets the expiry to `expiresAtS`; a store always does. */
   touches = false
-  /** An item that is made expires at `expiresAtS` and not at `createAtS`. */
+  /** A created item expires at `expiresAtS`, not at `createAtS`. */
   touchesCreated = false
-  /** An item that is made counts as a miss; memcached counts a hit. */
+  /** A created item counts as a miss; memcached counts a hit. */
   createsAsMiss = false
-  /** Asks for a new value if the item expires before `recacheAtS`. */
+  /** A peer wins the recache if the item expires before `recacheAtS`. */
   recaches = false
   recacheAtS = 0
-  /** `expiresAtS` counts for that, and not the time from before. */
+  /** For that the new `expiresAtS` counts, not the old expiry. */
   recachesTouched = false
-  /** A fetch is a hit to the LRU lists. */
+  /** A fetch counts as a hit for the LRU lists. */
   bumps = true
-  /** A store with an older CAS is taken and marked stale; a delete marks stale instead. */
+  /** A store with an older CAS is accepted and marked stale; a delete marks stale instead. */
   invalidates = false
-  /** A delete takes the value and the client flags away and leaves the item. */
+  /** A delete removes the value and the client flags, and leaves the item. */
   clears = false
 
   /** The item that is held for this request. */
   readonly hold: Hold = { slot: 0, generation: 0 }
-  /** The item was made by this request, or was not there before. */
+  /** The item was created by this request, or did not exist before. */
   created = false
-  /** This peer is to make the value again. */
+  /** This peer won: it is to make the new value. */
   won = false
-  /** Another peer was told so before. */
+  /** Another peer has won before. */
   wasClaimed = false
   wasStale = false
-  /** When the item was to expire before. */
+  /** The old expiry. */
   oldExpiresAtS = 0
-  /** Of what a request stored, made or marked: its value's bytes and its CAS as peers see it. */
+  /** Of the item stored, created or marked: its value's bytes, and its CAS as peers see it. */
   storedBytes = 0
   storedCasHigh = 0
   storedCasLow = 0
-  /** The sum, a number of decimal.ts. */
+  /** The result, a number of decimal.ts. */
   numberHigh = 0
   numberLow = 0
 
@@ -115,7 +115,7 @@ export class Ask {
     this.hash = hash
   }
 
-  /** Asks for nothing that follows `isPlain`, and for no other item where there is none. */
+  /** Resets the fields after `isPlain`, and `creates`. */
   resetTerms(): void {
     this.creates = false
     this.createAtS = 0

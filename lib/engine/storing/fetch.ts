@@ -1,9 +1,9 @@
 // What get, gat, touch, mg and me mean for an item. Assumes the arena's lock.
 //
-// An item may be stale: out of date but still served until somebody stores a new value. Of all the
-// peers that fetch such an item, or one that is about to expire, or one that was made on a miss, a
-// single one wins: it is to make the new value. STATE_CLAIMED tells the others that somebody does.
-// A new value clears both states, for it is a new item.
+// An item may be stale: out of date, but served until a new value is stored. Of all peers that
+// fetch such an item, or one that is about to expire, or one that was created on a miss, exactly
+// one wins: it is to make the new value. STATE_CLAIMED shows the others that one has won. A new
+// value clears both states, because it is a new item.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
@@ -19,7 +19,7 @@ import type { Ask, HitSink } from './ask.ts'
 import { readyToExpire } from './successor.ts'
 import { expiryOfCreated, findAsked, settle, stateOf } from './terms.ts'
 
-/** Offers the live item to `sink`: MISS, NO_MEMORY, or what the sink said. */
+/** Offers the live item to `sink`: MISS, NO_MEMORY, or the sink's status. */
 export function getItem(arena: Arena, ask: Ask, sink: HitSink): Status {
   if (!ask.isPlain) return getOnTerms(arena, ask, sink)
   const ref = findAsked(arena, ask)
@@ -56,15 +56,14 @@ export function touchItem(arena: Arena, ask: Ask): Status {
   return Status.OK
 }
 
-/** Shows the live item to `sink`, which is no hit: MISS, or what the sink said. */
+/** Shows the live item to `sink` without counting a hit: MISS, or the sink's status. */
 export function peekItem(arena: Arena, ask: Ask, sink: HitSink): Status {
   const ref = findAsked(arena, ask)
   return ref === NIL ? Status.MISS : sink.accept(arena, ref)
 }
 
 /**
- * The request has what it is told of the item before the sink is asked. Nothing is done to the item
- * unless the sink takes it.
+ * The results are set before the sink is called. The item is changed only if the sink takes it.
  */
 function getOnTerms(arena: Arena, ask: Ask, sink: HitSink): Status {
   const found = findOrCreate(arena, ask)
@@ -102,7 +101,7 @@ function create(arena: Arena, ask: Ask): Ref {
   return ref
 }
 
-/** Finds out what a fetch is to be told of an item; changes nothing of it. */
+/** Computes the results of a fetch, without changing the item. */
 function judge(arena: Arena, ask: Ask, ref: Ref): void {
   const meta = arena.words[ref + L.ITEM_META]
   ask.wasClaimed = (meta & L.STATE_CLAIMED) !== 0
@@ -113,7 +112,7 @@ function judge(arena: Arena, ask: Ask, ref: Ref): void {
   ask.won = ask.created || (!ask.wasClaimed && (ask.wasStale || isDue))
 }
 
-/** The sink took the item: gives it its new expiry and its claim, counts and bumps. */
+/** The sink took the item: sets its new expiry and its claim, counts and bumps. */
 function settleFetch(arena: Arena, ask: Ask, ref: Ref): void {
   const { words, counters } = arena
   if (ask.created && ask.createsAsMiss) counters[counterAt(Counter.GET_MISSES)]++
@@ -124,7 +123,7 @@ function settleFetch(arena: Arena, ask: Ask, ref: Ref): void {
   if (ask.bumps) bumpItem(arena, ref)
 }
 
-/** What the sink says of an item, which is held if it says HELD. */
+/** The sink's status for an item, which is then held if the status is HELD. */
 function offer(arena: Arena, ref: Ref, ask: Ask, sink: HitSink): Status {
   const status = sink.accept(arena, ref)
   if (status === Status.HELD && !holdItem(arena, ref, ask.hold)) return Status.NO_MEMORY

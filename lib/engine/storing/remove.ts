@@ -1,4 +1,4 @@
-// What delete and md mean for an item: it goes, is marked stale, or loses its value. Assumes the
+// What delete and md mean for an item: it is deleted, marked stale, or loses its value. Assumes the
 // arena's lock.
 
 import type { Arena } from '../arena/arena.ts'
@@ -59,7 +59,7 @@ function invalidateItem(arena: Arena, ask: Ask, old: Ref): Status {
   return Status.OK
 }
 
-/** Puts an item without a value in the place of another; it keeps the CAS unless one is chosen. */
+/** Replaces an item by one without a value, with the same CAS unless the request chooses one. */
 function clearItem(arena: Arena, ask: Ask, old: Ref): Ref {
   const { words } = arena
   const cas = words[old + L.ITEM_CAS]

@@ -1,10 +1,10 @@
-// A set over an item of the same shape: the new value is written over the old one. That saves
-// taking a chunk and freeing one, two links of the chain and four of the lists, and all the cache
-// lines that those are on. Assumes the arena's lock.
+// A set over an item of the same shape: the new value is written over the old one. That saves an
+// allocation and a free, two links of the chain and four of the lists, and their cache lines.
+// Assumes the arena's lock.
 //
-// It is done where nobody can tell: the new item would be in the same class, in the same list and
+// It is done only where no peer can notice: the new item would be in the same class and list and
 // have the same optional words, and no peer holds the old one. REWRITING tells recovery which item
-// is half written when its thread dies; that item is dropped (repair.ts).
+// is partly written when its thread dies; that item is dropped (repair.ts).
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'
@@ -20,11 +20,11 @@ import { Mode } from '../status.ts'
 import type { Ask } from './ask.ts'
 import { findAsked, itemFits, metaOfStore, settle, stateOf } from './terms.ts'
 
-/** What must be as in the new item, and what must not be there at all. */
+/** State that must equal the new item's, and state that must not be set. */
 const SAME = L.STATE_FLAGS | L.STATE_ENDS
 const NONE = L.STATE_SPANS | L.STATE_CHOSEN_CAS | L.STATE_HELD | L.STATE_STALE | L.STATE_KEY_BINARY
 
-/** Stores over the item that has the key; false: there is none, or it takes an item of its own. */
+/** Stores over the item with the key. False: there is none, or the value needs a new item. */
 export function rewriteItem(arena: Arena, ask: Ask, value: Area, valueStart: number): boolean {
   if (ask.mode !== Mode.SET || (!ask.isPlain && stateOf(ask) !== 0)) return false
   const ref = findAsked(arena, ask)
@@ -39,7 +39,7 @@ export function rewriteItem(arena: Arena, ask: Ask, value: Area, valueStart: num
     setExpiry(arena, ref, ask.expiresAtS)
   }
   copyBytes(value, valueStart, arena.area, valueAt(arena, ref), valueBytes)
-  // Before it counts as written: no other value may be seen under the old CAS.
+  // Before it counts as written, because the new value must never be seen with the old CAS.
   renewCas(arena, ref)
   words[L.REWRITING] = NIL
   renewPlace(arena, ref)
@@ -72,8 +72,8 @@ function resize(arena: Arena, ref: Ref, valueBytes: number): void {
 }
 
 /**
- * A new item would begin at the head of a list. Where hits move nothing it stays where it is and is
- * marked as in use, which saves it from eviction there (lru.ts).
+ * A new item would begin at the head of a list. In modes where hits move nothing it stays in place
+ * and is marked as in use, which saves it from eviction (lru.ts).
  */
 function renewPlace(arena: Arena, ref: Ref): void {
   const { words } = arena

@@ -1,9 +1,8 @@
-// What set, add, replace, append, prepend, cas and ms mean for an item, from room for the new one
-// to the item that its key finds; in one call, or in pieces as the value comes. Assumes the arena's
-// lock.
+// What set, add, replace, append, prepend, cas and ms mean for an item, from the room for the new
+// item to its linking, in one call or in pieces as the value arrives. Assumes the arena's lock.
 //
-// A new value never overwrites an old one that can be seen: it is written into an item of its own,
-// and linking that is the last step. rewrite.ts and adjust.ts have the exceptions.
+// A new value never overwrites a visible one: it is written into a new item, and linking is the
+// last step. rewrite.ts and adjust.ts have the exceptions.
 
 import { type Area, copyBytes } from '../../bytes/area.ts'
 import type { Arena } from '../arena/arena.ts'
@@ -61,13 +60,13 @@ export function storeItem(arena: Arena, ask: Ask, value: Area, start: number): S
   return commitItem(arena, ask, ref)
 }
 
-/** Bytes of the item that an append or a prepend will make, about; 0: there is none to join. */
+/** Approximate bytes of the item that an append or a prepend will make; 0: there is no item. */
 export function joinedBytes(arena: Arena, ask: Ask): number {
   const old = findItem(arena, ask.hash, ask.area, ask.keyStart, ask.keyBytes)
   return old === NIL ? 0 : itemTotalBytes(arena, old) + ask.valueBytes
 }
 
-/** Makes room for the beginning of a value that is still to come, and holds it. */
+/** Makes room for the beginning of a value that will arrive in pieces, and holds it. */
 export function beginItem(arena: Arena, ask: Ask): Status {
   if (!fits(arena, ask)) return refuse(arena, ask, Status.TOO_LARGE)
   const ref = admit(arena, ask, true)
@@ -78,7 +77,7 @@ export function beginItem(arena: Arena, ask: Ask): Status {
 }
 
 /**
- * Steps to the next chunk of an item that is being filled; false where there is no memory for it.
+ * Steps to the next chunk of an item that is being filled. False: there is no memory for it.
  */
 export function extendItem(arena: Arena, ref: Ref, place: Place, valueBytes: number): boolean {
   let chunk = place.chunk === NIL ? ref : nextChunk(arena, place.chunk)
@@ -90,7 +89,7 @@ export function extendItem(arena: Arena, ref: Ref, place: Place, valueBytes: num
   return true
 }
 
-/** Frees an item that found no memory to grow. */
+/** Frees an item for which there was no more memory. */
 export function giveUpItem(arena: Arena, ask: Ask, ref: Ref): void {
   arena.counters[counterAt(Counter.STORE_NO_MEMORY)]++
   const old = ask.dropsOld ? findOld(arena, ask.hash, ref) : NIL
@@ -98,7 +97,7 @@ export function giveUpItem(arena: Arena, ask: Ask, ref: Ref): void {
   freeItem(arena, ref)
 }
 
-/** Links a filled item if its mode allows, else frees it. */
+/** Links a filled item if its mode allows that, else frees it. */
 export function commitItem(arena: Arena, ask: Ask, ref: Ref): Status {
   const old = findOld(arena, ask.hash, ref)
   return place(arena, ask, ask.isPlain ? ask.mode : modeOnTerms(arena, ask, old, ref), old, ref)
@@ -108,7 +107,7 @@ function fits(arena: Arena, ask: Ask): boolean {
   return itemFits(arena, ask.keyBytes, ask.flags, ask.valueBytes)
 }
 
-/** A new item, complete but for its value; NIL: no memory. */
+/** A new item, complete except for its value; NIL: no memory. */
 function admit(arena: Arena, ask: Ask, grows: boolean): Ref {
   flushIfDue(arena)
   const ref = allocateItem(arena, metaOfStore(ask), ask.valueBytes, grows)
@@ -120,8 +119,8 @@ function admit(arena: Arena, ask: Ask, grows: boolean): Ref {
 }
 
 /**
- * Counts a refusal, and deletes what must not stay after it. Nobody asked for a delete: none
- * counts.
+ * Counts a refusal, and deletes the item that must not stay after it. That does not count as a
+ * delete.
  */
 function refuse(arena: Arena, ask: Ask, status: Status): Status {
   const isTooLarge = status === Status.TOO_LARGE
@@ -132,12 +131,12 @@ function refuse(arena: Arena, ask: Ask, status: Status): Status {
   return status
 }
 
-/** The live item that has the key of a new one. The key of the request may be gone by now. */
+/** The live item with the key of a new one. The request's own key may be gone by now. */
 function findOld(arena: Arena, hash: number, ref: Ref): Ref {
   return findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytesOf(arena, ref))
 }
 
-/** The mode of a store that is not plain, with what the request lets it be. */
+/** The mode of a store that is not plain, as the request's fields change it. */
 function modeOnTerms(arena: Arena, ask: Ask, old: Ref, ref: Ref): Mode {
   const { words } = arena
   ask.created = old === NIL
@@ -150,7 +149,7 @@ function modeOnTerms(arena: Arena, ask: Ask, old: Ref, ref: Ref): Mode {
   return Mode.SET
 }
 
-/** Whether the request names a CAS that is older than the item's. */
+/** Whether the request's CAS is older than the item's. */
 function isOutdated(arena: Arena, ask: Ask, ref: Ref): boolean {
   return (ask.casHigh | ask.casLow) !== 0 && compareCas(arena, ask, ref) > 0
 }
@@ -168,7 +167,7 @@ function place(arena: Arena, ask: Ask, mode: Mode, old: Ref, ref: Ref): Status {
   return Status.OK
 }
 
-/** Whether the item that is there lets a store of this mode happen. */
+/** Whether the existing item allows a store of this mode. */
 function judge(arena: Arena, ask: Ask, mode: Mode, old: Ref): Status {
   const { counters } = arena
   if (mode === Mode.SET) return Status.OK
@@ -178,7 +177,7 @@ function judge(arena: Arena, ask: Ask, mode: Mode, old: Ref): Status {
   }
   if (mode !== Mode.CAS) {
     if (old === NIL) return Status.NOT_STORED
-    // As in memcached items without a CAS are joined whatever CAS is asked for.
+    // As in memcached, items without a CAS are appended to whatever CAS is requested.
     if (arena.words[L.CAS_SHOWN] === 0) return Status.OK
     return casMatches(arena, ask, old) ? Status.OK : Status.EXISTS
   }

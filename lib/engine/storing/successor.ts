@@ -1,6 +1,6 @@
-// Successors: a new item for the key of an old one, where what is to be written does not fit the
-// old one. It is filled while the old one can still be found, then it takes the old one's place.
-// Assumes the arena's lock.
+// Successors: a new item for the key of an old one, for a value or words that do not fit the old
+// one. It is filled while the old one can still be found, then replaces it. Assumes the arena's
+// lock.
 
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -23,9 +23,9 @@ import { allocateItem } from '../room/allocate.ts'
 import { itemFits } from './terms.ts'
 
 /**
- * A new item with the key of `old`, shown in the same way; NIL where none fits. It has room for
- * `valueBytes` and for the optional words of `state`. The caller writes all but its key, and gives
- * it to `succeed`. The old item is held until then, for the allocation could evict it.
+ * A new item with the key of `old`, shown in the same way; NIL: no memory. It has room for
+ * `valueBytes` and for the optional words of `state`. The caller writes everything but its key, and
+ * passes it to `succeed`. The old item is held until then, because the allocation could evict it.
  */
 export function successor(
   arena: Arena,
@@ -64,7 +64,7 @@ export function succeed(arena: Arena, hash: number, old: Ref, ref: Ref): void {
   releaseHold(arena, OWN_SLOT)
 }
 
-/** Puts a copy with the optional words of `state` in the place of `old`; NIL: no memory. */
+/** Replaces `old` by a copy with the optional words of `state`; NIL: no memory. */
 export function copyItem(arena: Arena, hash: number, old: Ref, state: number): Ref {
   const { words } = arena
   const valueBytes = valueBytesOf(arena, old)
@@ -78,8 +78,8 @@ export function copyItem(arena: Arena, hash: number, old: Ref, state: number): R
 }
 
 /**
- * Makes an item ready to expire at `expiresAtS`: where it has no word for that, a copy that has one
- * takes its place. The item, or its copy; NIL where there is no memory for one.
+ * Makes an item ready to expire at `expiresAtS`: if it has no word for that, a copy with one
+ * replaces it. Returns the item or its copy; NIL: no memory.
  */
 export function readyToExpire(arena: Arena, hash: number, old: Ref, expiresAtS: number): Ref {
   const meta = arena.words[old + L.ITEM_META]

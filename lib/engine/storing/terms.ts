@@ -1,5 +1,5 @@
-// What the fields of an Ask that is not plain mean in numbers that the rest of the room needs, and
-// what an operation leaves in it. Assumes the arena's lock.
+// Derives the numbers that the rest of this folder needs from an Ask, and writes the results of an
+// operation into it. Assumes the arena's lock.
 
 import type { Arena } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
@@ -9,7 +9,9 @@ import { findLive } from '../items/links.ts'
 import { Mode } from '../status.ts'
 import type { Ask } from './ask.ts'
 
-/** What memcached counts for an item beside flags, key and value, bytes; -I is measured so. */
+/**
+ * Bytes that memcached counts for an item in addition to flags, key and value; -I includes them.
+ */
 const MEMCACHED_ITEM_BYTES = 59
 
 /** The live item with the key; NIL if there is none. */
@@ -17,24 +19,24 @@ export function findAsked(arena: Arena, ask: Ask): Ref {
   return findLive(arena, ask.hash, ask.area, ask.keyStart, ask.keyBytes)
 }
 
-/** META of the item that a store makes. */
+/** META of the item that a store creates. */
 export function metaOfStore(ask: Ask): number {
   const { keyBytes, flags, valueBytes } = ask
   return newMeta(keyBytes, flags, expiryOfStore(ask), valueBytes, stateOf(ask))
 }
 
-/** When the item of a store expires; one that a join may have to make has a time of its own. */
+/** When the item of a store expires; an item that append or prepend creates has its own time. */
 export function expiryOfStore(ask: Ask): number {
   if (ask.isPlain || !ask.creates) return ask.expiresAtS
   return isJoin(ask.mode) ? ask.createAtS : ask.expiresAtS
 }
 
-/** When an item expires that is made where there was none. */
+/** When a created item expires. */
 export function expiryOfCreated(ask: Ask): number {
   return ask.isPlain || !(ask.touches && ask.touchesCreated) ? ask.createAtS : ask.expiresAtS
 }
 
-/** State bits of an item made for this request, with all that may still be written into it. */
+/** State bits of an item created for this request, with all that may still be written into it. */
 export function stateOf(ask: Ask): number {
   if (ask.isPlain) return 0
   return (ask.isKeyBinary ? L.STATE_KEY_BINARY : 0) | wordsOf(ask) | endsOf(ask.invalidates)
@@ -45,7 +47,7 @@ export function wordsOf(ask: Ask): number {
   return (choosesCas(ask) ? L.STATE_CHOSEN_CAS : 0) | endsOf(ask.touches)
 }
 
-/** Whether memcached would take an item of this size at the same -I. */
+/** Whether memcached would accept an item of this size with the same -I. */
 export function itemFits(
   arena: Arena,
   keyBytes: number,
@@ -60,24 +62,24 @@ export function isJoin(mode: Mode): boolean {
   return mode === Mode.APPEND || mode === Mode.PREPEND
 }
 
-/** Whether an item has the CAS asked for; 0 asks for none. */
+/** Whether an item has the requested CAS; 0 requests none. */
 export function casMatches(arena: Arena, ask: Ask, ref: Ref): boolean {
   return (ask.casHigh | ask.casLow) === 0 || casIs(arena, ask, ref)
 }
 
-/** Whether an item has exactly the CAS asked for. */
+/** Whether an item has exactly the requested CAS. */
 export function casIs(arena: Arena, ask: Ask, ref: Ref): boolean {
   if (arena.words[L.CAS_SHOWN] === 0) return false
   return casLowOf(arena, ref) === ask.casLow && casHighOf(arena, ref) === ask.casHigh
 }
 
-/** The item's CAS beside the one asked for: below 0, 0 or above. */
+/** Compares the item's CAS with the requested one: below 0, 0 or above. */
 export function compareCas(arena: Arena, ask: Ask, ref: Ref): number {
   const high = (casHighOf(arena, ref) >>> 0) - (ask.casHigh >>> 0)
   return high !== 0 ? high : (casLowOf(arena, ref) >>> 0) - (ask.casLow >>> 0)
 }
 
-/** Gives an item with words for it the CAS that the request chooses, if it does. */
+/** Sets the CAS that the request chooses, if any, in an item with words for it. */
 function giveCas(arena: Arena, ask: Ask, ref: Ref): void {
   if (ask.isPlain || !choosesCas(ask)) return
   const { words } = arena
@@ -85,7 +87,7 @@ function giveCas(arena: Arena, ask: Ask, ref: Ref): void {
   words[chosenCasAt(arena, ref) + 1] = ask.newCasHigh
 }
 
-/** The item `ref` is what the operation leaves: gives it the chosen CAS, and notes its facts. */
+/** `ref` is the resulting item: sets its chosen CAS, and writes its facts into the request. */
 export function settle(arena: Arena, ask: Ask, ref: Ref): void {
   giveCas(arena, ask, ref)
   ask.storedBytes = arena.words[ref + L.ITEM_VALUE_BYTES]

@@ -1,7 +1,7 @@
-// Decides, once a second, whether a page should change hands: the owner's watch over the classes of
-// one arena. Assumes the arena's lock. As in memcached, a class with pages to spare gives one to the
-// pool, and a class that evicts young items gets one from the class whose coldest item is oldest.
-// Where a class has nothing to evict the allocator takes a page at once and needs no decision.
+// Decides, once a second, whether a page moves between classes of an arena. The arena's owner runs
+// it. Assumes the arena's lock. As in memcached, a class with spare pages gives one to the pool,
+// and a class that evicts young items gets one from the class whose coldest item is oldest. If a
+// class has nothing to evict, the allocator takes a page at once and needs no decision.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
@@ -11,20 +11,20 @@ import { coldestIdleS, Eviction } from '../items/lru.ts'
 import { AUTOMOVE_PAGES_MIN, AUTOMOVE_WINDOW_S_MAX, CLASSES_MAX } from '../limits.ts'
 import { POOL, startMove } from '../room/moves.ts'
 
-/** A page is given to a class that wants it by one whose coldest item was used so much longer ago. */
+/** How much longer ago a class's coldest item was used than another's, to give that one a page. */
 const YIELD_AGE_FACTOR = 1.25
 const YIELD_AGE_S_MIN = 2
 
 /** Values of the word AUTOMOVE. */
 export const Automove = { OFF: 0, BALANCE: 1, EAGER: 2 } as const
 
-/** What one second showed of one class: bits of `pressed`. */
+/** What one second showed about one class: bits of `pressed`. */
 const EVICTED = 1
 const GREW = 2
 
 /**
- * The class whose coldest item was used so much longer ago than that of `wanting` that a page of it is
- * worth more there; 0: none.
+ * The class whose coldest item was used so much longer ago than that of `wanting` that one of its
+ * pages is worth more there; 0: none.
  */
 export function oldestClass(arena: Arena, wanting: number): number {
   let oldest = 0
@@ -45,11 +45,11 @@ export class Automover {
   /** By second of the window and class. */
   private readonly pressed = new Uint8Array(AUTOMOVE_WINDOW_S_MAX * CLASSES_MAX)
   private readonly idleS = new Float64Array(AUTOMOVE_WINDOW_S_MAX * CLASSES_MAX)
-  /** By class: how it stood a second ago. */
+  /** By class: its counts a second ago. */
   private readonly evictedBefore = new Float64Array(CLASSES_MAX)
   private readonly pagesBefore = new Float64Array(CLASSES_MAX)
   private second = 0
-  // What a look at the window of one class found.
+  // The result of examining the window of one class.
   private evictedS = 0
   private dirtyS = 0
   private ageS = 0
@@ -59,7 +59,7 @@ export class Automover {
     for (let classId = 1; classId <= arena.classCount; classId++) this.look(classId)
   }
 
-  /** Once a second: looks at every class, and begins at most one move. */
+  /** Once a second: examines every class, and begins at most one move. */
   watch(): void {
     const { words } = this.arena
     const mode = words[L.AUTOMOVE]
@@ -88,7 +88,7 @@ export class Automover {
       }
     }
     if (mode === Automove.OFF || this.second < windowS) return
-    // By worth, worth.ts decides between classes that evict.
+    // In the mode `worth`, worth.ts decides between classes that evict.
     const weighs = words[L.EVICTION] === Eviction.WORTH
     const ratio = mode === Automove.EAGER ? 1 : words[L.AUTOMOVE_RATIO] / 1000
     if (spare !== 0) startMove(this.arena, spare, POOL)
@@ -98,7 +98,7 @@ export class Automover {
     }
   }
 
-  /** What the last second did to a class. */
+  /** What the last second showed about a class. */
   private look(classId: number): number {
     const { words, counters } = this.arena
     const at = classCounterAt(classId, 0)

@@ -1,11 +1,11 @@
-// The crawler: ends items whose time is over although nobody asks for them, class by class, in
-// bounded steps. Assumes the arena's lock. Any thread orders a crawl, the arena's owner carries it
-// out; what the order is stands in the arena, so that it outlives the thread.
+// The crawler: reclaims expired items that nobody requests, class by class, in bounded steps.
+// Assumes the arena's lock. Any thread may order a crawl, and the arena's owner executes it. The
+// order is in the arena, so that it outlives the thread.
 //
-// Unasked, a class is crawled when it pays: each crawl counts how many items will end in each of
-// the next minutes. The wait for the next one grows while a worthwhile number, one in a hundred of
-// those that end at all, is further off than the wait, and shrinks while it is nearer. What the
-// owner has learned is its own: whoever takes over begins anew.
+// Without an order, a class is crawled when it pays: each crawl counts how many items will expire
+// in each of the next minutes. The wait for the next crawl grows while a worthwhile number (one in
+// a hundred of the items with a TTL) is further off than the wait, and shrinks while it is nearer.
+// This is the owner's own state: a new owner starts from scratch.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
@@ -19,27 +19,27 @@ import { CLASSES_MAX } from '../limits.ts'
 import { Order } from '../status.ts'
 
 /**
- * A class is crawled unasked after so many seconds at first, then seldomer while it does not pay.
+ * A class is crawled automatically after this time at first, then less often while it does not pay.
  */
 const CRAWL_GAP_S = 5
 const CRAWL_WAIT_STEP_S = 60
 export const CRAWL_WAIT_S_MAX = 3600
 
-/** How far ahead a crawl looks for items that will have ended, minutes. */
+/** How far ahead a crawl counts items that will expire, minutes. */
 const CRAWL_HORIZON_MIN = 60
 
-/** Items that one step of a crawl ends: that takes longer than looking at them. */
+/** Items that one step of a crawl frees: freeing takes longer than checking. */
 const CRAWL_STEP_RECLAIMS_MAX = 64
 
-/** What runs in an arena: nothing, a crawl of its own accord, or one that was ordered. */
+/** What runs in an arena: nothing, an automatic crawl, or one that was ordered. */
 export const Crawl = { NONE: 0, UNASKED: 1, ORDERED: 2 } as const
 export type Crawl = (typeof Crawl)[keyof typeof Crawl]
 
 const UNBOUNDED = 2 ** 31 - 1
 
 /**
- * Starts a crawl of these classes, `itemsMax` items in each at most, 0 for all: OK, OFF, BUSY, or
- * NOT_STARTED where they have no item. An order takes over from a crawl that nobody asked for.
+ * Starts a crawl of these classes, at most `itemsMax` items in each, 0 for all: OK, OFF, BUSY, or
+ * NOT_STARTED if they have no item. An order replaces an automatic crawl.
  */
 export function startCrawl(
   arena: Arena,
@@ -66,7 +66,7 @@ export function startCrawl(
   return Order.OK
 }
 
-/** Ends the crawl that runs, if any. */
+/** Stops the running crawl, if any. */
 export function stopCrawl(arena: Arena): void {
   const { words } = arena
   words[L.CRAWL_KIND] = Crawl.NONE
@@ -80,9 +80,9 @@ export class Crawler implements ItemSink {
   private readonly arena: Arena
   private readonly cursor: WalkCursor = { page: 0, chunk: 0 }
   private readonly classes: ClassSet = new Uint8Array(CLASSES_MAX)
-  /** Items that this step may still end. */
+  /** Items that this step may still free. */
   private reclaimsLeft = 0
-  /** By class: items that end, and of these how many in each minute to come. */
+  /** By class: items with a TTL, and how many of them expire in each of the next minutes. */
   private readonly mortal = new Float64Array(CLASSES_MAX)
   private readonly ends = new Float64Array(CLASSES_MAX * CRAWL_HORIZON_MIN)
   /** By class: the learned wait between crawls, and when the next one is due. */
@@ -94,7 +94,7 @@ export class Crawler implements ItemSink {
     this.dueS.fill(arena.words[L.CLOCK_S] + CRAWL_GAP_S)
   }
 
-  /** One bounded step of the crawl that runs; whether there is more of it. */
+  /** One bounded step of the running crawl. Returns whether there is more. */
   step(): boolean {
     const { words } = this.arena
     if (words[L.CRAWL_KIND] === Crawl.NONE) return false
@@ -135,7 +135,7 @@ export class Crawler implements ItemSink {
     return true
   }
 
-  /** Starts a crawl of the classes whose time has come. */
+  /** Starts a crawl of the classes that are due. */
   startDue(): void {
     const { words } = this.arena
     if (words[L.CRAWLER_ON] === 0 || words[L.CRAWL_KIND] !== Crawl.NONE) return

@@ -1,11 +1,11 @@
-// The sweep after a flush: frees what the flush has ended and nobody asks for, page by page in bounded
-// steps. Assumes the arena's lock. It is not for memory alone: an item keeps the low word of its CAS
-// only, so that one that a flush has ended would seem to be newer than the flush after 2^32 further
-// stores. So it is done whether or not there is a crawler.
+// The sweep after a flush: frees flushed items that nobody requests, page by page in bounded steps.
+// Assumes the arena's lock. It is not only for memory: an item has only the low word of its CAS, so
+// a flushed item would look newer than the flush after 2^32 further stores. So it is done with and
+// without a crawler.
 //
-// A sweep begins some seconds after its flush; flushes until then share it. One that runs is finished
-// before the next one begins. All of it stands in the arena and outlives the thread: SWEEP_AT_S is
-// cleared last, so that no death between two words can lose a sweep.
+// A sweep begins some seconds after its flush, and flushes until then share it. A running sweep is
+// finished before the next one begins. Its state is in the arena and outlives the thread.
+// SWEEP_AT_S is cleared last, so that a death between two words cannot lose a sweep.
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
@@ -26,14 +26,14 @@ export class Sweeper implements ItemSink {
   private readonly arena: Arena
   private readonly cursor: WalkCursor = { page: 0, chunk: 0 }
   private readonly classes: ClassSet = allClasses()
-  /** Items that this step may still end. */
+  /** Items that this step may still free. */
   private reclaimsLeft = 0
 
   constructor(arena: Arena) {
     this.arena = arena
   }
 
-  /** One bounded step of the sweep that runs or is due; whether there is more of it. */
+  /** One bounded step of the sweep that runs or is due. Returns whether there is more. */
   step(): boolean {
     const { words } = this.arena
     if (words[L.SWEEP_PAGE] === 0 && !this.begin()) return false
@@ -41,7 +41,7 @@ export class Sweeper implements ItemSink {
     this.cursor.chunk = words[L.SWEEP_CHUNK]
     this.reclaimsLeft = SWEEP_STEP_RECLAIMS_MAX
     const more = walkItems(this.arena, this.cursor, this.classes, this)
-    // A thread that dies in between looks at some chunks twice, or at a few more.
+    // If a thread dies in between, some chunks are visited twice, or a few more.
     words[L.SWEEP_CHUNK] = 0
     words[L.SWEEP_PAGE] = more ? this.cursor.page + 1 : 0
     words[L.SWEEP_CHUNK] = this.cursor.chunk
