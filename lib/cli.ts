@@ -32,11 +32,15 @@ interface ServeCommand {
 
 export async function main(argv: string[]): Promise<void> {
   if (argv[0] === 'ring') {
+    // Without a reader there is nothing left to do.
+    process.stdout.on('error', () => process.exit(EXIT_FAILURE))
     const { tellOwners } = await import('./commands/ring.ts')
     process.exitCode = await tellOwners(argv.slice(1))
     return
   }
   if (argv[0] === 'drain') {
+    // It goes on where nobody reads its progress.
+    process.stderr.on('error', () => {})
     process.exitCode = await drain(argv.slice(1))
     return
   }

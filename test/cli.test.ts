@@ -410,6 +410,16 @@ t.test('help and version are printed without loading what serves', async t => {
   }
 })
 
+t.test('output that cannot be written is no crash', async t => {
+  const crash = `process.on('uncaughtException',()=>process.exit(99))`
+  const node = [process.execPath, '--import', `data:text/javascript,${crash}`, MAIN]
+  const ring = ['-c', 'echo key | "$0" "$@" >/dev/full', ...node, 'ring', 'a:1']
+  t.equal(run('/bin/sh', ring).status, 1)
+  const servers = ['127.0.0.1:1', '--to', '127.0.0.1:2']
+  const drain = ['-c', '"$0" "$@" 2>/dev/full', ...node, 'drain', ...servers]
+  t.equal(run('/bin/sh', drain).status, 1)
+})
+
 t.test('help that cannot be written is no crash', async t => {
   const shell = ['-c', '"$0" "$@" >/dev/full', process.execPath, MAIN, '-h']
   const { status, stderr } = run('/bin/sh', shell)
