@@ -2,8 +2,7 @@
 // and a plain socket whose handle is not the one that line/socket.ts knows.
 //
 // 'data' events are copied to the buffer that the thread's stream lines share, and replies are
-// copied for the stream, which accounts for each write. Long values take the same way. With TLS and
-// without pipelining that costs about twice the CPU of OpenSSL called directly.
+// copied for the stream, which accounts for each write. Long values take the same way.
 
 import type { Socket } from 'node:net'
 import type { Area } from '../../bytes/area.ts'
