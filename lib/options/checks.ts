@@ -118,7 +118,7 @@ function refuseCounts(options: Options): Refusal | undefined {
   if (!isWhole(backlog, 0, BACKLOG_MAX)) {
     return failure(`Listen backlog must be a whole number from 0 to ${BACKLOG_MAX}`)
   }
-  if (!isWhole(requestsPerEventMax, 1, Number.MAX_SAFE_INTEGER)) {
+  if (!isWhole(requestsPerEventMax ?? 1, 1, Number.MAX_SAFE_INTEGER)) {
     return failure('Number of requests per event must be greater than 0')
   }
   if (!isWhole(options.idleTimeoutS, 0, SECONDS_MAX)) {

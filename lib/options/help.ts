@@ -18,7 +18,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['no_lru_crawler', 'do not crawl for expired items'],
   ['lru_crawler_sleep', 'microseconds between two turns of the crawler (default: 100)'],
   ['lru_crawler_tocrawl', 'items of a class that a crawl checks (default: 0, all)'],
-  ['read_buf_mem_limit', 'without effect: each thread has one read buffer'],
+  ['read_buf_mem_limit', 'bounds the replies to what one connection asks at once (megabytes)'],
   ['no_lru_maintainer', 'one list for each slab class, no automatic upkeep'],
   [
     'eviction',

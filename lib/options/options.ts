@@ -57,7 +57,8 @@ export interface Options {
   ioUring: boolean
   /** 0: connections may be idle forever. */
   idleTimeoutS: number
-  requestsPerEventMax: number
+  /** Requests of one connection before others have their turn; undefined: as many as fit a read. */
+  requestsPerEventMax: number | undefined
   readBufMemLimitBytes: number
   inlineAsciiResp: boolean
   /** 0: off. */
@@ -192,7 +193,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   maxconnsFast: true,
   ioUring: true,
   idleTimeoutS: 0,
-  requestsPerEventMax: 20,
+  requestsPerEventMax: undefined,
   readBufMemLimitBytes: 0,
   inlineAsciiResp: false,
   napiIds: 0,

@@ -197,8 +197,8 @@ const MEMORY: Switch[] = [
     name: 'max-reqs-per-event',
     value: '<num>',
     help: [
-      'without effect: a turn of a connection is bounded in bytes',
-      `(default: ${DEFAULTS.requestsPerEventMax})`,
+      'requests of one connection before others have their turn',
+      '(default: those of one read, at most 64 KiB)',
     ],
     read: text => ({ requestsPerEventMax: wholeOf(text, '-R') }),
   },

@@ -33,6 +33,8 @@ export const ThreadCounter = {
   /** Of the main thread alone: how often, and for how long, new connections had to wait. */
   LISTEN_DISABLED: 15,
   LISTEN_DISABLED_US: 16,
+  /** Connections and gets that asked for more replies than a turn may have. */
+  REPLIES_REFUSED: 19,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */
@@ -120,11 +122,23 @@ export interface ServerFacts {
   reset(): void
 }
 
+/** More than any turn has: what one read brings is bounded. */
+export const TURN_UNBOUNDED = 2 ** 30
+
+/** How much of one connection runs before the others have their turn. */
+export interface Turn {
+  /** Requests; then it goes on in a later turn. */
+  requestsMax: number
+  /** Replies, of which each key of a get has one; a connection that asks for more is refused. */
+  repliesMax: number
+}
+
 export interface Host {
   readonly cache: Cache
   readonly reply: Reply
   readonly version: string
   readonly flushAllowed: boolean
+  readonly turn: Turn
   readonly counters: Float64Array
   readonly control: Int32Array
   readonly facts: ServerFacts

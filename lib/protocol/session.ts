@@ -37,7 +37,7 @@ import {
   State,
 } from './conversation.ts'
 import { operations } from './execute.ts'
-import type { Host } from './host.ts'
+import { type Host, ThreadCounter, TURN_UNBOUNDED } from './host.ts'
 import { DIRECT_READ_BYTES_MIN, REPLY_FRAME_BYTES_MAX } from './limits.ts'
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
@@ -55,6 +55,8 @@ export const INSERTS_HELD_MAX = HOLD_SLOTS_MAX / 2
 export interface Outlet {
   /** Whether the reply may have inserts: then `flush` sends them, and releases what they hold. */
   readonly takesInserts?: boolean
+  /** Whether `later` runs what is left of the input: then a turn may end before it. */
+  readonly takesTurns?: boolean
   /** Sends the reply buffer; false when the peer must first take what it was sent. */
   flush(): boolean
   /** Calls `run` again after so many milliseconds, at once but behind the others with 0. */
@@ -78,6 +80,8 @@ export class Session implements Conversation {
   private readonly protocolName: ProtocolName
   /** Chosen with the first byte. */
   private protocol: Protocol | null = null
+  /** After this many requests `endTurn` decides whether the turn is over. */
+  private readonly turnRequests: number = TURN_UNBOUNDED
   /** The outlet takes no more for now. */
   private stuck = false
   /** How far a held value is filled or sent, and what may come behind one that is filled. */
@@ -106,6 +110,8 @@ export class Session implements Conversation {
     this.protocolName = protocolName
     this.reply = host.reply
     this.outlet = outlet
+    const { requestsMax, repliesMax } = host.turn
+    if (outlet.takesTurns) this.turnRequests = Math.min(requestsMax, repliesMax + 1)
     this.id = id
     const { reply, cache, journal, hotKeys } = host
     this.request = new Request(reply.area, cache, journal, hotKeys, id)
@@ -117,6 +123,7 @@ export class Session implements Conversation {
     this.stuck = false
     this.replyStart = -1
     forgetAhead()
+    let requests = 0
     while (this.state !== State.ENDED && !this.stuck) {
       if (this.reply.room() < REPLY_FRAME_BYTES_MAX && !this.flush()) break
       if (this.tail !== null) {
@@ -127,11 +134,28 @@ export class Session implements Conversation {
         this.drawSource(this.source)
         continue
       }
+      const isRequest = this.state === State.COMMAND
       const next = this.step(input, at, end)
       if (next === NEED_MORE) break
       at = next
+      if (isRequest && ++requests >= this.turnRequests) this.endTurn(requests, at < end)
     }
     return this.state === State.WATCHING ? end : at
+  }
+
+  /** As many requests were run as a turn may have, or as it may have replies. */
+  private endTurn(requests: number, isMore: boolean): void {
+    const { turn, counters } = this.host
+    if (requests > turn.repliesMax) {
+      // As in memcached it is closed without the replies that wait.
+      counters[ThreadCounter.REPLIES_REFUSED]++
+      this.reply.cut(this.reply.start)
+      this.close()
+    } else if (requests >= turn.requestsMax && isMore && this.state === State.COMMAND) {
+      counters[ThreadCounter.CONN_YIELDS]++
+      if (this.flush()) this.outlet.later(0)
+      this.stuck = true
+    }
   }
 
   /** Whether the last `run` stopped because the replies could not be sent. */

@@ -94,6 +94,7 @@ export class Connection implements Outlet, LineOwner {
   private readonly line: Line
   private readonly session: Session
   readonly takesInserts: boolean
+  readonly takesTurns = true
   private flow: Flow = Flow.IDLE
   /** The peer closed its side, and may wait for replies. */
   private isHalfClosed = false

@@ -4,6 +4,7 @@
 
 import { hostname } from 'node:os'
 import { PROTOCOL_VERSION } from '../bytes/memcached.ts'
+import { KIB } from '../bytes/units.ts'
 import { chunkWords } from '../engine/arena/arena.ts'
 import { FIRST_S } from '../engine/arena/clock.ts'
 import { Cache } from '../engine/cache.ts'
@@ -14,7 +15,7 @@ import { createLogs, type LogHandle } from '../observe/log-buffer.ts'
 import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
-import type { Allowed } from '../protocol/host.ts'
+import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
@@ -126,6 +127,17 @@ function largestChunkBytes({ shards }: Cache): number {
   return chunkWords(arena, arena.baseClasses) * 4
 }
 
+/** memcached's memory for one reply, the part of it that -o read_buf_mem_limit bounds. */
+const COUNTED_REPLY_BYTES = KIB
+
+function turnOf({ requestsPerEventMax, readBufMemLimitBytes, threads }: Options): Turn {
+  const replies = Math.floor(readBufMemLimitBytes / threads / COUNTED_REPLY_BYTES)
+  return {
+    requestsMax: requestsPerEventMax ?? TURN_UNBOUNDED,
+    repliesMax: readBufMemLimitBytes === 0 ? TURN_UNBOUNDED : Math.max(1, replies),
+  }
+}
+
 /** The settings of threads from the options. The rest is added once the listeners are known. */
 function settingsOf(
   options: Options,
@@ -136,6 +148,7 @@ function settingsOf(
     version: PROTOCOL_VERSION,
     ownVersion: packageVersion(),
     flushAllowed: options.flushAllowed,
+    turn: turnOf(options),
     // For TLS, Node watches descriptors in ways that a uring's loop does not see.
     ioUring: options.ioUring,
     idleTimeoutS: options.idleTimeoutS,

@@ -20,6 +20,9 @@ const KEY_FORMAT_NUMBERS = { PEM: 1, DER: 2 } as const
 /** Always this, with a random key per process, whatever -o hash_algorithm says. */
 const HASH_ALGORITHM = 'halfsiphash13'
 
+/** memcached's default. Here, without -R, a turn is bounded in bytes. */
+const REQUESTS_PER_EVENT_SHOWN = 20
+
 const yes = (value: boolean) => (value ? 'yes' : 'no')
 
 export function settingLines(options: Options, found: Found): Line[] {
@@ -72,7 +75,7 @@ function generalLines(options: Options, found: Found): Line[] {
     ['num_threads_per_udp', listensTwice ? 1 : options.threads],
     ['stat_key_prefix', options.detailPrefix],
     ['detail_enabled', yes(options.detailEnabled)],
-    ['reqs_per_event', options.requestsPerEventMax],
+    ['reqs_per_event', options.requestsPerEventMax ?? REQUESTS_PER_EVENT_SHOWN],
     ['cas_enabled', yes(options.casEnabled)],
     ['tcp_backlog', options.backlog],
     ['binding_protocol', PROTOCOL_TEXTS[options.protocol]],

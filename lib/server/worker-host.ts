@@ -19,6 +19,7 @@ import {
   type Features,
   type Host,
   ThreadCounter,
+  type Turn,
 } from '../protocol/host.ts'
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
@@ -62,6 +63,7 @@ export interface DaemonSettings {
   version: string
   ownVersion: string
   flushAllowed: boolean
+  turn: Turn
   /** Whether workers use io_uring, where the system allows it. */
   ioUring: boolean
   /** 0: connections may be idle forever. */
@@ -126,6 +128,7 @@ export function hostOf(
     reply,
     version: settings.version,
     flushAllowed: settings.flushAllowed,
+    turn: settings.turn,
     counters,
     journal,
     hotKeys: new HotKeys(settings.sketches, task.worker),

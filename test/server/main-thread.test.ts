@@ -15,6 +15,7 @@ import { createPrefixes } from '../../lib/observe/prefixes.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
 import { createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
+import { TURN_UNBOUNDED } from '../../lib/protocol/host.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
 import { Roster } from '../../lib/server/roster.ts'
@@ -141,6 +142,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     ownVersion: '0.0.0',
     version: '',
     flushAllowed: true,
+    turn: { requestsMax: TURN_UNBOUNDED, repliesMax: TURN_UNBOUNDED },
     ioUring: true,
     memoryLimitBytes: 16 * MIB,
     idleTimeoutS: 0,

@@ -16,7 +16,12 @@ import { createLogs } from '../../lib/observe/log-buffer.ts'
 import { createPrefixes, Prefixes } from '../../lib/observe/prefixes.ts'
 import { ClusterBoard, createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
-import type { ConnectionFacts, Host, ServerFacts } from '../../lib/protocol/host.ts'
+import {
+  type ConnectionFacts,
+  type Host,
+  type ServerFacts,
+  TURN_UNBOUNDED,
+} from '../../lib/protocol/host.ts'
 import { READ_BYTES } from '../../lib/protocol/limits.ts'
 import { Reply } from '../../lib/protocol/reply.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
@@ -34,6 +39,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     reply: new Reply(),
     version: '1.2.3-test',
     flushAllowed: true,
+    turn: { requestsMax: TURN_UNBOUNDED, repliesMax: TURN_UNBOUNDED },
     counters: new Float64Array(32),
     control: new Int32Array(8),
     facts: createFacts(),

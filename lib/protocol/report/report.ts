@@ -78,7 +78,8 @@ function reportProcess({ facts, version, cache }: Host, lines: Lines): void {
   lines.add('total_connections', connections.total)
   if (facts.features.maxconnsFast) lines.add('rejected_connections', connections.rejected)
   lines.add('connection_structures', connections.structures)
-  lines.zeros('response_obj_oom response_obj_count response_obj_bytes')
+  lines.add('response_obj_oom', facts.sum(ThreadCounter.REPLIES_REFUSED))
+  lines.zeros('response_obj_count response_obj_bytes')
   // Each thread has one buffer, and none is in use while this report is made.
   lines.add('read_buf_count', facts.threads)
   lines.add('read_buf_bytes', facts.threads * READ_BYTES)
