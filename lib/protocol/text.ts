@@ -1,16 +1,20 @@
-// The classic text protocol: parses a line, has execute.ts do what it means, prints the reply.
-// Every error is in memcached's words, and so is the choice between answering and closing. How a
-// line falls into words is told in tokens.ts.
+// The classic text protocol: parses a line, has its meaning carried out, prints the reply. Errors, and
+// the choice between answering and closing, are memcached 1.6.45's. How a line falls into words is in
+// tokens.ts.
+//
+// A line begins with its command. Words that are missing are an error, words beyond those that the
+// command knows are not, and `noreply` as the last word of a line silences it. A store that is refused
+// throws away the value that it announced, so that no value is ever run as commands.
 
 import type { Area } from '../bytes/area.ts'
-import { parseU64, printU64, setU64, u64, u64ToWords } from '../bytes/decimal.ts'
+import { printU64, setU64, u64, u64ToWords } from '../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { CloseReason } from '../observe/journal.ts'
 import { runControl } from './control/control.ts'
 import { CLUSTER_KEY, clusterNodes } from './control/daemon.ts'
 import { type Conversation, NEED_MORE, type Protocol, type Sending, State } from './conversation.ts'
-import { Control, type Host } from './host.ts'
+import { Control, type Host, ThreadCounter } from './host.ts'
 import {
   LINE_BYTES_MAX,
   LINE_SPACES_MAX,
@@ -22,6 +26,7 @@ import { MetaCommands } from './meta/meta.ts'
 import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
 import { equalsWord, parseInt32, parseUint32 } from './words/ascii.ts'
+import { readInt32, readUint64 } from './words/numbers.ts'
 import { Line, storedLine, TextSink } from './words/print.ts'
 import {
   endsWithNoreply,
@@ -32,12 +37,15 @@ import {
   tokenStart,
 } from './words/tokens.ts'
 import { type Store, ValueReader } from './words/value-reader.ts'
-import { modeOf, Verb, verbOf } from './words/verbs.ts'
+import { mayBeIndented, modeOf, Verb, verbOf } from './words/verbs.ts'
 
 const LF = 10
 const CR = 13
 const BLANK = 32
 const LETTER_M = 109
+
+/** Shorter lines, with their end, are no commands. */
+const LINE_BYTES_MIN = 4
 
 const words = { high: 0, low: 0 }
 
@@ -47,10 +55,11 @@ export class TextProtocol implements Protocol, Sending, Store {
   private readonly request: Request
   private readonly reply: Reply
   private readonly sink: TextSink
-  /** The get in hand is a gat, and its exptime was read; words seen behind the verb so far. */
+  /** Of the current get: whether it is a gat, whose exptime is still to be read, or is none. */
   private touching = false
   private needsExptime = false
-  private wordsSeen = 0
+  private hasBadExptime = false
+  private keysSeen = 0
   /** The command in hand was met before, and waits for its value. */
   private isWaiting = false
   /** Made for the first meta command. */
@@ -79,11 +88,9 @@ export class TextProtocol implements Protocol, Sending, Store {
     if (plain !== NOT_PLAIN && this.host.control[Control.VERBOSITY] <= 1) {
       return plain === PLAIN_GET ? this.plainGet() : this.plainSet(input, plain)
     }
-    let start = at
-    while (start < end && bytes[start] === BLANK) start++
-    let stop = start
+    let stop = at
     while (stop < end && bytes[stop] > BLANK) stop++
-    const verb = verbOf(bytes, start, stop)
+    const verb = verbOf(bytes, at, stop)
     if (verb < Verb.GET || verb > Verb.GATS || bytes[stop] !== BLANK) {
       return this.line(input, at, end)
     }
@@ -103,7 +110,7 @@ export class TextProtocol implements Protocol, Sending, Store {
       return this.peer.state === State.SWALLOW ? keyEnd : keyStart
     }
     if (this.peer.state === State.SENDING) return keyEnd
-    this.endKeys(true)
+    this.endKeys()
     return keyEnd + LINE_END_BYTES
   }
 
@@ -131,7 +138,7 @@ export class TextProtocol implements Protocol, Sending, Store {
       }
       while (at < end && bytes[at] === BLANK) at++
       let stop = at
-      while (stop < end && bytes[stop] !== BLANK && bytes[stop] !== LF && bytes[stop] !== 0) stop++
+      while (stop < end && bytes[stop] !== BLANK && bytes[stop] !== LF) stop++
       if (stop === end) {
         if (stop - at > KEY_BYTES_MAX + 1) return this.failKeys(stop)
         return at === start ? NEED_MORE : at
@@ -143,9 +150,9 @@ export class TextProtocol implements Protocol, Sending, Store {
         if (this.peer.state === State.SENDING) return stop
       }
       at = stop
-      if (bytes[stop] === BLANK) continue
-      this.endKeys(last)
-      return last ? stop + 1 : stop
+      if (!last) continue
+      this.endKeys()
+      return stop + 1
     }
   }
 
@@ -181,14 +188,25 @@ export class TextProtocol implements Protocol, Sending, Store {
     this.request.creates = false
     this.request.casHigh = 0
     this.request.casLow = 0
-    const verb = tokenCount > 0 ? verbOf(bytes, tokenStart[0], tokenEnd[0]) : Verb.NONE
     let next = newline + 1
+    if (next - at < LINE_BYTES_MIN) {
+      this.say(Line.BAD_FORMAT)
+      return next
+    }
+    const verb = this.verbAt(bytes, at)
     if (verb >= Verb.MG) next = this.metaCommands().run(verb, input, at, next, end)
     else if (verb >= Verb.SET && verb <= Verb.CAS) next = this.update(verb, input, next, end)
     else this.dispatch(verb, input)
     // Nothing was done yet: it waits for its value, or for room for its reply.
     this.isWaiting = next === NEED_MORE || next === at
     return next
+  }
+
+  /** The verb of the line at `at`, whose words were found. */
+  private verbAt(bytes: Buffer, at: number): Verb {
+    if (tokenCount === 0) return Verb.NONE
+    const verb = verbOf(bytes, tokenStart[0], tokenEnd[0])
+    return tokenStart[0] === at || mayBeIndented(verb) ? verb : Verb.NONE
   }
 
   /** Meta commands read their own flags; most connections send none. */
@@ -202,7 +220,8 @@ export class TextProtocol implements Protocol, Sending, Store {
     this.sink.withCas = verb === Verb.GETS || verb === Verb.GATS
     this.touching = verb === Verb.GAT || verb === Verb.GATS
     this.needsExptime = this.touching
-    this.wordsSeen = 0
+    this.hasBadExptime = false
+    this.keysSeen = 0
     this.request.isPlain = true
     this.request.noreply = false
   }
@@ -210,8 +229,17 @@ export class TextProtocol implements Protocol, Sending, Store {
   /** One word of a get; false if it could not be served: no room yet, or the get has failed. */
   private word(input: Area, start: number, end: number): boolean {
     if (this.needsExptime) return this.readExptime(input.bytes, start, end)
+    if (this.hasBadExptime) {
+      this.failWith(Line.BAD_EXPTIME)
+      return false
+    }
     if (end - start > KEY_BYTES_MAX) {
       this.failWith(Line.BAD_FORMAT)
+      return false
+    }
+    if (this.keysSeen >= this.host.turn.repliesMax) {
+      this.host.counters[ThreadCounter.REPLIES_REFUSED]++
+      this.failWith(Line.NO_MEMORY_GET)
       return false
     }
     locateKey(this.request, input, start, end)
@@ -237,7 +265,7 @@ export class TextProtocol implements Protocol, Sending, Store {
       }
       if (status === Status.HELD) peer.sendHeld(this)
       if (status === Status.MISS && !this.offerCluster()) return false
-      this.wordsSeen++
+      this.keysSeen++
       return true
     }
   }
@@ -257,22 +285,16 @@ export class TextProtocol implements Protocol, Sending, Store {
   }
 
   private readExptime(bytes: Buffer, start: number, end: number): boolean {
-    const exptime = parseInt32(bytes, start, end)
-    if (Number.isNaN(exptime)) {
-      this.failWith(Line.BAD_EXPTIME)
-      return false
-    }
-    this.request.exptime = exptime
+    const exptime = readInt32(bytes, start, end)
     this.needsExptime = false
-    this.wordsSeen++
+    this.hasBadExptime = Number.isNaN(exptime)
+    if (!this.hasBadExptime) this.request.exptime = exptime
     return true
   }
 
-  private endKeys(atLineEnd: boolean): void {
+  private endKeys(): void {
     this.peer.state = State.COMMAND
-    const line = this.wordsSeen === 0 ? Line.ERROR : Line.END
-    if (atLineEnd) this.say(line)
-    else this.peer.swallowLine(line)
+    this.say(this.keysSeen === 0 ? Line.BAD_FORMAT : Line.END)
   }
 
   private failKeys(at: number): number {
@@ -299,6 +321,12 @@ export class TextProtocol implements Protocol, Sending, Store {
       this.peer.state = State.ENDED
       return end
     }
+    if (start > at) {
+      // Once it is complete it is no command.
+      this.request.noreply = false
+      this.peer.swallowLine(Line.ERROR)
+      return end
+    }
     this.beginKeys(verb)
     return stop
   }
@@ -319,6 +347,11 @@ export class TextProtocol implements Protocol, Sending, Store {
         return
       case Verb.NONE:
         return this.unknown(input.bytes)
+      case Verb.GET:
+      case Verb.GETS:
+      case Verb.GAT:
+      case Verb.GATS:
+        return this.say(Line.BAD_FORMAT)
       default:
         return runControl(verb, input.bytes, this.peer, this)
     }
@@ -326,48 +359,46 @@ export class TextProtocol implements Protocol, Sending, Store {
 
   /** set, add, replace, append, prepend, cas: the line, then the value behind it. */
   private update(verb: Verb, input: Area, valueStart: number, end: number): number {
-    const words = verb === Verb.CAS ? 6 : 5
-    if (tokenCount !== words && tokenCount !== words + 1) {
-      this.say(Line.ERROR)
-      return valueStart
-    }
     const { bytes } = input
-    this.request.noreply = endsWithNoreply(bytes)
-    if (!this.readUpdate(verb, input)) {
+    const { request } = this
+    const valueBytes = tokenCount < 5 ? -1 : readInt32(bytes, tokenStart[4], tokenEnd[4])
+    if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) {
       this.say(Line.BAD_FORMAT)
       return valueStart
     }
-    return this.values.take(input, valueStart, end)
+    request.valueBytes = valueBytes
+    request.noreply = endsWithNoreply(bytes)
+    if (this.readUpdate(verb, input)) return this.values.take(input, valueStart, end)
+    this.peer.swallow(valueBytes + LINE_END_BYTES, request.noreply ? null : Line.BAD_FORMAT)
+    return valueStart
   }
 
+  /** Reads key, flags, exptime and CAS; false where one of them is none. */
   private readUpdate(verb: Verb, input: Area): boolean {
     const { request } = this
     const { bytes } = input
     if (!this.readKey(input)) return false
     const flags = parseUint32(bytes, tokenStart[2], tokenEnd[2])
     const exptime = parseInt32(bytes, tokenStart[3], tokenEnd[3])
-    const valueBytes = parseInt32(bytes, tokenStart[4], tokenEnd[4])
     if (flags < 0 || Number.isNaN(exptime)) return false
     if (verb === Verb.CAS) {
-      if (!parseU64(bytes, tokenStart[5], tokenEnd[5])) return false
+      if (tokenCount < 6 || !readUint64(bytes, tokenStart[5], tokenEnd[5])) return false
       u64ToWords(words)
       request.casHigh = words.high
       request.casLow = words.low
     }
-    if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) return false
     request.mode = modeOf(verb)
     request.dropsOld = request.mode === Mode.SET
     request.flags = flags
     request.exptime = exptime
-    request.valueBytes = valueBytes
     return true
   }
 
   private adjust(input: Area, subtract: boolean): void {
-    if (tokenCount !== 3 && tokenCount !== 4) return this.say(Line.ERROR)
+    if (tokenCount < 3) return this.say(Line.BAD_FORMAT)
     this.request.noreply = endsWithNoreply(input.bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
-    if (!parseU64(input.bytes, tokenStart[2], tokenEnd[2])) return this.say(Line.BAD_DELTA)
+    if (!readUint64(input.bytes, tokenStart[2], tokenEnd[2])) return this.say(Line.BAD_DELTA)
     const { request } = this
     request.subtracts = subtract
     request.deltaHigh = u64.high
@@ -384,10 +415,10 @@ export class TextProtocol implements Protocol, Sending, Store {
 
   private touch(input: Area): void {
     const { request } = this
-    if (tokenCount !== 3 && tokenCount !== 4) return this.say(Line.ERROR)
-    this.request.noreply = endsWithNoreply(input.bytes)
+    if (tokenCount < 3) return this.say(Line.BAD_FORMAT)
+    request.noreply = endsWithNoreply(input.bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
-    const exptime = parseInt32(input.bytes, tokenStart[2], tokenEnd[2])
+    const exptime = readInt32(input.bytes, tokenStart[2], tokenEnd[2])
     if (Number.isNaN(exptime)) return this.say(Line.BAD_EXPTIME)
     request.exptime = exptime
     const status = this.peer.operations.touch(request)
@@ -397,27 +428,25 @@ export class TextProtocol implements Protocol, Sending, Store {
 
   private remove(input: Area): void {
     const { bytes } = input
-    if (tokenCount < 2 || tokenCount > 4) return this.say(Line.ERROR)
-    if (tokenCount > 2) {
-      const zero = equalsWord(bytes, tokenStart[2], tokenEnd[2], '0')
-      this.request.noreply = endsWithNoreply(bytes)
-      const { noreply } = this.request
-      const valid = tokenCount === 3 ? zero || noreply : zero && noreply
-      if (!valid) return this.say(Line.BAD_DELETE)
-    }
+    if (tokenCount < 2) return this.say(Line.BAD_FORMAT)
+    this.request.noreply = endsWithNoreply(bytes)
     if (!this.readKey(input)) return this.say(Line.BAD_FORMAT)
+    if (tokenCount > 2 && !isTimeOrNoreply(bytes, tokenStart[2], tokenEnd[2])) {
+      return this.say(Line.BAD_DELETE)
+    }
     const status = this.peer.operations.remove(this.request)
     this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
   }
 
-  /** An HTTP request sent here by mistake, or worse, is hung up on as memcached does. */
+  /** An HTTP request, sent here by mistake or worse, closes the connection, as in memcached. */
   private unknown(bytes: Buffer): void {
     const last = tokenCount - 1
-    if (last >= 0 && equalsWord(bytes, tokenStart[last], tokenStart[last] + 5, 'HTTP/')) {
+    if (last > 0 && equalsWord(bytes, tokenStart[last], tokenStart[last] + 5, 'HTTP/')) {
       this.peer.state = State.ENDED
-    } else {
-      this.say(Line.ERROR)
+      return
     }
+    this.request.noreply = endsWithNoreply(bytes)
+    this.say(Line.ERROR)
   }
 
   private readKey(input: Area): boolean {
@@ -431,4 +460,12 @@ export class TextProtocol implements Protocol, Sending, Store {
     const end = bytes[newline - 1] === CR ? newline - 1 : newline
     this.host.log(`<${this.peer.id} ${bytes.toString('utf8', start, end)}`)
   }
+}
+
+/**
+ * What may stand behind the key of a delete. memcached's newer releases take any word; older clients
+ * send a time, and memccapable expects other words to be refused.
+ */
+function isTimeOrNoreply(bytes: Buffer, start: number, end: number): boolean {
+  return !Number.isNaN(readInt32(bytes, start, end)) || equalsWord(bytes, start, end, 'noreply')
 }

@@ -91,7 +91,9 @@ function noteGet(request: Request, status: Status): Status {
 function noteRemove(request: Request, status: Status): Status {
   const { journal } = request
   countPrefix(request, PrefixCount.DELETE)
-  const isWanted = status === Status.OK && journal.wants(Kind.DELETIONS)
+  // What is marked as stale is still there: as in memcached that is no deletion.
+  const isDeleted = status === Status.OK && (request.isPlain || !request.invalidates)
+  const isWanted = isDeleted && journal.wants(Kind.DELETIONS)
   noteLook(request)
   if (isWanted) journal.deleted(request, before)
   return status

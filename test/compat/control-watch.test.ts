@@ -44,7 +44,7 @@ const REQUESTS: readonly (readonly [bytes: string, ending: string])[] = [
   ['set k%+&=/é-._~ 0 0 1 noreply\r\nx\r\nget k%+&=/é-._~\r\n', 'END\r\n'],
   [`set big 5 50 ${BIG}\r\n${'x'.repeat(BIG)}\r\n`, 'STORED\r\n'],
   ['get big\r\n', 'END\r\n'],
-  ['set bad 0 0 1\r\nxyz\r\n', 'ERROR\r\n'],
+  ['set bad 0 0 1\r\nxyzfoo\r\n', '\nERROR\r\n'],
   [`get ${'K'.repeat(250)}\r\n`, 'END\r\n'],
 ]
 

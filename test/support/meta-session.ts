@@ -5,26 +5,29 @@
  * - for numbers, flags that show what an item loses when it is stored again (h, s, R, md I, me):
  *   whether memcached stores a number again depends on whether replies in flight hold it;
  * - expiry times near the limits of R, because clocks tick.
+ * What is broken in an ALIKE session is so for both releases: see text-session.ts.
  * A CAS is always requested with the key, by which normalise.ts distinguishes CAS numbers.
  */
 import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
 import {
+  ALIKE,
+  ALL,
   COUNTER_KEYS,
   deleteAllKeys,
   largeValue,
   randomCommand,
   randomValue,
+  type Scope,
   TEXT_KEYS,
 } from './text-session.ts'
 
 /** Their values are binary; none is a key of text-session.ts. */
 const BINARY_KEYS = ['AAEC', '/+8=', 'aGVsbG8=', 'DQo=', Buffer.alloc(186, 0xab).toString('base64')]
-const ENDS = ['0', '0', '100', '1000', '100000', '-1', '4000000000']
+const ENDS = ['0', '0', '100', '1000', '100000', '-1']
 const LIMITS = ['0', '30', '500', '50000', '-1', '2000000']
 const DELTAS = ['0', '1', '5', '10', '99', '4294967296', '999999999999', '007']
 const BROKEN = [
-  '!',
   'k k',
   'v v',
   'T',
@@ -38,14 +41,21 @@ const BROKEN = [
   'Fx',
   'F-1',
   'S1',
-].concat(['z', '\xff', '\x7f', '0', 'Tx Jx', 'Jx Fx', 'O1 O2', 'Z', 'W'])
+].concat(['z', '0', 'Tx Jx', 'Jx Fx', 'O1 O2', 'Z', 'W'])
+/** They begin no flag: an error of the whole line in the newer release. */
+const NO_FLAGS = ['!', '\xff', '\x7f', '\0']
 const WORDS_MAX = 12
 
 /** A session that starts with every key stored once and deleted, so that 1 is an old CAS. */
-export function randomMetaSession(random: Random, commandCount: number): Command[] {
+export function randomMetaSession(
+  random: Random,
+  commandCount: number,
+  scope: Scope = ALL,
+): Command[] {
   return Array.from({ length: commandCount }, () => {
-    const command = metaCommand(random)
-    return random.once(40) ? command.replace('\r\n', '\n') : command
+    const command = metaCommand(random, scope)
+    const isShort = scope === ALIKE && command === 'mn\r\n'
+    return !isShort && random.once(40) ? command.replace('\r\n', '\n') : command
   })
 }
 
@@ -55,7 +65,7 @@ export function resetMetaKeys(): string {
   return `flush_all\r\n${texts.join('')}${deleteAllKeys()}${binary.join('')}`
 }
 
-function metaCommand(random: Random): Command {
+function metaCommand(random: Random, scope: Scope): Command {
   const kind = random.below(100)
   if (kind < 34) return fetch(random)
   if (kind < 58) return store(random)
@@ -63,8 +73,8 @@ function metaCommand(random: Random): Command {
   if (kind < 77) return sum(random)
   if (kind < 79) return random.pick(['mn\r\n', 'mn x\r\n'])
   if (kind < 81) return `me ${random.pick(TEXT_KEYS)}\r\n`
-  if (kind < 93) return randomCommand(random)
-  return broken(random)
+  if (kind < 93) return randomCommand(random, scope)
+  return scope === ALL && random.once(2) ? brokenAnew(random) : broken(random)
 }
 
 function fetch(random: Random): Command {
@@ -166,26 +176,40 @@ function broken(random: Random): Command {
   const key = random.pick(TEXT_KEYS)
   const flags = [random.pick(BROKEN), ...['v', 'k', 'q'].filter(() => random.once(3))]
   const value = randomValue(random)
-  switch (random.below(8)) {
+  switch (random.below(6)) {
     case 0:
       return line(random, `mg ${key}`, flags)
     case 1:
       return withValue(line(random, `ms ${key} ${value.length}`, flags), value)
-    case 2: // a length that is not the value's: what follows is read as something else
-      return withValue(`ms ${key} ${value.length + random.between(-2, 3)}\r\n`, value)
+    case 2:
+      return `${random.pick(['mg', 'md', 'me'])} ${'K'.repeat(251)} k\r\n`
     case 3:
-      return `${random.pick(['mg', 'md', 'ma', 'me'])} ${'K'.repeat(251)} k\r\n`
-    case 4:
-      return `${random.pick(['mg', 'ms', 'md', 'ma', 'me', 'm', 'mx'])}\r\n`
-    case 5:
       return `ms ${key} ${random.pick(['x', '-1', '1x', '9'.repeat(30), ''])}\r\n`
-    case 6:
-      return `mg ${key}\0 v\r\nmg ${random.pick(['=', 'a', 'a===', '\xff'])} b k\r\n`
+    case 4:
+      return `mg ${random.pick(['=', 'a', 'a===', '\xff'])} b k\r\n`
     default:
       return line(random, `ma ${random.pick(COUNTER_KEYS)}`, [
         'v',
-        random.pick(['!', 'MX', 'Mi', 'Dx', 'v']),
+        random.pick(['MX', 'Mi', 'Dx', 'v']),
       ])
+  }
+}
+
+/** Broken in a way that only the newer release answers as memslab does. */
+function brokenAnew(random: Random): Command {
+  const key = random.pick(TEXT_KEYS)
+  const value = randomValue(random)
+  switch (random.below(5)) {
+    case 0:
+      return line(random, `${random.pick(['mg', 'md'])} ${key}`, [random.pick(NO_FLAGS), 'v'])
+    case 1:
+      return line(random, `ma ${random.pick(COUNTER_KEYS)}`, [random.pick(NO_FLAGS), 'v'])
+    case 2: // a length that is not the value's: what follows is read as something else
+      return withValue(`ms ${key} ${value.length + random.between(-2, 3)}\r\n`, value)
+    case 3:
+      return `${random.pick(['mg', 'ms', 'md', 'ma', 'me', 'm', 'mx', `ma ${'K'.repeat(251)}`])}\r\n`
+    default:
+      return `mg ${key}\0 v\r\n`
   }
 }
 

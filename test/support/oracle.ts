@@ -1,7 +1,8 @@
 /**
  * The peers that the compatibility tests need: the real memcached, which is the oracle, and client
  * programs. A user may lack them: then a test skips and says why. With MEMSLAB_PEERS=required
- * (CI) a missing peer is a failure instead.
+ * (CI) a missing peer is a failure instead. MEMSLAB_ORACLE names another memcached than the one in
+ * the path: with 1.6.45 the tests ask for all that memslab follows it in.
  */
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
@@ -61,8 +62,17 @@ export function startUnixOracle(owner: Owner): Promise<UnixServer> {
   return startUnixServer(owner, [oracleProgram(), ...asUser()])
 }
 
+/** Whether the oracle is the release that memslab follows: with it nothing needs a translation. */
+export function isOracleNewer(): boolean {
+  const command = process.env.MEMSLAB_ORACLE ?? findProgram('memcached')
+  if (command === undefined) return false
+  const told = spawnSync(command, ['-V'], { encoding: 'latin1', timeout: 20_000 }).stdout
+  const [, major, minor, patch] = /(\d+)\.(\d+)\.(\d+)/.exec(told) ?? []
+  return Number(major) * 10_000 + Number(minor) * 100 + Number(patch) >= 10_645
+}
+
 function oracleProgram(): string {
-  const command = findProgram('memcached')
+  const command = process.env.MEMSLAB_ORACLE ?? findProgram('memcached')
   if (command === undefined) throw new Error('memcached is not here: ask skipWithout first')
   return command
 }

@@ -8,6 +8,9 @@
  * and numbers near 2^63 in values (memcached reads beyond the end of such a value). memcached pads
  * a shorter number with spaces only if no reply in flight holds the old one, so numbers are
  * compared without padding and nothing is ever appended to them.
+ *
+ * A session is for an oracle of a release: ALIKE has only what memcached 1.6.18 and 1.6.45 answer
+ * alike, and ALL what the newer one, which memslab follows, can be asked too.
  */
 import type { Random } from './prng.ts'
 import type { Command } from './random-runs.ts'
@@ -17,10 +20,23 @@ export const COUNTER_KEYS = ['n1', 'n2', 'n3', 'noreply', 'N'.repeat(250)]
 export const TEXT_KEYS = ['k1', 'k2', 'k3', 'key-four', 'get', '\xe9\x01\x7f', 'K'.repeat(250)]
 const KEYS = [...COUNTER_KEYS, ...TEXT_KEYS]
 
-const EXPTIMES = ['0', '0', '0', '0', '1000', '2592000', '4000000000', '-1', '2147483647']
+/** What a session is made of: see the file head. */
+export const ALIKE = 'alike'
+export const ALL = 'all'
+export type Scope = typeof ALIKE | typeof ALL
+
+/** As the last word of a line it silences, in the newer release even where it is the key. */
+const NOREPLY_KEY = 'noreply'
+
+const EXPTIMES = ['0', '0', '0', '0', '1000', '2592000', '-1', '2147483647']
 const BROKEN_KEYS = ['K'.repeat(251), 'x'.repeat(600), 'a\0b']
-const BROKEN_NUMBERS = ['x', '-1', '', '1x', '0x10', '9'.repeat(30), '1.5', '-', '\t7', '+3', '007']
-const DELTAS = ['0', '1', '1', '5', '10', '99', '4294967296', '999999999999', '007', '+2']
+/** Exptimes of these are cut to 32 bits by stores; elsewhere the newer release refuses them. */
+const LONG_EXPTIME = '4000000000'
+const BROKEN_NUMBERS = ['x', '-1', '1x', '0x10', '9'.repeat(30), '1.5', '007']
+/** Forms that the two releases read differently. */
+const ODD_NUMBERS = ['', '-', '\t7', '+3']
+const DELTAS = ['0', '1', '1', '5', '10', '99', '4294967296', '999999999999', '007']
+const ODD_DELTA = '+2'
 const NUMBERS = ['0', '1', '9', '10', '99', '100', '00012', '7   ', ' 8', '4294967295', '123456789']
 const TEXTS = [
   '',
@@ -43,33 +59,41 @@ const NOREPLY_ONE_IN = 6
 const BROKEN_ONE_IN = 12
 
 /** A session that starts with its keys deleted. */
-export function randomSession(random: Random, commandCount: number): Command[] {
-  return Array.from({ length: commandCount }, () => randomCommand(random))
+export function randomSession(random: Random, commandCount: number, scope: Scope = ALL): Command[] {
+  return Array.from({ length: commandCount }, () => randomCommand(random, scope))
 }
 
 export function deleteAllKeys(): string {
   return KEYS.map(key => `delete ${key}\r\n`).join('')
 }
 
-export function randomCommand(random: Random): Command {
-  const command = random.once(BROKEN_ONE_IN) ? brokenCommand(random) : validCommand(random)
+export function randomCommand(random: Random, scope: Scope): Command {
+  const command = random.once(BROKEN_ONE_IN)
+    ? brokenCommand(random, scope)
+    : validCommand(random, scope)
   return random.once(40) ? command.replace('\r\n', '\n') : command
 }
 
-function validCommand(random: Random): Command {
+function validCommand(random: Random, scope: Scope): Command {
   const key = random.pick(KEYS)
   const kind = random.below(100)
   if (kind < 25) return `${random.pick(['get', 'get', 'gets'])} ${keyList(random)}\r\n`
   if (kind < 60) return storage(random, key, randomValue(random))
   if (kind < 67) return swap(random, key, randomValue(random))
   if (kind < 80) {
-    return `${counting(random)} ${random.pick(DELTAS)}${end(random)}`
+    const deltas = scope === ALL ? [...DELTAS, ODD_DELTA] : DELTAS
+    return `${counting(random)} ${random.pick(deltas)}${end(random)}`
   }
-  if (kind < 87) return `delete ${key}${random.once(5) ? ' 0' : ''}${end(random)}`
-  if (kind < 91) return `touch ${key} ${random.pick(EXPTIMES)}${end(random)}`
+  if (kind < 87) {
+    const endsInKey = random.once(5) ? '' : ' 0'
+    const isOdd = scope === ALIKE && key === NOREPLY_KEY
+    return `delete ${key}${isOdd ? ' 0' : endsInKey}${end(random)}`
+  }
+  const exptimes = scope === ALL ? [...EXPTIMES, LONG_EXPTIME] : EXPTIMES
+  if (kind < 91) return `touch ${key} ${random.pick(exptimes)}${end(random)}`
   if (kind < 96) {
     const keys = keyList(random).slice(0, LINE_BYTES_MAX)
-    return `${random.pick(['gat', 'gats'])} ${random.pick(EXPTIMES)} ${keys}\r\n`
+    return `${random.pick(['gat', 'gats'])} ${random.pick(exptimes)} ${keys}\r\n`
   }
   return rareCommand(random)
 }
@@ -89,13 +113,31 @@ function rareCommand(random: Random): Command {
   }
 }
 
-function brokenCommand(random: Random): Command {
-  const key = random.pick(KEYS)
+/** Broken in a way that both releases answer alike. */
+function brokenAlike(random: Random): Command {
+  const key = random.pick(KEYS.filter(key => key !== NOREPLY_KEY))
   const number = random.pick(BROKEN_NUMBERS)
+  switch (random.below(4)) {
+    case 0:
+      return `${random.pick(['foo', '', ' ', 'GET', 'gett', 'se', '\xff'])} ${key}\r\n`
+    case 1:
+      return `${counting(random)} ${number}${end(random)}`
+    case 2:
+      return `touch ${key} ${number}${end(random)}`
+    default:
+      return `${random.pick(['incr', 'touch'])} ${'K'.repeat(251)} 1${end(random)}`
+  }
+}
+
+/** Without words behind the key of a delete, of which the newer release takes any. */
+function brokenCommand(random: Random, scope: Scope): Command {
+  if (scope === ALIKE || random.once(4)) return brokenAlike(random)
+  const key = random.pick(KEYS)
+  const number = random.pick([...BROKEN_NUMBERS, ...ODD_NUMBERS])
   const value = randomValue(random)
   switch (random.below(10)) {
     case 0:
-      return `${random.pick(['foo', '', ' ', 'GET', 'gett', 'se', '\xff'])} ${key}\r\n`
+      return `delete ${key} ${random.pick(['5', '-1', '007', '0 0', '60 x'])}${end(random)}`
     case 1:
       return brokenStorage(random, random.pick(BROKEN_KEYS), '0', '0', value)
     case 2:
@@ -108,13 +150,13 @@ function brokenCommand(random: Random): Command {
     case 5:
       return `${counting(random)} ${number}${end(random)}`
     case 6:
-      return `${random.pick(['touch', 'delete'])} ${key} ${number}${end(random)}`
+      return `touch ${key} ${number}${end(random)}`
     case 7:
       return `${random.pick(['incr', 'touch', 'delete'])} ${random.pick(BROKEN_KEYS)} 1${end(random)}`
     case 8:
       return `${random.pick(['get', 'set', 'gat', 'cas', 'incr', 'delete', 'touch', 'add'])}\r\n`
     default:
-      return `${random.pick(['set', 'cas', 'incr', 'delete', 'touch'])} ${repeated(random, key)}\r\n`
+      return `${random.pick(['set', 'cas', 'incr', 'touch'])} ${repeated(random, key)}\r\n`
   }
 }
 

@@ -6,13 +6,14 @@
 // which goes over its words (tokens.ts) and knows what to say.
 
 import { Area } from '../../bytes/area.ts'
-import { parseU64, u64, u64ToWords } from '../../bytes/decimal.ts'
+import { u64, u64ToWords } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { META_WORDS_MAX, OPAQUE_BYTES_MAX } from '../limits.ts'
 import { locateKey } from '../lookahead.ts'
 import { text } from '../reply.ts'
 import type { Request } from '../request.ts'
-import { parseInt32, parseUint32, wordEnd } from '../words/ascii.ts'
+import { wordEnd } from '../words/ascii.ts'
+import { readInt32, readUint32, readUint64 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { decodeBase64 } from './base64.ts'
@@ -74,6 +75,10 @@ const KEY_WORD = 1
 const LF = 10
 const CR = 13
 const BLANK = 32
+const DIGIT_0 = 48
+const DIGIT_9 = 57
+const UPPER_A = letter('A')
+const LOWER_Z = letter('z')
 
 const words = { high: 0, low: 0 }
 /** Where a key stands that came in base64: whole blocks of three bytes. */
@@ -146,6 +151,7 @@ export class MetaFlags {
     const { request } = this
     locateKey(request, input, start, end)
     request.isPlain = false
+    request.noreply = false
     request.dropsOld = true
     request.flags = 0
     request.casHigh = 0
@@ -223,7 +229,7 @@ export class MetaFlags {
 
   private readTime(byte: number, bytes: Buffer, start: number, end: number): Area | null {
     const { request } = this
-    const exptime = parseInt32(bytes, start, end)
+    const exptime = start === end ? Number.NaN : readInt32(bytes, start, end)
     if (Number.isNaN(exptime)) return FlagLine.BAD_TOKEN
     if (byte === Flag.CREATE) {
       request.createExptime = exptime
@@ -244,12 +250,12 @@ export class MetaFlags {
   private readNumber(byte: number, bytes: Buffer, start: number, end: number): Area | null {
     const { request } = this
     if (byte === Flag.SET_FLAGS) {
-      const flags = parseUint32(bytes, start, end)
+      const flags = start === end ? -1 : readUint32(bytes, start, end)
       if (flags < 0) return Line.BAD_FORMAT
       request.flags = flags
       return null
     }
-    const good = parseU64(bytes, start, end)
+    const good = readUint64(bytes, start, end)
     if (byte === Flag.DELTA) {
       request.deltaHigh = u64.high
       request.deltaLow = u64.low
@@ -282,6 +288,19 @@ export function decodeKey(request: Request): boolean {
   const length = decodeBase64(request.area.bytes, start, start + request.keyBytes, decoded)
   if (length === 0) return false
   request.locate(decoded, 0, length, request.cache.hash(decoded, 0, length))
+  return true
+}
+
+/**
+ * Whether all words from `first` on begin as flags do, with a letter or a digit; `[` to '`' are between
+ * letters, and pass too. Other lines are badly formatted, whatever else they say.
+ */
+export function areFlags(bytes: Buffer, first: number): boolean {
+  for (let i = first; i < tokenCount; i++) {
+    const byte = bytes[tokenStart[i]]
+    const isDigit = byte >= DIGIT_0 && byte <= DIGIT_9
+    if (!isDigit && (byte < UPPER_A || byte > LOWER_Z)) return false
+  }
   return true
 }
 

@@ -14,13 +14,14 @@ import { OPAQUE_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
 import { keyEndAt, locateKey } from '../lookahead.ts'
 import type { Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
-import { equalsWord, parseDigits, parseInt32, wordEnd } from '../words/ascii.ts'
+import { equalsWord, wordEnd } from '../words/ascii.ts'
+import { readInt32 } from '../words/numbers.ts'
 import { Line, storedLine } from '../words/print.ts'
 import type { Speaker } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { type Store, ValueReader } from '../words/value-reader.ts'
 import { Verb } from '../words/verbs.ts'
-import { decodeKey, letter, MetaFlags } from './flags.ts'
+import { areFlags, decodeKey, letter, MetaFlags } from './flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './print.ts'
 
 /** What a meta store keeps of its line while its value is on its way: the key, and the opaque. */
@@ -101,7 +102,7 @@ export class MetaCommands implements Sending, Store {
     if (verb === Verb.ME) this.describe(input)
     else if (verb === Verb.MN) this.speaker.say(MetaLine.NO_OP)
     else {
-      const wrong = this.checkKey() ?? this.readFlags(verb, input) ?? this.checkOpaque()
+      const wrong = this.readFlags(verb, input) ?? this.checkOpaque()
       if (wrong !== null) this.speaker.say(wrong)
       else if (verb === Verb.MG) return this.fetch() ? next : at
       else if (verb === Verb.MD) this.remove()
@@ -140,12 +141,13 @@ export class MetaCommands implements Sending, Store {
   private store(input: Area, valueStart: number, end: number): number {
     const { flags, speaker } = this
     const { bytes } = input
-    const valueBytes = tokenCount < 3 ? -1 : parseInt32(bytes, tokenStart[2], tokenEnd[2])
+    const valueBytes = tokenCount < 3 ? -1 : readInt32(bytes, tokenStart[2], tokenEnd[2])
     if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) {
-      speaker.say(tokenCount < 2 ? Line.ERROR : Line.BAD_FORMAT)
+      speaker.say(Line.BAD_FORMAT)
       return valueStart
     }
-    const wrong = this.checkKey() ?? flags.read(input, 3) ?? this.readMode() ?? this.checkOpaque()
+    const wrong =
+      this.checkWords(bytes, 3) ?? flags.read(input, 3) ?? this.readMode() ?? this.checkOpaque()
     if (wrong !== null) {
       this.peer.swallow(valueBytes + 2, wrong)
       return valueStart
@@ -158,8 +160,9 @@ export class MetaCommands implements Sending, Store {
   private quickStore(input: Area, start: number, end: number): number {
     const { bytes } = input
     const stop = wordEnd(input, start + 1, end)
-    const valueBytes = bytes[start] === BLANK ? parseDigits(bytes, start + 1, stop) : -1
-    if (valueBytes < 0 || valueBytes > VALUE_BYTES_MAX) return NEED_MORE
+    const isThere = bytes[start] === BLANK && stop > start + 1
+    const valueBytes = isThere ? readInt32(bytes, start + 1, stop) : -1
+    if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) return NEED_MORE
     const next = this.flags.readLine(input, stop, end, 3)
     if (next < 0 || this.readMode() !== null) return NEED_MORE
     this.request.valueBytes = valueBytes
@@ -214,7 +217,7 @@ export class MetaCommands implements Sending, Store {
   /** me: for people who debug. */
   private describe(input: Area): void {
     const { request, peer } = this
-    if (tokenCount < 2 || this.checkKey() !== null) return this.speaker.say(Line.BAD_FORMAT)
+    if (this.checkWords(input.bytes, 2) !== null) return this.speaker.say(Line.BAD_FORMAT)
     locateKey(request, input, tokenStart[1], tokenEnd[1])
     if (tokenCount > 2 && equalsWord(input.bytes, tokenStart[2], tokenEnd[2], 'b')) {
       if (!decodeKey(request)) return this.speaker.say(Line.BAD_FORMAT)
@@ -225,8 +228,9 @@ export class MetaCommands implements Sending, Store {
     else peer.sendTail(sink.line)
   }
 
-  private checkKey(): Area | null {
-    if (tokenCount < 2) return Line.ERROR
+  /** Whether there is a key, and flags from word `first` on: else the line that says so. */
+  private checkWords(bytes: Buffer, first: number): Area | null {
+    if (tokenCount < 2 || !areFlags(bytes, first)) return Line.BAD_FORMAT
     return tokenEnd[1] - tokenStart[1] > KEY_BYTES_MAX ? Line.BAD_FORMAT : null
   }
 
@@ -246,8 +250,9 @@ export class MetaCommands implements Sending, Store {
 
   private readFlags(verb: Verb, input: Area): Area | null {
     const { flags } = this
-    const wrong = flags.read(input, 2)
-    if (verb !== Verb.MA) return wrong
+    if (verb !== Verb.MA) return this.checkWords(input.bytes, 2) ?? flags.read(input, 2)
+    if (tokenCount < 2 || !areFlags(input.bytes, 2)) return Line.BAD_FORMAT
+    const wrong = this.checkWords(input.bytes, 2) ?? flags.read(input, 2)
     if (wrong !== null) return MetaLine.BAD_SUM_FLAGS
     return isSum(flags.mode) ? null : MetaLine.BAD_MODE_MA
   }

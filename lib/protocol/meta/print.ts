@@ -77,11 +77,12 @@ export class MetaPrinter implements HitSink {
   /** A hit of mg, under the arena's lock; long values only up to their header. */
   accept(arena: Arena, ref: Ref): Status {
     const { reply } = this
-    const { withValue } = this.flags
+    const withValue = this.flags.withValue && !this.isKnown(arena, ref)
     const valueBytes = withValue ? valueBytesOf(arena, ref) : 0
     const inline = valueBytes <= INLINE_VALUE_BYTES_MAX
     if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
-    let at = this.printItem(this.printHead(reply.length, valueBytes), arena, ref)
+    const head = this.printHead(reply.length, withValue, valueBytes)
+    let at = this.printItem(head, arena, ref)
     const { view } = reply.area
     view.setInt16(at, CRLF, true)
     at += 2
@@ -96,6 +97,12 @@ export class MetaPrinter implements HitSink {
     }
     reply.length = at
     return inline ? Status.OK : Status.HELD
+  }
+
+  /** Whether the peer named the item's CAS: then it has the value, and asks if that is still so. */
+  private isKnown(arena: Arena, ref: Ref): boolean {
+    const { compares, casHigh, casLow } = this.request
+    return compares && casHighOf(arena, ref) === casHigh && casLowOf(arena, ref) === casLow
   }
 
   /** Adds a whole reply that names the command again, and nothing of an item. */
@@ -125,7 +132,7 @@ export class MetaPrinter implements HitSink {
     const { request } = this
     const { answers, answerCount, withValue } = this.flags
     setU64(request.numberHigh, request.numberLow)
-    let at = this.printHead(this.reply.length, digitsOfU64())
+    let at = this.printHead(this.reply.length, withValue, digitsOfU64())
     let expiresAtS = request.oldExpiresAtS
     for (let i = 0; i < answerCount; i++) {
       const byte = answers[i]
@@ -149,8 +156,8 @@ export class MetaPrinter implements HitSink {
   }
 
   /** HD, or VA and how long the value is. */
-  private printHead(at: number, valueBytes: number): number {
-    if (!this.flags.withValue) return this.printCode(at, Code.HD)
+  private printHead(at: number, withValue: boolean, valueBytes: number): number {
+    if (!withValue) return this.printCode(at, Code.HD)
     const { bytes, view } = this.reply.area
     view.setInt16(at, Code.VA, true)
     bytes[at + 2] = BLANK

@@ -1,5 +1,5 @@
 // The words of a command line: one pass finds them and the line's end. As in memcached a line ends
-// at \n, one \r before it is dropped, only blanks separate words, and what follows a NUL is not seen.
+// at \n, one \r before it is dropped, and only blanks separate words: NUL and tab are bytes of a word.
 
 import { TOKENS_MAX } from '../limits.ts'
 import { equalsWord } from './ascii.ts'
@@ -10,14 +10,14 @@ const CR = 13
 export const LINE_END_BYTES = 2
 const BLANK = 32
 
-// The words of the line in hand: starts and ends. Lines are parsed one at a time in a thread.
+// The starts and ends of the current line's words. A thread parses one line at a time.
 export const tokenStart = new Int32Array(TOKENS_MAX)
 export const tokenEnd = new Int32Array(TOKENS_MAX)
 export let tokenCount = 0
 
 /**
- * Finds the words of the line at `lineStart`, at most TOKENS_MAX of them, in one pass with its end.
- * Where its \n stands, or -1 if that has not come yet.
+ * Finds the words of the line at `lineStart`, the first TOKENS_MAX of them. Returns the place of its
+ * \n, or -1 if that has not arrived.
  */
 export function tokenize(bytes: Buffer, lineStart: number, end: number): number {
   tokenCount = 0
@@ -38,7 +38,7 @@ export function tokenize(bytes: Buffer, lineStart: number, end: number): number 
       tokenEnd[tokenCount++] = stop
     }
     if (byte === LF) return at
-    if (byte === 0 || tokenCount === TOKENS_MAX) return findNewline(bytes, at, end)
+    if (tokenCount === TOKENS_MAX) return findNewline(bytes, at, end)
   }
   return -1
 }
@@ -50,7 +50,7 @@ export function endsWithNoreply(bytes: Buffer): boolean {
 }
 
 function endsToken(byte: number): boolean {
-  return byte <= BLANK && (byte === BLANK || byte === LF || byte === 0)
+  return byte === BLANK || byte === LF
 }
 
 function findNewline(bytes: Buffer, start: number, end: number): number {

@@ -69,6 +69,23 @@ export function verbOf(bytes: Buffer, start: number, end: number): Verb {
   }
 }
 
+/** Whether blanks may stand before it: in memcached they may before the operators' commands alone. */
+export function mayBeIndented(verb: Verb): boolean {
+  return INDENTED.has(verb)
+}
+
+const INDENTED: ReadonlySet<Verb> = new Set([
+  Verb.FLUSH_ALL,
+  Verb.VERBOSITY,
+  Verb.LRU_CRAWLER,
+  Verb.LRU,
+  Verb.SLABS,
+  Verb.CACHE_MEMLIMIT,
+  Verb.SHUTDOWN,
+  Verb.CONFIG,
+  Verb.REFRESH_CERTS,
+])
+
 /** What a storing verb does. */
 export function modeOf(verb: Verb): Mode {
   switch (verb) {
@@ -130,7 +147,6 @@ const LONG: readonly (readonly [string, Verb])[] = [
   ['quit', Verb.QUIT],
   ['flush_all', Verb.FLUSH_ALL],
   ['verbosity', Verb.VERBOSITY],
-  ['bget', Verb.GET],
   ['watch', Verb.WATCH],
   ['lru_crawler', Verb.LRU_CRAWLER],
   ['lru', Verb.LRU],

@@ -21,6 +21,8 @@ export interface Row {
   readonly replies: readonly string[]
   /** Whether the connection is open afterwards; true by default. */
   readonly state?: 'closed'
+  /** With -C alone, where every CAS is 0. */
+  readonly casOff?: boolean
   /** Why memslab differs from both. */
   readonly own?: string
 }
@@ -43,4 +45,9 @@ export function store(command: string, value: string, key = 'k', flags = 0): str
 /** `word` count times, each after a space. */
 export function times(count: number, word: string): string {
   return ` ${word}`.repeat(count)
+}
+
+/** Rows of cases with one step each: the cases by their reply. */
+export function rowsOf(group: string, casesByReply: Record<string, readonly string[]>): Row[] {
+  return Object.entries(casesByReply).map(([reply, cases]) => ({ group, cases, replies: [reply] }))
 }

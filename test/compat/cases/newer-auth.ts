@@ -14,6 +14,7 @@ export interface Answers {
 
 export const authRows: Readonly<Record<string, Answers>> = {
   'blanks before the line': { answers: [UNAUTHENTICATED, UNAUTHENTICATED], closed: false },
+  'a NUL in the line': { answers: [UNAUTHENTICATED, UNAUTHENTICATED], closed: false },
   'few words': { answers: [UNAUTHENTICATED, '', '', ''], closed: true },
   'numbers with a sign': { answers: [UNAUTHENTICATED, 'STORED\r\n'], closed: false },
   'quit ends it': { answers: ['', '', ''], closed: true },

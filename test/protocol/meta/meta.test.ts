@@ -127,7 +127,7 @@ t.test('quiet commands answer when there is something to report', async t => {
     ['ms k 1 q ME', '\r\n6', 'NS'],
     ['ms k 1 q C99', '\r\n6', 'EX'],
     ['ms none 1 q C99', '\r\n6', 'NF'],
-    ['ms k 1 q', '\r\n66', 'CLIENT_ERROR bad data chunk\r\nERROR'],
+    ['ms k 1 q', '\r\n66', 'CLIENT_ERROR bad data chunk\r\nCLIENT_ERROR bad command line format'],
     ['mg k q', '', 'HD'],
     ['mg k q v', '', 'VA 1\r\n5'],
     ['mg none q k O1', '', ''],

@@ -143,11 +143,15 @@ t.test('M reads one character', async t => {
 
 t.test('md names the error in its flags', async t => {
   dialogue(t, [
-    ['md k !', 'CLIENT_ERROR invalid flag'],
+    ['md k !', BAD_FORMAT],
+    ['md k Tx !', BAD_FORMAT],
+    ['md k 5', 'CLIENT_ERROR invalid flag'],
+    ['md k [', 'CLIENT_ERROR invalid flag'],
     ['md k q q', 'CLIENT_ERROR duplicate flag'],
     ['md k Tx', 'CLIENT_ERROR bad token in command line format'],
     ['md = b', 'CLIENT_ERROR error decoding key'],
-    ['ma k !', 'CLIENT_ERROR invalid or duplicate flag'],
+    ['ma k !', BAD_FORMAT],
+    ['ma k 5', 'CLIENT_ERROR invalid or duplicate flag'],
   ])
 })
 
