@@ -16,6 +16,9 @@ interface Case {
   bodyOnly?: boolean
 }
 
+const QUIET_MS = 60
+/** No answer came by then, from either: there is none. */
+const SILENCE_MS = 1500
 const ID = 0xfedc
 const LONG_KEY = 'k'.repeat(251)
 
@@ -111,7 +114,7 @@ t.test('datagrams are answered as memcached does', { skip: skipWithout('memcache
   const ownPeer = await UdpPeer.open(t, ownPort)
   for (const { title, datagrams, bodyOnly } of CASES) {
     const [wanted, found] = await Promise.all(
-      [oraclePeer, ownPeer].map(peer => peer.exchange(datagrams)),
+      [oraclePeer, ownPeer].map(peer => peer.exchange(datagrams, QUIET_MS, SILENCE_MS)),
     )
     if (bodyOnly) t.same(text(bodyOf(found)), text(bodyOf(wanted)), title)
     else t.same(found.map(text), wanted.map(text), title)

@@ -73,8 +73,9 @@ t.test('the cache is closed first, and the daemon keeps the arenas in order', as
   t.equal(new Set(before).size, 1, 'the thread that made it does so at first')
   cache.close()
   t.ok(await comesTrue(() => keepers().every(holder => holder !== 0 && holder !== before[0])))
-  for (let i = 0; i < 100; i++) await ask(peer, `set k${i} 0 1 1\r\nv\r\n`, '\r\n')
+  for (let i = 0; i < 100; i++) await ask(peer, `set k${i} 0 0 1\r\nv\r\n`, '\r\n')
   t.equal(itemsOf(cache), 100)
+  for (let i = 0; i < 100; i++) await ask(peer, `touch k${i} 1\r\n`, 'TOUCHED\r\n')
   await comesTrue(async () => (await ask(peer, 'mg k0\r\n', '\r\n')) === 'EN\r\n')
   const isGone = async () => {
     await ask(peer, 'lru_crawler crawl all\r\n', '\r\n')

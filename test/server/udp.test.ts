@@ -27,6 +27,8 @@ const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 const FLOOD = 20_000
 const FLOOD_BYTES_MAX = 64 * 2 ** 20
 const SERVED_MS_MAX = 2000
+/** Nothing came by then: there is no answer. */
+const SILENCE_MS = 100
 
 t.test('it serves the same items as TCP, and stats has both', async t => {
   const port = await freePort()
@@ -106,8 +108,9 @@ t.test('a partial request leaves nothing behind', async t => {
   const port = await freePort()
   const daemon = await startServing(t, port)
   const peer = await UdpPeer.open(t, port)
-  t.same(await peer.ask('set a 0 0 10000\r\nhalf'), [])
-  t.same(await peer.ask(`set a 0 0 10000\r\n${'x'.repeat(8000)}`), [])
+  t.same(await peer.ask('set a 0 0 10000\r\nhalf', 1, SILENCE_MS, SILENCE_MS), [])
+  const more = `set a 0 0 10000\r\n${'x'.repeat(8000)}`
+  t.same(await peer.ask(more, 1, SILENCE_MS, SILENCE_MS), [])
   t.equal(await peer.askText('get a\r\n'), 'END\r\n', 'not the rest of that')
   t.equal(await usedChunks(daemon.port), 0)
 })
@@ -193,7 +196,11 @@ async function startUdpOnly(t: Owner, port: number) {
   const args = [MAIN, '-p', '0', '-l', HOST, '-U', `${port}`]
   const child = spawn(process.execPath, args, { stdio: 'ignore' })
   t.teardown(() => child.kill('SIGKILL'))
-  if (!(await comesTrue(async () => (await probe.ask('get a\r\n')).length > 0))) {
+  if (
+    !(await comesTrue(
+      async () => (await probe.ask('get a\r\n', 1, SILENCE_MS, SILENCE_MS)).length > 0,
+    ))
+  ) {
     throw new Error('it does not answer')
   }
 }

@@ -11,7 +11,7 @@ export const HEADER_BYTES = 8
 const RECEIVE_BYTES = 4 * 2 ** 20
 const POLL_MS = 5
 /** A reply may be this late on a busy machine. */
-const LATE_MS = 1000
+const LATE_MS = 10_000
 
 export interface Header {
   id: number
@@ -53,18 +53,18 @@ export class UdpPeer {
 
   /**
    * Sends a request in one datagram. Returns what was received once its messages are complete and
-   * nothing came for quietMs; where nothing or only a part comes, after LATE_MS of silence.
+   * nothing came for quietMs; where nothing or only a part comes, after lateMs of silence.
    */
-  async ask(request: string | Buffer, id = 1, quietMs = 60): Promise<Buffer[]> {
-    return this.exchange([datagramOf({ id, sequence: 0, total: 1 }, request)], quietMs)
+  async ask(request: string | Buffer, id = 1, quietMs = 60, lateMs = LATE_MS): Promise<Buffer[]> {
+    return this.exchange([datagramOf({ id, sequence: 0, total: 1 }, request)], quietMs, lateMs)
   }
 
-  async exchange(datagrams: Buffer[], quietMs = 60): Promise<Buffer[]> {
+  async exchange(datagrams: Buffer[], quietMs = 60, lateMs = LATE_MS): Promise<Buffer[]> {
     this.#received = []
     for (const datagram of datagrams) this.send(datagram)
     let count = 0
     let quiet = 0
-    while (quiet < (this.#isComplete() ? quietMs : Math.max(quietMs, LATE_MS))) {
+    while (quiet < (this.#isComplete() ? quietMs : Math.max(quietMs, lateMs))) {
       await sleep(POLL_MS)
       quiet = this.#received.length === count ? quiet + POLL_MS : 0
       count = this.#received.length
