@@ -1,9 +1,9 @@
-// Copies and comparisons between byte areas. An area is one piece of memory seen two ways: as a
-// Buffer, whose copy is a memmove with about 25 ns of call around it, and as a DataView, whose
-// unaligned 8-byte loads and stores are inlined: a third of that at 24 bytes, equal near 144. They
-// never make a BigInt on the heap. The last eight bytes of a range may be among those before them.
+// Copies and comparisons between byte areas. An area is one piece of memory with two views. A
+// Buffer's copy is a memmove plus about 25 ns for the call. A DataView's unaligned 8-byte loads and
+// stores are inlined and never put a BigInt on the heap: they take a third of the time at 24 bytes,
+// and the same near 144. The last eight bytes of a range may overlap those before them.
 
-/** A reply up to so long is sent by a view of its buffer that is made once. */
+/** Replies up to this length are sent by a view of the buffer that is created once. */
 const KEPT_HEAD_BYTES_MAX = 1024
 
 const VIEW_COPY_BYTES_MAX = 128
@@ -12,7 +12,7 @@ const WIDE_BYTES = 8
 export class Area {
   readonly bytes: Buffer
   readonly view: DataView
-  /** Views of its first bytes that were asked for before, by their length. */
+  /** Cached views of its first bytes, by length. */
   private heads: Buffer[] | null = null
 
   constructor(bytes: Buffer) {
@@ -24,7 +24,10 @@ export class Area {
     return new Area(Buffer.allocUnsafeSlow(size))
   }
 
-  /** Its first `length` bytes. Short ones are kept: a view costs as much as a short reply's copies. */
+  /**
+   * A view of its first `length` bytes. Short ones are cached, since a view costs like a short
+   * copy.
+   */
   head(length: number): Buffer {
     if (length > KEPT_HEAD_BYTES_MAX) return this.bytes.subarray(0, length)
     this.heads ??= new Array<Buffer>(KEPT_HEAD_BYTES_MAX + 1)

@@ -1,6 +1,6 @@
 // Unsigned 64-bit decimal numbers without BigInt: two limbs of ten digits, `high * 1e10 + low`,
-// both exact doubles. `u64` is the one register that these functions read and write: a function has
-// one result, a number has two limbs. Callers take them before they call anything else.
+// both exact doubles. These functions read and write one register, `u64`, because a function
+// returns one number and this has two limbs. Callers read it before they call anything else.
 
 const LIMB = 1e10
 const INT32_LIMIT = 2 ** 31
@@ -18,13 +18,13 @@ const MINUS = 45
 /** Digits of the largest 64-bit number. */
 export const DIGITS_MAX = 20
 
-/** The register: what the functions below read, and what they leave. */
+/** The register that the functions below read and write. */
 export const u64 = { high: 0, low: 0 }
 
 /**
- * Reads a decimal number as memcached does with strtoull: leading white space, a sign, digits, then
- * the end, a NUL or white space. False where it is none or above 2^64 - 1. A negative number counts
- * modulo 2^64, and only where that is below 2^63.
+ * Reads a decimal number to u64, as memcached does with strtoull: leading white space, a sign,
+ * digits, then the end, a NUL or white space. False if it is no number or above 2^64 - 1. A
+ * negative number counts modulo 2^64, and only if that is below 2^63.
  */
 export function parseU64(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start
@@ -47,13 +47,13 @@ export function parseU64(bytes: Uint8Array, start: number, end: number): boolean
   return !negative || negateU64()
 }
 
-/** Has u64 be this number. */
+/** Sets u64. */
 export function setU64(high: number, low: number): void {
   u64.high = high
   u64.low = low
 }
 
-/** u64 + (high, low), modulo 2^64. */
+/** Adds (high, low) to u64, modulo 2^64. */
 export function addU64(high: number, low: number): void {
   let sumLow = u64.low + low
   let sumHigh = u64.high + high
@@ -73,7 +73,7 @@ export function addU64(high: number, low: number): void {
   u64.low = sumLow
 }
 
-/** u64 - (high, low), 0 where that would be negative. */
+/** Subtracts (high, low) from u64, down to 0. */
 export function subtractU64(high: number, low: number): void {
   let restLow = u64.low - low
   let restHigh = u64.high - high
@@ -91,19 +91,19 @@ export function digitsOfU64(): number {
   return u64.high > 0 ? digitsOf(u64.high) + 10 : digitsOf(u64.low)
 }
 
-/** Writes u64 in decimal at `at`; the end of it. */
+/** Writes u64 in decimal at `at`. Returns the end. */
 export function printU64(bytes: Uint8Array, at: number): number {
   if (u64.high === 0) return printDigits(bytes, at, u64.low, digitsOf(u64.low))
   const middle = printDigits(bytes, at, u64.high, digitsOf(u64.high))
   return printDigits(bytes, middle, u64.low, 10)
 }
 
-/** Writes a whole number below 2^53 in decimal at `at`; the end of it. */
+/** Writes a whole number below 2^53 in decimal at `at`. Returns the end. */
 export function printNumber(bytes: Uint8Array, at: number, value: number): number {
   return printDigits(bytes, at, value, digitsOf(value))
 }
 
-/** u64 from two 32-bit words, as CAS numbers are kept. */
+/** Sets u64 from two 32-bit words, the form of CAS numbers. */
 export function u64FromWords(high: number, low: number): void {
   const value = (high >>> 0) * 2 ** 32 + (low >>> 0)
   if (high >>> 0 < 2 ** 21) {
@@ -116,7 +116,7 @@ export function u64FromWords(high: number, low: number): void {
   u64.low = Number(exact % 10_000_000_000n)
 }
 
-/** u64 as 32-bit words: `words.high` and `words.low`, signed as typed arrays keep them. */
+/** Writes u64 as 32-bit words to `words.high` and `words.low`, signed as in typed arrays. */
 export function u64ToWords(words: { high: number; low: number }): void {
   if (u64.high < 900_000) {
     const value = u64.high * LIMB + u64.low
@@ -129,7 +129,7 @@ export function u64ToWords(words: { high: number; low: number }): void {
   words.low = Number(exact & 0xffffffffn) | 0
 }
 
-/** Turns u64 into 2^64 - u64; false where that is 2^63 or more. */
+/** Sets u64 to 2^64 - u64. False if that is 2^63 or more. */
 function negateU64(): boolean {
   if (u64.high === 0 && u64.low === 0) return true
   const { high, low } = u64
@@ -150,7 +150,7 @@ function printDigits(bytes: Uint8Array, at: number, value: number, digits: numbe
   return at + digits
 }
 
-/** Of 32 bits a tenth is a multiplication. */
+/** For 32-bit numbers the division by ten compiles to a multiplication. */
 function printInt32(bytes: Uint8Array, at: number, value: number, digits: number): number {
   let rest = value
   for (let i = at + digits - 1; i >= at; i--) {

@@ -2,10 +2,10 @@
 
 import { GIB, KIB } from './units.ts'
 
-/** The memcached whose protocol this is: clients choose features by what `version` says. */
+/** The memcached whose protocol this is: clients choose features by the reply to `version`. */
 export const PROTOCOL_VERSION = '1.6.45'
 
-/** An exptime up to this is counted from now, seconds; above it is a Unix time (protocol.txt). */
+/** An exptime up to this is relative, seconds; above it is a Unix time (protocol.txt). */
 export const RELATIVE_S_MAX = 60 * 60 * 24 * 30
 
 /** Longest key, bytes (protocol.txt). */
@@ -14,5 +14,5 @@ export const KEY_BYTES_MAX = 250
 /** Longest item that -I may allow, bytes. */
 export const ITEM_BYTES_MAX = GIB
 
-/** All nodes of a cluster as `config get cluster` tells of them, bytes. */
+/** Longest list of a cluster's nodes in `config get cluster`, bytes. */
 export const CLUSTER_BYTES_MAX = 16 * KIB

@@ -1,7 +1,7 @@
-// Hot keys: one request in SAMPLE_EVERY, drawn at random, goes into the sketch of its thread, and
-// so does every store of a value that is longer than the shortest of the longest known. All others
-// cost one decrement. What the sketches of all threads say together is looked up in the cache when
-// somebody asks: it may be gone since.
+// Hot keys: one request in SAMPLE_EVERY, at random, is counted in the sketch of its thread, and so
+// is every store of a value longer than the shortest in the list of longest values. All other
+// requests cost one decrement. A report merges the sketches of all threads and looks the keys up in
+// the cache, where they may be gone.
 
 import { Area } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
@@ -14,21 +14,21 @@ import { Status } from '../engine/status.ts'
 import type { HitSink } from '../engine/storing/ask.ts'
 import { readSketches, type Sampled, Sketch, type SketchHandle } from './hot-sketch.ts'
 
-/** One request in so many is sampled for hot keys, on average. */
+/** One request in this number is sampled, on average. */
 export const SAMPLE_EVERY = 128
 
-/** With one sample in so many a thread looks whether one of the long values is still there. */
+/** With one sample in this number a thread checks whether one of the long values is still there. */
 const LONG_RECHECK_SAMPLES = 8
 
-/** Keys of each kind that `stats hotkeys` names. */
+/** Most keys of each kind in `stats hotkeys`. */
 export const HOT_SHOWN_MAX = 20
 
-/** A key that many requests ask for. Keys are latin1: a character a byte. */
+/** A key with many requests. Keys are latin1, one character a byte. */
 export interface HotKey {
   key: string
-  /** About so many requests lately, at the least. */
+  /** Estimated lower bound of its recent requests. */
   requests: number
-  /** Of all sampled requests, 0 to 1. */
+  /** Share of all sampled requests, 0 to 1. */
   share: number
   /** Undefined: it has no item now. */
   valueBytes: number | undefined
@@ -41,15 +41,15 @@ export interface LongKey {
 }
 
 export interface HotKeysReport {
-  /** About so many requests the figures tell of. */
+  /** Estimated number of requests behind the report. */
   requests: number
-  /** Most asked for first. */
+  /** Most requests first. */
   hot: HotKey[]
   /** Longest value first. */
   long: LongKey[]
 }
 
-/** The length of an item's value. */
+/** A sink that reads the length of an item's value. */
 class Gauge implements HitSink {
   valueBytes: number | undefined = undefined
 
@@ -59,12 +59,12 @@ class Gauge implements HitSink {
   }
 }
 
-/** One thread's sampling. */
+/** The sampling of one thread. */
 export class HotKeys {
   readonly handle: SketchHandle
-  /** Requests until the next one that is sampled; who runs a request counts down. */
+  /** Requests until the next sample. The caller that runs requests counts it down. */
   left: number
-  /** A store of a value longer than this is always looked at. */
+  /** A store of a value longer than this is always counted. */
   longBytes = 0
   private readonly sketch: Sketch
   private readonly gauge = new Gauge()
@@ -80,24 +80,25 @@ export class HotKeys {
   }
 
   /**
-   * The request that `left` said, whatever it does: its value is that of the item, if there is one.
+   * Samples a request of any kind, when `left` has reached 0. Its value is that of the item, if
+   * any.
    */
   sample(shard: Shard, hash: number, key: Area, start: number, length: number): void {
     this.left = this.nextGap()
     this.sketch.count(hash, key, start, length)
-    // After a reset everything is long again.
+    // After a reset every value counts as long.
     this.longBytes = this.sketch.shortest()
     const valueBytes = this.gaugeOf(shard, hash, key, start, length) ?? 0
     if (valueBytes > this.longBytes) this.measure(hash, key, start, length, valueBytes)
   }
 
-  /** A store of a value of so many bytes, which may be one of the longest. */
+  /** Counts a store of a value of `valueBytes`, which may be one of the longest. */
   measure(hash: number, key: Area, start: number, length: number, valueBytes: number): void {
     this.sketch.measure(hash, key, start, length, valueBytes)
     this.longBytes = this.sketch.shortest()
   }
 
-  /** Now and then: whether a key with a long value still has it. */
+  /** Checks at intervals whether a key with a long value still has it. */
   recheck(cache: Cache): void {
     if (++this.turn % LONG_RECHECK_SAMPLES !== 0) return
     const { sketch, known } = this
@@ -109,7 +110,7 @@ export class HotKeys {
     this.measure(hash, known, 0, keyBytes, valueBytes)
   }
 
-  /** Bytes of an item's value; undefined where there is none. */
+  /** Bytes of an item's value; undefined if there is no item. */
   gaugeOf(
     shard: Shard,
     hash: number,
@@ -123,7 +124,7 @@ export class HotKeys {
   }
 
   /**
-   * What all threads have sampled since the last reset, the recent past more than what was before.
+   * The merged samples of all threads since the last reset, in which recent samples weigh more.
    */
   report(cache: Cache): HotKeysReport {
     const { samples, hot, long } = readSketches(this.handle)
@@ -149,7 +150,7 @@ export class HotKeys {
     return this.gaugeOf(cache.shardOf(hash), hash, area, 0, key.length)
   }
 
-  /** At random, so that no rhythm of the requests falls in with that of the samples. (xorshift) */
+  /** Random, so that samples do not follow a rhythm of the requests. (xorshift) */
   private nextGap(): number {
     let x = this.random
     x ^= x << 13
@@ -161,7 +162,7 @@ export class HotKeys {
   }
 }
 
-/** One entry a key, with what its threads counted put together; the foremost, most first. */
+/** Merges the counts of all threads by key. Returns the highest, most first. */
 function ranked(sampled: readonly Sampled[], put: (a: number, b: number) => number): Sampled[] {
   const keys = new Map<string, Sampled>()
   for (const one of sampled) {

@@ -1,5 +1,6 @@
-// What the sampled requests of each thread say of keys: which come most, and which have the longest
-// values. Shared memory: each thread writes its own sketch, any thread reads all of them.
+// Sketches of the sampled requests of each thread: the keys with most requests, and those with the
+// longest values. In shared memory: each thread writes its own sketch, any thread reads all of
+// them.
 //
 //   +--------+----------+----------+----
 //   | header | sketch 0 | sketch 1 | ...
@@ -9,23 +10,23 @@
 // sketch   SEQUENCE, odd while its thread writes; the RESETS it has SEEN; SAMPLES; then by slot the
 //          hashes, the counts, the errors, and the keys: their length and their bytes
 //
-// The first HOT_SLOTS slots are a space-saving sketch: a key that has no slot takes the one with the
-// smallest count, and begins with that count, which is then its error. So a key was sampled between
-// count - error and count times, and none that is more than one in HOT_SLOTS of the samples is
-// missing. All of it is halved now and then, so that it tells of the recent past. The other slots
-// have the longest values: their counts are bytes.
+// The first HOT_SLOTS slots are a space-saving sketch: a key without a slot takes the one with the
+// smallest count and begins with that count, which is then its error. So a key was sampled between
+// count - error and count times, and no key with more than 1/HOT_SLOTS of the samples is missing.
+// All counts are halved at intervals, so that recent samples weigh more. The other slots have the
+// longest values: their counts are bytes.
 
 import { Area, copyBytes, equalBytes } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
 
-/** Keys that each thread counts for that, and keys of long values that it knows. */
+/** Slots of each thread for counted keys, and for keys with long values. */
 export const HOT_SLOTS = 64
 export const LONG_SLOTS = 16
 
-/** At so many samples a thread halves its counts. */
+/** At this number of samples a thread halves its counts. */
 export const HOT_SAMPLES_MAX = 16_384
 
-/** Reading a sketch that its thread writes at the same time is tried so often. */
+/** Tries to read a sketch while its thread writes to it. */
 const SKETCH_TRIES_MAX = 100
 
 const HEADER_WORDS = 16
@@ -50,7 +51,7 @@ export interface SketchHandle {
   threads: number
 }
 
-/** A key of a sketch: how often it was sampled, or how long its value is; its bytes as latin1. */
+/** A key of a sketch, as latin1, with its samples or the bytes of its value. */
 export interface Sampled {
   key: string
   hash: number
@@ -58,25 +59,25 @@ export interface Sampled {
   error: number
 }
 
-/** What the sketches of all threads say, in no order; a key may come once a thread. */
+/** The contents of all sketches, unordered. A key may occur once per thread. */
 export interface Sampling {
   samples: number
   hot: Sampled[]
   long: Sampled[]
 }
 
-/** Sketches for so many threads. */
+/** Creates sketches for `threads` threads. */
 export function createSketches(threads: number): SketchHandle {
   const words = HEADER_WORDS + threads * SKETCH_WORDS
   return { buffer: new SharedArrayBuffer(words * 4), threads }
 }
 
-/** All sketches begin anew. */
+/** Empties all sketches. */
 export function resetSketches({ buffer }: SketchHandle): void {
   Atomics.add(new Int32Array(buffer), RESETS, 1)
 }
 
-/** A thread's own sketch, which it alone writes. */
+/** The sketch of one thread, which only that thread writes. */
 export class Sketch {
   private readonly header: Int32Array
   private readonly words: Int32Array
@@ -87,12 +88,12 @@ export class Sketch {
     this.header = new Int32Array(buffer, 0, HEADER_WORDS)
     this.words = new Int32Array(buffer, at, SKETCH_WORDS)
     this.area = new Area(Buffer.from(buffer, at, SKETCH_WORDS * 4))
-    // The thread before this one may have died while it wrote.
+    // The previous thread may have died while it wrote.
     this.words.fill(0)
     this.words[SEEN] = this.header[RESETS]
   }
 
-  /** A request for this key was sampled. */
+  /** Counts a sampled request for this key. */
   count(hash: number, key: Area, start: number, length: number): void {
     const { words } = this
     this.begin()
@@ -107,7 +108,7 @@ export class Sketch {
     this.end()
   }
 
-  /** The key has a value of so many bytes: kept if it is among the longest. */
+  /** Records the bytes of the key's value, if it is among the longest. */
   measure(hash: number, key: Area, start: number, length: number, valueBytes: number): void {
     const { words } = this
     this.begin()
@@ -121,12 +122,15 @@ export class Sketch {
     this.end()
   }
 
-  /** Values up to so many bytes are not among the longest. */
+  /** Bytes up to which values are not among the longest. */
   shortest(): number {
     return this.words[COUNTS + this.least(HOT_SLOTS, SLOTS)]
   }
 
-  /** Copies one of the keys with long values, if there is one in this place: its hash is `hashOf`. */
+  /**
+   * Copies the key with a long value at this index, if any. Returns its length; `hashOf` has its
+   * hash.
+   */
   copyLong(index: number, to: Area): number {
     const { words } = this
     const slot = HOT_SLOTS + (index % LONG_SLOTS)
@@ -142,7 +146,7 @@ export class Sketch {
 
   private begin(): void {
     const { words } = this
-    // An exchange, and no store: nothing that follows may be written before it.
+    // An exchange, not a store: no later write may be moved before it.
     Atomics.exchange(words, SEQUENCE, words[SEQUENCE] + 1)
     const resets = Atomics.load(this.header, RESETS)
     if (words[SEEN] === resets) return
@@ -154,7 +158,7 @@ export class Sketch {
     Atomics.store(this.words, SEQUENCE, this.words[SEQUENCE] + 1)
   }
 
-  /** The slot of a key among those that begin with `first`, the hot or the long ones, or NONE. */
+  /** The slot of a key in the part that begins at `first` (hot or long), or NONE. */
   private find(first: number, hash: number, key: Area, start: number, length: number): number {
     const { words, area } = this
     const end = first === 0 ? HOT_SLOTS : SLOTS
@@ -194,7 +198,7 @@ export class Sketch {
   }
 }
 
-/** Reads all sketches; one that cannot be read between two writes is left out. */
+/** Reads all sketches. One that cannot be read between two writes is left out. */
 export function readSketches({ buffer, threads }: SketchHandle): Sampling {
   const resets = Atomics.load(new Int32Array(buffer), RESETS)
   const sampling: Sampling = { samples: 0, hot: [], long: [] }
@@ -212,14 +216,14 @@ export function readSketches({ buffer, threads }: SketchHandle): Sampling {
   return sampling
 }
 
-/** A copy of a sketch as it was between two writes; null if its thread wrote all the time. */
+/** A consistent copy of a sketch; null if its thread wrote all the time. */
 function copySketch(buffer: SharedArrayBuffer, thread: number): Int32Array | null {
   const at = (HEADER_WORDS + thread * SKETCH_WORDS) * 4
   const shared = new Int32Array(buffer, at, SKETCH_WORDS)
   for (let tries = 0; tries < SKETCH_TRIES_MAX; tries++) {
     const before = Atomics.load(shared, SEQUENCE)
     const copy = shared.slice()
-    // As an exchange with nothing: no read before it may be done after it.
+    // An atomic read-modify-write that adds nothing: no earlier read may be moved after it.
     if (before % 2 === 0 && Atomics.add(shared, SEQUENCE, 0) === before) return copy
   }
   return null

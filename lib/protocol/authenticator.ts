@@ -1,12 +1,11 @@
-// What a session asks before it serves a peer: whether it must say who it is, whether what it says is
-// right, and how long one that keeps failing waits for its answer. The server builds it from the
-// password files (lib/server); a host without one serves everybody.
+// The interface by which sessions authenticate peers: whether a peer must authenticate, whether its
+// claim is right, and how long the answer is delayed after failures. The server implements it with
+// the password files (lib/server). A host without one serves everybody.
 //
-// Two doors, each with users of its own: text connections (-Y) say a name and a password in place
-// of their first command, binary ones (-S) by SASL. Where there is an authenticator, a connection that
-// speaks a protocol without a door is not served at all.
+// Text connections (-Y) and binary connections by SASL (-S) have separate users. With an
+// authenticator, connections of a protocol that has no users are not served at all.
 
-/** Where a name and a password stand, half-open ranges of one buffer. */
+/** The positions of a name and a password: half-open ranges of one buffer. */
 export interface Claim {
   bytes: Buffer
   userStart: number
@@ -16,16 +15,16 @@ export interface Claim {
 }
 
 export interface Authenticator {
-  /** Text connections have a door, and must pass it. */
+  /** Text connections must authenticate. */
   readonly textNeeded: boolean
-  /** Binary connections have a door, and must pass it. */
+  /** Binary connections must authenticate. */
   readonly saslNeeded: boolean
-  /** Whether this name and password open the door. Costs the same whoever asks, for any answer. */
+  /** Whether this name and password are right. Takes the same time for any claim. */
   checkText(claim: Claim): boolean
   checkSasl(claim: Claim): boolean
   /**
-   * The connection `id` said who it is, right or wrong, after so many failures of its own: how long
-   * its answer has to wait, milliseconds.
+   * Delay of the answer to a right or wrong claim of the connection `id` with this number of
+   * failures, milliseconds.
    */
   judge(id: number, failures: number, right: boolean): number
 }

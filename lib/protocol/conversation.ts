@@ -1,6 +1,5 @@
-// What a session and its protocols tell each other: the states of a conversation, what a protocol
-// may ask of the session it serves (session.ts, which draws the states), and what every protocol
-// can do for its session.
+// The interface between a session and its protocols: the states of a conversation (session.ts draws
+// them), what a protocol may ask of its session, and what every protocol implements.
 
 import type { Area } from '../bytes/area.ts'
 import type { Status } from '../engine/status.ts'
@@ -21,90 +20,91 @@ export const State = {
 
 export type State = (typeof State)[keyof typeof State]
 
-/** Which protocol a connection speaks; auto: the first byte of the connection tells. */
+/** The protocol of a connection; auto: its first byte decides. */
 export type ProtocolName = 'auto' | 'ascii' | 'binary'
 
-/** A step that could not go on until more input comes; else it returns how far it ate. */
+/** Returned by a step that needs more input. Otherwise it returns how far it consumed. */
 export const NEED_MORE = -1
 
 /**
- * Output of any length, asked for piece by piece while the peer takes it. Each call is bounded; an
- * empty piece says "not yet": the next call comes after `pauseMs`, others have their turn between.
+ * Output of any length, produced piece by piece while the peer reads. Each call is bounded. An
+ * empty piece means "not yet": the next call comes after `pauseMs`, and others have their turn in
+ * between.
  */
 export interface Source {
   readonly pauseMs: number
-  /** It delays the answer of a peer that failed to log in: one that leaves is not waited for. */
+  /** It delays the answer to a failed log-in: it is dropped if the peer closes. */
   readonly isPenalty?: boolean
-  /** The next piece, or null behind the last. */
+  /** The next piece, or null after the last. */
   next(): Buffer | null
-  /** The peer is gone, or `next` said null. */
+  /** The peer is gone, or `next` returned null. */
   close(): void
 }
 
 export interface Conversation {
   readonly host: Host
   readonly request: Request
-  /** What requests run: with notes of them while somebody watches. */
+  /** The operations that requests run, with logging while somebody watches. */
   readonly operations: Operations
-  /** Names the peer in the log. */
+  /** The peer's number in the log. */
   readonly id: number
   state: State
-  /** Where in the reply buffer the current request's reply begins; -1 once some of it was sent. */
+  /** Where the current request's reply begins in the reply buffer; -1 once part of it was sent. */
   readonly replyStart: number
   /** Why the conversation ended, once it has: an error unless the protocol says otherwise. */
   closeReason: CloseReason
-  /** Sends what stands in the reply buffer; false if the peer must first take it. */
+  /** Sends the reply buffer; false if the peer must read first. */
   flush(): boolean
-  /** Sends the value of the item that the request holds behind what was written. */
+  /** Sends the value of the item that the request holds, after what was written. */
   sendHeld(sending: Sending): void
-  /** Fills the item that the request holds; `bytesBehind` bytes follow its value. */
+  /** Fills the item that the request holds. `bytesBehind` bytes follow the value. */
   fillHeld(bytesBehind: number, filling: Filling): void
-  /** Throws the next bytes away, then says `reply`. */
+  /** Discards the next bytes, then replies `reply`. */
   swallow(bytes: number, reply: Area | null): void
-  /** Keeps the next bytes until they are complete, then says what `take` makes of them. */
+  /** Collects the next bytes until they are complete, then sends the reply that `take` returns. */
   collect(bytes: number, take: (value: Buffer) => Area): void
-  /** Throws the rest of the line away, then says `reply`. */
+  /** Discards the rest of the line, then replies `reply`. */
   swallowLine(reply: Area): void
   /** Sends a complete reply of any length before anything else. */
   sendTail(bytes: Buffer): void
-  /** As sendTail, for a reply that is made while it is sent. */
+  /** As sendTail, for a reply that is produced while it is sent. */
   sendSource(source: Source): void
-  /** From the next request on the session speaks this protocol. */
+  /** Switches the session to this protocol from the next request on. */
   speak(protocol: Protocol): void
-  /** Where the peer reached this daemon. */
+  /** The address that the peer connected to. */
   endpoint(): Endpoint
-  /** What the source gives is all that the peer gets from now on; what it says is not heard. */
+  /** From now on the peer gets only the source's output, and its input is ignored. */
   watch(source: Source): void
 }
 
-/** Where a peer reached this daemon. */
+/** The address that a peer connected to. */
 export interface Endpoint {
   address: string
   port: number
 }
 
-/** A way to parse requests and print replies. */
+/** A protocol: parses requests and prints replies. */
 export interface Protocol {
   /** Its input may hold passwords: no copy of it may stay in memory. */
   readonly isSecret?: boolean
   /**
-   * Runs the request at `at`, with at least one byte there, or goes on with the one that it left in
-   * the state KEYS; how far it ate.
+   * Runs the request at `at`, which has at least one byte, or continues the one that it left in the
+   * state KEYS. Returns how far it consumed.
    */
   command(input: Area, at: number, end: number): number
-  /** What was to be thrown away is gone: says what follows. */
+  /** The bytes to discard are gone: replies. */
   say(reply: Area): void
 }
 
-/** Who asked for a held value to be sent. */
+/** The requester of a held value that is being sent. */
 export interface Sending {
-  /** The reply has the value, and its hold is released. */
+  /** The value is in the reply, and its hold is released. */
   sent(): void
 }
 
-/** Who reads a value on its way in. */
+/** The receiver of a value that arrives in pieces. */
 export interface Filling {
-  /** The value is complete: eats what follows it, stores it and answers; how far it ate. */
+  /** The value is complete: consumes its end, stores and answers. Returns how far it consumed. */
   filled(input: Area, at: number, end: number): number
   /** NO_MEMORY or LOST, `bytes` bytes before the value's end; the item is still held. */
   refused(status: Status, bytes: number): void

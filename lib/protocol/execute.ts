@@ -1,9 +1,9 @@
-// What a request means, once for all protocols: one function an operation. The parser has filled
-// the request, its key's hash and shard among it; what comes of it is a status and the request's
-// results. Printing comes behind.
+// The meaning of requests, for all protocols: one function per operation. The parser has filled the
+// request, including its key's hash and shard. The outcome is a status and the request's results,
+// which the protocol prints.
 //
-// Protocols call the operations through the session's `Operations`, which are these while nobody
-// watches, and those of watched.ts while somebody does.
+// Protocols call them through the session's `Operations`: these, or those of watched.ts while
+// somebody watches.
 
 import type { Area } from '../bytes/area.ts'
 import type { Cache } from '../engine/cache.ts'
@@ -13,21 +13,21 @@ import type { Request } from './request.ts'
 
 export interface Operations {
   /**
-   * Offers the item, or one that the request makes, to the sink: OK, MISS, NO_ROOM, HELD,
+   * Offers the item, or one that the request creates, to the sink: OK, MISS, NO_ROOM, HELD or
    * NO_MEMORY.
    */
   get(request: Request, sink: HitSink): Status
-  /** As `get`, and the item expires as the request's exptime says. */
+  /** As `get`, and sets the expiry by the request's exptime. */
   getAndTouch(request: Request, sink: HitSink): Status
-  /** The item expires as the request's exptime says: OK, MISS or NO_MEMORY. */
+  /** Sets the expiry by the request's exptime: OK, MISS or NO_MEMORY. */
   touch(request: Request): Status
-  /** Shows the item to the sink, which is no hit: OK or MISS. */
+  /** Shows the item to the sink without counting a hit: OK or MISS. */
   peek(request: Request, sink: HitSink): Status
   /** Deletes the item, or does what the request asks instead: OK, MISS, EXISTS or NO_MEMORY. */
   remove(request: Request): Status
   /** Stores the complete value at `start` of `value`; statuses as Shard.store. */
   store(request: Request, value: Area, start: number): Status
-  /** Makes room for a value that is still to come: OK, TOO_LARGE or NO_MEMORY. */
+  /** Makes room for a value that will arrive in pieces: OK, TOO_LARGE or NO_MEMORY. */
   begin(request: Request): Status
   /** Stores the value that `begin` made room for; statuses as Shard.store, or LOST. */
   commit(request: Request): Status
@@ -103,9 +103,8 @@ export function adjust(request: Request): Status {
 }
 
 /**
- * Flushes all items: now, or those stored before the delay is over. As in memcached a delay of n
- * takes effect with the clock's tick n - 1 seconds from now. An absolute time that is past changes
- * nothing.
+ * Flushes all items stored by now, or by the end of the delay. As in memcached, a delay of n takes
+ * effect at the clock's tick n - 1 seconds from now. An absolute time in the past changes nothing.
  */
 export function flushAll(cache: Cache, exptime: number): void {
   for (const shard of cache.shards) {
@@ -117,7 +116,7 @@ export function flushAll(cache: Cache, exptime: number): void {
   }
 }
 
-/** Times on the clock of the key's arena. */
+/** Sets the request's times on the clock of the key's arena. */
 function setTimes(request: Request): void {
   const { shard } = request
   request.expiresAtS = shard.expiresAtS(request.exptime)
@@ -125,7 +124,7 @@ function setTimes(request: Request): void {
   if (request.recaches) request.recacheAtS = shard.expiresAtS(request.recacheExptime)
 }
 
-/** One request in some hundred is sampled for hot keys. */
+/** Counts down to the next request that is sampled for hot keys. */
 function count(request: Request): void {
   if (--request.hotKeys.left === 0) sample(request)
 }
@@ -135,7 +134,7 @@ function sample({ cache, hotKeys, shard, hash, area, keyStart, keyBytes }: Reque
   hotKeys.recheck(cache)
 }
 
-/** A store found room for its value, which may be one of the longest. */
+/** Records a stored value that may be one of the longest. */
 function measure({ hotKeys, hash, area, keyStart, keyBytes, valueBytes }: Request): void {
   if (valueBytes > hotKeys.longBytes) {
     hotKeys.measure(hash, area, keyStart, keyBytes, valueBytes)

@@ -1,5 +1,5 @@
-// Long values of a reply, which stay in their arenas: each has its place in the reply buffer,
-// before which it is to be sent, and is held until whoever sends the reply releases it.
+// Long values of a reply, which are sent from their arenas. Each has an offset in the reply buffer,
+// before which it is sent, and is held until the sender of the reply releases it.
 
 import type { Area } from '../bytes/area.ts'
 import type { Hold } from '../engine/items/holds.ts'
@@ -15,13 +15,13 @@ interface Keep {
 export class Inserts {
   count = 0
   bytes = 0
-  /** Of each: its place in the reply buffer, its area, and where it stands there. */
+  /** For each insert: its offset in the reply buffer, its area, and its start there. */
   readonly offsets = new Int32Array(INSERTS_MAX)
   readonly areas: (Area | null)[] = new Array(INSERTS_MAX).fill(null)
   readonly starts = new Int32Array(INSERTS_MAX)
   readonly lengths = new Int32Array(INSERTS_MAX)
   private keepCount = 0
-  /** As many as there ever were, used again. */
+  /** Holds, reused. */
   private readonly keeps: Keep[] = []
 
   /** Bytes that may still be inserted. */
@@ -38,7 +38,7 @@ export class Inserts {
     this.bytes += length
   }
 
-  /** Takes a hold over, of what was inserted last. */
+  /** Takes over the hold of the last insert. */
   keep(shard: Shard, { slot, generation }: Hold): void {
     const at = this.keepCount++
     this.keeps[at] ??= { shard: null, hold: { slot: 0, generation: 0 }, offset: 0 }
@@ -49,7 +49,7 @@ export class Inserts {
     keep.offset = this.offsets[this.count - 1]
   }
 
-  /** Takes back what is inserted behind `offset`. */
+  /** Removes the inserts after `offset`. */
   cut(offset: number): void {
     while (this.count > 0 && this.offsets[this.count - 1] > offset) {
       this.bytes -= this.lengths[--this.count]
@@ -58,7 +58,7 @@ export class Inserts {
     while (this.keepCount > 0 && this.keeps[this.keepCount - 1].offset > offset) this.release()
   }
 
-  /** The reply was sent, or will never be. */
+  /** Releases all inserts: the reply was sent, or never will be. */
   clear(): void {
     for (let i = 0; i < this.count; i++) this.areas[i] = null
     this.count = 0

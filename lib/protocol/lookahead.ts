@@ -1,16 +1,17 @@
-// Looks over the requests of one input before the first of them runs: finds their keys, hashes them,
-// and has the engine prefetch their items, so that the cache misses overlap. What it finds is only a
-// guess. A request that runs asks for the hash of its key at its place, and has it computed if the
-// guess was another key. Sessions run one at a time in a thread, so one list serves them all.
+// Scans the requests of one input before the first of them runs: finds their keys, hashes them, and
+// has the engine prefetch their items, so that the cache misses overlap. What it finds is only a
+// guess. A request that runs asks for the hash of its key at its position, and the hash is computed
+// if the guess was another key. Sessions run one at a time in a thread, so one list serves them
+// all.
 //
-// The plain requests of the classic protocol, which are nearly all, are no guess:
+// Plain requests of the classic protocol (nearly all) are not guesses:
 //
 //   get KEY\r\n
-//   set KEY FLAGS EXPTIME BYTES\r\nVALUE\r\n       complete, all numbers of few digits
+//   set KEY FLAGS EXPTIME BYTES\r\nVALUE\r\n       complete, numbers with few digits
 //
-// They are parsed here, once, and run from the list.
+// They are parsed once, here, and run from the list.
 //
-// Each protocol looks over its own input: lines here, frames in binary/ahead.ts.
+// Each protocol scans its own input: lines here, frames in binary/ahead.ts.
 
 import type { Area } from '../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../bytes/memcached.ts'
@@ -22,10 +23,10 @@ import type { Request } from './request.ts'
 import { wordEnd } from './words/ascii.ts'
 import { LINE_END_BYTES } from './words/tokens.ts'
 
-/** Less input than this holds too few requests for a look ahead. */
+/** Shorter input has too few requests for a lookahead. */
 const LOOKAHEAD_BYTES_MIN = 128
 
-/** A number of a plain request has at most so many digits: 32 bits hold it whatever they are. */
+/** Most digits of a number in a plain request: any such number fits 32 bits. */
 const PLAIN_DIGITS_MAX = 9
 
 const LF = 10
@@ -40,7 +41,7 @@ const LETTER_G = 103
 const LETTER_M = 109
 const LETTER_S = 115
 const META_VERB_BYTES = 3
-/** Blanks between the key of a store and the length of its value: `flags exptime bytes`. */
+/** Spaces between the key of a store and the length of its value: `flags exptime bytes`. */
 const BLANKS_TO_LENGTH = 3
 
 const starts = new Int32Array(PREFETCH_KEYS_MAX)
@@ -56,10 +57,10 @@ const valueLengths = new Int32Array(PREFETCH_KEYS_MAX)
 let area: Area | null = null
 let count = 0
 let next = 0
-/** The input up to here was looked over. */
+/** The input up to here has been scanned. */
 let seenUntil = 0
 
-/** Forgets what was seen: the input is another now. */
+/** Forgets the list: the input has changed. */
 export function forgetAhead(): void {
   area = null
   count = 0
@@ -67,12 +68,12 @@ export function forgetAhead(): void {
   seenUntil = 0
 }
 
-/** Gives the request its key in [start, end), with the hash that was computed ahead, or is now. */
+/** Sets the request's key to [start, end), with the hash computed ahead or now. */
 export function locateKey(request: Request, input: Area, start: number, end: number): void {
   request.locate(input, start, end, hashOf(request.cache, input, start, end - start))
 }
 
-/** The hash of a key: as it was computed ahead, or computed now. */
+/** The hash of a key, computed ahead or now. */
 export function hashOf(cache: Cache, input: Area, start: number, length: number): number {
   while (next < count && starts[next] < start) next++
   if (next === count || input !== area) return cache.hash(input, start, length)
@@ -80,13 +81,13 @@ export function hashOf(cache: Cache, input: Area, start: number, length: number)
   return hashes[next++]
 }
 
-/** What `plainAt` says where no plain request was seen. */
+/** Result of `plainAt` if there is no plain request. */
 export const NOT_PLAIN = -1
-/** What `plainAt` says of a get; of a set it is where its value begins. */
+/** Result of `plainAt` for a get; for a set it is where its value begins. */
 export const PLAIN_GET = -2
 
 /**
- * Fills `request` with the plain request at `at`, and says what it is; NOT_PLAIN: not seen as one.
+ * Fills `request` with the plain request at `at`. Returns its kind, or NOT_PLAIN.
  */
 export function plainAt(input: Area, at: number, request: Request): number {
   while (next < count && starts[next] <= at) next++
@@ -108,8 +109,7 @@ export function plainAt(input: Area, at: number, request: Request): number {
 }
 
 /**
- * The end of the key at `start` of those amid a get, or of a meta command; -1 where none was seen
- * that begins there.
+ * The end of the key at `start`, within a get or of a meta command; -1 if no key was found there.
  */
 export function keyEndAt(start: number): number {
   while (next < count && starts[next] < start) next++
@@ -117,7 +117,7 @@ export function keyEndAt(start: number): number {
 }
 
 /**
- * Looks over the lines from `at`, unless that was done; `inKeys`: that is amid the keys of a get.
+ * Scans the lines from `at`, unless that was done; `inKeys`: `at` is within the keys of a get.
  */
 export function lookAhead(cache: Cache, input: Area, at: number, end: number, inKeys: boolean) {
   if (at < seenUntil) return
@@ -131,27 +131,27 @@ export function lookAhead(cache: Cache, input: Area, at: number, end: number, in
   endLook(cache, input, from)
 }
 
-/** Whether input from `at` is worth a look: it is long enough, and was not looked over yet. */
+/** Whether input from `at` is to be scanned: it is long enough and has not been scanned yet. */
 export function isWorthLook(at: number, end: number): boolean {
   return at >= seenUntil && end - at >= LOOKAHEAD_BYTES_MIN
 }
 
-/** Begins a look over new input. */
+/** Begins the scan of new input. */
 export function beginLook(input: Area): void {
   area = input
   count = 0
   next = 0
 }
 
-/** Ends a look that came as far as `until`: hashes its keys and prefetches their items. */
+/** Ends a scan at `until`: hashes the keys and prefetches their items. */
 export function endLook(cache: Cache, input: Area, until: number): void {
   seenUntil = until
   for (let i = 0; i < count; i++) hashes[i] = cache.hash(input, starts[i], lengths[i])
-  // One request gains nothing from that.
+  // A single request gains nothing from a prefetch.
   if (count > 1) prefetch(cache, hashes, count)
 }
 
-/** Adds a key, if it is one, while there is room. */
+/** Adds a key, if its length is valid and there is room. */
 export function addKey(start: number, length: number): void {
   if (length === 0 || length > KEY_BYTES_MAX) return
   starts[count] = start
@@ -159,12 +159,12 @@ export function addKey(start: number, length: number): void {
   lengths[count++] = length
 }
 
-/** Whether a look has room for more keys. */
+/** Whether there is room for more keys. */
 export function hasKeyRoom(): boolean {
   return count < PREFETCH_KEYS_MAX
 }
 
-/** The plain request at `at`: where the next one begins; -1 where it is another. */
+/** Adds the plain request at `at`. Returns where the next begins; -1 if it is not plain. */
 function findPlain(input: Area, at: number, end: number): number {
   const { bytes, view } = input
   const key = at + VERB_BYTES
@@ -207,7 +207,7 @@ function addPlain(at: number, key: number, keyEnd: number, value: number): void 
 
 let digitsEnd = 0
 
-/** A number of few digits, up to `digitsEnd`. */
+/** Reads a number with few digits, up to `digitsEnd`. */
 function readDigits(bytes: Buffer, start: number, end: number): number {
   const stop = Math.min(end, start + PLAIN_DIGITS_MAX)
   let value = 0
@@ -221,7 +221,7 @@ function readDigits(bytes: Buffer, start: number, end: number): number {
   return value
 }
 
-/** The key, or keys, of the line at `at`; where the next request begins. */
+/** Adds the keys of the line at `at`. Returns where the next request begins. */
 function findLine(input: Area, at: number, end: number): number {
   const { bytes } = input
   if (bytes[at] === LETTER_M && bytes[at + 2] === BLANK) return findMeta(input, at, end)
@@ -238,7 +238,7 @@ function findLine(input: Area, at: number, end: number): number {
   return afterValue(bytes, from, end)
 }
 
-/** The key of the meta command at `at`; where the next request begins. */
+/** Adds the key of the meta command at `at`. Returns where the next request begins. */
 function findMeta(input: Area, at: number, end: number): number {
   const { bytes } = input
   const key = at + META_VERB_BYTES
@@ -250,7 +250,7 @@ function findMeta(input: Area, at: number, end: number): number {
   return afterLine(bytes, digitsEnd, end) + valueBytes + LINE_END_BYTES
 }
 
-/** The keys from `at` to the end of the line, or as many as there is room for; where that is. */
+/** Adds the keys from `at` to the end of the line, as far as there is room. Returns the end. */
 function findKeys(input: Area, at: number, end: number): number {
   const { bytes } = input
   let from = at
@@ -271,7 +271,7 @@ function afterLine(bytes: Buffer, at: number, end: number): number {
   return from + 1
 }
 
-/** Behind the line of a store and behind its value. */
+/** The end of a store: after its line and its value. */
 function afterValue(bytes: Buffer, at: number, end: number): number {
   let from = at
   let seen = 0

@@ -1,5 +1,5 @@
-// The output buffer that all sessions of a worker share: replies are written one behind the other,
-// and whoever owns the socket sends them. A session checks the room first; nothing here grows.
+// The output buffer that all sessions of a worker share: replies are written one after the other,
+// and the owner of the socket sends them. A session checks the room first; the buffer never grows.
 
 import { Area, copyBytes } from '../bytes/area.ts'
 import { printNumber } from '../bytes/decimal.ts'
@@ -10,11 +10,11 @@ const CRLF = 0x0a0d
 
 export class Reply {
   area = Area.allocate(REPLY_BYTES + SEAL_BYTES_MAX)
-  /** Where what was written and is not sent begins and ends, and how far it may go. */
+  /** Start and end of the unsent bytes, and the end of the room. */
   start = 0
   length = 0
   limit = REPLY_BYTES
-  /** What is to be sent in between; nothing unless the outlet takes such. */
+  /** Inserts to send in between; none if the outlet does not support them. */
   inserts = new Inserts()
 
   /** Bytes that still fit. */
@@ -22,7 +22,7 @@ export class Reply {
     return this.limit - this.length
   }
 
-  /** Takes back what was written behind the first `length` bytes. */
+  /** Removes what was written after the first `length` bytes. */
   cut(length: number): void {
     this.length = length
     this.inserts.cut(length)

@@ -1,7 +1,6 @@
-// One request as a protocol parsed it: one record a session, used again and again. To what the
-// engine is asked (storing/ask.ts) it adds what only a protocol knows: times as the peer sent them,
-// noreply, whose request it is. While a value is on its way, in or out, it remembers where that
-// value lives.
+// One parsed request: a record that each session reuses. It extends the engine's Ask
+// (storing/ask.ts) with what only a protocol knows: exptimes as sent, noreply, the peer. While a
+// value is being received or sent, it keeps the value's place.
 
 import type { Area } from '../bytes/area.ts'
 import type { Cache } from '../engine/cache.ts'
@@ -15,16 +14,19 @@ export class Request extends Ask {
   shard: Shard
   /** Seconds, as in protocol.txt; above 30 days an absolute Unix time; negative: at once. */
   exptime = 0
-  /** As exptime: of an item that is made on a miss, and from when on a new value is asked for. */
+  /**
+   * As exptime: of an item that is created on a miss, and the limit below which a peer wins a
+   * recache.
+   */
   createExptime = 0
   recacheExptime = 0
   noreply = false
 
   readonly cache: Cache
-  /** Where requests are noted while somebody wants to know, and whose they are. */
+  /** Where requests are logged for watchers, and the peer's number. */
   readonly journal: Journal
   readonly peerId: number
-  /** Where some of them are counted. */
+  /** Where sampled requests are counted. */
   readonly hotKeys: HotKeys
 
   constructor(area: Area, cache: Cache, journal: Journal, hotKeys: HotKeys, peerId: number) {
@@ -36,7 +38,7 @@ export class Request extends Ask {
     this.peerId = peerId
   }
 
-  /** The key in [start, end) of `area`, valid only until the input moves on. */
+  /** Sets the key to [start, end) of `area`, which is valid only until the input changes. */
   locate(area: Area, start: number, end: number, hash: number): void {
     this.setKey(area, start, end - start, hash)
     this.shard = this.cache.shardOf(hash)

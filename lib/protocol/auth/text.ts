@@ -1,10 +1,9 @@
-// The door of text connections: until the peer has said a name and a password, all that is served
-// is
+// Authentication of text connections. Until the peer has authenticated, only this is served:
 //
 //   set <anything> <anything> <anything> <bytes>\r\n<name> <password>\r\n
 //
-// with memcached's answers. The name ends at the first blank. Then the text protocol takes over. A
-// line too short to be this one, `quit` among them, ends the connection without a word.
+// with memcached's answers. The name ends at the first space. Then the text protocol takes over. A
+// line that is too short to be this one, such as `quit`, closes the connection without an answer.
 
 import type { Area } from '../../bytes/area.ts'
 import { KIB } from '../../bytes/units.ts'
@@ -28,7 +27,7 @@ const TOO_LONG = text('CLIENT_ERROR auth token too long\r\n')
 const LF = 10
 const CR = 13
 const BLANK = 32
-/** Fewer bytes are not looked at, and a line of fewer, its \n aside, is none: as in memcached. */
+/** Fewer bytes are not parsed, and a shorter line, without its \n, is invalid, as in memcached. */
 const LOOKED_AT_BYTES_MIN = 3
 const LINE_BYTES_MIN = 6
 
@@ -40,7 +39,7 @@ export class AuthText implements Protocol {
   private readonly peer: Conversation
   private readonly auth: Authenticator
   private readonly gate: Gate
-  /** Where the last refusal stands in the reply buffer, if it was not sent yet. */
+  /** Position of the last refusal in the reply buffer, if it has not been sent yet. */
   private declinedStart = 0
   private declinedEnd = 0
 
@@ -79,14 +78,14 @@ export class AuthText implements Protocol {
     return next
   }
 
-  /** A claim too long to be right was thrown away. */
+  /** A claim that was too long to be right has been discarded. */
   say(line: Area): void {
     this.gate.answer(false, line)
   }
 
   /**
-   * As in memcached one refusal stands for all that come together: a value sent along with a line
-   * that is refused is no request of its own.
+   * As in memcached, one refusal answers all lines that arrive together: a value sent with a
+   * refused line is not a request.
    */
   private decline(line: Area): void {
     const { reply } = this.peer.host
@@ -115,7 +114,7 @@ export class AuthText implements Protocol {
   }
 }
 
-/** The length that the line announces; -1 if it is not the line that is waited for. */
+/** The length in the line; -1 if it is not the expected line. */
 function claimBytesOf(bytes: Buffer, start: number, end: number): number {
   tokenize(bytes, start, end)
   if (tokenCount < 5 || tokenStart[0] !== start) return -1

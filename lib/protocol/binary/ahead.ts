@@ -1,11 +1,11 @@
-// The look ahead (lookahead.ts) over frames.
+// The lookahead (lookahead.ts) over binary frames.
 
 import type { Area } from '../../bytes/area.ts'
 import type { Cache } from '../../engine/cache.ts'
 import { addKey, beginLook, endLook, hasKeyRoom, isWorthLook } from '../lookahead.ts'
 import { BODY_BYTES, EXTRA_BYTES, HEADER_BYTES, KEY_BYTES, REQUEST_MAGIC } from './layout.ts'
 
-/** Looks over the frames from `at`, unless that was done. */
+/** Scans the frames from `at`, unless that was done. */
 export function lookAheadFrames(cache: Cache, input: Area, at: number, end: number): void {
   if (!isWorthLook(at, end)) return
   beginLook(input)

@@ -1,9 +1,9 @@
-// The binary protocol: parses a frame, has execute.ts do what it means, has binary/print.ts answer.
-// What a frame looks like is told in binary/layout.ts, what each opcode wants in binary/forms.ts.
+// The binary protocol: parses frames, executes them by execute.ts, answers by binary/print.ts.
+// binary/layout.ts has the layout of frames, binary/forms.ts the form of each opcode.
 //
-// A frame is run once its header, extras and key are there. Frames without the form that their
-// opcode wants end the connection, as in memcached; what is too large, or not known, is thrown
-// away.
+// A frame is run once its header, extras and key are complete. A frame that does not have its
+// opcode's form closes the connection, as in memcached. The bodies of too large and unknown frames
+// are discarded.
 
 import type { Area } from '../../bytes/area.ts'
 import { u64, u64FromWords } from '../../bytes/decimal.ts'
@@ -33,10 +33,10 @@ import { BinaryStatus, Opcode } from './layout.ts'
 import { headerText, hexOf, Responder, Words } from './print.ts'
 import { statFrames } from './stats.ts'
 
-/** Header, extras and key of a binary frame: what memcached reads before it looks at the key. */
+/** Header, extras and key of a frame: memcached reads this much before it checks the key. */
 const BINARY_HEAD_BYTES_MAX = 16 * KIB
 
-/** A frame with a longer body ends the connection. */
+/** A frame with a longer body closes the connection. */
 export const BODY_BYTES_MAX = GIB
 
 const NOTHING = text('')
@@ -47,11 +47,11 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
   private readonly request: Request
   protected readonly reply: Reply
   private readonly responder: Responder
-  /** All bits where there are CAS numbers, none where they are off (-C). */
+  /** All bits if there are CAS numbers, none if they are off (-C). */
   private readonly casBits: number
-  /** What the frame in hand asks for; UNKNOWN if nobody knows. */
+  /** The operation of the current frame; UNKNOWN if there is none. */
   private opcode = UNKNOWN
-  /** The frame in hand ends the connection: why, once its key is there. */
+  /** Why the current frame closes the connection, once its key is complete. */
   private parting: BinaryStatus = BinaryStatus.EINVAL
 
   constructor(peer: Conversation) {
@@ -87,13 +87,15 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     this.peer.swallow(bytes, null)
   }
 
-  /** The key that is too long is gone: the last words, and the end. */
+  /** A too long key has been discarded: answers and closes. */
   say(words: Area): void {
     if (words === NOTHING) this.peer.state = State.ENDED
     else this.hangUp(this.parting, words)
   }
 
-  /** Runs the frame at `at`, whose header is there; how far it ate, or NEED_MORE. */
+  /**
+   * Runs the frame at `at`, whose header is complete. Returns how far it consumed, or NEED_MORE.
+   */
   private frame(input: Area, at: number, end: number): number {
     const { bytes, view } = input
     if (bytes[at] !== B.REQUEST_MAGIC) {
@@ -164,7 +166,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
       case Opcode.TOUCH:
       case Opcode.GAT:
       case Opcode.GATK:
-        // What may stand behind the key is read as the next frame, as in memcached.
+        // Bytes after the key are read as the next frame, as in memcached.
         this.request.exptime = input.view.getUint32(at + B.EXPTIME)
         return this.retrieve(at, keyEnd, true)
       default:
@@ -173,7 +175,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     }
   }
 
-  /** The commands that need only their header, extras and key. */
+  /** The commands that have only header, extras and key. */
   private runPlain(input: Area, at: number, keyEnd: number, valueBytes: number): void {
     switch (this.opcode) {
       case Opcode.DELETE:
@@ -196,7 +198,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
         this.peer.state = State.ENDED
         return
       default:
-        // SASL, of which nothing is known here: memcached throws its value away and no more.
+        // SASL is not supported here: memcached discards its value and does nothing else.
         return this.refuseCommand(valueBytes)
     }
   }
@@ -230,11 +232,11 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
   private update(input: Area, valueStart: number, end: number, valueBytes: number): number {
     const { request } = this
     const { operations } = this.peer
-    // Where CAS numbers are off stores ask for none; other commands do, and fail.
+    // If CAS numbers are off, stores ignore a CAS, while other commands compare it and fail.
     request.casHigh &= this.casBits
     request.casLow &= this.casBits
     request.mode = this.modeOfStore()
-    // Nothing stale stays behind a set that is refused, whatever CAS it asked for.
+    // No old value stays after a refused set, whatever CAS it requested.
     request.dropsOld = this.opcode === Opcode.SET
     request.valueBytes = valueBytes
     const isWhole = valueBytes <= end - valueStart
@@ -345,7 +347,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     this.peer.swallow(bytes, null)
   }
 
-  /** Throws away a key that is too long, as much of it as memcached reads, and then hangs up. */
+  /** Discards as much of a too long key as memcached reads, and then closes. */
   private refuseKey(extraAndKeyBytes: number, valueBytes: number): void {
     const most = BINARY_HEAD_BYTES_MAX - B.HEADER_BYTES
     if (extraAndKeyBytes > most) return this.peer.swallow(most, NOTHING)
@@ -360,13 +362,13 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
       this.complain('Protocol error: opcode', this.responder.opcode)
   }
 
-  /** Tells an operator who listens why a connection ends. */
+  /** Logs why a connection is closed. */
   private complain(what: string, byte: number): void {
     const { host, peer } = this
     if (host.control[Control.VERBOSITY] > 0) host.log(`<${peer.id} ${what} ${hexOf(byte)}`)
   }
 
-  /** As `frame`, for an operator who wants to see the headers that come and go. */
+  /** As `frame`, with the headers of requests and responses logged. */
   private logged(input: Area, at: number, end: number): number {
     const { host, peer, reply } = this
     const before = reply.length
@@ -377,7 +379,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     return next
   }
 
-  /** Logs the header that was written at `before`, or at the start of a reply buffer since then. */
+  /** Logs the header written at `before`, or at the start of a reply buffer sent since then. */
   private logResponse(before: number): void {
     const { host, peer, reply } = this
     const start = reply.start > before || reply.length < before ? reply.start : before

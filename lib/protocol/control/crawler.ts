@@ -1,6 +1,6 @@
-// `lru_crawler`: crawls for expired items, and dumps of the others. A dump answers OK, then a line
-// an item. As in memcached it is refused behind requests whose replies were not sent yet; what a
-// peer sends behind a dump is served after it.
+// `lru_crawler`: crawls for expired items, and dumps of the live ones. A dump answers OK, then one
+// row per item. As in memcached, it is refused after requests whose replies have not been sent yet.
+// Requests sent after a dump are served after it.
 
 import { allClasses, type ClassSet } from '../../engine/items/walk.ts'
 import { CLASSES_MAX, CRAWL_SLEEP_US_MAX } from '../../engine/limits.ts'
@@ -52,7 +52,7 @@ export function crawler(bytes: Buffer, peer: Conversation, speaker: Speaker): vo
 
 function switchTo(word: string, { host }: Conversation) {
   if (word === 'enable') {
-    // As in memcached: what runs cannot be started.
+    // As in memcached, it cannot be started twice.
     if (isOn(host)) return START_FAILED
     host.cache.crawlerEnable(true)
     return Line.OK
@@ -74,7 +74,7 @@ function crawl(list: string, { host }: Conversation) {
     case Order.OFF:
       return DISABLED
     default:
-      // memcached starts, and ends at once, where there is no item.
+      // Without items memcached starts a crawl that ends at once.
       return Line.OK
   }
 }
@@ -84,7 +84,7 @@ function dump(list: string, peer: Conversation, speaker: Speaker, kind: typeof M
   if (!isOn(host)) return speaker.say(DISABLED)
   if (!host.allowed.dump) return speaker.say(kind.forbidden)
   if (hasRepliesBefore(peer)) return speaker.say(kind.pipelined)
-  // There is one walk here, through the pages, whichever of memcached's two is asked for.
+  // memcached has two ways to walk. Here both names are the same walk through the pages.
   const classes = list === 'hash' ? allClasses() : classesOf(list)
   if (classes === undefined) return speaker.say(BAD_CLASS)
   if (!classes.includes(1)) return speaker.say(NOT_STARTED)
@@ -107,7 +107,7 @@ function setSleep(bytes: Buffer, { host }: Conversation) {
   return Line.OK
 }
 
-/** `1,2,3` or `all`; undefined where a word of it is no class. */
+/** The classes of `1,2,3` or `all`; undefined if a part is not a class. */
 function classesOf(list: string): ClassSet | undefined {
   if (list === 'all') return allClasses()
   const classes = new Uint8Array(CLASSES_MAX)

@@ -1,6 +1,6 @@
-// The items of all arenas, one line each, while the peer takes them: `lru_crawler metadump` and
-// `mgdump`. A step of the walk prints into one piece under the arena's lock, without allocating;
-// what is stored, moved or freed between two steps is told of once, twice or not at all.
+// `lru_crawler metadump` and `mgdump`: the items of all arenas, one row each, as fast as the peer
+// reads. A step of the walk prints into one piece under the arena's lock, without allocating. An
+// item stored, moved or freed between two steps is printed once, twice or not at all.
 
 import { DIGITS_MAX, printNumber, printU64 } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -14,28 +14,28 @@ import type { Shard } from '../../engine/shard.ts'
 import type { Source } from '../conversation.ts'
 import { encodeBytes, encodeControls, hasControls } from '../words/ascii.ts'
 
-/** One piece of a dump of items, and all of a `stats cachedump`, bytes. */
+/** Size of one piece of a dump, and of a complete `stats cachedump`, bytes. */
 const DUMP_PIECE_BYTES = 32 * KIB
 const CACHEDUMP_BYTES_MAX = 2 * MIB
 
-/** Room that any line fits into: its key percent-encoded, its words, eight numbers. */
+/** Longest row: a percent-encoded key, words and eight numbers. */
 const LINE_BYTES_MAX = 3 * KEY_BYTES_MAX + 100 + 8 * DIGITS_MAX
 
 const LF = 10
 
-/** Prints an item's line at `at` of `bytes`; its end. */
+/** Prints an item's row at `at` of `bytes`. Returns the end. */
 type Print = (arena: Arena, ref: Ref, bytes: Buffer, at: number) => number
 
-/** How one kind of dump looks. */
+/** The format of one kind of dump. */
 export interface DumpForm {
   print: Print
-  /** What follows the last item. */
+  /** Sent after the last item. */
   end: string
 }
 
 /** `key=... exp=... ...`, as metadump has it. */
 export const META_DUMP: DumpForm = { print: printMeta, end: 'END\r\n' }
-/** `mg key`, ready to be sent; keys that are no text, or have control characters, as base64. */
+/** `mg key`, ready to be sent. Keys that are no text or have control characters are in base64. */
 export const MG_DUMP: DumpForm = { print: printMg, end: 'EN\r\n' }
 
 export class Dump implements Source, ItemSink {
@@ -61,7 +61,7 @@ export class Dump implements Source, ItemSink {
       this.isEnded = true
       return Buffer.from(this.form.end)
     }
-    // The piece before this one may still wait to be sent.
+    // The previous piece may still wait to be sent.
     this.piece = Buffer.allocUnsafe(DUMP_PIECE_BYTES)
     this.length = 0
     const { cursor } = this

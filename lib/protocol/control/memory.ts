@@ -1,4 +1,4 @@
-// The commands that change how memory is kept: `slabs`, `lru` and `cache_memlimit`.
+// Commands that change the use of memory: `slabs`, `lru` and `cache_memlimit`.
 
 import { MIB } from '../../bytes/units.ts'
 import { EVICTIONS } from '../../engine/limits.ts'
@@ -11,10 +11,10 @@ import { Line } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 
-/** `lru tune`: most that the hot and the warm list may have together, percent. */
+/** `lru tune`: largest share of the hot and the warm list together, percent. */
 const LISTS_PERCENT_MAX = 80
 
-/** `cache_memlimit` takes megabytes between these. */
+/** Bounds of `cache_memlimit`, megabytes. */
 const MEGABYTES_MIN = 8
 const MEGABYTES_MAX = 1_000_000_000
 
@@ -33,7 +33,7 @@ const BAD_WINDOW = line('CLIENT_ERROR automove window too low or too high')
 
 const AUTOMOVE_MAX = 2
 
-/** `slabs automove window` takes seconds between these, as in memcached. */
+/** Bounds of `slabs automove window`, seconds, as in memcached. */
 const WINDOW_S_MIN = 3
 const WINDOW_S_MAX = 1800
 
@@ -78,7 +78,9 @@ function automove(bytes: Buffer, { host }: Conversation) {
   return Line.OK
 }
 
-/** The free ratio is about external storage, which there is none of: it is kept and shown. */
+/**
+ * The free ratio is for external storage, which memslab does not have: it is only kept and shown.
+ */
 function setAutomoveRatio(bytes: Buffer, host: Host) {
   const ratio = tokenCount < 4 ? Number.NaN : parseDecimal(bytes, tokenStart[3], tokenEnd[3])
   if (Number.isNaN(ratio)) return Line.ERROR

@@ -1,4 +1,4 @@
-// `stats` and what it asks for beyond reports: `reset`, `detail` and `cachedump`.
+// `stats`: its reports, and `reset`, `detail` and `cachedump`.
 
 import { CLASSES_MAX } from '../../engine/limits.ts'
 import { resetSketches } from '../../observe/hot-sketch.ts'
@@ -32,7 +32,7 @@ export function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void
     case 'cachedump':
       return cachedump(bytes, peer, speaker)
     case 'hotkeys':
-      // They are keys: who refuses dumps refuses them too.
+      // They contain keys, so -X refuses them like dumps.
       if (!host.allowed.dump) return speaker.say(HOTKEYS_REFUSED)
       break
   }
@@ -49,13 +49,13 @@ export function resetStats({ cache, facts, journal, hotKeys }: Host): void {
   facts.reset()
 }
 
-/** Every prefix of keys with its counts, END included. */
+/** Every key prefix with its counts, END included. */
 export function dumpPrefixes({ journal }: Host): Buffer {
   const rows = [...journal.prefixes.lines()].map(withoutControls)
   return Buffer.from(`${rows.join('')}END\r\n`, 'latin1')
 }
 
-/** A row whose control characters are percent-encoded, but for the line end behind it. */
+/** A row with percent-encoded control characters, except for its line end. */
 function withoutControls(row: string): string {
   const from = Buffer.from(row, 'latin1')
   const to = Buffer.allocUnsafe(3 * from.length)

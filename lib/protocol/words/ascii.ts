@@ -1,5 +1,5 @@
-// Numbers in byte ranges, read as memcached reads them: strtol and its family, then cut to the
-// width of the field. Plain digits take the quick way; signs, white space and long numbers the slow
+// Numbers in byte ranges, read as memcached reads them: by strtol and its family, then cut to the
+// width of the field. Plain digits take a fast path; signs, white space and long numbers the slow
 // one.
 
 import type { Area } from '../../bytes/area.ts'
@@ -7,13 +7,13 @@ import type { Area } from '../../bytes/area.ts'
 const BLANK = 32
 const DELETE = 127
 const DIGIT_0 = 48
-/** Digits that a double holds exactly whatever they are. */
+/** Any number with this many digits is exact in a double. */
 const QUICK_DIGITS_MAX = 15
 const NUMBER = /^[\t-\r ]*([+-]?\d+)(?:[\t-\r ]|$)/
 const TWO_64 = 1n << 64n
 const TWO_63 = 1n << 63n
 
-/** An unsigned number, cut to 32 bits; -1 where it is none. (strtoull into a uint32_t: flags.) */
+/** An unsigned number, cut to 32 bits; -1 for anything else. (strtoull into a uint32_t: flags.) */
 export function parseUint32(bytes: Buffer, start: number, end: number): number {
   const quick = parseDigits(bytes, start, end)
   if (quick >= 0) return quick >>> 0
@@ -24,7 +24,7 @@ export function parseUint32(bytes: Buffer, start: number, end: number): number {
   return Number(BigInt.asUintN(32, wrapped))
 }
 
-/** A signed number, cut to 32 bits; NaN where it is none. (strtoll into an int32_t: exptime.) */
+/** A signed number, cut to 32 bits; NaN for anything else. (strtoll into an int32_t: exptime.) */
 export function parseInt32(bytes: Buffer, start: number, end: number): number {
   const quick = parseDigits(bytes, start, end)
   if (quick >= 0) return quick | 0
@@ -33,7 +33,7 @@ export function parseInt32(bytes: Buffer, start: number, end: number): number {
   return Number(BigInt.asIntN(32, value))
 }
 
-/** A few digits and nothing else; -1 for anything that needs a closer look. */
+/** A number of a few digits; -1 for anything else, which needs the slow path. */
 export function parseDigits(bytes: Buffer, start: number, end: number): number {
   if (end - start > QUICK_DIGITS_MAX || end === start) return -1
   let value = 0
@@ -50,7 +50,7 @@ function parseBig(bytes: Buffer, start: number, end: number): bigint | null {
   return match === null ? null : BigInt(match[1].replace('+', ''))
 }
 
-/** Where the first byte that is no part of a word, one of blanks and controls, stands in [start, end). */
+/** Position of the first space or control character in [start, end): the end of a word. */
 export function wordEnd({ bytes, view }: Area, start: number, end: number): number {
   let at = start
   for (; at + 4 <= end; at += 4) {
@@ -74,12 +74,12 @@ export function equalsWord(bytes: Buffer, start: number, end: number, word: stri
 
 const HEX = Buffer.from('0123456789ABCDEF')
 const PERCENT = 37
-/** By byte: whether it stands for itself where keys are percent-encoded, as letters do. */
+/** By byte: whether percent-encoding leaves it unchanged, as it does letters. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   /[\w.~-]/.test(String.fromCharCode(byte)) ? 1 : 0,
 )
 
-/** Writes [start, end) of `from` percent-encoded at `at` of `to`; the end of it. */
+/** Writes [start, end) of `from` percent-encoded at `at` of `to`. Returns the end. */
 export function encodeBytes(
   from: Buffer,
   start: number,
@@ -99,7 +99,7 @@ export function encodeBytes(
   return out
 }
 
-/** As `encodeBytes`, but only control characters, which terminals act on, are encoded. */
+/** As `encodeBytes`, but encodes only control characters, which terminals act on. */
 export function encodeControls(
   from: Buffer,
   start: number,
@@ -133,7 +133,7 @@ function encodeByte(byte: number, to: Buffer, at: number): number {
   return at + 3
 }
 
-/** A decimal number with a sign, a fraction and an exponent; NaN where it is none. (strtod) */
+/** A decimal number with sign, fraction and exponent; NaN for anything else. (strtod) */
 export function parseDecimal(bytes: Buffer, start: number, end: number): number {
   const text = bytes.toString('latin1', start, end)
   return DECIMAL.test(text) ? Number(text) : Number.NaN

@@ -1,6 +1,6 @@
-// Numbers of a command line as memcached's tokenizer reads them: decimal digits and nothing else,
-// of a bounded length, within their range. No blanks, no `+`; only signed numbers may begin with
-// `-`. The flags and the exptime of the classic stores are read otherwise (ascii.ts).
+// Numbers of a command line as memcached's tokenizer reads them: only decimal digits, of a bounded
+// length and within their range. No spaces, no `+`; only signed numbers may begin with `-`. Flags
+// and exptime of the classic stores are read differently (ascii.ts).
 
 import { u64 } from '../../bytes/decimal.ts'
 
@@ -10,7 +10,7 @@ const CHARACTERS_64_MAX = 22
 
 const UINT32_MAX = 2 ** 32 - 1
 const INT32_MAX = 2 ** 31 - 1
-/** 2^64 - 1 in limbs of ten digits, as decimal.ts keeps numbers. */
+/** 2^64 - 1 in limbs of ten digits, as in decimal.ts. */
 const UINT64_HIGH = 1844674407
 const UINT64_LOW = 3709551615
 
@@ -33,7 +33,7 @@ export function readInt32(bytes: Buffer, start: number, end: number): number {
 }
 
 /**
- * Reads an unsigned 64-bit number to decimal.ts's u64; false, with u64 undefined, for anything
+ * Reads an unsigned 64-bit number to u64 of decimal.ts. False, with u64 undefined, for anything
  * else.
  */
 export function readUint64(bytes: Buffer, start: number, end: number): boolean {
@@ -52,7 +52,7 @@ export function readUint64(bytes: Buffer, start: number, end: number): boolean {
   return true
 }
 
-/** Digits alone; 0 without any, -1 for other bytes. At most eleven: a double holds them. */
+/** A number of digits; 0 without any, -1 for other bytes. At most eleven, which a double holds. */
 function readDigits(bytes: Buffer, start: number, end: number): number {
   let value = 0
   for (let at = start; at < end; at++) {

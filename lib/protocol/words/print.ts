@@ -1,4 +1,5 @@
-// What the classic text protocol says: its fixed lines, and a hit as `VALUE key flags bytes [cas]`.
+// Prints the replies of the classic text protocol: fixed lines, and hits as `VALUE key flags bytes
+// [cas]`.
 
 import { copyBytes } from '../../bytes/area.ts'
 import { printNumber, printU64 } from '../../bytes/decimal.ts'
@@ -36,7 +37,7 @@ export const Line = {
   TOUCHED: text('TOUCHED\r\n'),
 } as const
 
-/** The line that answers a store. */
+/** The reply to a store. */
 export function storedLine(status: Status) {
   switch (status) {
     case Status.OK:
@@ -62,7 +63,7 @@ const BLANK_0 = 0x3020
 const BLANK = 32
 
 /**
- * Writes a hit into the reply buffer, under the arena's lock; long values only up to their header.
+ * Writes a hit into the reply buffer, under the arena's lock; for a long value only the header.
  */
 export class TextSink implements HitSink {
   withCas = false

@@ -1,6 +1,6 @@
-// Reads the value behind the line of a text or meta store, stores it and has the store answered. A
-// complete value is stored at once. A short one that is not complete is waited for. A long one goes
-// into its item as it comes, in the session's state FILLING.
+// Reads the value after the line of a text or meta store, stores it and has the store answered. A
+// complete value is stored at once. A short, partial one is waited for. A long one is written into
+// its item as it arrives, in the session's state FILLING.
 
 import type { Area } from '../../bytes/area.ts'
 import { Status } from '../../engine/status.ts'
@@ -15,9 +15,9 @@ const CR = 13
 
 /** The command whose value this is. */
 export interface Store {
-  /** The value comes in pieces, and the line goes: what the reply takes from it must be kept. */
+  /** The value arrives in pieces, so the line will be gone: keep what the reply needs of it. */
   keepLine(): void
-  /** What became of the store: to be answered. */
+  /** Answers the store with this status. */
   stored(status: Status): void
 }
 
@@ -25,7 +25,7 @@ export class ValueReader implements Filling {
   private readonly peer: Conversation
   private readonly speaker: Speaker
   private readonly store: Store
-  /** The \r behind a value that came in pieces was there, its \n was not yet. */
+  /** Of the end of a value in pieces, the \r has arrived and the \n has not. */
   private sawReturn = false
 
   constructor(peer: Conversation, speaker: Speaker, store: Store) {
@@ -35,8 +35,8 @@ export class ValueReader implements Filling {
   }
 
   /**
-   * Takes the value of the request's store, which begins at `start`: how far it ate. NEED_MORE: the
-   * value is short and not complete, and nothing was done.
+   * Takes the value of the request's store, which begins at `start`. Returns how far it consumed.
+   * NEED_MORE: the value is short and incomplete, and nothing was done.
    */
   take(input: Area, start: number, end: number): number {
     const { request, operations } = this.peer
@@ -46,7 +46,7 @@ export class ValueReader implements Filling {
     if (bytes[valueEnd] === CR && bytes[valueEnd + 1] === LF) {
       this.store.stored(operations.store(request, input, start))
     } else {
-      // Refused for its size before its value is looked at, as when it comes in pieces.
+      // Refused for its size before the value is checked, as when it arrives in pieces.
       const status = operations.begin(request)
       if (status === Status.OK) request.shard.release(request.hold)
       this.speaker.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
@@ -54,7 +54,7 @@ export class ValueReader implements Filling {
     return valueEnd + LINE_END_BYTES
   }
 
-  /** The two bytes behind a value; whatever they are, exactly two are eaten, as in memcached. */
+  /** The two bytes after a value: whatever they are, exactly two are consumed, as in memcached. */
   filled(input: Area, at: number, end: number): number {
     if (at === end) return NEED_MORE
     const { peer } = this
@@ -72,7 +72,7 @@ export class ValueReader implements Filling {
     return at + 1
   }
 
-  /** Gives up a value that was begun, throws its rest away, then says why it was not stored. */
+  /** Drops a begun value, discards its rest, then replies why it was not stored. */
   refused(status: Status, bytes: number): void {
     const { request } = this.peer
     request.shard.giveUp(request)
