@@ -19,7 +19,7 @@ import {
   CLIENT_REST_MS,
   CLIENT_WARMUP_MS,
 } from './limits.ts'
-import type { ConnectionOptions } from './nodes/connection.ts'
+import { type ConnectionOptions, checkAuth } from './nodes/connection.ts'
 import { KEY_HASHES, RING_KINDS, type RingNode, type RingOptions } from './ring/ring.ts'
 import type { CodecOptions } from './values/codec.ts'
 
@@ -94,7 +94,6 @@ const NAMES: Record<keyof Required<ClusterOptions>, true> = {
   compression: true,
 }
 const COMPRESSION_NAMES = ['method', 'thresholdBytes', 'level']
-const AUTH_NAMES = ['user', 'password']
 const DRIVERS = ['meta', 'memjs']
 const FAILOVERS = ['next', 'miss']
 const METHODS = ['zlib', 'brotli']
@@ -144,15 +143,6 @@ export function isDiscovery(servers: Servers): servers is Discovery {
   const isSource = typeof servers === 'object' && servers !== null && 'watch' in servers
   if (isSource && typeof servers.watch === 'function') return true
   return refuse('servers', 'a list of servers, or a source that tells of them', servers)
-}
-
-function checkAuth(auth: ConnectionOptions['auth']): void {
-  if (auth === undefined) return
-  checkOptions(auth, AUTH_NAMES)
-  const { user, password } = auth
-  if (typeof user !== 'string') refuse('auth.user', 'a string', typeof user)
-  // Never print the value: it may contain the password.
-  if (typeof password !== 'string') refuse('auth.password', 'a string', typeof password)
 }
 
 function checkCompression(compression: CodecOptions['compression']): void {

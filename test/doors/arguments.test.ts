@@ -4,6 +4,10 @@
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
+import { dnsServers } from '../../lib/client/discovery/dns.ts'
+import { elastiCacheServers } from '../../lib/client/discovery/elasticache.ts'
+import { etcdServers } from '../../lib/client/discovery/etcd.ts'
+import { drain } from '../../lib/client/drain/drain.ts'
 import { CacheError, type CacheErrorCode } from '../../lib/doors/errors.ts'
 import type { Store } from '../../lib/doors/types.ts'
 import { LocalCache } from '../../lib/local/local-cache.ts'
@@ -285,4 +289,29 @@ t.test('options of the doors themselves', async t => {
     t.throws(() => new ClusterClient(servers as never), { code: 'ARGUMENT' })
   }
   t.throws(() => new ClusterClient([{ host: 'a', port: 70_000 }]), { message: /port of a/ })
+})
+
+t.test('options of sources of servers, and of a drain', async t => {
+  const made: [make: (options: never) => unknown, options: unknown[]][] = [
+    [
+      options => dnsServers('a', options),
+      [{ ports: 1 }, { port: '1' }, { family: 5 }, { intervalMs: 0 }, { nameServers: 'a' }, null],
+    ],
+    [
+      options => elastiCacheServers('a:1', options),
+      [{ by: 'name' }, { auth: 'u:p' }, { intervalMs: Number.NaN }, { interval: 1 }],
+    ],
+    [options => etcdServers('http://a:1', options), [{ prefix: 1 }, { ttl: 1 }, null]],
+    [
+      options => drain('a:1', ['b:1'], options),
+      [{ atOnce: 0 }, { keep: 'yes' }, { auth: { user: 'u' } }, { at_once: 1 }, { kind: 'x' }],
+    ],
+  ]
+  for (const [make, all] of made) {
+    for (const options of all) {
+      await t.rejects(async () => make(options as never), { code: 'ARGUMENT' }, String(options))
+    }
+  }
+  t.throws(() => etcdServers(7 as never), { code: 'ARGUMENT' })
+  t.throws(() => dnsServers('' as never), { code: 'ARGUMENT' })
 })

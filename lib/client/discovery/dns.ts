@@ -7,6 +7,15 @@
 // A name that no longer resolves changes nothing: it is a failure like any other.
 
 import { Resolver } from 'node:dns/promises'
+import {
+  checkChoice,
+  checkOptions,
+  checkType,
+  countOption,
+  numberOption,
+  refuse,
+  TIMER_MS_MAX,
+} from '../../doors/arguments.ts'
 import { DNS_INTERVAL_MS } from '../limits.ts'
 import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
@@ -31,7 +40,8 @@ export interface DnsOptions {
 
 /** A source of the servers behind a name. */
 export function dnsServers(name: string, options: DnsOptions = {}): Discovery {
-  const { srv = false, intervalMs = DNS_INTERVAL_MS, nameServers } = options
+  const intervalMs = checkDns(name, options)
+  const { srv = false, nameServers } = options
   return pollingServers(() => {
     const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES })
     if (nameServers !== undefined) resolver.setServers(nameServers)
@@ -45,6 +55,20 @@ export function dnsServers(name: string, options: DnsOptions = {}): Discovery {
       }
     }
   }, intervalMs)
+}
+
+/** How often to look, ms. */
+function checkDns(name: string, options: DnsOptions): number {
+  if (typeof name !== 'string' || name === '') refuse('name', 'that of a host', name)
+  checkOptions(options, NAMES)
+  checkType('srv', options.srv, 'boolean')
+  checkChoice('family', options.family, [4, 6])
+  countOption(options, 'port', MEMCACHED_PORT, [1, PORT_MAX])
+  const { nameServers } = options
+  if (nameServers !== undefined && !Array.isArray(nameServers)) {
+    refuse('nameServers', 'a list of addresses', nameServers)
+  }
+  return numberOption(options, 'intervalMs', DNS_INTERVAL_MS, [1, TIMER_MS_MAX])
 }
 
 async function lookUp(resolver: Resolver, name: string, options: DnsOptions): Promise<RingNode[]> {
@@ -77,3 +101,5 @@ function isEmpty(error: unknown): boolean {
 }
 
 const MEMCACHED_PORT = 11211
+const PORT_MAX = 65_535
+const NAMES: (keyof DnsOptions)[] = ['srv', 'port', 'family', 'intervalMs', 'nameServers']

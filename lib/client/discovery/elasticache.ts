@@ -12,9 +12,10 @@
 // with it.
 
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
+import { checkChoice, checkOptions, numberOption, TIMER_MS_MAX } from '../../doors/arguments.ts'
 import { CONFIG_INTERVAL_MS } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
-import type { ConnectionOptions } from '../nodes/connection.ts'
+import { type ConnectionOptions, checkAuth } from '../nodes/connection.ts'
 import { talk } from '../nodes/talk.ts'
 import type { RingNode } from '../ring/ring.ts'
 import { pollingServers } from './polling.ts'
@@ -37,6 +38,8 @@ export interface ElastiCacheOptions extends Pick<ConnectionOptions, 'tls' | 'aut
   by?: 'host' | 'ip'
 }
 
+const NAMES: (keyof ElastiCacheOptions)[] = ['intervalMs', 'by', 'tls', 'auth']
+
 export interface ClusterConfig {
   version: number
   servers: RingNode[]
@@ -44,6 +47,11 @@ export interface ClusterConfig {
 
 /** A source of the servers of a configuration endpoint, `host:port`. */
 export function elastiCacheServers(endpoint: string, options: ElastiCacheOptions = {}): Discovery {
+  checkOptions(options, NAMES)
+  checkChoice('by', options.by, ['host', 'ip'])
+  checkAuth(options.auth)
+  const { intervalMs } = options
+  const everyMs = numberOption({ intervalMs }, 'intervalMs', CONFIG_INTERVAL_MS, [1, TIMER_MS_MAX])
   const first = parseServer(endpoint)
   return pollingServers(() => {
     let last: ClusterConfig = { version: -1, servers: [] }
@@ -57,7 +65,7 @@ export function elastiCacheServers(endpoint: string, options: ElastiCacheOptions
       olderLooks = 0
       return config.servers
     }
-  }, options.intervalMs ?? CONFIG_INTERVAL_MS)
+  }, everyMs)
 }
 
 /** The endpoint, then the servers that it named before. */

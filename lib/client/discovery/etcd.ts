@@ -1,6 +1,7 @@
 // Servers from etcd, where daemons started with --etcd register. The list is fetched, and fetched
 // again as soon as etcd reports a change after it. While etcd is away the last list stays.
 
+import { checkOptions, checkType, refuse } from '../../doors/arguments.ts'
 import { CacheError } from '../../doors/errors.ts'
 import { EtcdGateway } from '../../etcd/gateway.ts'
 import { ETCD_PREFIX, ETCD_REST_MS } from '../../etcd/limits.ts'
@@ -20,8 +21,13 @@ export interface EtcdOptions {
 /** `endpoints`: `http://[user:password@]host:port` each. CacheError ARGUMENT. */
 export function etcdServers(
   endpoints: string | readonly string[],
-  { prefix = ETCD_PREFIX }: EtcdOptions = {},
+  options: EtcdOptions = {},
 ): Discovery {
+  checkOptions(options, ['prefix'])
+  const { prefix = ETCD_PREFIX } = options
+  checkType('prefix', prefix, 'string')
+  const isList = typeof endpoints === 'string' || Array.isArray(endpoints)
+  if (!isList) refuse('endpoints', 'URLs', endpoints)
   const urls = typeof endpoints === 'string' ? endpoints.split(',') : endpoints
   const etcd = gatewayAt(urls)
   const begin = () => {

@@ -8,12 +8,12 @@
 // until nothing more is moved.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { refuse } from '../../doors/arguments.ts'
+import { checkOptions, checkType, countOption, refuse } from '../../doors/arguments.ts'
 import { CacheError } from '../../doors/errors.ts'
 import { type Ask, moveItem } from '../copies/move.ts'
-import { DRAIN_AT_ONCE, DRAIN_TIMEOUT_MS, DRAIN_TRIES_MAX } from '../limits.ts'
+import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, DRAIN_TIMEOUT_MS, DRAIN_TRIES_MAX } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
-import { addressText, type ConnectionOptions } from '../nodes/connection.ts'
+import { addressText, type ConnectionOptions, checkAuth } from '../nodes/connection.ts'
 import { MetaNode } from '../nodes/meta-node.ts'
 import { checkKey } from '../nodes/node.ts'
 import { talk } from '../nodes/talk.ts'
@@ -41,6 +41,20 @@ export interface DrainOptions extends RingOptions, ConnectionOptions {
   /** Called with the progress at intervals. */
   onProgress?: (report: DrainReport) => void
 }
+
+const OPTION_NAMES: Record<keyof Required<DrainOptions>, true> = {
+  atOnce: true,
+  keep: true,
+  onProgress: true,
+  kind: true,
+  keyHash: true,
+  hashTag: true,
+  tls: true,
+  auth: true,
+  pendingMax: true,
+  pendingBytesMax: true,
+}
+const NAMES = Object.keys(OPTION_NAMES)
 
 /** What became of the items, by count. */
 export interface DrainReport {
@@ -74,6 +88,12 @@ export async function drain(
   servers: readonly (string | RingNode)[],
   options: DrainOptions = {},
 ): Promise<DrainReport> {
+  checkOptions(options, NAMES)
+  checkAuth(options.auth)
+  checkType('keep', options.keep, 'boolean')
+  checkType('onProgress', options.onProgress, 'function')
+  countOption(options, 'atOnce', DRAIN_AT_ONCE, [1, DRAIN_AT_ONCE_MAX])
+  if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
   const leaving = nodeOf(server)
   const nodes = servers.map(nodeOf)
   if (nodes.length === 0) refuse('servers', 'those to drain to', servers)

@@ -4,6 +4,7 @@
 
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
+import { checkOptions, refuse } from '../../doors/arguments.ts'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import { CLIENT_AUTH_MS_MAX } from '../limits.ts'
 import { type Reply, ReplyReader } from './meta.ts'
@@ -29,6 +30,18 @@ export interface ConnectionOptions extends PendingBounds {
   tls?: TlsOptions
   /** For a server with -Y, or with -S through the driver memjs. */
   auth?: Credentials
+}
+
+const AUTH_NAMES = ['user', 'password']
+
+/** CacheError ARGUMENT for what is no user with a password. */
+export function checkAuth(auth: ConnectionOptions['auth']): void {
+  if (auth === undefined) return
+  checkOptions(auth, AUTH_NAMES)
+  const { user, password } = auth
+  if (typeof user !== 'string') refuse('auth.user', 'a string', typeof user)
+  // Never print the value: it may contain the password.
+  if (typeof password !== 'string') refuse('auth.password', 'a string', typeof password)
 }
 
 type Take = (reply: Reply) => boolean
