@@ -97,7 +97,8 @@ export class Model {
       assert.equal(status, Status.OK, `set ${key}`)
       this.entries.set(key, entry)
     } else if (mode === Mode.APPEND || mode === Mode.PREPEND) {
-      this.#sawJoin(mode, key, entry, old, casGiven, status)
+      if (status === Status.OK) this.#sawJoin(mode, key, entry, old, casGiven)
+      else this.#sawNoJoin(key, entry, old, casGiven, status)
     } else if (mode === Mode.CAS) {
       this.#sawCas(key, entry, casGiven, status)
     } else {
@@ -148,33 +149,32 @@ export class Model {
     if (status === Status.OK) this.entries.set(key, entry)
   }
 
-  #sawJoin(
-    mode: Mode,
+  #sawNoJoin(
     key: string,
     part: Entry,
     old: Entry | undefined,
     casGiven: bigint,
     status: Status,
   ): void {
-    if (old === undefined) {
-      assert.equal(status, Status.NOT_STORED, `append to ${key}, which is not there`)
-      return
+    if (old !== undefined && casGiven !== 0n && casGiven !== old.cas) {
+      if (status !== Status.NOT_STORED) {
+        assert.equal(status, Status.EXISTS, `append to ${key} with another CAS`)
+        return
+      }
     }
-    if (casGiven !== 0n && casGiven !== old.cas && status !== Status.NOT_STORED) {
-      assert.equal(status, Status.EXISTS, `append to ${key} with another CAS`)
-      return
-    }
+    assert.equal(status, Status.NOT_STORED, `append to ${key}`)
+    if (old === undefined) return
     const length = old.value.length + part.value.length
-    if (!this.fits(key, old.flags, length)) {
-      assert.equal(status, Status.NOT_STORED, `append to ${key} beyond the limit`)
-      return
-    }
-    if (status === Status.NOT_STORED) {
-      // A miss is allowed where items are evicted, out of memory where they are not.
-      assert(this.rules.evicts || this.rules.refuses || this.holds > 0, `append to ${key}`)
-      return
-    }
-    assert.equal(status, Status.OK, `append to ${key}`)
+    if (!this.fits(key, old.flags, length)) return
+    // A miss is allowed where items are evicted, out of memory where they are not.
+    assert(this.rules.evicts || this.rules.refuses || this.holds > 0, `append to ${key}`)
+  }
+
+  #sawJoin(mode: Mode, key: string, part: Entry, old: Entry | undefined, casGiven: bigint): void {
+    assert(old !== undefined, `append to ${key}, which is not there`)
+    assert(casGiven === 0n || casGiven === old.cas, `append to ${key} with another CAS`)
+    const length = old.value.length + part.value.length
+    assert(this.fits(key, old.flags, length), `append to ${key} beyond the limit`)
     const parts = mode === Mode.APPEND ? [old.value, part.value] : [part.value, old.value]
     old.value = Buffer.concat(parts)
     old.cas = undefined
