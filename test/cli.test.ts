@@ -1,5 +1,5 @@
-// The command line: what each argument comes to, and what is refused in which words. The last
-// tests run the program, and compare refusals with memcached's own.
+// The command line: the options of each argument, and the messages of refusals. The last tests run
+// the program, and compare refusals with memcached's.
 
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -244,7 +244,7 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['--etcd http://a%zz@h:1', 1, 'Illegal endpoint "http://a%zz@h:1" of --etcd'],
 ]
 
-// memcached's words and exit codes.
+// memcached's messages and exit codes.
 const SAME_AS_ORACLE = [
   '-p 70000',
   '-t 0',
@@ -313,7 +313,7 @@ t.test('arguments become options', async t => {
   }
 })
 
-t.test('listeners have a port of their own, or that of -p', async t => {
+t.test('listeners have their own port, or that of -p', async t => {
   for (const [args, listen] of LISTENERS) {
     const expected = listen.map(([host, port]) => ({ host, port }))
     t.same(optionsFrom(await read(args)).listen, expected, args)
@@ -327,11 +327,11 @@ t.test('listeners have a port of their own, or that of -p', async t => {
   t.equal(listenText, '127.0.0.1,::1')
 })
 
-t.test('what cannot be is refused in one line', async t => {
+t.test('impossible values are refused in one line', async t => {
   for (const [args, exitCode, line] of REFUSED) t.same(await read(args), { line, exitCode }, args)
 })
 
-t.test('a value that is empty, as an unset variable is, is refused', async t => {
+t.test('an empty value, as of an unset variable, is refused', async t => {
   const NO_VALUES = ['-p', '-m', '-l', '-s', '-c', '-t', '-I', '-f', '-n', '-b', '-B', '-a', '-D']
   for (const option of [...NO_VALUES, '-R', '-N', '-U', '--etcd', '-l=', '--listen=']) {
     t.ok(isRefusal(await readCommandLine([option, ''])), option)
@@ -348,7 +348,7 @@ t.test('-h, -i and -V win over whatever follows them', async t => {
   t.same(await read('--license'), { action: 'license' })
 })
 
-t.test('what is accepted and has no effect is told of', async t => {
+t.test('options without effect give a warning', async t => {
   t.same(warningsFrom(await read('-u a -k')), [
     'warning: -k has no effect, memory cannot be locked from Node.js',
   ])
@@ -360,13 +360,13 @@ t.test('what is accepted and has no effect is told of', async t => {
   t.same(warningsFrom(await read('')), asRoot ? expected : [])
 })
 
-t.test('arguments in their normal form say the same again', async t => {
+t.test('normalised arguments give the same options', async t => {
   const command = await read('-dvvp5 -l ::1 -m 99 -l 127.0.0.1 -I2m --thr 3')
   if (isRefusal(command) || command.action !== 'serve') throw new Error('refused')
   t.same(await readCommandLine(command.args), command)
 })
 
-t.test('settings that a program makes are checked too', async t => {
+t.test('settings of a program are checked too', async t => {
   t.same(checkOptions(), DEFAULTS)
   t.same(checkOptions({ port: 0, threads: 2 }), { ...DEFAULTS, port: 0, threads: 2 })
   t.match(checkOptions({ threads: 1.5 }), { exitCode: 1 })
@@ -395,7 +395,7 @@ t.test('the program prints help, version and license', async t => {
   t.match(run(process.execPath, [MAIN, '-i']), { status: 0, stdout: /^MIT License\n/ })
 })
 
-t.test('help and version are printed without loading what serves', async t => {
+t.test('help and version are printed without loading the server', async t => {
   const told = '{load(url,context,next){console.error(url)'
   const hooks = `import{registerHooks}from'node:module';registerHooks(${told};return next(url,context)}})`
   for (const option of ['-h', '-V', '-i']) {
@@ -410,7 +410,7 @@ t.test('help and version are printed without loading what serves', async t => {
   }
 })
 
-t.test('output that cannot be written is no crash', async t => {
+t.test('output that cannot be written does not crash', async t => {
   const crash = `process.on('uncaughtException',()=>process.exit(99))`
   const node = [process.execPath, '--import', `data:text/javascript,${crash}`, MAIN]
   const ring = ['-c', 'echo key | "$0" "$@" >/dev/full', ...node, 'ring', 'a:1']
@@ -420,7 +420,7 @@ t.test('output that cannot be written is no crash', async t => {
   t.equal(run('/bin/sh', drain).status, 1)
 })
 
-t.test('help that cannot be written is no crash', async t => {
+t.test('help that cannot be written does not crash', async t => {
   const shell = ['-c', '"$0" "$@" >/dev/full', process.execPath, MAIN, '-h']
   const { status, stderr } = run('/bin/sh', shell)
   t.same([status, stderr], [1, ''])

@@ -1,5 +1,5 @@
-// The package as somebody else gets it: what it contains, what its doors export, what its
-// declarations lead to, what an old Node says of it, and that its examples run.
+// The package as its users get it: its files, the exports of its entries, its declarations, the
+// error on an old Node, and its examples.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -12,14 +12,14 @@ import { freePort } from './support/process.ts'
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const DOORS = ['index', 'client/index', 'strategies/index', 'engine/index']
 const OLD_NODES = ['18.20.8', '22.12.0', '24.20.0', '26.5.0']
-/** Since TypeScript 5.7 these are generic; older ones do not know their arguments. */
+/** Generic since TypeScript 5.7; older compilers do not accept type arguments. */
 const GENERIC_BYTES = /\b(Buffer|DataView|(Uint8|Int32|Uint32|Float64|BigInt64)Array)</
 
 interface Packed {
   files: { path: string }[]
 }
 
-t.test('what is in the package', async t => {
+t.test('the files of the package', async t => {
   const line = ['pack', '--dry-run', '--json', '--ignore-scripts']
   const printed = execFileSync('npm', line, { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' })
   const listed: unknown = JSON.parse(printed)
@@ -39,7 +39,7 @@ t.test('what is in the package', async t => {
   )
 })
 
-t.test('the doors of the package', async t => {
+t.test('the entries of the package', async t => {
   const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const built = Object.values(
     exports as Record<string, string | { types: string; default: string }>,
@@ -66,7 +66,7 @@ t.test('the doors of the package', async t => {
   t.ok(Cache && verify, 'the engine has a door of its own')
 })
 
-t.test('declarations that older compilers read, and sources for debuggers', async t => {
+t.test('declarations for older compilers, and sources for debuggers', async t => {
   const folder = t.testdir()
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
   const line = [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', folder]
@@ -91,7 +91,7 @@ t.test('declarations that older compilers read, and sources for debuggers', asyn
   t.match(map.sourcesContent, [/the cache in process/])
 })
 
-t.test('an old Node says in one line what is needed', async t => {
+t.test('an old Node gets one line with the needed version', async t => {
   const folder = t.testdir()
   for (const [i, version] of OLD_NODES.entries()) {
     const versions = `{ value: { ...process.versions, node: '${version}' } }`
@@ -110,8 +110,8 @@ t.test('an old Node says in one line what is needed', async t => {
   }
 })
 
-t.test('what an old Node loads it must also link', async t => {
-  // Names that Node 18 lacks, of the modules that the doors import from.
+t.test('everything that an old Node loads also links', async t => {
+  // Names that Node 18 lacks, in the modules that the entries import.
   const late = {
     'node:util': ['getSystemErrorMessage'],
     'node:zlib': ['crc32'],

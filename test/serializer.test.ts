@@ -1,4 +1,4 @@
-// What goes in by a serializer comes out as it was, and nothing else is taken for it.
+// A value comes back from a serializer unchanged, and nothing else is decoded as one.
 
 import t from 'tap'
 import {
@@ -15,7 +15,7 @@ const roundTrip = (value: unknown, serializer?: Serializer) => {
   return decodeValue(bytes, flags, serializer)
 }
 
-t.test('values come back as they were', async t => {
+t.test('values come back unchanged', async t => {
   for (const serializer of [undefined, json, structured]) {
     for (const value of ['', 'täglich', 0, -1.5, true, null, [1, 'two'], { a: { b: [] } }]) {
       t.strictSame(roundTrip(value, serializer), value)
@@ -25,7 +25,7 @@ t.test('values come back as they were', async t => {
   }
 })
 
-t.test('strings have the flags of everybody, other kinds leave the low 16 bits alone', async t => {
+t.test('strings have flags 0, and other kinds do not use the low 16 bits', async t => {
   t.equal(encodeValue('a').flags, 0)
   for (const value of [Buffer.from('a'), { a: 1 }]) {
     t.equal(encodeValue(value).flags & 0xffff, 0)
@@ -43,18 +43,18 @@ t.test('structured values are more than JSON', async t => {
   t.strictSame([...list], [1, 2, 3], 'a copy of what may be reused')
 })
 
-t.test('what a serializer does not know comes as bytes', async t => {
+t.test('an unknown kind is returned as bytes', async t => {
   const { bytes, flags } = encodeValue({ a: 1 }, structured)
   t.strictSame(decodeValue(bytes, flags), bytes)
   t.strictSame(decodeValue(Buffer.from('x'), ValueFlags.CUSTOM), Buffer.from('x'))
 })
 
-t.test('JSON of others is read whichever serializer is set', async t => {
+t.test('JSON is read with any serializer', async t => {
   t.strictSame(decodeValue(Buffer.from('{"a":1} '), ValueFlags.JSON, structured), { a: 1 })
   t.throws(() => decodeValue(Buffer.from('{"a"'), ValueFlags.JSON), SyntaxError)
 })
 
-t.test('what cannot be stored is refused', async t => {
+t.test('values that cannot be stored are refused', async t => {
   for (const value of [undefined, () => {}, Symbol('a'), 1n]) {
     t.throws(() => encodeValue(value), TypeError)
   }
@@ -62,7 +62,7 @@ t.test('what cannot be stored is refused', async t => {
   t.throws(() => encodeValue(() => {}, structured))
 })
 
-t.test('a serializer of your own', async t => {
+t.test('a custom serializer', async t => {
   const upper: Serializer = {
     flags: ValueFlags.CUSTOM,
     encode: value => Buffer.from(JSON.stringify(value).toUpperCase()),
@@ -72,7 +72,7 @@ t.test('a serializer of your own', async t => {
   t.strictSame(encodeValue({ a: 'b' }, upper).bytes.toString(), '{"A":"B"}')
 })
 
-t.test('a serializer whose values would be taken for something else is refused', async t => {
+t.test('a serializer whose kind is in use is refused', async t => {
   const { TEXT, BYTES, CUSTOM } = ValueFlags
   for (const flags of [undefined, TEXT, BYTES, 8 << 16, CUSTOM | 1, 1 << 24, -1, Number.NaN]) {
     const serializer = { ...json, flags: flags as number }

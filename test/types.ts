@@ -1,6 +1,6 @@
 /**
- * What the types promise: compiled by `npm run typecheck`, never run. A line that should compile
- * and does not fails it, and so does one that is expected to fail and compiles.
+ * Tests of the public types: compiled by `npm run typecheck`, never run. It fails for a line that
+ * should compile and does not, and for a line that should not compile and does.
  */
 import session from 'express-session'
 import Keyv, { type KeyvStorageAdapter } from 'keyv'
@@ -65,17 +65,17 @@ export async function inProcess(): Promise<void> {
   LocalCache.attach(handle)
   const served: Served = await serve(local, { port: 1, threads: 2 })
   await served.close()
-  // @ts-expect-error the cache has settled how much memory there is
+  // @ts-expect-error the cache decides the memory limit
   await serve(local, { memoryLimitBytes: 1 })
-  // @ts-expect-error memory has to be told
+  // @ts-expect-error memoryBytes is required
   LocalCache.create({})
   // @ts-expect-error a version is a bigint
   local.cas('a', 'v', 1)
   // @ts-expect-error keys are strings or bytes
   local.get(1)
-  // @ts-expect-error numbers are no bytes to join
+  // @ts-expect-error only text and bytes can be appended
   local.append('a', 1)
-  // @ts-expect-error a time has a name
+  // @ts-expect-error a TTL is an option, not a number
   local.touch('a', 60)
   // @ts-expect-error no such option
   local.set('a', 'v', { ttl: 60 })
@@ -106,11 +106,11 @@ export async function pools(): Promise<void> {
   new ClusterClient(['a:1', { host: 'b', port: 1, weight: 2 }], options)
   // @ts-expect-error no such driver
   new ClusterClient(['a'], { driver: 'memcached' })
-  // @ts-expect-error nor such a method
+  // @ts-expect-error no such method
   new ClusterClient(['a'], { compression: { method: 'lz4' } })
   // @ts-expect-error a version is a bigint
   await pool.cas('a', 'v', 1)
-  // @ts-expect-error numbers are no bytes to join
+  // @ts-expect-error only text and bytes can be appended
   await pool.append('a', 1)
   // @ts-expect-error keys are strings
   await pool.get(Buffer.from('a'))
@@ -131,9 +131,9 @@ export async function bothDoors(): Promise<void> {
     is<Same<typeof value, string | undefined>>()
     new CacheAside(store, { ttlS: 1 })
   }
-  // @ts-expect-error a pool does not answer at once
+  // @ts-expect-error a pool returns promises
   const wrong: Store<'sync'> = pool
-  // @ts-expect-error how long is fresh has to be told
+  // @ts-expect-error ttlS is required
   new CacheAside(local, {})
   // @ts-expect-error a Map is no cache
   new CacheAside(new Map(), { ttlS: 1 })

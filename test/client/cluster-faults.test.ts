@@ -1,17 +1,17 @@
-// A pool of real servers that are killed, frozen, and come back.
+// A pool of real servers that are killed, frozen and restarted.
 
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { ONE_THREAD, POOL_KINDS, startPool, untilTrue } from '../support/pool.ts'
 
 /**
- * The deadline of calls to a frozen server, ms; long enough for a busy machine to serve the rest.
+ * Deadline of calls to a frozen server, ms; long enough for the other servers on a busy machine.
  */
 const FROZEN_MS = 3000
 
 for (const kind of POOL_KINDS) {
   const { name, driver, isMemslab, startOn, skip } = kind
-  // The driver memjs meets memslab's faults in tests of its own.
+  // The driver memjs has its own tests of faults.
   if (driver === 'memjs' && isMemslab) continue
 
   t.test(`a server that is killed is ejected and comes back, on ${name}`, { skip }, async t => {
@@ -43,7 +43,7 @@ for (const kind of POOL_KINDS) {
     await Promise.all(keys.map(key => client.set(key, 'v')))
     process.kill(servers[0].pid, 'SIGSTOP')
     t.teardown(() => process.kill(servers[0].pid, 'SIGCONT'))
-    // On a busy machine its threads answer for a while yet.
+    // On a busy machine its threads still answer for a while.
     await untilTrue('stopped', () => stateOf(servers[0].pid) === 'T')
     const startedMs = performance.now()
     const outcomes = await Promise.allSettled(keys.map(key => client.get(key)))
@@ -65,7 +65,7 @@ for (const kind of POOL_KINDS) {
   })
 }
 
-/** Of a process, as Linux tells it: T is stopped. */
+/** State of a process in /proc: T is stopped. */
 function stateOf(pid: number): string | undefined {
   return /\) (\w) /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1]
 }

@@ -1,4 +1,4 @@
-// The pool client against real servers: its whole surface.
+// The pool client against real servers: its whole API.
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -57,7 +57,7 @@ async function wholeSurface(t: Test, client: ClusterClient, driver: 'meta' | 'me
 for (const kind of POOL_KINDS) {
   const { name, driver, skip } = kind
   for (const replicas of [1, 2]) {
-    t.test(`the whole surface, on ${name}, copies: ${replicas}`, { skip }, async t => {
+    t.test(`the whole API, on ${name}, copies: ${replicas}`, { skip }, async t => {
       const { client } = await startPool(t, kind, 3, { replicas })
       await wholeSurface(t, client, driver)
     })
@@ -86,7 +86,7 @@ t.test('a port where nobody listens', async t => {
   await t.rejects(client.get('a'), { code: 'CONNECTION' })
 })
 
-t.test('a server that speaks something else', async t => {
+t.test('a server with another protocol', async t => {
   const server = createServer(socket => socket.end('<html>hello</html>\r\n'))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -97,7 +97,7 @@ t.test('a server that speaks something else', async t => {
   await t.rejects(client.get('a'), { code: 'PROTOCOL' })
 })
 
-t.test('a closed client answers nobody', async t => {
+t.test('a closed client rejects all calls', async t => {
   const client = new ClusterClient(['127.0.0.1:1'])
   client.close()
   await t.rejects(client.get('a'), { code: 'CLOSED' })

@@ -1,4 +1,4 @@
-// What a pool's client makes of servers that break, refuse or flap.
+// The pool client with servers that break, refuse or flap.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -19,7 +19,7 @@ function clientOf(owner: Owner, ports: number[], options: ClusterOptions): Clust
 
 const KEYS = Array.from({ length: 40 }, (_, i) => `k${i}`)
 
-t.test('a connection that breaks is one failure, whoever waited on it', async t => {
+t.test('a connection that breaks is one failure, however many requests it had', async t => {
   const { port } = await startScripted(t, (line, socket) => {
     if (line.startsWith('mg k39 ')) socket.destroy()
     return undefined
@@ -42,7 +42,7 @@ t.test('a delete is sent once', async t => {
   t.strictSame(lines, ['md a'])
 })
 
-t.test('many: what a server that is away has misses', async t => {
+t.test('many keys: those of a server that is away miss', async t => {
   const client = clientOf(t, [await freePort()], { failures: 1 })
   t.equal((await client.getMany(KEYS)).size, 0)
   t.equal(client.away().length, 1)
@@ -50,7 +50,7 @@ t.test('many: what a server that is away has misses', async t => {
   await t.rejects(client.get('a'), { code: 'CONNECTION' })
 })
 
-t.test('many: one server that refuses takes nothing from the others', async t => {
+t.test('many keys: one server that refuses does not affect the others', async t => {
   const hit = await startScripted(t, line => {
     const [word, key] = line.split(' ')
     return word === 'mn' ? 'MN\r\n' : `VA 1 f0 t-1 c1 k${key}\r\nv\r\n`
@@ -64,7 +64,7 @@ t.test('many: one server that refuses takes nothing from the others', async t =>
   t.strictSame([...(await client.getMany(KEYS)).keys()], wanted)
 })
 
-t.test('many: a wrong password and a closed client are told', async t => {
+t.test('many keys: a wrong password and a closed client reject', async t => {
   const { port } = await startScripted(t, () => 'CLIENT_ERROR authentication failure\r\n')
   const client = clientOf(t, [port], { auth: { user: 'u', password: 'p' } })
   await t.rejects(client.getMany(KEYS), { code: 'AUTH' })

@@ -1,6 +1,6 @@
 /**
- * The table of what memcached 1.6.45 answers otherwise than the oracle: each of its rows is of one
- * case, and each case has one row at most. (What the rows say is compared with the cases.)
+ * The table of memcached 1.6.45's replies that differ from the oracle's: each row belongs to a
+ * case, and each case has at most one row. (The tests of the cases compare the replies.)
  */
 import t from 'tap'
 import { commands } from './cases/binary-commands.ts'
@@ -20,11 +20,11 @@ const GROUPS = [
   ...[frames, commands].flat(),
 ]
 
-t.test('each row is of a case that there is', async t => {
+t.test('each row belongs to an existing case', async t => {
   t.same(strayRows(newerRows, GROUPS), [])
 })
 
-t.test('a row of no case, or of one that has a row, is found', async t => {
+t.test('a row without a case, or a second row of a case, is found', async t => {
   const row = { group: 'watch', cases: ['watch noreply', 'no such case'], replies: [''] }
   t.same(strayRows([row, row], GROUPS), [
     'watch: no such case',

@@ -1,5 +1,5 @@
-// One name, one meaning: the same calls on a LocalCache, on a pool of memslab and on a pool of
-// memcached give the same answers.
+// One name, one meaning: the same calls on a LocalCache, a pool of memslab and a pool of memcached
+// give the same results.
 
 import { inspect } from 'node:util'
 import t from 'tap'
@@ -78,7 +78,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal((await here.getMany(keys)).size, 0)
   })
 
-  t.test(`claims are no values, ${name}`, { skip }, async t => {
+  t.test(`claims do not appear as values, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
     const claim = await here.lease('a', LATER)
     t.match(claim, { won: true, isClaimed: false, isStale: false, value: undefined })
@@ -102,7 +102,7 @@ for (const { name, skip, open } of DOORS) {
     t.match(await there.getItem('a'), { value: '' }, 'and while it is stale')
   })
 
-  // memcached lets a plain read win a stale item; before 1.6.22 the win cannot be handed back.
+  // In memcached a plain read wins a stale item, and before 1.6.22 the win cannot be given back.
   const wins = skip || (name === OLD_POOL && 'its memcached may be old')
   t.test(`a plain read wins nothing, ${name}`, { skip: wins }, async t => {
     const [here, there] = await open(t)
@@ -117,7 +117,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await there.cas('a', 'new', item?.cas ?? 0n), true, 'and changes no version')
   })
 
-  t.test(`a miss and a hit give the same kind of value, ${name}`, { skip }, async t => {
+  t.test(`a miss and a hit return the same kind of value, ${name}`, { skip }, async t => {
     const [store] = await open(t)
     const at = new Date(0)
     const json = new CacheAside(store, { ttlS: 100 })
@@ -136,7 +136,7 @@ for (const { name, skip, open } of DOORS) {
   })
 }
 
-t.test('without claims of its own, memjs shows none of others', async t => {
+t.test('memjs has no claims, and does not show those of others', async t => {
   const { port } = await startDaemon(t, ['-t', '1'])
   const [meta, memjs] = (['meta', 'memjs'] as const).map(driver => {
     const pool = new ClusterClient([`${HOST}:${port}`], { driver, timeoutMs: 20_000 })

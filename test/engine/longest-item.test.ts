@@ -1,5 +1,5 @@
-// The longest item that -I promises fits into every arena, however the memory is divided. Memory
-// that nobody touches is not taken, so the caches here are large.
+// The longest item that -I allows fits into every arena, however the memory is divided. Untouched
+// memory costs nothing, so the caches here are large.
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
@@ -7,7 +7,7 @@ import { ITEM_BYTES_LIMIT } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 
 /**
- * Half of the memory each, as far as -I reaches; some where two arenas are needed for the memory.
+ * Items of half of the memory each, up to the bound of -I; some memory sizes need two arenas.
  */
 const MEGABYTES: [memory: number, item: number][] = [
   [2, 1],

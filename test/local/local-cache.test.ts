@@ -1,4 +1,4 @@
-// The in-process door against a plain map, and between threads.
+// The in-process door against a plain Map, and between threads.
 
 import { once } from 'node:events'
 import { mock } from 'node:test'
@@ -21,7 +21,7 @@ const STARTED_MS_MAX = 60_000
 const seed = announceSeed(t)
 const THREAD = new URL('../support/local-thread.ts', import.meta.url)
 
-// Without the loaders of the test runner, which take long to start.
+// Without the test runner's loaders, which take long to start.
 const startThread = ({ handle }: LocalCache, counts: number) =>
   new Worker(THREAD, { workerData: { cache: handle, counts }, execArgv: [] })
 const create = () => LocalCache.create({ memoryBytes: 16 * MIB })
@@ -41,7 +41,7 @@ t.test('strings and bytes go in and come out', async t => {
   t.equal(cache.get<Buffer>('long')?.length, long.length)
 })
 
-t.test('a value that was handed out is a copy', async t => {
+t.test('a returned value is a copy', async t => {
   const cache = create()
   for (const as of ['value', 'bytes'] as const) {
     cache.set('a', Buffer.from('one'))
@@ -98,7 +98,7 @@ t.test('items expire', async t => {
   t.notOk(cache.has('never'))
 })
 
-t.test('times are relative, or absolute by name', async t => {
+t.test('ttlS is relative, expiresAt is absolute', async t => {
   const cache = create()
   const ttlOf = () => Math.round(cache.getItem('a')?.ttlS ?? -1)
   cache.set('a', 'v', { ttlS: 0.3 })
@@ -118,7 +118,7 @@ t.test('times are relative, or absolute by name', async t => {
   }
 })
 
-t.test('values of any kind come back as they were', async t => {
+t.test('values of any kind come back unchanged', async t => {
   const cache = create()
   const values = ['text', Buffer.from([0, 255]), { a: [1, null] }, 7, true, null, '']
   for (const [index, value] of values.entries()) cache.set(`k${index}`, value)
@@ -146,7 +146,7 @@ t.test('a serializer of the application', async t => {
   same.close()
 })
 
-t.test('numbers begin where they are told', async t => {
+t.test('numbers begin at the initial value', async t => {
   const cache = create()
   t.equal(cache.incr('n', 1, { initial: 5 }), 5n)
   t.equal(cache.incr('n', 1, { initial: 5 }), 6n)
@@ -156,7 +156,7 @@ t.test('numbers begin where they are told', async t => {
   t.throws(() => cache.incr('n', 1, { initial: -1 }), { code: 'ARGUMENT' })
 })
 
-t.test('a miss is won once, and what was deleted meanwhile is not stored', async t => {
+t.test('a miss is won once, and a value deleted meanwhile is not stored', async t => {
   const cache = create()
   const first = cache.lease('a', { claimS: 100 })
   t.match(first, { won: true, isClaimed: false, isStale: false, value: undefined })
@@ -170,7 +170,7 @@ t.test('a miss is won once, and what was deleted meanwhile is not stored', async
   t.match(cache.lease('a', { claimS: 100 }), { won: false, isClaimed: false })
 })
 
-t.test('a value that ends soon is won once, and again when it is given back', async t => {
+t.test('a value that expires soon is won once, and again after it is given back', async t => {
   const cache = create()
   cache.set('a', 'v'.repeat(100_000), { ttlS: 50 })
   const ask = () => cache.lease<string>('a', { claimS: 100, recacheS: 60 })
@@ -184,7 +184,7 @@ t.test('a value that ends soon is won once, and again when it is given back', as
   t.match(ask(), { won: false, isClaimed: false, isStale: false })
 })
 
-t.test('whoever goes on keeps the arenas in order', async t => {
+t.test('the remaining threads do the upkeep', async t => {
   const turns: Cache[] = []
   t.intercept(Cache.prototype, 'upkeep', {
     value(this: Cache) {
@@ -196,7 +196,7 @@ t.test('whoever goes on keeps the arenas in order', async t => {
   t.teardown(() => mock.timers.reset())
   const cache = create()
   const other = LocalCache.attach(cache.handle)
-  // Two caches of a thread have one id, which is not theirs here.
+  // Two caches of one thread would have the same id, so this one gets another.
   const stranger = Cache.attach(cache.handle, 77)
   const keeper = new Keeper(stranger, [0], () => {})
   mock.timers.tick(UPKEEP_IDLE_MS)
@@ -214,7 +214,7 @@ t.test('whoever goes on keeps the arenas in order', async t => {
   t.notOk(stranger.takeUpkeep(0))
 })
 
-t.test('what cannot be is refused with a code', async t => {
+t.test('invalid arguments are refused with a code', async t => {
   const cache = create()
   for (const key of ['', 'k'.repeat(251), 'ä'.repeat(126)]) {
     t.throws(() => cache.get(key), { name: 'CacheError', code: 'KEY' })
@@ -229,7 +229,7 @@ t.test('what cannot be is refused with a code', async t => {
   }
 })
 
-t.test('what finds an item is a hit, and the rest a miss', async t => {
+t.test('calls that find an item count as hits, others as misses', async t => {
   const cache = create()
   const counts = () => {
     const { getHits, getMisses } = cache.stats()
@@ -250,7 +250,7 @@ t.test('what finds an item is a hit, and the rest a miss', async t => {
   t.strictSame(counts(), [5, 5])
 })
 
-t.test('sizes that cannot be', async t => {
+t.test('impossible sizes', async t => {
   for (const memoryBytes of [undefined, Number.NaN, -1, 0, '64', Number.POSITIVE_INFINITY]) {
     const options = { memoryBytes: memoryBytes as number }
     t.throws(() => LocalCache.create(options), { code: 'ARGUMENT', message: /^memoryBytes: / })
@@ -261,7 +261,7 @@ t.test('sizes that cannot be', async t => {
   }
 })
 
-t.test('random steps agree with a map', async t => {
+t.test('random steps agree with a Map', async t => {
   const random = createRandom(seed)
   const cache = create()
   const model = new Map<string, string>()
@@ -300,7 +300,7 @@ t.test('threads share one cache', async t => {
   t.equal(cache.get<string>('count')?.trim(), '40000')
 })
 
-t.test('a thread that is terminated leaves a cache that serves', async t => {
+t.test('a terminated thread leaves a working cache', async t => {
   const random = createRandom(seed, 1)
   const cache = LocalCache.create({ memoryBytes: 16 * MIB })
   cache.set('count', '0')
@@ -317,7 +317,7 @@ t.test('a thread that is terminated leaves a cache that serves', async t => {
   for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
 })
 
-t.test('upkeep comes when it is due, outlives a stuck lock, and stops', async t => {
+t.test('upkeep runs when due, survives a stuck lock, and stops', async t => {
   const turns: number[] = []
   let isStuck = false
   t.intercept(Cache.prototype, 'upkeep', {
@@ -348,7 +348,7 @@ t.test('upkeep comes when it is due, outlives a stuck lock, and stops', async t 
   t.equal(turns.length, 8)
 })
 
-t.test('timers stop, and keep no process alive', async t => {
+t.test('timers stop, and do not keep the process alive', async t => {
   const cache = create()
   cache.close()
   cache.set('a', 'still there')

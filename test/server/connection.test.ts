@@ -1,6 +1,6 @@
 // A connection over a line that cuts input anywhere, sends now, soon or later, and stops at any
-// time: every request is answered, in order, and nothing stays held. No socket, and no clock: what
-// is due is done in a random order.
+// time: every request is answered, in order, and nothing stays held. There is no socket and no
+// clock: pending events happen in a random order.
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
@@ -48,7 +48,7 @@ for (const end of ENDS) {
   })
 }
 
-/** Sets and gets of values of all lengths, and what is answered to them. */
+/** Sets and gets of values of all lengths, and their replies. */
 function requestsOf(random: Random, round: number): { input: Buffer; replies: Buffer } {
   const values = new Map<string, string>()
   const requests: string[] = []

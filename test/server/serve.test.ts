@@ -1,4 +1,4 @@
-// A daemon on a cache that threads of the application use too.
+// A daemon on a cache that the application's threads use too.
 
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,7 +22,7 @@ const seed = announceSeed(t)
 const THREAD = new URL('../support/local-thread.ts', import.meta.url)
 const ON_ANY_PORT = { listen: [{ host: HOST, port: 0 }] }
 
-t.test('peers on the network and threads in process share the items', async t => {
+t.test('clients on the network and threads in the process share items', async t => {
   const { cache, port } = await start(t, { threads: 2 })
   const peer = await openPeer(port)
   cache.set('greeting', 'hello', { ttlS: 100 })
@@ -42,7 +42,7 @@ t.test('peers on the network and threads in process share the items', async t =>
   for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
 })
 
-t.test('one thread of all makes a value, whichever way it came', async t => {
+t.test('exactly one caller makes a value, over the network or in process', async t => {
   const { cache, port } = await start(t)
   const peer = await openPeer(port)
   t.ok(cache.lease('a', { claimS: 100 }).won)
@@ -51,7 +51,7 @@ t.test('one thread of all makes a value, whichever way it came', async t => {
   t.match(cache.lease('b', { claimS: 100 }), { won: false, isClaimed: true })
 })
 
-t.test('the daemon ends first, and another one comes', async t => {
+t.test('the daemon closes first, and another one starts', async t => {
   const { cache, served, port } = await start(t)
   cache.set('a', 'kept')
   await openPeer(port)
@@ -65,7 +65,7 @@ t.test('the daemon ends first, and another one comes', async t => {
   t.equal(await ask(peer, 'get a\r\n', 'END\r\n'), 'VALUE a 0 4\r\nkept\r\nEND\r\n')
 })
 
-t.test('the cache is closed first, and the daemon keeps the arenas in order', async t => {
+t.test('the cache is closed first, and the daemon does the upkeep', async t => {
   const { cache, port } = await start(t, { threads: 2 })
   const peer = await openPeer(port)
   const keepers = () => cache.handle.arenas.map(buffer => new Arena(buffer).words[UPKEEP_HOLDER])
@@ -99,7 +99,7 @@ t.test('two daemons on one cache', async t => {
   for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
 })
 
-t.test('a value on its way in is let go with the daemon', async t => {
+t.test('the hold of an upload is released with the daemon', async t => {
   const { cache, served, port } = await start(t)
   const peer = await openPeer(port)
   peer.write(`set big 0 0 500000\r\n${'x'.repeat(100_000)}`)
@@ -152,7 +152,7 @@ t.test('threads of the application and of the daemon die, and the others go on',
   t.equal(keepers.size, 1, 'the thread that made it keeps it in order')
 })
 
-t.test('a cache of its own kind is served as it is', async t => {
+t.test('a cache with other options is served as it is', async t => {
   const cache = LocalCache.create({ memoryBytes: 8 * MIB, itemBytesMax: 2 * KIB, evictions: false })
   const served = await serve(cache, ON_ANY_PORT)
   t.teardown(() => served.close())
@@ -163,7 +163,7 @@ t.test('a cache of its own kind is served as it is', async t => {
   t.strictSame([settings.get('item_size_max'), settings.get('evictions')], ['2048', 'off'])
 })
 
-t.test('what cannot be is refused in one line', async t => {
+t.test('impossible options are refused in one line', async t => {
   const { cache, port } = await start(t)
   await t.rejects(serve(cache, { threads: 0 }), /^[^\n]+$/)
   await t.rejects(serve(cache, { listen: [{ host: HOST, port }] }), /^[^\n]+$/)

@@ -1,5 +1,4 @@
-// Upkeep in a daemon: it comes of its own accord, in every arena, and goes on after a worker's
-// death.
+// Upkeep in a daemon: it runs by itself, in every arena, and goes on after a worker's death.
 
 import t, { type Test } from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
@@ -15,7 +14,7 @@ import { verifyAll } from '../support/server-session.ts'
 
 const ITEMS = 400
 
-t.test('what has ended is found though nobody asks, after a death too', async t => {
+t.test('expired items are found without requests, after a death too', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 16 * MIB })
   const [{ port }] = daemon.addresses
   for (let round = 0; round < 2; round++) {
@@ -30,7 +29,7 @@ t.test('what has ended is found though nobody asks, after a death too', async t 
     }
     t.ok(await comesTrue(() => cache.crawl() === Order.OK))
     const isFound = () => {
-      cache.crawl() // a crawler that came too early is sent again
+      cache.crawl() // again, in case the first crawl came too early
       return itemCount(daemon) === ITEMS * cache.shards.length
     }
     t.ok(await comesTrue(isFound))
@@ -41,7 +40,7 @@ t.test('what has ended is found though nobody asks, after a death too', async t 
   t.doesNotThrow(() => verifyAll(daemon))
 })
 
-t.test('pages move, and the memory limit changes, while it serves', async t => {
+t.test('pages move and the memory limit changes while it serves', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 16 * MIB, slabAutomove: 0 })
   const [{ port }] = daemon.addresses
   const { cache } = daemon
@@ -70,7 +69,7 @@ async function store(port: number, name: string, bytes = 5): Promise<void> {
   peer.destroy()
 }
 
-/** What was stored under the name expires within a second or two. */
+/** Waits until the items with this name have expired, a second or two. */
 async function expireSoon(port: number, name: string): Promise<void> {
   const peer = await openPeer(port)
   for (let i = 0; i < 2 * ITEMS; i++) await ask(peer, `touch ${name}${i} 1\r\n`, 'TOUCHED\r\n')

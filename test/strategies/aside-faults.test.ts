@@ -1,5 +1,5 @@
-// Cache-aside beside the way: ends, caches that are away, frozen or without claims, damaged values,
-// threads that are ended while they load.
+// Faults in cache-aside: spread expiry, caches that are away, frozen or without claims, damaged
+// values, threads that are terminated while they load.
 
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,7 +19,7 @@ const fail = (error: unknown) => {
   throw error
 }
 
-t.test('ends are spread', async t => {
+t.test('expiry is spread', async t => {
   const [store] = await LOCAL.open(t)
   const ends: number[] = []
   const set = (key: string, value: Buffer, options?: { ttlS?: number }) => {
@@ -39,7 +39,7 @@ t.test('ends are spread', async t => {
   t.strictSame(ends, [Number.POSITIVE_INFINITY, 86_400 * 365])
 })
 
-t.test('a cache that is away costs its use, not the application', async t => {
+t.test('without its cache the application still works', async t => {
   const errors: unknown[] = []
   const away = new Proxy({} as Store, { get: () => () => fail(new Error('away')) })
   const aside = new CacheAside(away, { ttlS: 1, onError: error => errors.push(error) })
@@ -51,7 +51,7 @@ t.test('a cache that is away costs its use, not the application', async t => {
   t.equal(warnings().length, 1, 'one warning in a while')
 })
 
-t.test('a server that is frozen costs its deadline, and no load is stored twice', async t => {
+t.test('a frozen server costs its deadline, and no load is stored twice', async t => {
   const server = await startDaemon(t)
   const pool = new ClusterClient([`127.0.0.1:${server.port}`], { timeoutMs: 300, failover: 'miss' })
   t.teardown(() => pool.close())
@@ -70,7 +70,7 @@ t.test('a server that is frozen costs its deadline, and no load is stored twice'
   t.ok(seen.size < 600, 'it caches again once it is back')
 })
 
-t.test('without claims each process loads, and what is there is served', async t => {
+t.test('without claims each process loads, and cached values are served', async t => {
   const server = await startDaemon(t)
   const options = { driver: 'memjs', timeoutMs: 20_000 } as const
   const pool = new ClusterClient([`127.0.0.1:${server.port}`], options)
@@ -80,7 +80,7 @@ t.test('without claims each process loads, and what is there is served', async t
   t.strictSame(await aside.getOrSet('a', () => ({ n: 2 })), { n: 1 })
 })
 
-t.test('a damaged value is loaded anew', async t => {
+t.test('a damaged value is loaded again', async t => {
   const [store] = await LOCAL.open(t)
   const errors: unknown[] = []
   const aside = new CacheAside(store, { ttlS: 100, onError: error => errors.push(error) })
@@ -92,7 +92,7 @@ t.test('a damaged value is loaded anew', async t => {
   t.equal(errors.length, 1)
 })
 
-t.test('what the cache or the serializer does not take', async t => {
+t.test('keys and values that the cache or the serializer refuses', async t => {
   const [store] = await LOCAL.open(t)
   const errors: unknown[] = []
   const aside = new CacheAside(store, { ttlS: 100, onError: error => errors.push(error) })
@@ -119,7 +119,7 @@ t.test('what the cache or the serializer does not take', async t => {
   }
 })
 
-t.test('threads load a value once, also after the one that loaded it was ended', async t => {
+t.test('threads load a value once, also after the loading thread was terminated', async t => {
   const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
   t.teardown(() => cache.close())
   const said: string[] = []

@@ -1,5 +1,5 @@
-// Cache-aside on both doors: one load of all, whoever asks; and what is served when loads fail,
-// hang, die or are late.
+// Cache-aside over LocalCache and pools: one load for all callers; and what is served when loads
+// fail, hang, die or are late.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -44,29 +44,33 @@ for (const { name, skip, open } of DOORS) {
     t.ok(values.every(value => value.loads === 1))
   })
 
-  t.test(`an error reaches all who wait, and the next may try, ${name}`, { skip }, async t => {
-    const [here, there] = await open(t)
-    const aside = new CacheAside(here, { ttlS: 100, onError: fail })
-    let loads = 0
-    const broken = async () => {
-      loads++
-      await sleep(20)
-      throw new Error('no database')
-    }
-    const asked = Array.from({ length: 20 }, () => aside.getOrSet('a', broken))
-    const outcomes = await Promise.allSettled(asked)
-    t.ok(outcomes.every(o => o.status === 'rejected' && o.reason.message === 'no database'))
-    t.equal(loads, 1, 'the error of one load')
-    const other = new CacheAside(there, { ttlS: 100, onError: fail })
-    t.equal(await other.getOrSet('a', () => 'works'), 'works')
-    t.throws(() => fail(new Error('sync')), 'sync')
-    await t.rejects(
-      aside.getOrSet('b', () => fail(new Error('thrown at once'))),
-      { message: 'thrown at once' },
-    )
-  })
+  t.test(
+    `an error reaches all waiting callers, and the next may try, ${name}`,
+    { skip },
+    async t => {
+      const [here, there] = await open(t)
+      const aside = new CacheAside(here, { ttlS: 100, onError: fail })
+      let loads = 0
+      const broken = async () => {
+        loads++
+        await sleep(20)
+        throw new Error('no database')
+      }
+      const asked = Array.from({ length: 20 }, () => aside.getOrSet('a', broken))
+      const outcomes = await Promise.allSettled(asked)
+      t.ok(outcomes.every(o => o.status === 'rejected' && o.reason.message === 'no database'))
+      t.equal(loads, 1, 'the error of one load')
+      const other = new CacheAside(there, { ttlS: 100, onError: fail })
+      t.equal(await other.getOrSet('a', () => 'works'), 'works')
+      t.throws(() => fail(new Error('sync')), 'sync')
+      await t.rejects(
+        aside.getOrSet('b', () => fail(new Error('thrown at once'))),
+        { message: 'thrown at once' },
+      )
+    },
+  )
 
-  t.test(`a loader that hangs is ended, one that died is replaced, ${name}`, { skip }, async t => {
+  t.test(`a hanging loader is given up, a dead one is replaced, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
     const options = { ttlS: 100, loadMs: 300, onError: fail }
     const aside = new CacheAside(here, options)
@@ -83,7 +87,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await patient.getOrSet('b', () => 'in its place'), 'in its place')
   })
 
-  t.test(`what is deleted while it is loaded is not stored, ${name}`, { skip }, async t => {
+  t.test(`a value deleted while it is loaded is not stored, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
     const aside = new CacheAside(here, { ttlS: 100, onError: fail })
     const value = await aside.getOrSet('a', async () => {
@@ -94,7 +98,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await aside.get('a'), undefined)
   })
 
-  t.test(`who asks after a change waits for no older load, ${name}`, { skip }, async t => {
+  t.test(`callers after a change do not wait for an older load, ${name}`, { skip }, async t => {
     const [store] = await open(t)
     const aside = new CacheAside(store, { ttlS: 100, onError: fail })
     const gate = Promise.withResolvers<void>()
@@ -147,7 +151,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await asides[1].getOrSet('a', load), 'new')
   })
 
-  t.test(`a refresh that fails is told of, and tried again, ${name}`, { skip }, async t => {
+  t.test(`a failed refresh is reported and retried, ${name}`, { skip }, async t => {
     const [here] = await open(t)
     const errors: string[] = []
     const onError = (error: unknown, key: string) => errors.push(`${key}: ${error}`)
@@ -165,7 +169,7 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await aside.getOrSet('a', broken), 'new')
   })
 
-  t.test(`that there is nothing is remembered if so wanted, ${name}`, { skip }, async t => {
+  t.test(`missing values are cached on request, ${name}`, { skip }, async t => {
     const [store] = await open(t)
     let loads = 0
     const load = () => {

@@ -1,4 +1,4 @@
-// express-session on both doors, in an application that is asked over HTTP.
+// express-session over LocalCache and a pool, in an application with HTTP requests.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -35,7 +35,7 @@ for (const { name, skip, open } of DOORS) {
   )
 }
 
-t.test('a session ends with its cookie, or its own time', async t => {
+t.test('a session expires with its cookie, or after its own TTL', async t => {
   const [cache] = await LOCAL.open(t)
   const store = createSessionStore(session.Store, cache, { ttlS: 500 })
   const ttlOf = async (id: string) => {

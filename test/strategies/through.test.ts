@@ -1,4 +1,5 @@
-// Read-through, write-through and write-behind, on both doors, before a source that is a map.
+// Read-through, write-through and write-behind, over LocalCache and a pool, with a Map as the
+// source.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -15,9 +16,9 @@ class MapSource {
   readonly values = new Map<string, string>()
   loads = 0
   saves = 0
-  /** What the next calls that change something throw. */
+  /** The error that the next changing calls throw. */
   broken: Error | undefined
-  /** What changes wait for. */
+  /** A promise that changes wait for. */
   gate: Promise<void> = Promise.resolve()
 
   load(key: string): string | undefined {
@@ -105,7 +106,7 @@ for (const { name, skip, open } of DOORS) {
   })
 }
 
-t.test('a queue that is full holds writers up, then refuses', async t => {
+t.test('a full queue delays writers, then refuses', async t => {
   const [store] = await LOCAL.open(t)
   const source = new MapSource()
   let open = () => {}
@@ -126,7 +127,7 @@ t.test('a queue that is full holds writers up, then refuses', async t => {
   await t.rejects(cache.set('c', 'w'), { code: 'FULL' })
 })
 
-t.test('a write that fails is tried again, then told of and not served', async t => {
+t.test('a failed write is retried, then reported and not served', async t => {
   const [store] = await LOCAL.open(t)
   const source = new MapSource()
   source.values.set('b', 'saved before')
@@ -147,7 +148,7 @@ t.test('a write that fails is tried again, then told of and not served', async t
   t.equal(await cache.get('b'), 'saved before')
 })
 
-t.test('a save that hangs does not hold up the end for ever', async t => {
+t.test('a hanging save does not delay close forever', async t => {
   const [store] = await LOCAL.open(t)
   const source = new MapSource()
   source.gate = new Promise(() => {})
@@ -157,9 +158,9 @@ t.test('a save that hangs does not hold up the end for ever', async t => {
   await t.rejects(cache.close(), { errors: [{ code: 'DEADLINE' }] })
 })
 
-t.test('a write that is lost before the cache has it is not served', async t => {
+t.test('a write that is lost before the cache stores it is not served', async t => {
   const [store] = await LOCAL.open(t)
-  // A cache far away: the write has failed for good when the value comes there.
+  // A slow cache: the write has finally failed when the value reaches it.
   const set: typeof store.set = async (...args) => {
     await sleep(50)
     return store.set(...args)
@@ -178,7 +179,7 @@ t.test('a write that is lost before the cache has it is not served', async t => 
   }
 })
 
-t.test('the end of a queue is after the cache forgot what was lost', async t => {
+t.test('close resolves after lost writes are deleted from the cache', async t => {
   const [store] = await LOCAL.open(t)
   const remove: typeof store.delete = async (...args) => {
     await sleep(50)
@@ -195,7 +196,7 @@ t.test('the end of a queue is after the cache forgot what was lost', async t => 
   t.equal(await store.getItem('a'), undefined)
 })
 
-t.test('a queue that could never be emptied is refused', async t => {
+t.test('options by which a queue could never empty are refused', async t => {
   const [store] = await LOCAL.open(t)
   for (const options of [
     { queueMax: 0 },
@@ -208,7 +209,7 @@ t.test('a queue that could never be emptied is refused', async t => {
   }
 })
 
-t.test('an onError that throws is told of by the process, and the queue goes on', async t => {
+t.test('an onError that throws gives a warning, and the queue goes on', async t => {
   const [store] = await LOCAL.open(t)
   const source = new MapSource()
   source.broken = new Error('read only')

@@ -1,4 +1,6 @@
-/** The doors that strategies work on, each a fresh cache: in process, and a pool of two servers. */
+/**
+ * The stores for tests of strategies, each a fresh cache: in process, and a pool of two servers.
+ */
 import root, { type Test } from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
@@ -13,7 +15,7 @@ type StartServer = (owner: Owner) => Promise<ServerProcess>
 export interface Door {
   name: string
   skip: string | false
-  /** A cache, and another way into the same one, as another process has it. */
+  /** A cache, and a second access to the same one, as from another process. */
   open(t: Test): Promise<[Store, Store]>
 }
 

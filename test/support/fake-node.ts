@@ -1,4 +1,4 @@
-/** A server in the test's own memory, which can be made to die, or to hear and not to answer. */
+/** A fake server in the test's memory, which can die, or receive requests without answering. */
 
 import type {
   Arithmetic,
@@ -9,7 +9,7 @@ import type {
 } from '../../lib/client/nodes/node.ts'
 import { CacheError } from '../../lib/doors/errors.ts'
 
-/** `deaf`: requests are lost; `mute`: they are carried out, but nobody hears of it. */
+/** `deaf`: requests are lost; `mute`: requests are executed, but replies are lost. */
 export type FakeState = 'up' | 'deaf' | 'mute'
 
 const TWO_64 = 2n ** 64n

@@ -1,4 +1,4 @@
-// A thread of the tests of the in-process door: counts up as often as it is told, then says so; or
+// A thread of the tests of LocalCache: increments a number a given number of times and reports, or
 // works until it is terminated.
 
 import { parentPort, workerData } from 'node:worker_threads'

@@ -1,5 +1,5 @@
-// A line without a socket: it cuts input anywhere, sends now, soon or later, and does what is due
-// in a random order.
+// A line without a socket: it cuts input anywhere, sends now, soon or later, and handles pending
+// events in a random order.
 
 import { Area } from '../../lib/bytes/area.ts'
 import { KIB } from '../../lib/bytes/units.ts'
@@ -15,15 +15,15 @@ export class MoodyLine implements Line {
   ended = false
   isClosed = false
   input: Buffer = Buffer.alloc(0)
-  /** The peer closes its side behind the input. */
+  /** The peer closes its side after the input. */
   closesSide = false
   readonly sentPieces: Buffer[] = []
-  /** What became of each reply. */
+  /** The outcome of each reply. */
   readonly outcomes: Sent[] = []
   private readonly replies: Replies
   private readonly owner: LineOwner
   private readonly random: Random
-  /** What is due in a later turn: of the connection's, and of its own. */
+  /** Events of later turns: the connection's, and its own. */
   private readonly due: (() => void)[]
   private readonly buffer = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   private isReading = false
@@ -39,7 +39,7 @@ export class MoodyLine implements Line {
     this.takesInserts = random.once(2)
   }
 
-  /** All input is read, and nothing is due. */
+  /** All input is read, and no event is pending. */
   get isDone(): boolean {
     return this.input.length === 0 && this.due.length === 0
   }
@@ -63,7 +63,7 @@ export class MoodyLine implements Line {
     const held = inserts.count > 0 ? replies.takeInserts() : null
     replies.keep(from, end)
     this.due.push(() => {
-      // Only now: until then the bytes must stay.
+      // Only now, because the bytes had to stay until then.
       if (!this.ended) this.take(pieces)
       held?.clear()
       replies.release(from)
@@ -101,10 +101,10 @@ export class MoodyLine implements Line {
     return { address: '', port: 0 }
   }
 
-  /** One thing that may happen next. */
+  /** Handles one pending event. */
   step(): void {
     const { due, random } = this
-    // What is under way when the owner says stop may still come.
+    // Bytes in flight when the owner says stop may still arrive.
     const mayRead = this.isReading || random.once(10)
     if (due.length > 0 && (!mayRead || random.once(3))) {
       due.splice(random.below(due.length), 1)[0]()

@@ -1,4 +1,4 @@
-/** Pools of real servers, one thread each, and the client of each pool. */
+/** Pools of real servers with one thread each, and a client for each pool. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClusterClient } from '../../lib/client/cluster.ts'
 import type { ClusterOptions } from '../../lib/client/cluster-options.ts'
@@ -10,7 +10,7 @@ export interface PoolKind {
   name: string
   driver: 'meta' | 'memjs'
   start: typeof startDaemon
-  /** Starts it again on the port of one that was killed. */
+  /** Restarts a killed one on its port. */
   startOn: typeof startDaemonOn
   isMemslab: boolean
   skip: string | false

@@ -1,4 +1,4 @@
-// Connected sockets in one process, as a listener of the daemon accepts them.
+// Connected sockets in one process, accepted as by the daemon's listener.
 
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { createAuthority } from './certificates.ts'
 import { HOST } from './process.ts'
 import { openPeer } from './server-peer.ts'
 
-/** A connection: as it is accepted, and its peer. */
+/** The accepted end of a connection, and its peer. */
 export async function socketPair(t: Test): Promise<[accepted: Socket, peer: Socket]> {
   const server: Server = createServer({ pauseOnConnect: true, noDelay: true })
   server.listen(0, HOST)
@@ -27,7 +27,7 @@ export async function socketPair(t: Test): Promise<[accepted: Socket, peer: Sock
   return [accepted, peer]
 }
 
-/** The same behind TLS, right after the handshake, and what carries the peer's bytes. */
+/** The same over TLS, right after the handshake, and the peer's transport. */
 export async function securePair(
   t: Test,
 ): Promise<[secure: TLSSocket, peer: TLSSocket, transport: Socket]> {

@@ -1,7 +1,7 @@
 /**
- * Steps sent to one server, or to two at the same time, and the answers to each. An answer is there
- * once the line is quiet; where two servers differ they are given some seconds to agree, since one
- * of them may be late on a busy machine.
+ * Sends steps to one server, or to two at the same time, and collects the answers. An answer is
+ * complete once no bytes come. If two servers differ they get some seconds to agree, since one of
+ * them may be late on a busy machine.
  */
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -17,12 +17,12 @@ export interface Talk<Answer> {
   readonly closed: boolean
 }
 
-/** Makes an answer of the bytes that a step brought. */
+/** Turns the bytes received after a step into an answer. */
 type Read<Answer> = (bytes: Buffer) => Answer
 
 /**
- * The answers of both. `newer` is what the daemon is to answer where it follows a newer memcached
- * than the oracle. The address is one of this machine's: penalties are counted by address.
+ * The answers of both. `newer` are the expected answers where the daemon follows a newer memcached
+ * than the oracle. The address is one of this machine's, since penalties count by address.
  */
 export async function talkToBoth<Answer>(
   { oracle, daemon }: Pair,
@@ -83,7 +83,7 @@ class Course<Answer> implements Talk<Answer> {
     wire.close()
   }
 
-  /** Whether the other one got the same as this one, and perhaps more. */
+  /** Whether the other one's answer begins with this one's. */
   isAs({ answers, closed }: Talk<Answer>): boolean {
     const isFurther = answers.length > this.answers.length
     const same = answers.slice(0, this.answers.length)

@@ -1,4 +1,4 @@
-// Two copies of each value on real servers: where they are, and what versions and claims mean.
+// Two copies of each value on real servers: where they are, and the meaning of versions and claims.
 
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
@@ -38,7 +38,7 @@ t.test('each value is on two servers, and a delete leaves none', async t => {
   t.equal(await items(), 0)
 })
 
-t.test('the version of one server is none of another', async t => {
+t.test('a version of one server is not valid on another', async t => {
   const { client, servers } = await poolOf(t)
   const [key] = keysOf(client, servers[0], 1)
   await client.set(key, 'old')
@@ -81,7 +81,7 @@ t.test('a claim is for a value that no server has', async t => {
   t.equal((await client.lease(other, { claimS: 10 }))?.won, true)
 })
 
-t.test('what is deleted while it is copied is not brought back', async t => {
+t.test('an item deleted while it is copied does not come back', async t => {
   let asked = 0
   const owner = await startScripted(t, line => (line.startsWith('mg') ? 'EN\r\n' : 'HD\r\n'))
   const other = await startScripted(t, line => {
@@ -102,7 +102,7 @@ t.test('what is deleted while it is copied is not brought back', async t => {
   )
 })
 
-t.test('a copy is not read before it is known that it may stay', async t => {
+t.test('a copy is not read before it is confirmed', async t => {
   let asked = 0
   const hit = 'VA 1 f0 t-1 c5\r\nv\r\n'
   const owner = await startScripted(t, line => {
@@ -124,7 +124,7 @@ t.test('a copy is not read before it is known that it may stay', async t => {
   t.ok(await comesTrue(isRead), 'it stays')
 })
 
-t.test('how many copies there may be', async t => {
+t.test('the number of copies has bounds', async t => {
   for (const replicas of [0, 1.5, 9, Number.NaN]) {
     t.throws(
       () => new ClusterClient([`${HOST}:1`], { replicas }),
@@ -134,7 +134,7 @@ t.test('how many copies there may be', async t => {
   }
 })
 
-t.test('many: a holder that left meanwhile is not asked', async t => {
+t.test('many keys: a holder that left meanwhile is not asked', async t => {
   const held: (() => void)[] = []
   const start = () =>
     startScripted(t, (line, socket) => {
@@ -155,7 +155,7 @@ t.test('many: a holder that left meanwhile is not asked', async t => {
   t.equal((await asked).size, 0)
 })
 
-t.test('what changed while there was one server more does not come back without it', async t => {
+t.test('an item changed while a server was added does not come back after its removal', async t => {
   const { client } = await poolOf(t)
   const names = client.servers()
   const more = [...names, `${HOST}:${(await startDaemon(t, ['-t', '1'])).port}`]

@@ -1,4 +1,4 @@
-// Two copies of each value, while real servers are killed under load, frozen, and started anew.
+// Two copies of each value while real servers are killed under load, frozen and restarted.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -129,7 +129,7 @@ for (const kind of KINDS) {
     },
   )
 
-  t.test(`a server that lost all of it is asked in vain, on ${name}`, { skip }, async t => {
+  t.test(`a server that lost all its items costs no hit, on ${name}`, { skip }, async t => {
     const { client, servers } = await poolOf(t, kind)
     const [lost] = servers
     const keys = keysOf(client, lost, 20)

@@ -1,5 +1,5 @@
 // Several copies of each value, against a plain model: whatever happens to one server at a time,
-// and whatever is done meanwhile, the pool answers as one cache that never fails.
+// and whatever is done meanwhile, the pool answers like one cache that never fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -47,12 +47,12 @@ function poolOf(
   return { copies: new Copies({ ...terms, copies, signal }), nodes, members }
 }
 
-/** The copies of a key: what they say. */
+/** The values of a key's copies. */
 function copiesOf({ nodes }: Pool, key: string): string[] {
   return nodes.flatMap(({ items }) => items.get(key)?.value.toString() ?? [])
 }
 
-/** Each item is there at least once, as it should be, and nothing else is anywhere. */
+/** Asserts that each item exists at least once with the right value, and nothing else exists. */
 function isMended(pool: Pool, model: Map<string, string>): boolean {
   if (!pool.copies.isSettled()) return false
   for (const key of KEYS) {
@@ -65,7 +65,7 @@ function isMended(pool: Pool, model: Map<string, string>): boolean {
   return true
 }
 
-/** What the server of a copy lost is there again once it is written. */
+/** A copy that its server lost exists again after the next write. */
 async function writeAgain({ copies }: Pool, model: Map<string, string>): Promise<void> {
   for (const [key, value] of model) {
     const request = { mode: 'set', key, value: Buffer.from(value), flags: 0, exptime: 0 } as const
@@ -73,7 +73,7 @@ async function writeAgain({ copies }: Pool, model: Map<string, string>): Promise
   }
 }
 
-/** One random operation on the pool and on the model; what differs. */
+/** One random operation on the pool and on the model. Returns the difference. */
 async function step(copies: Copies, model: Map<string, string>, random: Random) {
   const key = KEYS[random.between(0, KEYS.length - 1)]
   const old = model.get(key)
@@ -119,7 +119,7 @@ function textsOf(hits: Map<string, Hit>): Map<string, string> {
   return new Map([...hits].map(([key, hit]) => [key, hit.value.toString()]))
 }
 
-t.test('a value that was written anew is there, though the copy before was stale', async t => {
+t.test('a rewritten value is found, though its earlier copy was stale', async t => {
   const { copies, nodes } = poolOf(t, 2)
   const write = (value: string) => {
     const request = {
@@ -161,7 +161,7 @@ t.test('one server at a time fails, in any way', async t => {
     const node = nodes[random.between(0, 2)]
     const done: unknown[] = []
     for (let i = 0; i < 60; i++) {
-      // What was on its way when a server fails is another matter: steps are done one by one.
+      // Steps are done one by one: requests in flight when a server fails are tested elsewhere.
       if (i === 15) node.state = random.between(0, 1) === 0 ? 'deaf' : 'mute'
       if (i === 15 && random.between(0, 1) === 0) node.items.clear()
       if (i === 45) node.state = 'up'

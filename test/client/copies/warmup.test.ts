@@ -1,5 +1,5 @@
-// Servers come and go, and the cache stays warm: what the owner before has moves to the new one,
-// and nothing that is old comes back.
+// Servers come and go, and the cache stays warm: items move from the previous owner to the new one,
+// and no old value comes back.
 
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
@@ -41,7 +41,7 @@ for (const { name, start, skip } of KINDS) {
     return begun
   }
 
-  /** Three servers with all keys on them, then a fourth; the keys that it owns now. */
+  /** Stores all keys on three servers, then adds a fourth. Returns the keys that it owns now. */
   const grow = async (t: Test, options: ClusterOptions = {}) => {
     const servers = await begin()
     await clientOf(t, servers).flush()
@@ -57,7 +57,7 @@ for (const { name, start, skip } of KINDS) {
     return { client, servers, moved, formerOf, fourth }
   }
 
-  t.test(`a miss moves the item, with flags and time, on ${name}`, { skip }, async t => {
+  t.test(`a miss moves the item, with flags and TTL, on ${name}`, { skip }, async t => {
     const { client, moved, formerOf, fourth } = await grow(t)
     for (const [i, key] of KEYS.entries()) {
       const hit = await client.getItem(key)
@@ -79,7 +79,7 @@ for (const { name, start, skip } of KINDS) {
     t.equal((await fourth.getMany(moved, MS)).size, moved.length)
   })
 
-  t.test(`what was set, deleted or flushed stays so, on ${name}`, { skip }, async t => {
+  t.test(`items set, deleted or flushed stay so, on ${name}`, { skip }, async t => {
     const { client, moved, formerOf, fourth } = await grow(t)
     const [set, deleted, beside, versioned, flushed] = moved
     await client.set(set, 'new')
@@ -90,7 +90,7 @@ for (const { name, start, skip } of KINDS) {
     t.equal(await client.delete(deleted), true, 'it was on the one before')
     t.equal(await client.get(deleted), undefined)
     t.equal(await client.delete(deleted), false)
-    // Stored there by a client that knows of no owner before.
+    // Stored there by a client that does not know previous owners.
     const other = { mode: 'set', key: beside, flags: 0, exptime: 0, cas: undefined } as const
     await fourth.store({ ...other, value: Buffer.from('other') }, MS)
     t.equal(await client.delete(beside), true)
@@ -101,7 +101,7 @@ for (const { name, start, skip } of KINDS) {
     t.equal(await client.get(flushed), undefined)
   })
 
-  t.test(`what is changed was moved before, on ${name}`, { skip }, async t => {
+  t.test(`an item is moved before it is changed, on ${name}`, { skip }, async t => {
     const { client, moved, formerOf } = await grow(t)
     const [added, appended, counted, touched, replaced] = moved
     t.equal(await client.add(added, 'x'), false)
@@ -121,7 +121,7 @@ for (const { name, start, skip } of KINDS) {
     t.equal(await client.incr(counted, 1, { initial: 0n }), 42n)
   })
 
-  t.test(`a server that leaves gives what it has, on ${name}`, { skip }, async t => {
+  t.test(`a server that leaves gives away its items, on ${name}`, { skip }, async t => {
     const { client, servers } = await grow(t)
     await client.getMany(KEYS)
     client.setMembers(servers.slice(1).map(nameOf))
@@ -133,14 +133,14 @@ for (const { name, start, skip } of KINDS) {
     t.equal((await client.getMany(KEYS)).size, KEYS.length - moved.length)
   })
 
-  t.test(`what changes while it is moved, on ${name}`, { skip }, async t => {
+  t.test(`items that change while they are moved, on ${name}`, { skip }, async t => {
     const [a, b] = (await begin()).map(server => nodeOf(t, server))
     const plain =
       (node: MetaNode): Ask =>
       call =>
         call(node, MS)
     const item = { mode: 'set', key: 'k', flags: 1, exptime: 0, cas: undefined } as const
-    /** Asks `a`, and once what it said is on its way lets `then` happen. */
+    /** Calls `then` once a reply of `a` is in flight. */
     const after = (then: () => Promise<unknown>): Ask => {
       let isFirst = true
       return async call => {
@@ -197,7 +197,7 @@ for (const { name, start, skip } of KINDS) {
   })
 }
 
-t.test('a key that is on its way is fetched once', async t => {
+t.test('a key that is being moved is fetched once', async t => {
   const former = await startScripted(t, line => {
     if (line.startsWith('mg')) return undefined
     return line.startsWith('md') ? 'HD\r\n' : undefined
@@ -212,7 +212,7 @@ t.test('a key that is on its way is fetched once', async t => {
   t.strictSame(former.lines, ['mg k v f t c', 'md k C5'])
 })
 
-t.test('a server that left is closed when the window is', async t => {
+t.test('a server that left is closed at the end of the window', async t => {
   const former = await startScripted(t, () => 'EN\r\n')
   const fresh = await startDaemon(t)
   const client = clientOf(t, [former], { warmupMs: 300 })
@@ -241,7 +241,7 @@ t.test('a server that left and does not answer is asked once', async t => {
   t.strictSame(client.away(), [])
 })
 
-t.test('a frozen one costs half of the time there is', async t => {
+t.test('a frozen server costs half of the remaining time', async t => {
   const former = await startScripted(t, () => undefined)
   const fresh: ServerProcess = await startDaemon(t)
   const client = clientOf(t, [former], { timeoutMs: 4000 })

@@ -1,4 +1,4 @@
-// Sources of servers: DNS, a configuration endpoint, polled; what they cannot find out changes
+// Sources of servers that are polled: DNS and a configuration endpoint. A failed poll changes
 // nothing.
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -22,7 +22,7 @@ import { freePort, HOST } from '../../support/process.ts'
 import { startScripted } from '../../support/scripted-server.ts'
 import { askOnce, comesTrue } from '../../support/server-peer.ts'
 
-/** What a source told, each list as text. */
+/** The lists that a source reported, as text. */
 function follow(t: Test, source: Discovery) {
   const told: string[] = []
   const faults: string[] = []
@@ -48,7 +48,7 @@ t.test('a list', async t => {
   t.strictSame(stopped.told, [])
 })
 
-/** Debian's dnsmasq on a free port; `serve` has it answer with these lines of configuration. */
+/** Debian's dnsmasq on a free port; `serve` makes it answer by these lines of configuration. */
 async function startNames(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'names-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -114,7 +114,7 @@ t.test('DNS', { skip: skipWithout('dnsmasq') }, async t => {
   t.equal(both.now(), '10.0.0.4:11211', 'stopped')
 })
 
-/** A configuration endpoint; `state` may change while it is asked. */
+/** A configuration endpoint; `state` may change while it is polled. */
 async function startEndpoint(t: Test, state: { version: number; nodes: string; isOld?: boolean }) {
   return startScripted(t, line => {
     const value = `${state.version}\n${state.nodes}\n`
@@ -145,7 +145,7 @@ t.test('a configuration endpoint', async t => {
   t.equal(new Set(source.told).size, source.told.length, 'told at changes alone')
 })
 
-t.test('an older version that another node tells once is not believed', async t => {
+t.test('an older version of another node is ignored at first', async t => {
   let asked = 0
   const { port } = await startScripted(t, () => {
     asked++
@@ -157,7 +157,7 @@ t.test('an older version that another node tells once is not believed', async t 
   t.strictSame(source.told, ['new.test:1'])
 })
 
-t.test('the endpoint is away: nodes are asked', async t => {
+t.test('if the endpoint is away, nodes are asked', async t => {
   const node = await startScripted(t, () => 'ERROR\r\n')
   const state = { version: 1, nodes: `${HOST}||${node.port}` }
   const endpoint = await startEndpoint(t, state)
@@ -179,7 +179,7 @@ t.test('a client of a daemon that is its own endpoint', async t => {
   t.strictSame(client.servers(), [`${HOST}:${other.port}`])
 })
 
-t.test('a daemon is told of other nodes, and all its threads tell of them', async t => {
+t.test('all threads of a daemon report nodes that were set', async t => {
   const daemon = await startDaemon(t, ['-t', '2', '-o', 'config_set'])
   const source = follow(t, elastiCacheServers(`${HOST}:${daemon.port}`, { intervalMs: 20 }))
   t.ok(await comesTrue(async () => source.now() !== undefined))
@@ -203,7 +203,7 @@ t.test('memcached keeps it as an item', { skip: skipWithout('memcached') }, asyn
   t.ok(await comesTrue(async () => source.now() === 'a:1'))
 })
 
-t.test('what is no configuration', async t => {
+t.test('replies that are no configuration', async t => {
   t.strictSame(parseClusterConfig(['1', '']), { version: 1, servers: [] })
   t.strictSame(parseClusterConfig(['2', '|10.0.0.1|1 ']).servers, [{ host: '10.0.0.1', port: 1 }])
   for (const lines of [[], ['x', 'a||1'], ['1', 'a'], ['1', 'a|b'], ['1', '||1'], ['1', 'a||']]) {
@@ -211,7 +211,7 @@ t.test('what is no configuration', async t => {
   }
 })
 
-t.test('a line without an end, and an answer in drops', async t => {
+t.test('a line without an end, and a reply that arrives slowly', async t => {
   const timeout = AbortSignal.timeout.bind(AbortSignal)
   t.intercept(AbortSignal, 'timeout', { value: (ms: number) => timeout(ms / 20) })
   const endless = await startScripted(t, () => `CONFIG cluster 0 5\r\n${'x'.repeat(200_000)}`)
@@ -227,7 +227,7 @@ t.test('a line without an end, and an answer in drops', async t => {
   t.ok(await comesTrue(async () => faults.length > 0))
 })
 
-t.test('lines that are taken slowly are no silence of the server', async t => {
+t.test('lines that are read slowly do not count as silence of the server', async t => {
   const { port, sockets } = await startScripted(t, () => 'a\r\n')
   const taken: string[] = []
   for await (const line of talk({ host: HOST, port }, 'list\r\n', { silenceMs: 200 })) {

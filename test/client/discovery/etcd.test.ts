@@ -1,4 +1,4 @@
-// Daemons that register with a real etcd, and clients that find them there.
+// Daemons that register in a real etcd, and clients that discover them there.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -83,7 +83,7 @@ t.test('a daemon serves while etcd is away', { skip }, async t => {
   t.ok(await comesTrue(async () => daemon.output().includes('registered as cache.test:11211:3')))
 })
 
-t.test('a lease that was lost is taken anew', { skip }, async t => {
+t.test('a lost lease is replaced', { skip }, async t => {
   const { url } = await startEtcd(t)
   const etcd = new EtcdGateway([url])
   const granted: string[] = []
@@ -114,7 +114,7 @@ t.test('a lease that was lost is taken anew', { skip }, async t => {
   t.notOk(await isThere())
 })
 
-t.test('several endpoints, and what is compacted', { skip }, async t => {
+t.test('several endpoints, and a compacted history', { skip }, async t => {
   const { url, call } = await startEtcd(t)
   const dead = `http://${HOST}:${await freePort()}`
   const etcd = new EtcdGateway([dead, url])
@@ -148,13 +148,13 @@ t.test('user and password', { skip }, async t => {
   t.ok(await sees(daemon))
 })
 
-t.test('what is no endpoint', async t => {
+t.test('invalid endpoints', async t => {
   for (const url of ['', 'x', 'ftp://a:1', 'http://a%zz@a:1'])
     t.throws(() => etcdServers(url), { code: 'ARGUMENT' }, url)
   t.throws(() => new EtcdGateway([]), RangeError)
 })
 
-t.test('watches that end at once are not begun without rest', async t => {
+t.test('watches that end at once are retried with pauses', async t => {
   let requests = 0
   const etcd = createServer((request, response) => {
     requests++

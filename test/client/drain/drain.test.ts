@@ -1,4 +1,4 @@
-// A server hands its items to those that own them, while clients go on.
+// A server's items move to their owners while clients go on.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -33,7 +33,7 @@ async function itemsOn(server: { port: number }): Promise<string[]> {
 }
 
 for (const { name, start, skip } of KINDS) {
-  t.test(`all items find their owners, on ${name}`, { skip }, async t => {
+  t.test(`all items move to their owners, on ${name}`, { skip }, async t => {
     const servers = await Promise.all([0, 1, 2, 3].map(() => start(t, ['-t', '1'])))
     const [, , , last] = servers
     const client = clientOf(t, servers)
@@ -77,7 +77,7 @@ for (const { name, start, skip } of KINDS) {
   })
 }
 
-t.test('what cannot be drained', async t => {
+t.test('drains that fail', async t => {
   const refuses = await startScripted(t, () => 'ERROR metadump not allowed\r\n')
   await t.rejects(drain(nameOf(refuses), ['a:1']), { code: 'SERVER' })
   await t.rejects(drain(nameOf(refuses), []), { code: 'ARGUMENT' })
@@ -94,7 +94,7 @@ t.test('what cannot be drained', async t => {
   })
 })
 
-t.test('a busy crawler is asked again', async t => {
+t.test('a busy crawler is retried', async t => {
   let asked = 0
   const { port } = await startScripted(t, line => {
     if (!line.startsWith('lru_crawler')) return undefined
@@ -104,7 +104,7 @@ t.test('a busy crawler is asked again', async t => {
   t.equal(asked, 2)
 })
 
-t.test('what a list passed over is in the next one', async t => {
+t.test('items that one list skipped are in the next', async t => {
   const lists = ['OK\r\nkey=a exp=-1 \nEND\r\n', 'key=b exp=-1 \nEND\r\n', 'END\r\n']
   const from = await startScripted(t, line => {
     if (line.startsWith('lru_crawler')) return lists.shift()

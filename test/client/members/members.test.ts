@@ -22,7 +22,7 @@ function clientOf(t: Test, servers: { port: number }[], options: ClusterOptions 
   return client
 }
 
-/** A server whose answers wait until they are let go. */
+/** A server whose answers wait until they are released. */
 async function startHeld(t: Test) {
   const held: (() => void)[] = []
   const server = await startScripted(t, (_, socket) => {
@@ -83,7 +83,7 @@ t.test('servers change under load: no request is lost', async t => {
   t.ok(count > 160, `${count} rounds`)
 })
 
-t.test('a list that cannot be changes nothing', async t => {
+t.test('an invalid list changes nothing', async t => {
   const client = clientOf(t, [{ port: 1 }])
   t.throws(() => client.setMembers(['a b']), { code: 'ARGUMENT' })
   t.throws(() => client.setMembers(['a:1:0']), { code: 'ARGUMENT' })
@@ -92,7 +92,7 @@ t.test('a list that cannot be changes nothing', async t => {
   await t.rejects(client.get('a'), { code: 'CONNECTION' })
 })
 
-t.test('a source tells the servers', async t => {
+t.test('a source provides the servers', async t => {
   const server = await startScripted(t, line =>
     line === 'mn' ? 'MN\r\n' : line.endsWith(' q') ? undefined : 'EN\r\n',
   )
@@ -128,14 +128,14 @@ t.test('a source tells the servers', async t => {
   await t.rejects(client.get('a'), { code: 'CLOSED' })
 })
 
-t.test('a client that is closed before servers are known says so', async t => {
+t.test('a client that is closed before servers are known rejects calls', async t => {
   const client = new ClusterClient({ watch: () => () => {} }, { timeoutMs: 20_000 })
   const asked = t.rejects(client.get('a'), { code: 'CLOSED' })
   client.close()
   await asked
 })
 
-t.test('a server that left while it was out comes back, and is asked again', async t => {
+t.test('a server that left while it was ejected comes back and is asked again', async t => {
   let isBack = false
   const stays = await startScripted(t, () => 'EN\r\n')
   const flaps = await startScripted(t, (line, socket) => {

@@ -1,4 +1,4 @@
-// One server that is slow, silent, endless or not there, as a client sees it; and TLS.
+// A client with a server that is slow, silent, endless or missing; and TLS.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -76,7 +76,7 @@ t.test('TLS to a UNIX socket', { skip: skipWithoutTls() }, async t => {
   await t.rejects(stranger.probe(20_000), { code: 'CONNECTION' }, 'whose certificate nobody signed')
 })
 
-t.test('what may wait is bounded, in requests and in bytes', async t => {
+t.test('pending requests are bounded, in number and in bytes', async t => {
   const { port } = await startScripted(t, () => undefined)
   const address = { host: HOST, port }
   const few = new MetaNode(address, { pendingMax: 2 })
@@ -95,7 +95,7 @@ t.test('what may wait is bounded, in requests and in bytes', async t => {
   await t.rejects(alone, { code: 'CLOSED' }, 'one alone may be longer')
 })
 
-t.test('a connection that cannot even begin', async t => {
+t.test('a connection that cannot be opened', async t => {
   const noPort = new MetaNode({ host: HOST, port: 99_999 })
   await t.rejects(noPort.get('a', 1000), { name: 'CacheError', code: 'CONNECTION' })
   const noKey = new MetaNode({ host: HOST, port: 1 }, { tls: { key: 'no key' } })
@@ -130,7 +130,7 @@ t.test('a server that sends without end is given up', async t => {
   t.ok(await comesTrue(async () => sockets.size === 0), 'the connection is over')
 })
 
-t.test('a number that others keep taking away ends with the deadline', async t => {
+t.test('a number that others keep deleting rejects at the deadline', async t => {
   const answers = new Map([['mn', 'MN\r\n']])
   const { port, lines } = await startScripted(t, line => answers.get(line) ?? 'NF\r\n')
   const node = new MetaNode({ host: HOST, port })
@@ -142,7 +142,7 @@ t.test('a number that others keep taking away ends with the deadline', async t =
   t.strictSame(lines, ['mn'], 'nobody is asked when the time is over')
 })
 
-t.test('a request without time is not sent, and takes nothing from others', async t => {
+t.test('a request without time left is not sent, and does not affect others', async t => {
   const { port, lines } = await startScripted(t, (_, socket) => {
     setTimeout(() => socket.write('EN\r\n'), 100)
     return undefined
@@ -160,7 +160,7 @@ t.test('a request without time is not sent, and takes nothing from others', asyn
   t.strictSame(lines, ['mg a v f t c'])
 })
 
-t.test('statistics in other lines than STAT end with their END', async t => {
+t.test('statistics in other rows than STAT end at END', async t => {
   const { port } = await startScripted(t, line => {
     if (line === 'stats detail dump') return 'PREFIX a get 1 hit 2\r\nPREFIX b get 3\r\nEND\r\n'
     if (line === 'stats cachedump 1 1') return 'ITEM a [1 b; 0 s]\r\nEND\r\n'

@@ -1,4 +1,4 @@
-// Claims on values that are to be made, asked of real servers: a single client wins.
+// Claims on values, with real servers: exactly one client wins.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -39,7 +39,7 @@ for (const { name, start, skip } of KINDS) {
     t.ok(await pool.delete('a', { cas: again?.cas }))
   })
 
-  t.test(`a value that ends soon is won once and served, on ${name}`, { skip }, async t => {
+  t.test(`a value that expires soon is won once and served, on ${name}`, { skip }, async t => {
     const pool = await poolOn(t, start)
     await pool.set('a', 'old', { ttlS: 50 })
     const ask = () => pool.lease('a', { claimS: 100, recacheS: 60 })
@@ -53,7 +53,7 @@ for (const { name, start, skip } of KINDS) {
     t.notOk(await pool.expire('a', first?.cas ?? 0n), 'by who has it only')
   })
 
-  t.test(`a claim of a client that is gone ends, on ${name}`, { skip }, async t => {
+  t.test(`a claim of a client that is gone expires, on ${name}`, { skip }, async t => {
     const pool = await poolOn(t, start)
     t.ok((await pool.lease('a', { claimS: 1 }))?.won)
     let won = false

@@ -1,5 +1,5 @@
-// The driver memjs, and each fault of memjs that it must not have: what waits for ever, ends the
-// process, does not come back, is sent wrong or says less than it knows.
+// The driver memjs, and the faults of memjs that it must not have: requests that wait forever, an
+// ended process, no recovery, wrong requests, and missing results.
 
 import { createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,7 +19,7 @@ const ONE_THREAD = ['-t', '1']
 const PLAIN = { mode: 'set', key: 'a', value: Buffer.from('v'), flags: 0, exptime: 0 } as const
 const SET = { ...PLAIN, cas: undefined }
 
-/** A server that does with each piece of bytes what the test says. */
+/** A server that handles each piece of bytes as the test says. */
 async function serve(owner: Owner, take: (part: Buffer, socket: Socket) => void) {
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
@@ -41,7 +41,7 @@ function nodeAt(owner: Owner, port: number, options = {}): MemjsNode {
   return node
 }
 
-t.test('each request has a deadline of its own', async t => {
+t.test('each request has its own deadline', async t => {
   const { port, sockets } = await serve(t, () => {})
   const node = nodeAt(t, port)
   await Promise.all([
@@ -62,30 +62,30 @@ t.test('a server that comes back after a time-out is asked again', async t => {
   for (let i = 0; i < 5; i++) await node.probe(LONG_MS)
 })
 
-t.test('a connection that ends while it is waited on is told at once', async t => {
+t.test('a connection that ends rejects its requests at once', async t => {
   const { port } = await serve(t, (_, socket) => socket.end())
   const node = nodeAt(t, port)
   for (let i = 0; i < 5; i++) await t.rejects(node.get('a', LONG_MS), { code: 'CONNECTION' })
 })
 
-t.test('what is no binary protocol is told at once', async t => {
+t.test('a reply of another protocol rejects at once', async t => {
   const { port } = await serve(t, (_, socket) => socket.write('ERROR\r\n'))
   await t.rejects(nodeAt(t, port).get('a', LONG_MS), { code: 'PROTOCOL' })
 })
 
-t.test('a connection that cannot even begin', async t => {
+t.test('a connection that cannot be opened', async t => {
   await t.rejects(nodeAt(t, 99_999).get('a', LONG_MS), { code: 'CONNECTION' })
   const node = nodeAt(t, 1)
   node.close()
   await t.rejects(node.get('a', LONG_MS), { code: 'CLOSED' })
 })
 
-t.test('what memjs cannot do is refused, and not done in the clear', async t => {
+t.test('what memjs cannot do is refused, not done without TLS', async t => {
   t.throws(() => new MemjsNode({ host: HOST, port: 1 }, { tls: {} }), { code: 'ARGUMENT' })
   t.throws(() => new MemjsNode({ host: '/run/memslab.sock' }), { code: 'ARGUMENT' })
 })
 
-t.test('what may wait is bounded', async t => {
+t.test('pending requests are bounded', async t => {
   const { port } = await serve(t, () => {})
   const node = nodeAt(t, port, { pendingMax: 2 })
   const waiting = [node.get('a', LONG_MS), node.get('b', LONG_MS)]
@@ -105,7 +105,7 @@ t.test('requests are numbered in 32 bits, over and over', async t => {
   t.strictSame(numbers, [0xffff_fffe, 0xffff_ffff, 0x8000_0000, 0x8000_0001])
 })
 
-t.test('what memjs sends wrong or does not tell', async t => {
+t.test('requests that memjs sends wrong, and results that it hides', async t => {
   const { port } = await startDaemon(t, ONE_THREAD)
   const node = nodeAt(t, port)
   await node.store({ ...SET, flags: 0xfedc_ba98 }, LONG_MS)
@@ -127,7 +127,7 @@ t.test('what memjs sends wrong or does not tell', async t => {
   t.match((await node.stats('', LONG_MS)).get('cmd_set'), /^\d+$/)
 })
 
-t.test('users are given, and not taken from the environment', async t => {
+t.test('users are passed, not taken from the environment', async t => {
   const { port } = await startSaslDaemon(t)
   const auth = { user: USER, password: PASSWORD }
   const node = nodeAt(t, port, { auth })

@@ -1,4 +1,4 @@
-// Other clients store thousands of keys; our ring must know where each of them went.
+// Other clients store thousands of keys, and our hash ring must know the server of each.
 
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -46,7 +46,7 @@ for ($i = 0; $i < (int) $argv[1]; $i++) $client->set("key:$i", 'v');
 interface Peer {
   name: string
   options: RingOptions
-  /** A command that fails where the client is not installed. */
+  /** A command that fails if the client is not installed. */
   probe: [command: string, ...args: string[]]
   weights: (typeof equal)[]
   store(t: Test, ports: number[], weights: number[]): Promise<unknown>

@@ -1,4 +1,4 @@
-// The ring by itself: its figures, its shape, and what moves when a node comes or goes.
+// The hash ring alone: its points, its shape, and which keys move when a node comes or goes.
 
 import t from 'tap'
 import {
@@ -15,7 +15,7 @@ const seed = announceSeed(t)
 const nodesOf = (count: number, weight = (_: number) => 1): RingNode[] =>
   Array.from({ length: count }, (_, i) => ({ host: `10.0.0.${i}`, port: 11211, weight: weight(i) }))
 
-t.test('equal nodes have 160 points, except where single precision loses some', async t => {
+t.test('equal nodes have 160 points, except where single precision loses some points', async t => {
   for (const count of [1, 2, 3, 10, 24, 64, 1024]) {
     t.equal(createRing(nodesOf(count)).values.length, 160 * count, `${count} nodes`)
   }
@@ -32,7 +32,7 @@ t.test('points are in order, and each node has its own', async t => {
   t.equal(new Set(owners).size, 30)
 })
 
-t.test('a key belongs to the first point at or after its hash, the last wrap around', async t => {
+t.test('a key belongs to the first point at or after its hash, with wrap-around', async t => {
   const ring = createRing(nodesOf(7))
   const random = createRandom(seed)
   for (let i = 0; i < 2000; i++) {
@@ -45,7 +45,7 @@ t.test('a key belongs to the first point at or after its hash, the last wrap aro
 })
 
 t.test('a node that comes takes its share of the keys, and no other key moves', async t => {
-  // From 24 to 25 each of the others loses four points, too: see above.
+  // From 24 to 25 nodes each of the others also loses four points: see above.
   for (const count of [1, 3, 10, 23, 63]) {
     const before = createRing(nodesOf(count))
     const after = createRing(nodesOf(count + 1))
@@ -80,7 +80,7 @@ t.test('successors begin with the owner and name each node once', async t => {
   t.strictSame(successorsOf(createRing([]), 'k', 2), [])
 })
 
-t.test('the next in the ring is the owner once a node is gone', async t => {
+t.test('the next node owns the keys of a node that is gone', async t => {
   const nodes = nodesOf(6)
   const ring = createRing(nodes, { kind: 'spymemcached' })
   for (let i = 0; i < 2000; i++) {
@@ -107,7 +107,7 @@ t.test('a hash tag keeps related keys together', async t => {
   t.throws(() => createRing([], { hashTag: '{' }), { code: 'ARGUMENT' })
 })
 
-t.test('fnv1a_64 as published', async t => {
+t.test('fnv1a_64 has its published values', async t => {
   const ring = createRing([], { keyHash: 'fnv1a_64' })
   t.equal(hashKey(ring, ''), 0x84222325)
   t.equal(hashKey(ring, 'a'), 0x8601ec8c)

@@ -1,4 +1,4 @@
-// Values on their way: kinds, compression, and what Python's clients read and write of it.
+// Encoded values: kinds, compression, and interoperation with Python's clients.
 
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -30,7 +30,7 @@ function clientAt(t: Test, port: number, options: ClusterOptions = {}): ClusterC
   return client
 }
 
-t.test('both methods give back what they took, and take what pays', async t => {
+t.test('both methods are lossless, and used where they pay', async t => {
   for (const method of ['zlib', 'brotli'] as const) {
     const flags = ValueFlags.JSON
     const value = { bytes: Buffer.from(TEXT), flags }
@@ -48,7 +48,7 @@ t.test('both methods give back what they took, and take what pays', async t => {
   }
 })
 
-t.test('a value that would become too long is none', async t => {
+t.test('a value that would become too long is refused', async t => {
   const bomb = compress({ bytes: Buffer.alloc(INFLATED_BYTES_MAX), flags: 0 }, {})
   t.equal(decompress(bomb).bytes.length, INFLATED_BYTES_MAX)
   const long = { bytes: Buffer.alloc(INFLATED_BYTES_MAX + 1), flags: 0 }

@@ -1,8 +1,8 @@
 /**
- * What memcached 1.6.45 answers to peers that have to say who they are, where the oracle answers
- * otherwise: the scripts of auth-text.test.ts by their names, as newer.ts has the other cases. A
- * line of fewer than six bytes closes, blanks before `set` and signs are no part of a claim, and
- * one above 16 KiB is refused at once.
+ * Answers of memcached 1.6.45 to peers that must authenticate, where they differ from the oracle's:
+ * by the names of the scripts of auth-text.test.ts, as newer.ts does for other cases. A line of
+ * fewer than six bytes closes, spaces before `set` and signs are not part of a claim, and a claim
+ * above 16 KiB is refused at once.
  */
 const UNAUTHENTICATED = 'CLIENT_ERROR unauthenticated\r\n'
 const TOO_LONG = 'CLIENT_ERROR auth token too long\r\n'

@@ -1,11 +1,10 @@
 /**
- * Rows of newer.ts about binary frames: a body above 1 GiB ends the connection, whatever the
- * opcode. The replies are in the form of support/binary-frames.ts, without the one that follows in
- * 1.6.18.
+ * Rows of newer.ts about binary frames: a body above 1 GiB closes the connection, whatever the
+ * opcode. Replies have the form of support/binary-frames.ts, without the further reply of 1.6.18.
  */
 import type { Row } from './case.ts'
 
-/** Opcodes, by the words that the cases begin with. */
+/** Opcodes, by the first words of the cases. */
 const OPCODES: readonly (readonly [words: string, opcode: string])[] = [
   ['set', '01'],
   ['setq', '11'],

@@ -15,7 +15,7 @@ const END = 'END\r\n'
 const ERROR = 'ERROR\r\n'
 const STORED = 'STORED\r\n'
 const VERSION = 'VERSION *\r\n'
-/** A get of k, which holds these. */
+/** The reply to a get of k with this value. */
 const ONE = 'VALUE k 0 1\r\n1\r\nEND\r\n'
 const A = 'VALUE k 0 1\r\na\r\nEND\r\n'
 
@@ -96,7 +96,7 @@ const retrieval: Row[] = [
   }),
 ]
 
-/** What is stored where a store has words behind `noreply`, and the last word is another. */
+/** Stored by a store with words after `noreply`, whose last word is another. */
 const CARRIED_OUT: Record<string, string> = {
   set: STORED + A,
   add: `NOT_STORED\r\n${ONE}`,
@@ -182,9 +182,9 @@ const removal: Row[] = [
 
 const ZEROS = '000000000000000000000000000001'
 const NINES = '9'.repeat(60)
-/** No numbers, in any release. */
+/** Texts that are no numbers in any release. */
 const NONE = ['0x1', '1a', 'a1', '1.', '1.0', '1e0', '+', '--1', '+-1', '1_0', '1,0', '\xb9']
-/** Taken by strtol, and not by the newer's tokenizer. */
+/** Numbers for strtol, but not for the newer tokenizer. */
 const BLANKS = ['\t1', '1\t', '\v1', '1\f', ZEROS]
 const NEGATIVE_64 = ['-9223372036854775809', '-18446744073709551615']
 const ABOVE_64 = ['18446744073709551616', '-18446744073709551616', NINES]
@@ -251,7 +251,7 @@ export const textRows: readonly Row[] = [
   ...numbers,
 ]
 
-/** The cases of each of these words with each of these forms, as they are called. */
+/** The names of the cases of each of these words with each of these forms. */
 function forms(words: string[], ...lists: string[][]): string[] {
   return words.flatMap(word => lists.flat().map(form => `${word} ${JSON.stringify(form)}`))
 }

@@ -1,11 +1,11 @@
 /**
- * What memcached 1.6.45 answers where Debian's 1.6.18, the oracle of these tests, answers
- * otherwise. memslab follows the newer. A row has the newer's replies, one for each step, as
- * literal text (normalised as everything is: see support/normalise.ts), and the cases that get
- * them. Rows with `own` are of cases where memslab follows neither, and say why.
+ * Replies of memcached 1.6.45 that differ from those of Debian's 1.6.18, the oracle of these tests.
+ * memslab follows the newer one. A row has the newer replies, one for each step, as literal text
+ * (normalised like everything: see support/normalise.ts), and the cases that get them. Rows with
+ * `own` are for cases where memslab follows neither, and say why.
  *
- * Cases without a row are compared with the oracle, and those with one are compared with the row:
- * nothing is left out. A row that the oracle answers alike fails, since it is not needed.
+ * Cases without a row are compared with the oracle, cases with one are compared with the row. A row
+ * whose replies are the oracle's fails, since it is not needed.
  */
 import {
   compare,
@@ -38,7 +38,7 @@ const rowsByCase = new Map(
 )
 
 /**
- * How the daemon differs from the oracle or, where the newer does, from the newer; undefined: not.
+ * The difference between the daemon and the oracle, or the row if there is one; undefined: none.
  */
 export async function compareCase(
   pair: Pair,
@@ -63,7 +63,7 @@ export async function compareCase(
   return described(difference(newer, daemon, how.closeLosesReplies))
 }
 
-/** Rows whose case is in none of these groups, and cases with two rows. */
+/** Rows whose case is in none of the groups, and cases with two rows. */
 export function strayRows(rows: readonly Row[], groups: readonly Group[]): string[] {
   const named = rows.flatMap(({ group, cases }) => cases.map(name => `${group}: ${name}`))
   const known = new Set(

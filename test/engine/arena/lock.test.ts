@@ -1,5 +1,5 @@
-// The mutex of an arena while time passes that nobody ran: the clock of this thread jumps, as it
-// does when a process was stopped and goes on.
+// The mutex of an arena when the process was stopped for a while: the clock of this thread jumps,
+// as it does when the process continues.
 
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
@@ -11,7 +11,7 @@ const HELD_MS = 120
 const OTHER = 7
 const OWN = 8
 
-/** Frees the lock after some time, and says when it begins to wait for that. */
+/** Frees the lock after some time, and reports when that time begins. */
 const RELEASE = `
   const { parentPort, workerData } = require('node:worker_threads')
   const { words, at, heldMs } = workerData
@@ -21,7 +21,7 @@ const RELEASE = `
   Atomics.notify(words, at)
 `
 
-t.test('a pause is no reason to give up a lock whose holder goes on', async t => {
+t.test('a pause does not make a thread give up a lock whose holder goes on', async t => {
   const words = lockedWords()
   await releaseLater(t, words)
   const pause = jumpingClock(t)
@@ -30,11 +30,11 @@ t.test('a pause is no reason to give up a lock whose holder goes on', async t =>
   unlock(words)
 })
 
-t.test('a lock that is freed at the last moment is taken', async t => {
+t.test('a lock freed at the last moment is taken', async t => {
   const words = lockedWords()
   await releaseLater(t, words)
   const { wait } = Atomics
-  // The sleep ends by its time, and the lock is free by then.
+  // The sleep ends by its time-out, and the lock is free by then.
   Atomics.wait = ((...args: Parameters<typeof wait>) => {
     const outcome = wait(...args)
     while (Atomics.load(words, LOCK) !== 0) wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
@@ -66,7 +66,7 @@ async function releaseLater(t: Test, words: Int32Array<SharedArrayBuffer>): Prom
   await new Promise(waits => worker.once('message', waits))
 }
 
-/** From now on each look at the clock finds it later by more than the longest wait. */
+/** From now on each read of the clock is later than the last by more than the longest wait. */
 function jumpingClock(t: Test): { ms: number } {
   const { now } = performance
   const pause = { ms: 0 }

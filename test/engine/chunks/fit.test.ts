@@ -1,5 +1,5 @@
-// Classes that fit the sizes that come: cut where they save, given up where they do not, and never in
-// the way of what is stored.
+// Classes fitted to the sizes that come: added where they save memory, given up where they do not,
+// and never harmful to stored items.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -33,7 +33,7 @@ function createPeer(options: Partial<CacheOptions> = {}) {
 
 const keyOf = (index: number) => `k${String(index).padStart(7, '0')}`
 
-/** Stores so many items, and lets a second of upkeep pass now and then. */
+/** Stores `count` items, with a second of upkeep at intervals. */
 function store(peer: Peer, count: number, lengthOf: () => number): void {
   for (let i = 0; i < count; i++) {
     const length = lengthOf()
@@ -63,7 +63,7 @@ t.test('items of one size get chunks of that size, and nearly all pages', async 
   }
 })
 
-t.test('without fitting there are the classes of the factor alone', async t => {
+t.test('without fitting there are only the classes of the factor', async t => {
   for (const options of [{ fitted: false }, { chunkBytes: [100, 1000] }]) {
     const { peer, arena } = createPeer(options)
     store(peer, 20_000, () => 100)
@@ -74,7 +74,7 @@ t.test('without fitting there are the classes of the factor alone', async t => {
   t.pass('none')
 })
 
-t.test('a mix that changes has its classes cut anew, and no value is torn', async t => {
+t.test('a changing mix gets new classes, and no value is torn', async t => {
   const { peer, arena } = createPeer()
   const random = createRandom(seed)
   const cut = new Set<number>()
@@ -106,7 +106,7 @@ t.test('each size goes to the smallest class that is in use for it', async t => 
   t.equal(classFor(arena, chunkWords(arena, arena.baseClasses) + 1), 0)
 })
 
-t.test('classes go with an arena that is emptied', async t => {
+t.test('fitted classes go when an arena is emptied', async t => {
   const { peer, arena } = createPeer()
   store(peer, 20_000, () => 100)
   arena.words[L.LOCK] = 99
@@ -156,11 +156,11 @@ t.test('a class that was given up gets no pages, though it asked', async t => {
   t.equal(arena.words[L.WANTING_CLASS], 0)
 })
 
-t.test('no class is cut for nothing', async t => {
+t.test('no class is added without a gain', async t => {
   const { arena } = createPeer()
   emptyArena(arena)
   const classId = arena.baseClasses
-  // A ring of nothing, then one of sizes that their class fits already.
+  // First no samples, then samples of sizes whose class fits already.
   arena.words[L.FIT_LOOK_AT] = FIT_EVERY
   for (let i = 0; i < 3 * FIT_SAMPLES * FIT_EVERY; i++) noteSize(arena, chunkWords(arena, classId))
   t.ok(arena.words[L.FIT_LOOK_AT] > FIT_SAMPLES * FIT_EVERY)
@@ -169,7 +169,7 @@ t.test('no class is cut for nothing', async t => {
   t.equal(arena.area.bytes[arena.mapAt << 2], 1)
 })
 
-t.test('a class that a dead thread left smaller sizes is not cut for others', async t => {
+t.test('a class that a dead thread left its smaller sizes is not reused for others', async t => {
   const { peer, arena } = createPeer()
   const left = arena.baseClasses + 1
   arena.words[L.classAt(left) + L.CLASS_CHUNK_WORDS] = 200
@@ -183,7 +183,7 @@ t.test('a class that a dead thread left smaller sizes is not cut for others', as
   peer.verify()
 })
 
-t.test('a size that goes to a class of shorter chunks is noticed', async t => {
+t.test('verify notices a size that goes to a class with shorter chunks', async t => {
   const { arena } = createPeer()
   const at = (arena.mapAt << 2) + chunkWords(arena, 3)
   for (const classId of [0, 2, arena.baseClasses + 1, arena.classCount + 1]) {
@@ -192,7 +192,7 @@ t.test('a size that goes to a class of shorter chunks is noticed', async t => {
   }
 })
 
-/** Gives up the class that values of this length go to. */
+/** Gives up the class of values of this length. */
 function giveUp(arena: Arena, length: number): number {
   const { bytes } = arena.area
   const size = (L.ITEM_WORDS * 4 + keyOf(0).length + length + 3) >> 2

@@ -1,5 +1,5 @@
-// Classes that have nothing but the ends of long items: no item of theirs can be evicted, so a page of
-// them is only free when the items end that it has parts of. Such classes hold up nothing.
+// Classes that hold only the last parts of long items: they have no item to evict, so a page of
+// theirs is free only when the items with parts in it go. Such classes must not block anything.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -17,14 +17,16 @@ import { makeValue } from '../../support/engine-values.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 
 const TURNS_MAX = 10_000
-/** A page is of the hash table, and a long item has half of one page and most of half of another. */
+/**
+ * One page is the hash table's, and a long item has half of one page and most of half of another.
+ */
 const MEMORY = 65 * 64 * KIB
 const LONG = 57_000
 const SMALL = 500
 const SMALL_WORDS = SMALL / 4 + 20
 const seed = announceSeed(t)
 
-t.test('pages of long items that nobody asks for go where items are asked for', async t => {
+t.test('pages of long items without requests go to items with requests', async t => {
   const { peer, arena } = createPeer()
   const random = createRandom(seed, 1)
   for (let i = 0; i < 40; i++) peer.set(`long${i}`, makeValue(i, LONG))

@@ -1,6 +1,6 @@
-// Memory follows demand: whatever emptied it, free and dead memory of any class goes to the class that
-// wants it before a live item is evicted, in every mode, with evictions and without, and with no
-// help from upkeep.
+// Memory follows demand: free and dead memory of any class, whatever freed it, goes to the class
+// that wants it before a live item is evicted, in every mode, with and without evictions, and
+// without help of upkeep.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -30,7 +30,7 @@ const OLD_BYTES = 11_000
 const NEW_BYTES = 4000
 const HALF_BYTES = 6000
 
-/** What an old item takes of its page, and how much of the memory values get beside all else. */
+/** Share of its page that an old item takes, and share of the memory that is left for values. */
 const OLD_SHARE_BYTES = 13_200
 const USABLE = 0.83
 /** The kind of step that appends. */
@@ -123,13 +123,13 @@ for (const evictions of [true, false]) {
     arena.witness = {
       evicting: () => {
         evicted++
-        // A move that began before there was slack ends as it began.
+        // A move that began before there was slack still ends by its first plan.
         if (isChecked && arena.words[L.MOVE_PHASE] === MovePhase.NONE) checkWanted(arena)
       },
     }
     for (let round = 0; round < 60; round++) {
       const kind = random.below(10)
-      // A join finds its room in few steps, or evicts: it has the lock all the time.
+      // append and prepend find room in few steps, or evict, because they keep the lock.
       isChecked = kind !== JOINS
       step(peer, random, kind)
       peer.verify()
@@ -138,7 +138,7 @@ for (const evictions of [true, false]) {
   })
 }
 
-/** One of what fills or empties memory. */
+/** A random step that fills or frees memory. */
 function step(peer: Peer, random: Random, kind: number): void {
   const length = Math.floor(2 ** (5 + random.below(90) / 10))
   if (kind === 0) peer.flush(peer.nowS())
@@ -159,12 +159,12 @@ function check(peer: Peer, key: string): void {
   assert(hit === undefined || isWhole(hit.value), `${key} is torn`)
 }
 
-/** That a live item may be evicted now. */
+/** Asserts that a live item may be evicted now. */
 function checkWanted(arena: Arena): void {
   for (let classId = 1; classId <= arena.classCount; classId++) {
     assert(!hasSlack(arena, classId), `class ${classId} has a page's worth of free chunks`)
   }
-  // A page's worth that is spread evenly may be missed (reap.ts); this much may not.
+  // A page's worth of dead items, spread evenly, may be missed (reap.ts), but not this much.
   const pages = deadBytes(arena) / (arena.pageWords * 4)
   assert(pages < 12, `${pages} pages' worth of dead items`)
 }
@@ -189,7 +189,7 @@ function createPeer(options: Partial<CacheOptions>): { peer: Peer; bytes: number
   return { peer: new Peer(Cache.create({ memoryBytes: bytes, hashpower: 6, ...options })), bytes }
 }
 
-/** Stores so many bytes of values; how many values. */
+/** Stores values of this many bytes in total. Returns their number. */
 function fill(peer: Peer, name: string, bytes: number, length: number, expiresAtS = 0): number {
   const count = Math.floor(bytes / length)
   const value = makeValue(1, length)

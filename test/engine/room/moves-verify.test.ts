@@ -1,4 +1,4 @@
-// As verify.test.ts, for an arena in the middle of a page move and with pages in the pool.
+// As verify.test.ts, for an arena in the middle of a page move, with pages in the pool.
 
 import t from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
@@ -28,7 +28,7 @@ const HEADER = {
 }
 
 for (const phase of [MovePhase.WITHHOLD, MovePhase.EVACUATE] as const) {
-  t.test(`a bit flipped in what phase ${phase} of a move stands on is noticed`, async t => {
+  t.test(`a flipped bit in the state of phase ${phase} of a move is noticed`, async t => {
     const arena = createMoving(phase)
     verify(arena)
     const missed: string[] = []
@@ -53,7 +53,7 @@ for (const phase of [MovePhase.WITHHOLD, MovePhase.EVACUATE] as const) {
   })
 }
 
-/** An arena with pages in the pool, and one stopped in this phase on its way there. */
+/** An arena with pages in the pool, and with a page move there stopped in this phase. */
 function createMoving(phase: number): Arena {
   const options = {
     memoryBytes: 4 * MIB,
@@ -92,7 +92,7 @@ function withheldChunks(arena: Arena): number[] {
   return all.filter(chunk => words[chunk + L.ITEM_META] === L.META_WITHHELD)
 }
 
-/** Whether verify notices these bits flipped in a word, which is put right again. */
+/** Whether verify notices these flipped bits in a word, which are then restored. */
 function notices(arena: Arena, at: number, bits: number): boolean {
   arena.words[at] ^= bits
   try {

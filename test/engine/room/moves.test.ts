@@ -1,5 +1,5 @@
-// Page moves, by order, by balance and for another memory limit: what lives in a page is found again
-// wherever it went, value and all, and goes only where no memory is left.
+// Page moves, on command, by balance and for a new memory limit: items of a page are found again
+// with their values wherever they went, and are evicted only if no memory is left.
 
 import assert from 'node:assert/strict'
 import t from 'tap'
@@ -62,7 +62,7 @@ t.test('items of a page that moves are found again, in chain, list and value', a
   }
 })
 
-t.test('in a full memory the coldest go, one for each that is moved', async t => {
+t.test('in a full memory the coldest items are evicted, one for each moved item', async t => {
   const { peer, arena } = createPeer({ fitted: false })
   let count = 0
   while (evictions(arena) === 0) peer.set(`k${count++}`, makeValue(count, 700))
@@ -81,7 +81,7 @@ t.test('in a full memory the coldest go, one for each that is moved', async t =>
   t.equal(arena.words[L.POOL_COUNT], 0, 'the next class in need takes it')
 })
 
-t.test('a memory that must not evict keeps its pages when they are full', async t => {
+t.test('without evictions a full class keeps its pages', async t => {
   const { peer, arena } = createPeer({ evictions: false })
   let count = 0
   while (peer.set(`k${count}`, makeValue(count, 700)) === Status.OK) count++
@@ -99,7 +99,7 @@ t.test('a memory that must not evict keeps its pages when they are full', async 
   for (let i = 1; i < count; i += 2) assert(peer.get(`k${i}`)?.value.equals(makeValue(i, 700)))
 })
 
-t.test('what is held moves when it may, and holds its page back when it may not', async t => {
+t.test('a held item moves once it is released, and keeps its page until then', async t => {
   const { peer, arena } = createPeer()
   for (let i = 0; i < 2000; i++) peer.set(`k${i}`, makeValue(i, 700))
   const classId = fullestClass(arena)
@@ -131,7 +131,7 @@ t.test('what is held moves when it may, and holds its page back when it may not'
   peer.verify()
 })
 
-t.test('orders that make no sense are refused', async t => {
+t.test('impossible orders are refused', async t => {
   const { peer, arena } = createPeer()
   peer.set('a', makeValue(1, 20))
   t.equal(peer.cache.reassignPage(5, 5), Order.SAME)
@@ -146,7 +146,7 @@ t.test('orders that make no sense are refused', async t => {
   t.equal(off.peer.cache.reassignPage(-1, 1), Order.OFF)
 })
 
-t.test('several arenas: the one that has most gives', async t => {
+t.test('with several arenas, the one with most pages gives', async t => {
   const { peer } = createPeer({ memoryBytes: 8 * MIB, shards: 2, fitted: false })
   for (let i = 0; i < 3000; i++) peer.set(`k${i}`, makeValue(i, 700))
   for (let i = 0; i < 3000; i += 2) peer.remove(`k${i}`)
@@ -161,7 +161,7 @@ t.test('several arenas: the one that has most gives', async t => {
   t.equal(pagesOf(first, classId) + pagesOf(second, classId), before - 6)
 })
 
-t.test('a page goes to an arena that has cut its class', async t => {
+t.test('a page goes to an arena that has fitted its class', async t => {
   const { peer, arena } = createPeer({ memoryBytes: 8 * MIB, shards: 2 })
   const classId = arena.baseClasses + 1
   t.equal(peer.cache.reassignPage(POOL, classId), Order.BAD_CLASS)
@@ -173,7 +173,7 @@ t.test('a page goes to an arena that has cut its class', async t => {
   t.same([pagesOf(arena, classId), pagesOf(second, classId)], [0, 1])
 })
 
-t.test('a class that evicts young items gets pages from one that lies idle', async t => {
+t.test('a class that evicts young items gets pages from an idle one', async t => {
   for (const automove of [0, 1, 2]) {
     const { peer, arena } = createPeer({ automove, crawler: false })
     for (let i = 0; evictions(arena) === 0; i++) peer.set(`old${i}`, makeValue(i, 3000))
@@ -190,7 +190,7 @@ t.test('a class that evicts young items gets pages from one that lies idle', asy
   }
 })
 
-t.test('pages to spare go to the pool', async t => {
+t.test('spare pages go to the pool', async t => {
   const { peer, arena } = createPeer({ automove: 1 })
   for (let i = 0; i < 3000; i++) peer.set(`k${i}`, makeValue(i, 700))
   for (let i = 0; i < 3000; i++) if (i % 10 !== 0) peer.remove(`k${i}`)
@@ -200,7 +200,7 @@ t.test('pages to spare go to the pool', async t => {
   t.equal(evictions(arena), 0)
 })
 
-t.test('the memory limit is lowered and raised while it works', async t => {
+t.test('the memory limit is lowered and raised at run time', async t => {
   const { peer } = createPeer({ memoryBytes: 16 * MIB, shards: 2, headroom: true })
   const { cache } = peer
   const arenas = cache.shards.map(({ arena }) => arena)
@@ -260,7 +260,7 @@ t.test('uploads begun before a move end after it', async t => {
   t.ok(peer.get('up')?.value.equals(value))
 })
 
-t.test('a limit that is lowered within a step ends the move', async t => {
+t.test('a limit lowered within a step ends the move', async t => {
   const { peer, arena } = createPeer()
   for (let i = 0; i < 100; i++) peer.set(`k${i}`, makeValue(i, 700))
   const classId = fullestClass(arena)
@@ -278,7 +278,7 @@ t.test('a limit that is lowered within a step ends the move', async t => {
   peer.verify()
 })
 
-t.test('above the limit nothing is withheld from a memory that must not evict', async t => {
+t.test('above the limit nothing is withheld without evictions', async t => {
   const { peer, arena } = createPeer({ evictions: false, fitted: false })
   for (let i = 0; peer.store(Mode.SET, `k${i}`, makeValue(i, 700)) === Status.OK; i++);
   for (let i = 0; i < 40; i++) peer.remove(`k${i}`)
@@ -300,7 +300,7 @@ function createPeer(options: Partial<CacheOptions> = {}): { peer: Peer; arena: A
   return { peer, arena: peer.cache.shards[0].arena }
 }
 
-/** Single steps of upkeep, with `verify` after each, and now and then an item that comes or goes. */
+/** Single steps of upkeep, with `verify` after each, and an item that comes or goes at times. */
 function stepThrough(peer: Peer, random: ReturnType<typeof createRandom>): void {
   const { arena, holder } = peer.cache.shards[0]
   const upkeep = new Upkeep(arena)

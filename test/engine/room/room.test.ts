@@ -1,5 +1,5 @@
-// Room for a class that has none in a full memory: a page of another class is emptied step by step,
-// and others have the lock in between.
+// Room for a class without chunks in a full memory: a page of another class is emptied step by
+// step, and other threads get the lock in between.
 
 import t from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
@@ -43,7 +43,7 @@ t.test(
   },
 )
 
-t.test('a store is answered when there is room, also past a move that is under way', async t => {
+t.test('a store is answered once there is room, also during another move', async t => {
   const { peer, arena } = full()
   peer.cache.reassignPage(-1, 0)
   t.not(arena.words[L.MOVE_PHASE], MovePhase.NONE)
@@ -53,7 +53,7 @@ t.test('a store is answered when there is room, also past a move that is under w
   peer.verify()
 })
 
-t.test('a page with an item that is held is left for another one', async t => {
+t.test('a page with a held item is skipped for another', async t => {
   const { peer, arena } = full()
   const oldest =
     Array.from({ length: KEYS }, (_, i) => `k${i}`).find(key => peer.get(key) !== undefined) ?? ''
@@ -66,7 +66,7 @@ t.test('a page with an item that is held is left for another one', async t => {
   peer.verify()
 })
 
-t.test('where all pages have an item that is held a store is refused soon', async t => {
+t.test('if all pages have a held item, a store is refused soon', async t => {
   const { peer, arena } = full()
   const pages = new Set<number>()
   const held: Held[] = []

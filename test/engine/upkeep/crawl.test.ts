@@ -1,5 +1,5 @@
-// Walks and crawls: every item is seen once, what has ended is found wherever it stands, in bounded
-// steps, and classes where that never pays are left alone.
+// Walks and crawls: every item is seen once, expired items are found everywhere in bounded steps,
+// and classes where that never pays are left alone.
 
 import t from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
@@ -25,7 +25,7 @@ import { announceSeed, createRandom } from '../../support/prng.ts'
 const TURNS_MAX = 10_000
 const seed = announceSeed(t)
 
-/** Notes the keys that it is shown, and stops before every `stopEvery`th. */
+/** Records the keys that it is shown, and stops before every `stopEvery`th. */
 class KeySink implements ItemSink {
   readonly keys: string[] = []
   readonly #stopEvery: number
@@ -60,7 +60,7 @@ t.test('a walk sees each item once, however often its sink has no room', async t
   }
 })
 
-t.test('a walk shows neither what has ended nor what is only held', async t => {
+t.test('a walk shows neither dead items nor items that are only held', async t => {
   const peer = createPeer()
   peer.set('stays', makeValue(1, 100))
   peer.set('ends', makeValue(1, 100), { expiresAtS: peer.nowS() + 5 })
@@ -94,7 +94,7 @@ t.test('a walk of some classes keeps to them, and a list is shown newest first',
   t.equal(all.keys.length, 20)
 })
 
-t.test('a crawl ends what has ended, behind live items and in every class', async t => {
+t.test('a crawl reclaims expired items, behind live ones and in every class', async t => {
   const peer = createPeer({ memoryBytes: 8 * MIB, shards: 2 })
   const endsAtS = peer.nowS() + 10
   for (let i = 0; i < 4000; i++) {
@@ -116,7 +116,7 @@ t.test('a crawl ends what has ended, behind live items and in every class', asyn
   peer.verify()
 })
 
-t.test('a memory that must not evict gets the room of what a crawl found', async t => {
+t.test('without evictions the room that a crawl found is used', async t => {
   const peer = createPeer({ memoryBytes: 4 * MIB, evictions: false, fitted: false })
   const endsAtS = peer.nowS() + 10
   let stored = 0
@@ -134,7 +134,7 @@ t.test('a memory that must not evict gets the room of what a crawl found', async
   peer.verify()
 })
 
-t.test('a crawl looks at as many items of a class as it is told', async t => {
+t.test('a crawl checks as many items of a class as ordered', async t => {
   const peer = createPeer({ fitted: false })
   for (let i = 0; i < 300; i++) peer.set(`short${i}`, makeValue(i, 10))
   for (let i = 0; i < 20; i++) peer.set(`long${i}`, makeValue(i, 3000))
@@ -144,7 +144,7 @@ t.test('a crawl looks at as many items of a class as it is told', async t => {
   t.equal(sumOf(peer, ClassCounter.CRAWLER_CHECKED), 70)
 })
 
-t.test('a crawl is refused, stopped, and not begun where nothing is', async t => {
+t.test('a crawl is refused, stopped, and not started without items', async t => {
   const peer = createPeer({ crawlerSleepUs: 5000 })
   t.equal(peer.cache.crawl(), Order.NOT_STARTED)
   for (let i = 0; i < 20_000; i++) peer.set(`k${i}`, makeValue(i, 10))
@@ -160,7 +160,7 @@ t.test('a crawl is refused, stopped, and not begun where nothing is', async t =>
   t.ok(sumOf(peer, ClassCounter.CRAWLER_CHECKED) < 20_000)
 })
 
-t.test('who takes over goes on with the crawl that was ordered', async t => {
+t.test('another thread continues an ordered crawl', async t => {
   const peer = createPeer()
   for (let i = 0; i < 20_000; i++) peer.set(`k${i}`, makeValue(i, 10))
   peer.cache.crawl()
@@ -195,7 +195,7 @@ t.test(
   },
 )
 
-t.test('without the maintainer nothing is crawled unasked', async t => {
+t.test('without the maintainer nothing is crawled automatically', async t => {
   const peer = createPeer()
   peer.cache.upkeep(0)
   peer.set('ends', makeValue(1, 10), { expiresAtS: peer.nowS() + 2 })
@@ -219,7 +219,7 @@ function walkAll(peer: Peer, sink: ItemSink, classes = allClasses()): void {
   }
 }
 
-/** Turns of upkeep until no arena has more to do. */
+/** Does upkeep until no arena has more to do. */
 function runUpkeep(peer: Peer): void {
   for (const index of peer.cache.shards.keys()) {
     for (let turn = 0; peer.cache.upkeep(index) < UPKEEP_IDLE_MS; turn++) {
@@ -241,7 +241,7 @@ function sumOf(peer: Peer, counter: number): number {
   return sum
 }
 
-/** The class that an item is in. */
+/** The class of an item. */
 function classOf(peer: Peer, key: string): number {
   const { arena } = peer.cache.shards[0]
   for (let id = 1; id <= arena.classCount; id++) {

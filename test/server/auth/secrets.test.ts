@@ -1,5 +1,5 @@
-// What a failed log-in leaves behind: no password in the memory of the daemon, however its bytes
-// came, and no place that a peer keeps which has left.
+// After a failed log-in no password is left in the daemon's memory, however its bytes arrived, and
+// a peer that closed does not keep its place.
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -16,13 +16,13 @@ import { shortFolder } from '../../support/unix.ts'
 
 const FAILURE = 'CLIENT_ERROR authentication failure\r\n'
 const USERS = 'user:pass\n'
-/** Spelled in parts, so that this text is no copy of them. */
+/** In parts, so that this source does not contain them. */
 const SECRETS = ['whole', 'pieces', 'kept', 'broken', 'left', 'binary'].map(
   name => `${name}-S3cr3t`,
 )
 const PAGE_BYTES = 2 ** 20
 
-t.test('a password that was claimed is nowhere in memory', async t => {
+t.test('a password of a claim is nowhere in memory', async t => {
   for (const more of [[], ['-o', 'no_io_uring']]) {
     const path = writeUsers(t)
     const args = ['-Y', path, '-S', '-t', '1', '-m', '8', ...more]
@@ -34,7 +34,7 @@ t.test('a password that was claimed is nowhere in memory', async t => {
     t.equal(await ask(peer, claim(whole), '\n'), FAILURE)
     await sendPieces(peer, claim(pieces))
     t.equal((await readUntil(peer, '\n')).toString(), FAILURE)
-    // The second claim comes while the answer to the first waits, in pieces.
+    // The second claim arrives in pieces while the answer to the first is delayed.
     peer.write(claim(kept))
     await sendPieces(peer, claim(kept))
     await readUntil(peer, '\n')
@@ -54,9 +54,9 @@ t.test('a password that was claimed is nowhere in memory', async t => {
   }
 })
 
-t.test('a peer that failed and left gives its place back at once', async t => {
+t.test('a peer that failed and closed frees its place at once', async t => {
   const { judge } = FileAuthenticator.prototype
-  // Whoever waits for this answer waits for ever.
+  // The answer to this one never comes.
   FileAuthenticator.prototype.judge = () => 2 ** 30
   t.teardown(() => {
     FileAuthenticator.prototype.judge = judge
@@ -81,7 +81,7 @@ function claim(password: string): string {
   return `set a 0 0 ${body.length}\r\n${body}\r\n`
 }
 
-/** Byte by byte, so that the daemon reads it in many pieces. */
+/** Sends byte by byte, so that the daemon reads it in many pieces. */
 async function sendPieces(peer: Socket, text: string): Promise<void> {
   peer.setNoDelay(true)
   for (const byte of Buffer.from(text, 'latin1')) {
@@ -103,7 +103,7 @@ function isReadable(pid: number): boolean {
   }
 }
 
-/** Which secrets are found, as often as they are. */
+/** The secrets found in memory, once per occurrence. */
 function secretsIn(pid: number): string[] {
   const found: string[] = []
   const memory = openSync(`/proc/${pid}/mem`, 'r')

@@ -1,5 +1,5 @@
-// What is taken of Node's inside: reading from an accepted socket through one buffer, and writing
-// to its handle.
+// The use of Node's internals: reading from an accepted socket into one buffer, and writing to its
+// handle.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -110,7 +110,7 @@ t.test('a writer sends all, in order, to a peer that is slow', async t => {
   t.equal(writer.write(Buffer.from('late')), Sent.FAILED)
 })
 
-t.test('a writer is told when its peer leaves in between', async t => {
+t.test('a writer learns that its peer closed in between', async t => {
   const [accepted, peer] = await socketPair(t)
   const socket = adoptSocket(accepted, Buffer.alloc(100), () => true).on('error', () => {})
   const over = new Promise<void>(resolve => {

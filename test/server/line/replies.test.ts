@@ -1,4 +1,4 @@
-// The reply buffers of a thread: what is being sent keeps its bytes, and few buffers are enough.
+// The reply buffers of a thread: bytes being sent do not change, and few buffers are enough.
 
 import t from 'tap'
 import { REPLY_BYTES } from '../../../lib/protocol/limits.ts'
@@ -9,7 +9,7 @@ import { announceSeed, createRandom } from '../../support/prng.ts'
 const seed = announceSeed(t)
 const SPARES = { 1: 64, 2: 4 } as const
 
-/** Of a thread with a uring, and of one without. */
+/** Rooms of a thread with a uring, and of one without. */
 for (const rooms of [2, 1] as const) {
   t.test(`replies that are being sent keep their bytes (${rooms} a buffer)`, async t => {
     const bufferBytes = rooms * REPLY_ROOM_BYTES
@@ -22,7 +22,7 @@ for (const rooms of [2, 1] as const) {
     let bytesMax = 0
     let countMax = 0
     for (let step = 0; step < 5000; step++) {
-      // Something is always being sent, as in a thread with many peers.
+      // A reply is always being sent, as in a thread with many peers.
       if (underWay.length < 2 || random.below(100) < 50 - underWay.length) {
         const length = random.between(1, REPLY_BYTES / 4)
         const { start } = reply
@@ -31,7 +31,7 @@ for (const rooms of [2, 1] as const) {
         reply.area.bytes.fill(mark, start, start + length)
         reply.length += length
         const { current } = replies
-        // Some lines send all at once, and keep nothing.
+        // Some lines send everything at once, and keep nothing.
         if (!random.once(3)) {
           replies.keep(current, start + length)
           areas.add(current.area)
@@ -58,7 +58,7 @@ for (const rooms of [2, 1] as const) {
   })
 }
 
-t.test('a buffer is used from its beginning again when all in it is sent', async t => {
+t.test('a buffer is used from its start again once everything in it is sent', async t => {
   const reply = new Reply()
   const replies = new Replies(reply, 2 * REPLY_ROOM_BYTES, 1)
   const { current } = replies

@@ -1,4 +1,4 @@
-// The line through a stream of Node's, over a plain socket and over TLS.
+// The line through a Node stream, over a plain socket and over TLS.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -83,7 +83,7 @@ for (const isSecure of [false, true]) {
     t.equal(line.send(bufferOf(Buffer.from('late')), 0, 4), Sent.FAILED)
   })
 
-  t.test(`${name}: the owner is told when its peer leaves in between`, options, async t => {
+  t.test(`${name}: the owner learns that its peer closed in between`, options, async t => {
     const { line, owner, peer, transport } = await open(t, isSecure)
     const over = owner.nextSent()
     const bytes = bufferOf(Buffer.alloc(1_000_000))

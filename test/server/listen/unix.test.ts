@@ -1,5 +1,4 @@
-// A UNIX socket as the only way in: its file and who may use it, what is served through it, and
-// what `stats` tells.
+// A UNIX socket as the only listener: its file and mode, what is served through it, and `stats`.
 
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
@@ -30,7 +29,7 @@ const DEAF_PEERS = 10
 const DEAF_PEERS_BYTES_MAX = 24 * 2 ** 20
 const START_MS_MAX = 20_000
 
-t.test('it serves text requests and says where', async t => {
+t.test('it serves text requests, and stats has the path', async t => {
   const daemon = await startUnixDaemon(t)
   const peer = await openPeer(daemon.path)
   t.equal(
@@ -46,7 +45,7 @@ t.test('it serves text requests and says where', async t => {
   t.ok(Number(stats.get('bytes_read')) > 20, 'its bytes are counted')
 })
 
-t.test('it serves no TCP beside it', async t => {
+t.test('it serves no TCP', async t => {
   const daemon = await startUnixDaemon(t)
   const tcp = readFileSync(`/proc/${daemon.pid}/net/tcp`, 'latin1')
   const inodes = new Set(
@@ -57,7 +56,7 @@ t.test('it serves no TCP beside it', async t => {
   t.equal(own.length, 0)
 })
 
-t.test('the file has the rights of -a, and is gone at the end', async t => {
+t.test('the file has the mode of -a, and is removed at the end', async t => {
   const rights: [args: string[], mode: number][] = [
     [[], 0o700],
     [['-a', '0666'], 0o666],
@@ -102,7 +101,7 @@ t.test('a daemon that answers keeps its socket', async t => {
   t.equal(await askOnce(daemon.path, 'get a\r\n', 'END\r\n'), 'VALUE a 0 1\r\n1\r\nEND\r\n')
 })
 
-t.test('a daemon that ends removes its own socket, and no other', async t => {
+t.test('a daemon removes its own socket, and no other', async t => {
   for (const signal of ['SIGTERM', 'SIGUSR1'] as const) {
     const daemon = await startUnixDaemon(t)
     unlinkSync(daemon.path)
@@ -116,7 +115,7 @@ t.test('a daemon that ends removes its own socket, and no other', async t => {
   }
 })
 
-t.test('a path that cannot be is told of in one line', async t => {
+t.test('an impossible path gets one line', async t => {
   const folder = shortFolder(t)
   writeFileSync(join(folder, 'file'), '')
   const paths = {

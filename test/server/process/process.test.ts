@@ -1,4 +1,4 @@
-// The program as a process: into the background, the pid file, the user, signals, a port in use.
+// The program as a process: the background, the pid file, the user, signals, a port in use.
 
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -29,14 +29,14 @@ t.test('-d returns when the daemon listens, and leaves it running', async t => {
   t.ok(await comesTrue(() => !existsSync(pidFile)), 'the pid file goes with it')
 })
 
-t.test('-d tells of a port in use', async t => {
+t.test('-d reports a port in use', async t => {
   const port = await takenPort(t)
   const { status, stdout, stderr } = run('-d', '-p', `${port}`)
   const line = `failed to listen on TCP port ${port}: Address already in use\n`
   t.same([status, stdout, stderr], [71, '', warnings() + line])
 })
 
-t.test('a port in use is told of in memcached words', async t => {
+t.test('a port in use is reported in the words of memcached', async t => {
   const port = await takenPort(t)
   const byPort = run('-p', `${port}`)
   t.equal(
@@ -62,14 +62,14 @@ t.test('signals end it cleanly, a lost terminal does not', async t => {
   }
 })
 
-t.test('a pid file that cannot be written is told of, and the daemon goes on', async t => {
+t.test('a pid file that cannot be written is logged, and the daemon goes on', async t => {
   const daemon = await startDaemon(t, ['-P', '/no/such/folder/pid'])
   const line =
     'Could not open the pid file /no/such/folder/pid.tmp for writing: No such file or directory'
   t.ok(await comesTrue(() => daemon.output().includes(line)), daemon.output())
 })
 
-t.test('-d tells of a pid file that cannot be written, and leaves the daemon running', async t => {
+t.test('-d logs a pid file that cannot be written, and leaves the daemon running', async t => {
   const port = await freePort()
   const place = ['-p', `${port}`, '-l', HOST, '-A']
   const { status, stderr } = run('-d', ...place, '-P', '/no/such/folder/pid')
@@ -79,7 +79,7 @@ t.test('-d tells of a pid file that cannot be written, and leaves the daemon run
   await answer(port, 'shutdown\r\n')
 })
 
-t.test('-d tells what becomes of a program whose path is unknown', async t => {
+t.test('-d reports an unknown path of the program', async t => {
   const nameless = `data:text/javascript,process.execPath='nameless'`
   const args = ['--import', nameless, MAIN, '-d', '-p', '-1']
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
@@ -103,14 +103,14 @@ t.test('what --permission forbids is named', async t => {
   }
 })
 
-t.test('where it listens is told with -v, with the port that was bound', async t => {
+t.test('-v logs the addresses, with the bound port', async t => {
   const daemon = await startDaemon(t, ['-v', '-t', '1', '-U', '-1'])
   const { port } = daemon
   const wanted = new RegExp(`^memslab \\S+ listens on tcp:${HOST}:${port}, udp:${HOST}:\\d+$`, 'm')
   t.ok(await comesTrue(() => wanted.test(daemon.output())), daemon.output())
 })
 
-t.test('a limit of open files that is short lowers -c, with one warning', async t => {
+t.test('a low limit of open files lowers -c, with one warning', async t => {
   const runs: [limit: number, args: string[], connections: number][] = [
     [1024, ['-t', '4'], 964],
     [200, ['-t', '16', '-c', '100'], 56],
@@ -153,7 +153,7 @@ t.test('more connections than files may be open are refused', async t => {
   t.equal(status, 71)
 })
 
-t.test('root becomes the user it is told to', ONLY_ROOT, async t => {
+t.test('root becomes the user of -u', ONLY_ROOT, async t => {
   const daemon = await startDaemon(t, ['-u', 'nobody'])
   const status = () => readFileSync(`/proc/${daemon.pid}/status`, 'utf8')
   t.ok(
@@ -165,7 +165,7 @@ t.test('root becomes the user it is told to', ONLY_ROOT, async t => {
   t.equal(await answer(daemon.port, 'nonsense\r\nquit\r\n'), 'ERROR\r\n')
 })
 
-t.test('a user that is not there is refused before anything else', ONLY_ROOT, async t => {
+t.test('an unknown user is refused before anything else', ONLY_ROOT, async t => {
   const { status, stderr } = run('-u', 'no-such-user')
   t.equal(stderr, "can't find the user no-such-user to switch to\n")
   t.equal(status, 67)
@@ -179,7 +179,7 @@ function warnings(): string {
   return IS_ROOT ? 'warning: running as root, -u <user> would run it as somebody else\n' : ''
 }
 
-/** All that comes back until the other side closes. */
+/** Everything received until the server closes. */
 async function answer(port: number, request: string): Promise<string> {
   const socket = dial(port, HOST)
   socket.setEncoding('utf8').write(request)

@@ -1,5 +1,5 @@
-// Threads that cannot be started: how often the daemon tries, what it says, and when it gives up.
-// The pool is a stand-in whose threads die as they begin.
+// Threads that cannot be started: how often the daemon tries, what it logs, and when it gives up.
+// The pool is a fake whose threads die at their start.
 
 import { spawnSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
@@ -19,7 +19,7 @@ const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url))
 const ONLY_ROOT = { skip: process.getuid?.() === 0 ? false : 'only root can become somebody else' }
 const RUN_MS_MAX = 30_000
 
-/** Its threads die before they take a task, but for some at the beginning. */
+/** Its threads die before they take a task, except for the first ones. */
 class DyingPool extends EventEmitter implements ThreadPool {
   readonly threads = []
   readonly deathsMs: number[] = []
@@ -60,7 +60,7 @@ class DyingPool extends EventEmitter implements ThreadPool {
   }
 }
 
-t.test('where no thread starts it tries a few times, then says why and ends', async t => {
+t.test('if no thread starts it tries a few times, then logs why and ends', async t => {
   const pool = new DyingPool()
   const workers = workersOf(pool, 4)
   const started = workers.start(() => {}).catch(String)

@@ -1,5 +1,5 @@
-// The daemon in a terminal, as `npm start` runs it: it says where it listens, Ctrl-C ends it, and
-// so does the end of the terminal; a SIGHUP from somebody else does not. `script` makes the
+// The daemon in a terminal, as `npm start` runs it: it prints where it listens, and Ctrl-C and
+// closing the terminal end it, while another SIGHUP does not. The program `script` makes the
 // terminal.
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -17,7 +17,7 @@ const NEEDS_SCRIPT = {
 const CTRL_C = '\x03'
 const START_MS_MAX = 60_000
 
-t.test('in a terminal it says where it listens, and Ctrl-C ends it', NEEDS_SCRIPT, async t => {
+t.test('in a terminal it prints where it listens, and Ctrl-C ends it', NEEDS_SCRIPT, async t => {
   const { terminal, port, output, pid } = await start(t)
   t.match(output(), `listens on tcp:${HOST}:${port}`)
   terminal.stdin?.write(CTRL_C)
@@ -25,7 +25,7 @@ t.test('in a terminal it says where it listens, and Ctrl-C ends it', NEEDS_SCRIP
   t.match(output(), 'Signal handled: Interrupt.')
 })
 
-t.test('the end of its terminal ends it, SIGHUP alone does not', NEEDS_SCRIPT, async t => {
+t.test('closing its terminal ends it, SIGHUP alone does not', NEEDS_SCRIPT, async t => {
   const { terminal, port, pid } = await start(t)
   process.kill(pid, 'SIGHUP')
   t.equal(await askOnce(port, 'mn\r\n', 'MN\r\n'), 'MN\r\n')
@@ -33,20 +33,20 @@ t.test('the end of its terminal ends it, SIGHUP alone does not', NEEDS_SCRIPT, a
   t.ok(await comesTrue(() => !isRunning(pid)))
 })
 
-t.test('a terminal that is stopped stops nobody', NEEDS_SCRIPT, async t => {
+t.test('a stopped terminal does not stop the daemon', NEEDS_SCRIPT, async t => {
   const { terminal, port } = await start(t, ['-vv'])
   terminal.stdout?.pause()
   const peer = await openPeer(port)
   const isFull = async () => {
     await ask(peer, `${'get none\r\n'.repeat(1000)}mn\r\n`, 'MN\r\n')
-    // A connection of its own, which the thread accepts that writes the log.
+    // A new connection, which is accepted by the thread that writes the log.
     return Number((await statsOf(port, 'memslab')).get('stderr_lines_dropped')) > 0
   }
   t.ok(await comesTrue(isFull, START_MS_MAX))
   terminal.stdout?.resume()
 })
 
-/** `npm start` in a terminal of its own. */
+/** `npm start` in a new terminal. */
 async function start(t: Test, args: string[] = []) {
   const port = await freePort()
   const command = `npm start --silent -- -u nobody -t 1 -p ${port} -l ${HOST} ${args.join(' ')}`
@@ -78,7 +78,7 @@ function daemonBelow({ pid = 0 }: ChildProcess): number {
   }
 }
 
-/** Parent and child, of all processes. */
+/** Parent and child ids of all processes. */
 function* processes(): Generator<[parent: number, child: number]> {
   for (const name of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
     try {

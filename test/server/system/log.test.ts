@@ -1,5 +1,5 @@
-// The daemon's log where nobody can have it: on a full disk, with the reader gone, with a reader
-// that does not read, and what becomes of characters that a terminal acts on.
+// The daemon's log on a full disk, with a closed pipe, with a reader that does not read, and with
+// control characters.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { freePort, HOST } from '../../support/process.ts'
 import { ask, comesTrue, openPeer, statsOf } from '../../support/server-peer.ts'
 
 const MAIN = fileURLToPath(new URL('../../../lib/main.ts', import.meta.url))
-/** As many log lines do not fit into what waits for a reader that does not read. */
+/** More log lines than are buffered for a reader that does not read. */
 const LINES = 20_000
 
 t.test('a full disk costs lines of the log, and they are counted', async t => {
@@ -26,7 +26,7 @@ t.test('a full disk costs lines of the log, and they are counted', async t => {
   t.same(await exited, [0, null])
 })
 
-t.test('a reader of the log that is gone ends nothing', async t => {
+t.test('a closed pipe does not end the daemon', async t => {
   const { child, port } = await launch(t, ['-vv', '-t', '2'], 'pipe')
   child.stderr?.destroy()
   await stillServes(t, port)
@@ -35,11 +35,11 @@ t.test('a reader of the log that is gone ends nothing', async t => {
   await stillServes(t, port)
 })
 
-t.test('a reader of the log that reads later misses lines and is told so', async t => {
+t.test('a late reader of the log misses lines, and the log says so', async t => {
   const folder = t.testdir({})
   const fifo = join(folder, 'log')
   spawnSync('mkfifo', [fifo])
-  // Both ends in this process: opening one alone would wait for the other.
+  // Both ends are in this process, because opening only one would wait for the other.
   const pipe = openSync(fifo, 'r+')
   t.teardown(() => closeSync(pipe))
   const { port } = await launch(t, ['-vv', '-t', '2'], pipe)
@@ -73,7 +73,7 @@ t.test('control characters of peers are escaped, other text is not', async t => 
   t.ok(await comesTrue(() => wanted.test(output())), output())
 })
 
-/** The daemon with its log there; it accepts. */
+/** Starts the daemon with this log, and waits until it accepts. */
 async function launch(t: Test, args: string[], stderr: number | 'pipe') {
   const port = await freePort()
   const all = [MAIN, '-p', `${port}`, '-l', HOST, ...args]
@@ -89,7 +89,7 @@ async function launch(t: Test, args: string[], stderr: number | 'pipe') {
   return { child, port }
 }
 
-/** Log lines from all of its threads, and answers. */
+/** Makes all its threads log lines, and checks that it answers. */
 async function stillServes(t: Test, port: number): Promise<void> {
   const peers = await Promise.all(Array.from({ length: 4 }, () => openPeer(port)))
   for (const peer of peers) {

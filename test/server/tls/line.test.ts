@@ -1,5 +1,5 @@
-// A TLS line over a line that cuts and delays, against Node's own TLS as its peer; and the memory
-// between OpenSSL and a line.
+// A TLS line over a line that cuts and delays, with Node's TLS as its peer; and the memory between
+// OpenSSL and a line.
 
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ const seed = announceSeed(t)
 const openSsl = loadOpenSsl() as OpenSsl
 const skip = openSsl === undefined ? 'this Node has no node:ffi' : skipWithout('openssl')
 
-t.test('what is sealed is taken in order, whatever its length', { skip }, async t => {
+t.test('sealed bytes are taken in order, whatever their length', { skip }, async t => {
   const random = createRandom(seed)
   const outgoing = new Outgoing(openSsl)
   const area = Area.allocate(2 * REPLY_BYTES)
@@ -77,7 +77,7 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
   })
 }
 
-t.test('what is not TLS is refused or blamed', { skip }, async t => {
+t.test('input that is not TLS is refused or blamed', { skip }, async t => {
   const random = createRandom(seed)
   const { peer, below, events } = await securePair(t, random, 100, 'TLSv1.3')
   below.deliver(Buffer.from('get a\r\n'.repeat(10)))
@@ -90,10 +90,10 @@ t.test('what is not TLS is refused or blamed', { skip }, async t => {
   t.same(stranger.events, ['refused: wrong version number', 'gone'])
 })
 
-t.test('what one peer left behind does not reach another', { skip }, async t => {
+t.test('leftovers of one peer do not reach another', { skip }, async t => {
   const random = createRandom(seed)
   const { peer, events, buffers, below, echo } = await securePair(t, random, 3, 'TLSv1.3')
-  // Reasons are the thread's.
+  // The queue of reasons is the thread's.
   openSsl.withText('no key', at => {
     const bio = openSsl.call.BIO_new_mem_buf(at, 6)
     openSsl.call.PEM_read_bio_PrivateKey(bio, 0n, 0n, 0n)
@@ -102,7 +102,7 @@ t.test('what one peer left behind does not reach another', { skip }, async t => 
   peer.write('hello')
   t.equal(`${await once(peer, 'data')}`, 'hello', 'in spite of a reason that is not its own')
   t.same(events, [])
-  // A line that ends while more than one reply waits to be taken.
+  // A line that ends while more than one reply waits to be sent.
   const { outgoing } = buffers
   const more = Buffer.alloc(3 * REPLY_BYTES)
   echo.onRead = () => {
@@ -115,7 +115,7 @@ t.test('what one peer left behind does not reach another', { skip }, async t => 
   peer.destroy()
 })
 
-/** Hands on what it is given in pieces, at once or later; says so at random. */
+/** Passes its input on in pieces, at once or later, at random. */
 class CuttingLine implements Line {
   readonly takesInserts = false
   ended = false
@@ -187,7 +187,7 @@ class CuttingLine implements Line {
   }
 }
 
-/** Answers with what it is told, a reply at a time, and stops reading at random. */
+/** Echoes its input, one reply at a time, and stops reading at random. */
 class Echo implements LineOwner {
   ends = ''
   onRead: () => void = () => {}
@@ -257,7 +257,7 @@ class Echo implements LineOwner {
   }
 }
 
-/** A TLS line whose other end is `below`, and what became of its handshake. */
+/** A TLS line on top of `below`, and the result of its handshake. */
 function openBelow(t: Test, random: Random, pieceMax: number) {
   const { cert, key } = createAuthority(t, 'authority').sign('server')
   const [certPem, keyPem] = [cert, key].map(path => readFileSync(path, 'latin1'))
@@ -301,7 +301,7 @@ function openBelow(t: Test, random: Random, pieceMax: number) {
   return { ...made, below: made.below as CuttingLine, made, events, buffers }
 }
 
-/** A peer of Node's whose handshake with such a line is done. */
+/** A TLS socket of Node that has finished its handshake with such a line. */
 async function securePair(
   t: Test,
   random: Random,

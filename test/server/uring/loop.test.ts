@@ -1,4 +1,4 @@
-// The loop of a thread with a uring, in the thread of this test. Needs what a uring needs.
+// The loop of a thread with a uring, in the thread of this test. Needs io_uring.
 
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,12 +13,12 @@ import { URING_SUBMISSIONS } from '../../../lib/server/uring/uring.ts'
 const native = loadNative()
 const skip = canOpen() ? false : 'no io_uring here'
 
-t.test('timers have their turn, however much there is to tell', { skip }, async t => {
+t.test('timers run, however many completions there are', { skip }, async t => {
   const loop = open(t)
   const toldMax = 1_000_000
   let told = 0
   let isOver = false
-  // Each is done as soon as it is asked for, more at once than the uring has places for.
+  // Each completes at once, and there are more of them than the uring has entries.
   const descriptor = openSync(fileURLToPath(import.meta.url), 'r')
   t.teardown(() => closeSync(descriptor))
   const ask = () => loop.uring.poll(descriptor, POLLOUT, number | Purpose.SEND)
