@@ -225,6 +225,9 @@ export function emptyArena(arena: Arena): void {
   words[L.PROBE_AT_S] = 0
   words[L.REAP_PAGE] = 0
   words[L.WANTING_CLASS] = 0
+  words[L.TRADE_DUE] = 0
+  words[L.TRADE_FROM] = 0
+  words[L.TRADE_CAUTION] = 0
   words[L.MOVE_PHASE] = 0
   words[L.MOVE_FIRST] = 0
   words[L.MOVE_END] = 0

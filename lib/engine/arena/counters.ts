@@ -63,6 +63,19 @@ export const ClassCounter = {
   HITS_TO_TEMP: 27,
 } as const
 
+/** What worth.ts knows of a class, beside its counters and reset with them: indices as ClassCounter. */
+export const Appraisal = {
+  /** Items kept and evicted, faded from look to look. */
+  KEPT: 15,
+  EVICTED: 23,
+  /** Counters at the last look: items kept, evicted, and signs that somebody uses the class. */
+  KEPT_SEEN: 28,
+  EVICTED_SEEN: 29,
+  USES_SEEN: 30,
+  /** Signs of use between the last two looks. */
+  USES: 31,
+} as const
+
 assert(Object.keys(Counter).length <= COUNTERS_MAX)
 assert(Object.keys(ClassCounter).length <= CLASS_COUNTERS_MAX)
 
@@ -77,6 +90,11 @@ export function counterAt(counter: number): number {
 /** Float64 index of a class counter. */
 export function classCounterAt(classId: number, counter: number): number {
   return CLASS_BASE + classId * CLASS_COUNTERS_MAX + counter
+}
+
+/** Items of the class at `at` that came to the end of a list and were kept, for they had been used. */
+export function keptOf(counters: Float64Array, at: number): number {
+  return counters[at + ClassCounter.MOVES_TO_WARM] + counters[at + ClassCounter.MOVES_WITHIN_LRU]
 }
 
 /** Zeroes what `stats reset` zeroes; what describes memory in use stays. */

@@ -119,6 +119,13 @@ export const PROBE_PAGE = 90
 export const PROBE_SEED = 91
 export const REAP_PAGE = 92
 export const REAP_CHUNK = 93
+/** Thousandths of standard deviations that two worths must be apart beside the usual ones. */
+export const TRADE_CAUTION = 78
+/** Goes with TRADE_FROM; 0: any class that evicts. */
+export const TRADE_TO = 77
+/** Seconds that the faded counts of worth.ts are of, and when it looked last. */
+export const WORTH_SPAN_S = 94
+export const WORTH_LOOKED_AT_S = 95
 
 // The page that moves from one class to another: its place, its phase and its chunks
 export const MOVE_PHASE = 96
@@ -165,6 +172,10 @@ export const PAGEFULS_EVICTED = 123
 export const ITEMS_EVICTED = 124
 /** FIT_TICK of the next look at the sizes that came. */
 export const FIT_LOOK_AT = 125
+/** The class that has just evicted a pageful and may get a page of another (worth.ts); 0: none. */
+export const TRADE_DUE = 126
+/** The class that gives pages until the next look at what they are worth, and the one that gets them. */
+export const TRADE_FROM = 127
 
 export const HEADER_WORDS = 128
 
@@ -188,6 +199,8 @@ export const CLASS_EVICTED_IDLE_S = 8
 export const CLASS_CRAWL_LEFT = 9
 /** Items evicted since the class last asked for a page of another. */
 export const CLASS_EVICTED_RUN = 10
+/** What the class did in its last trade of pages (worth.ts): 1 got one, 2 gave one, 0 neither. */
+export const CLASS_LAST_TRADE = 11
 export const CLASS_LISTS = 12
 export const LIST_WORDS = 4
 export const LIST_HEAD = 0

@@ -22,7 +22,7 @@ import { coldest } from '../items/lru.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
 import { nextDonor } from './donors.ts'
 import { evictItem } from './evict.ts'
-import { stepTowardsFree } from './room.ts'
+import { stepTowardsFree, TRADES_PER_PAGEFUL } from './room.ts'
 import { pickVictim } from './victims.ts'
 
 /**
@@ -146,15 +146,20 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
   return ref
 }
 
-/** A class that evicts a pageful of its own items asks whether another needs its memory less. */
+/**
+ * A class that evicts a pageful of its own items asks whether another needs its memory less; one that
+ * was told so asks for the next page sooner.
+ */
 function askForPage(arena: Arena, classId: number): void {
   const { words } = arena
   const at = L.classAt(classId)
   words[L.ITEMS_EVICTED]++
-  if (++words[at + L.CLASS_EVICTED_RUN] < words[at + L.CLASS_CHUNKS_PER_PAGE]) return
+  const sooner = words[L.TRADE_FROM] === 0 ? 1 : TRADES_PER_PAGEFUL
+  if (++words[at + L.CLASS_EVICTED_RUN] * sooner < words[at + L.CLASS_CHUNKS_PER_PAGE]) return
   words[at + L.CLASS_EVICTED_RUN] = 0
   words[L.PAGEFULS_EVICTED]++
   words[L.WANTING_CLASS] = classId
+  words[L.TRADE_DUE] = classId
 }
 
 /** Moves a page to this class from another, of those with most pages first. */

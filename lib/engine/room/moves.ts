@@ -12,7 +12,14 @@
 import { copyBytes } from '../../bytes/area.ts'
 import { KIB } from '../../bytes/units.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
-import { Counter, counterAt } from '../arena/counters.ts'
+import {
+  Appraisal,
+  ClassCounter,
+  Counter,
+  classCounterAt,
+  counterAt,
+  keptOf,
+} from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import {
@@ -32,7 +39,7 @@ import { emptiestPage } from '../chunks/slack.ts'
 import { isHeld } from '../items/holds.ts'
 import { itemTotalBytes, nextChunk, ownerOf } from '../items/item.ts'
 import { isDead, reclaimItem } from '../items/links.ts'
-import { coldest, replaceInList } from '../items/lru.ts'
+import { coldest, Eviction, replaceInList } from '../items/lru.ts'
 import { hashOfItem, swapItem } from '../items/table.ts'
 import { Order } from '../status.ts'
 import { evictItem } from './evict.ts'
@@ -156,7 +163,7 @@ function evacuate(arena: Arena): boolean {
 
 /** Empties one chunk, makes room to empty it, or notes that it is busy; false: give the move up. */
 function clear(arena: Arena, classId: number, chunk: Ref): boolean {
-  const { words, counters } = arena
+  const { words } = arena
   const owner = ownerOf(arena, chunk)
   const meta = words[owner + L.ITEM_META]
   const linked = owner !== NIL && (meta & L.STATE_LINKED) !== 0
@@ -168,11 +175,7 @@ function clear(arena: Arena, classId: number, chunk: Ref): boolean {
     return true
   }
   if (!hasChunk(arena, classId) && pagesAboveLimit(arena) >= 0) {
-    const victim = pickVictim(arena, classId)
-    const counter = victim === NIL ? Counter.MOVE_BUSY_NO_MEMORY : Counter.MOVE_EVICTIONS_NO_MEMORY
-    counters[counterAt(counter)]++
-    if (victim !== NIL) evictItem(arena, victim)
-    return victim !== NIL
+    return evictFor(arena, classId, owner)
   }
   const to = takeChunk(arena, classId)
   // Another thread may have lowered the limit meanwhile.
@@ -180,6 +183,28 @@ function clear(arena: Arena, classId: number, chunk: Ref): boolean {
   if (chunk !== owner) rescuePart(arena, owner, chunk, to)
   else rescueItem(arena, chunk, to)
   return true
+}
+
+/** Evicts to make room for an item that has to move, or that item; false: nothing may go. */
+function evictFor(arena: Arena, classId: number, owner: Ref): boolean {
+  const at = classCounterAt(classId, 0)
+  const kept = keptOf(arena.counters, at)
+  const evicted = arena.counters[at + ClassCounter.EVICTED]
+  const victim = isCold(arena, owner) ? owner : pickVictim(arena, classId)
+  const counter = victim === NIL ? Counter.MOVE_BUSY_NO_MEMORY : Counter.MOVE_EVICTIONS_NO_MEMORY
+  arena.counters[counterAt(counter)]++
+  if (victim !== NIL) evictItem(arena, victim)
+  // The class did not want this memory, so it says nothing of what its pages are worth.
+  arena.counters[at + Appraisal.KEPT_SEEN] += keptOf(arena.counters, at) - kept
+  arena.counters[at + Appraisal.EVICTED_SEEN] += arena.counters[at + ClassCounter.EVICTED] - evicted
+  return victim !== NIL
+}
+
+/** By worth: whether an item is new and was not used, so that it may as well go as be copied. */
+function isCold({ words }: Arena, ref: Ref): boolean {
+  const meta = words[ref + L.ITEM_META]
+  if (words[L.EVICTION] !== Eviction.WORTH || words[L.EVICTIONS_ON] === 0) return false
+  return L.metaList(meta) === L.LIST_COLD && (meta & (L.STATE_ACTIVE | L.STATE_HELD)) === 0
 }
 
 function skipBusy(arena: Arena, why: number): boolean {

@@ -5,11 +5,17 @@
 //   2  the page that is on its way already   moves.ts
 //   3  a page of a class with slack          slack.ts finds it, moves.ts empties it
 //   4  dead items of any class               reap.ts; then 3, or a chunk of the class itself
-//   5  the coldest item of the class itself  victims.ts says which; allocate.ts evicts it
-//   6  a page of the class with most pages   where 5 has nothing to evict
+//   5  a page that is worth less elsewhere   worth.ts judges, once in a pageful of evictions
+//   6  the coldest item of the class itself  victims.ts says which; allocate.ts evicts it
+//   7  a page of the class with most pages   where 6 has nothing to evict
 //
 // So no live item is evicted while a page's worth of memory is free or dead. Steps 1 to 4 are the same
-// with and without evictions.
+// with and without evictions. A page of 5 is emptied by the stores that evict, a part by each: a store
+// waits for a whole page only where there is no other way.
+//
+// A new rule of what is evicted within a class belongs in victims.ts, with its marks set in lru.ts. A
+// new rule of which class gives memory belongs in worth.ts. Neither touches a list, a page or a
+// chunk itself.
 
 import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -19,8 +25,22 @@ import { slackClass } from '../chunks/slack.ts'
 import { coldest } from '../items/lru.ts'
 import { Order } from '../status.ts'
 import { canGivePage, nextDonor } from './donors.ts'
-import { giveUp, MovePhase, startMove, startSlackMove, stepMove } from './moves.ts'
+import {
+  giveUp,
+  MOVE_STEP_CHUNKS_MAX,
+  MovePhase,
+  startMove,
+  startSlackMove,
+  stepMove,
+} from './moves.ts'
 import { stepReap } from './reap.ts'
+import { judgeTrade } from './worth.ts'
+
+/** Looks at a chunk of a page until it is empty: to withhold it, to make room for its item, to copy it. */
+const MOVE_PASSES = 3
+
+/** Pages that a class gets for each pageful that it evicts, while another is known to need them less. */
+export const TRADES_PER_PAGEFUL = 4
 
 /** Steps of one request after which it looks for no more dead items. */
 export const REAP_STEPS_MAX = 512
@@ -50,17 +70,18 @@ export function stepTowardsRoom(
 ): boolean {
   const { words } = arena
   if (isAtHand(arena, classId, chunks)) return false
-  if (words[L.MOVE_PHASE] !== MovePhase.NONE) return stepUnderWay(arena, classId, chunks)
+  if (words[L.MOVE_PHASE] !== MovePhase.NONE) return stepUnderWay(arena, classId, chunks, step)
   if (stepTowardsFree(arena, classId, step)) return true
-  if (words[L.EVICTIONS_ON] === 0 || canEvict(arena, classId, chunks)) return false
-  return startLive(arena, classId)
+  if (words[L.EVICTIONS_ON] === 0) return false
+  if (words[L.TRADE_DUE] !== 0 && startTrade(arena)) return true
+  return !canEvict(arena, classId, chunks) && startLive(arena, classId)
 }
 
 /** As stepTowardsRoom, for one chunk and of memory that is free or dead. */
 export function stepTowardsFree(arena: Arena, classId: number, step: number): boolean {
   if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) {
     if (wantsSlack(arena, classId) === 0) return false
-    return stepUnderWay(arena, classId, 1)
+    return stepUnderWay(arena, classId, 1, step)
   }
   return startSlack(arena, classId) || (step < REAP_STEPS_MAX && stepReap(arena, classId))
 }
@@ -80,14 +101,40 @@ function isAtHand(arena: Arena, classId: number, chunks: number): boolean {
   return pages > 0 && free + pages * words[at + L.CLASS_CHUNKS_PER_PAGE] >= chunks
 }
 
-/** Goes on with a move; false: it is for another class, and this one has an item to evict. */
-function stepUnderWay(arena: Arena, classId: number, chunks: number): boolean {
+/** Goes on with a move; false: that was this store's share, and its class has an item to evict. */
+function stepUnderWay(arena: Arena, classId: number, chunks: number, step: number): boolean {
   const { words } = arena
   const more = stepMove(arena)
   // Somebody holds an item of that page, and nobody waits for it here: another page.
   if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
-  if (words[L.MOVE_TO_CLASS] === classId || wantsSlack(arena, classId) !== 0) return true
+  if (wantsSlack(arena, classId) !== 0 || step < shareOf(arena, classId)) return true
   return words[L.EVICTIONS_ON] === 1 && !canEvict(arena, classId, chunks)
+}
+
+/**
+ * Steps of a move that one store of the class it is for takes, so that the page is there by the time
+ * that the class asks for the next one.
+ */
+function shareOf(arena: Arena, classId: number): number {
+  const { words } = arena
+  if (words[L.MOVE_TO_CLASS] !== classId) return 0
+  const fromClass = words[arena.pagesAt + words[L.MOVE_PAGE]]
+  if (fromClass <= 0) return 1
+  const looks = MOVE_PASSES * words[L.classAt(fromClass) + L.CLASS_CHUNKS_PER_PAGE]
+  const steps = looks / MOVE_STEP_CHUNKS_MAX + MOVE_PASSES
+  return Math.ceil(
+    (steps * TRADES_PER_PAGEFUL) / words[L.classAt(classId) + L.CLASS_CHUNKS_PER_PAGE],
+  )
+}
+
+/** Begins to move a page between classes that hold live items, if worth.ts finds one. */
+function startTrade(arena: Arena): boolean {
+  const { words } = arena
+  const wanting = words[L.TRADE_DUE]
+  words[L.TRADE_DUE] = 0
+  if (words[L.REASSIGN_ON] === 0 || words[L.AUTOMOVE] === 0) return false
+  const { from, to } = judgeTrade(arena, wanting)
+  return from !== 0 && startMove(arena, from, to) === Order.OK
 }
 
 /** Whether evictions within the class alone can lead to so many chunks. */

@@ -16,11 +16,6 @@ import { Order } from '../status.ts'
 import { Automove, Automover, oldestClass } from './automove.ts'
 import { Crawl, Crawler } from './crawl.ts'
 import { Sweeper } from './sweep.ts'
-import { Appraiser } from './worth.ts'
-
-/** Evicted between two looks at what pages are worth: pagefuls, and enough items to judge by. */
-const WORTH_PAGEFULS = 4
-const WORTH_ITEMS = 200
 
 export class Upkeep {
   private readonly arena: Arena
@@ -28,7 +23,6 @@ export class Upkeep {
   private readonly automover: Automover
   private readonly balancer: Balancer
   private readonly sweeper: Sweeper
-  private readonly appraiser: Appraiser
   private decidedAtS: number
   /** The rest after a turn that found nothing to do: twice the last one. */
   private idleMs = UPKEEP_IDLE_MS / 2
@@ -47,7 +41,6 @@ export class Upkeep {
     this.automover = new Automover(arena)
     this.balancer = new Balancer(arena)
     this.sweeper = new Sweeper(arena)
-    this.appraiser = new Appraiser(arena)
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
@@ -107,30 +100,11 @@ export class Upkeep {
     return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
   }
 
-  /** Begins to move a page to a class that evicts, from one to which it is worth less. */
+  /** By age: begins to move a page to a class that evicts. By worth, stores do that (room.ts). */
   private yieldPage(): boolean {
     const { words } = this.arena
-    return words[L.EVICTION] === Eviction.WORTH ? this.tradePage() : this.yieldOldPage()
-  }
-
-  /** By worth. */
-  private tradePage(): boolean {
-    const { words } = this.arena
-    // Nobody looked for long, as in another mode: the counts went round.
-    if (words[L.PAGEFULS_EVICTED] >>> 0 < WORTH_PAGEFULS) return false
-    if (words[L.ITEMS_EVICTED] >>> 0 < WORTH_ITEMS) return false
-    if (!this.movesUnasked()) return false
-    words[L.PAGEFULS_EVICTED] = 0
-    words[L.ITEMS_EVICTED] = 0
-    if (!this.appraiser.weigh(words[L.AUTOMOVE_RATIO] / 1000)) return false
-    return startMove(this.arena, this.appraiser.least, this.appraiser.most) === Order.OK
-  }
-
-  /** By age. */
-  private yieldOldPage(): boolean {
-    const { words } = this.arena
     const wanting = words[L.WANTING_CLASS]
-    if (wanting === 0 || !this.movesUnasked()) return false
+    if (words[L.EVICTION] === Eviction.WORTH || wanting === 0 || !this.movesUnasked()) return false
     words[L.WANTING_CLASS] = 0
     if (!isCurrent(this.arena, wanting)) return false
     const donor = abandonedClass(this.arena) || oldestClass(this.arena, wanting)

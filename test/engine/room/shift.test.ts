@@ -1,0 +1,89 @@
+// Pages follow what is worth more while all memory holds live items, as fast as traffic shows it: with no
+// timer and no second passing. And classes that are alike leave each other alone.
+
+import t from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
+import { Counter, counterAt } from '../../../lib/engine/arena/counters.ts'
+import { Cache } from '../../../lib/engine/cache.ts'
+import { Peer } from '../../support/engine-peer.ts'
+import { makeValue } from '../../support/engine-values.ts'
+import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
+
+const MEMORY_BYTES = 4 * MIB
+const SMALL = 100
+const LARGE = 10_000
+/** Bytes of an item beside its value, about. */
+const OVERHEAD = 40
+/** All items together, as a multiple of the memory. */
+const SPREAD = 1.5
+const NEAR = 0.9
+const seed = announceSeed(t)
+
+for (const eviction of ['worth', 'lru'] as const) {
+  t.test(`${eviction}: another size of values has its hits soon`, async t => {
+    const random = createRandom(seed, 1)
+    const peer = new Peer(Cache.create({ memoryBytes: MEMORY_BYTES, hashpower: 6, eviction }))
+    run(peer, random, 'first', SMALL, 2)
+    for (const [name, length] of [
+      ['large', LARGE],
+      ['small', SMALL],
+    ] as const) {
+      run(peer, random, name, length, 2)
+      const soon = run(peer, random, name, length, 0.5)
+      run(peer, random, name, length, 2)
+      const final = run(peer, random, name, length, 0.5)
+      t.ok(soon > final * NEAR, `${name}: ${soon.toFixed(3)}, then ${final.toFixed(3)}`)
+    }
+    peer.verify()
+  })
+}
+
+t.test('classes that are equally hot trade few pages', async t => {
+  const random = createRandom(seed, 2)
+  const options = { memoryBytes: 8 * MIB, hashpower: 10, eviction: 'worth' } as const
+  const peer = new Peer(Cache.create(options))
+  const { counters } = peer.cache.shards[0].arena
+  const ask = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const length = [100, 400, 1600, 6400][i % 4]
+      const id = square(random, Math.floor((4 * MIB) / (length + OVERHEAD)))
+      const key = `${length}-${id}`
+      if (peer.get(key) === undefined) peer.set(key, makeValue(1, length))
+    }
+  }
+  ask(250_000)
+  const before = counters[counterAt(Counter.SLABS_MOVED)]
+  ask(150_000)
+  const moved = counters[counterAt(Counter.SLABS_MOVED)] - before
+  t.ok(moved < 100, `${moved} pages moved in 150,000 requests`)
+  peer.verify()
+})
+
+/**
+ * Asks, and after a miss stores, until so many times the memory was stored, or were asked for twice
+ * that; the share of hits.
+ */
+function run(peer: Peer, random: Random, name: string, length: number, times: number): number {
+  const count = Math.floor((MEMORY_BYTES * SPREAD) / (length + OVERHEAD))
+  const bytesMax = MEMORY_BYTES * times
+  const value = makeValue(1, length)
+  let stored = 0
+  let gets = 0
+  let hits = 0
+  while (stored < bytesMax && gets * length < bytesMax * 2) {
+    const key = `${name}-${square(random, count)}`
+    gets++
+    if (peer.get(key) !== undefined) {
+      hits++
+      continue
+    }
+    peer.set(key, value)
+    stored += length + OVERHEAD
+  }
+  return hits / gets
+}
+
+/** A number below `count`, by preference a low one. */
+function square(random: Random, count: number): number {
+  return Math.floor(random.below(count) ** 2 / count)
+}
