@@ -1,4 +1,4 @@
-// Makes the arenas of a cache from its options.
+// Creates the arenas of a cache from its options.
 
 import { GIB, KIB, MIB } from '../bytes/units.ts'
 import { createArena } from './arena/arena.ts'
@@ -37,104 +37,105 @@ import {
 import { Automove } from './upkeep/automove.ts'
 
 /**
- * The memory limit may be raised to so many times what it is at the start, or to so many bytes, as
- * far as the arenas reach. Memory that nobody touches costs address space only.
+ * The memory limit may be raised to this multiple of its first value, or to this number of bytes,
+ * as far as the arenas reach. Untouched memory costs only address space.
  */
 const MEMORY_HEADROOM = 4
 const MEMORY_RESERVED_BYTES_MIN = GIB
 
-/** It may be lowered to so many pages for items in each arena. */
+/** It may be lowered to this number of pages for items in each arena. */
 export const ARENA_PAGES_MIN = 16
 
 /**
- * Thread ids that the cache gives out begin here; those below are for threads that bring their own.
+ * The cache gives thread ids from here on; those below are for threads that bring their own.
  */
 export const GIVEN_HOLDER_MIN = 2 ** 29
 
-/** Room beside the longest item for its headers and the hash table, as a share of the item. */
+/** Room for headers and the hash table in addition to the longest item, as a share of the item. */
 const ITEM_SPARE = 1 / 64
 
 export interface CacheOptions {
   /** Memory for items, bytes. */
   memoryBytes: number
-  /** Wanted number of arenas, usually one a thread; small memories get fewer. Default 1. */
+  /** Wanted number of arenas, usually one per thread; small memories get fewer. Default 1. */
   shards?: number
-  /** Longest item, bytes, by memcached's measure of an item (-I). Default 1 MiB. */
+  /** Longest item, bytes, as memcached counts them (-I). Default 1 MiB. */
   itemBytesMax?: number
   /** Factor between neighbouring chunk sizes (-f). Default 1.25. */
   growthFactor?: number
-  /** Least room for key, value and flags in a chunk, bytes (-n). Default 48. */
+  /** Room for key, value and flags in the smallest chunk, bytes (-n). Default 48. */
   chunkBytesMin?: number
-  /** Longest chunk, bytes; longer items have several. Default, and at most: half a page. */
+  /** Longest chunk, bytes; longer items have several. Default and maximum: half a page. */
   chunkBytesMax?: number
   /** False: refuse new items when full instead of evicting old ones (-M). Default true. */
   evictions?: boolean
   /** Keep the histogram of item sizes for `stats sizes`. Default false. */
   trackSizes?: boolean
-  /** Chunk sizes, bytes, ascending; default none: they grow by the factor from the least. */
+  /** Chunk sizes, bytes, ascending. Default none: they grow by the factor. */
   chunkBytes?: readonly number[]
-  /** The empty tables have 2^hashpower buckets in all. Default 16. */
+  /** Empty tables have 2^hashpower buckets together. Default 16. */
   hashpower?: number
   /** Whether the tables grow with their items. Default true. */
   tableGrows?: boolean
   /** Whether items have CAS numbers that peers see (-C: no). Default true. */
   cas?: boolean
-  /** Whether items that have ended are looked for; may be changed later. Default true. */
+  /** Whether expired items are crawled for; may be changed later. Default true. */
   crawler?: boolean
   /** Rest between two turns of a crawl, microseconds. Default 100. */
   crawlerSleepUs?: number
-  /** Items of a class that one crawl looks at, 0 for all. Default 0. */
+  /** Items of a class that one crawl checks; 0: all. Default 0. */
   crawlerItemsMax?: number
-  /** Whether pages may be moved between classes by order and by upkeep. Default true. */
+  /** Whether pages may move between classes, on command and by upkeep. Default true. */
   reassign?: boolean
-  /** Pages moved unasked: 0 never, 1 where it pays, 2 at every eviction. Default 1. */
+  /** Automatic page moves: 0 never, 1 where it pays, 2 at every eviction. Default 1. */
   automove?: number
-  /** Ages below this share of the oldest deserve a page. Default 0.8. */
+  /** A class with an age below this share of the oldest gets a page. Default 0.8. */
   automoveRatio?: number
-  /** Seconds of ages and evictions to judge by. Default 10. */
+  /** Window of ages and evictions, seconds. Default 10. */
   automoveWindowS?: number
-  /** How far the memory limit may be raised later: more is reserved. Default false: not at all. */
+  /** Whether memory is reserved so that the limit can be raised later. Default false. */
   headroom?: boolean
   /**
-   * Whether classes are cut for the sizes that come (fit.ts), unless they were chosen. Default
+   * Whether classes are fitted to the sizes that come (fit.ts), unless sizes were chosen. Default
    * true.
    */
   fitted?: boolean
   /**
-   * Which items go first (lru.ts); `segmented` needs the maintainer, else it is `lru`, the default.
+   * The eviction mode (lru.ts). `segmented` needs the maintainer, otherwise it is `lru`, the
+   * default.
    */
   eviction?: EvictionName
-  /** Shares of a class that the hot and the warm list may have, percent. Default 20 and 40. */
+  /** Largest shares of a class for the hot and the warm list, percent. Default 20 and 40. */
   hotPercent?: number
   warmPercent?: number
-  /** How idle their ends may be, by the idle time of the cold list's end. Default 0.2 and 2. */
+  /** Idle time of their tails, as a share of that of the cold list's tail. Default 0.2 and 2. */
   hotFactor?: number
   warmFactor?: number
   /**
-   * Items that end within so many seconds are kept in a list of their own; 0 for none. Default 0.
+   * Items that expire within this many seconds have their own list; 0: none. Default 0.
    */
   temporaryTtlS?: number
-  /** Whether upkeep balances lists and starts crawls of its own accord. Default true. */
+  /** Whether upkeep balances lists and starts crawls by itself. Default true. */
   maintainer?: boolean
 }
 
-/** What another thread needs to attach: shared memory only, fit for postMessage. */
+/** The handle by which another thread attaches: only shared memory, fit for postMessage. */
 export interface CacheHandle {
   arenas: SharedArrayBuffer[]
   startedS: number
 }
 
-/** An id for a thread that brings none, unique among all that use these arenas. */
+/** An id for a thread without one, unique among all threads that use these arenas. */
 export function giveHolder({ arenas }: CacheHandle): number {
   return Atomics.add(new Int32Array(arenas[0], 0, HEADER_WORDS), NEXT_HOLDER, 1)
 }
 
-/** RangeError where the sizes cannot be, or the memory cannot be had. */
+/** RangeError for impossible sizes, or if the memory cannot be reserved. */
 export function createArenas(options: CacheOptions): CacheHandle {
   const itemBytesMax = options.itemBytesMax ?? MIB
   const count = arenaCount(options.memoryBytes, options.shards ?? 1, itemBytesMax)
   const dataBytes = arenaBytes(options.memoryBytes, count, itemBytesMax)
-  // Not imported: threads that attach, which are most, would load it for nothing.
+  // Imported on demand: most threads attach and do not need it.
   const random = process.getBuiltinModule('node:crypto').randomBytes(8)
   const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
   const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
@@ -168,7 +169,7 @@ function roomFor(dataBytes: number, arenas: number): number {
   return Math.min(Math.floor(wanted), ARENA_DATA_BYTES_MAX)
 }
 
-/** Writes what may be changed later where all threads find it. */
+/** Writes the settings that may change later into the arenas. */
 function setUp(words: Int32Array, options: CacheOptions): void {
   words[CAS_SHOWN] = options.cas === false ? 0 : -1
   words[CRAWLER_ON] = options.crawler === false ? 0 : 1
@@ -195,7 +196,9 @@ export function thousandths(factor: number): number {
   return Math.min(Math.round(factor * 1000), 2 ** 31 - 1)
 }
 
-/** How many arenas serve this memory: few enough for long items, enough for their largest size. */
+/**
+ * The number of arenas for this memory: few enough for long items, enough for the largest arena.
+ */
 function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): number {
   const least = Math.ceil(memoryBytes / ARENA_DATA_BYTES_MAX)
   const bytesMin = Math.max(ARENA_DATA_BYTES_MIN, 2 * itemBytesMax)
@@ -205,8 +208,8 @@ function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): 
 }
 
 /**
- * Bytes of each arena. An item lies in one arena, with its headers and a table beside it: where it
- * may take half of two arenas' memory, they get a little more than the limit.
+ * Bytes of each arena. An item is in one arena, with headers and the hash table. If the longest
+ * item takes half of two arenas' memory, they get a little more than the limit.
  */
 function arenaBytes(memoryBytes: number, count: number, itemBytesMax: number): number {
   const share = Math.floor(memoryBytes / count)

@@ -1,5 +1,5 @@
-// What a session knows of the daemon around it: the cache, the settings that change replies, the
-// counters of its thread, and what `stats` tells. The server builds it; tests build small ones.
+// A session's view of the daemon: the cache, the settings that change replies, the counters of its
+// thread, and the facts for `stats`. The server builds it; tests build small ones.
 
 import type { Cache } from '../engine/cache.ts'
 import type { HotKeys } from '../observe/hot-keys.ts'
@@ -13,7 +13,7 @@ export const ThreadCounter = {
   BYTES_WRITTEN: 1,
   CMD_FLUSH: 2,
   CONN_YIELDS: 3,
-  /** Of the main thread alone: connections accepted, and those turned away. */
+  /** Only in the main thread: connections accepted, and those turned away. */
   ACCEPTED: 4,
   REJECTED: 5,
   CMD_META: 6,
@@ -21,16 +21,18 @@ export const ThreadCounter = {
   AUTH_ERRORS: 8,
   /** Connections closed because they were idle. */
   IDLE_KICKS: 9,
-  /** Lines for watchers: written, dropped before they were, sent to one, skipped for one. */
+  /**
+   * Lines for watchers: written, dropped instead of written, sent to a watcher, skipped for one.
+   */
   LOG_WRITTEN: 10,
   LOG_DROPPED: 11,
   LOG_SENT: 12,
   LOG_SKIPPED: 13,
-  /** Of TLS: handshakes that failed, errors after one, sessions that were not resumed ones. */
+  /** TLS: failed handshakes, errors after a handshake, new (not resumed) sessions. */
   TLS_ERRORS: 14,
   TLS_PROTOCOL_ERRORS: 17,
   TLS_SESSIONS: 18,
-  /** Of the main thread alone: how often, and for how long, new connections had to wait. */
+  /** Only in the main thread: how often and how long new connections had to wait. */
   LISTEN_DISABLED: 15,
   LISTEN_DISABLED_US: 16,
   /** Connections and gets that asked for more replies than a turn may have. */
@@ -40,13 +42,13 @@ export const ThreadCounter = {
 /** Words shared by all threads, indices into `Host.control`. */
 export const Control = {
   VERBOSITY: 0,
-  /** In FREE_RATIO_UNITS, plus one; 0: as the daemon was started. */
+  /** In FREE_RATIO_UNITS, plus one; 0: as at the start of the daemon. */
   AUTOMOVE_FREE_RATIO: 1,
 } as const
 
 export const FREE_RATIO_UNITS = 1000
 
-/** One connection or listener, as a line of `stats conns` tells of it. */
+/** A connection or listener, as in `stats conns`. */
 export interface ConnectionFacts {
   id: number
   address: string
@@ -55,7 +57,7 @@ export interface ConnectionFacts {
   idleS: number
 }
 
-/** What is switched on, where `stats` has lines of it only then. */
+/** Features that add rows to `stats` when they are on. */
 export interface Features {
   idleTimeout: boolean
   slabReassign: boolean
@@ -65,38 +67,38 @@ export interface Features {
   tlsSessions: boolean
 }
 
-/** The connections of all threads; `structures` is the most there were at once. */
+/** The connections of all threads; `structures` is their largest number so far. */
 export interface ConnectionCounts {
   current: number
   total: number
   rejected: number
   structures: number
-  /** False: new ones have to wait. */
+  /** False: new connections wait. */
   accepting: boolean
 }
 
-/** What peers may ask for. */
+/** Commands that peers may use. */
 export interface Allowed {
   dump: boolean
   watch: boolean
   shutdown: boolean
-  /** Most that may wait to be sent to one that watches, bytes. */
+  /** Most bytes that may wait to be sent to a watcher. */
   watcherBufferBytes: number
 }
 
-/** The nodes of the cluster that this daemon is of, as it tells clients that look for them. */
+/** The nodes of this daemon's cluster, for clients that discover them. */
 export interface Cluster {
-  /** What this daemon is called. */
+  /** This daemon's host name. */
   readonly hostName: string
-  /** Peers may say what the nodes are. */
+  /** Peers may set the nodes. */
   readonly isWritable: boolean
-  /** `host|ip|port` each, none: this daemon alone; the version rises when they change. */
+  /** Each is `host|ip|port`; empty: only this daemon. The version increases when they change. */
   read(): { version: number; nodes: readonly string[] }
-  /** False if the version is none above the last, or somebody else is just saying so. */
+  /** False if the version is not above the last one, or another thread is writing. */
   set(version: number, nodes: readonly string[]): boolean
 }
 
-/** What the server tells `stats`; every number is taken at the moment it is asked for. */
+/** The server's facts for `stats`. Every number is read when it is requested. */
 export interface ServerFacts {
   /** Names and values in the order of memcached's `stats settings`. */
   settings: readonly (readonly [name: string, value: string | number])[]
@@ -106,30 +108,30 @@ export interface ServerFacts {
   connectionsMax: number
   /** Workers that died and were replaced. */
   workerRestarts(): number
-  /** memslab's own, beside that of the memcached whose features it has. */
+  /** memslab's own version, in addition to that of the memcached whose features it has. */
   ownVersion: string
   connections(): ConnectionCounts
-  /** How long ago the certificates of TLS were read. */
+  /** Seconds since the TLS certificates were read. */
   certificatesAgeS(): number
-  /** Lines of the log, on stderr, that were lost. */
+  /** Lost lines of the log on stderr. */
   logLinesDropped(): number
-  /** Connections that watch. */
+  /** Number of watchers. */
   watchers(): number
   /** Sum over all threads of one ThreadCounter. */
   sum(counter: number): number
   eachConnection(): Iterable<ConnectionFacts>
-  /** Zeroes what `stats reset` zeroes of the counters above. */
+  /** Zeroes those of the counters above that `stats reset` zeroes. */
   reset(): void
 }
 
-/** More than any turn has: what one read brings is bounded. */
+/** More than any turn can have, since one read is bounded. */
 export const TURN_UNBOUNDED = 2 ** 30
 
-/** How much of one connection runs before the others have their turn. */
+/** How much of one connection runs in a turn, before others have theirs. */
 export interface Turn {
-  /** Requests; then it goes on in a later turn. */
+  /** Requests in a turn; the rest runs in a later turn. */
   requestsMax: number
-  /** Replies, of which each key of a get has one; a connection that asks for more is refused. */
+  /** Replies in a turn, one per key of a get; a connection that requests more is closed. */
   repliesMax: number
 }
 
@@ -148,10 +150,10 @@ export interface Host {
   readonly cluster: Cluster
   /** Null: everybody is served. */
   readonly auth: Authenticator | null
-  /** Reads the certificates of TLS again; why that failed, or null. */
+  /** Reads the TLS certificates again. Returns why that failed, or null. */
   refreshCertificates(): string | null
   /** One line to the daemon's log, stderr. */
   log(line: string): void
-  /** Has the daemon end, as the signal does: SIGINT, or SIGUSR1 where it is graceful. */
+  /** Ends the daemon, as SIGINT does, or SIGUSR1 if `graceful`. */
   shutdown(graceful: boolean): void
 }

@@ -1,17 +1,17 @@
-// One peer's conversation: eats input cut anywhere, runs whole requests, writes replies in order.
-// Knows no socket: whoever owns one feeds bytes to `run` and gives a way to send what was written.
+// One peer's conversation: consumes input cut anywhere, runs complete requests, writes replies in
+// order. Knows no socket: the owner of one feeds bytes to `run` and sends what was written.
 //
 //   COMMAND   at the start of a request; the protocol parses and runs it
-//   KEYS      inside a request with more to come: the keys of a get, of which there may be any number
-//   SENDING   inside a long value; held, inserted into the reply or copied into it piece by piece
-//   FILLING   inside a value on its way in that is not there whole; held, written as it comes, by
-//             `run`, or by whoever owns the socket, where `fillView` says
-//   SWALLOW   inside bytes to be thrown away: a value that was refused, the rest of a broken get
-//   WATCHING  told of what others do, by a source that has no end; input is thrown away
-//   ENDED     the peer said quit or what cannot be answered; no more input is eaten
+//   KEYS      inside the keys of a get, of which there may be any number
+//   SENDING   inside a long value being sent: held, inserted into the reply or copied in pieces
+//   FILLING   inside a partial value: held, written as it arrives by `run`, or by the owner of the
+//             socket where `fillView` says
+//   SWALLOW   inside bytes to discard: a refused value, the rest of a broken get
+//   WATCHING  the peer gets log lines from an endless source; input is discarded
+//   ENDED     the peer sent quit or something that cannot be answered; input is not consumed
 //
-// `run` eats what it can and says how far it came. It stops for two reasons: it needs more input,
-// or the replies cannot be sent now, and then it goes on when it is called again.
+// `run` consumes what it can and returns how far. It stops if it needs more input, or if the
+// replies cannot be sent now; then it continues when it is called again.
 //
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
@@ -45,23 +45,23 @@ import { Request } from './request.ts'
 import { TextProtocol } from './text.ts'
 import { watched } from './watched.ts'
 
-/** Empty pieces in a row that a reply made while it is sent may give before others have a turn. */
+/** Empty pieces in a row that a source may return before others have a turn. */
 const SOURCE_STEPS_MAX = 8
 
-/** While so many items of an arena are held, replies take values one at a time, as copies. */
+/** While this many items of an arena are held, replies take values one at a time, as copies. */
 export const INSERTS_HELD_MAX = HOLD_SLOTS_MAX / 2
 
 /** The way out of a session. */
 export interface Outlet {
-  /** Whether the reply may have inserts: then `flush` sends them, and releases what they hold. */
+  /** Whether the reply may have inserts: then `flush` sends them and releases their holds. */
   readonly takesInserts?: boolean
-  /** Whether `later` runs what is left of the input: then a turn may end before it. */
+  /** Whether `later` runs the rest of the input: then a turn may end before it. */
   readonly takesTurns?: boolean
-  /** Sends the reply buffer; false when the peer must first take what it was sent. */
+  /** Sends the reply buffer; false if the peer must read first. */
   flush(): boolean
-  /** Calls `run` again after so many milliseconds, at once but behind the others with 0. */
+  /** Calls `run` again after `ms` milliseconds; with 0 at once, but after the others' turns. */
   later(pauseMs: number): void
-  /** Where the peer reached this daemon, if that can be said. */
+  /** The address that the peer connected to, if known. */
   endpoint?(): Endpoint
 }
 
@@ -78,33 +78,33 @@ export class Session implements Conversation {
   private readonly reply: Reply
   private readonly outlet: Outlet
   private readonly protocolName: ProtocolName
-  /** Chosen with the first byte. */
+  /** Chosen by the first byte. */
   private protocol: Protocol | null = null
   /** After this many requests `endTurn` decides whether the turn is over. */
   private readonly turnRequests: number = TURN_UNBOUNDED
   /** The outlet takes no more for now. */
   private stuck = false
-  /** How far a held value is filled or sent, and what may come behind one that is filled. */
+  /** Position in a held value being filled or sent, and the bytes that may follow a filled one. */
   private readonly place = createPlace()
   private bytesBehind = 0
-  /** Who reads the value on its way in, and who asked for the one on its way out. */
+  /** The receiver of the value being filled, and the requester of the one being sent. */
   private filling: Filling | null = null
   private sending: Sending | null = null
-  /** The held value is sent from where it stands. */
+  /** The held value is sent from its arena. */
   private inserting = false
-  /** Bytes still to be thrown away; Infinity: up to the end of the line. */
+  /** Bytes still to discard; Infinity: up to the end of the line. */
   private swallowBytes = 0
-  /** What is said once they are gone. */
+  /** The reply once they are gone. */
   private swallowReply: Area | null = null
-  /** They are not thrown away but kept here, for `onCollected`. */
+  /** Collects them here for `onCollected`, instead of discarding them. */
   private collected: Buffer | null = null
   private onCollected: ((value: Buffer) => Area) | null = null
   private tail: Buffer | null = null
   private tailOffset = 0
-  /** Where the next tail comes from. */
+  /** The source of the next tail. */
   private source: Source | null = null
 
-  /** `id` names the peer in logs, as memcached's file descriptor does. */
+  /** `id` is the peer's number in logs, like memcached's file descriptor. */
   constructor(host: Host, outlet: Outlet, id: number, protocolName: ProtocolName = 'auto') {
     this.host = host
     this.protocolName = protocolName
@@ -117,7 +117,7 @@ export class Session implements Conversation {
     this.request = new Request(reply.area, cache, journal, hotKeys, id)
   }
 
-  /** Eats requests from [start, end); how far it came. Call again with what is left and more. */
+  /** Runs requests from [start, end). Returns how far. Call again with the rest and more. */
   run(input: Area, start: number, end: number): number {
     let at = start
     this.stuck = false
@@ -143,11 +143,11 @@ export class Session implements Conversation {
     return this.state === State.WATCHING ? end : at
   }
 
-  /** As many requests were run as a turn may have, or as it may have replies. */
+  /** A turn has reached its bound of requests or replies. */
   private endTurn(requests: number, isMore: boolean): void {
     const { turn, counters } = this.host
     if (requests > turn.repliesMax) {
-      // As in memcached it is closed without the replies that wait.
+      // As in memcached, it is closed without the pending replies.
       counters[ThreadCounter.REPLIES_REFUSED]++
       this.reply.cut(this.reply.start)
       this.close()
@@ -163,23 +163,23 @@ export class Session implements Conversation {
     return this.stuck
   }
 
-  /** Whether what the peer says may hold a password. */
+  /** Whether the peer's input may contain a password. */
   isSecret(): boolean {
     if (this.host.auth === null) return false
     return this.protocol === null || this.protocol.isSecret === true
   }
 
-  /** Whether it waits because the peer failed to log in. */
+  /** Whether it waits because a log-in failed. */
   isPenalised(): boolean {
     return this.source?.isPenalty === true
   }
 
-  /** The outlet took the last replies but not all of them: as if `run` had found out itself. */
+  /** The outlet took only a part of the last replies: same as a `flush` that returned false. */
   wait(): void {
     this.stuck = true
   }
 
-  /** Gives back what the session holds; the peer is gone. */
+  /** Releases the session's holds: the peer is gone. */
   close(): void {
     if (this.state === State.SENDING || this.state === State.FILLING) {
       this.request.shard.release(this.request.hold)
@@ -197,8 +197,8 @@ export class Session implements Conversation {
   }
 
   /**
-   * Where the next bytes of the value on its way in may be read to, and some behind it; null where
-   * that is not worth while. Good until the next `run`.
+   * Where the next bytes of the value being filled may be read to, with some room after it; null if
+   * that does not pay. Valid until the next `run`.
    */
   fillView(): Buffer | null {
     if (this.state !== State.FILLING || this.stuck) return null
@@ -215,15 +215,15 @@ export class Session implements Conversation {
     return this.place.start
   }
 
-  /** How much of the value on its way in is still to come. */
+  /** Missing bytes of the value being filled. */
   fillBytes(): number {
     const { start, end, left } = this.place
     return end - start + left
   }
 
   /**
-   * So many bytes were read to `fillView`. Those up to the result, an address in the same arena,
-   * are eaten; `run` eats the others.
+   * `bytes` bytes were read to `fillView`. Those up to the result, an address in the same arena,
+   * are consumed; `run` consumes the others.
    */
   filled(bytes: number): number {
     const { place } = this
@@ -234,7 +234,7 @@ export class Session implements Conversation {
   sendHeld(sending: Sending): void {
     this.state = State.SENDING
     this.sending = sending
-    // Each that is inserted is held until the reply is sent: peers that do not read leave some to
+    // Each insert is held until the reply is sent, so peers that do not read must leave holds to
     // others.
     const { arena } = this.request.shard
     this.inserting = this.outlet.takesInserts === true && holdCount(arena) <= INSERTS_HELD_MAX
@@ -313,7 +313,7 @@ export class Session implements Conversation {
     }
   }
 
-  /** Null: peers must say who they are, and this protocol gives them no way to. */
+  /** Null: peers must authenticate, and this protocol has no users. */
   private choose(firstByte: number): Protocol | null {
     const { auth } = this.host
     const isBinary = this.isBinary(firstByte)
@@ -327,7 +327,7 @@ export class Session implements Conversation {
     return protocolName === 'auto' ? firstByte === REQUEST_MAGIC : protocolName === 'binary'
   }
 
-  /** Takes the source's next pieces until one is not empty; waits when it has none for now. */
+  /** Takes the source's next piece that is not empty; waits if it has none now. */
   private drawSource(source: Source): void {
     for (let step = 0; step < SOURCE_STEPS_MAX; step++) {
       const piece = source.next()
@@ -374,7 +374,7 @@ export class Session implements Conversation {
     place.start += bytes
   }
 
-  /** The value stands in the reply, which keeps it if it does not have all of it. */
+  /** The value is in the reply, which holds it if it is an insert. */
   private endSending(): void {
     const { request, reply } = this
     if (this.inserting) reply.inserts.keep(request.shard, request.hold)

@@ -1,10 +1,9 @@
-// The classic text protocol: parses a line, has its meaning carried out, prints the reply. Errors, and
-// the choice between answering and closing, are memcached 1.6.45's. How a line falls into words is in
-// tokens.ts.
+// The classic text protocol: parses a line, executes it, prints the reply. Errors, and whether to
+// answer or close, are memcached 1.6.45's. tokens.ts splits a line into words.
 //
-// A line begins with its command. Words that are missing are an error, words beyond those that the
-// command knows are not, and `noreply` as the last word of a line silences it. A store that is refused
-// throws away the value that it announced, so that no value is ever run as commands.
+// A line begins with its command. Missing words are an error, extra words are ignored, and
+// `noreply` as the last word silences the line. A refused store discards the value that it
+// announced, so that no value is ever run as commands.
 
 import type { Area } from '../bytes/area.ts'
 import { printU64, setU64, u64, u64ToWords } from '../bytes/decimal.ts'
@@ -44,7 +43,7 @@ const CR = 13
 const BLANK = 32
 const LETTER_M = 109
 
-/** Shorter lines, with their end, are no commands. */
+/** Shorter lines, including the line end, are no commands. */
 const LINE_BYTES_MIN = 4
 
 const words = { high: 0, low: 0 }
@@ -55,14 +54,14 @@ export class TextProtocol implements Protocol, Sending, Store {
   private readonly request: Request
   private readonly reply: Reply
   private readonly sink: TextSink
-  /** Of the current get: whether it is a gat, whose exptime is still to be read, or is none. */
+  /** Of the current get: whether it is a gat, and whether its exptime is still to be read. */
   private touching = false
   private needsExptime = false
   private hasBadExptime = false
   private keysSeen = 0
-  /** The command in hand was met before, and waits for its value. */
+  /** The current command was parsed before, and waits for its value. */
   private isWaiting = false
-  /** Made for the first meta command. */
+  /** Created for the first meta command. */
   private meta: MetaCommands | null = null
   private readonly values: ValueReader
 
@@ -75,7 +74,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     this.values = new ValueReader(peer, this, this)
   }
 
-  /** Runs the command at `at`; how far it ate, or NEED_MORE. */
+  /** Runs the command at `at`. Returns how far it consumed, or NEED_MORE. */
   command(input: Area, at: number, end: number): number {
     if (this.peer.state === State.KEYS) return this.keys(input, at, end)
     const { bytes } = input
@@ -101,7 +100,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     return this.keys(input, stop, newline + 1)
   }
 
-  /** The request is a get that was parsed ahead: as `keys`. */
+  /** Serves a get that was parsed ahead, as `keys` does. */
   private plainGet(): number {
     const { keyStart, keyBytes } = this.request
     const keyEnd = keyStart + keyBytes
@@ -114,7 +113,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     return keyEnd + LINE_END_BYTES
   }
 
-  /** The request is a set that was parsed ahead, with its value: as `update`. */
+  /** Executes a set that was parsed ahead with its value, as `update` does. */
   private plainSet(input: Area, valueStart: number): number {
     const { request } = this
     this.isWaiting = false
@@ -128,7 +127,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     let at = start
     for (;;) {
       lookAhead(this.host.cache, input, at, end, true)
-      // One blank before a key that was seen ahead, and one behind it.
+      // One space before a key that was parsed ahead, and one after it.
       const known = keyEndAt(at + 1)
       if (known >= 0 && bytes[at] === BLANK && bytes[known] === BLANK) {
         if (!this.word(input, at + 1, known)) return this.peer.state === State.SWALLOW ? known : at
@@ -168,7 +167,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     this.say(storedLine(status))
   }
 
-  /** Adds a line, unless the peer wants no reply. */
+  /** Adds a line, unless the peer said noreply. */
   say(line: Area): void {
     if (this.request.noreply) return
     this.reply.add(line)
@@ -197,12 +196,12 @@ export class TextProtocol implements Protocol, Sending, Store {
     if (verb >= Verb.MG) next = this.metaCommands().run(verb, input, at, next, end)
     else if (verb >= Verb.SET && verb <= Verb.CAS) next = this.update(verb, input, next, end)
     else this.dispatch(verb, input)
-    // Nothing was done yet: it waits for its value, or for room for its reply.
+    // Nothing was done yet: the command waits for its value, or for room for its reply.
     this.isWaiting = next === NEED_MORE || next === at
     return next
   }
 
-  /** The verb of the line at `at`, whose words were found. */
+  /** The verb of the line at `at`, after its words were found. */
   private verbAt(bytes: Buffer, at: number): Verb {
     if (tokenCount === 0) return Verb.NONE
     const verb = verbOf(bytes, tokenStart[0], tokenEnd[0])
@@ -270,7 +269,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     }
   }
 
-  /** Where nobody stored the key of the cluster's nodes, they are its value; false: no room yet. */
+  /** If the key of the cluster's nodes is not stored, they are its value. False: no room yet. */
   private offerCluster(): boolean {
     const { request, reply, peer } = this
     const { area, keyStart, keyBytes } = request
@@ -302,13 +301,13 @@ export class TextProtocol implements Protocol, Sending, Store {
     return at
   }
 
-  /** A get fails whole: hits that were not sent yet are taken back. */
+  /** A get fails completely: hits that have not been sent yet are removed. */
   private failWith(line: Area): void {
     if (this.peer.replyStart >= 0) this.reply.cut(this.peer.replyStart)
     this.peer.swallowLine(line)
   }
 
-  /** Only gets may be longer than a line's bound: they are served as their keys come. */
+  /** Only gets may be longer than a line's bound: their keys are served as they arrive. */
   private unfinishedLine(input: Area, at: number, end: number): number {
     if (end - at <= LINE_BYTES_MAX) return NEED_MORE
     const { bytes } = input
@@ -322,7 +321,7 @@ export class TextProtocol implements Protocol, Sending, Store {
       return end
     }
     if (start > at) {
-      // Once it is complete it is no command.
+      // Once complete, it would be no command.
       this.request.noreply = false
       this.peer.swallowLine(Line.ERROR)
       return end
@@ -357,7 +356,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     }
   }
 
-  /** set, add, replace, append, prepend, cas: the line, then the value behind it. */
+  /** set, add, replace, append, prepend, cas: the line, then the value after it. */
   private update(verb: Verb, input: Area, valueStart: number, end: number): number {
     const { bytes } = input
     const { request } = this
@@ -373,7 +372,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     return valueStart
   }
 
-  /** Reads key, flags, exptime and CAS; false where one of them is none. */
+  /** Reads key, flags, exptime and CAS. False if one of them is invalid. */
   private readUpdate(verb: Verb, input: Area): boolean {
     const { request } = this
     const { bytes } = input
@@ -438,7 +437,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
   }
 
-  /** An HTTP request, sent here by mistake or worse, closes the connection, as in memcached. */
+  /** An HTTP request closes the connection, as in memcached. */
   private unknown(bytes: Buffer): void {
     const last = tokenCount - 1
     if (last > 0 && equalsWord(bytes, tokenStart[last], tokenStart[last] + 5, 'HTTP/')) {
@@ -463,7 +462,7 @@ export class TextProtocol implements Protocol, Sending, Store {
 }
 
 /**
- * What may stand behind the key of a delete. memcached's newer releases take any word; older clients
+ * What may follow the key of a delete. Newer releases of memcached accept any word. Older clients
  * send a time, and memccapable expects other words to be refused.
  */
 function isTimeOrNoreply(bytes: Buffer, start: number, end: number): boolean {

@@ -1,7 +1,7 @@
-// The operations while somebody watches: those of execute.ts, and around them lines for the
-// watchers and counts for `stats detail`. As in memcached every request but a refused store begins
-// with a look at its item, and watchers see that look. Here it is an extra one, made only while
-// they are there.
+// The operations while somebody watches: those of execute.ts, with log lines for watchers and
+// counts for `stats detail` around them. In memcached every request except a refused store begins
+// with a lookup of its item, which watchers see. Here that is an extra lookup, made only while
+// somebody watches.
 
 import { classFor } from '../engine/chunks/slabs.ts'
 import { itemBytes, newMeta } from '../engine/items/item.ts'
@@ -60,18 +60,18 @@ export const watched: Operations = {
   },
 }
 
-/** The item as it was before the request, and what a store left or would have left. */
+/** The item before the request, and the item after a store, or as it would have been. */
 const before = new Glance()
 const after = new Glance()
 
-/** Looks at the item before anything happens to it. */
+/** Looks the item up before the request runs. */
 function look(request: Request, glance = before): void {
   const { shard, hash, area, keyStart, keyBytes } = request
   glance.clear()
   shard.inspect(hash, area, keyStart, keyBytes, glance)
 }
 
-/** Says what `look` saw. */
+/** Logs the result of `look`. */
 function noteLook(request: Request): void {
   const { journal, peerId } = request
   if (!journal.wants(Kind.FETCHERS)) return
@@ -79,7 +79,7 @@ function noteLook(request: Request): void {
   journal.looked(peerId, request, before)
 }
 
-/** A get is noted once, not each time that its reply had no room. */
+/** A get is logged once, not each time that its reply had no room. */
 function noteGet(request: Request, status: Status): Status {
   if (status === Status.NO_ROOM) return status
   countPrefix(request, PrefixCount.GET)
@@ -91,7 +91,7 @@ function noteGet(request: Request, status: Status): Status {
 function noteRemove(request: Request, status: Status): Status {
   const { journal } = request
   countPrefix(request, PrefixCount.DELETE)
-  // What is marked as stale is still there: as in memcached that is no deletion.
+  // An item marked as stale still exists: as in memcached, that is not logged as a deletion.
   const isDeleted = status === Status.OK && (request.isPlain || !request.invalidates)
   const isWanted = isDeleted && journal.wants(Kind.DELETIONS)
   noteLook(request)
@@ -99,7 +99,7 @@ function noteRemove(request: Request, status: Status): Status {
   return status
 }
 
-/** What became of a store: what is there now, or would be. */
+/** Logs the outcome of a store, with the item as it is now or would have been. */
 function noteCommit(request: Request, status: Status): Status {
   if (status === Status.LOST) return status
   if (status === Status.TOO_LARGE || status === Status.NO_MEMORY) {
@@ -120,7 +120,7 @@ function noteRefusal(request: Request, status: Status): void {
   if (request.mode === Mode.SET) noteLook(request)
 }
 
-/** What the item of a store would have been. */
+/** The item that a refused store would have made. */
 function expect({ shard, keyBytes, flags, valueBytes, expiresAtS }: Request): void {
   const { arena } = shard
   const meta = newMeta(keyBytes, flags, expiresAtS, 0, 0)
@@ -133,7 +133,7 @@ function noteStored(request: Request, status: Status): void {
   if (journal.wants(Kind.MUTATIONS)) journal.stored(peerId, request, status, after)
 }
 
-/** Gives a request whose value came in pieces its key back: the input has moved on. */
+/** Restores the key of a request whose value came in pieces, since the input has changed. */
 function recallKey(request: Request): void {
   before.keyBytes = 0
   request.shard.inspectHeld(request.hold, before)

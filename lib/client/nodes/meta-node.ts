@@ -1,5 +1,5 @@
-// A server of a pool over memcached's meta commands, on a connection of our own: the whole of
-// PoolNode, TLS and UNIX sockets, and many keys in one request.
+// A server of a pool over memcached's meta commands, on our own connection. It implements all of
+// PoolNode, with TLS and UNIX sockets, and many keys in one request.
 
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import {
@@ -21,9 +21,9 @@ import type {
 import type { Part } from './outbox.ts'
 
 const GET_FLAGS = 'v f t c'
-/** Nobody waits for this answer. */
+/** Ignores an answer. */
 const HAND_BACK_MS = 10_000
-/** Won, won by somebody else, stale. */
+/** Flags: won, won by another client, stale. */
 const PENDING_FLAGS = new Set(['W', 'Z', 'X'])
 const MODE_FLAGS = { set: '', add: ' ME', replace: ' MR', append: ' MA', prepend: ' MP' } as const
 
@@ -103,7 +103,7 @@ export class MetaNode implements PoolNode {
     return word === 'HD'
   }
 
-  /** Not by `ma` with N, which some memcached 1.6 take without effect. */
+  /** Not by `ma` with N, which some releases of memcached 1.6 ignore. */
   async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
     const { key, delta, subtract, initial, exptime } = request
     const text = `ma ${key} D${delta}${subtract ? ' MD' : ''} v\r\n`
@@ -167,7 +167,7 @@ export class MetaNode implements PoolNode {
     return this.exchange([text], timeoutMs, ASK_WORDS)
   }
 
-  /** One request, one reply that begins with one of these words. */
+  /** Sends one request whose reply must begin with one of these words. */
   private async exchange(
     parts: readonly Part[],
     timeoutMs: number,
@@ -179,8 +179,8 @@ export class MetaNode implements PoolNode {
   }
 
   /**
-   * A hit of a plain read. A server lets the first reader of a stale item win it, whatever was
-   * asked; one that does not make the value hands the win back. Servers that know no `E` here
+   * A hit of a plain read. A server lets the first reader of a stale item win it, whatever the
+   * request. A reader that will not make the value gives the win back. Servers without `E` here
    * refuse that.
    */
   private found(key: string, reply: Reply): Hit {
@@ -208,7 +208,7 @@ export class MetaNode implements PoolNode {
   }
 }
 
-/** Why a server refuses, by its words. */
+/** Error codes by the first words of a refusal. */
 const REFUSALS: [words: RegExp, code: CacheErrorCode][] = [
   [/^SERVER_ERROR object too large/, 'TOO_LARGE'],
   [/^SERVER_ERROR out of memory/, 'NO_MEMORY'],
@@ -216,11 +216,11 @@ const REFUSALS: [words: RegExp, code: CacheErrorCode][] = [
 ]
 const ASK_WORDS = ['VA', 'HD', 'EN', 'NF', 'EX', 'NS']
 const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
-/** Lines of statistics: ITEM of `cachedump`, PREFIX of `detail dump`. */
+/** First words of statistics rows: ITEM of `cachedump`, PREFIX of `detail dump`. */
 const STATS_LISTED = new Set(['STAT', 'ITEM', 'PREFIX'])
 const STATS_ENDS = new Set(['END', 'RESET', 'OK'])
 
-/** Replies are read byte by character; keys are UTF-8. */
+/** Replies are read as latin1, but keys are UTF-8. */
 function utf8Of(latin1: string): string {
   return Buffer.from(latin1, 'latin1').toString()
 }

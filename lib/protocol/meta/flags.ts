@@ -1,9 +1,9 @@
-// The flags of one meta command: a letter, and behind it what it takes. What they ask of the item
-// goes into terms, their times into the request, the rest is kept here. All commands know all
-// letters; each takes no notice of those that mean nothing to it.
+// The flags of one meta command: a letter, followed by its argument. What they ask of the item goes
+// into the request, the rest is kept here. All commands accept all letters, and ignore those
+// without a meaning for them.
 //
-// A line that is as it should be is read in one pass, by `readLine`. Any other is left to `read`,
-// which goes over its words (tokens.ts) and knows what to say.
+// A well-formed line is read in one pass by `readLine`. Any other is left to `read`, which goes
+// over its words (tokens.ts) and knows the errors.
 
 import { Area } from '../../bytes/area.ts'
 import { u64, u64ToWords } from '../../bytes/decimal.ts'
@@ -57,20 +57,20 @@ export const Flag = {
   TOUCH: letter('T'),
 } as const
 
-/** What is no letter and from here on counts as a flag that was seen before, as in memcached. */
+/** Bytes from here on that are no letters count as duplicate flags, as in memcached. */
 const LETTERS_END = 127
-/** By byte: the bit of a flag in a set of flags, 0 for what is none. */
+/** By byte: the flag's bit in a set of flags, 0 for other bytes. */
 const BITS = new Int32Array(256)
 Object.values(Flag).forEach((byte, index) => {
   BITS[byte] = 1 << index
 })
 const VALUE_BIT = BITS[Flag.VALUE]
 const QUIET_BIT = BITS[Flag.QUIET]
-/** That they are there is all that they say. */
+/** Flags without an argument. */
 const PLAIN = setOf('vqksctfhlPL')
-/** What a reply may answer, and what changes an answer behind it. */
+/** Flags that a reply answers, and flags that change a later answer. */
 const ANSWERED = setOf('OksctfhlTN')
-/** The word of a command that is its key. */
+/** Index of the word that is the key. */
 const KEY_WORD = 1
 const LF = 10
 const CR = 13
@@ -81,19 +81,19 @@ const UPPER_A = letter('A')
 const LOWER_Z = letter('z')
 
 const words = { high: 0, low: 0 }
-/** Where a key stands that came in base64: whole blocks of three bytes. */
+/** The decoded base64 key, with room for complete blocks of three bytes. */
 const decoded = Area.allocate(KEY_BYTES_MAX)
 
 export class MetaFlags {
-  /** Letters of the flags that matter to a reply, in their order: the first `answerCount`. */
+  /** The flags that matter to a reply, in order: the first `answerCount`. */
   readonly answers = new Uint8Array(META_WORDS_MAX)
   answerCount = 0
-  /** No reply where the command does what it is meant to. */
+  /** No reply if the command succeeds. */
   quiet = false
   withValue = false
-  /** The byte behind M; 0: no M, -1: nothing behind it. */
+  /** The byte after M; 0: no M, -1: M without an argument. */
   mode = 0
-  /** Where the opaque stands, and its bytes, all with its letter. */
+  /** Start and length of the opaque, including its letter. */
   line: Area
   opaqueStart = 0
   opaqueBytes = 0
@@ -107,8 +107,8 @@ export class MetaFlags {
   }
 
   /**
-   * Reads the flags, which are the words from the `first` on, from `start` to the end of their
-   * line. Where the next line begins; -1: this one is not whole, or not as it should be.
+   * Reads the flags, the words from the `first` on, from `start` to the end of the line. Returns
+   * where the next line begins; -1: the line is incomplete or not well-formed.
    */
   readLine(input: Area, start: number, end: number, first: number): number {
     const { bytes } = input
@@ -131,7 +131,7 @@ export class MetaFlags {
   }
 
   /**
-   * Reads the key, and the flags from word `first` on; the line that says what is wrong, or null.
+   * Reads the key, and the flags from word `first` on. Returns an error line, or null.
    */
   read(input: Area, first: number): Area | null {
     if (tokenCount > META_WORDS_MAX) return FlagLine.TOO_MANY
@@ -140,13 +140,14 @@ export class MetaFlags {
     for (let i = first; i < tokenCount; i++) {
       const line = this.take(input, tokenStart[i], tokenEnd[i])
       if (line === FlagLine.BAD_FLAG || line === FlagLine.DUPLICATE) return line
-      // As in memcached the last one is told, but for client flags only where nothing else is.
+      // As in memcached, the last error is reported, but that of client flags only if it is the
+      // only one.
       if (line !== null && (line !== Line.BAD_FORMAT || wrong === null)) wrong = line
     }
     return wrong
   }
 
-  /** Forgets the command before; the key of this one stands in [start, end). */
+  /** Resets for a new command, whose key is [start, end). */
   begin(input: Area, start: number, end: number): void {
     const { request } = this
     locateKey(request, input, start, end)
@@ -165,7 +166,7 @@ export class MetaFlags {
     this.answerCount = 0
     this.quiet = false
     this.withValue = false
-    // Most flags change nothing of what else there is to forget.
+    // Most flags do not touch the rest of the state.
     if ((this.seen & ~PLAIN) !== 0) this.forget()
     this.seen = 0
   }
@@ -178,7 +179,7 @@ export class MetaFlags {
     this.opaqueBytes = 0
   }
 
-  /** One flag, which stands in [start, end): null, or the line that says what is wrong with it. */
+  /** Reads the flag in [start, end). Returns an error line, or null. */
   private take(input: Area, start: number, end: number): Area | null {
     const byte = input.bytes[start]
     const bit = BITS[byte]
@@ -192,7 +193,7 @@ export class MetaFlags {
     return null
   }
 
-  /** A flag that says more: its letter, and what stands behind it in [start, end). */
+  /** Reads a flag with an argument: its letter, and the argument in [start, end). */
   private readFlag(byte: number, bytes: Buffer, start: number, end: number): Area | null {
     switch (byte) {
       case Flag.OPAQUE:
@@ -281,7 +282,7 @@ export class MetaFlags {
 }
 
 /**
- * Takes the request's key for base64; false if it is none. The key then stands until the next one.
+ * Decodes the request's key from base64; false if it is not. The key is valid until the next one.
  */
 export function decodeKey(request: Request): boolean {
   const start = request.keyStart
@@ -292,8 +293,8 @@ export function decodeKey(request: Request): boolean {
 }
 
 /**
- * Whether all words from `first` on begin as flags do, with a letter or a digit; `[` to '`' are between
- * letters, and pass too. Other lines are badly formatted, whatever else they say.
+ * Whether all words from `first` on begin with a letter or a digit, as flags do. `[` to '`' are
+ * between the letters, and pass too. Other lines are badly formatted, whatever else they contain.
  */
 export function areFlags(bytes: Buffer, first: number): boolean {
   for (let i = first; i < tokenCount; i++) {

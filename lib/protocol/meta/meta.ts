@@ -1,9 +1,9 @@
-// The meta commands mg, ms, md, ma, mn and me, inside the text protocol. A line that is as it
-// should be is read here in one pass; for any other that protocol finds the words and hands it over
-// again. meta/flags.ts reads flags, execute.ts has the meaning, meta/print.ts prints.
+// The meta commands mg, ms, md, ma, mn and me, inside the text protocol. A well-formed line is read
+// here in one pass; for any other the text protocol finds the words and calls again. meta/flags.ts
+// reads flags, execute.ts has the meaning, meta/print.ts prints.
 //
-// A fetch may change its item: it tells a peer that it won, and then no other is told so. Nothing
-// of that is done before the reply has room for it.
+// A fetch may change its item: if it tells a peer that it won, no other peer is told so. It does
+// this only once the reply has room.
 
 import { Area, copyBytes } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -24,7 +24,7 @@ import { Verb } from '../words/verbs.ts'
 import { areFlags, decodeKey, letter, MetaFlags } from './flags.ts'
 import { Code, FactsSink, MetaLine, MetaPrinter } from './print.ts'
 
-/** What a meta store keeps of its line while its value is on its way: the key, and the opaque. */
+/** What a meta store keeps of its line while its value arrives: the key and the opaque. */
 const META_STASH_BYTES = KEY_BYTES_MAX + OPAQUE_BYTES_MAX
 
 const BLANK = 32
@@ -34,7 +34,7 @@ const LETTER_G = letter('g')
 const LETTER_S = letter('s')
 const VERB_BYTES = 2
 
-/** What stands behind M. */
+/** Arguments of M. */
 const ModeByte = {
   NONE: 0,
   ADD: letter('E'),
@@ -56,7 +56,7 @@ export class MetaCommands implements Sending, Store {
   private readonly flags: MetaFlags
   private readonly printer: MetaPrinter
   private readonly values: ValueReader
-  /** Of a store whose value comes in pieces: its key, then its opaque. */
+  /** For a store whose value comes in pieces: its key, then its opaque. */
   private stash: Area | null = null
 
   constructor(peer: Conversation, speaker: Speaker) {
@@ -70,8 +70,9 @@ export class MetaCommands implements Sending, Store {
   }
 
   /**
-   * Runs the command at `at`, if its line is there whole and as it should be: how far it ate, `at`
-   * for no room, as `run` does. NEED_MORE: it is for `run`, or its value is not there.
+   * Runs the command at `at`, if its line is complete and well-formed. Returns how far it consumed,
+   * or `at` if there is no room, as `run` does. NEED_MORE: it is for `run`, or its value is
+   * incomplete.
    */
   quick(input: Area, at: number, end: number): number {
     const { bytes } = input
@@ -94,8 +95,8 @@ export class MetaCommands implements Sending, Store {
   }
 
   /**
-   * Runs the command at `at`, whose line ends before `next`; how far it ate. NEED_MORE: its value
-   * is not there whole and short; `at`: the reply has no room now.
+   * Runs the command at `at`, whose line ends before `next`. Returns how far it consumed.
+   * NEED_MORE: its value is short and incomplete; `at`: the reply has no room now.
    */
   run(verb: Verb, input: Area, at: number, next: number, end: number): number {
     if (verb === Verb.MS) return this.store(input, next, end)
@@ -116,7 +117,7 @@ export class MetaCommands implements Sending, Store {
     this.reply.endLine()
   }
 
-  /** mg; false if there is no room for its reply now. */
+  /** mg. False: there is no room for its reply now. */
   private fetch(): boolean {
     const { request, reply, flags, peer } = this
     let before = reply.length
@@ -137,7 +138,7 @@ export class MetaCommands implements Sending, Store {
     return true
   }
 
-  /** ms: the line, then the value behind it. */
+  /** ms: the line, then the value after it. */
   private store(input: Area, valueStart: number, end: number): number {
     const { flags, speaker } = this
     const { bytes } = input
@@ -169,7 +170,7 @@ export class MetaCommands implements Sending, Store {
     return this.values.take(input, next, end)
   }
 
-  /** Keeps what the reply takes from the line, which is gone when the value is there. */
+  /** Keeps what the reply needs of the line, which is gone when the value is complete. */
   keepLine(): void {
     const { request, flags } = this
     this.stash ??= Area.allocate(META_STASH_BYTES)
@@ -214,7 +215,7 @@ export class MetaCommands implements Sending, Store {
     }
   }
 
-  /** me: for people who debug. */
+  /** me, for debugging. */
   private describe(input: Area): void {
     const { request, peer } = this
     if (this.checkWords(input.bytes, 2) !== null) return this.speaker.say(Line.BAD_FORMAT)
@@ -228,7 +229,7 @@ export class MetaCommands implements Sending, Store {
     else peer.sendTail(sink.line)
   }
 
-  /** Whether there is a key, and flags from word `first` on: else the line that says so. */
+  /** Checks for a key, and flags from word `first` on. Returns an error line, or null. */
   private checkWords(bytes: Buffer, first: number): Area | null {
     if (tokenCount < 2 || !areFlags(bytes, first)) return Line.BAD_FORMAT
     return tokenEnd[1] - tokenStart[1] > KEY_BYTES_MAX ? Line.BAD_FORMAT : null
@@ -238,7 +239,7 @@ export class MetaCommands implements Sending, Store {
     return this.flags.opaqueBytes > OPAQUE_BYTES_MAX ? MetaLine.LONG_OPAQUE : null
   }
 
-  /** Which store an ms is. */
+  /** The mode of an ms. */
   private readMode(): Area | null {
     const { flags, request } = this
     const mode = storeMode(flags.mode)
@@ -289,7 +290,7 @@ function isSum(mode: number): boolean {
   }
 }
 
-/** What answers a store; 0: a line of words does. */
+/** The code that answers a store; 0: an error line does. */
 function storedCode(status: Status): number {
   switch (status) {
     case Status.OK:

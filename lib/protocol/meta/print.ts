@@ -1,5 +1,5 @@
-// What the meta commands say: a code of two letters, then what the flags ask for, in the order in
-// which they ask, then what a peer has to know of a stale item.
+// Prints the replies of meta commands: a code of two letters, then the answers to flags in the
+// flags' order, then what a peer must know about a stale item.
 
 import { copyBytes } from '../../bytes/area.ts'
 import {
@@ -62,7 +62,7 @@ const WON = blankAnd('W')
 const CLAIMED = blankAnd('Z')
 const STALE = blankAnd('X')
 
-/** Prints for one session: each `print` writes at `at` and says where that ends. */
+/** Prints for one session: each `print` writes at `at` and returns the end. */
 export class MetaPrinter implements HitSink {
   private readonly reply: Reply
   private readonly request: Request
@@ -74,7 +74,7 @@ export class MetaPrinter implements HitSink {
     this.flags = flags
   }
 
-  /** A hit of mg, under the arena's lock; long values only up to their header. */
+  /** A hit of mg, under the arena's lock; for a long value only the header. */
   accept(arena: Arena, ref: Ref): Status {
     const { reply } = this
     const withValue = this.flags.withValue && !this.isKnown(arena, ref)
@@ -99,13 +99,15 @@ export class MetaPrinter implements HitSink {
     return inline ? Status.OK : Status.HELD
   }
 
-  /** Whether the peer named the item's CAS: then it has the value, and asks if that is still so. */
+  /**
+   * Whether the peer sent the item's CAS: then it has the value, and asks whether it is current.
+   */
   private isKnown(arena: Arena, ref: Ref): boolean {
     const { compares, casHigh, casLow } = this.request
     return compares && casHighOf(arena, ref) === casHigh && casLowOf(arena, ref) === casLow
   }
 
-  /** Adds a whole reply that names the command again, and nothing of an item. */
+  /** Adds a complete reply that repeats parts of the command, without an item. */
   addEcho(twoBytes: number): void {
     const { answers, answerCount } = this.flags
     let at = this.printCode(this.reply.length, twoBytes)
@@ -113,7 +115,7 @@ export class MetaPrinter implements HitSink {
     this.endLine(at)
   }
 
-  /** Adds what answers a store: of its size and CAS, 0 where it was not stored. */
+  /** Adds the answers of a store: its size and CAS, 0 if it was not stored. */
   addStored(twoBytes: number, casHigh: number, casLow: number): void {
     const { request } = this
     const { answers, answerCount } = this.flags
@@ -127,7 +129,7 @@ export class MetaPrinter implements HitSink {
     this.endLine(at)
   }
 
-  /** Adds what answers a sum. */
+  /** Adds the answers of an increment or decrement. */
   addSum(nowS: number): void {
     const { request } = this
     const { answers, answerCount, withValue } = this.flags
@@ -155,7 +157,7 @@ export class MetaPrinter implements HitSink {
     reply.endLine()
   }
 
-  /** HD, or VA and how long the value is. */
+  /** HD, or VA and the value's length. */
   private printHead(at: number, withValue: boolean, valueBytes: number): number {
     if (!withValue) return this.printCode(at, Code.HD)
     const { bytes, view } = this.reply.area
@@ -169,7 +171,7 @@ export class MetaPrinter implements HitSink {
     return at + 2
   }
 
-  /** What the flags ask to know of an item, as it was before. */
+  /** The answers about an item, as it was before the request. */
   private printItem(start: number, arena: Arena, ref: Ref): number {
     const { request } = this
     const { answers, answerCount } = this.flags
@@ -178,7 +180,7 @@ export class MetaPrinter implements HitSink {
     let expiresAtS = request.oldExpiresAtS
     for (let i = 0; i < answerCount; i++) {
       const byte = answers[i]
-      // The time that t tells is the one of its moment, between the flags that change it.
+      // The TTL that t prints is that at its position between the flags that change it.
       if (byte === Flag.TOUCH) expiresAtS = request.expiresAtS
       else if (byte === Flag.CREATE && request.created) expiresAtS = request.createAtS
       else if (byte === Flag.TTL) at = this.printTtl(at, expiresAtS, nowS)
@@ -211,14 +213,14 @@ export class MetaPrinter implements HitSink {
     }
   }
 
-  /** A flag that is answered from the command: opaque or key; nothing for all others. */
+  /** The answer to a flag from the command itself: opaque or key; nothing for other flags. */
   private printOwn(at: number, byte: number): number {
     if (byte === Flag.OPAQUE) return this.printOpaque(at)
     if (byte === Flag.KEY) return this.printKey(at, this.request.isKeyBinary)
     return at
   }
 
-  /** A letter, with the blank before it. */
+  /** A space and a letter. */
   private printLetter(at: number, byte: number): number {
     this.reply.area.view.setInt16(at, BLANK | (byte << 8), true)
     return at + 2
@@ -233,7 +235,7 @@ export class MetaPrinter implements HitSink {
     return printU64(this.reply.area.bytes, this.printLetter(at, Flag.CAS))
   }
 
-  /** Seconds to an end, 0 of it for never; one that is past counts modulo 2^32, as in memcached. */
+  /** Seconds until the expiry, -1 for never; a past time counts modulo 2^32, as in memcached. */
   private printTtl(at: number, expiresAtS: number, nowS: number): number {
     if (expiresAtS !== 0) return this.printNumber(at, Flag.TTL, (expiresAtS - nowS) >>> 0)
     return this.printCode(this.printLetter(at, Flag.TTL), MINUS_1)
@@ -260,7 +262,7 @@ export class MetaPrinter implements HitSink {
   }
 }
 
-/** The reply to me, which is rare: each makes a new line. */
+/** The reply to me. It is rare, so each one creates a new string. */
 export class FactsSink implements HitSink {
   line = Buffer.alloc(0)
   private readonly request: Request

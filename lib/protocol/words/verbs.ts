@@ -1,5 +1,5 @@
-// The commands of the text protocol: bytes of the first word -> a number to switch on. The short
-// and frequent ones are told by their letters packed into one number.
+// The commands of the text protocol: bytes of the first word -> a number to switch on. Short and
+// frequent ones are recognised by their letters packed into one number.
 
 import { Mode } from '../../engine/status.ts'
 import { equalsWord } from './ascii.ts'
@@ -69,7 +69,9 @@ export function verbOf(bytes: Buffer, start: number, end: number): Verb {
   }
 }
 
-/** Whether blanks may stand before it: in memcached they may before the operators' commands alone. */
+/**
+ * Whether blanks may stand before it: in memcached they may before the operators' commands alone.
+ */
 export function mayBeIndented(verb: Verb): boolean {
   return INDENTED.has(verb)
 }
@@ -86,7 +88,7 @@ const INDENTED: ReadonlySet<Verb> = new Set([
   Verb.REFRESH_CERTS,
 ])
 
-/** What a storing verb does. */
+/** The mode of a storing verb. */
 export function modeOf(verb: Verb): Mode {
   switch (verb) {
     case Verb.ADD:
