@@ -1,6 +1,6 @@
-// Where connections come in: each gets a slot in the roster and a thread that serves it. Above the
-// limit a connection is turned away in memcached's words. With -o no_maxconns_fast it waits
-// instead, unread, until a slot is free; at most as many wait as the backlog holds.
+// Admits connections: each gets a slot in the roster and a thread that serves it. Above the limit a
+// connection is turned away with memcached's message. With -o no_maxconns_fast it waits instead,
+// unread, until a slot is free; at most as many wait as the backlog holds.
 
 import type { Socket } from 'node:net'
 import type { Options } from '../options/options.ts'
@@ -9,7 +9,7 @@ import type { MainThreadService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
 import type { Workers } from './workers.ts'
 
-/** How often the door looks for a free slot while connections wait for one (memcached: 10 ms). */
+/** How often a free slot is searched while connections wait (memcached: 10 ms). */
 const DOOR_POLL_MS = 10
 
 const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
@@ -21,7 +21,7 @@ interface Arrival {
   listener: number
 }
 
-/** Who serves connections. */
+/** The threads that serve connections. */
 export interface Servers {
   workers: Workers
   /** Set for the connections of a UNIX socket, which workers cannot serve. */
@@ -49,7 +49,7 @@ export class Door {
     this.waitingMax = maxconnsFast ? 0 : backlog
   }
 
-  /** Admits those that came before, and all from now on. */
+  /** Admits the connections that came before, and all from now on. */
   open(servers: Servers): void {
     this.servers = servers
     for (const { socket, listener } of this.waiting.splice(0)) this.welcome(socket, listener)
@@ -75,7 +75,7 @@ export class Door {
     for (const { socket } of this.waiting.splice(0)) socket.destroy()
   }
 
-  /** Hands a connection to the thread that serves it; false if no slot is free. */
+  /** Hands a connection to a thread. False: no slot is free. */
   private admit({ socket, listener }: Arrival, { workers, mainThread }: Servers): boolean {
     const { roster } = this
     const address = mainThread === undefined ? peerText(socket) : NO_ADDRESS

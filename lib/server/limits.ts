@@ -19,7 +19,7 @@ export const TLS_TICKET_KEY_BYTES = 48
 export const URING_BUFFERS = 64
 export const URING_BUFFER_BYTES = 16 * KIB
 
-/** What is read and thrown away of a peer whose line is closing, until its replies are sent. */
+/** Input that is read and discarded while a line is closing, until its replies are sent. */
 export const FAREWELL_BYTES_MAX = 64 * KIB
 
 /** How long a line waits for the peer to close its side too, once all is sent. */

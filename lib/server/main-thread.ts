@@ -5,9 +5,9 @@
 // open the descriptor a second time, but then two owners close it, and the second may close another
 // file.)
 //
-// An error while a peer is served ends a worker, which is replaced. The main thread goes on: it
-// logs the error, drops its peers, clears up as after a dead worker, and starts again with a new id
-// for locks and holds.
+// An exception while a peer is served ends a worker, which is then replaced. The main thread goes
+// on: it logs the error, drops its peers, cleans up as after a dead worker, and starts again with a
+// new id for locks and holds.
 
 import type { Socket } from 'node:net'
 import type { Host } from '../protocol/host.ts'
@@ -32,12 +32,12 @@ export class MainThreadService {
     this.service.serve(socket, slot)
   }
 
-  /** For sessions without a connection. It is another one after a failure. */
+  /** The host for sessions without a connection. A failure replaces it. */
   get host(): Host {
     return this.service.host
   }
 
-  /** Runs something that serves a peer, with the same care. */
+  /** Runs something that serves a peer, with the same handling of exceptions. */
   guard(work: () => void): void {
     try {
       work()

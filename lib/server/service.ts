@@ -1,5 +1,5 @@
-// What one thread does for its peers: it keeps what their connections share, opens and closes them.
-// Every worker has one. So has the main thread, for the peers that it cannot hand to a worker.
+// Serves the peers of one thread: keeps what their connections share, opens and closes them. Every
+// worker has one, and so has the main thread, for peers that it cannot hand to a worker.
 
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -23,7 +23,7 @@ import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './work
 /** How long connections may take to close with the thread that serves them. */
 const SERVICE_CLOSE_MS_MAX = 2000
 
-/** How often each thread looks for idle peers and slow handshakes; it ticks the clocks too. */
+/** How often each thread updates its clock and checks for idle peers and slow handshakes. */
 const SERVICE_TICK_MS = 1000
 
 /**
@@ -35,7 +35,7 @@ const PAUSE_S_MIN = 3
 /** Reply buffers that a thread without a uring keeps for reuse. */
 const REPLY_SPARES_MAX = 64
 
-/** What becomes of something thrown while a peer was served; without it the thread ends. */
+/** Handles an exception while a peer is served; without it the thread ends. */
 export type OnFailure = (error: unknown) => void
 
 export class Service implements Hall, TlsHall {
@@ -83,12 +83,12 @@ export class Service implements Hall, TlsHall {
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
   }
 
-  /** False: Node speaks TLS. It watches descriptors in ways that a uring's loop does not see. */
+  /** False: TLS is Node's, which watches descriptors in ways that a uring's loop does not see. */
   get isDirectTls(): boolean {
     return this.handshakes === null || this.handshakes.isDirect
   }
 
-  /** Of its uring, to be released if this thread dies; null: it has none. */
+  /** Handle of its uring, to release it if this thread dies; null: it has none. */
   uringHandle(): UringHandle | null {
     return this.loop?.uring.handle() ?? null
   }
@@ -123,7 +123,7 @@ export class Service implements Hall, TlsHall {
     else setTimeout(work, pauseMs).unref()
   }
 
-  /** Closes all connections; resolves when they have released all that they held. */
+  /** Closes all connections. Resolves when they have released all holds. */
   async close(): Promise<void> {
     clearInterval(this.clock)
     this.handshakes?.close()
@@ -133,7 +133,7 @@ export class Service implements Hall, TlsHall {
     this.loop?.close()
   }
 
-  /** Closes all connections and releases nothing that they hold: the main thread clears up. */
+  /** Closes all connections without releasing holds: the main thread cleans up. */
   abandon(): void {
     clearInterval(this.clock)
     for (const connection of this.open) connection.abandon()

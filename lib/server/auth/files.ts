@@ -119,7 +119,7 @@ function stampOf(path: string): string {
   }
 }
 
-/** In a buffer of its own, so that it can be wiped. */
+/** Reads the file into its own buffer, so that it can be wiped. */
 function readWhole(path: string): Buffer {
   const file = openSync(path, 'r')
   try {

@@ -17,17 +17,17 @@ import type { Inserts } from '../../protocol/inserts.ts'
 import type { ReplyBuffer } from './replies.ts'
 
 /**
- * What became of a reply.
+ * The outcome of a reply.
  *   ALL     it is sent
  *   SOON    it goes out at the end of this turn, with those of other peers
  *   LATER   the kernel did not take all of it; the rest goes out when the peer reads
- *   FAILED  the line is at its end
+ *   FAILED  the line has failed
  * After SOON and LATER the owner sends nothing until the line calls `sent`.
  */
 export const Sent = { ALL: 0, SOON: 1, LATER: 2, FAILED: 3 } as const
 export type Sent = (typeof Sent)[keyof typeof Sent]
 
-/** Whether the reply is still on its way. */
+/** Whether the reply is still being sent. */
 export function isOnItsWay(sent: Sent): boolean {
   return sent === Sent.SOON || sent === Sent.LATER
 }
@@ -39,7 +39,7 @@ export interface Line {
   readonly ended: boolean
   /**
    * Sends the bytes [start, end) of the thread's current reply buffer, with the inserts at their
-   * places in it. What the line needs beyond this call it keeps (replies.ts); the caller clears the
+   * offsets. The line keeps what it needs beyond this call (replies.ts); the caller clears the
    * rest.
    */
   send(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent
@@ -56,7 +56,7 @@ export interface Line {
 }
 
 export interface LineOwner {
-  /** Bytes came, at `start`, behind READ_REST_BYTES_MAX bytes of room. False: stop reading. */
+  /** Bytes arrived at `start`, after READ_REST_BYTES_MAX bytes of room. False: stop reading. */
   read(input: Area, start: number, bytes: number): boolean
   /** As `read`, for bytes that were read into `fillView`. */
   filled(bytes: number): boolean
@@ -67,9 +67,9 @@ export interface LineOwner {
   fillView(): Buffer | null
   /** Whether the next read into the line's own buffer should take SHORT_READ_BYTES at most. */
   readsShort(): boolean
-  /** How much of the value that is being read is still to come, bytes. */
+  /** Missing bytes of the value that is being read. */
   awaitsBytes(): number
-  /** The reply that was on its way is sent. */
+  /** The pending reply has been sent. */
   sent(): void
   /** The peer closed its side and may wait for the rest of its replies. */
   halfClosed(): void
@@ -77,7 +77,7 @@ export interface LineOwner {
   closed(hadError: boolean): void
 }
 
-/** Of a UNIX socket: where a client would look for the daemon. */
+/** The address for a UNIX socket: where a client would look for the daemon. */
 export function endpointOf({ localAddress = '127.0.0.1', localPort = 0 }: Socket): Endpoint {
   return { address: localAddress, port: localPort }
 }

@@ -1,11 +1,11 @@
-// What the project takes of Node's inside, all of it in this file: the handle of a socket.
+// The project's only use of Node's internals: the handle of a socket.
 //
 // Reading: net offers `onread`, one buffer for all sockets of a thread, or a buffer chosen after
 // each read, but only for sockets that connect. It saves a third of the cost of a request. So the
 // handle of an accepted socket is put into a new socket that has it.
 //
 // Writing: a stream keeps an account of every write, though the kernel takes nearly all at once.
-// Written to the handle, a reply without pipelining costs 5 % less of the whole request.
+// Writing to the handle saves 5 % of a request without pipelining.
 //
 // A socket whose handle or whose binding is different is served as a stream (line/stream.ts).
 
@@ -19,13 +19,13 @@ interface WithHandle {
 
 interface Handle {
   fd?: number
-  /** 0 or a negative errno; `request` is used up if the write went on by itself. */
+  /** Returns 0 or a negative errno; `request` is in use if the write continues asynchronously. */
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number
   /** The same for several pieces at once; `allBytes`: there are no strings among them. */
   writev(request: WriteRequest, pieces: Uint8Array[], allBytes: boolean): number
 }
 
-/** Called by Node when a write that went on by itself is done. */
+/** Called by Node when an asynchronous write is done. */
 interface WriteRequest {
   handle: Handle
   buffer: Uint8Array | Uint8Array[]
@@ -46,7 +46,7 @@ export type NextBuffer = () => Uint8Array | undefined
 
 const BINDING = findBinding()
 
-/** Undefined: this Node does not give its binding away. */
+/** Undefined: this Node does not expose its binding. */
 function findBinding(): StreamBinding | undefined {
   try {
     const { binding } = process as unknown as { binding(name: string): Partial<StreamBinding> }
@@ -99,7 +99,7 @@ export function adoptSocket(
   return new Socket(options as unknown as ConstructorParameters<typeof Socket>[0])
 }
 
-// A write that is done when it returns leaves its request as it was: one serves all sockets.
+// A synchronous write does not use its request, so one request serves all sockets.
 let spareRequest: WriteRequest | null = null
 
 /** Writes to the handle of an adopted socket, one write at a time. */

@@ -4,9 +4,9 @@
 //   | being sent | being sent | the reply that is being written          |
 //   0                         reply.start   reply.length     reply.limit
 //
-// A line is given a range of the current buffer. If the bytes must stay after its `send` returns,
-// it keeps the buffer up to their end, and the next reply is written behind them or into another
-// buffer. A buffer is free again when all that kept it have released it.
+// A line gets a range of the current buffer. If the bytes must stay after its `send` returns, it
+// keeps the buffer up to their end, and the next reply is written after them or into another
+// buffer. A buffer is free again once every line that kept it has released it.
 
 import { Area } from '../../bytes/area.ts'
 import { Inserts } from '../../protocol/inserts.ts'
@@ -14,18 +14,18 @@ import { REPLY_BYTES, SEAL_BYTES_MAX } from '../../protocol/limits.ts'
 import type { Reply } from '../../protocol/reply.ts'
 import type { Address } from '../native/ffi.ts'
 
-/** Room for a reply of any length, and for what TLS adds to it. */
+/** Room for a reply of any length, including what TLS adds. */
 export const REPLY_ROOM_BYTES = REPLY_BYTES + SEAL_BYTES_MAX
 
 export interface ReplyBuffer {
   readonly area: Area
-  /** Where the kernel finds the area; 0 in threads that pass it no addresses. */
+  /** Address of the area; 0 in threads that pass no addresses to the kernel. */
   readonly address: Address
   /** How many replies in it are being sent. */
   held: number
 }
 
-/** What a line sends along if there is nothing to insert. */
+/** The inserts of a reply without any. */
 export const NO_INSERTS = new Inserts()
 
 export class Replies {
@@ -62,7 +62,7 @@ export class Replies {
     else this.use(this.spares.pop() ?? this.create())
   }
 
-  /** One reply that kept this buffer is sent, or never will be. */
+  /** Releases this buffer: a reply that kept it was sent, or never will be. */
   release(buffer: ReplyBuffer): void {
     if (--buffer.held > 0) return
     const { reply, spares } = this
@@ -73,7 +73,7 @@ export class Replies {
     }
   }
 
-  /** The inserts of the reply, for whoever still sends them: their owner clears them. */
+  /** The inserts of the reply, for a line that still sends them and will clear them. */
   takeInserts(): Inserts {
     const { reply } = this
     const { inserts } = reply
@@ -81,7 +81,7 @@ export class Replies {
     return inserts
   }
 
-  /** The reply was given to a line: what the line did not keep is free. */
+  /** The reply was passed to a line: what the line did not keep is free. */
   clear(): void {
     const { reply } = this
     reply.length = reply.start

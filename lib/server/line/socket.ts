@@ -1,6 +1,6 @@
 // The line through the handle of a Node socket, TCP or UNIX (line/node-handle.ts).
 //
-// All lines of a thread share one read buffer and the reply buffers. Long values pass them by: the
+// All lines of a thread share one read buffer and the reply buffers. Long values bypass them: the
 // socket reads into the value's place in its arena, and writes from there. If the kernel does not
 // take all of a reply, the write keeps its reply buffer, or the values, until it is done.
 
@@ -22,7 +22,7 @@ const HEAD_BYTES_MAX = KIB
 /** What the socket lines of one thread share. */
 export class SocketBuffers {
   readonly replies: Replies
-  /** What a read gave, behind room for what the one before left. */
+  /** The bytes of a read, after room for the rest of the last one. */
   readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   /** Where every socket reads to, and where a short read goes. */
   readonly read = this.input.bytes.subarray(READ_REST_BYTES_MAX)
@@ -80,7 +80,7 @@ export class SocketLine implements Line {
     return sent
   }
 
-  /** As `send`; the inserts are held until all of them are sent. */
+  /** As `send`; the inserts stay held until all of them are sent. */
   private sendInserts(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent {
     const isShort = end - start <= HEAD_BYTES_MAX
     const between = isShort ? this.copyHead(from, start, end) : from.area.bytes.subarray(start, end)
@@ -105,8 +105,8 @@ export class SocketLine implements Line {
     this.socket.resume()
   }
 
-  // A socket that is closed with unread bytes in it is reset, and replies on their way are lost. So
-  // what still comes is read and thrown away.
+  // A socket that is closed with unread bytes is reset, and pending replies are lost. So input is
+  // read and discarded.
   endSoon(): void {
     if (this.isEnding) return
     this.isEnding = true

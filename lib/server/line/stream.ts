@@ -1,8 +1,8 @@
-// The line through a stream of Node's: the way that always works. It carries TLS as Node speaks it,
-// and a plain socket whose handle is not the one that line/socket.ts knows.
+// A line through Node's stream, the fallback that always works. It carries TLS done by Node, and
+// plain sockets whose handle line/socket.ts does not know.
 //
-// 'data' events are copied to the buffer that the thread's stream lines share, and replies are
-// copied for the stream, which accounts for each write. Long values take the same way.
+// 'data' events are copied to a buffer that the thread's stream lines share. Replies are copied for
+// the stream, which reports each write. Long values take the same path.
 
 import type { Socket } from 'node:net'
 import type { Area } from '../../bytes/area.ts'
@@ -30,7 +30,7 @@ export class StreamLine implements Line {
     socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => this.take(chunk))
     socket.on('end', () => owner.halfClosed())
-    // A reset is the peer's right; 'close' follows and clears up.
+    // The peer may reset; 'close' follows and cleans up.
     socket.on('error', () => {})
     socket.on('close', hadError => owner.closed(hadError))
     socket.pause()
@@ -57,9 +57,8 @@ export class StreamLine implements Line {
     this.socket.resume()
   }
 
-  // A socket that is closed with unread bytes in it is reset, and replies on their way are lost. So
-  // this side is closed first; what still comes is thrown away until the peer closes its own, or
-  // takes too long.
+  // A socket that is closed with unread bytes is reset, and pending replies are lost. So this side
+  // is closed first, and input is discarded until the peer closes its side or takes too long.
   endSoon(): void {
     if (this.isEnding) return
     this.isEnding = true
@@ -96,7 +95,7 @@ export class StreamLine implements Line {
   private read(bytes: number): boolean {
     if (!this.isEnding) {
       if (this.owner.read(this.input, READ_REST_BYTES_MAX, bytes)) return true
-      // It may have ended the line meanwhile, which goes on reading.
+      // The line may have been ended meanwhile; it goes on reading.
       return this.isEnding
     }
     this.thrownAwayBytes += bytes

@@ -1,11 +1,11 @@
-// How a server of node:net begins and stops to listen, as promises.
+// Starts and stops servers of node:net, as promises.
 
 import type { Server, Socket } from 'node:net'
 
 /** Called with each accepted socket, paused. */
 export type Connect = (socket: Socket) => void
 
-/** Resolves when the server listens, after `listen` asked it to; rejects with its error. */
+/** Calls `listen` and resolves when the server listens. Rejects with its error. */
 export async function listening(server: Server, listen: () => void): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -15,7 +15,7 @@ export async function listening(server: Server, listen: () => void): Promise<voi
     })
     listen()
   })
-  // Out of file descriptors for a moment: the connections that are open go on.
+  // Out of file descriptors for a moment: open connections go on.
   server.on('error', () => {})
 }
 

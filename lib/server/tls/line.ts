@@ -8,8 +8,8 @@
 // between two events: OpenSSL has read what came in (it keeps the beginning of a record itself),
 // and what goes out was given to the line below or, while that is sending, is kept here.
 //
-//   phase    SHAKING -> OPEN -> ENDING (our farewell is said) -> CLOSED
-//   sending  NOTHING | OWN (what the protocol says) | OWNERS (a reply, alone or with that)
+//   phase    SHAKING -> OPEN -> ENDING (close_notify is sent) -> CLOSED
+//   sending  NOTHING | OWN (records of the protocol itself) | OWNERS (a reply, alone or with those)
 //
 // A third fact is separate, because it may come in any phase: whether the peer closed its side.
 
@@ -23,12 +23,12 @@ import { Incoming, isAsExpected, Outgoing } from './bio.ts'
 import type { Arriving, Greeter } from './engine.ts'
 import type { OpenSsl, Pointer } from './openssl.ts'
 
-/** Sealed bytes that a line may keep for later: a reply, and what the protocol says. */
+/** Sealed bytes that a line may keep for later: a reply, and records of the protocol itself. */
 const SEALED_KEPT_BYTES_MAX = 2 * REPLY_BYTES
 
 /** Of SSL_get_shutdown, in ssl.h. */
 const RECEIVED_SHUTDOWN = 2
-/** Of SSL_want: all is well, it waits for more. */
+/** Of SSL_want: no error, it waits for more. */
 const WANTS_MORE = 3
 const NO_CERTIFICATE = 'peer did not return a certificate'
 
@@ -41,7 +41,7 @@ type Sending = (typeof Sending)[keyof typeof Sending]
 /** What the TLS lines of one thread share. */
 export class TlsBuffers {
   readonly openSsl: OpenSsl
-  /** What was opened, behind room for what an owner did not eat. */
+  /** Decrypted bytes, after room for bytes that an owner did not consume. */
   readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly inputAt: Pointer
   readonly incoming: Incoming
@@ -81,7 +81,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
   private phase: Phase = Phase.SHAKING
   private sending: Sending = Sending.NOTHING
   private isHalfClosed = false
-  /** Sealed bytes that wait for those that are being sent. */
+  /** Sealed bytes that wait while others are being sent. */
   private kept: Buffer | null = null
   private thrownAwayBytes = 0
 
@@ -114,7 +114,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
     const areaAt = openSsl.addressOf(area)
     const at = start === 0 ? areaAt : areaAt + BigInt(start)
     if (openSsl.call.SSL_write(this.ssl, at, bytes) !== bytes) return this.fail()
-    // What was sealed goes to where the reply was.
+    // The sealed bytes replace the reply in its buffer.
     const sent = this.flush()
     if (isOnItsWay(sent)) this.sending = Sending.OWNERS
     return sent
@@ -124,7 +124,10 @@ export class TlsLine implements Line, LineOwner, Arriving {
     this.below.resume()
   }
 
-  /** Says farewell and waits for the peer's: a connection closed before would be reset. */
+  /**
+   * Sends close_notify and waits for the peer's, because closing before it would reset the
+   * connection.
+   */
   endSoon(): void {
     if (this.phase === Phase.ENDING || this.ended) return
     this.phase = Phase.ENDING
@@ -202,7 +205,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
     else this.owner.closed(hadError)
   }
 
-  /** One step of the handshake; whether it is done. */
+  /** One step of the handshake. Returns whether it is done. */
   private shake(): boolean {
     const { greeter, ssl } = this
     const { openSsl } = this.buffers
@@ -220,7 +223,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return isDone
   }
 
-  /** Opens what came in; whether more may come. */
+  /** Decrypts input. Returns whether more may come. */
   private open(): boolean {
     const { buffers, ssl, owner } = this
     const { call } = buffers.openSsl
@@ -238,7 +241,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return goesOn
   }
 
-  /** Ends the line below when all is sent and the peer has said farewell, or takes too long. */
+  /** Ends the line below when all is sent and the peer has sent close_notify, or takes too long. */
   private endBelow(): void {
     if (this.sending !== Sending.NOTHING) return
     if (this.isHalfClosed) this.below.endSoon()
@@ -251,17 +254,17 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return this.discard()
   }
 
-  /** Empties the shared buffer: the next bytes in it are another peer's. */
+  /** Empties the shared buffer, since the next bytes in it are another peer's. */
   private discard(): Sent {
     const { current, reply } = this.replies
     while (this.buffers.outgoing.take(current.area, reply.start) > 0);
     return Sent.FAILED
   }
 
-  /** SSL_read gave nothing: whether more may come. */
+  /** SSL_read returned nothing. Returns whether more may come. */
   private stopped(): boolean {
     const { openSsl } = this.buffers
-    // SSL_want is this peer's; the queue of reasons is the thread's, and may hold another peer's.
+    // SSL_want is this peer's. The queue of errors is the thread's, and may hold another peer's.
     if (openSsl.call.SSL_want(this.ssl) === WANTS_MORE) return true
     const isWrong = openSsl.takeReason() !== null
     if (!isWrong && (openSsl.call.SSL_get_shutdown(this.ssl) & RECEIVED_SHUTDOWN) !== 0) {
@@ -269,7 +272,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
       return false
     }
     this.greeter.blame()
-    // An alert says what is wrong.
+    // An alert tells the peer what is wrong.
     this.flush()
     this.below.endSoon()
     return false
@@ -300,7 +303,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
     if (this.pass(bytes) === Sent.ALL && this.kept !== null) this.sendKept(this.kept)
   }
 
-  /** Gives sealed bytes, at the start of the room for a reply, to the line below. */
+  /** Passes sealed bytes, at the start of the room for a reply, to the line below. */
   private pass(bytes: number): Sent {
     const { current, reply } = this.replies
     const { start } = reply

@@ -1,7 +1,7 @@
-// The engine that has Node speak TLS, where OpenSSL cannot or shall not be called directly.
+// The engine that uses Node's TLS, where OpenSSL cannot or must not be called directly.
 //
-// Each way to check peers has a tls.Server that listens nowhere: sockets are put into it, which it
-// allows. The peer travels with its handshake as the asynchronous context.
+// Each way to check clients has a tls.Server that does not listen: sockets are passed to it by its
+// 'connection' event. The peer is the asynchronous context of its handshake.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { constants } from 'node:crypto'
@@ -56,7 +56,7 @@ export class NodeEngine implements TlsEngine {
       requestCert: check !== 'none',
       // Node would refuse without a reason; `finish` has one.
       rejectUnauthorized: false,
-      // A peer could put Node's timeout off; that of handshakes.ts it cannot.
+      // A peer could postpone Node's time-out, but not that of handshakes.ts.
       handshakeTimeout: 0,
     })
     server.on('secureConnection', socket => this.finish(socket, check))
@@ -90,14 +90,14 @@ export class NodeEngine implements TlsEngine {
     if (fault !== null) return greeter.refuse(peer, fault)
     socket.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
       if (code.startsWith('ERR_SSL')) greeter.blame()
-      // Node reports what is not TLS, and leaves the connection open.
+      // Node reports input that is not TLS, but leaves the connection open.
       socket.destroy()
     })
     greeter.greet(peer, socket.isSessionReused(), owner => hall.openStream(socket, owner))
   }
 }
 
-/** A connection whose handshake Node makes. */
+/** A connection whose handshake Node performs. */
 class NodePeer implements Arriving {
   private readonly socket: Socket
 
@@ -114,7 +114,7 @@ class NodePeer implements Arriving {
   }
 }
 
-/** A session may only be resumed where peers are checked in the same way. */
+/** A session may be resumed only where clients are checked in the same way. */
 function sessionsOf(check: PeerCheck) {
   return { sessionIdContext: `memslab-${check}` }
 }
@@ -128,7 +128,7 @@ function faultOf(socket: TLSSocket, check: PeerCheck): string | null {
   return `the certificate of the peer is refused: ${socket.authorizationError}`
 }
 
-/** OpenSSL's own reason where there is one: its messages take several lines. */
+/** OpenSSL's reason if there is one, because its messages have several lines. */
 function reasonOfTls(error: Error & { reason?: string }): string {
   return error.reason ?? reasonOf(error)
 }

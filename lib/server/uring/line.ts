@@ -1,5 +1,5 @@
-// The line through io_uring. Node opened the socket and will close it; everything in between is
-// asked of the kernel by this thread's uring.
+// The line through io_uring. Node accepted the socket and will close it; in between all reads and
+// writes go through this thread's uring.
 //
 // Short requests and replies go through the uring: it receives again and again, into buffers that
 // the kernel chooses, and replies stay in the shared buffer until the end of the turn, when all are
@@ -10,15 +10,15 @@
 // What the kernel does not take of a reply at once is copied, and sent when the uring reports room.
 // So a peer that does not read costs its own reply and no more.
 //
-//   receiving   NOTHING   no request is under way
+//   receiving   NOTHING   no request is pending
 //               RECEIVE   the kernel receives into its buffers, until cancelled or out of buffers
 //               POLL      the kernel reports once that there is something to read
 //               OVER      the peer closed its side: nothing comes any more
 //   phase       OPEN | ENDING (closes when the reply is sent) | ENDED
 //
-// The three are separate facts: what the kernel does, what the owner wants (isPaused), and whether
-// the line still sends. While a request is under way the kernel uses the descriptor, so the socket
-// is closed when all requests have completed.
+// What the kernel does, what the owner wants (isPaused) and whether the line still sends are
+// separate facts. While a request is pending the kernel uses the descriptor, so the socket is
+// closed only when all requests have completed.
 
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
@@ -35,7 +35,7 @@ import type { ReplyBuffer } from '../line/replies.ts'
 import { POLLIN, POLLOUT } from './layout.ts'
 import { Purpose, type UringLoop, type UringUser } from './loop.ts'
 
-/** What is at least this long is read and sent by a system call of its own. */
+/** Reads and replies of at least this length are separate system calls. */
 const URING_LONG_BYTES_MIN = 8 * KIB
 
 /** How many long reads to expect after one long read. */
@@ -61,16 +61,17 @@ export class UringLine implements Line, UringUser {
   private readonly number: number
   private phase: Phase = Phase.OPEN
   private receiving: Receiving = Receiving.NOTHING
-  /** The request that is under way has been cancelled, and will complete. */
+  /** The pending request has been cancelled, and will complete. */
   private isCancelling = false
-  /** The owner wants no more; what is under way still comes. */
+  /** The owner wants no more input, but pending requests may still bring some. */
   private isPaused = true
   /**
-   * How many reads still begin with a poll, because long ones came before. The first does: a peer
-   * that pipelines much and reads nothing would otherwise fill all buffers of the uring.
+   * Reads that still begin with a poll, because long ones came before. The first read of a line
+   * does: otherwise a peer that pipelines much and reads nothing would fill all buffers of the
+   * uring.
    */
   private longReads = 1
-  /** The reply that is being sent: in a shared buffer, or as a copy of what is left of it. */
+  /** The reply being sent: in a shared buffer, or a copy of its rest. */
   private replies: ReplyBuffer | null = null
   private sendStart = 0
   private sendBytes = 0
@@ -182,7 +183,7 @@ export class UringLine implements Line, UringUser {
     this.leaveReplies()
   }
 
-  /** The reply is sent: so is everything if the line is ending. */
+  /** The reply is sent; a line that is ending closes now. */
   private tell(): void {
     if (this.phase === Phase.ENDING) this.destroy()
     else this.owner.sent()
@@ -215,13 +216,13 @@ export class UringLine implements Line, UringUser {
       const isLong = view !== null || bytes >= URING_LONG_BYTES_MIN
       this.longReads = isLong ? URING_LONG_MEMORY : this.longReads - 1
       if (!goesOn) return this.pause()
-      // While a reply is being sent the owner would only store what comes.
+      // While a reply is being sent the owner could only store input.
       if (bytes < wanted || this.isSending) return
     }
   }
 
   private pause(): void {
-    // The first time what is under way goes on: the owner stores what comes, up to its bound.
+    // The first time the pending request goes on: the owner stores input up to its bound.
     if (this.isPaused) this.cancel()
     this.isPaused = true
   }
@@ -239,7 +240,7 @@ export class UringLine implements Line, UringUser {
     }
   }
 
-  /** Ends the receiving that is under way. */
+  /** Cancels the pending receive. */
   private cancel(): void {
     if (this.isCancelling || !this.isReceiving) return
     this.isCancelling = true
@@ -285,7 +286,7 @@ export class UringLine implements Line, UringUser {
     this.loop.uring.poll(this.descriptor, POLLOUT, this.number | Purpose.SEND)
   }
 
-  /** There is room for more. */
+  /** The socket has room for more. */
   private sendOn(pieces: Uint8Array[]): void {
     const wrote = this.write(pieces)
     if (wrote < 0 && wrote !== -EAGAIN) {
@@ -322,7 +323,7 @@ export class UringLine implements Line, UringUser {
     return Sent.FAILED
   }
 
-  /** Nothing is under way: the socket may be closed. */
+  /** Nothing is pending: the socket may be closed. */
   private closeIfIdle(): void {
     if (this.isSending || this.isReceiving) return
     this.loop.leave()

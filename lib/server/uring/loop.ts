@@ -1,13 +1,12 @@
-// The loop of a thread with a uring. It submits what lines ask for, tells them what became of it,
-// and waits in the kernel for more: one system call for all new requests and all replies to those
-// before.
+// The loop of a thread with a uring. It submits the requests of lines, passes completions to them,
+// and waits in the kernel for more: one system call for all replies and all new requests.
 //
-// libuv's loop of the same thread runs in between. Its descriptor is among what the kernel waits
-// for: when libuv has something to do, or its next timer is due, this loop gives way. libuv does
-// not show two things by its descriptor: callbacks put off to the end of this turn (nextTick,
-// promises) and immediates. Code that causes either calls `leave`. Nor does it show a descriptor
-// that something begins to watch within a callback, before the next timer. A thread with a uring
-// has none of those; TLS as Node speaks it has, so such a thread gets no uring.
+// libuv's loop of the same thread runs in between. The kernel also waits for libuv's descriptor:
+// when libuv has something to do, or its next timer is due, this loop returns to it. libuv's
+// descriptor does not show callbacks deferred to the end of this turn (nextTick, promises) and
+// immediates: code that causes either calls `leave`. Nor does it show, before the next timer, a
+// descriptor that is newly watched within a callback. A thread with a uring has none of those.
+// Node's TLS has, so a thread that uses it gets no uring.
 
 import { constants } from 'node:os'
 import { Area } from '../../bytes/area.ts'
@@ -21,13 +20,12 @@ import { Message } from './message.ts'
 import { Uring } from './uring.ts'
 
 /**
- * Replies of one turn follow each other in buffers of this size; how many buffers are kept for
- * reuse.
+ * Size of the buffers that hold the replies of a turn, and how many are kept for reuse.
  */
 export const URING_REPLY_BYTES = 2 * REPLY_ROOM_BYTES
 const URING_REPLY_SPARES_MAX = 4
 
-/** What a request is for, the low bits of its token; the others are the number of its user. */
+/** The kind of a request, the low bits of its token; the others are the number of its user. */
 export const Purpose = { RECEIVE: 0, SEND: 1, CANCEL: 2 } as const
 const PURPOSE_BITS = 2
 const PURPOSE_MASK = 3
@@ -50,7 +48,7 @@ export class UringLoop {
   readonly native: Native
   readonly uring: Uring
   readonly replies: Replies
-  /** Where a long read goes, behind READ_REST_BYTES_MAX bytes of room. */
+  /** The buffer for long reads, after READ_REST_BYTES_MAX bytes of room. */
   readonly longInput = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly longAddress: Address
   readonly message: Message
@@ -60,15 +58,15 @@ export class UringLoop {
   private readonly timespecAddress: Address
   private readonly loopDescriptor: number
   private isPolling = false
-  /** When the timeout that is set is due; Infinity: none is set. */
+  /** When the current timeout is due; Infinity: there is none. */
   private timeoutAtMs = Number.POSITIVE_INFINITY
   private isLeaving = false
   private isClosed = false
-  /** Has libuv call the next turn while it polls, when it knows what else it has to do. */
+  /** Makes libuv call the next turn from its poll phase, when it knows what else it has to do. */
   private readonly bell = new MessageChannel()
   private readonly askForTurn = (): void => this.bell.port1.postMessage(null)
 
-  /** Throws an Error if this machine allows none. `reply`: the thread's. */
+  /** Throws an Error if io_uring is not allowed here. `reply`: the thread's. */
   constructor(native: Native, reply: Reply) {
     this.native = native
     this.uring = new Uring(native)
@@ -78,12 +76,12 @@ export class UringLoop {
     this.message = new Message(native)
     this.timespecAddress = native.addressOf(this.timespec)
     this.loopDescriptor = native.loopDescriptor()
-    // Not `onmessage`: it loads the browser's events, 11 MiB a thread.
+    // Not `onmessage`, which loads the browser's events, 11 MiB per thread.
     this.bell.port2.on('message', () => this.turn())
     this.bell.port1.postMessage(null)
   }
 
-  /** Null: this Node, this kernel or this system allows none. */
+  /** Null: this Node, kernel or system has no io_uring. */
   static open(reply: Reply): UringLoop | null {
     const native = loadNative()
     if (native === undefined) return null
@@ -94,26 +92,26 @@ export class UringLoop {
     }
   }
 
-  /** A number for a user, from which its tokens are made. */
+  /** A number for a user, for its tokens. */
   join(user: UringUser): number {
     const index = this.freeUsers.pop() ?? this.users.length
     this.users[index] = user
     return index << PURPOSE_BITS
   }
 
-  /** The number is free: no request with it is under way. */
+  /** Frees the number: no request with it is pending. */
   part(number: number): void {
     const index = number >> PURPOSE_BITS
     this.users[index] = undefined
     this.freeUsers.push(index)
   }
 
-  /** libuv gets a turn after the completions in hand. */
+  /** Returns to libuv after the current completions. */
   leave(): void {
     this.isLeaving = true
   }
 
-  /** Ends all requests that are under way; nobody is told what became of them. */
+  /** Ends all pending requests without reporting them. */
   close(): void {
     this.isClosed = true
     this.bell.port1.close()
@@ -127,13 +125,13 @@ export class UringLoop {
     const waits = timeoutMs !== 0
     if (waits) this.wakeFor(timeoutMs)
     this.isLeaving = false
-    // Only what has completed by now: what completes meanwhile waits, since libuv may be next.
+    // Only what has completed by now; later completions wait, since libuv may be next.
     do {
       uring.submit(waits)
       for (let left = uring.completed(); left > 0 && uring.next(); left--) this.tell()
     } while (waits && !this.isLeaving)
     uring.submit(false)
-    // As an immediate: libuv must run in between, and a port delivers all its messages in one go.
+    // As an immediate: libuv must run in between, and a port delivers all its messages at once.
     setImmediate(this.askForTurn)
   }
 
@@ -147,8 +145,8 @@ export class UringLoop {
   }
 
   /**
-   * Has the kernel wake this thread when libuv has something to do, at the latest in `timeoutMs`
-   * (-1: never).
+   * Makes the kernel wake this thread when libuv has something to do, at the latest after
+   * `timeoutMs` (-1: never).
    */
   private wakeFor(timeoutMs: number): void {
     const { uring } = this
@@ -166,7 +164,7 @@ export class UringLoop {
 
   private wake(purpose: number): void {
     if (purpose === POLL) this.isPolling = false
-    // A timeout that was removed has been replaced by another.
+    // A removed timeout has been replaced by another.
     else if (purpose === TIMEOUT && this.uring.result !== -ECANCELED)
       this.timeoutAtMs = Number.POSITIVE_INFINITY
     else return

@@ -1,5 +1,5 @@
-// Several pieces in one system call. The struct msghdr and its struct iovecs are made once and
-// filled for each call.
+// Sends several pieces in one system call. The struct msghdr and its struct iovecs are created once
+// and filled for each call.
 
 import { INSERTS_MAX } from '../../protocol/limits.ts'
 import type { Address } from '../native/ffi.ts'
@@ -19,7 +19,7 @@ export class Message {
   private readonly native: Native
   private readonly words = new BigUint64Array(HEADER_WORDS + PIECES_MAX * PIECE_WORDS)
   private readonly address: Address
-  /** Addresses of memory that was sent from before. */
+  /** Cached addresses of memory that was sent before. */
   private readonly bases = new WeakMap<ArrayBufferLike, Address>()
 
   constructor(native: Native) {
@@ -29,7 +29,8 @@ export class Message {
   }
 
   /**
-   * Sends at most PIECES_MAX pieces: the number of bytes that the kernel took, or a negative errno.
+   * Sends at most PIECES_MAX pieces. Returns the number of bytes that the kernel took, or a
+   * negative errno.
    */
   send(descriptor: number, pieces: readonly Uint8Array[]): number {
     const { words } = this

@@ -5,8 +5,7 @@
 // The kernel reads and writes our memory only while this thread is inside `submit`. A uring belongs
 // to one thread.
 //
-// Received bytes are in buffers that the kernel chose. The user of a completion gives its buffer
-// back.
+// Received bytes are in buffers that the kernel chose. The user of a completion returns its buffer.
 
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
@@ -47,12 +46,12 @@ export function releaseUring({ descriptor, memory }: UringHandle): void {
 export class Uring {
   /** All buffers, each behind READ_REST_BYTES_MAX bytes of room. */
   readonly input: Area
-  /** Of the current completion. */
+  /** Token of the current completion. */
   token = 0
   result = 0
   /** More completions of the same request will come. */
   hasMore = false
-  /** Where its bytes begin in the input; -1: it has no buffer. */
+  /** Start of its bytes in the input; -1: it has no buffer. */
   start = -1
   private readonly native: Native
   private readonly descriptor: number
@@ -117,12 +116,12 @@ export class Uring {
     this.registerBuffers()
   }
 
-  /** Receives again and again, until that is cancelled, fails, or no buffer is free. */
+  /** Receives repeatedly, until cancelled, failed, or no buffer is free. */
   receive(descriptor: number, token: number): void {
     this.queue(MULTISHOT, descriptor, 0, token)
   }
 
-  /** Sends what the kernel takes now. The bytes are free once it is submitted. */
+  /** Sends what the kernel takes now. The bytes may be reused once it is submitted. */
   sendNow(descriptor: number, from: Address, bytes: number, token: number): void {
     const flags = L.MSG_DONTWAIT | L.MSG_NOSIGNAL
     this.aim(this.queue(L.Opcode.SEND, descriptor, flags, token), from, bytes)
@@ -162,12 +161,12 @@ export class Uring {
     throw new Error('the kernel takes no requests')
   }
 
-  /** How many completions `next` can go to. */
+  /** The number of completions that are ready. */
   completed(): number {
     return (this.words[this.completionTail] - this.words[this.completionHead]) | 0
   }
 
-  /** Makes the next completion the current one; false if there is none. */
+  /** Moves to the next completion; false if there is none. */
   next(): boolean {
     const { words } = this
     const head = words[this.completionHead]
@@ -183,7 +182,7 @@ export class Uring {
     return true
   }
 
-  /** Gives the buffer of the current completion, if it has one, back to the kernel. */
+  /** Returns the buffer of the current completion, if it has one, to the kernel. */
   giveBuffer(): void {
     if (this.buffer < 0) return
     this.lend(this.buffer)
