@@ -11,7 +11,7 @@ const EX_USAGE = 64
 export const DRAIN_USAGE = `usage: memslab drain HOST:PORT --to HOST:PORT[:WEIGHT][,HOST:PORT[:WEIGHT]...]
 hands the items of a server to those that own them among the others; it may be one of
 them, then it keeps its own
-  --keep           leave the items where they are too (clients are told afterwards)
+  --keep           leave the items where they are too (clients get the new list later)
   --at-once <num>  items on their way at the same time (default: ${DRAIN_AT_ONCE})
 Take the server out of the pool first: clients then look on it for what is missing.`
 
