@@ -99,11 +99,11 @@ async function counts(t: Test, call: Call) {
 
 async function expires(t: Test, call: Call) {
   await call('set', 'soon', 'x', 1)
-  await call('set', 'touched', 'x', 1)
+  await call('set', 'touched', 'x', 3)
   await call('set', 'stays', 'x', 1000)
   t.equal(await call('touch', 'touched', 1000), true, 'touch')
   t.equal(await call('touch', 'none', 1000), false, 'touch of a miss')
-  await sleep(2_100)
+  await sleep(4_100)
   t.equal(await call('get', 'soon'), undefined, 'one has ended')
   t.equal(await call('get', 'touched'), 'x', 'what was touched lives on')
   t.equal(await call('get', 'stays'), 'x', 'another lives on')

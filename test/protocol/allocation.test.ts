@@ -7,11 +7,12 @@ import { Area } from '../../lib/bytes/area.ts'
 import type { Host } from '../../lib/protocol/host.ts'
 import { type Outlet, Session } from '../../lib/protocol/session.ts'
 import { frame, Op } from '../support/binary-frames.ts'
+import { runs } from '../support/runs.ts'
 import { createHost } from '../support/server-session.ts'
 
 const DEPTH = 64
 const WARM_REQUESTS = 50_000
-const REQUESTS = 200_000
+const REQUESTS = runs(100_000, 200_000)
 // An object or a number on the heap has 12 bytes or more. The allowance is the granularity of V8's
 // count: it gives a thread buffers of some 100 KiB to allocate in, and counts complete ones.
 const BYTES_A_REQUEST_MAX = 2

@@ -9,9 +9,17 @@ import { startUnixServer, type UnixServer } from './unix.ts'
 
 const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 
+/** Two threads meet as four do, and start in half of the CPU time. */
+const THREADS = ['-t', '2']
+
 export function startDaemon(owner: Owner, args: string[] = []): Promise<ServerProcess> {
   const [command, ...first] = commandWords()
-  return startMemcached(owner, command, [...first, ...args])
+  return startMemcached(owner, command, [...first, ...withThreads(args)])
+}
+
+/** The arguments with a number of threads, unless they have one. */
+export function withThreads(args: string[]): string[] {
+  return args.includes('-t') ? args : [...THREADS, ...args]
 }
 
 /** Starts it again on the port of one that was killed. */
@@ -21,12 +29,12 @@ export function startDaemonOn(
   args: string[] = [],
 ): Promise<ServerProcess> {
   const [command, ...first] = commandWords()
-  return startServerOn(owner, command, [...first, ...args], port)
+  return startServerOn(owner, command, [...first, ...withThreads(args)], port)
 }
 
 /** The same on a UNIX socket. */
 export function startUnixDaemon(owner: Owner, args: string[] = []): Promise<UnixServer> {
-  return startUnixServer(owner, commandWords(), args)
+  return startUnixServer(owner, commandWords(), withThreads(args))
 }
 
 function commandWords(): string[] {

@@ -4,7 +4,7 @@
  * shows that: a set and a get with a reply that nothing else prints. A raw script, for streams that
  * end inside a request, sends no mark and reads until no reply comes.
  */
-import { startDaemon } from './daemon.ts'
+import { startDaemon, withThreads } from './daemon.ts'
 import { createNormaliser, type Normaliser } from './normalise.ts'
 import { startOracle } from './oracle.ts'
 import type { Owner, ServerProcess } from './process.ts'
@@ -79,7 +79,8 @@ const SHOWN_CHARS_MAX = 400
  */
 const preparing = new WeakMap<Pair, Promise<Wire[]>>()
 
-export async function startPair(owner: Owner, args: string[] = []): Promise<Pair> {
+export async function startPair(owner: Owner, given: string[] = []): Promise<Pair> {
+  const args = withThreads(given)
   const [oracle, daemon] = await Promise.all([startOracle(owner, args), startDaemon(owner, args)])
   // Waits for every thread to answer: a server accepts before all threads have started.
   await Promise.all([oracle, daemon].map(server => warmUp(server.port)))
