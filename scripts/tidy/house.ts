@@ -94,7 +94,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/room/': [
     ['allocate.ts'],
     ['room.ts'],
-    ['moves.ts'],
+    ['moves.ts', 'worth.ts'],
     ['balance.ts', 'donors.ts', 'evict.ts', 'reap.ts', 'victims.ts'],
   ],
   'lib/engine/storing/': [
@@ -103,11 +103,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['terms.ts'],
     ['ask.ts'],
   ],
-  'lib/engine/upkeep/': [
-    ['upkeep.ts'],
-    ['automove.ts', 'worth.ts'],
-    ['crawl.ts', 'moves.ts', 'sweep.ts'],
-  ],
+  'lib/engine/upkeep/': [['upkeep.ts'], ['automove.ts'], ['crawl.ts', 'sweep.ts']],
   'lib/observe/': [
     ['hot-keys.ts', 'journal.ts'],
     ['glance.ts', 'hot-sketch.ts', 'log-buffer.ts', 'prefixes.ts'],

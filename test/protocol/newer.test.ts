@@ -1,6 +1,6 @@
-// What memcached's newer tokenizer means for the classic commands: a refused store throws its value
-// away, NUL is a byte of a key, numbers are digits that fit, and further words change nothing. Each
-// session is also cut at every byte.
+// What memcached's newer parser changes for the classic commands: the value of a refused store is
+// discarded, NUL is a byte of a key, numbers are digits in range, and extra words change nothing.
+// Each session is also cut at every byte.
 
 import t, { type Test } from 'tap'
 import { createHost, Peer } from '../support/server-session.ts'
@@ -11,12 +11,12 @@ const BAD_DELTA = 'CLIENT_ERROR invalid numeric delta argument\r\n'
 const KEY_251 = 'K'.repeat(251)
 const STORES = ['set', 'add', 'replace', 'append', 'prepend', 'cas']
 
-/** What a value may say to those who run it. */
+/** A value that does harm if it is run as commands. */
 const COMMANDS = 'delete victim\r\nflush_all\r\nset victim 0 0 2\r\nno\r\nquit'
 const VICTIM = 'set victim 0 0 5\r\nalive\r\n'
 const ALIVE = 'VALUE victim 0 5\r\nalive\r\nEND\r\n'
 
-/** Lines of stores that announce this many bytes and are refused, without what follows the length. */
+/** Store lines that announce this many bytes and are refused; without the end of the line. */
 function refusals(command: string, bytes: number): string[] {
   const cas = command === 'cas' ? ' 1' : ''
   const lines = [
@@ -42,7 +42,7 @@ function refusals(command: string, bytes: number): string[] {
   return [...lines, ...wrong.map(word => `cas k 0 0 ${bytes}${word}`)]
 }
 
-t.test('the value of a refused store is thrown away, never run', async t => {
+t.test('the value of a refused store is discarded, never run', async t => {
   for (const command of STORES) {
     for (const line of refusals(command, COMMANDS.length)) {
       const value = `\r\n${COMMANDS}\r\n`
@@ -53,7 +53,7 @@ t.test('the value of a refused store is thrown away, never run', async t => {
   }
 })
 
-t.test('however long it is', async t => {
+t.test('a long value of a refused store is discarded too', async t => {
   const value = `${COMMANDS}\r\n`.repeat(3000).slice(0, -2)
   for (const line of refusals('set', value.length)) {
     const session = `${VICTIM}${line}\r\n${value}\r\nget victim\r\n`
@@ -80,7 +80,7 @@ t.test('a store whose length cannot be read announces nothing', async t => {
   ]
   for (const length of lengths.concat([' 9999999999', ` ${'0'.repeat(12)}`])) {
     answers(t, `set k 0 0${length}\r\nget k\r\n`, `${BAD}END\r\n`, length)
-    // Here noreply, where it is the length, is none.
+    // The error is sent despite noreply.
     answers(t, `set k 0 0${length} noreply\r\nget k\r\n`, `${BAD}END\r\n`, `${length} noreply`)
   }
   answers(t, 'set k 0 0 00000000001\r\na\r\n', 'STORED\r\n')
@@ -125,7 +125,7 @@ t.test('times of 2^31 and more are refused, and change nothing', async t => {
   answers(t, `${set}touch k -\r\nget k\r\n`, `STORED\r\nTOUCHED\r\n${hit}`, 'a lone minus is 0')
 })
 
-t.test('deltas and CAS numbers are digits that fit 64 bits', async t => {
+t.test('deltas and CAS numbers are digits in the range of 64 bits', async t => {
   for (const word of [
     '+1',
     '-1',
@@ -146,7 +146,7 @@ t.test('deltas and CAS numbers are digits that fit 64 bits', async t => {
   )
 })
 
-t.test('further words change nothing', async t => {
+t.test('extra words change nothing', async t => {
   answers(
     t,
     'set e 0 0 1 a b\r\nx\r\nset n 0 0 1 noreply c\r\n1\r\nincr n 1 0 0\r\ntouch n 0 a b\r\n',
@@ -157,7 +157,7 @@ t.test('further words change nothing', async t => {
   answers(t, `set e 0 0 1${many}\r\nx\r\ndelete e 0${many}\r\n`, 'STORED\r\nDELETED\r\n')
 })
 
-t.test('a delete may name a time, and no other word', async t => {
+t.test('a delete may have a time, and no other word', async t => {
   const set = 'set k 0 0 1\r\na\r\n'
   for (const words of ['0', '5', '60', '0 noreply x', 'noreply x', '5 6']) {
     answers(t, `${set}delete k ${words}\r\nget k\r\n`, 'STORED\r\nDELETED\r\nEND\r\n', words)
@@ -185,12 +185,12 @@ t.test('missing words are an error', async t => {
   ]
   for (const line of [...lines, 'delete', 'set', 'set k', 'set k 0 0', 'cas k 0 0', 'verbosity']) {
     answers(t, `${line}\r\n`, BAD, line)
-    answers(t, `${line} \r\n`, BAD, `${line} and a blank`)
+    answers(t, `${line} \r\n`, BAD, `${line} and a space`)
   }
   for (const line of ['mg', 'ms', 'md', 'ma', 'me', 'ms k']) answers(t, `${line}\r\n`, BAD, line)
 })
 
-t.test('noreply as the last word silences, whatever the line', async t => {
+t.test('noreply as the last word suppresses errors, even of unknown commands', async t => {
   for (const line of [
     'foo',
     'foo bar',
@@ -211,14 +211,14 @@ t.test('noreply as the last word silences, whatever the line', async t => {
   answers(t, 'version noreply\r\nget k noreply\r\n', `VERSION ${createHost().version}\r\nEND\r\n`)
 })
 
-t.test('a line begins with its command, and has four bytes', async t => {
+t.test('a line starts with its command and has at least four bytes', async t => {
   answers(t, ' get k\r\n mn\r\n version\r\n flush_all\r\n', 'ERROR\r\nERROR\r\nERROR\r\nOK\r\n')
   answers(t, '\r\n\nx\r\nmn\nxx\r\nmn\r\n', `${BAD.repeat(4)}ERROR\r\nMN\r\n`)
   const long = `${' '.repeat(90)}get${' k'.repeat(2000)}\r\n`
   answers(t, `${long}mn\r\n`, 'ERROR\r\nMN\r\n', 'a long one')
 })
 
-t.test('mg with the CAS of an item says that the value is the same', async t => {
+t.test('mg with the CAS of an item reports an unchanged value', async t => {
   const value = 'v'.repeat(50_000)
   answers(
     t,
@@ -227,7 +227,7 @@ t.test('mg with the CAS of an item says that the value is the same', async t => 
   )
 })
 
-t.test('a flag that begins as none does makes a line badly formatted', async t => {
+t.test('a flag that starts with no letter or digit is a format error', async t => {
   for (const flag of ['!', '{', '\xff', '\0', '\t', '=1']) {
     const words = JSON.stringify(flag)
     answers(
@@ -244,7 +244,7 @@ t.test('a flag that begins as none does makes a line badly formatted', async t =
   }
 })
 
-/** The session's replies, whole and cut at every byte. */
+/** Checks the replies of a session, whole and cut at every byte. */
 function answers(t: Test, session: string, wanted: string, name = ''): void {
   const bytes = Buffer.from(session, 'latin1')
   const whole = new Peer(createHost())

@@ -19,14 +19,14 @@ export const Counter = {
   STORE_NO_MEMORY: 10,
   SLABS_MOVED: 11,
   CRAWLER_STARTS: 12,
-  /** Of page moves: items copied, parts of long items copied, items that had to go for them. */
+  /** Page moves: items copied, parts of long items copied, items evicted for them. */
   MOVE_RESCUES: 13,
   MOVE_CHUNK_RESCUES: 14,
   MOVE_EVICTIONS_NO_MEMORY: 15,
-  /** Items met that somebody held, and moves given up for want of memory. */
+  /** Page moves: held items met, and moves given up for lack of memory. */
   MOVE_BUSY_ITEMS: 16,
   MOVE_BUSY_NO_MEMORY: 17,
-  /** Rounds of list balance that found something to do. */
+  /** Rounds of list balancing that found work. */
   MAINTAINER_JUGGLES: 18,
 } as const
 
@@ -54,7 +54,7 @@ export const ClassCounter = {
   MOVES_TO_COLD: 19,
   MOVES_TO_WARM: 20,
   MOVES_WITHIN_LRU: 21,
-  /** Times a store had to make its own room. */
+  /** Times a store had to free memory itself. */
   DIRECT_RECLAIMS: 22,
   /** GET_HITS of items in other lists than COLD, in the order of LIST_HOT and so on. */
   HITS_TO_HOT: 24,
@@ -63,16 +63,16 @@ export const ClassCounter = {
   HITS_TO_TEMP: 27,
 } as const
 
-/** What worth.ts knows of a class, beside its counters and reset with them: indices as ClassCounter. */
+/** Counters of a class for worth.ts, reset with the others; indices as ClassCounter. */
 export const Appraisal = {
-  /** Items kept and evicted, faded from look to look. */
+  /** Items kept and evicted; they fade at each comparison. */
   KEPT: 15,
   EVICTED: 23,
-  /** Counters at the last look: items kept, evicted, and signs that somebody uses the class. */
+  /** Counters at the last comparison: items kept, items evicted, uses of the class. */
   KEPT_SEEN: 28,
   EVICTED_SEEN: 29,
   USES_SEEN: 30,
-  /** Signs of use between the last two looks. */
+  /** Uses between the last two comparisons. */
   USES: 31,
 } as const
 
@@ -92,12 +92,12 @@ export function classCounterAt(classId: number, counter: number): number {
   return CLASS_BASE + classId * CLASS_COUNTERS_MAX + counter
 }
 
-/** Items of the class at `at` that came to the end of a list and were kept, for they had been used. */
+/** Items of the class at `at` that reached the tail of a list and were kept, as they were used. */
 export function keptOf(counters: Float64Array, at: number): number {
   return counters[at + ClassCounter.MOVES_TO_WARM] + counters[at + ClassCounter.MOVES_WITHIN_LRU]
 }
 
-/** Zeroes what `stats reset` zeroes; what describes memory in use stays. */
+/** Zeroes what `stats reset` zeroes. Counts of memory in use stay. */
 export function resetCounters(counters: Float64Array, classCount: number): void {
   counters.fill(0, GLOBAL_BASE, GLOBAL_BASE + COUNTERS_MAX)
   for (let classId = 1; classId <= classCount; classId++) {

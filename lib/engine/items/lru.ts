@@ -2,10 +2,10 @@
 // lock. Lists hold only linked items. Their use depends on the word EVICTION:
 //
 //   LRU        all items are in COLD, the most recently used at its head
-//   SEGMENTED  HOT, WARM and COLD, kept in balance by upkeep as in memcached (balance.ts)
-//   WORTH      new items are in COLD and go to WARM if they are used before they reach its tail. The
-//              tail of WARM goes to its head if it was used again. Nothing is done before a victim
-//              is wanted (victims.ts), and pages go where they earn most hits (worth.ts)
+//   SEGMENTED  HOT, WARM and COLD, balanced by upkeep as in memcached (balance.ts)
+//   WORTH      new items are in COLD and go to WARM if used before they reach the tail of COLD. The
+//              tail of WARM goes to its head if it was used again. Lists change only when a victim
+//              is needed (victims.ts). Pages go where they avoid most misses (worth.ts)
 //
 // In all modes TEMP has the items that expire soon.
 

@@ -1,4 +1,4 @@
-// Memory for a new item, evicting where there is none free. Assumes the arena's lock. The work for
+// Allocates memory for items, and evicts if none is free. Assumes the arena's lock. The work for
 // each chunk is bounded: one victim of the class itself, or one page of another class.
 
 import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
@@ -26,21 +26,22 @@ import { stepTowardsFree, TRADES_PER_PAGEFUL } from './room.ts'
 import { pickVictim } from './victims.ts'
 
 /**
- * Steps towards room that an allocation takes without letting others have the lock: callers make
- * room before (shard.ts), and only what they could not foresee is left.
+ * Steps towards room that an allocation takes without releasing the lock. Callers make room before
+ * (shard.ts), so that little is left to do here.
  */
 const INLINE_STEPS_MAX = 8
 
-/** How much longer than its own a chunk may be that an item takes instead of being refused. */
+/** An item that would be refused takes a chunk at most this many times as long as its own. */
 const ROOMIER_FACTOR_MAX = 2
 
-/** Pages of a class looked at for one that may be emptied for another class. */
+/** Pages of a class checked for one that can be emptied for another class. */
 const PAGE_TRIES_MAX = 64
 
 /**
- * A new item with its header written, not linked; NIL when there is no memory for it. Its optional
- * words and its key are the caller's to write. `meta`: newMeta of item.ts. One that `grows` gets
- * only its first chunks and no length; growItem adds the others and, with the last, the length.
+ * Allocates an item and writes its header; NIL if there is no memory. It is not linked, and the
+ * caller writes its optional words and key. `meta`: newMeta of item.ts. If the item `grows` and
+ * needs several chunks more, it gets only its head chunk and no length; growItem adds the others
+ * and, with the last, the length.
  */
 export function allocateItem(arena: Arena, meta: number, valueBytes: number, grows = false): Ref {
   const size = (itemBytes(meta, valueBytes) + 3) >> 2
@@ -69,8 +70,9 @@ export function allocateItem(arena: Arena, meta: number, valueBytes: number, gro
 }
 
 /**
- * Chains the next continuation behind the last chunk of an item that grows; NIL where there is no
- * memory. `left`: words of the value still without a chunk; `valueBytes`: of all of it.
+ * Links the next continuation behind the last chunk of an item that grows; NIL if there is no
+ * memory. `left`: words of the value still without a chunk. `valueBytes`: length of the whole
+ * value.
  */
 export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueBytes: number): Ref {
   const { words } = arena
@@ -83,8 +85,8 @@ export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueB
 }
 
 /**
- * A class of longer chunks that has one free; 0: none. Where nothing may be evicted, room that was
- * given back in the class that these sizes went to before must still be room for them.
+ * A class of longer chunks with a free one; 0: none. After the classes were fitted anew, memory
+ * freed in the class that these sizes used before must still serve them if nothing may be evicted.
  */
 function roomierClass(arena: Arena, classId: number): number {
   const least = chunkWords(arena, classId)
@@ -97,7 +99,7 @@ function roomierClass(arena: Arena, classId: number): number {
   return found
 }
 
-/** Chains continuations behind a head chunk until `left` words more fit. */
+/** Links continuations behind a head chunk until `wanted` words more fit. */
 function allocateSpans(arena: Arena, ref: Ref, wanted: number): boolean {
   const { words } = arena
   let link = ref + L.ITEM_SPAN_NEXT
@@ -110,13 +112,13 @@ function allocateSpans(arena: Arena, ref: Ref, wanted: number): boolean {
   return true
 }
 
-/** Chains one continuation for as much of `left` words as fits it; NIL where there is no memory. */
+/** Links one continuation for as many of `left` words as fit; NIL if there is no memory. */
 function chainSpan(arena: Arena, ref: Ref, link: number, left: number): Ref {
   const { words } = arena
   const largest = arena.baseClasses
   const classId = classFor(arena, Math.min(left + L.SPAN_WORDS, chunkWords(arena, largest)))
   let chunk = takeOrEvict(arena, classId)
-  // The item's own chunks may keep the pages that its last part needs: a larger chunk does.
+  // The item's own chunks may use the pages that its last part needs: take a larger chunk.
   if (chunk === NIL && classId !== largest) chunk = takeOrEvict(arena, largest)
   if (chunk === NIL) return NIL
   words[chunk + L.SPAN_OWNER] = ref
@@ -132,7 +134,7 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
     if (!stepTowardsFree(arena, classId, step)) break
     ref = takeChunk(arena, classId)
   }
-  // One victim will do, unless its chunk is withheld because its page is on the way out.
+  // One victim is enough, unless its chunk is withheld because its page moves away.
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
     const victim = pickVictim(arena, classId)
     if (victim === NIL) break
@@ -147,8 +149,8 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
 }
 
 /**
- * A class that evicts a pageful of its own items asks whether another needs its memory less; one that
- * was told so asks for the next page sooner.
+ * After a class has evicted a pageful of its own items it asks for a page of a class that needs it
+ * less. While such a class is known it asks sooner.
  */
 function askForPage(arena: Arena, classId: number): void {
   const { words } = arena
@@ -162,7 +164,7 @@ function askForPage(arena: Arena, classId: number): void {
   words[L.TRADE_DUE] = classId
 }
 
-/** Moves a page to this class from another, of those with most pages first. */
+/** Moves a page to this class from another, from those with most pages first. */
 function takePage(arena: Arena, toClass: number): boolean {
   let donor = nextDonor(arena, 0)
   while (donor !== 0) {
@@ -180,7 +182,7 @@ function takePage(arena: Arena, toClass: number): boolean {
 }
 
 /**
- * A page of the class that can be emptied, by preference one with cold items; -1 if none is near.
+ * A page of the class that can be emptied, preferably with cold items; -1 if none is found soon.
  */
 function pickPage(arena: Arena, classId: number): number {
   const { words } = arena
@@ -199,7 +201,7 @@ function pickPage(arena: Arena, classId: number): number {
   return -1
 }
 
-/** Calls `visit` with every chunk of a page that is in use, until it returns false. */
+/** Calls `visit` for each used chunk of a page until it returns false. */
 function eachChunk(
   arena: Arena,
   page: number,

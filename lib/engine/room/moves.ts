@@ -1,13 +1,13 @@
-// Page moves: takes a page from a class and gives it to another, or to the pool of pages that all
-// classes take from. One page of an arena moves at a time, in bounded steps; assumes the lock, which
-// others may have between two steps. The state stands in the arena and outlives the thread.
+// Page moves: takes a page from a class and gives it to another, or to the pool that all classes
+// take from. One page of an arena moves at a time, in bounded steps. Assumes the lock, which others
+// may have between two steps. The state is in the arena and outlives the thread.
 //
-//   WITHHOLD  takes the page's free chunks off the free list; from the start on, chunks of the page
-//             that are given back are withheld too
-//   EVACUATE  copies live items and parts of items to free chunks of the class; in a full memory its
-//             coldest items are evicted where there is none. Held items are waited for
+//   WITHHOLD  takes the page's free chunks off the free list; from the start of the move, chunks of
+//             the page that are freed are withheld too
+//   EVACUATE  copies live items and parts of items to free chunks of the class. In a full memory it
+//             evicts the coldest items if there is none. It waits for held items
 //   SETTLE    the page is empty: its new class makes room for it, and takes it
-//   UNDO      held items do not end, or nothing may be evicted: the chunks go back to the free list
+//   UNDO      items stay held, or nothing may be evicted: the chunks go back to the free list
 
 import { copyBytes } from '../../bytes/area.ts'
 import { KIB } from '../../bytes/units.ts'
@@ -45,29 +45,29 @@ import { Order } from '../status.ts'
 import { evictItem } from './evict.ts'
 import { pickVictim } from './victims.ts'
 
-/** Chunks of a moving page that one step looks at, and bytes that it copies, at least one chunk. */
+/** Chunks of a moving page that one step visits, and bytes that it copies; at least one chunk. */
 export const MOVE_STEP_CHUNKS_MAX = 64
 const MOVE_STEP_BYTES_MAX = 128 * KIB
 
-/** A page that held items keep from moving is left after so many seconds. */
+/** A move that waits for held items is given up after this many seconds. */
 export const MOVE_WAIT_S_MAX = 5
 
 export const MovePhase = { NONE: 0, WITHHOLD: 1, EVACUATE: 2, SETTLE: 3, UNDO: 4 } as const
 
-/** What kept the last page from moving on: values of MOVE_LAST_BUSY. */
+/** What delayed the last page: values of MOVE_LAST_BUSY. */
 export const Busy = { NONE: 0, UPLOADING: 1, ACTIVE: 2 } as const
 
 /** The class number of the pool. */
 export const POOL = 0
 
-/** Begins to move a page: OK, BUSY while another moves, NO_SPARE where there is none to move. */
+/** Starts to move a page: OK, BUSY while another moves, NO_SPARE if there is none to move. */
 export function startMove(arena: Arena, fromClass: number, toClass: number): Order {
   if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
   const page = fromClass === POOL ? takeFreePage(arena) : pickPage(arena, fromClass)
   return begin(arena, page, toClass)
 }
 
-/** As startMove, for the page of a class with slack (slack.ts) that is emptied most easily. */
+/** As startMove, for the emptiest page of a class with slack (slack.ts). */
 export function startSlackMove(arena: Arena, fromClass: number, toClass: number): Order {
   const { words } = arena
   if (words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
@@ -95,7 +95,7 @@ function begin(arena: Arena, page: number, toClass: number): Order {
   return Order.OK
 }
 
-/** One bounded step of the move under way; whether the next one has something to do at once. */
+/** One bounded step of the current move. Returns whether the next step can follow at once. */
 export function stepMove(arena: Arena): boolean {
   switch (arena.words[L.MOVE_PHASE]) {
     case MovePhase.WITHHOLD:
@@ -111,7 +111,7 @@ export function stepMove(arena: Arena): boolean {
   }
 }
 
-/** The page with the coldest item, or, where that was given up last, the next one of the class. */
+/** The page with the coldest item; if that was given up last, the next one of the class. */
 function pickPage(arena: Arena, classId: number): number {
   const { words } = arena
   const givenUp = words[L.MOVE_GIVEN_UP]
@@ -138,7 +138,7 @@ function withhold(arena: Arena): boolean {
     if (words[L.MOVE_CHUNK] === words[L.MOVE_USED]) return enter(arena, MovePhase.EVACUATE)
     const chunk = chunkAt(arena, classId, words[L.MOVE_CHUNK])
     if (words[chunk + L.ITEM_META] === L.META_FREE) withholdChunk(arena, classId, chunk)
-    // Last, so that a thread that dies in between has passed over no chunk.
+    // Last, so that a thread that dies before this has skipped no chunk.
     words[L.MOVE_CHUNK]++
   }
   return true
@@ -161,7 +161,7 @@ function evacuate(arena: Arena): boolean {
   return true
 }
 
-/** Empties one chunk, makes room to empty it, or notes that it is busy; false: give the move up. */
+/** Empties one chunk, makes room for its item, or notes that it is busy. False: give up. */
 function clear(arena: Arena, classId: number, chunk: Ref): boolean {
   const { words } = arena
   const owner = ownerOf(arena, chunk)
@@ -185,7 +185,7 @@ function clear(arena: Arena, classId: number, chunk: Ref): boolean {
   return true
 }
 
-/** Evicts to make room for an item that has to move, or that item; false: nothing may go. */
+/** Evicts an item to make room for one that moves, or that one. False: none may be evicted. */
 function evictFor(arena: Arena, classId: number, owner: Ref): boolean {
   const at = classCounterAt(classId, 0)
   const kept = keptOf(arena.counters, at)
@@ -194,13 +194,13 @@ function evictFor(arena: Arena, classId: number, owner: Ref): boolean {
   const counter = victim === NIL ? Counter.MOVE_BUSY_NO_MEMORY : Counter.MOVE_EVICTIONS_NO_MEMORY
   arena.counters[counterAt(counter)]++
   if (victim !== NIL) evictItem(arena, victim)
-  // The class did not want this memory, so it says nothing of what its pages are worth.
+  // The class did not ask for this memory: it must not count for the worth of its pages.
   arena.counters[at + Appraisal.KEPT_SEEN] += keptOf(arena.counters, at) - kept
   arena.counters[at + Appraisal.EVICTED_SEEN] += arena.counters[at + ClassCounter.EVICTED] - evicted
   return victim !== NIL
 }
 
-/** By worth: whether an item is new and was not used, so that it may as well go as be copied. */
+/** In the mode WORTH: whether an item is new and unused, and is better evicted than copied. */
 function isCold({ words }: Arena, ref: Ref): boolean {
   const meta = words[ref + L.ITEM_META]
   if (words[L.EVICTION] !== Eviction.WORTH || words[L.EVICTIONS_ON] === 0) return false
@@ -216,7 +216,7 @@ function skipBusy(arena: Arena, why: number): boolean {
   return true
 }
 
-/** Puts a copy of an item in its place. Who holds the old one keeps it, and the copy is not held. */
+/** Replaces an item by a copy. Holders keep the old one; the copy is not held. */
 function rescueItem(arena: Arena, from: Ref, to: Ref): void {
   const { words } = arena
   const hash = hashOfItem(arena, from)
@@ -247,7 +247,7 @@ function rescuePart(arena: Arena, owner: Ref, from: Ref, to: Ref): void {
   giveChunk(arena, classId, from)
 }
 
-/** The page was looked through: is it empty, must it be looked at again, or be given up? */
+/** All chunks were visited: the page is empty, is visited again, or is given up. */
 function endPass(arena: Arena): boolean {
   const { words } = arena
   if (words[L.MOVE_WITHHELD] === words[L.MOVE_USED]) return enter(arena, MovePhase.SETTLE)
@@ -277,7 +277,7 @@ function settle(arena: Arena): boolean {
   return false
 }
 
-/** Leaves the page where it is; the next steps put its chunks back. */
+/** Gives the move up; the next steps put the page's chunks back. */
 export function giveUp(arena: Arena): boolean {
   endWithholding(arena)
   arena.words[L.MOVE_GIVEN_UP] = arena.words[L.MOVE_PAGE] + 1
@@ -296,7 +296,7 @@ function undo(arena: Arena): boolean {
   return true
 }
 
-/** A chunk of the page that stays: free if it was withheld, or was never used. */
+/** Frees a chunk of a page that stays, if it was withheld or never used. */
 function giveUpChunk(arena: Arena, classId: number, index: number): void {
   const { words } = arena
   const chunk = chunkAt(arena, classId, index)
@@ -306,7 +306,7 @@ function giveUpChunk(arena: Arena, classId: number, index: number): void {
   freeChunk(arena, classId, chunk)
 }
 
-/** From here on chunks that are given back go to the free list as ever. */
+/** From here on freed chunks go to the free list again. */
 function endWithholding(arena: Arena): void {
   arena.words[L.MOVE_FIRST] = 0
   arena.words[L.MOVE_END] = 0

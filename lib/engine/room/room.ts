@@ -1,21 +1,20 @@
-// Room for a class that has no chunk left: where it comes from, in this order. Assumes the arena's
-// lock; every step is bounded, and others may have the lock between two steps.
+// Where memory comes from when a class has no chunk left, in this order. Assumes the arena's lock.
+// Every step is bounded, and others may have the lock between two steps.
 //
 //   1  the pool, or memory never used        slabs.ts takes it with the chunk; no step is needed
-//   2  the page that is on its way already   moves.ts
+//   2  the page that is already moving       moves.ts
 //   3  a page of a class with slack          slack.ts finds it, moves.ts empties it
 //   4  dead items of any class               reap.ts; then 3, or a chunk of the class itself
-//   5  a page that is worth less elsewhere   worth.ts judges, once in a pageful of evictions
-//   6  the coldest item of the class itself  victims.ts says which; allocate.ts evicts it
-//   7  a page of the class with most pages   where 6 has nothing to evict
+//   5  a page that is worth less elsewhere   worth.ts decides, once per pageful of evictions
+//   6  the coldest item of the class itself  victims.ts chooses, allocate.ts evicts
+//   7  a page of the class with most pages   if 6 has nothing to evict
 //
-// So no live item is evicted while a page's worth of memory is free or dead. Steps 1 to 4 are the same
-// with and without evictions. A page of 5 is emptied by the stores that evict, a part by each: a store
-// waits for a whole page only where there is no other way.
+// So no live item is evicted while a page of memory is free or dead. Steps 1 to 4 are the same with
+// and without evictions. In 5 each store that evicts empties a part of the page; a store waits for
+// a whole page only if there is no other way.
 //
-// A new rule of what is evicted within a class belongs in victims.ts, with its marks set in lru.ts. A
-// new rule of which class gives memory belongs in worth.ts. Neither touches a list, a page or a
-// chunk itself.
+// A new rule of what a class evicts belongs in victims.ts, with its marks set in lru.ts. A new rule
+// of which class gives memory belongs in worth.ts. Neither changes a list, a page or a chunk.
 
 import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -36,21 +35,21 @@ import {
 import { stepReap } from './reap.ts'
 import { judgeTrade } from './worth.ts'
 
-/** Looks at a chunk of a page until it is empty: to withhold it, to make room for its item, to copy it. */
+/** Visits to a chunk until it is empty: to withhold it, to make room for its item, to copy it. */
 const MOVE_PASSES = 3
 
-/** Pages that a class gets for each pageful that it evicts, while another is known to need them less. */
+/** Pages a class gets per pageful that it evicts, while another is known to need them less. */
 export const TRADES_PER_PAGEFUL = 4
 
-/** Steps of one request after which it looks for no more dead items. */
+/** Steps of one request after which it stops searching for dead items. */
 export const REAP_STEPS_MAX = 512
 
-/** The class of an item of so many words: of a long one, that of all its chunks but the last. */
+/** The class of an item of this many words; for a long one, of all its chunks but the last. */
 export function roomClass(arena: Arena, itemWords: number): number {
   return classFor(arena, itemWords) || arena.baseClasses
 }
 
-/** How many chunks of that class it has. The last one is left to be found as the item is allocated. */
+/** Its chunks of that class. The last chunk of a long item is found when it is allocated. */
 export function roomChunks(arena: Arena, itemWords: number): number {
   const largest = chunkWords(arena, arena.baseClasses)
   // The head chunk has a word for SPAN_NEXT.
@@ -59,8 +58,8 @@ export function roomChunks(arena: Arena, itemWords: number): number {
 }
 
 /**
- * One bounded step towards `chunks` chunks of a class. False: they are there, or nothing can be done
- * but to evict items of the class. `step`: of how many this request has taken.
+ * One bounded step towards `chunks` chunks of a class. False: they are there, or all that is left
+ * is to evict items of the class. `step`: the number of steps that this request has taken.
  */
 export function stepTowardsRoom(
   arena: Arena,
@@ -77,7 +76,7 @@ export function stepTowardsRoom(
   return !canEvict(arena, classId, chunks) && startLive(arena, classId)
 }
 
-/** As stepTowardsRoom, for one chunk and of memory that is free or dead. */
+/** As stepTowardsRoom, for one chunk, and only from memory that is free or dead. */
 export function stepTowardsFree(arena: Arena, classId: number, step: number): boolean {
   if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) {
     if (wantsSlack(arena, classId) === 0) return false
@@ -86,12 +85,12 @@ export function stepTowardsFree(arena: Arena, classId: number, step: number): bo
   return startSlack(arena, classId) || (step < REAP_STEPS_MAX && stepReap(arena, classId))
 }
 
-/** Looks for no more slack in this second: what lies on its pages is held. */
+/** Stops the search for slack in this second: the items on its pages are held. */
 export function restSlack({ words }: Arena): void {
   words[L.SLACK_HELD_AT_S] = words[L.CLOCK_S]
 }
 
-/** Whether so many chunks can be had without emptying a page. */
+/** Whether this many chunks are available without emptying a page. */
 function isAtHand(arena: Arena, classId: number, chunks: number): boolean {
   const { words } = arena
   const at = L.classAt(classId)
@@ -101,19 +100,19 @@ function isAtHand(arena: Arena, classId: number, chunks: number): boolean {
   return pages > 0 && free + pages * words[at + L.CLASS_CHUNKS_PER_PAGE] >= chunks
 }
 
-/** Goes on with a move; false: that was this store's share, and its class has an item to evict. */
+/** Continues a move. False: this store did its share, and its class has an item to evict. */
 function stepUnderWay(arena: Arena, classId: number, chunks: number, step: number): boolean {
   const { words } = arena
   const more = stepMove(arena)
-  // Somebody holds an item of that page, and nobody waits for it here: another page.
+  // An item of that page is held. Nobody waits for it here: take another page.
   if (!more && words[L.MOVE_PHASE] === MovePhase.EVACUATE) giveUp(arena)
   if (wantsSlack(arena, classId) !== 0 || step < shareOf(arena, classId)) return true
   return words[L.EVICTIONS_ON] === 1 && !canEvict(arena, classId, chunks)
 }
 
 /**
- * Steps of a move that one store of the class it is for takes, so that the page is there by the time
- * that the class asks for the next one.
+ * Steps of a move that one store of the receiving class takes, so that the page is ready before the
+ * class asks for the next one.
  */
 function shareOf(arena: Arena, classId: number): number {
   const { words } = arena
@@ -127,7 +126,7 @@ function shareOf(arena: Arena, classId: number): number {
   )
 }
 
-/** Begins to move a page between classes that hold live items, if worth.ts finds one. */
+/** Starts to move a page between classes that hold live items, if worth.ts finds one. */
 function startTrade(arena: Arena): boolean {
   const { words } = arena
   const wanting = words[L.TRADE_DUE]
@@ -137,7 +136,7 @@ function startTrade(arena: Arena): boolean {
   return from !== 0 && startMove(arena, from, to) === Order.OK
 }
 
-/** Whether evictions within the class alone can lead to so many chunks. */
+/** Whether evictions within the class alone can free this many chunks. */
 function canEvict(arena: Arena, classId: number, chunks: number): boolean {
   if (coldest(arena, classId) === NIL) return false
   const { words } = arena
@@ -156,7 +155,7 @@ function startSlack(arena: Arena, classId: number): boolean {
   return donor !== 0 && startSlackMove(arena, donor, classId) === Order.OK
 }
 
-/** Begins to move a page of live items, of the classes with most pages first. */
+/** Starts to move a page of live items, from the classes with most pages first. */
 function startLive(arena: Arena, classId: number): boolean {
   let donor = nextDonor(arena, 0)
   while (donor === classId || (donor !== 0 && !canGivePage(arena, donor))) {

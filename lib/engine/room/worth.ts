@@ -1,21 +1,22 @@
-// What a page is worth to each class, and so which class gives a page to which while all memory holds
+// What a page is worth to each class, and which class gives a page to which while all memory holds
 // live items. Assumes the arena's lock.
 //
-// Looks come with evictions, not with time: a cache that turns over in a second is judged as well as
-// one that takes a day. All that is known is in the arena, so any thread that stores may look.
+// Classes are compared after so many evictions, not after so much time: this suits a cache that
+// turns over in a second as well as one that takes a day. All state is in the arena, so any thread
+// that stores may compare.
 //
-//   by worth   an item that comes to the end of a list and was used is kept, another one is evicted.
-//              The items kept since the last look, by the pages of their class, tell how many misses
-//              a page saves, and that is its worth. It makes the cache size-aware: at the same rate
-//              of hits small items are worth more than large ones, as in GDSF. Evictions count a
-//              little too: where many items pass through few pages most leave before they are used.
-//              A class where nothing passes is judged by how long ago its coldest item was used
-//   always     a class that nobody used between two looks gives a page for each pageful that another
-//              one evicts. It is why pages follow a change of sizes at once
+//   by worth   when a used item reaches the tail of a list it is kept and another one is evicted.
+//              Items kept since the last comparison, per page of the class, tell how many misses a
+//              page avoids: its worth. So the cache is size-aware: at the same hit rate small items
+//              are worth more than large ones, as in GDSF. Evictions add a little: where many items
+//              pass through few pages, most leave before they are used. A class without evictions
+//              is judged by how long ago its coldest item was used
+//   always     a class that nobody used between two comparisons gives a page for each pageful that
+//              another one evicts. So pages follow a change of item sizes at once
 //
-// Kept items count only as far as the class is used: after a change of sizes the old ones are still
-// marked as used, and must not hold their pages. A trade needs a difference that chance does not
-// explain, or classes that are alike would trade pages for ever.
+// Kept items count at most as often as the class is used: after a change of sizes the old items are
+// still marked as used and must not hold their pages. A page moves only for a difference that
+// chance does not explain; otherwise equal classes would exchange pages for ever.
 
 import type { Arena } from '../arena/arena.ts'
 import { Appraisal, ClassCounter, classCounterAt, keptOf } from '../arena/counters.ts'
@@ -26,20 +27,20 @@ import { Eviction, listedCount, tailIdleS } from '../items/lru.ts'
 import { AUTOMOVE_PAGES_MIN } from '../limits.ts'
 import { canGivePage } from './donors.ts'
 
-/** Evicted between two looks: pagefuls, and enough items to judge by. */
+/** Least evictions between two comparisons: pagefuls, and items. */
 const LOOK_PAGEFULS = 4
 const LOOK_ITEMS = 200
 
-/** How much of a look the next one keeps. */
+/** Weight of the older counts at each comparison. */
 const FADE = 0.97
 
-/** What an evicted item says of its class, by what one says that was kept. */
+/** Weight of an evicted item; a kept one has weight 1. */
 const EVICTED_WEIGHT = 0.03
 
-/** Standard deviations that two worths must be apart. */
+/** Least difference of two worths, in standard deviations. */
 const DEVIATIONS_MIN = 3
 
-/** Thousandths of further deviations: for each trade that takes back another, and how they fade. */
+/** Deviations added for each trade that reverses another, in thousandths; they fade. */
 const CAUTION_STEP = 1000
 const CAUTION_MAX = 12_000
 const CAUTION_FADE = 0.997
@@ -48,7 +49,7 @@ const CAUTION_FADE = 0.997
 const GOT = 1
 const GAVE = 2
 
-/** Worths that are so many times apart need no new look for each page. */
+/** With worths this many times apart, pages move until the next comparison. */
 const CLEAR_FACTOR = 4
 
 /** Which class gives a page to which; `from` 0: none does. */
@@ -59,12 +60,12 @@ export interface Trade {
 
 const trade: Trade = { from: 0, to: 0 }
 
-/** Judges after a class has evicted a pageful of its own. The same record each time. */
+/** Chooses for a class that asks for a page (allocate.ts). Returns the same record each time. */
 export function judgeTrade(arena: Arena, wanting: number): Trade {
   const { words } = arena
   trade.from = 0
   trade.to = wanting
-  // As unsigned numbers: where nobody looked for long the counts went round.
+  // As unsigned numbers: the counts overflow if nothing was compared for long.
   const isDue = words[L.PAGEFULS_EVICTED] >>> 0 >= LOOK_PAGEFULS
   if (isDue && words[L.ITEMS_EVICTED] >>> 0 >= LOOK_ITEMS) {
     words[L.PAGEFULS_EVICTED] = 0
@@ -76,7 +77,7 @@ export function judgeTrade(arena: Arena, wanting: number): Trade {
   return trade
 }
 
-/** Whether the class named at the last look has a page for this one. */
+/** Whether the class chosen at the last comparison has a page for this one. */
 function goesOn(arena: Arena, wanting: number): boolean {
   const { words } = arena
   const from = words[L.TRADE_FROM]
@@ -89,7 +90,7 @@ function goesOn(arena: Arena, wanting: number): boolean {
   return false
 }
 
-/** Takes the counters of all classes into the faded counts, and names a class that nobody used. */
+/** Adds the counters of all classes to the faded counts, and chooses a class that nobody used. */
 function look(arena: Arena): void {
   const { words } = arena
   const nowS = words[L.CLOCK_S]
@@ -125,13 +126,13 @@ function lookAt({ counters }: Arena, classId: number): void {
   counters[at + Appraisal.USES_SEEN] = uses
 }
 
-/** How often somebody asked for an item of the class or stored one. */
+/** Gets, stores and touches of items of the class. */
 function usesOf(counters: Float64Array, at: number): number {
   const touches = counters[at + ClassCounter.TOUCH_HITS]
   return counters[at + ClassCounter.GET_HITS] + counters[at + ClassCounter.SET_CMDS] + touches
 }
 
-/** Whether a class that was not used between two looks was not used since. */
+/** Whether the class was not used since the last comparison. */
 function isUnused({ counters }: Arena, classId: number): boolean {
   const at = classCounterAt(classId, 0)
   return usesOf(counters, at) === counters[at + Appraisal.USES_SEEN]
@@ -172,7 +173,7 @@ function weigh(arena: Arena): void {
   words[L.TRADE_TO] = most
 }
 
-/** A trade that takes back what the last one gave was chance: the next one needs a larger difference. */
+/** A trade that reverses the last one was chance: the next one needs a larger difference. */
 function noteTrade(words: Int32Array, isClear: boolean): void {
   const from = L.classAt(trade.from) + L.CLASS_LAST_TRADE
   const to = L.classAt(trade.to) + L.CLASS_LAST_TRADE
@@ -184,20 +185,20 @@ function noteTrade(words: Int32Array, isClear: boolean): void {
   }
 }
 
-/** Whether a class evicts: one with a free chunk does no more, whatever it was worth when it did. */
+/** Whether a class evicts. One with a free chunk no longer does, whatever its worth was. */
 function isShort(arena: Arena, classId: number): boolean {
   const evicts = arena.counters[classCounterAt(classId, Appraisal.EVICTED)] >= 1
   return evicts && !hasChunk(arena, classId) && isCurrent(arena, classId)
 }
 
-/** A class keeps its last page as long as it has an item. */
+/** A class keeps its last page while it has an item. */
 function mayGive(arena: Arena, classId: number): boolean {
   const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
   const keepsOne = pages === 1 && listedCount(arena, classId) > 0
   return pages > 0 && !keepsOne && canGivePage(arena, classId)
 }
 
-/** By age, a class keeps some pages. */
+/** In the modes other than WORTH a class keeps some pages. */
 function mayGiveUnused(arena: Arena, classId: number): boolean {
   const { words } = arena
   const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
@@ -205,7 +206,7 @@ function mayGiveUnused(arena: Arena, classId: number): boolean {
   return pages > least && mayGive(arena, classId)
 }
 
-/** What all pages of a class are worth together. */
+/** The worth of all pages of a class together. */
 function worthOf(arena: Arena, classId: number): number {
   const { words, counters } = arena
   const at = classCounterAt(classId, 0)
@@ -214,14 +215,14 @@ function worthOf(arena: Arena, classId: number): number {
   if (counters[at + Appraisal.KEPT] + evicted >= 1) {
     return Math.min(counters[at + Appraisal.KEPT], uses) + evicted * EVICTED_WEIGHT
   }
-  // Without time to judge by, what is used may be wanted.
+  // No time has passed: judge by use alone.
   if (words[L.WORTH_SPAN_S] === 0) return uses * EVICTED_WEIGHT
   const coldS = tailIdleS(arena, classId, L.LIST_COLD)
   const idleS = Math.max(1, coldS, tailIdleS(arena, classId, L.LIST_WARM))
   return (listedCount(arena, classId) * EVICTED_WEIGHT * words[L.WORTH_SPAN_S]) / idleS
 }
 
-/** How far chance may have moved the worth of a page of the class, as its counts are few or many. */
+/** Standard deviation of the worth of a page: its counts are random. */
 function deviationOf(arena: Arena, classId: number): number {
   const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
   return Math.sqrt(worthOf(arena, classId)) / pages

@@ -1,6 +1,6 @@
-// The upkeep of one arena, done by the thread that owns it: bounded steps, one critical section
-// each. Assumes the arena's lock. What was ordered stands in the arena; what is only learned stands
-// here and is learned anew by whoever takes over.
+// The upkeep of one arena, done by the thread that owns it in bounded steps, one critical section
+// each. Assumes the arena's lock. Orders are in the arena. What upkeep learns is here; a thread
+// that takes over learns it again.
 
 import type { Arena } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -24,15 +24,15 @@ export class Upkeep {
   private readonly balancer: Balancer
   private readonly sweeper: Sweeper
   private decidedAtS: number
-  /** The rest after a turn that found nothing to do: twice the last one. */
+  /** The pause after a turn without work: it doubles each time. */
   private idleMs = UPKEEP_IDLE_MS / 2
-  /** The class asked last for a page above the memory limit, if it could not give it; else 0. */
+  /** The class last asked for a page above the memory limit; 0 after it gave one. */
   private donor = 0
-  /** PAGEFULS_EVICTED at the last rest. */
+  /** PAGEFULS_EVICTED at the last pause. */
   private pagefuls = 0
-  /** Whether the move under way waits for held items, until the next turn. */
+  /** Whether the current move waits for held items until the next turn. */
   private waits = false
-  /** Whether classes may still be asked in this second: not after one could not give. */
+  /** Whether classes may still be asked in this second: not after one could not give a page. */
   private asks = true
 
   constructor(arena: Arena) {
@@ -44,7 +44,7 @@ export class Upkeep {
     this.decidedAtS = arena.words[L.CLOCK_S]
   }
 
-  /** One bounded step of what is due; whether there is more. */
+  /** One bounded step of the work that is due. Returns whether there is more. */
   step(): boolean {
     const { words } = this.arena
     if (words[L.CLOCK_S] !== this.decidedAtS) {
@@ -59,7 +59,7 @@ export class Upkeep {
     return sweeps || crawls || moves || balances
   }
 
-  /** How long to let others work before the next turn, ms. */
+  /** The pause before the next turn, ms. */
   restMs(more: boolean): number {
     const { words } = this.arena
     this.waits = false
@@ -71,7 +71,7 @@ export class Upkeep {
     return Math.max(UPKEEP_BUSY_MS, Math.ceil(words[L.CRAWL_SLEEP_US] / 1000))
   }
 
-  /** Once a second: what to begin. */
+  /** Starts what is due, once a second. */
   private decide(): void {
     const { words } = this.arena
     this.asks = true
@@ -91,7 +91,7 @@ export class Upkeep {
     return more || (words[L.MOVE_PHASE] === MovePhase.NONE && this.isAboveLimit())
   }
 
-  /** Begins to give a page back where the memory limit asks for it; false: none, or not now. */
+  /** Starts to give a page back if the memory limit requires it. False: none, or not now. */
   private giveBack(): boolean {
     if (!this.isAboveLimit()) return false
     do this.donor = nextDonor(this.arena, this.donor)
@@ -100,7 +100,7 @@ export class Upkeep {
     return this.donor !== 0 && startMove(this.arena, this.donor, POOL) === Order.OK
   }
 
-  /** By age: begins to move a page to a class that evicts. By worth, stores do that (room.ts). */
+  /** Starts to move a page to a class that evicts. In the mode WORTH stores do that (room.ts). */
   private yieldPage(): boolean {
     const { words } = this.arena
     const wanting = words[L.WANTING_CLASS]
@@ -112,8 +112,8 @@ export class Upkeep {
   }
 
   /**
-   * Begins to move a page of a class that was given up to the pool. While there is room for more pages
-   * its items stay: in their class they would only move from page to page.
+   * Starts to move a page of an abandoned class to the pool. While memory for more pages is left
+   * its items stay: they would only move from page to page of their class.
    */
   private giveUpPage(): boolean {
     const { arena } = this
@@ -133,7 +133,7 @@ export class Upkeep {
   }
 }
 
-/** Whether a class has as many free chunks as a page has. */
+/** Whether a class has at least a page's worth of free chunks. */
 function hasPageful({ words }: Arena, classId: number): boolean {
   const at = L.classAt(classId)
   const free = words[at + L.CLASS_FREE_COUNT] + words[at + L.CLASS_FRESH_COUNT]

@@ -1,23 +1,23 @@
-// The words of a command line: one pass finds them and the line's end. As in memcached a line ends
-// at \n, one \r before it is dropped, and only blanks separate words: NUL and tab are bytes of a word.
+// Finds the words of a command line and its end in one pass. As in memcached a line ends at \n, one
+// \r before it is dropped, and only spaces separate words: NUL and tab are bytes of a word.
 
 import { TOKENS_MAX } from '../limits.ts'
 import { equalsWord } from './ascii.ts'
 
 const LF = 10
 const CR = 13
-/** Bytes behind a line, and behind a value. */
+/** Length of the \r\n behind a line and behind a value. */
 export const LINE_END_BYTES = 2
 const BLANK = 32
 
-// The starts and ends of the current line's words. A thread parses one line at a time.
+// Starts and ends of the words of the current line. A thread parses one line at a time.
 export const tokenStart = new Int32Array(TOKENS_MAX)
 export const tokenEnd = new Int32Array(TOKENS_MAX)
 export let tokenCount = 0
 
 /**
- * Finds the words of the line at `lineStart`, the first TOKENS_MAX of them. Returns the place of its
- * \n, or -1 if that has not arrived.
+ * Finds the first TOKENS_MAX words of the line at `lineStart`. Returns the position of its \n, or
+ * -1 if that has not arrived.
  */
 export function tokenize(bytes: Buffer, lineStart: number, end: number): number {
   tokenCount = 0
@@ -43,7 +43,7 @@ export function tokenize(bytes: Buffer, lineStart: number, end: number): number 
   return -1
 }
 
-/** Whether the line's last word says that no reply is wanted. */
+/** Whether the last word of the line is `noreply`. */
 export function endsWithNoreply(bytes: Buffer): boolean {
   const last = tokenCount - 1
   return last >= 0 && equalsWord(bytes, tokenStart[last], tokenEnd[last], 'noreply')

@@ -1,9 +1,8 @@
-/**
- * Rows of newer.ts about the meta commands. The newer release reads the numbers of flags as all
- * others, digits alone; calls a line with a flag that begins with neither a letter nor a digit badly
- * formatted; and knows no leading blanks. Where it then runs the value of an ms as commands, memslab
- * throws that value away.
- */
+// Rows of newer.ts about the meta commands. The newer release reads the numbers of flags as digits
+// alone, as all others. A flag that starts with neither a letter nor a digit is a format error, and
+// leading spaces are not skipped. Where it then runs the value of an ms as commands, memslab
+// discards that value.
+
 import { type Row, rowsOf } from './case.ts'
 
 const BAD = 'CLIENT_ERROR bad command line format\r\n'
@@ -16,14 +15,14 @@ const DUPLICATE = 'CLIENT_ERROR duplicate flag\r\n'
 const ERROR = 'ERROR\r\n'
 const MN = 'MN\r\n'
 const MISS = 'EN kk\r\n'
-/** What the cases store, and what they then ask for, in one of two orders. */
+/** The stored value as the cases ask for it, in one of two orders of the flags. */
 const HELLO = 'VA 5 kk s5 t300 c#0 f7\r\nhello\r\n'
 const HELLO_TOO = 'VA 5 s5 c#0 f7 kk\r\nhello\r\n'
 const FIVE = 'VA 1 s1 c#0 f0 kk\r\n5\r\n'
 
-const SWALLOWED = 'the value of a refused ms is thrown away, not run'
+const SWALLOWED = 'the value of a refused ms is discarded, not run'
 
-/** All that begin no flag, as the cases have them: not NUL, \n, the blank. */
+/** Characters that start no flag, as in the cases: without NUL, \n and the space. */
 const ODD = Array.from({ length: 255 }, (_, index) => String.fromCharCode(index + 1)).filter(
   character => !/[ \n0-9A-Za-z[\\\]^_`]/.test(character),
 )
@@ -127,7 +126,7 @@ const lines: Row[] = [
   },
 ]
 
-/** The CAS of any item is the one that the peer names. */
+/** With -C every CAS is 0, the one that these cases give. */
 const withoutCas: Row[] = [
   {
     group: 'numbers behind letters',
@@ -139,7 +138,7 @@ const withoutCas: Row[] = [
 
 export const metaRows: readonly Row[] = [...letters, ...numbers, ...lines, ...withoutCas]
 
-/** The cases of each of these words with each of these forms, as they are called. */
+/** The names of the cases of each of these words with each of these forms. */
 function forms(words: string[], list: string[]): string[] {
   return words.flatMap(word => list.map(form => `${word} ${quoted(form)}`))
 }

@@ -1,5 +1,5 @@
-// Pages follow what is worth more while all memory holds live items, as fast as traffic shows it: with no
-// timer and no second passing. And classes that are alike leave each other alone.
+// While all memory holds live items, pages follow their worth as fast as the traffic shows it,
+// without a timer. Equal classes keep their pages.
 
 import t from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
@@ -12,15 +12,15 @@ import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
 const MEMORY_BYTES = 4 * MIB
 const SMALL = 100
 const LARGE = 10_000
-/** Bytes of an item beside its value, about. */
+/** Bytes of an item without its value, about. */
 const OVERHEAD = 40
-/** All items together, as a multiple of the memory. */
+/** Size of all items, as a multiple of the memory. */
 const SPREAD = 1.5
 const NEAR = 0.9
 const seed = announceSeed(t)
 
 for (const eviction of ['worth', 'lru'] as const) {
-  t.test(`${eviction}: another size of values has its hits soon`, async t => {
+  t.test(`${eviction}: values of another size soon get hits`, async t => {
     const random = createRandom(seed, 1)
     const peer = new Peer(Cache.create({ memoryBytes: MEMORY_BYTES, hashpower: 6, eviction }))
     run(peer, random, 'first', SMALL, 2)
@@ -60,8 +60,8 @@ t.test('classes that are equally hot trade few pages', async t => {
 })
 
 /**
- * Asks, and after a miss stores, until so many times the memory was stored, or were asked for twice
- * that; the share of hits.
+ * Gets, and stores after a miss, until `times` the memory was stored, or twice that was requested.
+ * Returns the hit ratio.
  */
 function run(peer: Peer, random: Random, name: string, length: number, times: number): number {
   const count = Math.floor((MEMORY_BYTES * SPREAD) / (length + OVERHEAD))
@@ -83,7 +83,7 @@ function run(peer: Peer, random: Random, name: string, length: number, times: nu
   return hits / gets
 }
 
-/** A number below `count`, by preference a low one. */
+/** A random number below `count`; low ones are more frequent. */
 function square(random: Random, count: number): number {
   return Math.floor(random.below(count) ** 2 / count)
 }

@@ -1,5 +1,5 @@
-// A well-formed line of a meta command is read in one pass, any other word by word, and all are where
-// input is logged. Both mean the same.
+// A well-formed meta line is read in one pass, any other line word by word; with -vv all lines are
+// read word by word. Both mean the same.
 
 import t from 'tap'
 import { STARTED_AT_S } from '../../../lib/engine/arena/layout.ts'
@@ -10,14 +10,14 @@ import { createHost, Peer, verifyAll } from '../../support/server-session.ts'
 
 const COMMANDS = 20_000
 const STARTED_AT = 1_700_000_000
-/** Follows a wrong length: consumed with the value, or an error each. */
+/** Sent after a command: consumed with the value if its length is wrong, else an error each. */
 const RESYNC = '\r\n\r\n\r\n'
 
 const seed = announceSeed(t)
 
-t.test('a line means the same whichever way it is read', async t => {
+t.test('a line means the same however it is read', async t => {
   const hosts = [createHost(), createHost()]
-  // TTLs that are given as a date are equally far away.
+  // The same start, so that absolute times are equally far away.
   for (const { cache } of hosts) cache.shards[0].arena.words[STARTED_AT_S] = STARTED_AT
   const [whole, words] = hosts.map(host => new Peer(host))
   hosts[1].control[Control.VERBOSITY] = 2
@@ -27,7 +27,7 @@ t.test('a line means the same whichever way it is read', async t => {
     const bytes = Buffer.from(command + RESYNC, 'latin1')
     whole.feed(bytes)
     words.feed(bytes)
-    // The session may have changed it.
+    // The commands may have changed it.
     hosts[1].control[Control.VERBOSITY] = 2
     const [reply, wanted] = [whole, words].map(peer => peer.take().toString('latin1'))
     if (reply === wanted) alike++
