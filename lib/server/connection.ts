@@ -41,7 +41,7 @@ import { type Outlet, Session } from '../protocol/session.ts'
 import { SHORT_READ_BYTES } from './limits.ts'
 import { type Line, type LineOwner, Sent } from './line/line.ts'
 import type { Replies } from './line/replies.ts'
-import { Roster } from './roster.ts'
+import { Phase, Roster } from './roster.ts'
 import type { ListenerFacts } from './worker-host.ts'
 
 /** Input that is kept while a reply is being sent; then the line stops reading. */
@@ -105,6 +105,8 @@ export class Connection implements Outlet, LineOwner {
   /** What came behind it while a reply was being sent. */
   private readonly kept: Buffer[] = []
   private keptBytes = 0
+  /** What `stats conns` shows. */
+  private shown: Phase = Phase.REQUEST
   /** Bytes of replies in this turn. */
   private written = 0
   /** The last read filled a long value, or began after one: the next value may be as long. */
@@ -350,14 +352,32 @@ export class Connection implements Outlet, LineOwner {
       return false
     }
     if (session.state === State.WATCHING) {
-      hall.roster.watches(this.slot)
+      this.show(Phase.WATCH)
       return true
     }
+    const isReading = this.rest !== null || session.state === State.FILLING
+    if (isReading || this.shown !== Phase.REQUEST) this.showProgress()
     return this.flow <= Flow.SENDING || this.isPenalised()
   }
 
   private isPenalised(): boolean {
     return this.flow === Flow.PAUSED && this.session.isPenalised()
+  }
+
+  /** Whether a value is on its way in, for `stats conns`. */
+  private showProgress(): void {
+    const { session, rest, flow } = this
+    const isWaiting = rest !== null && flow <= Flow.READING_VALUE
+    const isBegunValue =
+      session.state === State.FILLING ||
+      (isWaiting && isBegun(rest.bytes.subarray(this.restStart, this.restEnd)))
+    this.show(isBegunValue ? Phase.VALUE : Phase.REQUEST)
+  }
+
+  private show(phase: Phase): void {
+    if (phase === this.shown) return
+    this.shown = phase
+    this.hall.roster.enters(this.slot, phase)
   }
 
   /** Of what was eaten from, [start, end) is left. */

@@ -5,8 +5,8 @@
 //   open      Int32 a thread: how many connections it serves
 //   counters  Float64, THREAD_COUNTERS a thread; only that thread writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, the thread that serves it, when
-//             the peer last spoke, the listener, the number of its delivery, whether it watches,
-//             the peer's address as text
+//             the peer last spoke, the listener, the number of its delivery, what it is in the
+//             middle of (Phase), the peer's address as text
 //
 // Threads are the workers and, last, the main thread, which serves peers too. Only the main thread
 // takes slots; the thread that serves a connection frees its slot.
@@ -26,13 +26,17 @@ const SLOT_WORKER = 1
 const SLOT_LAST_S = 2
 const SLOT_LISTENER = 3
 const SLOT_DELIVERY = 4
-const SLOT_WATCHES = 5
+const SLOT_PHASE = 5
 const SLOT_ADDRESS_BYTES = 6
 const SLOT_ADDRESS = 7
 const ADDRESS_BYTES_MAX = (SLOT_WORDS - SLOT_ADDRESS) * 4
 
 /** The first number of a connection in logs and `stats conns`, like a file descriptor. */
 const FIRST_ID = 32
+
+/** What `stats conns` says that a connection is doing. */
+export const Phase = { REQUEST: 0, VALUE: 1, WATCH: 2 } as const
+export type Phase = (typeof Phase)[keyof typeof Phase]
 
 export interface RosterHandle {
   buffer: SharedArrayBuffer
@@ -46,8 +50,7 @@ export interface Occupant {
   address: string
   /** Index of its listener. */
   listener: number
-  /** Whether it watches what others do. */
-  watches: boolean
+  phase: Phase
   lastS: number
 }
 
@@ -124,7 +127,7 @@ export class Roster {
     this.slots[at + SLOT_WORKER] = worker
     this.slots[at + SLOT_LAST_S] = nowS
     this.slots[at + SLOT_LISTENER] = listener
-    this.slots[at + SLOT_WATCHES] = 0
+    this.slots[at + SLOT_PHASE] = Phase.REQUEST
     const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
     const bytes = this.bytes.write(address, addressAt, ADDRESS_BYTES_MAX, 'latin1')
     this.slots[at + SLOT_ADDRESS_BYTES] = bytes
@@ -173,9 +176,9 @@ export class Roster {
     }
   }
 
-  /** The peer in this slot watches from now on. */
-  watches(slot: number): void {
-    this.slots[slot * SLOT_WORDS + SLOT_WATCHES] = 1
+  /** The peer in this slot is now between requests, sending a value, or watching. */
+  enters(slot: number, phase: Phase): void {
+    this.slots[slot * SLOT_WORDS + SLOT_PHASE] = phase
   }
 
   /** The peer in this slot has just sent something. */
@@ -255,7 +258,7 @@ export class Roster {
         id,
         address: this.addressOf(id),
         listener: this.slots[at + SLOT_LISTENER],
-        watches: this.slots[at + SLOT_WATCHES] === 1,
+        phase: this.slots[at + SLOT_PHASE] as Phase,
         lastS: this.slots[at + SLOT_LAST_S],
       }
     }

@@ -24,7 +24,7 @@ import {
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
-import type { Roster, RosterHandle } from './roster.ts'
+import { Phase, type Roster, type RosterHandle } from './roster.ts'
 import { type LogLine, type LogWords, linesDropped, say } from './system/log.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
@@ -197,13 +197,20 @@ function* connectionFacts(
   for (const [index, { address, state }] of listeners.entries()) {
     yield { id: index + 1, address, listenAddress: '', state, idleS: 0 }
   }
-  for (const { id, address, listener, lastS, watches } of roster.each()) {
+  for (const { id, address, listener, lastS, phase } of roster.each()) {
     yield {
       id,
       address,
       listenAddress: listeners[listener]?.address ?? '',
-      state: watches ? 'conn_watch' : 'conn_read',
+      state: PHASE_WORDS[phase],
       idleS: Math.max(0, nowS - lastS),
     }
   }
 }
+
+/** memcached's states. */
+const PHASE_WORDS = {
+  [Phase.REQUEST]: 'conn_read',
+  [Phase.VALUE]: 'conn_nread',
+  [Phase.WATCH]: 'conn_watch',
+} as const
