@@ -7,7 +7,10 @@ import {
   AUTOMOVE,
   AUTOMOVE_RATIO,
   AUTOMOVE_WINDOW_S,
+  CAS_FIRST,
+  CAS_LOW,
   CAS_SHOWN,
+  CAS_STEP,
   CRAWL_ITEMS_MAX,
   CRAWL_SLEEP_US,
   CRAWLER_ON,
@@ -158,6 +161,9 @@ export function createArenas(options: CacheOptions): CacheHandle {
     })
     setUp(arena.words, options)
     arena.words[NEXT_HOLDER] = GIVEN_HOLDER_MIN
+    arena.words[CAS_STEP] = count
+    arena.words[CAS_FIRST] = i
+    arena.words[CAS_LOW] = i
     arenas.push(arena.buffer)
   }
   return { arenas, startedS: monotonicS() }

@@ -179,6 +179,7 @@ export function createArena(options: ArenaOptions): Arena {
     words[L.classAt(i + 1) + L.CLASS_CHUNK_WORDS] = chunks[i]
     words[L.classAt(i + 1) + L.CLASS_CHUNKS_PER_PAGE] = Math.floor(pageWords / chunks[i])
   }
+  words[L.CAS_STEP] = 1
   startClock(words)
   const arena = new Arena(buffer)
   emptyArena(arena)
@@ -234,7 +235,7 @@ export function emptyArena(arena: Arena): void {
   words[L.GENERATION]++
   // A torn arena may have lost the low word of its CAS sequence: go where no CAS has been.
   words[L.CAS_HIGH]++
-  words[L.CAS_LOW] = 0
+  words[L.CAS_LOW] = words[L.CAS_FIRST]
 }
 
 /** Words of a chunk of this class. */

@@ -81,6 +81,9 @@ export const FLUSHED_CAS_LOW = 51
 export const FLUSHED_CAS_HIGH = 52
 /** -1 where peers see CAS numbers and compare them, 0 where they do not (-C). */
 export const CAS_SHOWN = 53
+/** The arenas of a cache share the numbers: each begins at its index, in steps of their count. */
+export const CAS_STEP = 54
+export const CAS_FIRST = 55
 
 export const BUCKET_COUNT = 64
 export const BUCKET_MASK = 65

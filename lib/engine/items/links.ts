@@ -110,6 +110,22 @@ export function findLive(
   return NIL
 }
 
+/** As `findLive`, for a store: a dead item counts as reclaimed for the new one. */
+export function findReplaced(
+  arena: Arena,
+  hash: number,
+  key: Area,
+  keyStart: number,
+  keyBytes: number,
+): Ref {
+  flushIfDue(arena)
+  const ref = findItem(arena, hash, key, keyStart, keyBytes)
+  if (ref === NIL || !isDead(arena, ref)) return ref
+  const classId = L.metaClass(arena.words[ref + L.ITEM_META])
+  arena.counters[classCounterAt(classId, ClassCounter.RECLAIMED)]++
+  return findLive(arena, hash, key, keyStart, keyBytes)
+}
+
 /** Whether an item has expired or was flushed, though it may still be linked. */
 export function isDead(arena: Arena, ref: Ref): boolean {
   return isExpired(arena, ref) || isFlushed(arena, ref)
@@ -134,9 +150,10 @@ export function expireItem(arena: Arena, ref: Ref): void {
 /** Gives an item the next number of the arena's CAS sequence. */
 export function renewCas(arena: Arena, ref: Ref): void {
   const { words } = arena
-  const low = (words[L.CAS_LOW] + 1) | 0
+  const step = words[L.CAS_STEP]
+  const low = (words[L.CAS_LOW] + step) | 0
   words[L.CAS_LOW] = low
-  if (low === 0) words[L.CAS_HIGH]++
+  if (low >>> 0 < step) words[L.CAS_HIGH]++
   words[ref + L.ITEM_CAS] = low
   if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
     words[chosenCasAt(arena, ref)] = low

@@ -14,11 +14,11 @@ import { NIL, type Ref } from '../arena/layout.ts'
 import { noteSize } from '../chunks/fit.ts'
 import { classFor } from '../chunks/slabs.ts'
 import { itemBytes, setExpiry, setFlags, valueAt } from '../items/item.ts'
-import { countSize, firstListOf, renewCas } from '../items/links.ts'
+import { countSize, findReplaced, firstListOf, renewCas } from '../items/links.ts'
 import { Eviction, moveToHead } from '../items/lru.ts'
 import { Mode } from '../status.ts'
 import type { Ask } from './ask.ts'
-import { findAsked, itemFits, metaOfStore, settle, stateOf } from './terms.ts'
+import { itemFits, metaOfStore, settle, stateOf } from './terms.ts'
 
 /** State that must equal the new item's, and state that must not be set. */
 const SAME = L.STATE_FLAGS | L.STATE_ENDS
@@ -27,7 +27,7 @@ const NONE = L.STATE_SPANS | L.STATE_CHOSEN_CAS | L.STATE_HELD | L.STATE_STALE |
 /** Stores over the item with the key. False: there is none, or the value needs a new item. */
 export function rewriteItem(arena: Arena, ask: Ask, value: Area, valueStart: number): boolean {
   if (ask.mode !== Mode.SET || (!ask.isPlain && stateOf(ask) !== 0)) return false
-  const ref = findAsked(arena, ask)
+  const ref = findReplaced(arena, ask.hash, ask.area, ask.keyStart, ask.keyBytes)
   if (ref === NIL || !canRewrite(arena, ask, ref)) return false
   const { words, counters } = arena
   const { valueBytes } = ask

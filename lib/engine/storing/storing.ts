@@ -24,7 +24,7 @@ import {
   writeValue,
 } from '../items/item.ts'
 import {
-  findLive,
+  findReplaced,
   flushIfDue,
   freeItem,
   linkItem,
@@ -133,7 +133,7 @@ function refuse(arena: Arena, ask: Ask, status: Status): Status {
 
 /** The live item with the key of a new one. The request's own key may be gone by now. */
 function findOld(arena: Arena, hash: number, ref: Ref): Ref {
-  return findLive(arena, hash, arena.area, keyAt(arena, ref), keyBytesOf(arena, ref))
+  return findReplaced(arena, hash, arena.area, keyAt(arena, ref), keyBytesOf(arena, ref))
 }
 
 /** The mode of a store that is not plain, as the request's fields change it. */

@@ -12,6 +12,7 @@ import {
 } from '../../../lib/engine/arena/counters.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
+import { resetArena } from '../../../lib/engine/items/keeps.ts'
 import { Mode, Status } from '../../../lib/engine/status.ts'
 import { type Hit, Peer } from '../../support/engine-peer.ts'
 
@@ -145,6 +146,25 @@ t.test('an item that gets a TTL keeps everything else, its CAS too', async t => 
     t.same(hitOf(peer, 'k'), before)
     peer.verify()
   }
+})
+
+t.test('no two items of a cache have one CAS, in whichever arenas they are', async t => {
+  const cache = Cache.create({ memoryBytes: 16 * MIB, shards: 4 })
+  t.equal(cache.shards.length, 4)
+  const peer = new Peer(cache)
+  const seen = new Set<number>()
+  const keys = Array.from({ length: 500 }, (_, i) => `key${i}`)
+  for (let round = 0; round < 3; round++) {
+    for (const key of keys) {
+      peer.set(key, ONE)
+      const { casHigh, casLow } = hitOf(peer, key)
+      seen.add(casHigh * 2 ** 32 + (casLow >>> 0))
+    }
+    // Numbers of the arena go on behind a reset, too.
+    if (round === 1) for (const { arena } of cache.shards) resetArena(arena, new Set())
+  }
+  t.equal(seen.size, 3 * keys.length)
+  peer.verify()
 })
 
 t.test('the sequence runs past one word', async t => {
