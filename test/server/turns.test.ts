@@ -1,5 +1,5 @@
-// Turns of a connection: -R ends one, -o read_buf_mem_limit bounds one, and `stats conns` shows what
-// a connection is in the middle of.
+// Turns of a connection: -R ends one, -o read_buf_mem_limit bounds one, and `stats conns` shows
+// what a connection is in the middle of.
 
 import t from 'tap'
 import { startDaemon } from '../support/daemon.ts'
