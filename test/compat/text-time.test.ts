@@ -1,12 +1,13 @@
-/**
- * Expiry and delayed flushes over real seconds. Each server's clock ticks once a second, at its own
- * moment, so replies are compared only at times when the moment of the tick does not matter. All
- * tests share their waits.
- */
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { compare, describe, type Pair, startPair } from '../support/differential.ts'
+import {
+  compare,
+  type Difference,
+  describe,
+  type Pair,
+  startPair,
+} from '../support/differential.ts'
 import { skipWithout } from '../support/oracle.ts'
+import { onTime } from '../support/timetable.ts'
 
 const FIRST_LOOK_MS = 2_400
 const LAST_LOOK_MS = 5_600
@@ -20,7 +21,8 @@ interface Timeline {
   readonly last: string
 }
 
-const EXPIRY: Timeline[] = [
+// Made when they begin: some have dates.
+const expiries = (): Timeline[] => [
   timeline('exptime of set', key => `set ${key} 0 2 1\r\na\r\n`),
   timeline('a later exptime of set', key => `set ${key} 0 4 1\r\na\r\n`),
   timeline('exptime of add', key => `add ${key} 0 2 1\r\na\r\n`),
@@ -86,39 +88,49 @@ const FLUSHES: Timeline[] = [
 
 t.test('items expire alike', { skip: skipWithout('memcached') }, async t => {
   const pair = await startPair(t)
-  await runTogether(t, EXPIRY, () => pair, false)
+  await runTogether(t, expiries, () => pair, false)
 })
 
 t.test('flushes come alike', { skip: skipWithout('memcached') }, async t => {
   const pairs = await Promise.all(FLUSHES.map(() => startPair(t)))
   // Raw: a flush would remove the mark after each step too.
-  await runTogether(t, FLUSHES, index => pairs[index], true)
+  await runTogether(
+    t,
+    () => FLUSHES,
+    index => pairs[index],
+    true,
+  )
 })
 
 /** All timelines side by side: begin, a wait, the first check, another wait, the last check. */
 async function runTogether(
   t: { equal(found: unknown, wanted: unknown, name: string): unknown },
-  timelines: readonly Timeline[],
+  make: () => readonly Timeline[],
   pairOf: (index: number) => Pair,
   raw: boolean,
 ): Promise<void> {
-  const look = async (part: 'begin' | 'first' | 'last') => {
-    const found = await Promise.all(
-      timelines.map((line, index) =>
-        compare(pairOf(index), { steps: [line[part]], raw, quietMs: QUIET_MS }),
-      ),
-    )
-    found.forEach((difference, index) => {
-      const text = difference === undefined ? undefined : describe(difference)
-      t.equal(text, undefined, `${timelines[index].name}: ${part}`)
-    })
+  type Part = 'begin' | 'first' | 'last'
+  const look = (timelines: readonly Timeline[], part: Part) => {
+    const compareOne = async (line: Timeline, index: number) => {
+      const script = { steps: [line[part]], raw, quietMs: QUIET_MS }
+      return [`${line.name}: ${part}`, await compare(pairOf(index), script)] as const
+    }
+    return Promise.all(timelines.map(compareOne))
   }
-  const startMs = Date.now()
-  await look('begin')
-  await sleep(startMs + FIRST_LOOK_MS - Date.now())
-  await look('first')
-  await sleep(startMs + LAST_LOOK_MS - Date.now())
-  await look('last')
+  const found = await onTime(
+    async timetable => {
+      const timelines = make()
+      const found: (readonly [name: string, difference: Difference | undefined])[] = []
+      await timetable.at(0, async () => found.push(...(await look(timelines, 'begin'))))
+      await timetable.at(FIRST_LOOK_MS, async () => found.push(...(await look(timelines, 'first'))))
+      await timetable.at(LAST_LOOK_MS, async () => found.push(...(await look(timelines, 'last'))))
+      return found
+    },
+    raw ? QUIET_MS : 0,
+  )
+  for (const [name, difference] of found) {
+    t.equal(difference === undefined ? undefined : describe(difference), undefined, name)
+  }
 }
 
 function timeline(name: string, begin: (key: string) => string, firstLook = true): Timeline {
