@@ -71,6 +71,7 @@ const TEXT: Dialect = {
 }
 const REPLY_MS_MAX = 15_000 // without a byte, while the mark's reply is owed
 const WARM_UP_CONNECTIONS = 8
+const WARM_UP_MS_MAX = 3000 // a server that speaks no text does not answer
 const RAW_QUIET_MS = 200
 const SHOWN_CHARS_MAX = 400
 
@@ -223,7 +224,7 @@ async function warmUp(port: number): Promise<void> {
     Array.from({ length: WARM_UP_CONNECTIONS }, () => Wire.connect(port)),
   )
   for (const wire of wires) wire.send(Buffer.from('version\r\n'))
-  await Promise.all(wires.map(wire => wire.readUntil(Buffer.from('\r\n'), REPLY_MS_MAX)))
+  await Promise.all(wires.map(wire => wire.readUntil(Buffer.from('\r\n'), WARM_UP_MS_MAX)))
   for (const wire of wires) wire.close()
 }
 
