@@ -67,7 +67,7 @@ import { parseServer } from './members/servers.ts'
 import type { ServerAddress } from './nodes/connection.ts'
 import { MemjsNode } from './nodes/memjs-node.ts'
 import { MetaNode } from './nodes/meta-node.ts'
-import { checkKey, type Hit, type PoolNode, type StoreMode } from './nodes/node.ts'
+import { checkKey, type Hit, type PoolNode, type Stored, type StoreMode } from './nodes/node.ts'
 import type { RingNode } from './ring/ring.ts'
 import { Codec } from './values/codec.ts'
 
@@ -380,7 +380,8 @@ export class ClusterClient implements Store<'async'> {
     checkFlags(options?.flags)
     checkKey(key)
     const { bytes, flags } = this.codec.encode(value, options?.flags)
-    return (await this.keyed.store({ mode, key, value: bytes, flags, exptime, cas })) === 'STORED'
+    // Not awaited: a suspended call would keep all of this while the request waits.
+    return this.keyed.store({ mode, key, value: bytes, flags, exptime, cas }).then(isStored)
   }
 
   private async join(
@@ -392,7 +393,7 @@ export class ClusterClient implements Store<'async'> {
     checkKey(key)
     const value = this.codec.encodePiece(piece)
     const request = { mode, key, value, flags: 0, exptime: 0, cas: undefined }
-    return (await this.keyed.store(request)) === 'STORED'
+    return this.keyed.store(request).then(isStored)
   }
 
   private async adjust(
@@ -443,6 +444,10 @@ export class ClusterClient implements Store<'async'> {
 /** Whether there is an item that is more than a claim. */
 function isValue(hit: Hit | undefined): hit is Hit {
   return hit !== undefined && !isClaim(hit.value.length, hit.flags, hit.isPending === true)
+}
+
+function isStored(stored: Stored): boolean {
+  return stored === 'STORED'
 }
 
 function secondsLeft(ttlS: number | undefined): number | undefined {
