@@ -1,11 +1,11 @@
-// One peer of a thread: gives what its line reads to a session, has the replies sent, and bounds
-// what a peer costs that does not read them.
+// Serves one peer of a thread: passes input from its line to a session, sends the replies, and
+// bounds the cost of a peer that does not read them.
 //
-// The flow of a connection is one field, which `enter` alone changes. Who causes each step:
+// The state of a connection is one field, `flow`, which only `enter` changes. Causes of each step:
 //
 //   the session ran, and all is sent .............. IDLE, or READING_VALUE inside a long value
-//   replies go out with those of others (line) .... SENDING --> sent (line) --> IDLE, or runs again
-//   the peer is slow to take them (line) .......... STUCK ----> sent (line) --> runs again
+//   replies are sent with others (line) ........... SENDING --> sent (line) --> IDLE, or runs again
+//   the peer reads them slowly (line) ............. STUCK ----> sent (line) --> runs again
 //   turn over, penalty, source waits (session) .... PAUSED ---> timer (wake) -> runs again
 //   quit, an error (session), a failed line ....... CLOSING
 //   the peer closed its side, all is answered ..... CLOSING
@@ -19,16 +19,15 @@
 //   CLOSING        no request is run any more; the line closes when all is sent
 //   CLOSED         the line is closed, and all that the peer held is released
 //
-// A peer that watches is PAUSED or STUCK, and one that failed to log in is PAUSED, but both are
-// read from, to notice that they closed their side. Neither is owed an answer then.
+// A watcher is PAUSED or STUCK, and a peer that failed to log in is PAUSED, but both are read from
+// to notice that they closed their side. Neither is sent an answer then.
 //
-// Two facts are not in that field, because they may meet each of its values. Whether the peer
-// closed its side (isHalfClosed): replies to what it asked before still go out. And what the
-// session is inside of (session.state): a value may be incomplete while the replies before it are
-// SENDING or STUCK.
+// Two facts are independent of it. The peer may have closed its side (isHalfClosed): replies to
+// earlier requests are still sent. And the session has a state (session.state): a value may be
+// incomplete while the replies before it are SENDING or STUCK.
 //
-// Input that was not eaten is copied to `rest`: at most a line, a short value, or, while a reply is
-// being sent, some reads. Where it may hold a password, no copy of it outlives its use.
+// Input that was not consumed is copied to `rest`: at most a line, a short value, or, while a reply
+// is being sent, some reads. If it may contain a password, no copy of it outlives its use.
 
 import { Area } from '../bytes/area.ts'
 import { KIB, MIB } from '../bytes/units.ts'
@@ -47,7 +46,7 @@ import type { ListenerFacts } from './worker-host.ts'
 /** Input that is kept while a reply is being sent; then the line stops reading. */
 const KEPT_READ_BYTES_MAX = 64 * KIB
 
-/** After this many bytes of replies in one turn the other connections have theirs. */
+/** After this many bytes of replies in one turn the other connections get their turn. */
 const YIELD_BYTES = MIB
 
 /** After a value of this length the next read is a short one: another such value may follow. */
@@ -65,7 +64,7 @@ export const Flow = {
 
 export type Flow = (typeof Flow)[keyof typeof Flow]
 
-/** What the connections of one thread share. */
+/** State shared by the connections of one thread. */
 export interface Hall {
   readonly host: Host
   readonly replies: Replies
@@ -75,13 +74,13 @@ export interface Hall {
   readonly open: Set<Connection>
   /** Runs something in a later turn, after `pauseMs` milliseconds. */
   readonly later: (work: () => void, pauseMs: number) => void
-  /** Something was thrown while a peer was served. */
+  /** Handles an exception while a peer is served. */
   readonly fail: (error: unknown) => void
 }
 
 const LF = 10
 const NOTHING = Area.allocate(0)
-/** memcached's words for new connections. */
+/** memcached's message about new connections. */
 const KINDS = {
   auto: 'auto-negotiating client connection',
   ascii: 'ascii client connection.',
@@ -98,21 +97,21 @@ export class Connection implements Outlet, LineOwner {
   private flow: Flow = Flow.IDLE
   /** The peer closed its side, and may wait for replies. */
   private isHalfClosed = false
-  /** Input that is not eaten yet. */
+  /** Input that is not consumed yet. */
   private rest: Area | null = null
   private restStart = 0
   private restEnd = 0
-  /** What came behind it while a reply was being sent. */
+  /** Input that followed while a reply was being sent. */
   private readonly kept: Buffer[] = []
   private keptBytes = 0
-  /** What `stats conns` shows. */
+  /** Data for `stats conns`. */
   private shown: Phase = Phase.REQUEST
   /** Bytes of replies in this turn. */
   private written = 0
-  /** The last read filled a long value, or began after one: the next value may be as long. */
+  /** The last read filled a long value or followed one: the next value may be as long. */
   private expectsValue = false
 
-  /** `open` gives its line, not reading yet. */
+  /** `open` returns its line, which does not read yet. */
   constructor(hall: Hall, open: (owner: LineOwner) => Line, slot: number) {
     this.hall = hall
     this.slot = slot
@@ -129,7 +128,7 @@ export class Connection implements Outlet, LineOwner {
     this.line.resume()
   }
 
-  /** The one place that changes the flow. CLOSED is final. */
+  /** The only place that changes the flow. CLOSED is final. */
   private enter(flow: Flow): void {
     if (this.flow !== Flow.CLOSED) this.flow = flow
   }
@@ -137,7 +136,7 @@ export class Connection implements Outlet, LineOwner {
   /** Sends the replies so far, inside a run; false if the session must wait. */
   flush(): boolean {
     const sent = this.push()
-    // A session that stops runs again only when this reply is out, however soon that is.
+    // A session that stops runs again only when this reply is sent, however soon that is.
     if (sent !== Sent.ALL) this.enter(sent === Sent.FAILED ? Flow.CLOSING : Flow.STUCK)
     return sent === Sent.ALL && this.endTurn()
   }
@@ -169,7 +168,7 @@ export class Connection implements Outlet, LineOwner {
     return sent
   }
 
-  /** Whether this connection may write more before the others have their turn. */
+  /** Whether this connection may write more before others get their turn. */
   private endTurn(): boolean {
     if (this.written < YIELD_BYTES) return true
     this.hall.host.counters[ThreadCounter.CONN_YIELDS]++
@@ -287,7 +286,7 @@ export class Connection implements Outlet, LineOwner {
 
   private feed(input: Area, start: number, bytes: number): boolean {
     const { session, flow } = this
-    // Its session runs by itself; what the peer says is thrown away.
+    // Its session runs by itself; input is discarded.
     if (session.state === State.WATCHING) return true
     if (flow >= Flow.CLOSING) return false
     if (flow >= Flow.SENDING) return this.keep(input, start, bytes)
@@ -302,7 +301,7 @@ export class Connection implements Outlet, LineOwner {
     return this.eat(input, start - restBytes, start + bytes)
   }
 
-  /** Input that cannot be eaten yet; whether more of it may come. */
+  /** Keeps input that cannot be consumed yet. Returns whether more may be read. */
   private keep(input: Area, start: number, bytes: number): boolean {
     this.kept.push(Buffer.from(input.bytes.subarray(start, start + bytes)))
     this.keptBytes += bytes
@@ -331,20 +330,20 @@ export class Connection implements Outlet, LineOwner {
     return goesOn
   }
 
-  /** Overwrites the input that waits. */
+  /** Overwrites the waiting input. */
   private wipe(): void {
     this.rest?.bytes.fill(0)
     for (const piece of this.kept) piece.fill(0)
   }
 
-  /** Runs the session over the bytes in [start, end); whether more may be read. */
+  /** Runs the session on the bytes in [start, end). Returns whether more may be read. */
   private eat(input: Area, start: number, end: number): boolean {
     const { session, hall } = this
     const wasFilling = session.state === State.FILLING
     this.written = 0
     const used = session.run(input, start, end)
     if (used > start || wasFilling) hall.roster.spoke(this.slot, hall.host.cache.nowS)
-    // One that is stuck has entered its flow by `flush` or `later`.
+    // If it is stuck, `flush` or `later` has set the flow.
     if (!session.isStuck()) this.finish()
     this.leaveRest(input, used, end)
     if (session.state === State.ENDED) {
@@ -364,7 +363,7 @@ export class Connection implements Outlet, LineOwner {
     return this.flow === Flow.PAUSED && this.session.isPenalised()
   }
 
-  /** Whether a value is on its way in, for `stats conns`. */
+  /** Whether a value is being received, for `stats conns`. */
   private showProgress(): void {
     const { session, rest, flow } = this
     const isWaiting = rest !== null && flow <= Flow.READING_VALUE
@@ -380,7 +379,7 @@ export class Connection implements Outlet, LineOwner {
     this.hall.roster.enters(this.slot, phase)
   }
 
-  /** Of what was eaten from, [start, end) is left. */
+  /** Keeps [start, end), the part of the input that was not consumed. */
   private leaveRest(input: Area, start: number, end: number): void {
     if (start === end || this.session.state === State.ENDED) {
       this.rest = null
@@ -396,7 +395,7 @@ export class Connection implements Outlet, LineOwner {
     }
   }
 
-  /** What it waited for is over: the session runs again. */
+  /** Runs the session again after a wait. */
   private goOn(): void {
     if (this.line.ended) return
     try {
@@ -408,7 +407,7 @@ export class Connection implements Outlet, LineOwner {
     }
   }
 
-  // While something waits, its replies go out first, and those to what came meanwhile: goOn closes.
+  // Waiting replies, and those to input that came meanwhile, are sent first; then goOn closes.
   halfClosed(): void {
     const { flow, session } = this
     this.isHalfClosed = true
@@ -442,7 +441,7 @@ export class Connection implements Outlet, LineOwner {
     }
   }
 
-  /** Tells watchers that it closed, and why. */
+  /** Tells watchers that it closed and why. */
   private note(hadError: boolean): void {
     const { host, roster } = this.hall
     if (!host.journal.wants(Kind.CONNEVENTS)) return
@@ -459,7 +458,7 @@ export class Connection implements Outlet, LineOwner {
   }
 }
 
-/** Whether the line, or the header, of a request is complete: then its value is on its way. */
+/** Whether the line or header of a request is complete, so that its value is being received. */
 function isBegun(bytes: Buffer): boolean {
   return bytes[0] === REQUEST_MAGIC ? bytes.length >= HEADER_BYTES : bytes.includes(LF)
 }

@@ -2,8 +2,8 @@
 // report on all of them: `stats`, `stats conns`, the connection limit, the choice of a worker.
 //
 //   control   Int32: the protocols' Control words, then the server's own
-//   open      Int32 a thread: how many connections it serves
-//   counters  Float64, THREAD_COUNTERS a thread; only that thread writes them
+//   open      Int32 per thread: how many connections it serves
+//   counters  Float64, THREAD_COUNTERS per thread; only that thread writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, the thread that serves it, when
 //             the peer last spoke, the listener, the number of its delivery, what it is in the
 //             middle of (Phase), the peer's address as text
@@ -80,7 +80,7 @@ export class Roster {
     this.bytes = Buffer.from(buffer)
   }
 
-  /** With room for this number of threads and connections. */
+  /** Room for this number of threads and connections. */
   static create(threads: number, slots: number): Roster {
     const counterWords = (threads + 1) * THREAD_COUNTERS * 2
     const words = CONTROL_WORDS + threads + 3 + counterWords + slots * SLOT_WORDS
@@ -119,7 +119,7 @@ export class Roster {
     return Atomics.load(this.open, worker)
   }
 
-  /** A slot for a new connection; -1 when all are taken. */
+  /** Takes a slot for a new connection; -1 if all are taken. */
   take(worker: number, listener: number, address: string, nowS: number): number {
     const slot = this.findFree()
     if (slot < 0) return -1
@@ -144,7 +144,7 @@ export class Roster {
     return this.slots[slot * SLOT_WORDS + SLOT_LISTENER]
   }
 
-  /** The connection in this slot is sent to its worker, as the delivery of this number. */
+  /** Records that the connection in this slot is sent to its worker, and the delivery number. */
   deliver(slot: number, delivery: number): void {
     this.slots[slot * SLOT_WORDS + SLOT_DELIVERY] = delivery
   }
@@ -181,7 +181,7 @@ export class Roster {
     this.slots[slot * SLOT_WORDS + SLOT_PHASE] = phase
   }
 
-  /** The peer in this slot has just sent something. */
+  /** Records that the peer in this slot has just sent something. */
   spoke(slot: number, nowS: number): void {
     this.slots[slot * SLOT_WORDS + SLOT_LAST_S] = nowS
   }
@@ -204,24 +204,24 @@ export class Roster {
     return this.bytes.toString('latin1', addressAt, addressEnd)
   }
 
-  /** A connection was turned away. */
+  /** Counts a rejected connection. */
   countRejection(): void {
     this.own[ThreadCounter.REJECTED]++
   }
 
-  /** New connections wait from now on. */
+  /** Records that new connections wait from now on. */
   shut(): void {
     Atomics.store(this.control, SHUT, 1)
     this.own[ThreadCounter.LISTEN_DISABLED]++
   }
 
-  /** New connections are admitted again, after `shutUs` microseconds. */
+  /** Records that new connections are accepted again, after `shutUs` microseconds. */
   reopen(shutUs: number): void {
     Atomics.store(this.control, SHUT, 0)
     this.own[ThreadCounter.LISTEN_DISABLED_US] += shutUs
   }
 
-  /** A worker died and was replaced. */
+  /** Counts a worker that died and was replaced. */
   countRestart(): void {
     Atomics.add(this.control, RESTARTS, 1)
   }
@@ -275,7 +275,7 @@ export class Roster {
   }
 }
 
-/** Sets the level that `-v` asked for. */
+/** Sets the log level of `-v`. */
 export function setVerbosity(roster: Roster, level: number): void {
   roster.control[Control.VERBOSITY] = level
 }

@@ -1,5 +1,5 @@
-// What the main thread and the workers send each other, and the Host of one thread, built from it:
-// the daemon as a session sees it.
+// The messages between the main thread and the workers, and the Host of one thread that is built
+// from them: the daemon as a session sees it.
 
 import type { Socket } from 'node:net'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
@@ -29,7 +29,7 @@ import { type LogLine, type LogWords, linesDropped, say } from './system/log.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
 
-/** What a thread that serves peers is started with. Fit for postMessage. */
+/** Start data of a thread that serves peers. Fit for postMessage. */
 export interface WorkerTask {
   /** Index of the worker, 0 to threads - 1; the number of threads for the main thread. */
   worker: number
@@ -40,17 +40,17 @@ export interface WorkerTask {
   settings: DaemonSettings
 }
 
-/** What the main thread sends through a worker's port: a connection to serve. */
+/** Sent through a worker's port by the main thread: a connection to serve. */
 export interface Delivery {
   socket: Socket
   /** Its index in the roster. */
   slot: number
 }
 
-/** What a worker sends through its port: once that it takes connections, then lines of its log. */
+/** Sent through its port by a worker: first that it is ready, then its log lines. */
 export type WorkerMessage = Ready | LogLine
 
-/** What a worker says once it takes connections. */
+/** Sent by a worker when it is ready for connections. */
 export interface Ready {
   /** Null: it has none. */
   uring: UringHandle | null
@@ -58,19 +58,19 @@ export interface Ready {
   isDirectTls: boolean
 }
 
-/** What sessions report about the daemon. Fixed once it listens. */
+/** Facts about the daemon that sessions report. Constant once it listens. */
 export interface DaemonSettings {
   version: string
   ownVersion: string
   flushAllowed: boolean
   turn: Turn
-  /** Whether workers use io_uring, where the system allows it. */
+  /** Whether workers use io_uring if the system allows it. */
   ioUring: boolean
   /** 0: connections may be idle forever. */
   idleTimeoutS: number
   allowed: Allowed
   cluster: ClusterHandle
-  /** The lines of all threads for watchers, and the counts of `stats detail`. */
+  /** The log of all threads for watchers, and the counts of `stats detail`. */
   log: LogHandle
   /** Counts of this daemon's lines on stderr. */
   logWords: LogWords
@@ -92,7 +92,7 @@ export interface DaemonSettings {
 export interface ListenerFacts {
   /** `tcp:127.0.0.1:11211`, as in `stats conns`. */
   address: string
-  /** `conn_listening`, or `conn_read` for UDP, as memcached has it. */
+  /** `conn_listening`, or `conn_read` for UDP, as in memcached. */
   state: string
   protocol: ProtocolName
   /** Null: without TLS. */
@@ -101,7 +101,7 @@ export interface ListenerFacts {
 
 export type Guards = typeof guards
 
-/** Whether a thread of this daemon has to load guards.ts. */
+/** Whether the threads of this daemon need guards.ts. */
 export function isGuarded({ auth, tls }: DaemonSettings): boolean {
   return auth !== null || tls !== null
 }
@@ -134,7 +134,7 @@ export function hostOf(
     hotKeys: new HotKeys(settings.sketches, task.worker),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
-    // The main thread handles signals, whichever thread raises them.
+    // The main thread handles it, whichever thread sends it.
     shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,
     facts: {

@@ -10,7 +10,7 @@ import { Wire } from '../support/wire.ts'
 const SET = 'set k 0 0 5\r\nBubba\r\n'
 const LONG = 'v'.repeat(100_000)
 
-t.test('-R 1 gives way after each request, and counts it', async t => {
+t.test('-R 1 yields after each request and counts it', async t => {
   const daemon = await startDaemon(t, ['-R', '1', '-t', '1'])
   const peer = await openPeer(daemon.port)
   t.equal(await ask(peer, `${SET.repeat(6)}mn\r\n`, 'MN\r\n'), `${'STORED\r\n'.repeat(6)}MN\r\n`)
@@ -48,7 +48,7 @@ t.test('turns change no reply', async t => {
 })
 
 t.test('read_buf_mem_limit bounds the replies of a turn', async t => {
-  // 64 KiB for each thread: as many replies.
+  // 1 MiB for 16 threads: 64 replies each.
   const daemon = await startDaemon(t, ['-t', '16', '-o', 'read_buf_mem_limit=1'])
   const peer = await openPeer(daemon.port)
   await ask(peer, SET, 'STORED\r\n')

@@ -26,8 +26,8 @@ export class Timetable {
 }
 
 /**
- * The outcome of the first walk that was on time, or of the last of some. `quietMs`: the silence that
- * each step waits for.
+ * Returns the outcome of the first walk that was on time, or of the last try. `quietMs`: silence
+ * that each step waits for.
  */
 export async function onTime<Outcome>(
   walk: (timetable: Timetable) => Promise<Outcome>,

@@ -1,6 +1,6 @@
-// One arena: a SharedArrayBuffer laid out as layout.ts draws it. Creates or attaches it, and keeps
-// the views through which one thread sees it. Memory that nobody touched costs nothing, so the
-// tables are reserved for the fullest case.
+// Creates an arena, a SharedArrayBuffer with the layout of layout.ts, or attaches to one, and keeps
+// the views of one thread. Untouched memory costs nothing, so tables are reserved at their maximum
+// size.
 
 import assert from 'node:assert/strict'
 import { Area } from '../../bytes/area.ts'
@@ -21,22 +21,22 @@ import { ClassCounter, classCounterAt } from './counters.ts'
 import type { Ref } from './layout.ts'
 import * as L from './layout.ts'
 
-/** Classes that may be cut for the sizes that come, beside those of -f and -n. */
+/** Classes that may be added for the requested sizes, beside those of -f and -n. */
 export const FITTED_CLASSES_MAX = 20
 
-/** Allocations before the first look at them: a small memory is full soon. */
+/** Allocations before the sizes are first analysed: a small memory is soon full. */
 const FIT_FIRST_TICK = 128
 
 /**
- * Items kept from being freed at once in one arena: large values in flight, in or out. A peer that
- * asks for one more is told that there is no memory.
+ * Items of one arena that can be held at once: large values being sent or received. A peer that
+ * asks for one more gets an out-of-memory error.
  */
 export const HOLD_SLOTS_MAX = 4096
 
 export interface ArenaOptions {
   /** Bytes for items; rounded down to whole pages. */
   dataBytes: number
-  /** Bytes for items that the limit may be raised to later. Default: dataBytes. */
+  /** The limit may be raised to this number of bytes for items. Default: dataBytes. */
   dataBytesMax?: number
   /** Longest item, bytes, by memcached's measure (see itemLimitBytes). */
   itemBytesMax: number
@@ -50,7 +50,7 @@ export interface ArenaOptions {
   chunkBytes?: readonly number[]
   /** False: a full arena refuses new items instead of evicting old ones. */
   evictions: boolean
-  /** Whether further classes are cut for the sizes that come (fit.ts). Default true. */
+  /** Whether classes are added for the requested sizes (fit.ts). Default true. */
   fitted?: boolean
   /** Keep the histogram of item sizes. */
   trackSizes: boolean
@@ -62,13 +62,13 @@ export interface ArenaOptions {
   seeds: readonly [number, number]
 }
 
-/** Is shown what this thread does to items on its own account; under the lock, so it is quick. */
+/** Is told what this thread does to items by itself. Runs under the lock, so it must be quick. */
 export interface Witness {
-  /** An item that is alive is about to be evicted. */
+  /** A live item is about to be evicted. */
   evicting(arena: Arena, ref: Ref): void
 }
 
-/** Where the regions of an arena begin, in words. */
+/** Starts of the regions of an arena, in words. */
 interface Regions {
   pages: number
   holds: number
@@ -93,7 +93,7 @@ export class Arena {
   readonly sizesAt: number
   readonly bucketsAt: number
   readonly dataAt: number
-  /** Classes cut at creation, the last of them the largest; those behind it fit.ts cuts. */
+  /** Classes at creation, the last one the largest. fit.ts adds others behind them. */
   readonly baseClasses: number
   readonly mapAt: number
   readonly samplesAt: number
@@ -128,7 +128,7 @@ export class Arena {
   }
 }
 
-/** Makes an arena; throws RangeError where the memory cannot be had. */
+/** Creates an arena; throws RangeError if the memory cannot be reserved. */
 export function createArena(options: ArenaOptions): Arena {
   const dataBytesMax = Math.max(options.dataBytes, options.dataBytesMax ?? 0)
   assert(dataBytesMax <= ARENA_DATA_BYTES_MAX)
@@ -187,7 +187,7 @@ export function createArena(options: ArenaOptions): Arena {
   return arena
 }
 
-/** Forgets every item and every hold; the counters, the clock and the CAS sequence go on. */
+/** Drops all items and holds. The counters, the clock and the CAS sequence stay. */
 export function emptyArena(arena: Arena): void {
   const { words } = arena
   words.fill(0, arena.pagesAt, arena.holdsAt)
@@ -287,7 +287,7 @@ function chosenSizes(largest: number, chunkBytes: readonly number[]): number[] {
   return [...rising.slice(0, CLASSES_MAX - 2), largest]
 }
 
-/** Every size goes to the smallest class cut at creation that holds it. */
+/** Maps every size to the smallest class of the first ones that fits it. */
 function fillMap(arena: Arena): void {
   const { bytes } = arena.area
   const mapAt = arena.mapAt << 2
@@ -299,12 +299,12 @@ function fillMap(arena: Arena): void {
   }
 }
 
-/** Pages for items beside a hash table: what it leaves of the limit, but always half. */
+/** Pages for items: the limit without the hash table, but at least half of it. */
 export function roomBeside(buckets: number, pageLimit: number, pageWords: number): number {
   return Math.max(pageLimit - Math.ceil(buckets / pageWords), Math.ceil(pageLimit / 2))
 }
 
-/** What so many pages together hold of one item. */
+/** Bytes of one item that this many pages can hold. */
 function longestItemBytes(pageCount: number, pageWords: number, largestChunk: number): number {
   const chunkBytes = (largestChunk - L.SPAN_WORDS) * 4
   return pageCount * Math.floor(pageWords / largestChunk) * chunkBytes - L.ITEM_WORDS * 4
@@ -319,7 +319,7 @@ function regionsOf(
 ) {
   const pages = L.FIXED_WORDS
   const holds = pages + pageCount
-  // One more than HOLD_SLOTS_MAX: the slot of the operation under way (holds.ts).
+  // One more than HOLD_SLOTS_MAX: the slot of the current operation (holds.ts).
   const sizes = holds + (HOLD_SLOTS_MAX + 1) * L.HOLD_WORDS
   const map = sizes + sizeSlots
   const samples = map + Math.ceil((largestChunk + 1) / 4)

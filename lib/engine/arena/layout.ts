@@ -1,8 +1,8 @@
 // All offsets in an arena. All other files take the names of words from here.
 //
-// +--------+----------+---------+----------------+-------+-------+-------+-----+---------+---------+
-// | header | counters | classes | class counters | pages | holds | sizes | map | samples | buckets |
-// +--------+----------+---------+----------------+-------+-------+-------+-----+---------+---------+
+// +--------+----------+---------+--------------+-------+-------+-------+-----+---------+---------+
+// | header | counters | classes | class counts | pages | holds | sizes | map | samples | buckets |
+// +--------+----------+---------+--------------+-------+-------+-------+-----+---------+---------+
 // then page 0, page 1, ...
 //
 // header    constants, then lock, clock, CAS, table with pages and holds, and the state of upkeep,
@@ -79,9 +79,9 @@ export const CAS_HIGH = 49
 export const FLUSH_AT_S = 50
 export const FLUSHED_CAS_LOW = 51
 export const FLUSHED_CAS_HIGH = 52
-/** -1 where peers see CAS numbers and compare them, 0 where they do not (-C). */
+/** -1: peers see and compare CAS numbers; 0: they do not (-C). */
 export const CAS_SHOWN = 53
-/** The arenas of a cache share the numbers: each begins at its index, in steps of their count. */
+/** Arenas share the CAS numbers: each starts at its index, in steps of the arena count. */
 export const CAS_STEP = 54
 export const CAS_FIRST = 55
 
