@@ -81,16 +81,25 @@ export function compareCas(arena: Arena, ask: Ask, ref: Ref): number {
 
 /** Sets the CAS that the request chooses, if any, in an item with words for it. */
 function giveCas(arena: Arena, ask: Ask, ref: Ref): void {
-  if (ask.isPlain || !choosesCas(ask)) return
+  if (!choosesCas(ask)) return
   const { words } = arena
   words[chosenCasAt(arena, ref)] = ask.newCasLow
   words[chosenCasAt(arena, ref) + 1] = ask.newCasHigh
 }
 
-/** `ref` is the resulting item: sets its chosen CAS, and writes its facts into the request. */
+/**
+ * `ref` is the resulting item, and has just got its CAS: sets its chosen one, and writes its facts
+ * into the request.
+ */
 export function settle(arena: Arena, ask: Ask, ref: Ref): void {
+  const { words } = arena
+  if (ask.isPlain) {
+    ask.storedCasHigh = words[L.CAS_HIGH] & words[L.CAS_SHOWN]
+    ask.storedCasLow = words[L.CAS_LOW] & words[L.CAS_SHOWN]
+    return
+  }
   giveCas(arena, ask, ref)
-  ask.storedBytes = arena.words[ref + L.ITEM_VALUE_BYTES]
+  ask.storedBytes = words[ref + L.ITEM_VALUE_BYTES]
   ask.storedCasHigh = casHighOf(arena, ref)
   ask.storedCasLow = casLowOf(arena, ref)
 }

@@ -120,7 +120,7 @@ export class Responder implements HitSink {
     if (reply.room() < REPLY_FRAME_BYTES_MAX + (inline ? valueBytes : 0)) return Status.NO_ROOM
     const keyBytes = withKey ? request.keyBytes : 0
     const bodyBytes = B.HIT_EXTRA_BYTES + keyBytes + valueBytes
-    this.header(BinaryStatus.OK, B.HIT_EXTRA_BYTES, keyBytes, bodyBytes)
+    this.head(BinaryStatus.OK, B.HIT_EXTRA_BYTES, keyBytes, bodyBytes)
     this.cas(casHighOf(arena, ref), casLowOf(arena, ref))
     reply.area.view.setUint32(reply.length, itemFlags(arena, ref))
     reply.length += B.HIT_EXTRA_BYTES
@@ -133,7 +133,19 @@ export class Responder implements HitSink {
     return Status.OK
   }
 
+  /** A header without a CAS. */
   private header(
+    status: BinaryStatus,
+    extraBytes: number,
+    keyBytes: number,
+    bodyBytes: number,
+  ): void {
+    this.head(status, extraBytes, keyBytes, bodyBytes)
+    this.cas(0, 0)
+  }
+
+  /** All of a header but its CAS, which `cas` writes. */
+  private head(
     status: BinaryStatus,
     extraBytes: number,
     keyBytes: number,
@@ -145,14 +157,12 @@ export class Responder implements HitSink {
     view.setInt32(at + B.EXTRA_BYTES, (extraBytes << 24) | status)
     view.setInt32(at + B.BODY_BYTES, bodyBytes)
     view.setInt32(at + B.OPAQUE, this.opaque)
-    view.setInt32(at + B.CAS_HIGH, 0)
-    view.setInt32(at + B.CAS_LOW, 0)
     this.reply.length = at + B.HEADER_BYTES
   }
 
   /** A header with the CAS of the stored item. */
   private storedHeader(bodyBytes: number): void {
-    this.header(BinaryStatus.OK, 0, 0, bodyBytes)
+    this.head(BinaryStatus.OK, 0, 0, bodyBytes)
     this.cas(this.request.storedCasHigh, this.request.storedCasLow)
   }
 

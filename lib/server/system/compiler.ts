@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8'
  * (V8's defaults: 460 and 920).
  */
 const INLINED_FUNCTION_BYTES_MAX = 1000
-const INLINED_TOTAL_BYTES_MAX = 2000
+const INLINED_TOTAL_BYTES_MAX = 3000
 
 export const COMPILER_FLAGS = [
   `--max-inlined-bytecode-size=${INLINED_FUNCTION_BYTES_MAX}`,
