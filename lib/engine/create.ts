@@ -26,7 +26,6 @@ import {
   NEXT_HOLDER,
   REASSIGN_ON,
 } from './arena/layout.ts'
-import { Eviction } from './items/lru.ts'
 import {
   ARENA_DATA_BYTES_MAX,
   ARENA_DATA_BYTES_MIN,
@@ -183,7 +182,7 @@ function setUp(words: Int32Array, options: CacheOptions): void {
   words[CRAWL_ITEMS_MAX] = options.crawlerItemsMax ?? 0
   const eviction = options.eviction ?? 'lru'
   const isKept = eviction !== 'segmented' || options.maintainer !== false
-  words[EVICTION] = isKept ? EVICTIONS.indexOf(eviction) : Eviction.LRU
+  words[EVICTION] = EVICTIONS.indexOf(isKept ? eviction : 'lru')
   words[LRU_HOT_PERCENT] = options.hotPercent ?? 20
   words[LRU_WARM_PERCENT] = options.warmPercent ?? 40
   words[LRU_HOT_FACTOR] = thousandths(options.hotFactor ?? 0.2)

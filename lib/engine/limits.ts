@@ -3,7 +3,7 @@
 
 import { GIB, KIB, MIB } from '../bytes/units.ts'
 
-/** Names of the eviction modes, the values of Eviction (lru.ts). */
+/** The eviction rules; the place of a name is its value in an arena (items/rules.ts). */
 export const EVICTIONS = ['lru', 'segmented', 'worth'] as const
 export type EvictionName = (typeof EVICTIONS)[number]
 

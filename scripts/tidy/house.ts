@@ -90,6 +90,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['links.ts', 'walk.ts'],
     ['keeps.ts', 'place.ts', 'table.ts'],
     ['holds.ts', 'item.ts', 'lru.ts'],
+    ['rules.ts'],
   ],
   'lib/engine/room/': [
     ['allocate.ts'],

@@ -18,7 +18,8 @@ import {
   sequenceHighOf,
   sizeSlot,
 } from './item.ts'
-import { Eviction, pushHead, removeFromList, setList } from './lru.ts'
+import { pushHead, removeFromList, setList } from './lru.ts'
+import { ruleOf } from './rules.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
 
 const KEPT_STATES = L.STATE_FETCHED | L.STATE_ACTIVE | L.STATE_STALE | L.STATE_CLAIMED
@@ -209,7 +210,7 @@ function prepareLink(arena: Arena, ref: Ref): void {
 export function firstListOf({ words }: Arena, endsAtS: number): number {
   const endsSoon = endsAtS !== 0 && endsAtS - words[L.CLOCK_S] <= words[L.LRU_TEMPORARY_TTL_S]
   if (endsSoon && words[L.LRU_TEMPORARY_TTL_S] > 0) return L.LIST_TEMP
-  return words[L.EVICTION] === Eviction.SEGMENTED ? L.LIST_HOT : L.LIST_COLD
+  return ruleOf(words).isSegmented ? L.LIST_HOT : L.LIST_COLD
 }
 
 /** Adds an item to the size counts of its class, or removes it. */

@@ -1,24 +1,15 @@
 // The LRU lists of each class: doubly linked, the newest item at the head. Assumes the arena's
-// lock. Lists hold only linked items. Their use depends on the word EVICTION:
-//
-//   LRU        all items are in COLD, the most recently used at its head
-//   SEGMENTED  HOT, WARM and COLD, balanced by upkeep as in memcached (balance.ts)
-//   WORTH      new items are in COLD and go to WARM if used before they reach the tail of COLD. The
-//              tail of WARM goes to its head if it was used again. Lists change only when a victim
-//              is needed (victims.ts). Pages go where they avoid most misses (worth.ts)
-//
-// In all modes TEMP has the items that expire soon.
+// lock. Lists hold only linked items. What each list is used for depends on the eviction rule
+// (rules.ts).
 
 import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
+import { ruleOf } from './rules.ts'
 
 /** A hit moves an item to the head of its list at most this often, seconds (memcached: 60). */
 const BUMP_INTERVAL_S = 60
-
-/** Values of the word EVICTION. */
-export const Eviction = { LRU: 0, SEGMENTED: 1, WORTH: 2 } as const
 
 /** Puts an item at the head of the list that its META names. */
 export function pushHead(arena: Arena, ref: Ref): void {
@@ -154,7 +145,7 @@ export function bumpItem(arena: Arena, ref: Ref): void {
 
 /** The state after a first hit: segmented lists need a second one. */
 function firstHit(words: Int32Array): number {
-  return words[L.EVICTION] === Eviction.WORTH ? L.STATE_FETCHED | L.STATE_ACTIVE : L.STATE_FETCHED
+  return ruleOf(words).countsFirstHit ? L.STATE_FETCHED | L.STATE_ACTIVE : L.STATE_FETCHED
 }
 
 /** Keeps an item from getting cold without a hit: an add that finds it shows that it is wanted. */
@@ -165,5 +156,5 @@ export function refreshItem(arena: Arena, ref: Ref): void {
   if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   // Other modes order their lists in upkeep, or when a victim is wanted.
-  if (words[L.EVICTION] === Eviction.LRU) moveToHead(arena, ref)
+  if (ruleOf(words).ordersByHits) moveToHead(arena, ref)
 }

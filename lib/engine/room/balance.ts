@@ -17,7 +17,8 @@ import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/count
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { isDead, reclaimItem } from '../items/links.ts'
-import { Eviction, listedCount, moveToList, tailIdleS, warmItem } from '../items/lru.ts'
+import { listedCount, moveToList, tailIdleS, warmItem } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 
 /** Items that one step of list balance moves. */
 const BALANCE_STEP_ITEMS_MAX = 64
@@ -53,7 +54,7 @@ export class Balancer {
     const { words } = this.arena
     const count = listedCount(this.arena, classId)
     if (count === 0) return
-    if (words[L.EVICTION] === Eviction.SEGMENTED) {
+    if (ruleOf(words).isSegmented) {
       const coldS = tailIdleS(this.arena, classId, L.LIST_COLD)
       const hotMax = (count * words[L.LRU_HOT_PERCENT]) / 100
       const warmMax = (count * words[L.LRU_WARM_PERCENT]) / 100
@@ -61,7 +62,7 @@ export class Balancer {
       this.drain(classId, L.LIST_WARM, warmMax, (coldS * words[L.LRU_WARM_FACTOR]) / 1000)
     } else {
       this.drain(classId, L.LIST_HOT, 0, AT_ONCE_S)
-      if (words[L.EVICTION] === Eviction.LRU) this.drain(classId, L.LIST_WARM, 0, AT_ONCE_S)
+      if (!ruleOf(words).usesWarm) this.drain(classId, L.LIST_WARM, 0, AT_ONCE_S)
     }
     this.tidy(classId, L.LIST_COLD)
     this.tidy(classId, L.LIST_TEMP)
@@ -96,7 +97,7 @@ export class Balancer {
   private tidy(classId: number, list: number): void {
     const { words } = this.arena
     const at = L.listAt(classId, list)
-    const warms = list === L.LIST_COLD && words[L.EVICTION] === Eviction.SEGMENTED
+    const warms = list === L.LIST_COLD && ruleOf(words).isSegmented
     while (this.left > 0 && words[at + L.LIST_TAIL] !== NIL) {
       const ref = words[at + L.LIST_TAIL] as Ref
       const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0

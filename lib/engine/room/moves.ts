@@ -39,7 +39,8 @@ import { emptiestPage } from '../chunks/slack.ts'
 import { isHeld } from '../items/holds.ts'
 import { itemTotalBytes, nextChunk, ownerOf } from '../items/item.ts'
 import { isDead, reclaimItem } from '../items/links.ts'
-import { coldest, Eviction, replaceInList } from '../items/lru.ts'
+import { coldest, replaceInList } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 import { hashOfItem, swapItem } from '../items/table.ts'
 import { Order } from '../status.ts'
 import { evictItem } from './evict.ts'
@@ -203,7 +204,7 @@ function evictFor(arena: Arena, classId: number, owner: Ref): boolean {
 /** In the mode WORTH: whether an item is new and unused, and is better evicted than copied. */
 function isCold({ words }: Arena, ref: Ref): boolean {
   const meta = words[ref + L.ITEM_META]
-  if (words[L.EVICTION] !== Eviction.WORTH || words[L.EVICTIONS_ON] === 0) return false
+  if (!ruleOf(words).byWorth || words[L.EVICTIONS_ON] === 0) return false
   return L.metaList(meta) === L.LIST_COLD && (meta & (L.STATE_ACTIVE | L.STATE_HELD)) === 0
 }
 

@@ -1,4 +1,4 @@
-// Chooses the victim of a class when memory is wanted, by the mode EVICTION (lru.ts). Assumes the
+// Chooses the victim of a class when memory is wanted, by the eviction rule (rules.ts). Assumes the
 // arena's lock. Every search is bounded.
 
 import type { Arena } from '../arena/arena.ts'
@@ -6,7 +6,8 @@ import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { isHeld } from '../items/holds.ts'
 import { isDead } from '../items/links.ts'
-import { COLD_FIRST, Eviction, moveToList, tailOf, warmItem } from '../items/lru.ts'
+import { COLD_FIRST, moveToList, tailOf, warmItem } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
 
 /** By worth: the share of a class for new items that have not been used, percent. */
@@ -18,7 +19,7 @@ export const PROBATION_PERCENT = 30
  */
 export function pickVictim(arena: Arena, classId: number): Ref {
   const { words } = arena
-  if (words[L.EVICTION] === Eviction.WORTH && words[L.EVICTIONS_ON] === 1) {
+  if (ruleOf(words).byWorth && words[L.EVICTIONS_ON] === 1) {
     const victim = unusedOf(arena, classId)
     if (victim !== NIL) return victim
   }
@@ -59,8 +60,7 @@ function fullerList(arena: Arena, classId: number): number {
 function victimOf(arena: Arena, classId: number, list: number): Ref {
   const { words } = arena
   const evictions = words[L.EVICTIONS_ON] === 1
-  const segmented = words[L.EVICTION] === Eviction.SEGMENTED
-  const spares = segmented && list !== L.LIST_WARM && list !== L.LIST_TEMP
+  const spares = ruleOf(words).isSegmented && list !== L.LIST_WARM && list !== L.LIST_TEMP
   let ref = tailOf(arena, classId, list)
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref !== NIL; tries++) {
     const prev = words[ref + L.ITEM_LRU_PREV] as Ref

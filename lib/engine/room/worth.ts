@@ -23,7 +23,8 @@ import { Appraisal, ClassCounter, classCounterAt, keptOf } from '../arena/counte
 import * as L from '../arena/layout.ts'
 import { isCurrent } from '../chunks/fit.ts'
 import { hasChunk, hasSpare } from '../chunks/slabs.ts'
-import { Eviction, listedCount, tailIdleS } from '../items/lru.ts'
+import { listedCount, tailIdleS } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 import { AUTOMOVE_PAGES_MIN } from '../limits.ts'
 import { canGivePage } from './donors.ts'
 
@@ -71,7 +72,7 @@ export function judgeTrade(arena: Arena, wanting: number): Trade {
     words[L.PAGEFULS_EVICTED] = 0
     words[L.ITEMS_EVICTED] = 0
     look(arena)
-    if (words[L.EVICTION] === Eviction.WORTH && words[L.TRADE_FROM] === 0) weigh(arena)
+    if (ruleOf(words).byWorth && words[L.TRADE_FROM] === 0) weigh(arena)
   }
   if (trade.from === 0 && goesOn(arena, wanting)) trade.from = words[L.TRADE_FROM]
   return trade
@@ -202,7 +203,7 @@ function mayGive(arena: Arena, classId: number): boolean {
 function mayGiveUnused(arena: Arena, classId: number): boolean {
   const { words } = arena
   const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
-  const least = words[L.EVICTION] === Eviction.WORTH ? 0 : AUTOMOVE_PAGES_MIN
+  const least = ruleOf(words).byWorth ? 0 : AUTOMOVE_PAGES_MIN
   return pages > least && mayGive(arena, classId)
 }
 

@@ -15,7 +15,8 @@ import { noteSize } from '../chunks/fit.ts'
 import { classFor } from '../chunks/slabs.ts'
 import { itemBytes, setExpiry, setFlags, valueAt } from '../items/item.ts'
 import { countSize, findReplaced, firstListOf, renewCas } from '../items/links.ts'
-import { Eviction, moveToHead } from '../items/lru.ts'
+import { moveToHead } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 import { Mode } from '../status.ts'
 import type { Ask } from './ask.ts'
 import { itemFits, metaOfStore, settle, stateOf } from './terms.ts'
@@ -79,7 +80,7 @@ function renewPlace(arena: Arena, ref: Ref): void {
   const { words } = arena
   words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
   const meta = words[ref + L.ITEM_META] & ~(L.STATE_FETCHED | L.STATE_CLAIMED | L.STATE_ACTIVE)
-  const stays = words[L.EVICTION] !== Eviction.LRU
+  const stays = !ruleOf(words).ordersByHits
   words[ref + L.ITEM_META] = stays ? meta | L.STATE_ACTIVE : meta
   if (!stays) moveToHead(arena, ref)
 }

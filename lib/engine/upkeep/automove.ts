@@ -7,7 +7,8 @@ import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { hasSpare } from '../chunks/slabs.ts'
-import { coldestIdleS, Eviction } from '../items/lru.ts'
+import { coldestIdleS } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 import { AUTOMOVE_PAGES_MIN, AUTOMOVE_WINDOW_S_MAX, CLASSES_MAX } from '../limits.ts'
 import { POOL, startMove } from '../room/moves.ts'
 
@@ -89,7 +90,7 @@ export class Automover {
     }
     if (mode === Automove.OFF || this.second < windowS) return
     // In the mode `worth`, worth.ts decides between classes that evict.
-    const weighs = words[L.EVICTION] === Eviction.WORTH
+    const weighs = ruleOf(words).byWorth
     const ratio = mode === Automove.EAGER ? 1 : words[L.AUTOMOVE_RATIO] / 1000
     if (spare !== 0) startMove(this.arena, spare, POOL)
     else if (weighs) return

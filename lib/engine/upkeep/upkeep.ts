@@ -7,7 +7,7 @@ import * as L from '../arena/layout.ts'
 import { abandonedClass, isCurrent } from '../chunks/fit.ts'
 import { pagesAboveLimit } from '../chunks/slabs.ts'
 import { flushIfDue } from '../items/links.ts'
-import { Eviction } from '../items/lru.ts'
+import { ruleOf } from '../items/rules.ts'
 import { UPKEEP_BUSY_MS, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX, UPKEEP_PRESSED_MS } from '../limits.ts'
 import { Balancer } from '../room/balance.ts'
 import { canGivePage, nextDonor } from '../room/donors.ts'
@@ -104,7 +104,7 @@ export class Upkeep {
   private yieldPage(): boolean {
     const { words } = this.arena
     const wanting = words[L.WANTING_CLASS]
-    if (words[L.EVICTION] === Eviction.WORTH || wanting === 0 || !this.movesUnasked()) return false
+    if (ruleOf(words).byWorth || wanting === 0 || !this.movesUnasked()) return false
     words[L.WANTING_CLASS] = 0
     if (!isCurrent(this.arena, wanting)) return false
     const donor = abandonedClass(this.arena) || oldestClass(this.arena, wanting)

@@ -14,8 +14,8 @@ import type { Ref } from '../../../lib/engine/arena/layout.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { lock } from '../../../lib/engine/arena/lock.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
-import { Eviction } from '../../../lib/engine/items/lru.ts'
 import { findItem } from '../../../lib/engine/items/table.ts'
+import { EVICTIONS } from '../../../lib/engine/limits.ts'
 import { Status } from '../../../lib/engine/status.ts'
 import { Peer, type StoreOptions } from '../../support/engine-peer.ts'
 
@@ -54,7 +54,7 @@ t.test('a set of the same shape stays in place, as a new item', async t => {
 
 t.test('it counts as not fetched, but is not evicted first', async t => {
   const { peer, arena } = createPeer()
-  arena.words[L.EVICTION] = Eviction.SEGMENTED
+  arena.words[L.EVICTION] = EVICTIONS.indexOf('segmented')
   peer.set('k', Buffer.from('first'))
   peer.get('k')
   peer.set('k', Buffer.from('next'))
