@@ -18,6 +18,7 @@ import {
   whyNot,
 } from './bench/servers.ts'
 import { etcSizes, twitterSizes } from './bench/sizes.ts'
+import { compareShifts } from './density/shift.ts'
 
 interface Fill {
   name: string
@@ -58,6 +59,16 @@ const options = await yargs(process.argv.slice(2))
     only: { type: 'string', describe: 'Only fills whose name has this in it' },
     baseline: { type: 'string', describe: 'Command to start in place of memcached' },
     candidate: { type: 'string', describe: 'Command to start in place of memslab' },
+    shift: {
+      type: 'boolean',
+      default: false,
+      describe: 'What is kept when what is stored changes',
+    },
+    hold: {
+      type: 'number',
+      default: 1024,
+      describe: 'MiB in which --shift times locks, 0: nowhere',
+    },
     seed: { type: 'number', default: 1, describe: 'Of the sizes' },
   })
   .strict()
@@ -74,6 +85,11 @@ async function main(): Promise<void> {
   for (const { command } of specs) {
     const reason = isInstalled(command[0]) ? undefined : whyNot(command)
     if (reason !== undefined) throw new Error(reason)
+  }
+  if (options.shift) {
+    const [theirs, ours] = specs
+    await compareShifts({ theirs, ours, holdMib: options.hold, only: options.only ?? '' })
+    return
   }
   const rows = [
     [

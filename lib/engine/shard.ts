@@ -30,7 +30,14 @@ import {
 import { UPKEEP_TURN_MS_MAX } from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
 import { startMove } from './room/moves.ts'
-import { restSlack, roomChunks, roomClass, stepTowardsRoom } from './room/room.ts'
+import {
+  restSlack,
+  roomChunks,
+  roomClass,
+  stepTowardsFree,
+  stepTowardsRoom,
+  tailClass,
+} from './room/room.ts'
 import { type Order, Status } from './status.ts'
 import { adjustItem } from './storing/adjust.ts'
 import type { Ask, HitSink } from './storing/ask.ts'
@@ -134,9 +141,10 @@ export class Shard {
     let status: Status = Status.OK
     this.lock()
     if (!rewriteItem(arena, ask, value, start)) {
+      if (isJoin(ask.mode)) this.makeRoomForJoined(joinedBytes(arena, ask))
       this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes))
-      if (isJoin(ask.mode)) this.makeRoom(joinedBytes(arena, ask))
       status = storeItem(arena, ask, value, start)
+      arena.words[L.ROOM_MADE_FOR] = 0
     }
     this.unlock()
     return status
@@ -338,6 +346,12 @@ export class Shard {
     unlock(this.arena.words)
   }
 
+  /** Makes room for what a join makes, which the room for its new part must not take away. */
+  private makeRoomForJoined(bytes: number): void {
+    this.makeRoom(bytes)
+    this.arena.words[L.ROOM_MADE_FOR] = roomClass(this.arena, (bytes + 3) >> 2)
+  }
+
   /**
    * Makes room for an item of `bytes` bytes in bounded steps (room.ts), if that takes more than
    * evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets others
@@ -353,11 +367,18 @@ export class Shard {
     let givenUp = 0
     for (let step = 0; step < ROOM_STEPS_MAX; step++) {
       const before = words[L.MOVE_GIVEN_UP]
-      if (!stepTowardsRoom(arena, classId, chunks, step)) return
+      if (!stepTowardsRoom(arena, classId, chunks, step)) break
       if (words[L.MOVE_GIVEN_UP] !== before && ++givenUp === ROOM_GIVEN_UP_MAX) {
         restSlack(arena)
         return
       }
+      yieldLock(words, this.holder)
+    }
+    // The evictions of the long item that comes free tails too: only what is free is taken for its own.
+    const tail = isPart ? 0 : tailClass(arena, itemWords)
+    if (tail === 0) return
+    words[L.ROOM_MADE_FOR] = classId
+    for (let step = 0; step < ROOM_STEPS_MAX && stepTowardsFree(arena, tail, step); step++) {
       yieldLock(words, this.holder)
     }
   }

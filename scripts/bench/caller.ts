@@ -64,10 +64,10 @@ export class Caller {
     return hits
   }
 
-  /** Pipelines the sets. Returns how many were stored: a server may be out of memory for some. */
-  async set(entries: readonly Entry[]): Promise<number> {
+  /** Pipelines the stores. Returns how many were stored: a server may be out of memory for some. */
+  async set(entries: readonly Entry[], verb: 'set' | 'append' = 'set'): Promise<number> {
     const parts = entries.flatMap(({ key, valueBytes, exptime }) => [
-      Buffer.from(`set ${key} 0 ${exptime} ${valueBytes}\r\n`),
+      Buffer.from(`${verb} ${key} 0 ${exptime} ${valueBytes}\r\n`),
       filler.subarray(0, valueBytes),
       CRLF,
     ])
@@ -76,10 +76,28 @@ export class Caller {
     await this.#exchange([Buffer.concat(parts)], line => {
       replies++
       if (line === 'STORED') stored++
-      else if (!line.startsWith('SERVER_ERROR')) throw new Error(`unexpected reply to set: ${line}`)
+      else if (line !== 'NOT_STORED' && !line.startsWith('SERVER_ERROR')) {
+        throw new Error(`unexpected reply to ${verb}: ${line}`)
+      }
       return replies === entries.length
     })
     return stored
+  }
+
+  /** Pipelines the deletes. */
+  async remove(keys: readonly string[]): Promise<void> {
+    await this.#order(keys.map(key => `delete ${key}`))
+  }
+
+  async flush(): Promise<void> {
+    await this.#order(['flush_all'])
+  }
+
+  /** Pipelines requests that have a reply of one line each. */
+  async #order(requests: readonly string[]): Promise<void> {
+    let replies = 0
+    const text = requests.map(request => `${request}\r\n`).join('')
+    await this.#exchange([Buffer.from(text)], () => ++replies === requests.length)
   }
 
   /** Sends, then gives each line of the reply to `take` until it returns true for the last line. */

@@ -101,6 +101,8 @@ export const POOL_HEAD = 71
 export const POOL_COUNT = 72
 /** One bit per class: it has at least a page's worth of free chunks (slack.ts). Two words. */
 export const SLACK = 74
+/** The class that a join has made room in, which gives no page meanwhile; 0: none. */
+export const ROOM_MADE_FOR = 79
 /** The second in which no slack was available because the items on its pages are held. */
 export const SLACK_HELD_AT_S = 76
 

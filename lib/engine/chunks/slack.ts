@@ -41,7 +41,7 @@ function slackOf(arena: Arena, word: number, except: number): number {
     const classId = (word - L.SLACK) * 32 + bit
     bits &= ~(1 << bit)
     if (!hasSlack(arena, classId)) words[word] &= ~(1 << bit)
-    else if (classId !== except) return classId
+    else if (classId !== except && classId !== words[L.ROOM_MADE_FOR]) return classId
   }
   return 0
 }

@@ -61,6 +61,11 @@ export function takeOwnHold(arena: Arena, ref: Ref): void {
   words[ref + L.ITEM_META] |= L.STATE_HELD
 }
 
+/** Whether the current operation holds an item, which must stay where it is. */
+export function hasOwnHold(arena: Arena): boolean {
+  return arena.words[slotAt(arena, OWN_SLOT) + L.HOLD_HOLDER] !== 0
+}
+
 /** Frees a slot and returns the item that it held. */
 export function dropHold(arena: Arena, slot: number): Ref {
   const { words } = arena

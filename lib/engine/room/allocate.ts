@@ -15,7 +15,7 @@ import {
   usedChunksIn,
   withdrawPage,
 } from '../chunks/slabs.ts'
-import { isHeld } from '../items/holds.ts'
+import { hasOwnHold, isHeld } from '../items/holds.ts'
 import { itemBytes, ownerOf, writeHeader } from '../items/item.ts'
 import { freeItem, isDead } from '../items/links.ts'
 import { coldest } from '../items/lru.ts'
@@ -130,7 +130,9 @@ function chainSpan(arena: Arena, ref: Ref, link: number, left: number): Ref {
 function takeOrEvict(arena: Arena, classId: number): Ref {
   let ref = takeChunk(arena, classId)
   if (ref !== NIL) return ref
-  for (let step = 0; step < INLINE_STEPS_MAX && ref === NIL; step++) {
+  // What an operation holds is about to be replaced, and must not move away from under it.
+  const stepsMax = hasOwnHold(arena) ? 0 : INLINE_STEPS_MAX
+  for (let step = 0; step < stepsMax && ref === NIL; step++) {
     if (!stepTowardsFree(arena, classId, step)) break
     ref = takeChunk(arena, classId)
   }

@@ -49,12 +49,21 @@ export function roomClass(arena: Arena, itemWords: number): number {
   return classFor(arena, itemWords) || arena.baseClasses
 }
 
-/** Its chunks of that class. The last chunk of a long item is found when it is allocated. */
+/** Its chunks of that class. The last chunk counts only where it is of that class too. */
 export function roomChunks(arena: Arena, itemWords: number): number {
   const largest = chunkWords(arena, arena.baseClasses)
+  if (itemWords <= largest) return 1
   // The head chunk has a word for SPAN_NEXT.
-  const left = itemWords + 1 - largest
-  return itemWords <= largest ? 1 : 1 + Math.floor(left / (largest - L.SPAN_WORDS))
+  const full = 1 + Math.floor((itemWords + 1 - largest) / (largest - L.SPAN_WORDS))
+  return tailClass(arena, itemWords) === arena.baseClasses ? full + 1 : full
+}
+
+/** The class of the last chunk of a long item, if that is not full; 0: it is, or the item is short. */
+export function tailClass(arena: Arena, itemWords: number): number {
+  const largest = chunkWords(arena, arena.baseClasses)
+  if (itemWords <= largest) return 0
+  const tail = (itemWords + 1 - largest) % (largest - L.SPAN_WORDS)
+  return tail === 0 ? 0 : classFor(arena, tail + L.SPAN_WORDS)
 }
 
 /**
@@ -78,6 +87,7 @@ export function stepTowardsRoom(
 
 /** As stepTowardsRoom, for one chunk, and only from memory that is free or dead. */
 export function stepTowardsFree(arena: Arena, classId: number, step: number): boolean {
+  if (isAtHand(arena, classId, 1)) return false
   if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) {
     if (wantsSlack(arena, classId) === 0) return false
     return stepUnderWay(arena, classId, 1, step)

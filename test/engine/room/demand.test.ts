@@ -84,10 +84,30 @@ t.test('appends that outgrow their class use the room of deleted items', async t
   peer.set('grown', makeValue(1, 100))
   for (let i = 0; i < olds; i++) if (i % 2 === 0) peer.remove(`old${i}`)
   const left = countHits(peer, 'old', olds)
-  for (let i = 0; i < 100; i++) peer.store(Mode.APPEND, 'grown', makeValue(i, 5000))
-  t.equal(peer.get('grown')?.value.length, 500_100)
+  for (let i = 0; i < 5; i++) peer.store(Mode.APPEND, 'grown', makeValue(i, 5000))
+  t.equal(peer.get('grown')?.value.length, 25_100)
   t.equal(countHits(peer, 'old', olds), left)
   peer.verify()
+})
+
+t.test('items that grow all at once are whole, wherever they went', async t => {
+  const { peer, bytes } = createPeer({ eviction: 'worth', memoryBytes: 8 * MIB })
+  const count = Math.floor(bytes / 50_000)
+  for (let i = 0; i < count; i++) peer.set(`grown${i}`, makeValue(i, 1500))
+  for (let round = 1; round < 20; round++) {
+    for (let i = 0; i < count; i++) peer.store(Mode.APPEND, `grown${i}`, makeValue(i, 1500))
+    peer.verify()
+  }
+  let whole = 0
+  for (let i = 0; i < count; i++) {
+    const value = peer.get(`grown${i}`)?.value
+    if (value === undefined) continue
+    for (let at = 0; at < value.length; at += 1500) {
+      assert(value.subarray(at, at + 1500).equals(makeValue(i, 1500)), 'another value')
+    }
+    if (value.length === 20 * 1500) whole++
+  }
+  t.ok(whole > count / 2, `${whole} of ${count} have grown to the end`)
 })
 
 t.test(
