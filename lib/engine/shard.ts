@@ -27,7 +27,7 @@ import {
   walkColdList,
   walkItems,
 } from './items/walk.ts'
-import { UPKEEP_TURN_MS_MAX } from './limits.ts'
+import { UPKEEP_IDLE_MS_MAX, UPKEEP_TURN_MS_MAX } from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
 import { startMove } from './room/moves.ts'
 import {
@@ -74,6 +74,9 @@ class LiveItems implements ItemSink {
     return isDead(arena, ref) || this.sink.take(arena, ref)
   }
 }
+
+/** How long upkeep waits for the lock of an arena before it leaves it to the next turn. */
+const UPKEEP_LOCK_WAIT_MS_MAX = 20
 
 export class Shard {
   readonly arena: Arena
@@ -291,12 +294,15 @@ export class Shard {
 
   /**
    * One turn of upkeep, bounded in time. Returns when the next is due, ms. Only the owner calls it.
+   * It does not wait long for the lock: a dead thread may have it, and this thread may be the one
+   * that has to hear of its death.
    */
   upkeep(upkeep: Upkeep): number {
+    const { words } = this.arena
     const endMs = performance.now() + UPKEEP_TURN_MS_MAX
     let more = true
     while (more && performance.now() < endMs) {
-      this.lock()
+      if (!lockWithin(words, this.holder, UPKEEP_LOCK_WAIT_MS_MAX)) return UPKEEP_IDLE_MS_MAX
       more = upkeep.step()
       this.unlock()
     }
