@@ -8,6 +8,7 @@ import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { CacheError } from '../../lib/doors/errors.ts'
 import { Arena } from '../../lib/engine/arena/arena.ts'
+import { CAS_LOW } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { Keeper } from '../../lib/engine/keeper.ts'
 import { LOCK_WAIT_MS_MAX, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from '../../lib/engine/limits.ts'
@@ -304,11 +305,13 @@ t.test('a terminated thread leaves a working cache', async t => {
   const random = createRandom(seed, 1)
   const cache = LocalCache.create({ memoryBytes: 16 * MIB })
   cache.set('count', '0')
+  const [{ words }] = cache.handle.arenas.map(buffer => new Arena(buffer))
   for (let i = 0; i < 10; i++) {
     const worker = startThread(cache, 1e9)
     cache.guard(worker)
-    cache.delete('key-0')
-    t.ok(await comesTrue(() => cache.has('key-0'), STARTED_MS_MAX), 'it is at work')
+    // Read without the lock, which the thread has nearly all the time.
+    const stored = words[CAS_LOW]
+    t.ok(await comesTrue(() => words[CAS_LOW] !== stored, STARTED_MS_MAX), 'it is at work')
     await sleep(random.below(50))
     await worker.terminate()
     cache.set('after', String(i))
