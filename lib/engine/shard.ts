@@ -380,7 +380,8 @@ export class Shard {
       }
       yieldLock(words, this.holder)
     }
-    // The evictions of the long item that comes free tails too: only what is free is taken for its own.
+    // The evictions of the long item that comes free tails too: only what is free is taken for its
+    // own.
     const tail = isPart ? 0 : tailClass(arena, itemWords)
     if (tail === 0) return
     words[L.ROOM_MADE_FOR] = classId

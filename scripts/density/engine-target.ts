@@ -1,5 +1,5 @@
-// The engine in this process as a Target, with the times that it has its locks. To be imported after
-// scripts/latency/hooks.ts.
+// The engine in this process as a Target, with the times that it has its locks. To be imported
+// after scripts/latency/hooks.ts.
 
 import { Area } from '../../lib/bytes/area.ts'
 import { CLOCK_S } from '../../lib/engine/arena/layout.ts'

@@ -1,5 +1,6 @@
-// Patterns of `bench:density --shift`: what is stored changes, and what counts is what is kept of it.
-// A pattern knows a cache only as a Target, so it runs against servers and against the engine alike.
+// Patterns of `bench:density --shift`: what is stored changes, and what counts is what is kept of
+// it. A pattern knows a cache only as a Target, so it runs against servers and against the engine
+// alike.
 
 import type { Entry } from '../bench/caller.ts'
 import { randomFrom } from '../bench/requests.ts'
@@ -151,7 +152,9 @@ async function shortTtls(target: Target, memoryBytes: number): Promise<number> {
   return await count(target, lasting)
 }
 
-/** The hits of one size after another one, while one memory's worth is stored after the first two. */
+/**
+ * The hits of one size after another one, while one memory's worth is stored after the first two.
+ */
 async function turned(target: Target, bytes: number, from: number, to: number): Promise<number> {
   const random = randomFrom(SEED)
   await ask(target, random, [from], bytes * 2)
@@ -167,8 +170,8 @@ async function fourHot(target: Target, memoryBytes: number): Promise<number> {
 }
 
 /**
- * Asks for items of these sizes and stores what misses, until so many bytes were stored, or were asked
- * for five times; the hits, in hundredths of a percent. All items have 1.5 times the memory.
+ * Asks for items of these sizes and stores what misses, until so many bytes were stored, or were
+ * asked for five times; the hits, in hundredths of a percent. All items have 1.5 times the memory.
  */
 async function ask(
   target: Target,

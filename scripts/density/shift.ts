@@ -1,5 +1,6 @@
-// `npm run bench:density -- --shift`: what memslab and memcached keep when what is stored changes, and
-// for how long memslab holds a lock at most, which is measured in this process in a larger memory.
+// `npm run bench:density -- --shift`: what memslab and memcached keep when what is stored changes,
+// and for how long memslab holds a lock at most, which is measured in this process in a larger
+// memory.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Caller } from '../bench/caller.ts'

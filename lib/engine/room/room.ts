@@ -58,7 +58,9 @@ export function roomChunks(arena: Arena, itemWords: number): number {
   return tailClass(arena, itemWords) === arena.baseClasses ? full + 1 : full
 }
 
-/** The class of the last chunk of a long item, if that is not full; 0: it is, or the item is short. */
+/**
+ * The class of the last chunk of a long item, if that is not full; 0: it is, or the item is short.
+ */
 export function tailClass(arena: Arena, itemWords: number): number {
   const largest = chunkWords(arena, arena.baseClasses)
   if (itemWords <= largest) return 0
