@@ -39,7 +39,7 @@ import { judgeTrade } from './worth.ts'
 const MOVE_PASSES = 3
 
 /** Pages a class gets per pageful that it evicts, while another is known to need them less. */
-export const TRADES_PER_PAGEFUL = 4
+export const TRADES_PER_PAGEFUL = 16
 
 /** Steps of one request after which it stops searching for dead items. */
 export const REAP_STEPS_MAX = 512

@@ -30,7 +30,7 @@ import { canGivePage } from './donors.ts'
 
 /** Least evictions between two comparisons: pagefuls, and items. */
 const LOOK_PAGEFULS = 4
-const LOOK_ITEMS = 200
+const LOOK_ITEMS = 100
 
 /** Weight of the older counts at each comparison. */
 const FADE = 0.97
@@ -52,6 +52,9 @@ const GAVE = 2
 
 /** With worths this many times apart, pages move until the next comparison. */
 const CLEAR_FACTOR = 4
+
+/** Long items of many chunks keep this part of the memory while they are in use. */
+const LONG_SHARE = 8
 
 /** Which class gives a page to which; `from` 0: none does. */
 export interface Trade {
@@ -150,7 +153,7 @@ function weigh(arena: Arena): void {
     const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
     if (pages === 0) continue
     const worth = hasSpare(arena, classId) ? 0 : worthOf(arena, classId) / pages
-    if (worth < leastWorth && mayGive(arena, classId)) {
+    if (worth < leastWorth && mayGive(arena, classId) && !isLongFloor(arena, classId, pages)) {
       least = classId
       leastWorth = worth
     }
@@ -184,6 +187,12 @@ function noteTrade(words: Int32Array, isClear: boolean): void {
   if (isReverse && !isClear) {
     words[L.TRADE_CAUTION] = Math.min(words[L.TRADE_CAUTION] + CAUTION_STEP, CAUTION_MAX)
   }
+}
+
+/** Whether long items, which are stored, have no more pages than they need to be kept at all. */
+function isLongFloor(arena: Arena, classId: number, pages: number): boolean {
+  if (classId !== arena.baseClasses || pages > arena.words[L.PAGE_LIMIT] / LONG_SHARE) return false
+  return arena.counters[classCounterAt(classId, Appraisal.USES)] > 0
 }
 
 /** Whether a class evicts. One with a free chunk no longer does, whatever its worth was. */
