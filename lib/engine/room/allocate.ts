@@ -85,7 +85,7 @@ export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueB
 }
 
 /**
- * A class of longer chunks with a free one; 0: none. After the classes were fitted anew, memory
+ * A class of longer chunks with a free one; 0: none. After the classes were fitted again, memory
  * freed in the class that these sizes used before must still serve them if nothing may be evicted.
  */
 function roomierClass(arena: Arena, classId: number): number {

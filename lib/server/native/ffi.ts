@@ -3,7 +3,8 @@
 // node:ffi is experimental, so nothing may depend on it. loadFfi returns undefined where it is
 // missing or not allowed, and the callers (libc.ts, tls/openssl.ts) then do without. Two more rules
 // hold for both: a change of its interface counts as missing, and memory whose address was given
-// away is kept alive by whoever gave it, because the garbage collector does not see addresses.
+// away is kept alive by the code that gave it, because the garbage collector does not see
+// addresses.
 
 import type { FunctionDefinitions, WrappedFunctionsFromDefinitions } from 'node:ffi'
 
