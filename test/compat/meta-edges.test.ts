@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { type Pair, prepare, startPair } from '../support/differential.ts'
 import { createNormaliser } from '../support/normalise.ts'
 import { skipWithout } from '../support/oracle.ts'
+import { SKIP_UNLESS_ALL } from '../support/runs.ts'
 import { type Group, RESET_KEYS } from './cases/case.ts'
 import { meta } from './cases/meta.ts'
 import { compareCase } from './cases/newer.ts'
@@ -20,7 +21,9 @@ t.test('edge cases get the same replies', { skip: skipWithout('memcached') }, as
   for (const group of meta) await t.test(group.name, t => runGroup(t, pair, group))
 })
 
-t.test('edge cases without CAS numbers', { skip: skipWithout('memcached') }, async t => {
+const skipLong = skipWithout('memcached') || SKIP_UNLESS_ALL
+
+t.test('edge cases without CAS numbers', { skip: skipLong }, async t => {
   const pair = await startPair(t, ['-C'])
   for (const group of meta.slice(1)) await t.test(group.name, t => runGroup(t, pair, group, true))
 })

@@ -12,9 +12,10 @@ import {
   type Draw,
   type Kind,
 } from '../support/random-runs.ts'
+import { runs } from '../support/runs.ts'
 import { ALIKE, ALL } from '../support/text-session.ts'
 
-const SHORT_SESSIONS = 12
+const SHORT_SESSIONS = runs(4, 12)
 const SCOPE = isOracleNewer() ? ALL : ALIKE
 // After a broken length these lines are consumed instead of the mark that ends a step.
 const KIND: Kind = { reset: resetMetaKeys(), resync: SCOPE === ALL ? '\r\n\r\n\r\n' : '' }

@@ -17,9 +17,10 @@ import {
   shrink,
   tryCommands,
 } from '../support/random-runs.ts'
+import { runs } from '../support/runs.ts'
 import { ALIKE, ALL, deleteAllKeys, randomSession } from '../support/text-session.ts'
 
-const SHORT_SESSIONS = 12
+const SHORT_SESSIONS = runs(4, 12)
 const SHORT_COMMANDS = 15
 const SCOPE = isOracleNewer() ? ALL : ALIKE
 const KIND: Kind = {

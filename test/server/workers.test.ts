@@ -15,6 +15,7 @@ import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
 import { Roster } from '../../lib/server/roster.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 import { HOST } from '../support/process.ts'
+import { runs } from '../support/runs.ts'
 import { ask, comesTrue, openFiles, openPeer, statsOf } from '../support/server-peer.ts'
 import { verifyAll } from '../support/server-session.ts'
 
@@ -22,7 +23,7 @@ const seed = announceSeed(t)
 
 const THREADS = 3
 const PEERS = 9
-const KILLS = 8
+const KILLS = runs(4, 8)
 const KEPT = 500
 const CLOSE_MS_MAX = 3000
 const GIVING_MS = 1500
