@@ -234,7 +234,6 @@ export const GUARDED: Readonly<Record<string, readonly string[]>> = {
     'lib/engine/',
     'lib/protocol/report/',
     'lib/protocol/control/',
-    'lib/local/stats.ts',
     'scripts/',
     'test/',
   ],
