@@ -204,6 +204,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   autocannon: ['scripts/bench-http.ts'],
   'lru-cache': ['scripts/bench/local/caches.ts'],
   keyv: ['test/'],
+  mariadb: ['test/'],
   express: ['test/'],
   'express-session': ['test/'],
   typescript: ['scripts/'],
