@@ -168,6 +168,10 @@ function warningsOf(options: Options, args: string[]): string[] {
   if (options.threads > THREADS_ADVISED_MAX) {
     warnings.push('WARNING: Setting a high number of workerthreads is not recommended.')
   }
+  const { tcpEnabled, udpPort, unixSocket } = options
+  if (!tcpEnabled && udpPort === 0 && unixSocket === undefined) {
+    warnings.push('warning: -p 0 without -s or -U leaves no way in')
+  }
   if (process.getuid?.() === 0 && options.user === undefined) {
     warnings.push('warning: running as root, -u <user> would run it as somebody else')
   }

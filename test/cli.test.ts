@@ -176,7 +176,6 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ['-p abc', 64, 'ERROR: Invalid port number abc.'],
   ['-p 70000', 64, 'ERROR: Invalid port number 70000.'],
   ['-p -2', 64, 'ERROR: Invalid port number -2.'],
-  ['-p 0', 64, 'ERROR: -p 0 leaves no way in, it needs -s or -U'],
   ['-m 2g', 1, 'Illegal value "2g" for -m: a whole number is needed'],
   ['-m 9999999', 64, 'Memory limit must be from 0 to 1048576 megabytes'],
   ['-t 3x', 1, 'Illegal value "3x" for -t: a whole number is needed'],
@@ -356,6 +355,8 @@ t.test('options without effect give a warning', async t => {
     'WARNING: Setting a high number of workerthreads is not recommended.',
   ])
   const asRoot = process.getuid?.() === 0
+  t.same(warningsFrom(await read('-u a -p 0')), ['warning: -p 0 without -s or -U leaves no way in'])
+  t.same(warningsFrom(await read('-u a -p 0 -U 11211')), [])
   const expected = ['warning: running as root, -u <user> would run it as somebody else']
   t.same(warningsFrom(await read('')), asRoot ? expected : [])
 })

@@ -90,7 +90,7 @@ function protocolFor(sasl: boolean, tokens: boolean): ProtocolName {
 }
 
 function refusePorts(options: Options): Refusal | undefined {
-  const { port, tcpEnabled, listen, udpPort, unixSocket, unixMask } = options
+  const { port, listen, udpPort, unixSocket, unixMask } = options
   if (!isWhole(udpPort, -1, PORT_MAX)) return usage(`ERROR: Invalid UDP port number ${udpPort}.`)
   if (!isWhole(port, 0, PORT_MAX)) return usage(`ERROR: Invalid port number ${port}.`)
   const wrong = listen.find(address => !isWhole(address.port, 0, PORT_MAX))
@@ -101,8 +101,7 @@ function refusePorts(options: Options): Refusal | undefined {
   if (!isWhole(unixMask, 0, UNIX_MASK_MAX)) {
     return failure('Access mask of the UNIX socket must be from 0 to 777, in octal')
   }
-  if (tcpEnabled || udpPort !== 0 || unixSocket !== undefined) return undefined
-  return usage('ERROR: -p 0 leaves no way in, it needs -s or -U')
+  return undefined
 }
 
 function refuseCounts(options: Options): Refusal | undefined {

@@ -121,7 +121,8 @@ function spawnReason({ code, message }: NodeJS.ErrnoException): string {
 
 /** Prints one line to a terminal or with -v; memcached prints none. */
 async function tellStarted({ places }: Running, isTalking: boolean): Promise<void> {
-  const listening = `memslab ${packageVersion()} listens on ${places.join(', ')}`
+  const where = places.length === 0 ? 'nowhere' : `on ${places.join(', ')}`
+  const listening = `memslab ${packageVersion()} listens ${where}`
   if (isTalking || isatty(2)) say(listening)
   if (!isDetached()) return
   process.chdir('/')
