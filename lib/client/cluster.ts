@@ -10,8 +10,6 @@
 // sent: keys and numbers go into request lines as they are. Servers may change while it runs:
 // members.ts.
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type InspectOptions, inspect } from 'node:util'
 import {
   amountOf,
   COUNT_NAMES,
@@ -22,18 +20,13 @@ import {
   checkPiece,
   claimOf,
   DELETE_NAMES,
-  delayOf,
   EXPIRY_NAMES,
   initialOf,
   LEASE_NAMES,
-  numberOption,
-  refuse,
   SET_NAMES,
-  TIMER_MS_MAX,
   TOUCHING_READ_NAMES,
   wantsBytes,
 } from '../doors/arguments.ts'
-import { CacheError } from '../doors/errors.ts'
 import { exptimeOf, secondsUntil, secondsUntilTold } from '../doors/expiry.ts'
 import { isClaim, isUnreadable } from '../doors/stored.ts'
 import type {
@@ -41,7 +34,6 @@ import type {
   CountOptions,
   DeleteOptions,
   ExpiryOptions,
-  FlushOptions,
   Item,
   Lease,
   LeaseOptions,
@@ -50,25 +42,9 @@ import type {
   Store,
   TouchingReadOptions,
 } from '../doors/types.ts'
-import {
-  type CheckedOptions,
-  type ClusterOptions,
-  checkClusterOptions,
-  isDiscovery,
-  type Servers,
-} from './cluster-options.ts'
-import { Copies } from './copies/copies.ts'
-import type { Keyed } from './copies/keyed.ts'
-import { OneCopy } from './copies/one-copy.ts'
-import type { Discovery } from './discovery/source.ts'
-import { Health } from './members/health.ts'
-import { Members } from './members/members.ts'
-import { parseServer } from './members/servers.ts'
-import type { ServerAddress } from './nodes/connection.ts'
-import { MemjsNode } from './nodes/memjs-node.ts'
-import { MetaNode } from './nodes/meta-node.ts'
-import { checkKey, type Hit, type PoolNode, type Stored, type StoreMode } from './nodes/node.ts'
-import type { RingNode } from './ring/ring.ts'
+import type { ClusterOptions, Servers } from './cluster-options.ts'
+import { checkKey, type Hit, type Stored, type StoreMode } from './nodes/node.ts'
+import { ServerPool } from './server-pool.ts'
 import { Codec } from './values/codec.ts'
 
 /**
@@ -78,81 +54,22 @@ import { Codec } from './values/codec.ts'
 const CAS_END = 2n ** 64n
 const MARKED_CAS_END = 2n ** 96n
 
-export class ClusterClient implements Store<'async'> {
-  private readonly options: CheckedOptions
-  private readonly timeoutMs: number
+export class ClusterClient extends ServerPool implements Store<'async'> {
   private readonly casEnd: bigint
-  private readonly members: Members
   private readonly codec: Codec
-  private readonly keyed: Keyed
-  /** Settled when the servers are known, or never will be. */
-  private readonly known = Promise.withResolvers<void>()
-  private isKnown = false
-  /** Ends all work in the background. */
-  private readonly closing = new AbortController()
-  private readonly stopDiscovery: () => void
 
-  /**
-   * `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these; or a
-   * source that provides them and each change. Requests wait for the source's first list.
-   * CacheError ARGUMENT for wrong servers and options.
-   */
+  /** As ServerPool. CacheError ARGUMENT for wrong servers and options. */
   constructor(servers: Servers, options: ClusterOptions = {}) {
-    const checked = checkClusterOptions(options)
-    const { failures, restMs, replicas } = checked
-    this.options = checked
-    this.timeoutMs = checked.timeoutMs
-    this.casEnd = replicas > 1 ? MARKED_CAS_END : CAS_END
-    this.members = new Members([], {
-      ...checked,
-      createNode: ({ host, port }) => nodeOf({ host, port }, checked),
-      createHealth: () => new Health(failures, restMs),
-      probeMs: this.timeoutMs,
-    })
-    this.codec = new Codec(checked)
-    this.keyed = this.keyedBy(checked)
-    this.known.promise.catch(() => {})
-    const isFollowed = isDiscovery(servers)
-    this.stopDiscovery = isFollowed ? this.follow(servers) : () => {}
-    if (!isFollowed) this.setMembers(servers)
-  }
-
-  /**
-   * Sets the servers. Requests in flight finish on their server. Servers that stay keep their
-   * connections; connections to servers that left are closed once they are idle. CacheError
-   * ARGUMENT: nothing changes.
-   */
-  setMembers(servers: readonly (string | RingNode)[]): void {
-    if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
-    this.members.set(
-      servers.map(server => (typeof server === 'string' ? parseServer(server) : server)),
-    )
-    this.isKnown = true
-    this.known.resolve()
-    this.options.onServers?.(this.servers())
-  }
-
-  /** The names of all servers, including those that are away. */
-  servers(): string[] {
-    return this.members.all().map(({ node }) => node.name)
-  }
-
-  /** Resolves when the servers are known. TIMEOUT: not within `timeoutMs`. */
-  async ready(timeoutMs = this.timeoutMs): Promise<void> {
-    numberOption({ timeoutMs }, 'timeoutMs', 1, [1, TIMER_MS_MAX])
-    if (this.isKnown) return
-    const timer = new AbortController()
-    const late = sleep(timeoutMs, undefined, timer).then(() => {
-      throw new CacheError('TIMEOUT', 'no servers were found in time')
-    })
-    await Promise.race([this.known.promise, late]).finally(() => timer.abort())
+    super(servers, options)
+    this.casEnd = this.options.replicas > 1 ? MARKED_CAS_END : CAS_END
+    this.codec = new Codec(this.options)
   }
 
   async get<T = unknown>(key: string, options?: ReadOptions): Promise<T | undefined> {
     const asBytes = wantsBytes(options)
     checkKey(key)
     const hit = await this.keyed.get(key)
-    return isValue(hit) ? this.valueOf<T>(this.codec.open(hit), asBytes) : undefined
+    return isValue(hit) ? this.decoded<T>(this.codec.open(hit), asBytes) : undefined
   }
 
   async getItem<T = unknown>(key: string, options?: ReadOptions): Promise<Item<T> | undefined> {
@@ -171,7 +88,7 @@ export class ClusterClient implements Store<'async'> {
     options?: ReadOptions,
   ): Promise<Map<string, T>> {
     const asBytes = wantsBytes(options)
-    return this.many(keys, hit => this.valueOf<T>(this.codec.open(hit), asBytes))
+    return this.many(keys, hit => this.decoded<T>(this.codec.open(hit), asBytes))
   }
 
   /** As `getMany`. */
@@ -191,7 +108,7 @@ export class ClusterClient implements Store<'async'> {
     const exptime = exptimeOf(secondsUntilTold(options))
     checkKey(key)
     const hit = await this.keyed.get(key, exptime)
-    return isValue(hit) ? this.valueOf<T>(this.codec.open(hit), asBytes) : undefined
+    return isValue(hit) ? this.decoded<T>(this.codec.open(hit), asBytes) : undefined
   }
 
   /** Fetches the value too. */
@@ -284,90 +201,6 @@ export class ClusterClient implements Store<'async'> {
     return this.keyed.expire(key, cas)
   }
 
-  /** Expires all items on all servers. Rejects if one did not answer. */
-  async flush(options?: FlushOptions): Promise<void> {
-    const delayS = delayOf(options)
-    const flush = (node: PoolNode) => node.flush(delayS, this.timeoutMs)
-    const leaving = this.members
-      .leaving()
-      .map(member => this.members.on(member, flush).catch(() => this.members.giveUp(member)))
-    await Promise.all([this.onAll(flush), ...leaving])
-  }
-
-  /** Each server's version text, by server. Rejects if one did not answer. */
-  async versions(): Promise<Map<string, string>> {
-    return new Map(
-      await this.onAll(async node => [node.name, await node.version(this.timeoutMs)] as const),
-    )
-  }
-
-  /**
-   * The statistics of each server, by server; `name`: as in `stats items`. Rejects if one did not
-   * answer.
-   */
-  async serverStats(name = ''): Promise<Map<string, Map<string, string>>> {
-    if (typeof name !== 'string' || !/^[\x20-\x7e]*$/.test(name)) refuse('name', 'words', name)
-    return new Map(
-      await this.onAll(async node => [node.name, await node.stats(name, this.timeoutMs)] as const),
-    )
-  }
-
-  /** The server that owns a key, whether it is up or not. Undefined in an empty pool. */
-  ownerOf(key: string): string | undefined {
-    checkKey(key)
-    return this.members.ownerOf(key)?.node.name
-  }
-
-  /** The servers that are ejected now. */
-  away(): string[] {
-    const away = this.members.all().filter(({ health }) => !health.isUp())
-    return away.map(({ node }) => node.name)
-  }
-
-  /** Closes all connections. Pending calls reject with CLOSED. */
-  close(): void {
-    this.stopDiscovery()
-    this.closing.abort()
-    this.known.reject(new CacheError('CLOSED', 'the client was closed'))
-    this.members.close()
-  }
-
-  /** A summary for console.log, without passwords and values. */
-  [inspect.custom](_depth: number, options: InspectOptions): string {
-    const { driver = 'meta', replicas, timeoutMs } = this.options
-    const isClosed = this.closing.signal.aborted
-    const facts = {
-      servers: this.servers(),
-      away: this.away(),
-      driver,
-      replicas,
-      timeoutMs,
-      isClosed,
-    }
-    return `ClusterClient ${inspect(facts, options)}`
-  }
-
-  private keyedBy({ retries, failover, replicas }: CheckedOptions): Keyed {
-    const terms = {
-      members: this.members,
-      timeoutMs: this.timeoutMs,
-      retries,
-      isMissing: failover === 'miss',
-      known: () => (this.isKnown ? undefined : this.ready()),
-    }
-    if (replicas === 1) return new OneCopy(terms)
-    return new Copies({ ...terms, copies: replicas, signal: this.closing.signal })
-  }
-
-  private follow(source: Discovery): () => void {
-    return source.watch({
-      change: servers => {
-        if (servers.length > 0) this.setMembers(servers)
-      },
-      fail: error => this.options.onDiscoveryError?.(error),
-    })
-  }
-
   private async store(
     mode: StoreMode,
     key: string,
@@ -428,16 +261,11 @@ export class ClusterClient implements Store<'async'> {
   private itemOf<T>(hit: Hit, asBytes: boolean): Item<T> {
     const opened = this.codec.open(hit)
     const { flags, cas, ttlS } = opened
-    return { value: this.valueOf<T>(opened, asBytes), flags, cas, ttlS: secondsLeft(ttlS) }
+    return { value: this.decoded<T>(opened, asBytes), flags, cas, ttlS: secondsLeft(ttlS) }
   }
 
-  private valueOf<T>(opened: Hit, asBytes: boolean): T {
+  private decoded<T>(opened: Hit, asBytes: boolean): T {
     return (asBytes ? opened.value : this.codec.valueOf(opened)) as T
-  }
-
-  private async onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
-    if (!this.isKnown) await this.ready()
-    return Promise.all(this.members.all().map(member => this.members.on(member, call)))
   }
 }
 
@@ -452,10 +280,4 @@ function isStored(stored: Stored): boolean {
 
 function secondsLeft(ttlS: number | undefined): number | undefined {
   return ttlS === -1 ? Number.POSITIVE_INFINITY : ttlS
-}
-
-function nodeOf(address: ServerAddress, options: ClusterOptions): PoolNode {
-  return options.driver === 'memjs'
-    ? new MemjsNode(address, options)
-    : new MetaNode(address, options)
 }

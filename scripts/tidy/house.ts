@@ -170,6 +170,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],
+    ['server-pool.ts'],
     ['cluster-options.ts'],
     ['copies/', 'discovery/'],
     ['members/', 'values/'],

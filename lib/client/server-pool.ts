@@ -1,0 +1,189 @@
+// The servers of a pool as a whole: who they are, how they are found and asked, and the end. The
+// calls on keys are in cluster.ts.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type InspectOptions, inspect } from 'node:util'
+import { delayOf, numberOption, refuse, TIMER_MS_MAX } from '../doors/arguments.ts'
+import { CacheError } from '../doors/errors.ts'
+import type { FlushOptions } from '../doors/types.ts'
+import {
+  type CheckedOptions,
+  type ClusterOptions,
+  checkClusterOptions,
+  isDiscovery,
+  type Servers,
+} from './cluster-options.ts'
+import { Copies } from './copies/copies.ts'
+import type { Keyed } from './copies/keyed.ts'
+import { OneCopy } from './copies/one-copy.ts'
+import type { Discovery } from './discovery/source.ts'
+import { Health } from './members/health.ts'
+import { Members } from './members/members.ts'
+import { parseServer } from './members/servers.ts'
+import type { ServerAddress } from './nodes/connection.ts'
+import { MemjsNode } from './nodes/memjs-node.ts'
+import { MetaNode } from './nodes/meta-node.ts'
+import { checkKey, type PoolNode } from './nodes/node.ts'
+import type { RingNode } from './ring/ring.ts'
+
+export class ServerPool {
+  protected readonly options: CheckedOptions
+  protected readonly keyed: Keyed
+  private readonly timeoutMs: number
+  private readonly members: Members
+  /** Settled when the servers are known, or never will be. */
+  private readonly known = Promise.withResolvers<void>()
+  private isKnown = false
+  /** Ends all work in the background. */
+  private readonly closing = new AbortController()
+  private readonly stopDiscovery: () => void
+
+  /**
+   * `servers`: `host:port`, `host:port:weight`, `[ipv6]:port`, a path, or the parts of these; or a
+   * source that provides them and each change. Requests wait for the source's first list.
+   * CacheError ARGUMENT for wrong servers and options.
+   */
+  constructor(servers: Servers, options: ClusterOptions = {}) {
+    const checked = checkClusterOptions(options)
+    const { failures, restMs } = checked
+    this.options = checked
+    this.timeoutMs = checked.timeoutMs
+    this.members = new Members([], {
+      ...checked,
+      createNode: ({ host, port }) => nodeOf({ host, port }, checked),
+      createHealth: () => new Health(failures, restMs),
+      probeMs: this.timeoutMs,
+    })
+    this.keyed = this.keyedBy(checked)
+    this.known.promise.catch(() => {})
+    const isFollowed = isDiscovery(servers)
+    this.stopDiscovery = isFollowed ? this.follow(servers) : () => {}
+    if (!isFollowed) this.setMembers(servers)
+  }
+
+  /**
+   * Sets the servers. Requests in flight finish on their server. Servers that stay keep their
+   * connections; connections to servers that left are closed once they are idle. CacheError
+   * ARGUMENT: nothing changes.
+   */
+  setMembers(servers: readonly (string | RingNode)[]): void {
+    if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
+    this.members.set(
+      servers.map(server => (typeof server === 'string' ? parseServer(server) : server)),
+    )
+    this.isKnown = true
+    this.known.resolve()
+    this.options.onServers?.(this.servers())
+  }
+
+  /** The names of all servers, including those that are away. */
+  servers(): string[] {
+    return this.members.all().map(({ node }) => node.name)
+  }
+
+  /** Resolves when the servers are known. TIMEOUT: not within `timeoutMs`. */
+  async ready(timeoutMs = this.timeoutMs): Promise<void> {
+    numberOption({ timeoutMs }, 'timeoutMs', 1, [1, TIMER_MS_MAX])
+    if (this.isKnown) return
+    const timer = new AbortController()
+    const late = sleep(timeoutMs, undefined, timer).then(() => {
+      throw new CacheError('TIMEOUT', 'no servers were found in time')
+    })
+    await Promise.race([this.known.promise, late]).finally(() => timer.abort())
+  }
+
+  /** Expires all items on all servers. Rejects if one did not answer. */
+  async flush(options?: FlushOptions): Promise<void> {
+    const delayS = delayOf(options)
+    const flush = (node: PoolNode) => node.flush(delayS, this.timeoutMs)
+    const leaving = this.members
+      .leaving()
+      .map(member => this.members.on(member, flush).catch(() => this.members.giveUp(member)))
+    await Promise.all([this.onAll(flush), ...leaving])
+  }
+
+  /** Each server's version text, by server. Rejects if one did not answer. */
+  async versions(): Promise<Map<string, string>> {
+    return new Map(
+      await this.onAll(async node => [node.name, await node.version(this.timeoutMs)] as const),
+    )
+  }
+
+  /**
+   * The statistics of each server, by server; `name`: as in `stats items`. Rejects if one did not
+   * answer.
+   */
+  async serverStats(name = ''): Promise<Map<string, Map<string, string>>> {
+    if (typeof name !== 'string' || !/^[\x20-\x7e]*$/.test(name)) refuse('name', 'words', name)
+    return new Map(
+      await this.onAll(async node => [node.name, await node.stats(name, this.timeoutMs)] as const),
+    )
+  }
+
+  /** The server that owns a key, whether it is up or not. Undefined in an empty pool. */
+  ownerOf(key: string): string | undefined {
+    checkKey(key)
+    return this.members.ownerOf(key)?.node.name
+  }
+
+  /** The servers that are ejected now. */
+  away(): string[] {
+    const away = this.members.all().filter(({ health }) => !health.isUp())
+    return away.map(({ node }) => node.name)
+  }
+
+  /** Closes all connections. Pending calls reject with CLOSED. */
+  close(): void {
+    this.stopDiscovery()
+    this.closing.abort()
+    this.known.reject(new CacheError('CLOSED', 'the client was closed'))
+    this.members.close()
+  }
+
+  /** A summary for console.log, without passwords and values. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { driver = 'meta', replicas, timeoutMs } = this.options
+    const isClosed = this.closing.signal.aborted
+    const facts = {
+      servers: this.servers(),
+      away: this.away(),
+      driver,
+      replicas,
+      timeoutMs,
+      isClosed,
+    }
+    return `ClusterClient ${inspect(facts, options)}`
+  }
+
+  private keyedBy({ retries, failover, replicas }: CheckedOptions): Keyed {
+    const terms = {
+      members: this.members,
+      timeoutMs: this.timeoutMs,
+      retries,
+      isMissing: failover === 'miss',
+      known: () => (this.isKnown ? undefined : this.ready()),
+    }
+    if (replicas === 1) return new OneCopy(terms)
+    return new Copies({ ...terms, copies: replicas, signal: this.closing.signal })
+  }
+
+  private follow(source: Discovery): () => void {
+    return source.watch({
+      change: servers => {
+        if (servers.length > 0) this.setMembers(servers)
+      },
+      fail: error => this.options.onDiscoveryError?.(error),
+    })
+  }
+
+  private async onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
+    if (!this.isKnown) await this.ready()
+    return Promise.all(this.members.all().map(member => this.members.on(member, call)))
+  }
+}
+
+function nodeOf(address: ServerAddress, options: ClusterOptions): PoolNode {
+  return options.driver === 'memjs'
+    ? new MemjsNode(address, options)
+    : new MetaNode(address, options)
+}
