@@ -176,7 +176,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['members/', 'values/'],
     ['nodes/'],
     ['ring/'],
-    ['limits.ts'],
+    ['limits.ts', 'loop-clock.ts'],
   ],
   'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
   'lib/local/': [

@@ -14,66 +14,16 @@
 // the next change. For a while after the servers changed, a change also deletes the copies of
 // former holders, which may become holders again.
 
-import { CacheError } from '../../doors/errors.ts'
 import { isAway, type Member } from '../members/members.ts'
-import type {
-  Arithmetic,
-  Claim,
-  ClaimRequest,
-  Hit,
-  PoolNode,
-  Stored,
-  StoreRequest,
-} from '../nodes/node.ts'
-import type { Keyed, KeyedOptions } from './keyed.ts'
-import { MARKS, marked, markOf } from './marks.ts'
-import { groupBy, isRefusal, leaseOf } from './one-copy.ts'
-import { Repairs } from './repairs.ts'
-import { StaleCopies } from './stale-copies.ts'
+import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from '../nodes/node.ts'
+import { type Call, type CopiesOptions, type Found, Holders } from './holders.ts'
+import type { Keyed } from './keyed.ts'
+import { marked } from './marks.ts'
+import { groupBy, leaseOf } from './one-copy.ts'
 
-export interface CopiesOptions extends KeyedOptions {
-  /** Servers that each value is kept on, at least 2. */
-  copies: number
-  /** Ends the work in the background. */
-  signal: AbortSignal
-}
-
-/** The result of asking one holder after the other. */
-interface Found<T> {
-  answer: T
-  /** The holder that answered; undefined if none has the item. */
-  lead: Member | undefined
-  /** The holders asked before, which lack it. */
-  lacking: Member[]
-  /** The holders that would have been asked next. */
-  rest: Member[]
-}
-
-type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
-
-/** A request to holders about a key. */
-interface Asking<T> {
-  key: string
-  call: Call<T>
-  deadlineMs: number
-  /** It changes nothing. */
-  isRead: boolean
-}
-
-/** No item has this version: a request with it only shows whether there is an item. */
-const NO_VERSION = 2n ** 64n - 1n
-
-export class Copies implements Keyed {
-  private readonly options: CopiesOptions
-  private readonly stale: StaleCopies
-  private readonly repairs: Repairs
-
+export class Copies extends Holders implements Keyed {
   constructor(options: CopiesOptions) {
-    this.options = options
-    const { members, timeoutMs, signal } = options
-    const renew = (key: string) => this.get(key)
-    this.stale = new StaleCopies({ members, timeoutMs, signal, renew })
-    this.repairs = new Repairs({ members, timeoutMs }, this.stale)
+    super(options, key => this.get(key))
   }
 
   async get(key: string, exptime?: number): Promise<Hit | undefined> {
@@ -122,6 +72,7 @@ export class Copies implements Keyed {
   async delete(key: string, cas?: bigint): Promise<boolean> {
     const deadlineMs = await this.begin()
     const holders = this.holders(key)
+    const asked = this.reachable(key)
     const discarded = cas === undefined ? this.distrust(key, deadlineMs) : undefined
     const tag = cas === undefined ? undefined : await this.deleteIf(key, cas, deadlineMs)
     if (tag === false) return false
@@ -130,7 +81,7 @@ export class Copies implements Keyed {
     let failure: unknown
     for (const [i, member] of holders.toReversed().entries()) {
       if (member === tag) continue
-      if (!member.health.isUp() || member.hasLeft) {
+      if (!asked.includes(member) || member.hasLeft) {
         this.stale.mark(member, key)
         continue
       }
@@ -211,18 +162,13 @@ export class Copies implements Keyed {
     return true
   }
 
-  /** Whether no copy waits to be removed or made. */
-  isSettled(): boolean {
-    return this.stale.isEmpty() && this.repairs.isIdle()
-  }
-
   /** A holder that alone refuses a change still has the old value. */
   private async set(request: StoreRequest): Promise<Stored> {
     const deadlineMs = await this.begin()
     const { key } = request
     const call: Call<Stored> = (node, ms) => node.store(request, ms)
     const discarded = this.distrust(key, deadlineMs)
-    const up = this.holders(key).filter(({ health }) => health.isUp())
+    const up = this.reachable(key)
     const wasStale = up.map(member => this.stale.replace(member, key))
     const answers = await Promise.allSettled(
       up.map(member => this.ask(member, call, deadlineMs, 1, true)),
@@ -350,139 +296,6 @@ export class Copies implements Keyed {
     } finally {
       await discarded
     }
-  }
-
-  /**
-   * Asks one holder after the other until one answers more than `none`. `isRead`: it changes
-   * nothing. Otherwise the copy of a holder that is away or does not answer counts as stale.
-   */
-  private async first<T>(
-    key: string,
-    none: T,
-    call: Call<T>,
-    deadlineMs: number,
-    isRead: boolean,
-  ): Promise<Found<T>> {
-    const discarded = isRead ? undefined : this.distrust(key, deadlineMs)
-    try {
-      const asking = { key, call, deadlineMs, isRead }
-      return await this.among(this.askable(key, isRead), none, asking)
-    } finally {
-      await discarded
-    }
-  }
-
-  /** A key is about to change: the copies of ejected and former holders become stale. */
-  private distrust(key: string, deadlineMs: number): Promise<void> {
-    const { members, copies } = this.options
-    for (const member of this.holders(key)) if (!member.health.isUp()) this.stale.mark(member, key)
-    const ms = (deadlineMs - performance.now()) / 2
-    return this.stale.discard(members.formerHolders(key, copies), key, ms)
-  }
-
-  private async among<T>(
-    holders: readonly Member[],
-    none: T,
-    { key, call, deadlineMs, isRead }: Asking<T>,
-  ): Promise<Found<T>> {
-    const lacking: Member[] = []
-    let failure: unknown
-    for (const [i, member] of holders.entries()) {
-      if (member.hasLeft) continue
-      try {
-        const answer = await this.ask(member, call, deadlineMs, holders.length - i, isRead)
-        if (answer !== none) return { answer, lead: member, lacking, rest: holders.slice(i + 1) }
-        lacking.push(member)
-      } catch (error) {
-        if (!isAway(error)) throw error
-        if (!isRead) this.stale.mark(member, key)
-        failure = error
-      }
-    }
-    // Stale copies count as missing.
-    const isNone = lacking.length > 0 || (isRead && failure === undefined && this.isUp(key))
-    const answer = isNone ? none : this.nobody(none, failure)
-    return { answer, lead: undefined, lacking, rest: [] }
-  }
-
-  /** `turns`: how many holders must be asked before the deadline, including this one. */
-  private async ask<T>(
-    member: Member,
-    call: Call<T>,
-    deadlineMs: number,
-    turns: number,
-    isRepeatable: boolean,
-  ): Promise<T> {
-    const { members, retries } = this.options
-    const untilMs = performance.now() + (deadlineMs - performance.now()) / turns
-    for (let tries = 0; ; tries++) {
-      try {
-        return await members.on(member, node => call(node, untilMs - performance.now()))
-      } catch (error) {
-        const isGone = member.hasLeft || !member.health.isUp()
-        const isOver = performance.now() >= untilMs || tries >= retries || isGone
-        if (!isAway(error) || !isRepeatable || isOver) throw error
-      }
-    }
-  }
-
-  /** A holder's items of these keys; undefined: it is away, left, refuses or is busy. */
-  private async getGroup(
-    member: Member,
-    keys: string[],
-    deadlineMs: number,
-    turns: number,
-  ): Promise<Map<string, Hit> | undefined> {
-    if (member.hasLeft) return undefined
-    try {
-      return await this.ask(member, (node, ms) => node.getMany(keys, ms), deadlineMs, turns, true)
-    } catch (error) {
-      if (isAway(error) || isRefusal(error)) return undefined
-      throw error
-    }
-  }
-
-  private holders(key: string): Member[] {
-    const { members, copies } = this.options
-    const holders = members.successors(key, copies)
-    if (holders.length === 0) throw new CacheError('CONNECTION', 'the pool has no servers')
-    return holders
-  }
-
-  private isUp(key: string): boolean {
-    return this.holders(key).some(({ health }) => health.isUp())
-  }
-
-  /** The holders that are up and whose copy is not stale. */
-  private askable(key: string, isRead = false): Member[] {
-    const isUp = (member: Member) => member.health.isUp() && !this.stale.has(member, key)
-    const up = this.holders(key).filter(isUp)
-    // A change of the item also changes the copy that is being made, or removes it for good.
-    const sure = isRead ? up.filter(member => !this.repairs.isMaking(member, key)) : []
-    return sure.length > 0 ? sure : up
-  }
-
-  /**
-   * The holder that gave this version, or the first one for a version that none has given.
-   */
-  private versionOf(key: string, cas: bigint): { member: Member | undefined; version: bigint } {
-    const askable = this.askable(key)
-    const member = askable.find(({ node }) => markOf(node) === cas % MARKS)
-    if (member !== undefined) return { member, version: cas / MARKS }
-    return { member: askable[0], version: NO_VERSION }
-  }
-
-  private nobody<T>(none: T, failure: unknown): T {
-    if (failure !== undefined) throw failure
-    if (this.options.isMissing) return none
-    throw new CacheError('CONNECTION', 'no server of the pool that may have the key answers')
-  }
-
-  /** The deadline of a call that begins now. */
-  private async begin(): Promise<number> {
-    const deadlineMs = performance.now() + this.options.timeoutMs
-    await this.options.known()
-    return deadlineMs
   }
 }
 

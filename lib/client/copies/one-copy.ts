@@ -3,6 +3,7 @@
 // asked too (warmup.ts).
 
 import { CacheError } from '../../doors/errors.ts'
+import { loopClock } from '../loop-clock.ts'
 import { isAway, type Member } from '../members/members.ts'
 import type {
   Arithmetic,
@@ -33,7 +34,7 @@ export class OneCopy implements Keyed {
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
     const { members, timeoutMs } = this.options
     const found = new Map<string, Hit>()
-    const deadlineMs = performance.now() + timeoutMs
+    const deadlineMs = loopClock.nowMs() + timeoutMs
     await this.options.known()
     const wanted = [...new Set(keys)]
     await this.collect(wanted, found, deadlineMs)
@@ -87,7 +88,7 @@ export class OneCopy implements Keyed {
     for (let tries = 0; tries <= retries && left.length > 0; tries++) {
       const missed: string[] = []
       const ask = async ([member, group]: [Member, string[]]) => {
-        const ms = deadlineMs - performance.now()
+        const ms = deadlineMs - loopClock.nowMs()
         try {
           for (const [key, hit] of await members.on(member, node => node.getMany(group, ms))) {
             found.set(key, hit)
@@ -98,7 +99,7 @@ export class OneCopy implements Keyed {
         }
       }
       await Promise.all([...groupBy(left, key => this.memberOf(key))].map(ask))
-      left = performance.now() < deadlineMs ? missed : []
+      left = loopClock.nowMs() < deadlineMs ? missed : []
     }
   }
 
@@ -114,34 +115,36 @@ export class OneCopy implements Keyed {
     call: (node: PoolNode, timeoutMs: number) => Promise<T>,
     effect: Effect = 'changes',
   ): Promise<T> {
-    const { members, timeoutMs, retries, isMissing } = this.options
-    const deadlineMs = performance.now() + timeoutMs
+    const { members, timeoutMs, retries } = this.options
+    const deadlineMs = loopClock.nowMs() + timeoutMs
     const known = this.options.known()
     if (known !== undefined) await known
     for (let tries = 0; ; tries++) {
       const member = this.memberOf(key)
-      if (member === undefined && isMissing) return away
-      if (member === undefined) throw new CacheError('CONNECTION', 'no server of the pool answers')
+      if (member === undefined) return away
       try {
-        const ask = () => members.on(member, node => call(node, deadlineMs - performance.now()))
+        const ask = () => members.on(member, node => call(node, deadlineMs - loopClock.nowMs()))
         return await (members.isWarming
           ? this.warmUp.around(effect, key, member, deadlineMs, ask)
           : ask())
       } catch (error) {
-        const isOver = performance.now() >= deadlineMs || tries >= retries
+        const isOver = loopClock.nowMs() >= deadlineMs || tries >= retries
         if (!isAway(error) || !isRepeatable || isOver) throw error
       }
     }
   }
 
-  /** The server to ask for a key: its owner or the next that is up; undefined: none is up. */
+  /**
+   * The server to ask for a key: its owner or the next that is up, and the owner if none is,
+   * because then the fault may be ours. Undefined: its keys miss.
+   */
   private memberOf(key: string): Member | undefined {
     const { members, isMissing } = this.options
     const owner = members.ownerOf(key)
     if (owner === undefined) throw new CacheError('CONNECTION', 'the pool has no servers')
     if (owner.health.isUp()) return owner
     if (isMissing) return undefined
-    return members.successors(key, members.count).find(({ health }) => health.isUp())
+    return members.successors(key, members.count).find(({ health }) => health.isUp()) ?? owner
   }
 }
 

@@ -10,6 +10,7 @@
 // without this. A request waits for it at most half of its remaining time.
 
 import { CacheError } from '../../doors/errors.ts'
+import { loopClock } from '../loop-clock.ts'
 import { isAway, type Member, type Members } from '../members/members.ts'
 import { type Ask, moveItem } from './move.ts'
 
@@ -80,7 +81,7 @@ export class WarmUp {
 
   private async moveFromAny(key: string, owner: Member, deadlineMs: number): Promise<void> {
     const to: Ask = call =>
-      this.members.on(owner, node => call(node, deadlineMs - performance.now()))
+      this.members.on(owner, node => call(node, deadlineMs - loopClock.nowMs()))
     for (const former of this.members.formerOwnersOf(key, owner)) {
       const moved = await moveItem(key, this.askOf(former, deadlineMs), to).catch(ignored)
       if (moved === 'MOVED' || moved === 'NEWER') return
@@ -96,11 +97,11 @@ export class WarmUp {
   }
 
   private askOf(former: Member, deadlineMs: number): Ask {
-    const nowMs = performance.now()
+    const nowMs = loopClock.nowMs()
     const untilMs = nowMs + (deadlineMs - nowMs) / 2
     return call =>
       this.members
-        .on(former, node => call(node, untilMs - performance.now()))
+        .on(former, node => call(node, untilMs - loopClock.nowMs()))
         .catch((error: unknown) => {
           if (isAway(error)) this.members.giveUp(former)
           throw error

@@ -10,6 +10,7 @@ import { CacheError } from '../../doors/errors.ts'
 import { WARMUP_VIEWS_MAX } from '../limits.ts'
 import { addressText } from '../nodes/connection.ts'
 import type { PoolNode } from '../nodes/node.ts'
+import { isUnsent } from '../nodes/pending.ts'
 import {
   createRing,
   ownerOf,
@@ -158,7 +159,7 @@ export class Members {
       health.succeed(performance.now())
       return answer
     } catch (error) {
-      if (isAway(error) && !this.counted.has(error)) {
+      if (isAway(error) && !isUnsent(error) && !this.counted.has(error)) {
         this.counted.add(error)
         if (health.fail(performance.now())) void this.probe(member)
       }

@@ -5,6 +5,7 @@
 import type { Response } from 'memjs'
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
+import { loopClock } from '../loop-clock.ts'
 import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
 import { type Frame, MemjsLink } from './memjs-link.ts'
 import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
@@ -68,10 +69,10 @@ export class MemjsNode implements PoolNode {
 
   async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
     const hits = new Map<string, Hit>()
-    const deadlineMs = performance.now() + timeoutMs
+    const deadlineMs = loopClock.nowMs() + timeoutMs
     for (let start = 0; start < keys.length; start += MEMJS_BATCH_KEYS) {
       const batch = keys.slice(start, start + MEMJS_BATCH_KEYS)
-      const leftMs = deadlineMs - performance.now()
+      const leftMs = deadlineMs - loopClock.nowMs()
       const found = await Promise.all(batch.map(key => this.get(key, leftMs)))
       for (const [i, hit] of found.entries()) if (hit !== undefined) hits.set(batch[i], hit)
     }

@@ -2,6 +2,7 @@
 // PoolNode, with TLS and UNIX sockets, and many keys in one request.
 
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
+import { loopClock } from '../loop-clock.ts'
 import {
   addressText,
   Connection,
@@ -107,16 +108,16 @@ export class MetaNode implements PoolNode {
   async adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined> {
     const { key, delta, subtract, initial, exptime } = request
     const text = `ma ${key} D${delta}${subtract ? ' MD' : ''} v\r\n`
-    const deadlineMs = performance.now() + timeoutMs
+    const deadlineMs = loopClock.nowMs() + timeoutMs
     for (;;) {
-      const leftMs = deadlineMs - performance.now()
+      const leftMs = deadlineMs - loopClock.nowMs()
       if (leftMs <= 0) throw new CacheError('TIMEOUT', 'no answer in time', { server: this.name })
       const reply = await this.ask(text, leftMs)
       if (reply.value !== undefined) return BigInt(reply.value.toString('latin1').trim())
       if (initial === undefined) return undefined
       const value = Buffer.from(String(initial))
       const add = { mode: 'add', key, value, flags: 0, exptime } as const
-      const addMs = deadlineMs - performance.now()
+      const addMs = deadlineMs - loopClock.nowMs()
       if ((await this.store({ ...add, cas: undefined }, addMs)) === 'STORED') return initial
     }
   }

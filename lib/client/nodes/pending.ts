@@ -1,9 +1,11 @@
 // The pending requests of one connection, first in, first out, with bounds on their number and
 // time. A request that missed its deadline keeps its place, because its answer is still to come. A
-// server that answered nothing meanwhile is given up.
+// server that answered nothing meanwhile is given up. Deadlines are in the time of loop-clock.ts,
+// and are checked after the loop has read what came: an answer that is there is never a time-out.
 
 import { CacheError } from '../../doors/errors.ts'
 import { CLIENT_PENDING_BYTES_MAX, CLIENT_PENDING_MAX } from '../limits.ts'
+import { loopClock } from '../loop-clock.ts'
 
 export interface PendingBounds {
   /** Requests that may wait on one connection; more are refused with BUSY. Default 65,536. */
@@ -32,6 +34,14 @@ export interface Pending<What> {
 
 export const NO_ANSWER = 'no answer in time'
 
+/** Errors of requests that were not sent, because their time was over. */
+const unsent = new WeakSet<CacheError>()
+
+/** Whether the request of this error never left, so that the server has no part in it. */
+export function isUnsent(error: CacheError): boolean {
+  return unsent.has(error)
+}
+
 export class PendingLine<What> {
   private readonly server: string
   private readonly countMax: number
@@ -42,6 +52,7 @@ export class PendingLine<What> {
   private first = 0
   private bytes = 0
   private timer: NodeJS.Timeout | undefined
+  private check: NodeJS.Immediate | undefined
   private timerAtMs = Number.POSITIVE_INFINITY
   /** When the last request was answered completely. */
   private lastDoneMs = 0
@@ -63,7 +74,11 @@ export class PendingLine<What> {
    * Why such a request is refused. One without time left would end the connection for all others.
    */
   refusal(bytes: number, timeoutMs: number): CacheError | undefined {
-    if (timeoutMs <= 0) return new CacheError('TIMEOUT', NO_ANSWER, { server: this.server })
+    if (timeoutMs <= 0) {
+      const error = new CacheError('TIMEOUT', 'no time was left to ask', { server: this.server })
+      unsent.add(error)
+      return error
+    }
     const count = this.waiting.length - this.first
     if (count === 0) return undefined
     if (count >= this.countMax) {
@@ -82,7 +97,8 @@ export class PendingLine<What> {
     timeoutMs: number,
     settle: Pick<Pending<What>, 'resolve' | 'reject'>,
   ): Pending<What> {
-    const startedMs = performance.now()
+    if (this.head() === undefined) loopClock.hold()
+    const startedMs = loopClock.nowMs()
     const deadlineMs = startedMs + timeoutMs
     const { resolve, reject } = settle
     const isNew = { isAbandoned: false, isDone: false }
@@ -97,8 +113,9 @@ export class PendingLine<What> {
   leave(pending: Pending<What>): boolean {
     pending.isDone = true
     this.bytes -= pending.bytes
-    this.lastDoneMs = performance.now()
+    this.lastDoneMs = loopClock.nowMs()
     while (this.waiting[this.first]?.isDone) this.first++
+    if (this.head() === undefined) loopClock.release()
     if (this.first * 2 >= this.waiting.length) {
       this.waiting = this.waiting.slice(this.first)
       this.first = 0
@@ -109,6 +126,8 @@ export class PendingLine<What> {
   /** Rejects all pending requests with this reason. */
   end(error: CacheError): void {
     clearTimeout(this.timer)
+    clearImmediate(this.check)
+    if (this.head() !== undefined) loopClock.release()
     const waiting = this.waiting.slice(this.first)
     this.waiting = []
     this.first = 0
@@ -122,7 +141,11 @@ export class PendingLine<What> {
     if (atMs >= this.timerAtMs) return
     clearTimeout(this.timer)
     this.timerAtMs = atMs
-    this.timer = setTimeout(() => this.checkDeadlines(), Math.max(1, atMs - performance.now()))
+    const waitMs = Math.max(1, atMs - loopClock.nowMs())
+    // Timers run before the loop reads sockets, immediates after.
+    this.timer = setTimeout(() => {
+      this.check = setImmediate(() => this.checkDeadlines())
+    }, waitMs)
   }
 
   /**
@@ -131,15 +154,17 @@ export class PendingLine<What> {
    */
   private checkDeadlines(): void {
     this.timerAtMs = Number.POSITIVE_INFINITY
-    const nowMs = performance.now()
+    loopClock.turn()
+    const nowMs = loopClock.nowMs()
     let nextMs = Number.POSITIVE_INFINITY
+    // One error, because all of them together are one failure of the server.
+    const late = new CacheError('TIMEOUT', NO_ANSWER, { server: this.server })
     for (let i = this.first; i < this.waiting.length; i++) {
       const pending = this.waiting[i]
       if (pending.isDone) continue
       if (pending.deadlineMs <= nowMs) {
         if (this.lastDoneMs <= pending.startedMs) return this.giveUp()
-        if (!pending.isAbandoned)
-          pending.reject(new CacheError('TIMEOUT', NO_ANSWER, { server: this.server }))
+        if (!pending.isAbandoned) pending.reject(late)
         pending.isAbandoned = true
         pending.deadlineMs += nowMs - pending.startedMs
         pending.startedMs = nowMs

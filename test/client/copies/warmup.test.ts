@@ -215,7 +215,7 @@ t.test('a key that is being moved is fetched once', async t => {
 t.test('a server that left is closed at the end of the window', async t => {
   const former = await startScripted(t, () => 'EN\r\n')
   const fresh = await startDaemon(t)
-  const client = clientOf(t, [former], { warmupMs: 300 })
+  const client = clientOf(t, [former], { warmupMs: 2000 })
   await client.get('k')
   client.setMembers([nameOf(fresh)])
   t.equal(await client.get('k'), undefined)

@@ -1,0 +1,205 @@
+// Asks the holders of a key: which of them may answer, in which order, and for how long. What is
+// asked, and what follows from the answers, is in copies.ts.
+
+import { CacheError } from '../../doors/errors.ts'
+import { loopClock } from '../loop-clock.ts'
+import { isAway, type Member } from '../members/members.ts'
+import type { Hit, PoolNode } from '../nodes/node.ts'
+import type { KeyedOptions } from './keyed.ts'
+import { MARKS, markOf } from './marks.ts'
+import { isRefusal } from './one-copy.ts'
+import { Repairs } from './repairs.ts'
+import { StaleCopies } from './stale-copies.ts'
+
+export interface CopiesOptions extends KeyedOptions {
+  /** Servers that each value is kept on, at least 2. */
+  copies: number
+  /** Ends the work in the background. */
+  signal: AbortSignal
+}
+
+/** The result of asking one holder after the other. */
+export interface Found<T> {
+  answer: T
+  /** The holder that answered; undefined if none has the item. */
+  lead: Member | undefined
+  /** The holders asked before, which lack it. */
+  lacking: Member[]
+  /** The holders that would have been asked next. */
+  rest: Member[]
+}
+
+export type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
+
+/** A request to holders about a key. */
+interface Asking<T> {
+  key: string
+  call: Call<T>
+  deadlineMs: number
+  /** It changes nothing. */
+  isRead: boolean
+}
+
+/** No item has this version: a request with it only shows whether there is an item. */
+const NO_VERSION = 2n ** 64n - 1n
+
+export class Holders {
+  protected readonly options: CopiesOptions
+  protected readonly stale: StaleCopies
+  protected readonly repairs: Repairs
+
+  /** `renew` is called for each key whose stale copy was removed. */
+  constructor(options: CopiesOptions, renew: (key: string) => Promise<unknown>) {
+    this.options = options
+    const { members, timeoutMs, signal } = options
+    this.stale = new StaleCopies({ members, timeoutMs, signal, renew })
+    this.repairs = new Repairs({ members, timeoutMs }, this.stale)
+  }
+
+  /** Whether no copy waits to be removed or made. */
+  isSettled(): boolean {
+    return this.stale.isEmpty() && this.repairs.isIdle()
+  }
+
+  /**
+   * Asks one holder after the other until one answers more than `none`. `isRead`: it changes
+   * nothing. Otherwise the copy of a holder that is away or does not answer counts as stale.
+   */
+  protected async first<T>(
+    key: string,
+    none: T,
+    call: Call<T>,
+    deadlineMs: number,
+    isRead: boolean,
+  ): Promise<Found<T>> {
+    const discarded = isRead ? undefined : this.distrust(key, deadlineMs)
+    try {
+      const asking = { key, call, deadlineMs, isRead }
+      return await this.among(this.askable(key, isRead), none, asking)
+    } finally {
+      await discarded
+    }
+  }
+
+  /** A key is about to change: the copies of ejected and former holders become stale. */
+  protected distrust(key: string, deadlineMs: number): Promise<void> {
+    const { members, copies } = this.options
+    const asked = this.reachable(key)
+    for (const member of this.holders(key)) {
+      if (!asked.includes(member)) this.stale.mark(member, key)
+    }
+    const ms = (deadlineMs - loopClock.nowMs()) / 2
+    return this.stale.discard(members.formerHolders(key, copies), key, ms)
+  }
+
+  protected async among<T>(
+    holders: readonly Member[],
+    none: T,
+    { key, call, deadlineMs, isRead }: Asking<T>,
+  ): Promise<Found<T>> {
+    const lacking: Member[] = []
+    let failure: unknown
+    for (const [i, member] of holders.entries()) {
+      if (member.hasLeft) continue
+      try {
+        const answer = await this.ask(member, call, deadlineMs, holders.length - i, isRead)
+        if (answer !== none) return { answer, lead: member, lacking, rest: holders.slice(i + 1) }
+        lacking.push(member)
+      } catch (error) {
+        if (!isAway(error)) throw error
+        if (!isRead) this.stale.mark(member, key)
+        failure = error
+      }
+    }
+    // Stale copies count as missing.
+    const isNone = lacking.length > 0 || (isRead && failure === undefined && this.isUp(key))
+    const answer = isNone ? none : this.nobody(none, failure)
+    return { answer, lead: undefined, lacking, rest: [] }
+  }
+
+  /** `turns`: how many holders must be asked before the deadline, including this one. */
+  protected async ask<T>(
+    member: Member,
+    call: Call<T>,
+    deadlineMs: number,
+    turns: number,
+    isRepeatable: boolean,
+  ): Promise<T> {
+    const { members, retries } = this.options
+    const untilMs = loopClock.nowMs() + (deadlineMs - loopClock.nowMs()) / turns
+    for (let tries = 0; ; tries++) {
+      try {
+        return await members.on(member, node => call(node, untilMs - loopClock.nowMs()))
+      } catch (error) {
+        const isGone = member.hasLeft || !member.health.isUp()
+        const isOver = loopClock.nowMs() >= untilMs || tries >= retries || isGone
+        if (!isAway(error) || !isRepeatable || isOver) throw error
+      }
+    }
+  }
+
+  /** A holder's items of these keys; undefined: it is away, left, refuses or is busy. */
+  protected async getGroup(
+    member: Member,
+    keys: string[],
+    deadlineMs: number,
+    turns: number,
+  ): Promise<Map<string, Hit> | undefined> {
+    if (member.hasLeft) return undefined
+    try {
+      return await this.ask(member, (node, ms) => node.getMany(keys, ms), deadlineMs, turns, true)
+    } catch (error) {
+      if (isAway(error) || isRefusal(error)) return undefined
+      throw error
+    }
+  }
+
+  protected holders(key: string): Member[] {
+    const { members, copies } = this.options
+    const holders = members.successors(key, copies)
+    if (holders.length === 0) throw new CacheError('CONNECTION', 'the pool has no servers')
+    return holders
+  }
+
+  protected isUp(key: string): boolean {
+    return this.holders(key).some(({ health }) => health.isUp())
+  }
+
+  /** The holders that are up; all of them if none is, because then the fault may be ours. */
+  protected reachable(key: string): Member[] {
+    const holders = this.holders(key)
+    const up = holders.filter(({ health }) => health.isUp())
+    return up.length > 0 || this.options.isMissing ? up : holders
+  }
+
+  /** The holders that may answer and whose copy is not stale. */
+  protected askable(key: string, isRead = false): Member[] {
+    const up = this.reachable(key).filter(member => !this.stale.has(member, key))
+    // A change of the item also changes the copy that is being made, or removes it for good.
+    const sure = isRead ? up.filter(member => !this.repairs.isMaking(member, key)) : []
+    return sure.length > 0 ? sure : up
+  }
+
+  /**
+   * The holder that gave this version, or the first one for a version that none has given.
+   */
+  protected versionOf(key: string, cas: bigint): { member: Member | undefined; version: bigint } {
+    const askable = this.askable(key)
+    const member = askable.find(({ node }) => markOf(node) === cas % MARKS)
+    if (member !== undefined) return { member, version: cas / MARKS }
+    return { member: askable[0], version: NO_VERSION }
+  }
+
+  protected nobody<T>(none: T, failure: unknown): T {
+    if (failure !== undefined) throw failure
+    if (this.options.isMissing) return none
+    throw new CacheError('CONNECTION', 'no server of the pool that may have the key answers')
+  }
+
+  /** The deadline of a call that begins now. */
+  protected async begin(): Promise<number> {
+    const deadlineMs = loopClock.nowMs() + this.options.timeoutMs
+    await this.options.known()
+    return deadlineMs
+  }
+}
