@@ -1,40 +1,50 @@
 // The engine in this process as a Target, with the times that it has its locks. To be imported
-// after scripts/latency/hooks.ts.
+// after scripts/latency/hooks.ts. A pattern takes the same locks for the same work each time: keys
+// are hashed with fixed seeds, the clock moves only in `wait`, and upkeep is bounded by steps.
 
 import { Area } from '../../lib/bytes/area.ts'
-import { CLOCK_S } from '../../lib/engine/arena/layout.ts'
+import { CLOCK_S, HASH_SEED_0, HASH_SEED_1 } from '../../lib/engine/arena/layout.ts'
+import { lock, unlock } from '../../lib/engine/arena/lock.ts'
 import { Cache } from '../../lib/engine/cache.ts'
-import { UPKEEP_IDLE_MS } from '../../lib/engine/limits.ts'
+import { createArenas } from '../../lib/engine/create.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
+import { Upkeep } from '../../lib/engine/upkeep/upkeep.ts'
 import type { Entry } from '../bench/caller.ts'
 import { holds } from '../latency/timed-lock.ts'
 import type { Target } from './patterns.ts'
 
+const HOLDER = 1
 const PAGE_WORDS = 1024
 const VALUE_BYTES_MAX = 2 ** 20
-const TURNS_MAX = 100
+/** Turns of upkeep in a wait, for each arena, and steps of a turn. */
+const TURNS = 100
+const TURN_STEPS_MAX = 20
 
 const seen: HitSink = { accept: () => Status.OK }
 
 export class EngineTarget implements Target {
   readonly #cache: Cache
+  readonly #upkeeps: Upkeep[]
   readonly #key = Area.allocate(250)
   readonly #value = Area.allocate(VALUE_BYTES_MAX)
   readonly #ask = new Ask(this.#key)
 
   constructor(memoryBytes: number, shards: number, evictions: boolean) {
-    this.#cache = Cache.create({ memoryBytes, shards, evictions, eviction: 'worth' })
+    const options = { memoryBytes, shards, evictions, eviction: 'worth' } as const
+    const handle = createArenas(options)
+    for (const buffer of handle.arenas) {
+      const words = new Int32Array(buffer)
+      words[HASH_SEED_0] = 1
+      words[HASH_SEED_1] = 2
+    }
+    this.#cache = Cache.attach(handle, HOLDER)
+    this.#upkeeps = this.#cache.shards.map(({ arena }) => new Upkeep(arena))
     // No hold may wait for the kernel to provide a page.
     for (const { arena } of this.#cache.shards) {
       for (let at = arena.bucketsAt; at < arena.words.length; at += PAGE_WORDS) arena.words[at] |= 0
     }
     holds.clear()
-  }
-
-  /** The longest time that a lock was held since the target was made, ms. */
-  longestHoldMs(): number {
-    return holds.longestMs
   }
 
   async set(entries: readonly Entry[], verb: 'set' | 'append' = 'set'): Promise<void> {
@@ -63,10 +73,17 @@ export class EngineTarget implements Target {
 
   /** The clock moves at once, and upkeep does what it does in that time. */
   async wait(seconds: number): Promise<void> {
-    for (const [index, { arena }] of this.#cache.shards.entries()) {
+    for (const [index, { arena, holder }] of this.#cache.shards.entries()) {
+      const upkeep = this.#upkeeps[index]
       arena.words[CLOCK_S] += Math.ceil(seconds)
-      for (let turn = 0; turn < TURNS_MAX; turn++) {
-        if (this.#cache.upkeep(index) >= UPKEEP_IDLE_MS) break
+      for (let turn = 0; turn < TURNS; turn++) {
+        let more = true
+        for (let step = 0; more && step < TURN_STEPS_MAX; step++) {
+          lock(arena.words, holder)
+          more = upkeep.step()
+          unlock(arena.words)
+        }
+        upkeep.restMs(more)
       }
     }
   }

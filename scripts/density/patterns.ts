@@ -99,7 +99,8 @@ async function bursts(target: Target, memoryBytes: number): Promise<number> {
   const keys: string[] = []
   for (let burst = 0; burst < 12; burst++) {
     const length = burst % 2 === 0 ? 500 : HALF_BYTES
-    keys.push(...(await fill(target, `burst${burst}-`, memoryBytes * 0.4, length)))
+    for (const key of await fill(target, `burst${burst}-`, memoryBytes * 0.4, length))
+      keys.push(key)
   }
   return await count(target, keys)
 }

@@ -1,14 +1,19 @@
 // `npm run bench:density -- --shift`: what memslab and memcached keep when what is stored changes,
 // and for how long memslab holds a lock at most, which is measured in this process in a larger
-// memory.
+// memory. Each lock is timed by the clock, less what the thread waited for a core, in several
+// rounds of the same work; of each lock the shortest time counts (recurring.ts).
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Caller } from '../bench/caller.ts'
 import { plainTable } from '../bench/report.ts'
 import { type ServerSpec, startServer, stopServer } from '../bench/servers.ts'
 import { PATTERNS, type Pattern, type Target } from './patterns.ts'
+import { Recurring } from './recurring.ts'
 
 const MIB = 2 ** 20
+/** Rounds in which locks are timed, until no time is longer than this. */
+const HOLD_ROUNDS_MAX = 4
+const HOLD_ENOUGH_MS = 0.2
 const HEAD = ['pattern', 'memcached', 'memslab', 'ratio', 'longest lock hold ms']
 
 export interface ShiftOptions {
@@ -65,9 +70,17 @@ async function longestHoldMs(pattern: Pattern, options: ShiftOptions): Promise<n
   // The engine is loaded behind the hooks, which put a clock on its locks.
   await import('../latency/hooks.ts')
   const { EngineTarget } = await import('./engine-target.ts')
+  const { holds } = await import('../latency/timed-lock.ts')
+  const recurring = new Recurring()
   const bytes = options.holdMib * MIB
   const evictions = !pattern.flags?.includes('-M')
-  const target = new EngineTarget(bytes, options.ours.threadCount, evictions)
-  await pattern.run(target, bytes)
-  return target.longestHoldMs()
+  let longestMs = 0
+  for (let round = 0; round < HOLD_ROUNDS_MAX; round++) {
+    const target = new EngineTarget(bytes, options.ours.threadCount, evictions)
+    holds.watch = ms => recurring.add(ms)
+    await pattern.run(target, bytes)
+    longestMs = recurring.endRound()
+    if (longestMs < HOLD_ENOUGH_MS) break
+  }
+  return longestMs
 }

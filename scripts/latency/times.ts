@@ -5,6 +5,8 @@ import { RunDelay } from './run-delay.ts'
 
 export class Times {
   longestMs = 0
+  /** Is shown each time. */
+  watch: (ms: number) => void = () => {}
   #histogram = new Histogram()
   readonly #delay = new RunDelay()
 
@@ -13,6 +15,7 @@ export class Times {
     const ms = this.#delay.subtractFrom(wallMs)
     if (ms > this.longestMs) this.longestMs = ms
     this.#histogram.record(ms * 1000)
+    this.watch(ms)
   }
 
   percentileMs(percent: number): number {
