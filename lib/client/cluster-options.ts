@@ -21,7 +21,7 @@ import {
 } from './limits.ts'
 import { type ConnectionOptions, checkAuth } from './nodes/connection.ts'
 import { KEY_HASHES, RING_KINDS, type RingNode, type RingOptions } from './ring/ring.ts'
-import type { CodecOptions } from './values/codec.ts'
+import { CODEC_NAMES, type CodecOptions } from './values/codec.ts'
 
 /** Copies of a value that a pool may keep. */
 const COPIES_MAX = 8
@@ -90,6 +90,7 @@ const NAMES: Record<keyof Required<ClusterOptions>, true> = {
   auth: true,
   pendingMax: true,
   pendingBytesMax: true,
+  codec: true,
   serializer: true,
   compression: true,
 }
@@ -118,7 +119,7 @@ export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
   checkType('onDiscoveryError', options.onDiscoveryError, 'function')
   checkSerializer(options.serializer)
   checkAuth(options.auth)
-  checkCompression(options.compression)
+  checkCodec(options)
   if (options.tls !== undefined && (typeof options.tls !== 'object' || options.tls === null)) {
     refuse('tls', 'options of node:tls', options.tls)
   }
@@ -143,6 +144,16 @@ export function isDiscovery(servers: Servers): servers is Discovery {
   const isSource = typeof servers === 'object' && servers !== null && 'watch' in servers
   if (isSource && typeof servers.watch === 'function') return true
   return refuse('servers', 'a list of servers, or a source that tells of them', servers)
+}
+
+function checkCodec({ codec, serializer, compression }: CodecOptions): void {
+  checkChoice('codec', codec, CODEC_NAMES)
+  checkCompression(compression)
+  if (codec === undefined || codec === 'memslab') return
+  if (serializer !== undefined) refuse('serializer', `none beside codec ${codec}`, serializer)
+  if (compression?.method === 'brotli') {
+    refuse('compression.method', `zlib beside codec ${codec}`, 'brotli')
+  }
 }
 
 function checkCompression(compression: CodecOptions['compression']): void {

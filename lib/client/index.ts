@@ -44,5 +44,5 @@ export {
   type RingOptions,
   successorsOf,
 } from './ring/ring.ts'
-export type { CodecOptions } from './values/codec.ts'
+export type { CodecName, CodecOptions } from './values/codec.ts'
 export { type Compression, CompressionFlags } from './values/compression.ts'

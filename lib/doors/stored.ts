@@ -11,6 +11,9 @@ import {
 import { refuse } from './arguments.ts'
 import { CacheError } from './errors.ts'
 
+/** Clients in other languages mark the types of their values in these bits. */
+const FOREIGN_MASK = 0xffff
+
 /** Flags of a stored empty text. An item without bytes and flags may be only a claim. */
 export const FILLED_FLAG = 1 << 24
 
@@ -34,10 +37,13 @@ export function encode(
   try {
     return encodeValue(value, serializer)
   } catch (error) {
-    throw new CacheError('VALUE', `a value that cannot be stored: ${wordsOf(error)}`, {
-      cause: error,
-    })
+    throw unwritable(error)
   }
+}
+
+export function unwritable(error: unknown): CacheError {
+  const words = `a value that cannot be stored: ${wordsOf(error)}`
+  return new CacheError('VALUE', words, { cause: error })
 }
 
 export function textFlags(text: string, ownFlags: number | undefined): number {
@@ -46,9 +52,14 @@ export function textFlags(text: string, ownFlags: number | undefined): number {
 }
 
 /**
- * The stored value. `bytes` may be reused once this returns. CacheError VALUE if it is damaged.
+ * The stored value. `bytes` may be reused once this returns. CacheError VALUE if it is damaged, or
+ * marked as another client's.
  */
 export function decode(bytes: Buffer, flags: number, serializer: Serializer): unknown {
+  if ((flags & FOREIGN_MASK) !== 0) {
+    const words = `a value with the flags ${flags} of another client`
+    throw new CacheError('VALUE', `${words}: a pool needs its codec, or read it as bytes`)
+  }
   if ((flags & VALUE_KIND_MASK) === ValueFlags.TEXT) return bytes.toString()
   try {
     return decodeValue(bytes, flags, serializer)

@@ -34,7 +34,8 @@ export interface ExpiryOptions {
 export interface SetOptions extends ExpiryOptions {
   /**
    * Client flags of a string or of bytes, unsigned 32 bits. Default: the kind of value
-   * (ValueFlags), by which `get` knows what to return. Other values have the serializer's flags.
+   * (ValueFlags), by which `get` knows what to return. Bits 24 to 31 are the application's; with
+   * bits 0 to 15 only `as: 'bytes'` reads it. Other values have the serializer's flags.
    */
   flags?: number | undefined
 }

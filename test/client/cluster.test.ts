@@ -8,11 +8,14 @@ import { parseServer } from '../../lib/client/members/servers.ts'
 import { POOL_KINDS, startPool } from '../support/pool.ts'
 import { freePort } from '../support/process.ts'
 
+/** The application's bits. */
+const OWN_FLAGS = 7 << 24
+
 async function wholeSurface(t: Test, client: ClusterClient, driver: 'meta' | 'memjs') {
   t.equal(await client.get('a'), undefined)
-  t.equal(await client.set('a', 'one', { flags: 7, ttlS: 100 }), true)
+  t.equal(await client.set('a', 'one', { flags: OWN_FLAGS, ttlS: 100 }), true)
   const item = await client.getItem('a')
-  t.strictSame([item?.value, item?.flags], ['one', 7])
+  t.strictSame([item?.value, item?.flags], ['one', OWN_FLAGS])
   const never = Number.POSITIVE_INFINITY
   const [left, forEver] = driver === 'meta' ? [item?.ttlS, never] : [100, undefined]
   t.ok(left !== undefined && left > 90 && left <= 100, 'seconds left')
@@ -65,7 +68,9 @@ for (const kind of POOL_KINDS) {
   t.test(`many at once, on ${name}`, { skip }, async t => {
     const { client, servers } = await startPool(t, kind, 3)
     const keys = Array.from({ length: 1000 }, (_, i) => `schlüssel-${i}`)
-    await Promise.all(keys.map((key, i) => client.set(key, `value ${i}`, { flags: i })))
+    await Promise.all(
+      keys.map((key, i) => client.set(key, `value ${i}`, { flags: (i % 100) * 2 ** 24 })),
+    )
     const hits = await client.getMany([...keys, 'nobody', ...keys])
     t.equal(hits.size, 1000)
     t.ok(keys.every((key, i) => hits.get(key) === `value ${i}`))

@@ -20,6 +20,7 @@ import type { EncodedValue } from '../../serializer.ts'
 /** Shorter values are not compressed by default; values above the second bound never are. */
 const COMPRESS_BYTES_MIN = KIB
 export const INFLATED_BYTES_MAX = 64 * MIB
+const INFLATED = { maxOutputLength: INFLATED_BYTES_MAX }
 
 export interface Compression {
   /** Method for new values; both are read. Default zlib. */
@@ -42,34 +43,46 @@ const LEVEL = 1
 
 /** Compresses a value where that pays. ARGUMENT for flags with a bit of compression. */
 export function compress(value: EncodedValue, options: Compression): EncodedValue {
-  const { bytes, flags } = value
-  const { method = 'zlib', thresholdBytes = COMPRESS_BYTES_MIN, level = LEVEL } = options
-  if ((flags & COMPRESSION_MASK) !== 0) {
-    refuse('flags', 'none with bits 3 and 15, which tell of compression', flags)
+  if ((value.flags & COMPRESSION_MASK) !== 0) {
+    refuse('flags', 'none with bits 3 and 15, which tell of compression', value.flags)
   }
-  if (bytes.length < thresholdBytes || bytes.length > INFLATED_BYTES_MAX) return value
-  const isBrotli = method === 'brotli'
-  const short = isBrotli
-    ? brotliCompressSync(bytes, brotliOptions(bytes.length, level))
-    : deflateSync(bytes, { level })
-  if (short.length >= bytes.length) return value
-  const mark = isBrotli ? CompressionFlags.BROTLI : CompressionFlags.ZLIB
-  return { bytes: short, flags: (flags | mark) >>> 0 }
+  const mark = options.method === 'brotli' ? CompressionFlags.BROTLI : CompressionFlags.ZLIB
+  return compressAs(mark, value, options)
+}
+
+/** The same, with a mark of one's own. */
+export function compressAs(mark: number, value: EncodedValue, options: Compression): EncodedValue {
+  const short = shorten(value.bytes, options)
+  return short === undefined ? value : { bytes: short, flags: (value.flags | mark) >>> 0 }
+}
+
+/** The compressed bytes; undefined if that does not pay. */
+export function shorten(bytes: Buffer, options: Compression): Buffer | undefined {
+  const { method = 'zlib', thresholdBytes = COMPRESS_BYTES_MIN, level = LEVEL } = options
+  if (bytes.length < thresholdBytes || bytes.length > INFLATED_BYTES_MAX) return undefined
+  const short =
+    method === 'brotli'
+      ? brotliCompressSync(bytes, brotliOptions(bytes.length, level))
+      : deflateSync(bytes, { level })
+  return short.length < bytes.length ? short : undefined
 }
 
 /**
  * The decompressed value. Throws for one that is damaged, or longer than INFLATED_BYTES_MAX.
  */
-export function decompress({ bytes, flags }: EncodedValue): EncodedValue {
-  const limits = { maxOutputLength: INFLATED_BYTES_MAX }
-  const plain = (flags & ~COMPRESSION_MASK) >>> 0
-  if ((flags & CompressionFlags.ZLIB) !== 0) {
-    return { bytes: inflateSync(bytes, limits), flags: plain }
-  }
-  if ((flags & CompressionFlags.BROTLI) !== 0) {
-    return { bytes: brotliDecompressSync(bytes, limits), flags: plain }
-  }
-  return { bytes, flags }
+export function decompress(value: EncodedValue): EncodedValue {
+  const { bytes, flags } = value
+  if ((flags & CompressionFlags.ZLIB) !== 0) return inflateAs(COMPRESSION_MASK, value)
+  if ((flags & CompressionFlags.BROTLI) === 0) return value
+  const inflated = brotliDecompressSync(bytes, INFLATED)
+  return { bytes: inflated, flags: (flags & ~COMPRESSION_MASK) >>> 0 }
+}
+
+/** The same for zlib with a mark of one's own, if the value has it. */
+export function inflateAs(mark: number, value: EncodedValue): EncodedValue {
+  const { bytes, flags } = value
+  if ((flags & mark) === 0) return value
+  return { bytes: inflateSync(bytes, INFLATED), flags: (flags & ~mark) >>> 0 }
 }
 
 function brotliOptions(bytes: number, level: number) {

@@ -10,6 +10,8 @@ import { skipWithout, startOracle, startOracleOn } from '../../support/oracle.ts
 import { HOST, type ServerProcess } from '../../support/process.ts'
 import { comesTrue } from '../../support/server-peer.ts'
 
+/** The application's bits. */
+const OWN_FLAGS = 7 << 24
 const LONG_MS = 20_000
 const WORKERS = 8
 const ONE_THREAD = ['-t', '1']
@@ -133,7 +135,9 @@ for (const kind of KINDS) {
     const { client, servers } = await poolOf(t, kind)
     const [lost] = servers
     const keys = keysOf(client, lost, 20)
-    await Promise.all(keys.map(key => client.set(key, `of ${key}`, { ttlS: 1000, flags: 7 })))
+    await Promise.all(
+      keys.map(key => client.set(key, `of ${key}`, { ttlS: 1000, flags: OWN_FLAGS })),
+    )
     process.kill(lost.pid, 'SIGKILL')
     t.ok(
       await comesTrue(async () => {
@@ -146,7 +150,11 @@ for (const kind of KINDS) {
     t.ok(await comesTrue(() => client.away().length === 0, LONG_MS), 'it is back')
     t.equal((await client.getMany(keys)).size, keys.length, 'the others have all')
     t.equal(await client.add(keys[0], 'x'), false, 'add knows it')
-    t.equal(await client.replace(keys[1], `of ${keys[1]}`, { flags: 7 }), true, 'so do the rest')
+    t.equal(
+      await client.replace(keys[1], `of ${keys[1]}`, { flags: OWN_FLAGS }),
+      true,
+      'so do the rest',
+    )
     t.equal(await client.touch(keys[2], { ttlS: 2000 }), true)
     if (driver === 'memjs') return
     const node = new MetaNode({ host: HOST, port: lost.port })
@@ -154,7 +162,7 @@ for (const kind of KINDS) {
     const isCopied = async () => {
       const hits = await node.getMany(keys, LONG_MS)
       const isRight = ([key, { value, flags, ttlS = 0 }]: (typeof pairs)[number]) =>
-        String(value) === `of ${key}` && flags === 7 && (key === keys[1] || ttlS > 900)
+        String(value) === `of ${key}` && flags === OWN_FLAGS && (key === keys[1] || ttlS > 900)
       const pairs = [...hits]
       return pairs.length === keys.length && pairs.every(isRight)
     }

@@ -1,6 +1,5 @@
-// Encoded values: kinds, compression, and interoperation with Python's clients.
+// Encoded values: kinds and compression.
 
-import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
@@ -14,15 +13,9 @@ import {
 } from '../../../lib/client/values/compression.ts'
 import { structured, ValueFlags } from '../../../lib/serializer.ts'
 import { startServing } from '../../support/client-server.ts'
-import { PYTHON, skipWithoutPython } from '../../support/oracle.ts'
 import { HOST } from '../../support/process.ts'
 
 const TEXT = 'abcdefghij'.repeat(500)
-const PYLIBMC = `import pylibmc, sys
-client = pylibmc.Client([sys.argv[1]])
-text = "abcdefghij" * 500
-client.set("py", text, min_compress_len=100)
-print(client.get("js") == text.encode())`
 
 function clientAt(t: Test, port: number, options: ClusterOptions = {}): ClusterClient {
   const client = new ClusterClient([`${HOST}:${port}`], { timeoutMs: 20_000, ...options })
@@ -116,26 +109,3 @@ t.test('through a pool', async t => {
   await plain.set('no-json', '{', { flags: ValueFlags.JSON })
   await t.rejects(plain.get('no-json'), { code: 'VALUE' })
 })
-
-t.test(
-  'pylibmc reads our long values, and we read its own',
-  {
-    skip: skipWithoutPython('pylibmc'),
-  },
-  async t => {
-    const { port } = await startServing(t)
-    const client = clientAt(t, port, { compression: {} })
-    await client.set('js', Buffer.from(TEXT), { flags: 0 })
-    t.ok(
-      ((await clientAt(t, port).get<Buffer>('js', { as: 'bytes' }))?.length ?? 1e9) < 200,
-      'compressed it was',
-    )
-    const ran = spawnSync(PYTHON, ['-c', PYLIBMC, `${HOST}:${port}`], { encoding: 'utf8' })
-    t.equal(ran.stdout.trim(), 'True', ran.stderr)
-    t.equal(await client.get('py'), TEXT)
-    t.ok(
-      ((await clientAt(t, port).getItem('py'))?.flags ?? 0) & CompressionFlags.ZLIB,
-      'so was that',
-    )
-  },
-)
