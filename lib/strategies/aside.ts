@@ -4,11 +4,15 @@
 //   const users = new CacheAside(cache, { ttlS: 60, staleS: 300, negativeTtlS: 5 })
 //   const user = await users.getOrSet(`user:${id}`, () => database.user(id))
 //
-// Callers of one CacheAside share a load. Between threads and processes the cache decides: a miss
-// puts a claim in the item's place, and the caller that won it loads (`lease`). The others poll
-// until there is a value. A claim expires, so a dead loader delays the others no longer than that.
-// A failed loader gives its claim back at once. A value deleted while it was loaded is not stored,
-// since its claim is gone.
+// Callers of one CacheAside share a load. Between threads and processes the cache decides by claims
+// (claims.ts): the caller that claims a key loads, the others poll until there is a value. A claim
+// expires, so a dead loader delays the others no longer than that. A failed loader releases it.
+//
+//   load ──> the callers have the value ──> stored in the background ──> the claim is released
+//
+// A stored value takes the place of nothing, or of the stale one that was read before the load: so
+// a newer one stays. If the claim was revoked, the value was deleted while it was loaded: what was
+// stored is deleted again.
 //
 // A stale value is served while one caller loads the next one.
 //
@@ -17,64 +21,17 @@
 //
 // If the cache fails the application still works: values are loaded, and `onError` is called.
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  checkOptions,
-  checkSerializer,
-  checkType,
-  numberOption,
-  TIMER_MS_MAX,
-} from '../doors/arguments.ts'
 import { CacheError } from '../doors/errors.ts'
-import type { Awaitable, Lease, Store } from '../doors/types.ts'
-import type { Serializer } from '../serializer.ts'
-import { decode, encode, isNone, type StoredBytes } from './encoding.ts'
-import { type OnError, reporter } from './reporter.ts'
+import type { Awaitable, Item, Store } from '../doors/types.ts'
+import { type AsideOptions, type AsideSettings, keepS, settingsOf } from './aside-options.ts'
+import { type Claim, Claims } from './claims.ts'
+import { decode, encode, type StoredBytes } from './encoding.ts'
+import { Owed } from './owed.ts'
 
-/** Default time-out of a loader, and the pauses between polls for another's load. */
-const LOAD_MS = 5000
-const POLL_MS_MIN = 2
-const POLL_MS_MAX = 50
+/** A caller waits for this many loads of others, none of which was stored; then it loads itself. */
+const HOLDERS_MAX = 3
 
-/**
- * By default values expire up to this share of their TTL earlier, so that not all expire at once.
- */
-const TTL_JITTER = 0.1
-
-const { MAX_VALUE: MOST, MIN_VALUE: ABOVE_0, POSITIVE_INFINITY: NEVER } = Number
 const AS_BYTES = { as: 'bytes' } as const
-
-export interface AsideOptions {
-  /** How long a value is fresh, seconds; Infinity: until it is evicted or deleted. */
-  ttlS: number
-  /** How long it is still served while a caller loads the next one, seconds. Default 0. */
-  staleS?: number | undefined
-  /**
-   * How long a missing value (null, undefined) is cached, seconds. Default 0: not at all.
-   */
-  negativeTtlS?: number | undefined
-  /** Values expire up to this share of `ttlS` earlier, at random. 0 to 1, default 0.1. */
-  jitter?: number | undefined
-  /**
-   * Time-out of a loader, ms; then its callers' promises reject with DEADLINE. Default 5000.
-   */
-  loadMs?: number | undefined
-  /** For values that are neither strings nor bytes. Default `json`. */
-  serializer?: Serializer | undefined
-  /** Called with errors of the cache and of loads in the background. Default: a warning. */
-  onError?: OnError | undefined
-}
-
-const NAMES: Record<keyof Required<AsideOptions>, true> = {
-  ttlS: true,
-  staleS: true,
-  negativeTtlS: true,
-  jitter: true,
-  loadMs: true,
-  serializer: true,
-  onError: true,
-}
-export const ASIDE_NAMES = Object.keys(NAMES)
 
 /** The cache failed. */
 const AWAY = Symbol('away')
@@ -82,43 +39,45 @@ const AWAY = Symbol('away')
 /** Makes a value. The signal is aborted at the deadline. */
 export type Loader<T> = (signal: AbortSignal) => Awaitable<T>
 
+/** A value as bytes and flags, and as the cache would return it. */
+interface Encoded<T> {
+  bytes: Buffer
+  flags: number
+  value: T
+}
+
 export class CacheAside {
   private readonly store: Store
-  private readonly options: AsideOptions
-  private readonly report: OnError
-  private readonly loadMs: number
+  private readonly settings: AsideSettings
+  private readonly claims: Claims
   private readonly claimS: number
-  private readonly staleS: number
+  private readonly owed: Owed
   /** Lookups and loads in progress, by key. */
   private readonly flights = new Map<string, Promise<unknown>>()
-  private readonly refreshes = new Set<Promise<void>>()
+  private readonly refreshes = new Map<string, Promise<void>>()
+  private readonly background = new Set<Promise<void>>()
 
   /** CacheError ARGUMENT for wrong options. */
   constructor(store: Store, options: AsideOptions) {
-    checkOptions(options, ASIDE_NAMES)
-    numberOption(options, 'ttlS', Number.NaN, [ABOVE_0, NEVER])
-    numberOption(options, 'negativeTtlS', 0, [0, NEVER])
-    numberOption(options, 'jitter', TTL_JITTER, [0, 1])
-    checkSerializer(options.serializer)
-    checkType('onError', options.onError, 'function')
     this.store = store
-    this.options = options
-    this.report = reporter(options.onError)
-    this.loadMs = numberOption(options, 'loadMs', LOAD_MS, [ABOVE_0, TIMER_MS_MAX])
+    this.settings = settingsOf(options)
     // A cache counts whole seconds: a claim made late in a second must still last as long as a
     // load.
-    this.claimS = Math.ceil(this.loadMs / 1000) + 1
-    this.staleS = Math.ceil(numberOption(options, 'staleS', 0, [0, MOST]))
+    this.claimS = Math.ceil(this.settings.loadMs / 1000) + 1
+    this.claims = new Claims(store, this.claimS)
+    this.owed = new Owed(key => this.remove(key))
   }
 
   /**
    * The cached value, or the loaded one as the serializer returns it. All callers that wait for one
-   * load get the same object, or its error. CacheError DEADLINE: the value was not loaded in time,
-   * here or by another process. KEY: the cache does not allow the key.
+   * load get the same object, or its error. The value is stored in the background (`settled`).
+   * CacheError DEADLINE: the value was not loaded in time, here or by another process. KEY: the
+   * cache does not allow the key.
    */
   getOrSet<T>(key: string, load: Loader<T>): Promise<T> {
     const under = this.flights.get(key) as Promise<T> | undefined
     if (under !== undefined) return under
+    // Later callers do not share it: the value may have changed since it was loaded.
     const flight = this.find(key, load).finally(() => {
       if (this.flights.get(key) === flight) this.flights.delete(key)
     })
@@ -128,20 +87,24 @@ export class CacheAside {
 
   /** The cached value; undefined if there is none. Rejects with the cache's errors. */
   async get<T>(key: string): Promise<T | undefined> {
+    if (this.owed.has(key)) return undefined
     const item = await this.store.getItem<Buffer>(key, AS_BYTES)
     return item && this.decoded<T>(key, item)?.value
   }
 
   /**
-   * Stores a value as a load would. Later callers do not wait for loads that began before. Rejects
-   * with the cache's errors, and VALUE for a value that cannot be serialized.
+   * Stores a value as a load would. What is being loaded is not stored, and later callers do not
+   * wait for it. Rejects with the cache's errors, CONNECTION if it did not store, and VALUE for a
+   * value that cannot be serialized.
    */
   async set(key: string, value: unknown): Promise<void> {
-    const { bytes, flags } = encode(value, this.options.serializer)
-    const ttlS = this.ttlOf(value)
+    const { bytes, flags } = encode(value, this.settings.serializer)
+    const ttlS = keepS(value, this.settings)
     try {
-      if (ttlS === undefined) await this.store.delete(key)
-      else await this.store.set(key, bytes, { ttlS, flags })
+      if (ttlS === undefined) return void (await this.remove(key))
+      const stored = this.store.set(key, bytes, { ttlS, flags })
+      const [isStored] = await Promise.all([stored, this.claims.revoke(key)])
+      if (!isStored) throw notStored(key)
     } finally {
       this.flights.delete(key)
     }
@@ -149,100 +112,143 @@ export class CacheAside {
 
   /**
    * Deletes a value. Returns whether there was one. A load in progress is not stored, and later
-   * callers do not wait for it.
+   * callers do not wait for it. Rejects with the cache's errors: then the value may still be there.
    */
   async delete(key: string): Promise<boolean> {
     try {
-      return await this.store.delete(key)
+      return await this.remove(key)
     } finally {
       this.flights.delete(key)
     }
   }
 
-  /** A value as the cache would return it, or unchanged if it cannot be serialized. */
-  asStored<T>(key: string, value: T): T {
-    try {
-      const { bytes, flags } = encode(value, this.options.serializer)
-      return decode({ value: bytes, flags }, this.options.serializer) as T
-    } catch (error) {
-      this.report(error, key)
-      return value
-    }
+  /**
+   * Deletes a value now, or as soon as the cache answers; until then it is not read here. Reports
+   * why it could not be deleted now. CacheError FULL: too many are to be deleted.
+   */
+  async discard(key: string): Promise<void> {
+    await this.delete(key).catch(error => {
+      this.settings.report(error, key)
+      this.owed.add(key)
+    })
   }
 
-  /** Resolves when no load runs in the background. */
+  /** The number of values that are still to be deleted from the cache. */
+  get owing(): number {
+    return this.owed.size
+  }
+
+  /** A value as the cache would return it, or unchanged if it cannot be serialized. */
+  asStored<T>(key: string, value: T): T {
+    const encoded = this.encoded(key, value)
+    return encoded === undefined ? value : encoded.value
+  }
+
+  /** Resolves when no load and no store is in progress in the background. */
   async settled(): Promise<void> {
-    while (this.refreshes.size > 0) await Promise.all(this.refreshes)
+    while (this.background.size > 0) await Promise.all(this.background)
   }
 
   private async find<T>(key: string, load: Loader<T>): Promise<T> {
-    const deadlineMs = performance.now() + (this.claimS + 1) * 1000
-    let pauseMs = POLL_MS_MIN
-    for (;;) {
-      const claim = await this.claim(key)
-      if (claim === AWAY) return this.asStored(key, await this.load(key, load))
-      // If the cache has no claims, each process loads for itself.
-      if (claim === undefined) return this.loadAndStore(key, load, undefined)
-      const { value, flags } = claim
-      if (value !== undefined) {
-        const found = this.decoded<T>(key, { value, flags })
-        if (found === undefined) return this.loadAndStore(key, load, claim)
-        if (claim.won) this.refresh(key, load, claim)
-        return found.value
-      }
-      if (claim.won || !claim.isClaimed) return this.loadAndStore(key, load, claim)
-      if (performance.now() > deadlineMs) {
-        throw new CacheError('DEADLINE', `${key}: another caller did not load it in time`)
-      }
-      await sleep(pauseMs)
-      pauseMs = Math.min(2 * pauseMs, POLL_MS_MAX)
-    }
+    const item = this.owed.has(key) ? AWAY : await this.ask(key, () => this.read(key))
+    if (item === AWAY) return this.loadOnly(key, load)
+    const found = item && this.decoded<T>(key, item)
+    if (found === undefined) return this.make(key, load)
+    if (this.isStale(item)) this.refresh(key, load)
+    return found.value
   }
 
-  private async claim(key: string): Promise<Lease<Buffer> | undefined | typeof AWAY> {
-    const { claimS, staleS: recacheS } = this
+  private async read(key: string): Promise<Item<Buffer> | undefined> {
+    return this.store.getItem<Buffer>(key, AS_BYTES)
+  }
+
+  /** Loads a missing value, or waits for another caller that does. */
+  private async make<T>(key: string, load: Loader<T>): Promise<T> {
+    const deadlineMs = performance.now() + (this.claimS + 1) * 1000
+    const isDone = (item: Item<Buffer> | undefined) => this.isReadable(item)
+    for (let holders = 0; holders < HOLDERS_MAX; holders++) {
+      const turn = await this.ask(key, () => this.claims.take(key, isDone))
+      if (turn === AWAY) break
+      const { item, claim, holder } = turn
+      if (claim !== undefined) return (await this.loadAndStore(key, load, item, claim)).value
+      const found = item && isDone(item) ? this.decoded<T>(key, item) : undefined
+      if (found !== undefined) return found.value
+      if (holder === undefined) return (await this.loadAndStore(key, load, item, undefined)).value
+      const wait = () => this.claims.wait(key, holder, isDone, deadlineMs)
+      if ((await this.ask(key, wait)) === false) {
+        throw new CacheError('DEADLINE', `${key}: another caller did not load it in time`)
+      }
+    }
+    return this.loadOnly(key, load)
+  }
+
+  /** Asks the cache; AWAY if it fails. Rejects with KEY. */
+  private async ask<T>(key: string, call: () => Promise<T>): Promise<T | typeof AWAY> {
     try {
-      return await this.store.lease<Buffer>(key, { claimS, recacheS, as: 'bytes' })
+      return await call()
     } catch (error) {
-      if (isBadKey(error)) throw error
-      this.report(error, key)
+      if (error instanceof CacheError && error.code === 'KEY') throw error
+      this.settings.report(error, key)
       return AWAY
     }
   }
 
+  private async loadOnly<T>(key: string, load: Loader<T>): Promise<T> {
+    return this.asStored(key, await this.load(key, load))
+  }
+
+  /** The value once it is loaded; `stored` resolves when it is stored and the claim released. */
   private async loadAndStore<T>(
     key: string,
     load: Loader<T>,
-    claim: Lease<Buffer> | undefined,
-  ): Promise<T> {
-    let value: T
+    old: Item<Buffer> | undefined,
+    claim: Claim | undefined,
+  ): Promise<{ value: T; stored: Promise<void> }> {
+    let loaded: T
     try {
-      value = await this.load(key, load)
+      loaded = await this.load(key, load)
     } catch (error) {
-      if (claim !== undefined) await this.giveBack(key, claim)
+      await this.finish(key, claim, undefined)
       throw error
     }
-    return this.keep(key, value, claim)
+    const encoded = this.encoded(key, loaded)
+    const ttlS = keepS(loaded, this.settings)
+    const stored = this.track(this.keep(key, encoded, ttlS, { old, claim }), key)
+    return { value: encoded === undefined ? loaded : encoded.value, stored }
   }
 
-  /** Loads in the background, for later callers. */
-  private refresh<T>(key: string, load: Loader<T>, claim: Lease<Buffer>): void {
-    const refresh = this.loadAndStore(key, load, claim).then(
-      () => {},
-      error => this.report(error, key),
-    )
-    this.refreshes.add(refresh)
-    void refresh.finally(() => this.refreshes.delete(refresh))
+  /** Loads the next value in the background, unless another caller does. */
+  private refresh<T>(key: string, load: Loader<T>): void {
+    if (this.refreshes.has(key)) return
+    const isDone = (item: Item<Buffer> | undefined) => item === undefined || !this.isStale(item)
+    const run = async () => {
+      const turn = await this.claims.take(key, isDone)
+      if (turn.claim === undefined) return
+      const { stored } = await this.loadAndStore(key, load, turn.item, turn.claim)
+      await stored
+    }
+    const refresh = this.track(run(), key)
+    this.refreshes.set(key, refresh)
+    void refresh.then(() => this.refreshes.delete(key))
+  }
+
+  /** Work in the background, whose error is reported. */
+  private track(work: Promise<void>, key: string): Promise<void> {
+    const tracked = work.catch(error => this.settings.report(error, key))
+    this.background.add(tracked)
+    void tracked.finally(() => this.background.delete(tracked))
+    return tracked
   }
 
   private async load<T>(key: string, load: Loader<T>): Promise<T> {
+    const { loadMs } = this.settings
     const controller = new AbortController()
     const late = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      const error = new CacheError('DEADLINE', `${key}: not loaded in ${this.loadMs} ms`)
+      const error = new CacheError('DEADLINE', `${key}: not loaded in ${loadMs} ms`)
       controller.abort(error)
       late.reject(error)
-    }, this.loadMs)
+    }, loadMs)
     try {
       return await Promise.race([load(controller.signal), late.promise])
     } finally {
@@ -251,59 +257,115 @@ export class CacheAside {
   }
 
   /**
-   * Stores a loaded value, unless the item was deleted or stored meanwhile. Returns the value as
-   * the cache would, or as loaded if it cannot be serialized.
+   * Stores a loaded value where `old` was, and releases the claim. If the claim was revoked, the
+   * value is deleted again.
    */
-  private async keep<T>(key: string, loaded: T, claim: Lease<Buffer> | undefined): Promise<T> {
-    const { serializer } = this.options
-    let value = loaded
+  private async keep<T>(
+    key: string,
+    encoded: Encoded<T> | undefined,
+    ttlS: number | undefined,
+    { old, claim }: { old: Item<Buffer> | undefined; claim: Claim | undefined },
+  ): Promise<void> {
+    // A store that fails may have been carried out.
+    let mayBeStored = encoded !== undefined && ttlS !== undefined
     try {
-      const { bytes, flags } = encode(loaded, serializer)
-      value = decode({ value: bytes, flags }, serializer) as T
-      const ttlS = this.ttlOf(loaded)
-      if (ttlS === undefined) {
-        await this.store.delete(key, { cas: claim?.cas })
-      } else if (claim === undefined) {
-        await this.store.set(key, bytes, { ttlS, flags })
-      } else {
-        await this.store.cas(key, bytes, claim.cas, { ttlS, flags })
-      }
-    } catch (error) {
-      this.report(error, key)
-      if (claim !== undefined) await this.giveBack(key, claim)
+      if (encoded === undefined) return
+      if (ttlS !== undefined) mayBeStored = await this.replace(key, encoded, ttlS, old)
+      else if (old !== undefined) await this.store.delete(key, { cas: old.cas })
+    } finally {
+      await this.finish(key, claim, mayBeStored ? encoded : undefined)
     }
-    return value
   }
 
-  /** Lets the next caller make the value. */
-  private async giveBack(key: string, { value, cas }: Lease<Buffer>): Promise<void> {
+  /** Returns whether it stored; a newer value stays. */
+  private async replace<T>(
+    key: string,
+    { bytes, flags }: Encoded<T>,
+    ttlS: number,
+    old: Item<Buffer> | undefined,
+  ): Promise<boolean> {
+    const options = { ttlS, flags }
+    if (old !== undefined) return this.store.cas(key, bytes, old.cas, options)
+    if (await this.store.add(key, bytes, options)) return true
+    if ((await this.read(key)) === undefined) throw notStored(key)
+    return false
+  }
+
+  private async finish<T>(
+    key: string,
+    claim: Claim | undefined,
+    stored: Encoded<T> | undefined,
+  ): Promise<void> {
+    if (claim === undefined) return
     try {
-      if (value === undefined) await this.store.delete(key, { cas })
-      else await this.store.expire(key, cas)
+      if (await this.claims.release(key, claim)) return
     } catch (error) {
-      this.report(error, key)
+      this.settings.report(error, key)
+    }
+    if (stored !== undefined) await this.takeBack(key, stored)
+  }
+
+  /** Deletes this value, but no other that was stored meanwhile. */
+  private async takeBack<T>(key: string, { bytes, flags }: Encoded<T>): Promise<void> {
+    try {
+      const item = await this.read(key)
+      if (item?.flags !== flags || !item.value.equals(bytes)) return
+      await this.store.delete(key, { cas: item.cas })
+    } catch (error) {
+      this.owed.add(key)
+      throw error
+    }
+  }
+
+  /** First the claim: either its owner finds it gone, or this finds what its owner stored. */
+  private async remove(key: string): Promise<boolean> {
+    let failure: unknown
+    await this.claims.revoke(key).catch(error => {
+      failure = error
+    })
+    const wasThere = await this.store.delete(key)
+    if (failure !== undefined) throw failure
+    return wasThere
+  }
+
+  private isStale(item: Item<Buffer> | undefined): boolean {
+    const { staleS } = this.settings
+    return staleS > 0 && item?.ttlS !== undefined && item.ttlS <= staleS
+  }
+
+  /** Undefined for a value that cannot be serialized. */
+  private encoded<T>(key: string, loaded: T): Encoded<T> | undefined {
+    const { serializer, report } = this.settings
+    try {
+      const { bytes, flags } = encode(loaded, serializer)
+      return { bytes, flags, value: decode({ value: bytes, flags }, serializer) as T }
+    } catch (error) {
+      report(error, key)
+      return undefined
     }
   }
 
   /** Undefined for a damaged value. */
   private decoded<T>(key: string, item: StoredBytes): { value: T } | undefined {
     try {
-      return { value: decode(item, this.options.serializer) as T }
+      return { value: decode(item, this.settings.serializer) as T }
     } catch (error) {
-      this.report(error, key)
+      this.settings.report(error, key)
       return undefined
     }
   }
 
-  /** How long a value is kept, seconds; undefined: it is not stored. */
-  private ttlOf(value: unknown): number | undefined {
-    const { ttlS, negativeTtlS = 0, jitter = TTL_JITTER } = this.options
-    const freshS = isNone(value) ? negativeTtlS : ttlS * (1 - jitter * Math.random())
-    if (isNone(value) && negativeTtlS <= 0) return undefined
-    return Math.max(1, freshS) + this.staleS
+  private isReadable(item: StoredBytes | undefined): boolean {
+    try {
+      if (item === undefined) return false
+      decode(item, this.settings.serializer)
+      return true
+    } catch {
+      return false
+    }
   }
 }
 
-function isBadKey(error: unknown): boolean {
-  return error instanceof CacheError && error.code === 'KEY'
+function notStored(key: string): CacheError {
+  return new CacheError('CONNECTION', `${key}: its server is away, nothing was stored`)
 }

@@ -6,14 +6,24 @@ const WARN_MS = 10_000
 /** Called with the error and its key. */
 export type OnError = (error: unknown, key: string) => void
 
-/** The application's `onError`, or warnings of the process, at most one in ten seconds. */
+/**
+ * The application's `onError`, or warnings of the process, at most one in ten seconds. An `onError`
+ * that throws gives a warning too: nobody waits for it.
+ */
 export function reporter(onError: OnError | undefined): OnError {
-  if (onError !== undefined) return onError
   let nextMs = 0
-  return (error, key) => {
+  const warn: OnError = (error, key) => {
     if (performance.now() < nextMs) return
     nextMs = performance.now() + WARN_MS
     const reason = error instanceof Error ? error.message : String(error)
     process.emitWarning(`cache strategy, key ${key}: ${reason}`)
+  }
+  if (onError === undefined) return warn
+  return (error, key) => {
+    try {
+      onError(error, key)
+    } catch (thrown) {
+      warn(thrown, key)
+    }
   }
 }

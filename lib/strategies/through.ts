@@ -11,7 +11,8 @@
 
 import { checkOptions, checkType } from '../doors/arguments.ts'
 import type { Awaitable, Store } from '../doors/types.ts'
-import { ASIDE_NAMES, type AsideOptions, CacheAside } from './aside.ts'
+import { CacheAside } from './aside.ts'
+import { ASIDE_NAMES, type AsideOptions } from './aside-options.ts'
 import { type OnError, reporter } from './reporter.ts'
 
 /** A source of values. Its errors reach the caller. */

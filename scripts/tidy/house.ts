@@ -189,8 +189,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['behind.ts'],
     ['through.ts'],
     ['aside.ts', 'keyv.ts', 'session-store.ts'],
-    ['tags.ts', 'encoding.ts'],
-    ['keys.ts', 'reporter.ts'],
+    ['aside-options.ts', 'claims.ts', 'owed.ts', 'tags.ts'],
+    ['encoding.ts', 'keys.ts', 'reporter.ts'],
   ],
 }
 

@@ -4,7 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { CacheAside } from '../../lib/strategies/aside.ts'
-import { DOORS } from '../support/doors.ts'
+import { claimKeyOf } from '../../lib/strategies/claims.ts'
+import { DOORS, loud } from '../support/doors.ts'
 
 const fail = (error: unknown) => {
   throw error
@@ -13,10 +14,11 @@ const fail = (error: unknown) => {
 for (const { name, skip, open } of DOORS) {
   t.test(`values of any kind come from the cache the second time, ${name}`, { skip }, async t => {
     const [store] = await open(t)
-    const aside = new CacheAside(store, { ttlS: 100, negativeTtlS: 100, onError: fail })
+    const aside = new CacheAside(store, { ttlS: 100, negativeTtlS: 100, onError: loud })
     const values = ['text', '', { a: [1] }, 0, false, null, undefined, Buffer.from([0, 255])]
     for (const [i, value] of values.entries()) {
       t.strictSame(await aside.getOrSet(`k${i}`, () => value), value)
+      await aside.settled()
       t.strictSame(await aside.getOrSet(`k${i}`, () => fail(new Error('loaded twice'))), value)
       t.strictSame(await aside.get(`k${i}`), value)
     }
@@ -35,7 +37,7 @@ for (const { name, skip, open } of DOORS) {
       await sleep(100)
       return { loads }
     }
-    const asides = [here, there].map(store => new CacheAside(store, { ttlS: 100, onError: fail }))
+    const asides = [here, there].map(store => new CacheAside(store, { ttlS: 100, onError: loud }))
     const asked = asides.flatMap(aside =>
       Array.from({ length: 250 }, () => aside.getOrSet('cold', load)),
     )
@@ -49,7 +51,7 @@ for (const { name, skip, open } of DOORS) {
     { skip },
     async t => {
       const [here, there] = await open(t)
-      const aside = new CacheAside(here, { ttlS: 100, onError: fail })
+      const aside = new CacheAside(here, { ttlS: 100, onError: loud })
       let loads = 0
       const broken = async () => {
         loads++
@@ -60,7 +62,7 @@ for (const { name, skip, open } of DOORS) {
       const outcomes = await Promise.allSettled(asked)
       t.ok(outcomes.every(o => o.status === 'rejected' && o.reason.message === 'no database'))
       t.equal(loads, 1, 'the error of one load')
-      const other = new CacheAside(there, { ttlS: 100, onError: fail })
+      const other = new CacheAside(there, { ttlS: 100, onError: loud })
       t.equal(await other.getOrSet('a', () => 'works'), 'works')
       t.throws(() => fail(new Error('sync')), 'sync')
       await t.rejects(
@@ -72,7 +74,7 @@ for (const { name, skip, open } of DOORS) {
 
   t.test(`a hanging loader is given up, a dead one is replaced, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
-    const options = { ttlS: 100, loadMs: 300, onError: fail }
+    const options = { ttlS: 100, loadMs: 300, onError: loud }
     const aside = new CacheAside(here, options)
     let signal: AbortSignal | undefined
     const hang = (given: AbortSignal) => {
@@ -82,25 +84,29 @@ for (const { name, skip, open } of DOORS) {
     await t.rejects(aside.getOrSet('a', hang), { code: 'DEADLINE' })
     t.ok(signal?.aborted)
     t.equal(await aside.getOrSet('a', () => 'then'), 'then')
-    t.match(await there.lease('b', { claimS: 1 }), { won: true }, 'and nothing comes of it')
-    const patient = new CacheAside(here, { ttlS: 100, onError: fail })
+    t.equal(await there.add(claimKeyOf('b'), 'of a dead owner', { ttlS: 1 }), true)
+    const patient = new CacheAside(here, { ttlS: 100, onError: loud })
     t.equal(await patient.getOrSet('b', () => 'in its place'), 'in its place')
   })
 
   t.test(`a value deleted while it is loaded is not stored, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
-    const aside = new CacheAside(here, { ttlS: 100, onError: fail })
+    const [aside, other] = [here, there].map(
+      store => new CacheAside(store, { ttlS: 100, onError: loud }),
+    )
     const value = await aside.getOrSet('a', async () => {
-      await there.delete('a')
+      await other.delete('a')
       return 'old'
     })
     t.equal(value, 'old')
+    await aside.settled()
     t.equal(await aside.get('a'), undefined)
+    t.equal(await here.get(claimKeyOf('a')), undefined)
   })
 
   t.test(`callers after a change do not wait for an older load, ${name}`, { skip }, async t => {
     const [store] = await open(t)
-    const aside = new CacheAside(store, { ttlS: 100, onError: fail })
+    const aside = new CacheAside(store, { ttlS: 100, onError: loud })
     const gate = Promise.withResolvers<void>()
     const begun = Promise.withResolvers<void>()
     const old = () => {
@@ -131,7 +137,7 @@ for (const { name, skip, open } of DOORS) {
 
   t.test(`stale values are served while one caller loads, ${name}`, { skip }, async t => {
     const [here, there] = await open(t)
-    const options = { ttlS: 1, staleS: 1000, jitter: 0, onError: fail }
+    const options = { ttlS: 1, staleS: 1000, jitter: 0, onError: loud }
     const asides = [here, there].map(store => new CacheAside(store, options))
     await asides[0].set('a', 'old')
     let loads = 0
@@ -176,10 +182,10 @@ for (const { name, skip, open } of DOORS) {
       loads++
       return null
     }
-    const forgets = new CacheAside(store, { ttlS: 100, onError: fail })
+    const forgets = new CacheAside(store, { ttlS: 100, onError: loud })
     for (let i = 0; i < 3; i++) t.equal(await forgets.getOrSet('a', load), null)
     t.equal(loads, 3)
-    const remembers = new CacheAside(store, { ttlS: 100, negativeTtlS: 100, onError: fail })
+    const remembers = new CacheAside(store, { ttlS: 100, negativeTtlS: 100, onError: loud })
     for (let i = 0; i < 3; i++) t.equal(await remembers.getOrSet('a', load), null)
     t.equal(loads, 4)
   })

@@ -6,9 +6,16 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { LocalCache } from '../../lib/local/local-cache.ts'
 import type { LocalCacheHandle } from '../../lib/local/types.ts'
 import { CacheAside } from '../../lib/strategies/aside.ts'
+import type { AsideOptions } from '../../lib/strategies/aside-options.ts'
 
-const { handle, hangs } = workerData as { handle: LocalCacheHandle; hangs: boolean }
-const aside = new CacheAside(LocalCache.attach(handle), { ttlS: 1000 })
+interface Given {
+  handle: LocalCacheHandle
+  hangs: boolean
+  options?: AsideOptions
+}
+
+const { handle, hangs, options } = workerData as Given
+const aside = new CacheAside(LocalCache.attach(handle), options ?? { ttlS: 1000 })
 const load = async () => {
   parentPort?.postMessage('loading')
   await sleep(hangs ? 1_000_000 : 100)

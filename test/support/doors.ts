@@ -4,11 +4,17 @@
 import root, { type Test } from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
+import { CacheError } from '../../lib/doors/errors.ts'
 import type { Store } from '../../lib/doors/types.ts'
 import { LocalCache } from '../../lib/local/local-cache.ts'
 import { startDaemon } from './daemon.ts'
 import { skipWithout, startOracle } from './oracle.ts'
 import type { Owner, ServerProcess } from './process.ts'
+
+/** An `onError` for tests without errors: only a store behind may meet a closed pool. */
+export const loud = (error: unknown, key: string) => {
+  if (!(error instanceof CacheError && error.code === 'CLOSED')) root.fail(`${key}: ${error}`)
+}
 
 type StartServer = (owner: Owner) => Promise<ServerProcess>
 

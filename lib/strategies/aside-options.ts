@@ -1,0 +1,91 @@
+// The options of cache-aside, checked.
+
+import {
+  checkOptions,
+  checkSerializer,
+  checkType,
+  numberOption,
+  TIMER_MS_MAX,
+} from '../doors/arguments.ts'
+import type { Serializer } from '../serializer.ts'
+import { isNone } from './encoding.ts'
+import { type OnError, reporter } from './reporter.ts'
+
+/** Default time-out of a loader. */
+const LOAD_MS = 5000
+
+/**
+ * By default values expire up to this share of their TTL earlier, so that not all expire at once.
+ */
+const TTL_JITTER = 0.1
+
+const { MAX_VALUE: MOST, MIN_VALUE: ABOVE_0, POSITIVE_INFINITY: NEVER } = Number
+
+export interface AsideOptions {
+  /** How long a value is fresh, seconds; Infinity: until it is evicted or deleted. */
+  ttlS: number
+  /** How long it is still served while a caller loads the next one, seconds. Default 0. */
+  staleS?: number | undefined
+  /**
+   * How long a missing value (null, undefined) is cached, seconds. Default 0: not at all.
+   */
+  negativeTtlS?: number | undefined
+  /** Values expire up to this share of `ttlS` earlier, at random. 0 to 1, default 0.1. */
+  jitter?: number | undefined
+  /**
+   * Time-out of a loader, ms; then its callers' promises reject with DEADLINE. Default 5000.
+   */
+  loadMs?: number | undefined
+  /** For values that are neither strings nor bytes. Default `json`. */
+  serializer?: Serializer | undefined
+  /** Called with errors of the cache and of loads in the background. Default: a warning. */
+  onError?: OnError | undefined
+}
+
+const NAMES: Record<keyof Required<AsideOptions>, true> = {
+  ttlS: true,
+  staleS: true,
+  negativeTtlS: true,
+  jitter: true,
+  loadMs: true,
+  serializer: true,
+  onError: true,
+}
+export const ASIDE_NAMES: readonly string[] = Object.keys(NAMES)
+
+/** The options with their defaults. */
+export interface AsideSettings {
+  ttlS: number
+  staleS: number
+  negativeTtlS: number
+  jitter: number
+  loadMs: number
+  serializer: Serializer | undefined
+  report: OnError
+}
+
+/** CacheError ARGUMENT for wrong options. */
+export function settingsOf(options: AsideOptions): AsideSettings {
+  checkOptions(options, ASIDE_NAMES)
+  checkSerializer(options.serializer)
+  checkType('onError', options.onError, 'function')
+  return {
+    ttlS: numberOption(options, 'ttlS', Number.NaN, [ABOVE_0, NEVER]),
+    staleS: Math.ceil(numberOption(options, 'staleS', 0, [0, MOST])),
+    negativeTtlS: numberOption(options, 'negativeTtlS', 0, [0, NEVER]),
+    jitter: numberOption(options, 'jitter', TTL_JITTER, [0, 1]),
+    loadMs: numberOption(options, 'loadMs', LOAD_MS, [ABOVE_0, TIMER_MS_MAX]),
+    serializer: options.serializer,
+    report: reporter(options.onError),
+  }
+}
+
+/** How long a value is kept, seconds; undefined: it is not stored. */
+export function keepS(
+  value: unknown,
+  { ttlS, staleS, negativeTtlS, jitter }: AsideSettings,
+): number | undefined {
+  if (isNone(value) && negativeTtlS <= 0) return undefined
+  const freshS = isNone(value) ? negativeTtlS : ttlS * (1 - jitter * Math.random())
+  return Math.max(1, freshS) + staleS
+}
