@@ -10,6 +10,8 @@ import { EXIT_OS_ERROR, type ListenAddress } from './options.ts'
 import { Refused } from './values.ts'
 
 const PORT_MAX = 65535
+/** Marks that no port was given. */
+const PORT_NONE = -2
 const TAG_CHARS_MAX = 8
 const TLS_WORDS = { notls: 'none', btls: 'basic', mtls: 'mutual' } as const
 /** How many characters of a protocol's name memcached reads. */
@@ -22,6 +24,18 @@ export function readListen(text: string, port: number): ListenAddress[] {
   // An empty value (of an unset variable) must not open every interface: that takes `*`.
   if (words.length === 0) throw new Refused('-l names no address (* is every interface)')
   return words.flatMap(word => readListener(word, port))
+}
+
+/** --admin: `[notls:][<host>:]<port>`. Without a host it is for this machine alone. */
+export function readAdmin(text: string): ListenAddress {
+  const [, tlsWord, rest = ''] = /^(notls:)?(.*)$/.exec(text) ?? []
+  const word = /^\d+$/.test(rest) ? `127.0.0.1:${rest}` : rest
+  const listeners = readListener(word, PORT_NONE)
+  const [address] = listeners
+  if (listeners.length !== 1 || address === undefined || address.port === PORT_NONE) {
+    throw new Refused(`--admin takes [notls:][<host>:]<port>, not "${text}"`)
+  }
+  return tlsWord === undefined ? address : { ...address, tls: 'none' }
 }
 
 function readListener(text: string, port: number): ListenAddress[] {

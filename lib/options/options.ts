@@ -158,6 +158,14 @@ export interface Options {
   /** How long its entry stays after it dies, seconds. */
   etcdTtlS: number
 
+  // The admin listener.
+  /** Where it listens; undefined: there is none. */
+  admin: ListenAddress | undefined
+  /** File of those who may see it; undefined: everybody may. */
+  adminAuthFile: string | undefined
+  /** It has metrics by slab class. */
+  metricsSlabs: boolean
+
   // Logs of `watch`.
   watcherLogbufBytes: number
   workerLogbufBytes: number
@@ -263,6 +271,9 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   etcdPrefix: ETCD_PREFIX,
   etcdAdvertise: undefined,
   etcdTtlS: ETCD_TTL_S,
+  admin: undefined,
+  adminAuthFile: undefined,
+  metricsSlabs: false,
   watcherLogbufBytes: 256 * KIB,
   workerLogbufBytes: 64 * KIB,
 

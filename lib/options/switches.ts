@@ -2,6 +2,7 @@
 // The help is printed from this table, and arguments are read by it.
 
 import { readExtended } from './extended.ts'
+import { readAdmin } from './listen.ts'
 import { DEFAULTS } from './options.ts'
 import {
   type Given,
@@ -304,6 +305,29 @@ const OWN: Switch[] = [
     ],
     adds: true,
     read: readEndpoints,
+  },
+  {
+    letter: '',
+    name: 'admin',
+    value: '<addr>',
+    help: [
+      'HTTP for operators: /metrics, /healthz, /readyz; [notls:][<host>:]<port>',
+      '(default: none; a port alone: on 127.0.0.1; with -Z over TLS, but for notls:)',
+    ],
+    read: text => ({ admin: readAdmin(text) }),
+  },
+  {
+    letter: '',
+    name: 'admin-auth',
+    value: '<file>',
+    help: ['who may see it: lines user:password, and bearer:<token>'],
+    read: text => ({ adminAuthFile: text }),
+  },
+  {
+    letter: '',
+    name: 'metrics-slabs',
+    help: ['metrics of each slab class too'],
+    read: () => ({ metricsSlabs: true }),
   },
 ]
 

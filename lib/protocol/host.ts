@@ -37,6 +37,13 @@ export const ThreadCounter = {
   LISTEN_DISABLED_US: 16,
   /** Connections and gets that asked for more replies than a turn may have. */
   REPLIES_REFUSED: 19,
+  /**
+   * With an admin listener, once a second: CPU time and pauses for garbage collection so far, and
+   * the longest delay of the event loop in that second.
+   */
+  CPU_US: 20,
+  GC_US: 21,
+  LOOP_DELAY_US: 22,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */

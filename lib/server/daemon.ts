@@ -16,15 +16,17 @@ import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
+import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import { TLS_SESSION_S_MAX } from './limits.ts'
 import { type Bound, closeAll } from './listen/address.ts'
 import { listenAll } from './listen/listener.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './listen/ports-file.ts'
+import type { Registration } from './listen/registration.ts'
 import type { MainThreadService } from './main-thread.ts'
 import { Roster, setVerbosity } from './roster.ts'
-import { featuresOf, settingLines } from './settings.ts'
+import { type Found, featuresOf, settingLines } from './settings.ts'
 import { logWords, say } from './system/log.ts'
 import { packageVersion } from './system/package.ts'
 import { openPool } from './thread-pool.ts'
@@ -72,43 +74,43 @@ export async function startDaemon(
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.listeners = listeners.map(({ facts }) => facts)
-  settings.lines = settingLines(options, {
-    tcpPort: addresses[0]?.port ?? options.port,
-    udpPort: datagrams[0]?.bound.port ?? options.udpPort,
-    largestChunkBytes: largestChunkBytes(cache),
-  })
+  settings.lines = settingLines(options, foundBy(options, addresses, datagrams, cache))
   const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
   const local = await serveHere(workers, options, streams.length, datagrams)
+  let registration: Registration | undefined
+  let ended: Promise<void> | undefined
+  let admin: AdminListener | undefined
+  const closeDoors = async () => {
+    door.close()
+    await Promise.all([local?.close(), closeAll(listeners), workers.close(), admin?.close()])
+  }
   try {
+    admin = await openAdmin(options, {
+      workers,
+      roster,
+      tls,
+      users: auth?.admin ?? null,
+      slabMetrics: options.metricsSlabs,
+      isClosing: () => ended !== undefined,
+      registered: () => (options.etcd.length === 0 ? null : Number(registration?.isPut ?? 0)),
+    })
     await workers.start(() =>
       door.open({ workers, mainThread: options.unixSocket === undefined ? undefined : local }),
     )
   } catch (error) {
-    door.close()
-    await local?.close()
-    await closeAll(listeners)
-    await workers.close()
+    await closeDoors()
     throw error
   }
-  const portsFile = process.env[PORTS_FILE_VARIABLE]
-  if (portsFile !== undefined && options.unixSocket === undefined) {
-    writePortsFile(portsFile, { tcp: addresses, udp: datagrams.map(({ bound }) => bound) })
-  }
-  cache.tick()
-  const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+  tellPorts(options, addresses, datagrams)
+  const stopTimers = startTimers(cache, () => tls !== null && keyring?.renewTicketKey(tls))
   auth?.watch()
-  const seal = () => tls !== null && keyring?.renewTicketKey(tls)
-  const sealing = tls === null ? undefined : setInterval(seal, TLS_SESSION_S_MAX * 1000)
-  const registration = await register(options, addresses)
+  registration = await register(options, addresses)
   const end = async () => {
     await registration?.close()
-    clearInterval(clock)
-    clearInterval(sealing)
+    stopTimers()
     auth?.close()
-    door.close()
-    await Promise.all([local?.close(), closeAll(listeners), workers.close()])
+    await closeDoors()
   }
-  let ended: Promise<void> | undefined
   const close = () => {
     ended ??= end()
     return ended
@@ -118,8 +120,45 @@ export async function startDaemon(
     const fault = tls === null ? null : keyring?.refreshKeyring(tls, cache.nowS)
     if (typeof fault === 'string') say(fault)
   }
-  const places = listeners.map(({ facts }) => facts.address)
+  const places = [...listeners.map(({ facts }) => facts.address), ...(admin?.places ?? [])]
   return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
+}
+
+/** The clock of the cache, and new keys for TLS sessions. Returns what stops them. */
+function startTimers(cache: Cache, renewTicketKey: () => void): () => void {
+  cache.tick()
+  const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
+  const sealing = setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000)
+  return () => {
+    clearInterval(clock)
+    clearInterval(sealing)
+  }
+}
+
+function tellPorts({ unixSocket }: Options, tcp: Bound[], datagrams: readonly UdpListener[]): void {
+  const portsFile = process.env[PORTS_FILE_VARIABLE]
+  if (portsFile === undefined || unixSocket !== undefined) return
+  writePortsFile(portsFile, { tcp, udp: datagrams.map(({ bound }) => bound) })
+}
+
+async function openAdmin(options: Options, parts: AdminParts): Promise<AdminListener | undefined> {
+  if (options.admin === undefined) return undefined
+  const { listenAdmin } = await import('./admin-listener.ts')
+  const guards = isGuarded(parts.workers.settings) ? await import('./guards.ts') : null
+  return listenAdmin(options.admin, parts, guards)
+}
+
+function foundBy(
+  options: Options,
+  [tcp]: readonly Bound[],
+  [udp]: readonly UdpListener[],
+  cache: Cache,
+): Found {
+  return {
+    tcpPort: tcp?.port ?? options.port,
+    udpPort: udp?.bound.port ?? options.udpPort,
+    largestChunkBytes: largestChunkBytes(cache),
+  }
 }
 
 function largestChunkBytes({ shards }: Cache): number {
@@ -152,6 +191,7 @@ function settingsOf(
     // For TLS, Node watches descriptors in ways that a uring's loop does not see.
     ioUring: options.ioUring,
     idleTimeoutS: options.idleTimeoutS,
+    tellsHealth: options.admin !== undefined,
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),
     log: openLogs(options),
@@ -207,7 +247,8 @@ function openLogs({ threads, workerLogbufBytes, detailEnabled }: Options): LogHa
 }
 
 async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
-  if (!options.sasl && options.authFile === undefined) return null
+  const { sasl, authFile, adminAuthFile } = options
+  if (!sasl && authFile === undefined && adminAuthFile === undefined) return null
   const { AuthFiles } = await import('./auth/files.ts')
   const auth = new AuthFiles(options, say)
   if (options.verbosity > 0) auth.warn()

@@ -13,6 +13,7 @@ import { REPLY_ROOM_BYTES, Replies } from './line/replies.ts'
 import { SocketBuffers, SocketLine } from './line/socket.ts'
 import { StreamLine } from './line/stream.ts'
 import { Roster } from './roster.ts'
+import { ThreadHealth } from './thread-health.ts'
 import type { TlsHall } from './tls/engine.ts'
 import type { Handshakes } from './tls/handshakes.ts'
 import { UringLine } from './uring/line.ts'
@@ -49,6 +50,7 @@ export class Service implements Hall, TlsHall {
   private readonly buffers: SocketBuffers
   private readonly loop: UringLoop | null
   private readonly handshakes: Handshakes | null
+  private readonly health: ThreadHealth | null
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
@@ -76,6 +78,7 @@ export class Service implements Hall, TlsHall {
     this.replies = this.loop?.replies ?? new Replies(reply, REPLY_ROOM_BYTES, REPLY_SPARES_MAX)
     this.buffers = new SocketBuffers(this.replies)
     this.listeners = settings.listeners
+    this.health = settings.tellsHealth ? new ThreadHealth(this.host.counters) : null
     // As in memcached, peers of a UNIX socket may be idle.
     this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : settings.idleTimeoutS
     this.fail = fail
@@ -126,6 +129,7 @@ export class Service implements Hall, TlsHall {
   /** Closes all connections. Resolves when they have released all holds. */
   async close(): Promise<void> {
     clearInterval(this.clock)
+    this.health?.close()
     this.handshakes?.close()
     for (const connection of this.open) connection.destroy()
     const endMs = performance.now() + SERVICE_CLOSE_MS_MAX
@@ -136,6 +140,7 @@ export class Service implements Hall, TlsHall {
   /** Closes all connections without releasing holds: the main thread cleans up. */
   abandon(): void {
     clearInterval(this.clock)
+    this.health?.close()
     for (const connection of this.open) connection.abandon()
   }
 
@@ -147,6 +152,7 @@ export class Service implements Hall, TlsHall {
 
   private tick(): void {
     this.cache.tick()
+    this.health?.tick()
     const nowS = this.cache.nowS
     if (nowS === this.tickedAtS) return
     if (nowS - this.tickedAtS >= PAUSE_S_MIN) this.resumedAtS = nowS

@@ -68,6 +68,8 @@ export interface DaemonSettings {
   ioUring: boolean
   /** 0: connections may be idle forever. */
   idleTimeoutS: number
+  /** Threads tell of their health, for the admin listener. */
+  tellsHealth: boolean
   allowed: Allowed
   cluster: ClusterHandle
   /** The log of all threads for watchers, and the counts of `stats detail`. */

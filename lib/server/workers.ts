@@ -137,6 +137,16 @@ export class Workers {
     return best
   }
 
+  /** How many workers take connections. */
+  readyCount(): number {
+    return this.workers.filter(({ isReady }) => isReady).length
+  }
+
+  /** How many of them use io_uring. */
+  uringCount(): number {
+    return this.workers.filter(({ isReady, uring }) => isReady && uring !== null).length
+  }
+
   /** Hands a paused socket over; false if it is gone already. */
   deliver(index: number, socket: Socket, slot: number): boolean {
     const worker = this.workers[index]

@@ -145,6 +145,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     turn: { requestsMax: TURN_UNBOUNDED, repliesMax: TURN_UNBOUNDED },
     ioUring: true,
     memoryLimitBytes: 16 * MIB,
+    tellsHealth: false,
     idleTimeoutS: 0,
     features: featuresOf(DEFAULTS),
     lines: [],

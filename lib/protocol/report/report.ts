@@ -13,9 +13,24 @@ import { refuseSizes, reportItems, reportSizes, reportSlabs } from './items.ts'
 import { Lines, Sums } from './rows.ts'
 import { reportSettings } from './settings.ts'
 
+/** Is no connection. */
+const NO_PEER = -1
+
 /** The reply to `stats name` for the peer `id`, END included; null if there is no such report. */
 export function reportStats(host: Host, name: string, id: number): string | null {
   const lines = new Lines()
+  return report(host, name, id, lines) ? lines.end() : null
+}
+
+/** The rows of `stats name` by their names; empty if there is no such report. */
+export function statRows(host: Host, name: string): Map<string, string | number> {
+  const lines = new Lines()
+  report(host, name, NO_PEER, lines)
+  return new Map(lines.rows)
+}
+
+/** Adds the rows of a report; false if there is none of this name. */
+function report(host: Host, name: string, id: number, lines: Lines): boolean {
   switch (name) {
     case '':
       reportGeneral(host, lines)
@@ -46,9 +61,9 @@ export function reportStats(host: Host, name: string, id: number): string | null
       reportConnections(host, lines, id)
       break
     default:
-      return null
+      return false
   }
-  return lines.end()
+  return true
 }
 
 function reportGeneral(host: Host, lines: Lines): void {

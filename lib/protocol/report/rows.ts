@@ -6,10 +6,10 @@ import { classCounterAt, counterAt } from '../../engine/arena/counters.ts'
 import type { Host } from '../host.ts'
 
 export class Lines {
-  private readonly parts: string[] = []
+  readonly rows: [name: string, value: string | number][] = []
 
   add(name: string, value: string | number): void {
-    this.parts.push(`STAT ${name} ${value}\r\n`)
+    this.rows.push([name, value])
   }
 
   zeros(names: string): void {
@@ -17,7 +17,7 @@ export class Lines {
   }
 
   end(): string {
-    return `${this.parts.join('')}END\r\n`
+    return `${this.rows.map(([name, value]) => `STAT ${name} ${value}\r\n`).join('')}END\r\n`
   }
 }
 

@@ -32,16 +32,22 @@ interface Door {
 }
 
 export class AuthFiles {
-  readonly handle: AuthHandle
+  /** Null: peers need not log in. */
+  readonly handle: AuthHandle | null
+  /** The users of the admin listener; null: everybody may see it. */
+  readonly admin: SharedArrayBuffer | null
   private readonly doors: Door[] = []
   private readonly tell: (line: string) => void
   private timer: NodeJS.Timeout | undefined
 
   /** Reads the files. Throws an Error of one line, with an exitCode; later faults go to `tell`. */
-  constructor({ authFile, sasl, saslFile }: Options, tell: (line: string) => void) {
+  constructor(options: Options, tell: (line: string) => void) {
+    const { authFile, sasl, saslFile, adminAuthFile } = options
     this.tell = tell
     const text = authFile === undefined ? null : this.open(authFile, 'plain')
-    this.handle = { text, sasl: sasl ? this.openForSasl(saslFile, text) : null }
+    const forSasl = sasl ? this.openForSasl(saslFile, text) : null
+    this.handle = text === null && forSasl === null ? null : { text, sasl: forSasl }
+    this.admin = adminAuthFile === undefined ? null : this.open(adminAuthFile, 'plain')
   }
 
   /** Reads the files again. */

@@ -29,7 +29,7 @@ export class Registration {
   private readonly done: Promise<void>
   private lease: string | undefined
   /** The entry is under that lease. */
-  private isPut = false
+  isPut = false
   private isLogged = false
 
   /** Starts registering. RangeError for an invalid endpoint. */

@@ -44,7 +44,7 @@ t.test('text and SASL have their own files, and SASL falls back to that of text'
   const folder = t.testdir({ text: 'a:1\n', sasl: 'a:1\nb:2\nno user\n' })
   const [authFile, saslFile] = [join(folder, 'text'), join(folder, 'sasl')]
   const counts = (given: Partial<Options>) => {
-    const { text, sasl } = open(given).handle
+    const { text, sasl } = open(given).handle ?? { text: null, sasl: null }
     return [text, sasl].map(buffer => (buffer === null ? null : new Credentials(buffer).count))
   }
   t.same(counts({ authFile }), [1, null])
@@ -85,7 +85,7 @@ t.test('a path stays the same file when the process changes its folder', async t
   writeFileSync('../users', 'user:new\nann:x\n')
   files.reload()
   t.same(lines, [])
-  t.equal(new Credentials(files.handle.text ?? new SharedArrayBuffer(0)).count, 2)
+  t.equal(new Credentials(files.handle?.text ?? new SharedArrayBuffer(0)).count, 2)
   writeFileSync('../users', 'nonsense')
   files.reload()
   t.same(lines, ["Authfile [users] has a malformed entry. Should be 'user:password'"])

@@ -1,0 +1,150 @@
+// Metrics of memslab's own, for what memcached_exporter has no name.
+
+import { ThreadCounter } from '../../protocol/host.ts'
+import type { Facts, MetricRow, Sample } from './facts.ts'
+
+const PREFIX = 'memslab_'
+
+/** Sums of counters of the threads. */
+const COUNTERS: readonly (readonly [name: string, counter: number, help: string])[] = [
+  ['auth_attempts_total', ThreadCounter.AUTH_CMDS, 'Attempts to log in.'],
+  ['auth_failures_total', ThreadCounter.AUTH_ERRORS, 'Failed attempts to log in.'],
+  ['idle_kicks_total', ThreadCounter.IDLE_KICKS, 'Connections closed because they were idle.'],
+  ['meta_commands_total', ThreadCounter.CMD_META, 'Meta commands.'],
+  ['replies_refused_total', ThreadCounter.REPLIES_REFUSED, 'Requests for too long replies.'],
+  ['tls_handshake_errors_total', ThreadCounter.TLS_ERRORS, 'Failed TLS handshakes.'],
+  ['tls_protocol_errors_total', ThreadCounter.TLS_PROTOCOL_ERRORS, 'TLS errors of open peers.'],
+  ['tls_sessions_total', ThreadCounter.TLS_SESSIONS, 'New TLS sessions, resumed ones aside.'],
+  ['log_lines_written_total', ThreadCounter.LOG_WRITTEN, 'Log lines for watchers.'],
+  ['log_lines_dropped_total', ThreadCounter.LOG_DROPPED, 'Log lines lost before any watcher.'],
+]
+
+/** Why items left the cache, but for deletes: causes and the rows of `stats` that count them. */
+const CAUSES: readonly (readonly [cause: string, row: string])[] = [
+  ['memory', 'evictions'],
+  ['expired', 'reclaimed'],
+  ['crawler', 'crawler_reclaimed'],
+]
+
+export function ownMetrics(): MetricRow[] {
+  return [
+    {
+      name: `${PREFIX}version`,
+      type: 'gauge',
+      help: 'The version of memslab.',
+      labels: ['version'],
+      read: ({ host }) => [{ labels: { version: host.facts.ownVersion }, value: 1 }],
+    },
+    ...COUNTERS.map(([name, counter, help]) =>
+      plain(name, 'counter', help, ({ host }) => host.facts.sum(counter)),
+    ),
+    ...memoryMetrics(),
+    ...workerMetrics(),
+    plain('stderr_lines_dropped_total', 'counter', 'Lost lines of the log.', ({ host }) =>
+      host.facts.logLinesDropped(),
+    ),
+    plain('watchers', 'gauge', 'Peers that watch.', ({ host }) => host.facts.watchers()),
+    plain('registered', 'gauge', 'Whether etcd has this daemon.', ({ main }) => main.registered()),
+  ]
+}
+
+function memoryMetrics(): MetricRow[] {
+  return [
+    {
+      name: `${PREFIX}items_removed_total`,
+      type: 'counter',
+      help: 'Items that left the cache other than by a delete, by cause.',
+      labels: ['cause'],
+      read: facts =>
+        CAUSES.map(([cause, row]) => ({ labels: { cause }, value: facts.stat(row) ?? 0 })),
+    },
+    plain('slab_pages_moved_total', 'counter', 'Pages moved between classes.', facts =>
+      facts.stat('slabs_moved'),
+    ),
+    plain('slab_pages_free', 'gauge', 'Pages that no class has.', facts =>
+      facts.stat('slab_global_page_pool'),
+    ),
+    {
+      name: `${PREFIX}memory_bytes`,
+      type: 'gauge',
+      help: 'Memory by kind: items, hash table, pages of classes, heaps of the runtime.',
+      labels: ['kind'],
+      read: memoryKinds,
+    },
+    plain('arena_resets_total', 'counter', 'Arenas emptied after a dead thread.', ({ host }) =>
+      host.cache.resetCount(),
+    ),
+  ]
+}
+
+function memoryKinds(facts: Facts): Sample[] {
+  const { heapUsed, external } = process.memoryUsage()
+  const kinds: [string, number][] = [
+    ['items', facts.stat('bytes') ?? 0],
+    ['table', facts.stat('hash_bytes') ?? 0],
+    ['slabs', facts.number('slabs', 'total_malloced') ?? 0],
+    ['main_heap', heapUsed],
+    ['main_external', external],
+  ]
+  return kinds.map(([kind, value]) => ({ labels: { kind }, value }))
+}
+
+function workerMetrics(): MetricRow[] {
+  const byWorker = (name: string, type: MetricRow['type'], help: string, read: ReadWorker) => ({
+    name: PREFIX + name,
+    type,
+    help,
+    labels: ['worker'],
+    read: ({ host, main }: Facts) =>
+      Array.from({ length: host.facts.threads }, (_, worker) => ({
+        labels: { worker: String(worker) },
+        value: read(main, worker),
+      })),
+  })
+  const us = (counter: number): ReadWorker => {
+    return (main, worker) => main.counterOf(worker, counter) / 1e6
+  }
+  return [
+    plain('workers_ready', 'gauge', 'Workers that take connections.', ({ main }) =>
+      main.workersReady(),
+    ),
+    plain('worker_restarts_total', 'counter', 'Workers that died.', ({ host }) =>
+      host.facts.workerRestarts(),
+    ),
+    plain('io_uring_workers', 'gauge', 'Workers that use io_uring.', ({ main }) =>
+      main.workersWithUring(),
+    ),
+    byWorker('worker_connections', 'gauge', 'Connections by worker.', (main, worker) =>
+      main.loadOf(worker),
+    ),
+    byWorker(
+      'worker_cpu_seconds_total',
+      'counter',
+      'CPU time by worker.',
+      us(ThreadCounter.CPU_US),
+    ),
+    byWorker(
+      'worker_gc_seconds_total',
+      'counter',
+      'Pauses for garbage collection by worker.',
+      us(ThreadCounter.GC_US),
+    ),
+    byWorker(
+      'worker_loop_delay_seconds',
+      'gauge',
+      'Longest delay of the event loop in the last second by worker.',
+      us(ThreadCounter.LOOP_DELAY_US),
+    ),
+  ]
+}
+
+type ReadWorker = (main: Facts['main'], worker: number) => number
+
+function plain(
+  name: string,
+  type: MetricRow['type'],
+  help: string,
+  read: MetricRow['read'],
+): MetricRow {
+  return { name: PREFIX + name, type, help, read }
+}

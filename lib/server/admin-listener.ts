@@ -1,0 +1,114 @@
+// Opens the admin listener of lib/admin for this daemon, where --admin asks for it: with its
+// access control, its certificates, and what the main thread knows of the workers.
+
+import { Admin, type Watched } from '../admin/admin.ts'
+import { Cache } from '../engine/cache.ts'
+import type { ListenAddress } from '../options/options.ts'
+import { Credentials } from '../protocol/auth/credentials.ts'
+import { Reply } from '../protocol/reply.ts'
+import type { Roster } from './roster.ts'
+import { say } from './system/log.ts'
+import { contextOptions } from './tls/certificates.ts'
+import { Keyring, type TlsHandle } from './tls/keyring.ts'
+import type { Guards } from './worker-host.ts'
+import { hostOf } from './worker-host.ts'
+import type { Workers } from './workers.ts'
+
+/** How soon new connections get certificates that were read again. */
+const RENEW_MS = 1000
+
+const LOOPBACK = /^(?:127\.|::1$|localhost$)/
+
+export interface AdminListener {
+  /** As in the line about where the daemon listens: `admin:127.0.0.1:9150`. */
+  places: string[]
+  close(): Promise<void>
+}
+
+/** What the admin listener needs of a daemon. */
+export interface AdminParts {
+  workers: Workers
+  roster: Roster
+  tls: TlsHandle | null
+  /** The users of --admin-auth; null: everybody may see it. */
+  users: SharedArrayBuffer | null
+  /** Metrics by slab class too. */
+  slabMetrics: boolean
+  isClosing(): boolean
+  /** Whether etcd has this daemon, 1 or 0; null: it does not register. */
+  registered(): number | null
+}
+
+/** Rejects with Node's error where it cannot listen, with the `place` where. */
+export async function listenAdmin(
+  address: ListenAddress,
+  parts: AdminParts,
+  guards: Guards | null,
+): Promise<AdminListener> {
+  const { users } = parts
+  const tls = address.tls === 'none' ? null : parts.tls
+  const admin = await Admin.listen(
+    {
+      host: address.host,
+      port: address.port,
+      credentials: users === null ? null : new Credentials(users),
+      tls: tls === null ? null : contextOf(tls),
+      slabMetrics: parts.slabMetrics,
+    },
+    watchedBy(parts, guards),
+  ).catch((error: Error) => {
+    throw Object.assign(error, { place: `the admin address ${placeOf(address)}` })
+  })
+  const bound = admin.address
+  const place = placeOf({ host: bound.address, port: bound.port })
+  if (!LOOPBACK.test(bound.address) && (users === null || tls === null)) {
+    const missing = users === null ? '--admin-auth' : 'TLS'
+    say(`warning: the admin listener on ${place} is open to the network without ${missing}`)
+  }
+  const renewing = tls === null ? undefined : setInterval(renewer(admin, tls), RENEW_MS).unref()
+  return {
+    places: [`admin:${place}`],
+    close: () => {
+      clearInterval(renewing)
+      return admin.close()
+    },
+  }
+}
+
+function watchedBy(parts: AdminParts, guards: Guards | null): Watched {
+  const { workers, roster, isClosing, registered } = parts
+  const task = workers.mainThreadTask()
+  // Its own, since a host writes to the cache that it has.
+  const cache = Cache.attach(task.cache, task.holder)
+  return {
+    host: hostOf(task, cache, roster, new Reply(), guards),
+    isClosing,
+    main: {
+      workersReady: () => workers.readyCount(),
+      workersWithUring: () => workers.uringCount(),
+      loadOf: worker => roster.loadOf(worker),
+      counterOf: (worker, counter) => roster.countersOf(worker)[counter],
+      registered,
+    },
+  }
+}
+
+function placeOf({ host, port }: Pick<ListenAddress, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function contextOf({ settings, keyring }: TlsHandle) {
+  const found = new Keyring(keyring).read()
+  if (found === null) throw new Error('the certificates of the admin listener cannot be read')
+  return contextOptions(settings, found.certificates)
+}
+
+function renewer(admin: Admin, tls: TlsHandle): () => void {
+  const keyring = new Keyring(tls.keyring)
+  let { version } = keyring
+  return () => {
+    if (keyring.version === version) return
+    version = keyring.version
+    admin.renew(contextOf(tls))
+  }
+}
