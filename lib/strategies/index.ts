@@ -10,7 +10,7 @@ export type { Awaitable, Item, Lease, Store } from '../doors/types.ts'
 export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { CacheAside, type Loader } from './aside.ts'
 export type { AsideOptions } from './aside-options.ts'
-export { type BehindOptions, WriteBehind } from './behind.ts'
+export { type BehindOptions, type CloseOptions, UnsavedError, WriteBehind } from './behind.ts'
 export { claimKeyOf } from './claims.ts'
 export { type KeyvEntry, KeyvStore, type KeyvStoreOptions } from './keyv.ts'
 export type { OnError } from './reporter.ts'
@@ -28,3 +28,4 @@ export {
   type WritableSource,
   WriteThrough,
 } from './through.ts'
+export type { Write } from './write-queue.ts'

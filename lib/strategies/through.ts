@@ -23,8 +23,9 @@ export interface Source<T> {
 
 /** A source that can be written. */
 export interface WritableSource<T> extends Source<T> {
-  save(key: string, value: T): Awaitable<void>
-  remove(key: string): Awaitable<void>
+  /** The signal is aborted when nobody waits any more. */
+  save(key: string, value: T, signal: AbortSignal): Awaitable<void>
+  remove(key: string, signal: AbortSignal): Awaitable<void>
 }
 
 export interface ThroughOptions extends AsideOptions {
@@ -82,18 +83,25 @@ export class WriteThrough<T> extends ReadThrough<T> {
    * cache, since it is unknown what was saved. Writes of one key are executed in order within this
    * process. If several processes write a key at the same time, the cache may keep the older value
    * until it expires.
+   *
+   * If the cache did not store the value, `onError` is called. The old one is then deleted as soon
+   * as the cache answers, and not read here before. CacheError FULL: saved, but too many keys are
+   * to be deleted already.
    */
   set(key: string, value: T): Promise<void> {
-    return this.inOrder(key, async () => {
-      await this.change(key, () => this.writable.save(key, value))
-      await this.aside.set(this.prefix + key, value).catch(error => this.forget(key, error))
+    return this.inOrder(key, async signal => {
+      await this.change(key, () => this.writable.save(key, value, signal))
+      await this.aside.set(this.prefix + key, value).catch(error => {
+        this.report(error, key)
+        return this.forget(key)
+      })
     })
   }
 
-  /** Removes a value from the source and the cache. Rejects with the error of `remove`. */
+  /** Removes a value from the source and the cache. Rejects with `remove`'s error, and FULL. */
   delete(key: string): Promise<void> {
-    return this.inOrder(key, async () => {
-      await this.change(key, () => this.writable.remove(key))
+    return this.inOrder(key, async signal => {
+      await this.change(key, () => this.writable.remove(key, signal))
       await this.forget(key)
     })
   }
@@ -107,15 +115,16 @@ export class WriteThrough<T> extends ReadThrough<T> {
     }
   }
 
-  /** Deletes from the cache. `reason`: the error to report, if any. */
-  private async forget(key: string, reason?: unknown): Promise<void> {
-    if (reason !== undefined) this.report(reason, key)
-    await this.invalidate(key).catch(error => this.report(error, key))
+  /** Deletes from the cache, now or as soon as it answers. */
+  private forget(key: string): Promise<void> {
+    return this.aside.discard(this.prefix + key)
   }
 
-  private inOrder(key: string, write: () => Promise<void>): Promise<void> {
+  private inOrder(key: string, write: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const before = this.writes.get(key) ?? Promise.resolve()
-    const mine = before.then(write, write)
+    // Writers wait until it is saved: it is never aborted.
+    const run = () => write(new AbortController().signal)
+    const mine = before.then(run, run)
     this.writes.set(key, mine)
     const done = () => {
       if (this.writes.get(key) === mine) this.writes.delete(key)

@@ -196,7 +196,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/strategies/': [
     ['index.ts'],
     ['behind.ts'],
-    ['through.ts'],
+    ['through.ts', 'write-queue.ts'],
     ['aside.ts', 'keyv.ts', 'session-store.ts'],
     ['aside-options.ts', 'claims.ts', 'owed.ts', 'tags.ts'],
     ['encoding.ts', 'keys.ts', 'reporter.ts'],
