@@ -43,11 +43,13 @@ export interface EncodedValue {
 
 /**
  * JSON, which other languages and people at a telnet prompt can read: objects, arrays, numbers,
- * booleans and null. TypeError for undefined, functions, symbols, bigints and cycles.
+ * booleans and null. TypeError for undefined, functions, symbols, bigints and cycles, and for what
+ * JSON would empty: NaN and infinite numbers, Map, Set, buffers, other typed arrays, promises ..
  */
 export const json: Serializer = {
   flags: ValueFlags.JSON,
   encode(value) {
+    refuseEmptied(value)
     const text: string | undefined = JSON.stringify(value)
     if (text === undefined) throw new TypeError(`no JSON for a value of type ${typeof value}`)
     return Buffer.from(text)
@@ -99,6 +101,29 @@ export function isKind(flags: number): boolean {
   if ((flags & VALUE_KIND_MASK) !== flags) return false
   return flags >= ValueFlags.CUSTOM || flags === ValueFlags.JSON || flags === ValueFlags.STRUCTURED
 }
+
+/** Inside of objects and lists they are what JSON makes of them: to look there costs too much. */
+function refuseEmptied(value: unknown): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new TypeError(`no JSON for ${value}`)
+  }
+  if (typeof value !== 'object' || value === null || 'toJSON' in value) return
+  const isEmptied = ArrayBuffer.isView(value) || EMPTIED.some(kind => value instanceof kind)
+  if (isEmptied) throw new TypeError(`no JSON for a value of class ${value.constructor.name}`)
+}
+
+/** Objects whose content is in no property. */
+const EMPTIED = [
+  ArrayBuffer,
+  SharedArrayBuffer,
+  Map,
+  Set,
+  WeakMap,
+  WeakSet,
+  RegExp,
+  Error,
+  Promise,
+] as const
 
 function bytesOf(value: Uint8Array): Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)

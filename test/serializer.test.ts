@@ -83,3 +83,26 @@ t.test('a serializer whose kind is in use is refused', async t => {
     t.equal(encodeValue({ a: 1 }, { ...json, flags }).flags, flags)
   }
 })
+
+t.test('what JSON would empty is refused, not stored as {}', async t => {
+  const values = [
+    new ArrayBuffer(4),
+    new SharedArrayBuffer(4),
+    new DataView(new ArrayBuffer(4)),
+    new Float64Array([1]),
+    new Map([[1, 2]]),
+    new Set([1]),
+    /a/,
+    new Error('a'),
+    Promise.resolve(1),
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+  ]
+  for (const value of values) t.throws(() => encodeValue(value), TypeError, String(value))
+  const at = { toJSON: () => 'here' }
+  t.equal(encodeValue(Object.assign(new Map(), at)).bytes.toString(), '"here"', 'its own JSON')
+  t.strictSame(
+    decodeValue(encodeValue(new Map([[1, 2]]), structured).bytes, structured.flags, structured),
+    new Map([[1, 2]]),
+  )
+})

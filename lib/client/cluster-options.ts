@@ -41,7 +41,7 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOpt
   timeoutMs?: number | undefined
   /**
    * Retries of a request whose connection broke, before its deadline, if a repetition does no harm:
-   * gets, touches, and sets without a CAS. 0 to 10, default 1.
+   * gets, touches, and sets and deletes without a CAS. 0 to 10, default 1.
    */
   retries?: number | undefined
   /** Failures in a row after which a server is ejected. Default 3. */

@@ -73,7 +73,7 @@ export class ServerPool {
     )
     this.isKnown = true
     this.known.resolve()
-    this.options.onServers?.(this.servers())
+    tell(this.options.onServers, this.servers())
   }
 
   /** The names of all servers, including those that are away. */
@@ -172,7 +172,7 @@ export class ServerPool {
       change: servers => {
         if (servers.length > 0) this.setMembers(servers)
       },
-      fail: error => this.options.onDiscoveryError?.(error),
+      fail: error => tell(this.options.onDiscoveryError, error),
     })
   }
 
@@ -186,4 +186,17 @@ function nodeOf(address: ServerAddress, options: ClusterOptions): PoolNode {
   return options.driver === 'memjs'
     ? new MemjsNode(address, options)
     : new MetaNode(address, options)
+}
+
+/** Calls what the application gave. Its errors are its own: they become warnings of the process. */
+function tell<T>(callback: ((value: T) => unknown) | undefined, value: T): void {
+  const warn = (error: unknown) => {
+    const words = error instanceof Error ? error.message : String(error)
+    process.emitWarning(`a callback of the cache pool failed: ${words}`)
+  }
+  try {
+    Promise.resolve(callback?.(value)).catch(warn)
+  } catch (error) {
+    warn(error)
+  }
 }

@@ -9,7 +9,7 @@
 
 import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from './limits.ts'
 
-/** Entries under a prefix, and the revision of the store at which they were read. */
+/** Entries directly under a prefix, and the revision of the store at which they were read. */
 export interface Listing {
   values: string[]
   revision: bigint
@@ -25,7 +25,7 @@ interface Answer {
   ID?: string
   TTL?: string
   token?: string
-  kvs?: { value?: string }[]
+  kvs?: { key?: string; value?: string }[]
   result?: Answer
   events?: unknown[]
   canceled?: boolean
@@ -80,9 +80,11 @@ export class EtcdGateway {
     await this.call('lease/revoke', { ID: lease }, signal)
   }
 
+  /** Entries behind a further slash belong to another pool. */
   async list(prefix: string, signal?: AbortSignal): Promise<Listing> {
     const { header, kvs = [] } = await this.call('kv/range', rangeOf(prefix), signal)
-    const values = kvs.map(({ value = '' }) => Buffer.from(value, 'base64').toString())
+    const own = kvs.filter(({ key = '' }) => !decode(key).slice(prefix.length).includes('/'))
+    const values = own.map(({ value = '' }) => decode(value))
     return { values, revision: BigInt(header?.revision ?? 0) }
   }
 
@@ -224,6 +226,10 @@ function rangeOf(prefix: string): { key: string; range_end: string } {
   const end = Buffer.from(prefix)
   end[end.length - 1]++
   return { key: encode(prefix), range_end: end.toString('base64') }
+}
+
+function decode(base64: string): string {
+  return Buffer.from(base64, 'base64').toString()
 }
 
 function encode(text: string): string {

@@ -8,6 +8,7 @@ import { MemjsNode } from '../../lib/client/nodes/memjs-node.ts'
 import { MetaNode } from '../../lib/client/nodes/meta-node.ts'
 import { startServing } from '../support/client-server.ts'
 import { HOST } from '../support/process.ts'
+import { SKIP_UNLESS_ALL } from '../support/runs.ts'
 import { startScripted } from '../support/scripted-server.ts'
 
 const TIMEOUT_MS = 1000
@@ -49,7 +50,7 @@ for (const driver of ['meta', 'memjs'] as const) {
   })
 }
 
-t.test('many calls at once, at the default options', async t => {
+t.test('many calls at once, at the default options', { skip: SKIP_UNLESS_ALL }, async t => {
   const { port } = await serving
   const client = clientOf(t, [port], {})
   const calls = Array.from({ length: MANY }, (_, i) => client.get(`none${i}`))

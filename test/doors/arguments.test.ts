@@ -288,6 +288,11 @@ t.test('options of the doors themselves', async t => {
   for (const servers of [undefined, 'a:1', 7, {}, { watch: 1 }, [7], [{ host: '' }], ['a b']]) {
     t.throws(() => new ClusterClient(servers as never), { code: 'ARGUMENT' })
   }
+  const pool = new ClusterClient(['a:1'])
+  t.teardown(() => pool.close())
+  for (const servers of ['a:1', undefined, [undefined], {}]) {
+    t.throws(() => pool.setMembers(servers as never), { code: 'ARGUMENT' })
+  }
   t.throws(() => new ClusterClient([{ host: 'a', port: 70_000 }]), { message: /port of a/ })
 })
 
@@ -314,4 +319,9 @@ t.test('options of sources of servers, and of a drain', async t => {
   }
   t.throws(() => etcdServers(7 as never), { code: 'ARGUMENT' })
   t.throws(() => dnsServers('' as never), { code: 'ARGUMENT' })
+  for (const endpoint of [undefined, 7, ['a:1'], '']) {
+    t.throws(() => elastiCacheServers(endpoint as never), { code: 'ARGUMENT' })
+  }
+  await t.rejects(async () => drain('a:1', 'b:1' as never), { code: 'ARGUMENT' })
+  await t.rejects(async () => drain(undefined as never, ['b:1']), { code: 'ARGUMENT' })
 })

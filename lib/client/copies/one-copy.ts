@@ -56,7 +56,8 @@ export class OneCopy implements Keyed {
   async delete(key: string, cas?: bigint): Promise<boolean> {
     const effect = cas === undefined ? 'removes' : 'changes'
     const call = (node: PoolNode, ms: number) => node.delete(key, ms, cas)
-    return (await this.run<boolean | 'EXISTS'>(key, false, false, call, effect)) === true
+    const isRepeatable = cas === undefined
+    return (await this.run<boolean | 'EXISTS'>(key, isRepeatable, false, call, effect)) === true
   }
 
   touch(key: string, exptime: number): Promise<boolean> {

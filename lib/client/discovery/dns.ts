@@ -1,12 +1,16 @@
 // Servers from DNS, looked up at intervals:
 //
-//   cache.example.net                    its A and AAAA records, each a server at one port
+//   cache.example.net                    its addresses, each a server at one port
 //   _memcache._tcp.example.net (srv)     its SRV records: names, ports and weights, of those with
 //                                        the lowest priority; the others are spares
 //
+// Addresses are those that the system finds, in /etc/hosts, in search domains and by whatever else
+// it asks; with name servers of its own a source asks these for A and AAAA records. Names of
+// services are always asked of name servers, in full: the system has no search for them.
+//
 // A name that no longer resolves changes nothing: it is a failure like any other.
 
-import { Resolver } from 'node:dns/promises'
+import { lookup, Resolver } from 'node:dns/promises'
 import {
   checkChoice,
   checkOptions,
@@ -34,7 +38,10 @@ export interface DnsOptions {
   family?: 4 | 6
   /** How often the name is looked up, ms. Default 30,000. */
   intervalMs?: number
-  /** Name servers, `address` or `address:port`. Default: the system's. */
+  /**
+   * Name servers, `address` or `address:port`. Default: addresses as the system finds them
+   * (/etc/hosts, search domains), services by the system's name servers.
+   */
   nameServers?: readonly string[]
 }
 
@@ -49,7 +56,10 @@ export function dnsServers(name: string, options: DnsOptions = {}): Discovery {
       const cancel = () => resolver.cancel()
       signal.addEventListener('abort', cancel, { once: true })
       try {
-        return await (srv ? lookUpServices(resolver, name) : lookUp(resolver, name, options))
+        if (srv) return await lookUpServices(resolver, name)
+        return await (nameServers === undefined
+          ? lookUpAsSystem(name, options)
+          : lookUp(resolver, name, options))
       } finally {
         signal.removeEventListener('abort', cancel)
       }
@@ -69,6 +79,12 @@ function checkDns(name: string, options: DnsOptions): number {
     refuse('nameServers', 'a list of addresses', nameServers)
   }
   return numberOption(options, 'intervalMs', DNS_INTERVAL_MS, [1, TIMER_MS_MAX])
+}
+
+async function lookUpAsSystem(name: string, options: DnsOptions): Promise<RingNode[]> {
+  const { port = MEMCACHED_PORT, family = 0 } = options
+  const found = await lookup(name, { all: true, family })
+  return found.map(({ address }) => ({ host: address, port }))
 }
 
 async function lookUp(resolver: Resolver, name: string, options: DnsOptions): Promise<RingNode[]> {

@@ -8,8 +8,11 @@ import { addressText } from '../nodes/connection.ts'
 import type { RingNode } from '../ring/ring.ts'
 import type { Discovery, Observer } from './source.ts'
 
-/** One poll. Rejects if it fails; undefined: no change. */
-export type Look = (signal: AbortSignal) => Promise<readonly RingNode[] | undefined>
+/** One poll. Rejects if it fails; undefined: no change. `note` reports what it left out. */
+export type Look = (
+  signal: AbortSignal,
+  note: (error: Error) => void,
+) => Promise<readonly RingNode[] | undefined>
 
 /** `begin` returns the poll of one watcher. Each call may end early when its signal aborts. */
 export function pollingServers(
@@ -36,7 +39,7 @@ async function poll(
   while (!signal.aborted) {
     let restMs = intervalMs
     try {
-      const found = await look(signal)
+      const found = await look(signal, error => observer.fail(error))
       if (signal.aborted) return
       if (found !== undefined) {
         const sorted = sortedByName(found)

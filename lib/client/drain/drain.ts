@@ -17,7 +17,14 @@ import { addressText, type ConnectionOptions, checkAuth } from '../nodes/connect
 import { MetaNode } from '../nodes/meta-node.ts'
 import { checkKey } from '../nodes/node.ts'
 import { talk } from '../nodes/talk.ts'
-import { createRing, ownerOf, type Ring, type RingNode, type RingOptions } from '../ring/ring.ts'
+import {
+  checkNode,
+  createRing,
+  ownerOf,
+  type Ring,
+  type RingNode,
+  type RingOptions,
+} from '../ring/ring.ts'
 
 /** How often the keys are listed while there is still something to move. */
 const DRAIN_PASSES_MAX = 10
@@ -95,6 +102,7 @@ export async function drain(
   countOption(options, 'atOnce', DRAIN_AT_ONCE, [1, DRAIN_AT_ONCE_MAX])
   if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
   const leaving = nodeOf(server)
+  checkNode(leaving)
   const nodes = servers.map(nodeOf)
   if (nodes.length === 0) refuse('servers', 'those to drain to', servers)
   const report = { seen: 0, moved: 0, newer: 0, skipped: 0, failed: 0 }

@@ -1,11 +1,12 @@
 // Servers as text.
 
-import { shown } from '../../doors/arguments.ts'
+import { refuse, shown } from '../../doors/arguments.ts'
 import { CacheError } from '../../doors/errors.ts'
 import type { RingNode } from '../ring/ring.ts'
 
 /** `host:port`, `host:port:weight`, `[ipv6]:port`, or the path of a UNIX socket. ARGUMENT. */
 export function parseServer(text: string): RingNode {
+  if (typeof text !== 'string') refuse('server', 'a text as host:port', text)
   if (text.startsWith('/')) return { host: text }
   const [, bracketed, plain, port, weight] = SERVER.exec(text) ?? []
   const host = bracketed ?? plain

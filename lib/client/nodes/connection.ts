@@ -6,7 +6,8 @@ import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
 import { checkOptions, refuse } from '../../doors/arguments.ts'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
-import { CLIENT_AUTH_MS_MAX } from '../limits.ts'
+import { CLIENT_AUTH_MS_MAX, CLIENT_KEEP_ALIVE_MS } from '../limits.ts'
+import type { Login } from './login.ts'
 import { type Reply, ReplyReader } from './meta.ts'
 import { Outbox, type Part } from './outbox.ts'
 import { NO_ANSWER, type PendingBounds, PendingLine } from './pending.ts'
@@ -53,19 +54,21 @@ export class Connection {
   private readonly line: PendingLine<Take>
   private readonly outbox: Outbox
   private ended: CacheError | undefined
-  private readonly onEnd: (error: CacheError) => void
+  private readonly login: Login
+  /** The server has not answered to user and password yet. */
+  private isLoggingIn = false
+  private readonly onEnd: () => void
 
   /** Starts to connect. `onEnd` is called once, when nothing more can be sent. */
-  constructor(
-    address: ServerAddress,
-    options: ConnectionOptions,
-    onEnd: (error: CacheError) => void,
-  ) {
+  constructor(address: ServerAddress, options: ConnectionOptions, login: Login, onEnd: () => void) {
     this.name = addressText(address)
+    this.login = login
     this.onEnd = onEnd
-    this.line = new PendingLine(this.name, options, () => this.end('TIMEOUT', NO_ANSWER))
-    this.socket = this.open(address, options.tls)
-    this.socket.setNoDelay(true)
+    this.line = new PendingLine(this.name, options, {
+      giveUp: () => this.end('TIMEOUT', NO_ANSWER),
+      wait: isWaiting => keepAlive(this.socket, isWaiting),
+    })
+    this.socket = prepared(this.open(address, options.tls))
     this.outbox = new Outbox(this.socket)
     this.socket.on('data', (part: Buffer) => this.read(part))
     this.socket.on('error', error => this.end('CONNECTION', error.message))
@@ -78,15 +81,25 @@ export class Connection {
     return new Promise((resolve, reject) => this.send(parts, take, timeoutMs, resolve, reject))
   }
 
-  /** Sends a request that has one reply. */
-  ask(parts: readonly Part[], timeoutMs: number): Promise<Reply> {
+  /**
+   * Sends a request that has one reply, and makes of it what `read` returns. A CacheError of `read`
+   * is the request's; any other error says that the reply is damaged, and ends the connection.
+   */
+  ask<T>(parts: readonly Part[], read: (reply: Reply) => T, timeoutMs: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      let answer: Reply
+      let answer: T
+      let refusal: CacheError | undefined
       const take = (reply: Reply) => {
-        answer = reply
+        try {
+          answer = read(reply)
+        } catch (error) {
+          if (!(error instanceof CacheError)) throw error
+          refusal = error
+        }
         return true
       }
-      this.send(parts, take, timeoutMs, () => resolve(answer), reject)
+      const settle = () => (refusal === undefined ? resolve(answer) : reject(refusal))
+      this.send(parts, take, timeoutMs, settle, reject)
     })
   }
 
@@ -107,9 +120,12 @@ export class Connection {
     const words = `${user} ${password}`
     const request = [`set auth 0 0 ${Buffer.byteLength(words)}\r\n${words}\r\n`]
     const take = ({ word }: Reply) => {
-      if (word !== 'STORED') this.end('AUTH', 'user and password were refused')
+      this.isLoggingIn = false
+      if (word === 'STORED') this.login.accept()
+      else this.endBy(this.login.refuse())
       return true
     }
+    this.isLoggingIn = true
     this.request(request, take, CLIENT_AUTH_MS_MAX).catch(() => {})
   }
 
@@ -137,6 +153,7 @@ export class Connection {
   }
 
   private give(reply: Reply): void {
+    if (isTurnedAway(reply)) return this.end('CONNECTION', 'too many open connections')
     const pending = this.line.head()
     if (pending === undefined) throw new Error(`a reply nobody asked for: ${reply.word}`)
     if (!pending.what(reply) || this.ended !== undefined) return
@@ -145,12 +162,35 @@ export class Connection {
 
   private end(code: CacheErrorCode, words: string): void {
     if (this.ended !== undefined) return
-    const error = new CacheError(code, words, { server: this.name })
+    const refusal = this.isLoggingIn && code !== 'CLOSED' ? this.login.unanswered() : undefined
+    this.endBy(refusal ?? new CacheError(code, words, { server: this.name }))
+  }
+
+  private endBy(error: CacheError): void {
     this.ended = error
     this.socket.destroy()
     this.line.end(error)
-    this.onEnd(error)
+    this.onEnd()
   }
+}
+
+/** What a server with too many connections says instead of serving this one. */
+function isTurnedAway({ word, tokens }: Reply): boolean {
+  return word === 'ERROR' && tokens.join(' ') === 'Too many open connections'
+}
+
+/**
+ * A socket as pools need it: small requests are sent at once, the loss of a silent peer is noticed,
+ * and the process may end while nothing is asked.
+ */
+export function prepared(socket: Socket): Socket {
+  return socket.setNoDelay(true).setKeepAlive(true, CLIENT_KEEP_ALIVE_MS).unref()
+}
+
+/** Whether the process must live on for this socket. */
+export function keepAlive(socket: Socket, isWaiting: boolean): void {
+  if (isWaiting) socket.ref()
+  else socket.unref()
 }
 
 /** `host:port`, IPv6 in brackets, or the path. */

@@ -10,7 +10,14 @@
 import type { Socket } from 'node:net'
 import { Client, type Response, Server, Utils } from 'memjs'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
-import { addressText, type Credentials, type ServerAddress } from './connection.ts'
+import {
+  addressText,
+  type Credentials,
+  keepAlive,
+  prepared,
+  type ServerAddress,
+} from './connection.ts'
+import type { Login } from './login.ts'
 import { NO_ANSWER, type Pending, type PendingBounds, PendingLine } from './pending.ts'
 
 /** A request of the binary protocol. */
@@ -46,20 +53,27 @@ export class MemjsLink {
   private readonly client: Client
   private readonly socket: Socket
   private readonly line: PendingLine<undefined>
+  private readonly login: Login
+  /** The server has not answered to user and password yet. */
+  private isLoggingIn: boolean
   private readonly onEnd: () => void
   private opaque = FIRST_OPAQUE
   private isCorked = false
   private ended: CacheError | undefined
 
   /** Begins to connect. `onEnd`: called once, when no more can be sent. */
-  constructor(address: ServerAddress, options: LinkOptions, onEnd: () => void) {
+  constructor(address: ServerAddress, options: LinkOptions, login: Login, onEnd: () => void) {
     this.name = addressText(address)
     this.onEnd = onEnd
-    this.line = new PendingLine(this.name, options, () => this.end('TIMEOUT', NO_ANSWER))
+    this.isLoggingIn = options.auth !== undefined
+    this.login = login
+    this.line = new PendingLine(this.name, options, {
+      giveUp: () => this.end('TIMEOUT', NO_ANSWER),
+      wait: isWaiting => keepAlive(this.socket, isWaiting),
+    })
     const server = serverOf(address, options.auth)
     this.client = new Client([server], { retries: 1, failover: false, logger: NOBODY })
-    this.socket = this.open(server)
-    this.socket.setNoDelay(true)
+    this.socket = prepared(this.open(server))
     this.socket.on('error', (error: Error) => this.end('CONNECTION', error.message))
     this.socket.on('close', () => this.end('CONNECTION', 'the server closed the connection'))
     this.socket.once('data', (part: Buffer) => {
@@ -112,6 +126,8 @@ export class MemjsLink {
 
   private finish(pending: Pending<undefined>): void {
     if (pending.isDone || this.ended !== undefined) return
+    if (this.isLoggingIn) this.login.accept()
+    this.isLoggingIn = false
     if (this.line.leave(pending)) pending.resolve()
   }
 
@@ -124,7 +140,7 @@ export class MemjsLink {
         server: this.name,
       })
       if (this.line.leave(pending)) pending.reject(refusal)
-    } else if (words.includes(LOGIN_REFUSED)) this.end('AUTH', 'user and password were refused')
+    } else if (words.includes(LOGIN_REFUSED)) this.endBy(this.login.refuse())
     else this.end('CONNECTION', words)
   }
 
@@ -158,7 +174,11 @@ export class MemjsLink {
 
   private end(code: CacheErrorCode, words: string): void {
     if (this.ended !== undefined) return
-    const error = new CacheError(code, words, { server: this.name })
+    const refusal = this.isLoggingIn && code !== 'CLOSED' ? this.login.unanswered() : undefined
+    this.endBy(refusal ?? new CacheError(code, words, { server: this.name }))
+  }
+
+  private endBy(error: CacheError): void {
     this.ended = error
     // memjs's listeners assume that it still has this socket, and throw if it has none.
     this.socket.removeAllListeners()

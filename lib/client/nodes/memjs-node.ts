@@ -7,6 +7,7 @@ import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import { loopClock } from '../loop-clock.ts'
 import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
+import { Login } from './login.ts'
 import { type Frame, MemjsLink } from './memjs-link.ts'
 import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
 
@@ -44,12 +45,14 @@ export class MemjsNode implements PoolNode {
   readonly name: string
   private readonly address: ServerAddress
   private readonly options: ConnectionOptions
+  private readonly login: Login
   private link: MemjsLink | undefined
   private isClosed = false
 
   /** Connects with the first request. ARGUMENT for TLS and for the path of a UNIX socket. */
   constructor(address: ServerAddress, options: ConnectionOptions = {}) {
     this.name = addressText(address)
+    this.login = new Login(this.name)
     this.address = address
     this.options = options
     if (options.tls !== undefined) {
@@ -149,7 +152,10 @@ export class MemjsNode implements PoolNode {
   private connect(): MemjsLink {
     if (this.isClosed)
       throw new CacheError('CLOSED', 'the client was closed', { server: this.name })
-    this.link ??= new MemjsLink(this.address, this.options, () => {
+    if (this.link !== undefined) return this.link
+    const refusal = this.login.standing()
+    if (refusal !== undefined) throw refusal
+    this.link = new MemjsLink(this.address, this.options, this.login, () => {
       this.link = undefined
     })
     return this.link

@@ -9,7 +9,8 @@ import {
   type ConnectionOptions,
   type ServerAddress,
 } from './connection.ts'
-import { flagOf, type Reply } from './meta.ts'
+import { Login } from './login.ts'
+import { digitsOf, flagOf, type Reply } from './meta.ts'
 import type {
   Arithmetic,
   Claim,
@@ -32,29 +33,35 @@ export class MetaNode implements PoolNode {
   readonly name: string
   private readonly address: ServerAddress
   private readonly options: ConnectionOptions
+  private readonly login: Login
   private connection: Connection | undefined
   private isClosed = false
 
   /** Connects with the first request. */
   constructor(address: ServerAddress, options: ConnectionOptions = {}) {
     this.name = addressText(address)
+    this.login = new Login(this.name)
     this.address = address
     this.options = options
   }
 
   async get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined> {
     const touch = exptime === undefined ? '' : ` T${exptime}`
-    const reply = await this.ask(`mg ${key} ${GET_FLAGS}${touch}\r\n`, timeoutMs)
-    return reply.word === 'EN' ? undefined : this.found(key, reply)
+    const text = `mg ${key} ${GET_FLAGS}${touch}\r\n`
+    return this.ask([text], timeoutMs, GET_WORDS, reply => {
+      return reply.word === 'EN' ? undefined : this.found(key, reply)
+    })
   }
 
   async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
     const hits = new Map<string, Hit>()
     const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
+    const asked = new Set(keys)
     let failed: CacheError | undefined
     const take = (reply: Reply) => {
       if (reply.word === 'VA') {
         const key = utf8Of(flagOf(reply, 'k') ?? '')
+        if (!asked.has(key)) throw new Error('a value nobody asked for')
         hits.set(key, this.found(key, reply))
       } else if (reply.word !== 'MN') failed = this.refusal(reply)
       return reply.word === 'MN'
@@ -68,40 +75,42 @@ export class MetaNode implements PoolNode {
     const { mode, key, value, flags, exptime, cas } = request
     const asked = cas === undefined ? '' : ` C${cas}`
     const head = `ms ${key} ${value.length} F${flags} T${exptime}${MODE_FLAGS[mode]}${asked}\r\n`
-    const { word } = await this.exchange([head, value, '\r\n'], timeoutMs, STORE_WORDS)
-    if (word === 'HD') return 'STORED'
-    if (word === 'EX') return 'EXISTS'
-    return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
+    return this.ask([head, value, '\r\n'], timeoutMs, STORE_WORDS, ({ word }) => {
+      if (word === 'HD') return 'STORED'
+      if (word === 'EX') return 'EXISTS'
+      return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
+    })
   }
 
   async delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
     const asked = cas === undefined ? '' : ` C${cas}`
-    const { word } = await this.ask(`md ${key}${asked}\r\n`, timeoutMs)
-    return word === 'EX' ? 'EXISTS' : word === 'HD'
+    return this.ask([`md ${key}${asked}\r\n`], timeoutMs, CHANGE_WORDS, ({ word }) => {
+      return word === 'EX' ? 'EXISTS' : word === 'HD'
+    })
   }
 
   async touch(key: string, exptime: number, timeoutMs: number): Promise<boolean> {
-    const { word } = await this.ask(`mg ${key} T${exptime}\r\n`, timeoutMs)
-    return word === 'HD'
+    return this.ask([`mg ${key} T${exptime}\r\n`], timeoutMs, TOUCH_WORDS, isDone)
   }
 
   async lease(key: string, request: ClaimRequest, timeoutMs: number): Promise<Claim> {
     const { claimS, recacheS } = request
     const recache = recacheS === 0 ? '' : ` R${recacheS}`
-    const reply = await this.ask(`mg ${key} ${GET_FLAGS} N${claimS}${recache}\r\n`, timeoutMs)
-    if (reply.word === 'EN') throw this.refusal(reply)
-    const { tokens } = reply
-    return {
-      ...this.hitOf(reply),
-      won: tokens.includes('W'),
-      isClaimed: tokens.includes('Z'),
-      isStale: tokens.includes('X'),
-    }
+    const text = `mg ${key} ${GET_FLAGS} N${claimS}${recache}\r\n`
+    return this.ask([text], timeoutMs, GET_WORDS, reply => {
+      // A server that knows no claims.
+      if (reply.word === 'EN') throw new CacheError('SERVER', 'EN', { server: this.name })
+      return {
+        ...this.hitOf(reply),
+        won: reply.tokens.includes('W'),
+        isClaimed: reply.tokens.includes('Z'),
+        isStale: reply.tokens.includes('X'),
+      }
+    })
   }
 
   async expire(key: string, cas: bigint, timeoutMs: number): Promise<boolean> {
-    const { word } = await this.ask(`md ${key} I C${cas}\r\n`, timeoutMs)
-    return word === 'HD'
+    return this.ask([`md ${key} I C${cas}\r\n`], timeoutMs, CHANGE_WORDS, isDone)
   }
 
   /** Not by `ma` with N, which some releases of memcached 1.6 ignore. */
@@ -112,9 +121,8 @@ export class MetaNode implements PoolNode {
     for (;;) {
       const leftMs = deadlineMs - loopClock.nowMs()
       if (leftMs <= 0) throw new CacheError('TIMEOUT', 'no answer in time', { server: this.name })
-      const reply = await this.ask(text, leftMs)
-      if (reply.value !== undefined) return BigInt(reply.value.toString('latin1').trim())
-      if (initial === undefined) return undefined
+      const number = await this.ask([text], leftMs, COUNT_WORDS, numberOf)
+      if (number !== undefined || initial === undefined) return number
       const value = Buffer.from(String(initial))
       const add = { mode: 'add', key, value, flags: 0, exptime } as const
       const addMs = deadlineMs - loopClock.nowMs()
@@ -123,12 +131,11 @@ export class MetaNode implements PoolNode {
   }
 
   async flush(delayS: number, timeoutMs: number): Promise<void> {
-    await this.exchange([`flush_all ${delayS}\r\n`], timeoutMs, ['OK'])
+    await this.ask([`flush_all ${delayS}\r\n`], timeoutMs, ['OK'], isDone)
   }
 
   async version(timeoutMs: number): Promise<string> {
-    const { tokens } = await this.exchange(['version\r\n'], timeoutMs, ['VERSION'])
-    return tokens.join(' ')
+    return this.ask(['version\r\n'], timeoutMs, ['VERSION'], ({ tokens }) => tokens.join(' '))
   }
 
   async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
@@ -147,7 +154,7 @@ export class MetaNode implements PoolNode {
   }
 
   async probe(timeoutMs: number): Promise<void> {
-    await this.exchange(['mn\r\n'], timeoutMs, ['MN'])
+    await this.ask(['mn\r\n'], timeoutMs, ['MN'], isDone)
   }
 
   close(): void {
@@ -158,25 +165,27 @@ export class MetaNode implements PoolNode {
   private connect(): Connection {
     if (this.isClosed)
       throw new CacheError('CLOSED', 'the client was closed', { server: this.name })
-    this.connection ??= new Connection(this.address, this.options, () => {
+    if (this.connection !== undefined) return this.connection
+    const refusal = this.login.standing()
+    if (refusal !== undefined) throw refusal
+    this.connection = new Connection(this.address, this.options, this.login, () => {
       this.connection = undefined
     })
     return this.connection
   }
 
-  private ask(text: string, timeoutMs: number): Promise<Reply> {
-    return this.exchange([text], timeoutMs, ASK_WORDS)
-  }
-
   /** Sends one request whose reply must begin with one of these words. */
-  private async exchange(
+  private async ask<T>(
     parts: readonly Part[],
     timeoutMs: number,
     words: readonly string[],
-  ): Promise<Reply> {
-    const answer = await this.connect().ask(parts, timeoutMs)
-    if (!words.includes(answer.word)) throw this.refusal(answer)
-    return answer
+    make: (reply: Reply) => T,
+  ): Promise<T> {
+    const read = (reply: Reply) => {
+      if (words.includes(reply.word)) return make(reply)
+      throw this.refusal(reply)
+    }
+    return this.connect().ask(parts, read, timeoutMs)
   }
 
   /**
@@ -187,7 +196,8 @@ export class MetaNode implements PoolNode {
   private found(key: string, reply: Reply): Hit {
     const hit = this.hitOf(reply)
     if (reply.tokens.includes('W')) {
-      this.ask(`md ${key} I C${hit.cas} E${hit.cas}\r\n`, HAND_BACK_MS).catch(() => {})
+      const text = `md ${key} I C${hit.cas} E${hit.cas}\r\n`
+      this.ask([text], HAND_BACK_MS, CHANGE_WORDS, isDone).catch(() => {})
     }
     return hit
   }
@@ -195,15 +205,17 @@ export class MetaNode implements PoolNode {
   private hitOf(reply: Reply): Hit {
     const hit = {
       value: reply.value ?? Buffer.alloc(0),
-      flags: Number(flagOf(reply, 'f') ?? 0),
-      cas: BigInt(flagOf(reply, 'c') ?? 0),
-      ttlS: Number(flagOf(reply, 't') ?? -1),
+      flags: Number(digitsOf(reply, 'f')),
+      cas: BigInt(digitsOf(reply, 'c')),
+      ttlS: Number(digitsOf(reply, 't')),
     }
     return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
   }
 
+  /** The server's refusal. Throws Error for a reply that is none, so not one to what was asked. */
   private refusal(reply: Reply): CacheError {
     const words = [reply.word, ...reply.tokens].join(' ')
+    if (!ERROR_WORDS.has(reply.word)) throw new Error(`not a reply to this: ${words.slice(0, 40)}`)
     const [, code = 'SERVER'] = REFUSALS.find(([pattern]) => pattern.test(words)) ?? []
     return new CacheError(code, words, { server: this.name })
   }
@@ -215,11 +227,27 @@ const REFUSALS: [words: RegExp, code: CacheErrorCode][] = [
   [/^SERVER_ERROR out of memory/, 'NO_MEMORY'],
   [/^CLIENT_ERROR cannot increment or decrement/, 'NON_NUMERIC'],
 ]
-const ASK_WORDS = ['VA', 'HD', 'EN', 'NF', 'EX', 'NS']
+const ERROR_WORDS = new Set(['ERROR', 'CLIENT_ERROR', 'SERVER_ERROR'])
+const GET_WORDS = ['VA', 'EN']
+const TOUCH_WORDS = ['HD', 'EN']
+const CHANGE_WORDS = ['HD', 'NF', 'EX']
+const COUNT_WORDS = ['VA', 'NF']
 const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
 /** First words of statistics rows: ITEM of `cachedump`, PREFIX of `detail dump`. */
 const STATS_LISTED = new Set(['STAT', 'ITEM', 'PREFIX'])
 const STATS_ENDS = new Set(['END', 'RESET', 'OK'])
+
+function isDone({ word }: Reply): boolean {
+  return word === 'HD'
+}
+
+/** The number in a reply; undefined if there is none. Error for anything else. */
+function numberOf({ value }: Reply): bigint | undefined {
+  if (value === undefined) return undefined
+  const text = value.toString('latin1').trim()
+  if (/^\d{1,20}$/.test(text)) return BigInt(text)
+  throw new Error(`no number: ${text.slice(0, 20)}`)
+}
 
 /** Replies are read as latin1, but keys are UTF-8. */
 function utf8Of(latin1: string): string {

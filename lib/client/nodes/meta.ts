@@ -19,6 +19,7 @@ export interface Reply {
   value: Buffer | undefined
 }
 
+const CR = 13
 const LF = 10
 const LINE_BYTES_MAX = 8192
 
@@ -49,6 +50,8 @@ export class ReplyReader {
           break
         }
         this.waiting = undefined
+        if (input[end - 2] !== CR || input[end - 1] !== LF)
+          throw new Error('a value without an end')
         reply.value = Buffer.from(input.subarray(0, this.valueBytes))
         input = input.subarray(end)
       }
@@ -64,7 +67,7 @@ export class ReplyReader {
       if (input.length > LINE_BYTES_MAX) throw new Error('a reply line without an end')
       return undefined
     }
-    const end = input[newline - 1] === 13 ? newline - 1 : newline
+    const end = input[newline - 1] === CR ? newline - 1 : newline
     const [word = '', ...tokens] = input.toString('latin1', 0, end).split(' ')
     if (word === 'VA') {
       const length = tokens.shift() ?? ''
@@ -82,4 +85,11 @@ export class ReplyReader {
 /** The text of a flag of a reply, without its letter; undefined if it has no such flag. */
 export function flagOf({ tokens }: Reply, letter: string): string | undefined {
   return tokens.find(token => token.startsWith(letter))?.slice(1)
+}
+
+/** A flag of digits. Error if the reply has none such: then it is damaged. */
+export function digitsOf(reply: Reply, letter: string): string {
+  const text = flagOf(reply, letter) ?? ''
+  if (/^-?\d{1,20}$/.test(text)) return text
+  throw new Error(`no number behind ${letter} in a reply: ${text.slice(0, 20)}`)
 }

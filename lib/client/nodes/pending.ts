@@ -32,6 +32,14 @@ export interface Pending<What> {
   isDone: boolean
 }
 
+/** The connection of these requests. */
+export interface LineOwner {
+  /** The server sent nothing before a deadline. */
+  giveUp(): void
+  /** From now on requests wait, or none does. */
+  wait(isWaiting: boolean): void
+}
+
 export const NO_ANSWER = 'no answer in time'
 
 /** Errors of requests that were not sent, because their time was over. */
@@ -46,7 +54,7 @@ export class PendingLine<What> {
   private readonly server: string
   private readonly countMax: number
   private readonly bytesMax: number
-  private readonly giveUp: () => void
+  private readonly owner: LineOwner
   /** Requests before `first` are done. */
   private waiting: Pending<What>[] = []
   private first = 0
@@ -57,12 +65,11 @@ export class PendingLine<What> {
   /** When the last request was answered completely. */
   private lastDoneMs = 0
 
-  /** `giveUp` is called when the server sent nothing before a deadline. */
-  constructor(server: string, bounds: PendingBounds, giveUp: () => void) {
+  constructor(server: string, bounds: PendingBounds, owner: LineOwner) {
     this.server = server
     this.countMax = bounds.pendingMax ?? CLIENT_PENDING_MAX
     this.bytesMax = bounds.pendingBytesMax ?? CLIENT_PENDING_BYTES_MAX
-    this.giveUp = giveUp
+    this.owner = owner
   }
 
   /** The request whose answer comes next. */
@@ -97,7 +104,7 @@ export class PendingLine<What> {
     timeoutMs: number,
     settle: Pick<Pending<What>, 'resolve' | 'reject'>,
   ): Pending<What> {
-    if (this.head() === undefined) loopClock.hold()
+    if (this.head() === undefined) this.wait(true)
     const startedMs = loopClock.nowMs()
     const deadlineMs = startedMs + timeoutMs
     const { resolve, reject } = settle
@@ -115,7 +122,7 @@ export class PendingLine<What> {
     this.bytes -= pending.bytes
     this.lastDoneMs = loopClock.nowMs()
     while (this.waiting[this.first]?.isDone) this.first++
-    if (this.head() === undefined) loopClock.release()
+    if (this.head() === undefined) this.wait(false)
     if (this.first * 2 >= this.waiting.length) {
       this.waiting = this.waiting.slice(this.first)
       this.first = 0
@@ -127,13 +134,24 @@ export class PendingLine<What> {
   end(error: CacheError): void {
     clearTimeout(this.timer)
     clearImmediate(this.check)
-    if (this.head() !== undefined) loopClock.release()
+    if (this.head() !== undefined) this.wait(false)
     const waiting = this.waiting.slice(this.first)
     this.waiting = []
     this.first = 0
     this.bytes = 0
     for (const { isAbandoned, isDone, reject } of waiting)
       if (!isAbandoned && !isDone) reject(error)
+  }
+
+  private wait(isWaiting: boolean): void {
+    this.owner.wait(isWaiting)
+    if (isWaiting) {
+      loopClock.hold()
+      this.timer?.ref()
+    } else {
+      loopClock.release()
+      this.timer?.unref()
+    }
   }
 
   /** Checks the deadlines at that time, or sooner. */
@@ -163,7 +181,7 @@ export class PendingLine<What> {
       const pending = this.waiting[i]
       if (pending.isDone) continue
       if (pending.deadlineMs <= nowMs) {
-        if (this.lastDoneMs <= pending.startedMs) return this.giveUp()
+        if (this.lastDoneMs <= pending.startedMs) return this.owner.giveUp()
         if (!pending.isAbandoned) pending.reject(late)
         pending.isAbandoned = true
         pending.deadlineMs += nowMs - pending.startedMs

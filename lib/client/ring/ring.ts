@@ -179,7 +179,8 @@ function checkNodes(nodes: readonly RingNode[]): void {
   for (const node of nodes) checkNode(node)
 }
 
-function checkNode(node: RingNode): void {
+/** ARGUMENT for what can be no node of a ring. */
+export function checkNode(node: RingNode): void {
   const { host, port, weight = 1, name = host } = node ?? {}
   if (typeof host !== 'string' || host === '') refuse('host', 'a name, an address or a path', host)
   if (typeof name !== 'string') refuse(`name of ${host}`, 'a string', name)

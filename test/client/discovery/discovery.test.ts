@@ -2,7 +2,7 @@
 // nothing.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -41,7 +41,9 @@ t.test('a list', async t => {
   const { told } = follow(t, staticServers(['b:1', { host: 'a', port: 2 }]))
   await comesTrue(async () => told.length > 0)
   t.strictSame(told, ['b:1 a:2'])
-  t.throws(() => staticServers(['a b']), { code: 'ARGUMENT' })
+  for (const wrong of [['a b'], 'a:1', undefined, [5]]) {
+    t.throws(() => staticServers(wrong as string[]), { code: 'ARGUMENT' })
+  }
   const stopped = follow(t, staticServers(['b:1']))
   stopped.stop()
   await new Promise(setImmediate)
@@ -112,6 +114,24 @@ t.test('DNS', { skip: skipWithout('dnsmasq') }, async t => {
   await serve(['host-record=pool.test,10.0.0.5'])
   t.ok(await comesTrue(async () => four.now() === '10.0.0.5:1234'))
   t.equal(both.now(), '10.0.0.4:11211', 'stopped')
+})
+
+/** A name that only /etc/hosts has, and its address. */
+function hostOfFile(): [address: string, name: string] | undefined {
+  const lines = readFileSync('/etc/hosts', 'latin1').split('\n')
+  const pairs = lines.map(line => line.split('#')[0].trim().split(/\s+/))
+  const found = pairs.find(([address, name]) => {
+    return address?.includes('.') && name !== undefined && !name.startsWith('localhost')
+  })
+  return found && [found[0], found[1]]
+}
+
+const known = hostOfFile()
+t.test('a name of /etc/hosts', { skip: known ? false : '/etc/hosts has no name' }, async t => {
+  const [address, name] = known ?? ['', '']
+  const source = follow(t, dnsServers(name, { family: 4, intervalMs: 50 }))
+  t.ok(await comesTrue(() => source.told.length > 0))
+  t.ok(source.now()?.split(' ').includes(`${address}:11211`))
 })
 
 /** A configuration endpoint; `state` may change while it is polled. */

@@ -136,6 +136,23 @@ t.test('several endpoints, and a compacted history', { skip }, async t => {
   t.strictSame(client.servers(), ['a:1', 'b:2', 'c:3', 'd:4'])
 })
 
+t.test('an entry that is no server is left out, and one of another pool', { skip }, async t => {
+  const { url } = await startEtcd(t)
+  const etcd = new EtcdGateway([url])
+  const lease = await etcd.grant(60)
+  for (const text of ['a:1', 'not a server', 'b:99999', 'c:3:0', '']) {
+    await etcd.put(`${PREFIX}${text}`, text, lease)
+  }
+  await etcd.put(`${PREFIX}other/x:1`, 'x:1', lease)
+  const { client, faults } = clientOf(t, url)
+  await client.ready(60_000)
+  t.strictSame(client.servers(), ['a:1'], 'a new process starts')
+  t.ok(faults.some(text => text.includes('"not a server"')))
+  t.ok(faults.some(text => text.includes('"b:99999"')))
+  await etcd.put(`${PREFIX}${HOST}:4`, `${HOST}:4`, lease)
+  t.ok(await comesTrue(() => client.servers().length === 2, 60_000), 'and changes are seen')
+})
+
 t.test('user and password', { skip }, async t => {
   const { url, call } = await startEtcd(t)
   await call('auth/user/add', { name: 'root', password: 'p@ss' })

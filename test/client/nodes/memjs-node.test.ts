@@ -5,6 +5,7 @@ import { createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
+import { Login } from '../../../lib/client/nodes/login.ts'
 import { MemjsLink } from '../../../lib/client/nodes/memjs-link.ts'
 import { MemjsNode } from '../../../lib/client/nodes/memjs-node.ts'
 import { PASSWORD, USER } from '../../support/auth.ts'
@@ -96,7 +97,7 @@ t.test('pending requests are bounded', async t => {
 
 t.test('requests are numbered in 32 bits, over and over', async t => {
   const { port } = await startDaemon(t, ONE_THREAD)
-  const link = new MemjsLink({ host: HOST, port }, {}, () => {})
+  const link = new MemjsLink({ host: HOST, port }, {}, new Login('a'), () => {})
   t.teardown(() => link.close())
   Object.assign(link, { opaque: 0xffff_fffe })
   const nothing = { extras: Buffer.alloc(0), value: Buffer.alloc(0), cas: 0n, key: '' }
