@@ -1,19 +1,21 @@
 // The command line: memcached's letters and long names -> Options -> a running daemon. switches.ts
-// has the table of options, by which yargs's parser reads. Before that the arguments are brought
-// into one form, `--name=value`, by the rules of getopt: clusters of letters, attached values,
-// unique prefixes of long names, the last of two options wins. What memslab does not have is
-// refused where somebody could rely on it, and accepted without effect where it only tunes.
+// has the table of options, by which yargs's parser reads. Before that getopt.ts brings the
+// arguments into one form, `--name=value`; the last of two options wins. A file of options comes
+// before them, as if its options were written first. What memslab does not have is refused where
+// somebody could rely on it, and accepted without effect where it only tunes.
 
 import { PROTOCOL_VERSION } from './bytes/memcached.ts'
 import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX } from './client/limits.ts'
 import type { DrainOrder } from './commands/drain.ts'
 import { keepCompiled } from './load.ts'
 import { checkOptions, THREADS_ADVISED_MAX, tcpPortOf } from './options/checks.ts'
+import { type Line, mergeArguments, readConfigFile } from './options/config-file.ts'
+import { normalise } from './options/getopt.ts'
 import { readListen } from './options/listen.ts'
 import { EXIT_FAILURE, isRefusal, type Options, type Refusal } from './options/options.ts'
-import { type Action, SWITCHES, type Switch } from './options/switches.ts'
+import { type Action, CONFIG, SWITCHES, type Switch } from './options/switches.ts'
 import { type Given, Refused } from './options/values.ts'
-import { print, say } from './server/system/log.ts'
+import { openLog, print, say } from './server/system/log.ts'
 import { packageVersion, readPackageFile } from './server/system/package.ts'
 
 /** As in sysexits.h: the command was used wrongly. */
@@ -62,9 +64,9 @@ function refuse({ line, exitCode }: Refusal): void {
 /** Command line -> what to do, or a refusal. */
 export async function readCommandLine(argv: string[]): Promise<Command | Refusal> {
   try {
-    const { action, args, words } = normalise(argv)
+    const { action, args: own, words } = normalise(argv)
     if (action !== undefined) return { action }
-    if (words.length > 0) throw new Refused(unknownWord(words[0]), EX_USAGE)
+    const args = await withConfigFile(own, words)
     const { listenText, ...given } = await readArguments(args)
     const listen = listenText === undefined ? [] : readListen(listenText, tcpPortOf(given))
     const saslFile = given.saslFile ?? process.env.MEMCACHED_SASL_PWDB
@@ -74,6 +76,36 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
   } catch (error) {
     if (error instanceof Refused) return { line: error.message, exitCode: error.exitCode }
     throw error
+  }
+}
+
+/**
+ * The arguments with those of the file that --config names. As for Debian's scripts, a single word
+ * that is a path names it too.
+ */
+async function withConfigFile(own: string[], words: string[]): Promise<string[]> {
+  const [word] = words
+  const option = own.findLast(arg => arg.startsWith(CONFIG))?.slice(CONFIG.length)
+  const isPath = words.length === 1 && word?.includes('/') && option === undefined
+  if (word !== undefined && !isPath) throw new Refused(unknownWord(word), EX_USAGE)
+  const path = isPath ? word : option
+  if (path === undefined) return own
+  const lines = readConfigFile(path)
+  for (const line of lines) await checkLine(path, line)
+  const fromFile = lines.flatMap(({ args }) => args)
+  return mergeArguments(
+    fromFile,
+    own.filter(arg => !arg.startsWith(CONFIG)),
+  )
+}
+
+/** Says in which line of the file a wrong value is. */
+async function checkLine(path: string, { number, args }: Line): Promise<void> {
+  try {
+    await readArguments(args)
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    throw new Refused(`${path}:${number}: ${error.message}`, error.exitCode)
   }
 }
 
@@ -130,14 +162,15 @@ async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   }
   if (options.daemonize) {
     const { runDetached } = await import('./server/process/process.ts')
-    for (const warning of warnings) say(warning)
+    for (const warning of warnings) say(warning, 'warn')
     return runDetached(args)
   }
   const { openPool } = await import('./server/thread-pool.ts')
   const pool = openPool(options.threads)
+  await openLog(options)
   const { isDetached, runHere } = await import('./server/process/process.ts')
   // With -d the foreground process has printed them.
-  if (!isDetached()) for (const warning of warnings) say(warning)
+  if (!isDetached()) for (const warning of warnings) say(warning, 'warn')
   const { startDaemon } = await import('./server/daemon.ts')
   const { inlineMore } = await import('./server/system/compiler.ts')
   // Before it becomes a user that may not write there.
@@ -159,7 +192,7 @@ async function textOf(action: Action): Promise<string> {
 }
 
 function unknownWord(word: string): string {
-  return `Unknown word "${word}": memslab ring, memslab drain, or options alone (memslab -h)`
+  return `Unknown word "${word}": memslab ring, drain, a file of options, or options (memslab -h)`
 }
 
 function warningsOf(options: Options, args: string[]): string[] {
@@ -176,79 +209,6 @@ function warningsOf(options: Options, args: string[]): string[] {
     warnings.push('warning: running as root, -u <user> would run it as somebody else')
   }
   return warnings
-}
-
-// ---- arguments in getopt's forms -> `--name`, `--name=value`, and words that are neither
-
-interface Normal {
-  action?: Action
-  args: string[]
-  words: string[]
-}
-
-function normalise(argv: string[]): Normal {
-  const normal: Normal = { args: [], words: [] }
-  const waiting = [...argv]
-  while (waiting.length > 0 && normal.action === undefined) {
-    const word = waiting.shift() ?? ''
-    if (word === '--') normal.words.push(...waiting.splice(0))
-    else if (word.startsWith('--')) takeLong(word.slice(2), waiting, normal)
-    else if (word.startsWith('-') && word !== '-') takeCluster(word.slice(1), waiting, normal)
-    else normal.words.push(word)
-  }
-  return normal
-}
-
-function takeLong(word: string, waiting: string[], normal: Normal): void {
-  const equals = word.indexOf('=')
-  const name = equals < 0 ? word : word.slice(0, equals)
-  const found = findLong(name)
-  const attached = equals < 0 ? undefined : word.slice(equals + 1)
-  if (found.value === undefined && attached !== undefined) {
-    throw new Refused(`Illegal argument "--${word}": --${found.name} takes no value`)
-  }
-  take(found, found.value === undefined ? undefined : (attached ?? waiting.shift()), normal)
-}
-
-// As in getopt_long: the complete name, or a prefix that no other name has.
-function findLong(name: string): Switch {
-  const found = SWITCHES.filter(known => known.name.startsWith(name))
-  const exact = found.find(known => known.name === name)
-  if (exact !== undefined) return exact
-  const [first] = found
-  if (first === undefined) throw new Refused(`Illegal argument "--${name}"`)
-  if (found.length === 1) return first
-  const names = found.map(known => `--${known.name}`).join(' ')
-  throw new Refused(`Illegal argument "--${name}": it could be any of ${names}`)
-}
-
-function takeCluster(letters: string, waiting: string[], normal: Normal): void {
-  for (let at = 0; at < letters.length && normal.action === undefined; at++) {
-    const found = SWITCHES.find(known => known.letter === letters[at])
-    if (found === undefined) throw new Refused(`Illegal argument "-${letters[at]}"`)
-    if (found.value === undefined) {
-      take(found, undefined, normal)
-      continue
-    }
-    const attached = letters.slice(at + 1)
-    take(found, attached === '' ? waiting.shift() : attached, normal)
-    return
-  }
-}
-
-function take(found: Switch, text: string | undefined, normal: Normal): void {
-  const { letter, name, value, action, missing, adds } = found
-  if (value !== undefined && text === undefined) {
-    const given = letter === '' ? `--${name}` : `-${letter}`
-    throw new Refused(`Illegal argument "${given}": --${name} needs a value`)
-  }
-  if (missing !== undefined) {
-    throw new Refused(`-${letter} is not supported: memslab has not got ${missing}`)
-  }
-  normal.action = action
-  const before = adds ? normal.args.findIndex(arg => arg.startsWith(`--${name}=`)) : -1
-  if (before >= 0) normal.args[before] += `,${text}`
-  else normal.args.push(text === undefined ? `--${name}` : `--${name}=${text}`)
 }
 
 // ---- yargs's parser: types, and the last of two options; then each option's reader

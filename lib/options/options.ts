@@ -13,6 +13,8 @@ export type SslEngine = (typeof SSL_ENGINES)[number]
 export const TLS_VERSIONS = ['tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3'] as const
 /** How OpenSSL is used: called through node:ffi, or through Node's TLS streams. */
 export const SSL_ENGINES = ['direct', 'node'] as const
+/** Of the daemon's log. */
+export const LOG_FORMATS = ['text', 'json'] as const
 export const HASH_ALGORITHMS = ['jenkins', 'murmur3', 'xxh3'] as const
 
 export interface ListenAddress {
@@ -166,7 +168,10 @@ export interface Options {
   /** It has metrics by slab class. */
   metricsSlabs: boolean
 
-  // Logs of `watch`.
+  // Logs: the daemon's, and those of `watch`.
+  /** The file that the log is appended to; undefined: stderr. */
+  logFile: string | undefined
+  logFormat: (typeof LOG_FORMATS)[number]
   watcherLogbufBytes: number
   workerLogbufBytes: number
 
@@ -274,6 +279,8 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   admin: undefined,
   adminAuthFile: undefined,
   metricsSlabs: false,
+  logFile: undefined,
+  logFormat: 'text',
   watcherLogbufBytes: 256 * KIB,
   workerLogbufBytes: 64 * KIB,
 

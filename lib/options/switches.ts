@@ -3,7 +3,7 @@
 
 import { readExtended } from './extended.ts'
 import { readAdmin } from './listen.ts'
-import { DEFAULTS } from './options.ts'
+import { DEFAULTS, LOG_FORMATS } from './options.ts'
 import {
   type Given,
   Refused,
@@ -308,6 +308,29 @@ const OWN: Switch[] = [
   },
   {
     letter: '',
+    name: 'config',
+    value: '<file>',
+    help: [
+      'options from <file>, one a line, as in /etc/memcached.conf;',
+      'options of the command line win',
+    ],
+  },
+  {
+    letter: '',
+    name: 'logfile',
+    value: '<file>',
+    help: ['append the log to <file> instead of stderr; SIGHUP opens it again'],
+    read: readLogFile,
+  },
+  {
+    letter: '',
+    name: 'log-format',
+    value: '<name>',
+    help: ['text, or json: an object a line, with level and time (default: text)'],
+    read: readLogFormat,
+  },
+  {
+    letter: '',
     name: 'admin',
     value: '<addr>',
     help: [
@@ -336,5 +359,19 @@ function readEndpoints(text: string): Given {
   if (etcd.length === 0) throw new Refused('--etcd names no endpoint')
   return { etcd }
 }
+
+function readLogFile(text: string): Given {
+  if (text === '') throw new Refused('--logfile names no file')
+  return { logFile: text }
+}
+
+function readLogFormat(text: string): Given {
+  const logFormat = LOG_FORMATS.find(name => name === text)
+  if (logFormat === undefined) throw new Refused(`--log-format takes ${LOG_FORMATS.join(' or ')}`)
+  return { logFormat }
+}
+
+/** How a normalised --config begins. */
+export const CONFIG = '--config='
 
 export const SWITCHES: readonly Switch[] = [...NETWORK, ...PROCESS, ...MEMORY, ...PROTOCOL, ...OWN]

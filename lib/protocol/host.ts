@@ -159,8 +159,8 @@ export interface Host {
   readonly auth: Authenticator | null
   /** Reads the TLS certificates again. Returns why that failed, or null. */
   refreshCertificates(): string | null
-  /** One line to the daemon's log, stderr. */
-  log(line: string): void
+  /** One line to the daemon's log; its level is `info` if not given. */
+  log(line: string, level?: 'warn' | 'info' | 'debug'): void
   /** Ends the daemon, as SIGINT does, or SIGUSR1 if `graceful`. */
   shutdown(graceful: boolean): void
 }

@@ -172,7 +172,10 @@ export class TextProtocol implements Protocol, Sending, Store {
     if (this.request.noreply) return
     this.reply.add(line)
     if (this.host.control[Control.VERBOSITY] > 1) {
-      this.host.log(`>${this.peer.id} ${line.bytes.toString('utf8', 0, line.bytes.length - 2)}`)
+      this.host.log(
+        `>${this.peer.id} ${line.bytes.toString('utf8', 0, line.bytes.length - 2)}`,
+        'debug',
+      )
     }
   }
 
@@ -457,7 +460,7 @@ export class TextProtocol implements Protocol, Sending, Store {
   private logInput(bytes: Buffer, start: number, newline: number): void {
     if (this.isWaiting) return
     const end = bytes[newline - 1] === CR ? newline - 1 : newline
-    this.host.log(`<${this.peer.id} ${bytes.toString('utf8', start, end)}`)
+    this.host.log(`<${this.peer.id} ${bytes.toString('utf8', start, end)}`, 'debug')
   }
 }
 

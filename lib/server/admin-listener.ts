@@ -63,7 +63,7 @@ export async function listenAdmin(
   const place = placeOf({ host: bound.address, port: bound.port })
   if (!LOOPBACK.test(bound.address) && (users === null || tls === null)) {
     const missing = users === null ? '--admin-auth' : 'TLS'
-    say(`warning: the admin listener on ${place} is open to the network without ${missing}`)
+    say(`warning: the admin listener on ${place} is open to the network without ${missing}`, 'warn')
   }
   const renewing = tls === null ? undefined : setInterval(renewer(admin, tls), RENEW_MS).unref()
   return {

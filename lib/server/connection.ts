@@ -454,7 +454,7 @@ export class Connection implements Outlet, LineOwner {
 
   private log(event: string): void {
     const { host } = this.hall
-    if (host.control[Control.VERBOSITY] > 1) host.log(`<${this.id} ${event}`)
+    if (host.control[Control.VERBOSITY] > 1) host.log(`<${this.id} ${event}`, 'debug')
   }
 }
 

@@ -118,7 +118,7 @@ export async function startDaemon(
   const reload = () => {
     auth?.reload()
     const fault = tls === null ? null : keyring?.refreshKeyring(tls, cache.nowS)
-    if (typeof fault === 'string') say(fault)
+    if (typeof fault === 'string') say(fault, 'error')
   }
   const places = [...listeners.map(({ facts }) => facts.address), ...(admin?.places ?? [])]
   return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }

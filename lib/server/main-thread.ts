@@ -58,7 +58,7 @@ export class MainThreadService {
 
   private restart(error: unknown): void {
     const reason = error instanceof Error ? error.stack : String(error)
-    say(`main thread failed to serve its peers, they are dropped: ${reason}`)
+    say(`main thread failed to serve its peers, they are dropped: ${reason}`, 'error')
     this.service.abandon()
     this.workers.recoverMainThread(this.holder)
     this.service = this.start()

@@ -172,7 +172,7 @@ function refreshCertificates(
 ): string | null {
   if (tls === null || guards === null) return 'Error TLS not enabled'
   const fault = guards.refreshKeyring(tls, nowS)
-  if (fault !== null) say(fault)
+  if (fault !== null) say(fault, 'error')
   return fault
 }
 
@@ -186,7 +186,7 @@ function authenticatorOf(
   return new guards.FileAuthenticator(handle, {
     addressOf: id => roster.addressOf(id),
     log: line => {
-      if (roster.control[Control.VERBOSITY] > 0) say(line)
+      if (roster.control[Control.VERBOSITY] > 0) say(line, 'warn')
     },
   })
 }

@@ -232,10 +232,10 @@ export class Workers {
     if (this.roster.control[Control.VERBOSITY] === 0) return
     const { tls, ioUring } = this.settings
     if (!isDirectTls && tls?.settings.sslEngine === 'direct') {
-      say(`worker ${worker}: cannot call OpenSSL directly, TLS goes through Node`)
+      say(`worker ${worker}: cannot call OpenSSL directly, TLS goes through Node`, 'warn')
     }
     if (uring === null && ioUring && isDirectTls) {
-      say(`worker ${worker}: cannot use io_uring, uses sockets`)
+      say(`worker ${worker}: cannot use io_uring, uses sockets`, 'warn')
     }
   }
 
@@ -272,7 +272,7 @@ export class Workers {
     this.startFailures++
     // All of them fail in the same way: one line is enough.
     if (this.startFailures % this.workers.length !== 0) return
-    say(`a worker thread could not be started: ${error.message}`)
+    say(`a worker thread could not be started: ${error.message}`, 'error')
     if (this.startRounds() < START_FAILURES_MAX) return
     if (this.workers.some(({ isReady }) => isReady)) return
     this.fault = new Error(`no worker can be started: ${error.message}`)
@@ -297,7 +297,7 @@ export class Workers {
 
   private recover(holder?: number): void {
     const emptied = this.cache.recover(holder)
-    if (emptied > 0) say(`${emptied} torn arena(s) emptied`)
+    if (emptied > 0) say(`${emptied} torn arena(s) emptied`, 'error')
     if (!this.cache.isRecovered()) setTimeout(() => this.recover(), RECOVER_AGAIN_MS).unref()
   }
 
@@ -316,7 +316,7 @@ export class Workers {
     this.roster.countRestart()
     if (this.fault !== undefined) return
     const reason = error instanceof Error ? error : new Error(String(error))
-    if (wasReady) say(`worker ${dead.index} died and is replaced: ${reason.message}`)
+    if (wasReady) say(`worker ${dead.index} died and is replaced: ${reason.message}`, 'error')
     else this.noteFailure(reason)
     const early = performance.now() - dead.startedMs < WORKER_STEADY_MS
     this.earlyDeaths = early ? this.earlyDeaths + 1 : 0

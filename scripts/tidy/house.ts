@@ -136,6 +136,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['facts.ts'],
   ],
   'lib/options/': [
+    ['config-file.ts'],
+    ['getopt.ts'],
     ['help.ts'],
     ['switches.ts'],
     ['extended.ts', 'listen.ts'],
@@ -211,6 +213,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   memjs: ['lib/client/nodes/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
   memcached: ['test/'],
   'memcache-client': ['test/'],
+  pino: ['lib/server/system/'],
   'prom-client': ['lib/admin/metrics/', 'test/'],
   autocannon: ['scripts/bench-http.ts'],
   'lru-cache': ['scripts/bench/local/caches.ts'],

@@ -374,7 +374,10 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     const before = reply.length
     const next = this.frame(input, at, end)
     if (next === NEED_MORE || next === at) return next
-    host.log(headerText(`<${peer.id} Read binary protocol data:`, `<${peer.id}`, input, at))
+    host.log(
+      headerText(`<${peer.id} Read binary protocol data:`, `<${peer.id}`, input, at),
+      'debug',
+    )
     this.logResponse(before)
     return next
   }
@@ -384,6 +387,9 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     const { host, peer, reply } = this
     const start = reply.start > before || reply.length < before ? reply.start : before
     if (reply.length - start < B.HEADER_BYTES) return
-    host.log(headerText(`>${peer.id} Writing bin response:`, `>${peer.id}`, reply.area, start))
+    host.log(
+      headerText(`>${peer.id} Writing bin response:`, `>${peer.id}`, reply.area, start),
+      'debug',
+    )
   }
 }

@@ -7,7 +7,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { isatty } from 'node:tty'
 import { EXIT_OS_ERROR, type Options, type Refusal } from '../../options/options.ts'
-import { keepLines, print, say, takeLines } from '../system/log.ts'
+import { keepLines, print, reopenLog, say, takeLines } from '../system/log.ts'
 import { fitOpenFiles } from '../system/open-files.ts'
 import { packageVersion } from '../system/package.ts'
 import { reasonFor, reasonOf } from '../system/reason.ts'
@@ -60,7 +60,7 @@ export async function runHere(asked: Options, start: Start): Promise<void> {
   if (isDetached() && !isTalking) keepLines()
   try {
     const [options, warning] = fitOpenFiles(asked)
-    if (warning !== undefined) say(warning)
+    if (warning !== undefined) say(warning, 'warn')
     const identity = identityFor(options.user)
     const held: Held = {
       running: undefined,
@@ -131,7 +131,7 @@ async function tellStarted({ places }: Running, isTalking: boolean): Promise<voi
 
 async function tellRefused(refusal: Refusal): Promise<never> {
   if (isDetached() && process.send !== undefined) await report(refusal)
-  else say(refusal.line)
+  else say(refusal.line, 'error')
   process.exit(refusal.exitCode)
 }
 
@@ -168,7 +168,7 @@ function writePidFile(pidFile: string): void {
     writeFileSync(beside, `${process.pid}\n`)
     renameSync(beside, pidFile)
   } catch (error) {
-    say(`Could not open the pid file ${beside} for writing: ${reasonOf(error)}`)
+    say(`Could not open the pid file ${beside} for writing: ${reasonOf(error)}`, 'warn')
   }
 }
 
@@ -204,6 +204,7 @@ function closeOnSignals(held: Held): void {
   // As in memcached, password files and certificates are read again. The signal also comes when the
   // daemon's terminal is closed; then, unlike memcached, it stops.
   process.on('SIGHUP', () => {
+    reopenLog()
     if (!terminals.every(isatty)) close(() => void print('Signal handled: Hangup.\n'))
     else if (held.running === undefined) held.reloads = true
     else held.running.reload()
@@ -217,7 +218,7 @@ function closeOnSignals(held: Held): void {
 
 function endOnFailure(held: Held): void {
   void held.running?.failed.then(line => {
-    say(line)
+    say(line, 'error')
     return closeAndExit(held.running, EXIT_OS_ERROR)
   })
 }
@@ -229,7 +230,7 @@ async function closeAndExit(running: Running | undefined, exitCode: number): Pro
     await running?.close()
     process.exit(exitCode)
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error))
+    say(error instanceof Error ? error.message : String(error), 'error')
     process.exit(EXIT_OS_ERROR)
   }
 }

@@ -1,5 +1,6 @@
-// The daemon's log: lines on stderr. It is bounded, so it may lose lines, which it counts. It never
-// ends the process, even if stderr is a full disk, or a pipe that is closed or not read.
+// The daemon's log: lines on stderr or in a file. It is bounded, so it may lose lines, which it
+// counts. It never ends the process, even if stderr is a full disk, or a pipe that is closed or not
+// read.
 //
 // Only the main thread writes. Worker threads send their lines through their ports: a worker's own
 // stream would stop forever at the first error of stderr.
@@ -9,7 +10,13 @@
 //
 // Lines may contain input of peers. Control characters are escaped, as in `\x1b`.
 
+import { resolve } from 'node:path'
 import { KIB } from '../../bytes/units.ts'
+import type { LogFile } from './log-file.ts'
+import { type Level, type LogFormat, plainText, textFormat } from './log-format.ts'
+import { reasonOf } from './reason.ts'
+
+export type { Level } from './log-format.ts'
 
 /**
  * Most bytes that wait for the reader of stderr, and most that wait between workers and main
@@ -41,6 +48,13 @@ interface Port {
 /** What a worker sends to the main thread. */
 export interface LogLine {
   log: string
+  level: Level
+}
+
+/** What the options say about the log. */
+export interface LogOptions {
+  logFile: string | undefined
+  logFormat: 'text' | 'json'
 }
 
 let words: LogWords = new Int32Array(new SharedArrayBuffer(WORDS * 4))
@@ -49,14 +63,45 @@ let through: Port | null = null
 /** Lines lost since the last written one. */
 let unsaid = 0
 let isGuarded = false
+let format: LogFormat = plainText
+/** Null: stderr. */
+let file: LogFile | null = null
 /** Lines since `keepLines`; null: lines are not kept. */
 let kept: string[] | null = null
 
 /** Logs one line. */
-export function say(line: string): void {
+export function say(line: string, level: Level = 'info'): void {
   const text = line.replace(ACTED_ON, escaped)
-  if (through === null) write(text)
-  else send(through, text)
+  if (through === null) write(text, level)
+  else send(through, text, level)
+}
+
+/** Follows the options from now on. A file that cannot be opened is one line on stderr. */
+export async function openLog({ logFile, logFormat }: LogOptions): Promise<void> {
+  if (logFile !== undefined) file = await openFile(resolve(logFile))
+  if (logFormat === 'json') {
+    const { jsonFormat } = await import('./log-format.ts')
+    format = await jsonFormat()
+  } else {
+    format = textFormat(file !== null)
+  }
+}
+
+/** Opens the log's file again, after a program has moved it. */
+export function reopenLog(): void {
+  file?.reopen()
+}
+
+async function openFile(path: string): Promise<LogFile | null> {
+  try {
+    const { openLogFile } = await import('./log-file.ts')
+    const opened = await openLogFile(path, LOG_BACKLOG_BYTES_MAX, () => lose(1))
+    process.on('exit', () => opened.flush())
+    return opened
+  } catch (error) {
+    say(`Could not open the log file ${path}: ${reasonOf(error)}`, 'error')
+    return null
+  }
 }
 
 /** Writes text to stdout. Resolves to false if it was lost. */
@@ -95,29 +140,34 @@ export function sayThrough(port: Port, shared: LogWords): void {
 }
 
 /** Writes a line that a worker sent. */
-export function sayFor({ log }: LogLine): void {
+export function sayFor({ log, level }: LogLine): void {
   Atomics.sub(words, WAITING, log.length)
-  write(log)
+  write(log, level)
 }
 
-function send(port: Port, text: string): void {
+function send(port: Port, text: string, level: Level): void {
   if (Atomics.add(words, WAITING, text.length) < LOG_BACKLOG_BYTES_MAX) {
-    port.postMessage({ log: text })
+    port.postMessage({ log: text, level })
     return
   }
   Atomics.sub(words, WAITING, text.length)
   Atomics.add(words, DROPPED, 1)
 }
 
-function write(text: string): void {
-  if (kept !== null && kept.length < LINES_KEPT_MAX) kept.push(text)
+function write(line: string, level: Level): void {
+  if (kept !== null && kept.length < LINES_KEPT_MAX) kept.push(line)
+  const before = unsaid
+  const head = before > 0 ? format('warn', `${before} lines of the log were lost`) : ''
+  const text = head + format(level, line)
+  if (file !== null) {
+    unsaid = 0
+    return file.write(text)
+  }
   const { stderr } = process
   if (!isGuarded) guard(stderr)
   if (stderr.writableLength > LOG_BACKLOG_BYTES_MAX) return lose(1)
-  const before = unsaid
   unsaid = 0
-  const head = before > 0 ? `${before} lines of the log were lost\n` : ''
-  stderr.write(`${head}${text}\n`, error => {
+  stderr.write(text, error => {
     if (!error) return
     unsaid += before
     lose(1)

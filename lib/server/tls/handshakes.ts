@@ -78,7 +78,7 @@ export class Handshakes implements Greeter {
     host.counters[ThreadCounter.TLS_ERRORS]++
     if (host.control[Control.VERBOSITY] > 0) {
       const id = Roster.idOf(arrival.slot)
-      host.log(`<${id} TLS with ${roster.addressOf(id)} failed: ${reason}`)
+      host.log(`<${id} TLS with ${roster.addressOf(id)} failed: ${reason}`, 'warn')
     }
     peer.destroy()
   }

@@ -3,7 +3,7 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -73,11 +73,87 @@ t.test('control characters of peers are escaped, other text is not', async t => 
   t.ok(await comesTrue(() => wanted.test(output())), output())
 })
 
+t.test('with --log-format json each line is an object', async t => {
+  const daemon = await startDaemon(t, ['-vv', '-t', '1', '--log-format', 'json'])
+  const peer = await openPeer(daemon.port)
+  await ask(peer, 'get "quoted"\x1b\r\n', 'END\r\n')
+  const lines = () =>
+    daemon
+      .output()
+      .split('\n')
+      .filter(line => line.startsWith('{'))
+  t.ok(await comesTrue(() => lines().some(line => line.includes('quoted'))))
+  for (const line of lines()) {
+    const { level, time, pid, msg } = JSON.parse(line)
+    t.match(level, /^(info|warn|error|debug)$/)
+    t.ok(Math.abs(Date.parse(time) - Date.now()) < 600_000)
+    t.equal(pid, daemon.pid)
+    t.type(msg, 'string')
+  }
+  const parsed = lines().map(line => JSON.parse(line))
+  t.match(
+    parsed.find(({ msg }) => msg.includes('listens on')),
+    { level: 'info' },
+  )
+  const request = parsed.find(({ msg }) => msg.includes('quoted'))
+  t.match(request, { level: 'debug', msg: /^<\d+ get "quoted"\\x1b$/ })
+})
+
+t.test('journald gets levels', async t => {
+  const file = join(t.testdir({}), 'journal')
+  const journal = openSync(file, 'w')
+  t.teardown(() => closeSync(journal))
+  const { dev, ino } = fstatSync(journal)
+  await launch(t, ['-v', '-t', '1'], journal, { JOURNAL_STREAM: `${dev}:${ino}` })
+  t.ok(await comesTrue(() => /^<6>memslab \S+ listens on /m.test(readFileSync(file, 'utf8'))))
+})
+
+t.test('--logfile is appended to, and opened again on SIGHUP', async t => {
+  const folder = t.testdir({ log: 'before\n' })
+  const [file, moved] = [join(folder, 'log'), join(folder, 'log.1')]
+  const { child, port } = await launch(t, ['-vv', '-t', '2', '--logfile', file], 'pipe')
+  const says = (path: string, text: string) =>
+    comesTrue(() => existsSync(path) && readFileSync(path, 'utf8').includes(text))
+  const peer = await openPeer(port)
+  await ask(peer, 'get first\r\n', 'END\r\n')
+  t.ok(await says(file, 'get first\n'))
+  t.match(readFileSync(file, 'utf8'), /^before\n(\d{4}-\d\d-\d\dT[\d:.]+Z .*\n)+$/)
+  renameSync(file, moved)
+  child.kill('SIGHUP')
+  t.ok(await comesTrue(() => existsSync(file)))
+  await ask(peer, 'get second\r\n', 'END\r\n')
+  t.ok(await says(file, 'get second\n'))
+  t.match(readFileSync(moved, 'utf8'), 'get first\n')
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  t.same(await exited, [0, null])
+})
+
+t.test('a log file that cannot be opened or written does not end the daemon', async t => {
+  const missing = await startDaemon(t, ['-v', '-t', '1', '--logfile', '/nonexistent/log'])
+  t.match(
+    missing.output(),
+    'Could not open the log file /nonexistent/log: No such file or directory\n',
+  )
+  t.match(missing.output(), 'listens on', 'it goes on with stderr')
+  const { port } = await launch(t, ['-vv', '-t', '2', '--logfile', '/dev/full'], 'pipe')
+  const peer = await openPeer(port)
+  const overflows = async () => {
+    await ask(peer, `${'get none\r\n'.repeat(LINES / 100)}mn\r\n`, 'MN\r\n')
+    return (await dropped(port)) > 0
+  }
+  t.ok(await comesTrue(overflows, 60_000), 'what found no room is counted')
+  await stillServes(t, port)
+})
+
 /** Starts the daemon with this log, and waits until it accepts. */
-async function launch(t: Test, args: string[], stderr: number | 'pipe') {
+async function launch(t: Test, args: string[], stderr: number | 'pipe', more: object = {}) {
   const port = await freePort()
   const all = [MAIN, '-p', `${port}`, '-l', HOST, ...args]
-  const child = spawn(process.execPath, all, { stdio: ['ignore', 'ignore', stderr] })
+  const child = spawn(process.execPath, all, {
+    stdio: ['ignore', 'ignore', stderr],
+    env: { ...process.env, ...more },
+  })
   child.stderr?.resume()
   t.teardown(() => child.kill('SIGKILL'))
   const accepts = () =>
