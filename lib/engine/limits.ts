@@ -48,6 +48,15 @@ export const HASHPOWER_MIN = 6
 export const VICTIM_TRIES_MAX = 50
 
 /**
+ * What values being uploaded may keep of an arena, and values being sent, beside one more of each
+ * (items/shares.ts); and their shares of its hold slots.
+ */
+export const UPLOADS_SHARE = 1 / 4
+export const READS_SHARE = 1 / 2
+export const UPLOADS_SLOTS_SHARE = 1 / 2
+export const READS_SLOTS_SHARE = 3 / 4
+
+/**
  * Step and number of slots of the histogram of `-o track_sizes`; longer items count in the last.
  */
 export const SIZE_STEP_BYTES = 32

@@ -19,6 +19,7 @@ import { itemBytes } from './items/item.ts'
 import { dropKept, isKept } from './items/keeps.ts'
 import { flushIfDue, isDead, releaseHold, scheduleFlush } from './items/links.ts'
 import type { Place } from './items/place.ts'
+import { mayUpload } from './items/shares.ts'
 import { findItem } from './items/table.ts'
 import {
   type ClassSet,
@@ -155,11 +156,12 @@ export class Shard {
 
   /**
    * Makes room for the beginning of a value that will arrive in pieces, and holds it in `ask.hold`:
-   * OK, TOO_LARGE or NO_MEMORY. The rest of a long value gets its room as it arrives (`extend`).
+   * OK, TOO_LARGE, NO_MEMORY or, if the ask waits, BUSY. The rest of a long value gets its room as
+   * it arrives (`extend`).
    */
   begin(ask: Ask): Status {
     this.lock()
-    this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes), true)
+    if (mayUpload(this.arena)) this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes), true)
     const status = beginItem(this.arena, ask)
     this.unlock()
     return status
@@ -170,7 +172,7 @@ export class Shard {
     const { arena } = this
     let status: Status = Status.LOST
     this.lock()
-    this.makeRoom(place.left, true)
+    if (place.chunk !== NIL) this.makeRoom(place.left, true)
     if (isGood(arena, ask.hold)) {
       const found = extendItem(arena, heldRef(arena, ask.hold.slot), place, ask.valueBytes)
       status = found ? Status.OK : Status.NO_MEMORY

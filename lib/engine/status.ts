@@ -19,6 +19,8 @@ export const Status = {
   HELD: 8,
   /** A hold is no longer valid: its arena was emptied. */
   LOST: 9,
+  /** Uploads keep as much memory as they may: try again, or ask to be refused. */
+  BUSY: 10,
 } as const
 
 export type Status = (typeof Status)[keyof typeof Status]

@@ -285,11 +285,15 @@ function verifyHolds(arena: Arena, census: Census): void {
   const { words } = arena
   let held = 0
   let kept = 0
+  let uploads = 0
+  const shares = [0, 0]
   const items = new Set<Ref>()
   for (let slot = 0; slot <= OWN_SLOT; slot++) {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
     if (words[at + L.HOLD_HOLDER] === 0) continue
     if (slot !== OWN_SLOT) held++
+    uploads += words[at + L.HOLD_IS_UPLOAD]
+    shares[words[at + L.HOLD_IS_UPLOAD]] += words[at + L.HOLD_SHARE]
     const ref = words[at + L.HOLD_REF] as Ref
     if (isKept(arena, slot)) {
       for (let chunk = ref; chunk !== NIL; chunk = nextChunk(arena, chunk)) kept++
@@ -299,6 +303,8 @@ function verifyHolds(arena: Arena, census: Census): void {
     items.add(ref)
   }
   assert.equal(held, words[L.HOLD_COUNT], 'holds')
+  assert.equal(uploads, words[L.UPLOAD_SLOTS], 'holds of uploads')
+  assert.deepEqual(shares, [words[L.READS_HELD], words[L.UPLOADS_HELD]], 'memory held')
   assert.equal(kept, census.kept, 'chunks of items held since before the arena was emptied')
   assert.equal(items.size, census.held, 'items that say they are held')
   let free = 0

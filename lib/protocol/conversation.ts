@@ -59,6 +59,11 @@ export interface Conversation {
   sendHeld(sending: Sending): void
   /** Fills the item that the request holds. `bytesBehind` bytes follow the value. */
   fillHeld(bytesBehind: number, filling: Filling): void
+  /**
+   * `begin` returned BUSY: runs the request again soon. The protocol returns NEED_MORE and changes
+   * nothing.
+   */
+  tryLater(): void
   /** Discards the next bytes, then replies `reply`. */
   swallow(bytes: number, reply: Area | null): void
   /** Collects the next bytes until they are complete, then sends the reply that `take` returns. */

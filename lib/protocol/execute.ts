@@ -27,7 +27,7 @@ export interface Operations {
   remove(request: Request): Status
   /** Stores the complete value at `start` of `value`; statuses as Shard.store. */
   store(request: Request, value: Area, start: number): Status
-  /** Makes room for a value that will arrive in pieces: OK, TOO_LARGE or NO_MEMORY. */
+  /** Makes room for a value that will arrive in pieces: OK, TOO_LARGE, NO_MEMORY or BUSY. */
   begin(request: Request): Status
   /** Stores the value that `begin` made room for; statuses as Shard.store, or LOST. */
   commit(request: Request): Status

@@ -50,6 +50,19 @@ export const SEAL_BYTES_MAX = KIB
 export const INSERTS_MAX = 64
 export const INSERTS_BYTES_MAX = MIB
 
+/**
+ * Values that the sessions of a thread copy to send them, because too much is held, bytes. A get
+ * beyond it gets an error.
+ */
+export const COPIES_BYTES_MAX = 32 * MIB
+
+/**
+ * How often an upload waits while others keep too much memory, and how long at first, ms. Each
+ * further wait is twice as long: a second in all.
+ */
+export const UPLOAD_WAITS_MAX = 10
+export const UPLOAD_WAIT_MS_MIN = 1
+
 /** A socket reads directly into a value's place while at least this much of it is missing. */
 export const DIRECT_READ_BYTES_MIN = 8 * KIB
 

@@ -3,7 +3,8 @@
 //
 //   COMMAND   at the start of a request; the protocol parses and runs it
 //   KEYS      inside the keys of a get, of which there may be any number
-//   SENDING   inside a long value being sent: held, inserted into the reply or copied in pieces
+//   SENDING   inside a long value being sent: held, inserted into the reply or copied in pieces; or
+//             a copy of its own, if values being sent keep too much memory
 //   FILLING   inside a partial value: held, written as it arrives by `run`, or by the owner of the
 //             socket where `fillView` says
 //   SWALLOW   inside bytes to discard: a refused value, the rest of a broken get
@@ -15,9 +16,10 @@
 //
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
-import { type Area, copyBytes } from '../bytes/area.ts'
-import { HOLD_SLOTS_MAX } from '../engine/arena/arena.ts'
+import { Area, copyBytes } from '../bytes/area.ts'
+import { type Arena, HOLD_SLOTS_MAX } from '../engine/arena/arena.ts'
 import { heldRef, holdCount } from '../engine/items/holds.ts'
+import { readValue } from '../engine/items/item.ts'
 import { createPlace, nextPlace, rewind } from '../engine/items/place.ts'
 import { Status } from '../engine/status.ts'
 import { CloseReason } from '../observe/journal.ts'
@@ -38,7 +40,12 @@ import {
 } from './conversation.ts'
 import { operations } from './execute.ts'
 import { type Host, ThreadCounter, TURN_UNBOUNDED } from './host.ts'
-import { DIRECT_READ_BYTES_MIN, REPLY_FRAME_BYTES_MAX } from './limits.ts'
+import {
+  DIRECT_READ_BYTES_MIN,
+  REPLY_FRAME_BYTES_MAX,
+  UPLOAD_WAIT_MS_MIN,
+  UPLOAD_WAITS_MAX,
+} from './limits.ts'
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
@@ -92,6 +99,10 @@ export class Session implements Conversation {
   private sending: Sending | null = null
   /** The held value is sent from its arena. */
   private inserting = false
+  /** Its copy, which is sent instead. */
+  private copy: Area | null = null
+  /** How often the upload has waited for memory. */
+  private waits = 0
   /** Bytes still to discard; Infinity: up to the end of the line. */
   private swallowBytes = 0
   /** The reply once they are gone. */
@@ -115,6 +126,8 @@ export class Session implements Conversation {
     this.id = id
     const { reply, cache, journal, hotKeys } = host
     this.request = new Request(reply.area, cache, journal, hotKeys, id)
+    this.request.copyRoom = reply.copyRoom
+    this.endWaits()
   }
 
   /** Runs requests from [start, end). Returns how far. Call again with the rest and more. */
@@ -181,7 +194,8 @@ export class Session implements Conversation {
 
   /** Releases the session's holds: the peer is gone. */
   close(): void {
-    if (this.state === State.SENDING || this.state === State.FILLING) {
+    if (this.copy !== null) this.dropCopy()
+    else if (this.state === State.SENDING || this.state === State.FILLING) {
       this.request.shard.release(this.request.hold)
     }
     this.state = State.ENDED
@@ -239,6 +253,7 @@ export class Session implements Conversation {
     const { arena } = this.request.shard
     this.inserting = this.outlet.takesInserts === true && holdCount(arena) <= INSERTS_HELD_MAX
     rewind(this.place, this.request.valueBytes)
+    if (this.request.mustCopy) this.copyHeld()
   }
 
   fillHeld(bytesBehind: number, filling: Filling): void {
@@ -246,12 +261,23 @@ export class Session implements Conversation {
     this.filling = filling
     this.bytesBehind = bytesBehind
     rewind(this.place, this.request.valueBytes)
+    this.endWaits()
+  }
+
+  tryLater(): void {
+    // A meta command is tried in its usual form, then as any line.
+    if (this.stuck) return
+    const waitMs = UPLOAD_WAIT_MS_MIN * 2 ** this.waits++
+    this.request.waits = this.waits < UPLOAD_WAITS_MAX
+    if (this.flush()) this.outlet.later(waitMs)
+    this.stuck = true
   }
 
   swallow(bytes: number, reply: Area | null): void {
     this.state = State.SWALLOW
     this.swallowBytes = bytes
     this.swallowReply = reply
+    this.endWaits()
     if (bytes === 0) this.endSwallow()
   }
 
@@ -354,11 +380,9 @@ export class Session implements Conversation {
 
   /** Puts the next piece of a held value into the reply. */
   private sendPiece(): void {
-    const { request, reply, place } = this
-    const { arena } = request.shard
-    if (place.start === place.end && !nextPlace(arena, heldRef(arena, request.hold.slot), place)) {
-      return this.endSending()
-    }
+    const { reply, place } = this
+    const { arena } = this.request.shard
+    if (place.start === place.end && !this.nextPiece(arena)) return this.endSending()
     const room = this.inserting ? reply.inserts.room() : reply.room()
     const bytes = Math.min(place.end - place.start, room)
     if (bytes === 0) {
@@ -368,16 +392,46 @@ export class Session implements Conversation {
     if (this.inserting) {
       reply.inserts.add(reply.length, arena.area, place.start, bytes)
     } else {
-      copyBytes(arena.area, place.start, reply.area, reply.length, bytes)
+      copyBytes(this.copy ?? arena.area, place.start, reply.area, reply.length, bytes)
       reply.length += bytes
     }
     place.start += bytes
   }
 
+  private nextPiece(arena: Arena): boolean {
+    return (
+      this.copy === null && nextPlace(arena, heldRef(arena, this.request.hold.slot), this.place)
+    )
+  }
+
+  /** Copies the held value, which is released, and sends the copy. */
+  private copyHeld(): void {
+    const { request, place } = this
+    const { shard, hold, valueBytes } = request
+    this.copy = Area.allocate(valueBytes)
+    request.copyRoom.bytes -= valueBytes
+    readValue(shard.arena, heldRef(shard.arena, hold.slot), this.copy, 0)
+    shard.release(hold)
+    this.inserting = false
+    place.end = valueBytes
+    place.left = 0
+  }
+
+  private dropCopy(): void {
+    this.request.copyRoom.bytes += this.copy?.bytes.length ?? 0
+    this.copy = null
+  }
+
+  private endWaits(): void {
+    this.waits = 0
+    this.request.waits = this.outlet.takesTurns === true
+  }
+
   /** The value is in the reply, which holds it if it is an insert. */
   private endSending(): void {
     const { request, reply } = this
-    if (this.inserting) reply.inserts.keep(request.shard, request.hold)
+    if (this.copy !== null) this.dropCopy()
+    else if (this.inserting) reply.inserts.keep(request.shard, request.hold)
     else request.shard.release(request.hold)
     this.state = State.COMMAND
     this.sending?.sent()

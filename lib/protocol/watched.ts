@@ -44,6 +44,7 @@ export const watched: Operations = {
   begin(request) {
     look(request)
     const status = operations.begin(request)
+    if (status === Status.BUSY) return status
     countPrefix(request, PrefixCount.SET)
     if (status !== Status.OK) noteRefusal(request, status)
     return status

@@ -90,7 +90,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/chunks/': [['fit.ts'], ['slabs.ts'], ['slack.ts']],
   'lib/engine/items/': [
     ['links.ts', 'walk.ts'],
-    ['keeps.ts', 'place.ts', 'table.ts'],
+    ['keeps.ts', 'place.ts', 'shares.ts', 'table.ts'],
     ['holds.ts', 'item.ts', 'lru.ts'],
     ['rules.ts'],
   ],

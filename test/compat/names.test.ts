@@ -26,6 +26,13 @@ const OWN_STATS = [
   'arena_resets',
   'worker_restarts',
   'stderr_lines_dropped',
+  'uploads_held_bytes',
+  'uploads_limit_bytes',
+  'uploads_refused',
+  'reads_held_bytes',
+  'reads_limit_bytes',
+  'reads_copied',
+  'reads_refused',
 ]
 const OWN_SUBOPTIONS = [
   'sasl_pwdb',

@@ -70,6 +70,10 @@ export class Peer {
   readonly #key = Area.allocate(KEY_ROOM)
   readonly #sink = new CopySink()
   #start = 0
+  /** Without a bound it may hold any number of values. */
+  readonly copyRoom = { bytes: Number.POSITIVE_INFINITY }
+  /** An upload for which others leave no room gets BUSY. */
+  waits = false
   /** What was asked last, and what came of it. */
   ask = new Ask(this.#key)
   status: Status = Status.OK
@@ -244,6 +248,8 @@ export class Peer {
   find(key: string): Shard {
     this.#start = (this.#start + 7) % 200
     this.ask = new Ask(this.#key)
+    this.ask.copyRoom = this.copyRoom
+    this.ask.waits = this.waits
     return this.locate(this.ask, key)
   }
 

@@ -206,9 +206,14 @@ export function emptyArena(arena: Arena): void {
     const at = arena.holdsAt + slot * L.HOLD_WORDS
     words[at + L.HOLD_REF] = slot + 1 < words[L.HOLD_SLOTS] ? slot + 1 : -1
     words[at + L.HOLD_HOLDER] = 0
+    words[at + L.HOLD_SHARE] = 0
+    words[at + L.HOLD_IS_UPLOAD] = 0
   }
   words[L.HOLD_FREE] = 0
   words[L.HOLD_COUNT] = 0
+  words[L.READS_HELD] = 0
+  words[L.UPLOADS_HELD] = 0
+  words[L.UPLOAD_SLOTS] = 0
   words[L.PAGES_USED] = 0
   words[L.ITEM_COUNT] = 0
   words[L.BUCKET_COUNT] = words[L.BUCKETS_INITIAL]

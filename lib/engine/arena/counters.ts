@@ -28,6 +28,10 @@ export const Counter = {
   MOVE_BUSY_NO_MEMORY: 17,
   /** Rounds of list balancing that found work. */
   MAINTAINER_JUGGLES: 18,
+  /** For what peers keep (shares.ts): uploads and reads refused, and values copied to be sent. */
+  UPLOADS_REFUSED: 19,
+  READS_REFUSED: 20,
+  READS_COPIED: 21,
 } as const
 
 /** Counters of a class: indices from `classCounterAt`. */

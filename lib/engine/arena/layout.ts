@@ -11,7 +11,7 @@
 // classes   CLASS_WORDS per slab class: its chunks, then HEAD TAIL COUNT for each LRU list
 // pages     the class that owns each page, 0 if none; the first word of a page in the pool has the
 //           number of the next one
-// holds     two words per slot: the item held and the thread that holds it
+// holds     four words per slot: the item held, the thread that holds it, and what that counts as
 // sizes     the histogram of `stats sizes`
 // map       a byte for each item size in words: its class
 // samples   a ring buffer of requested sizes, words (fit.ts)
@@ -44,7 +44,7 @@ export type Ref = number & { readonly brand: 'Ref' }
 export const NIL = 0 as Ref
 
 export const ARENA_MAGIC = 0x6d736c62
-export const LAYOUT_VERSION = 2
+export const LAYOUT_VERSION = 3
 
 // Header, words
 export const MAGIC = 0
@@ -84,6 +84,11 @@ export const CAS_SHOWN = 53
 /** Arenas share the CAS numbers: each starts at its index, in steps of the arena count. */
 export const CAS_STEP = 54
 export const CAS_FIRST = 55
+/** Memory that peers keep (shares.ts), words: values being sent, values being uploaded. */
+export const READS_HELD = 56
+export const UPLOADS_HELD = 57
+/** Hold slots of uploads. */
+export const UPLOAD_SLOTS = 58
 
 export const BUCKET_COUNT = 64
 export const BUCKET_MASK = 65
@@ -225,9 +230,12 @@ export const CLASS_COUNTERS_MAX = 32
 export const FIXED_WORDS = CLASS_COUNTERS_AT + CLASSES_MAX * CLASS_COUNTERS_MAX * 2
 
 // Hold slots, words
-export const HOLD_WORDS = 2
+export const HOLD_WORDS = 4
 export const HOLD_REF = 0
 export const HOLD_HOLDER = 1
+/** What the slot counts as in READS_HELD, or in UPLOADS_HELD if it is of an upload; words. */
+export const HOLD_SHARE = 2
+export const HOLD_IS_UPLOAD = 3
 
 // Item, words
 export const ITEM_CHAIN_NEXT = 0
@@ -288,6 +296,7 @@ assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COU
 assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && EVICTION % 16 === 0)
 assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')
 assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
+assert(UPLOADS_HELD === READS_HELD + 1, 'HOLD_IS_UPLOAD chooses between them')
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)
 assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK, 'a key length is one byte of META')
 assert(ITEM_META === ITEM_WORDS - 1, 'META is the last word: what follows depends on it')

@@ -24,15 +24,6 @@ export interface Hold {
   generation: number
 }
 
-/**
- * Fills `hold` with a hold on the item for the thread that has the lock. False: no slot is free.
- */
-export function holdItem(arena: Arena, ref: Ref, hold: Hold): boolean {
-  hold.slot = takeHold(arena, ref, lockHolder(arena.words))
-  hold.generation = arena.words[L.GENERATION]
-  return hold.slot !== NO_SLOT
-}
-
 /** Whether a hold is valid: the arena has not been emptied since it was taken. */
 export function isGood({ words }: Arena, hold: Hold): boolean {
   return hold.generation === words[L.GENERATION]
@@ -70,9 +61,21 @@ export function hasOwnHold(arena: Arena): boolean {
 export function dropHold(arena: Arena, slot: number): Ref {
   const { words } = arena
   const ref = heldRef(arena, slot)
+  const share = words[slotAt(arena, slot) + L.HOLD_SHARE]
   freeSlot(arena, slot)
-  if (!hasSlot(arena, ref)) words[ref + L.ITEM_META] &= ~L.STATE_HELD
+  const other = slotHolding(arena, ref)
+  if (other === 0) words[ref + L.ITEM_META] &= ~L.STATE_HELD
+  else if (share !== 0) addShare(arena, other, share)
   return ref
+}
+
+/** Counts `share` words as held by a slot of an upload, or of a value being sent. */
+export function countHold(arena: Arena, slot: number, isUpload: boolean, share: number): void {
+  const { words } = arena
+  const at = slotAt(arena, slot)
+  words[at + L.HOLD_IS_UPLOAD] = isUpload ? 1 : 0
+  if (isUpload) words[L.UPLOAD_SLOTS]++
+  addShare(arena, at, share)
 }
 
 /** Frees a slot without touching its item. */
@@ -80,7 +83,10 @@ export function freeSlot(arena: Arena, slot: number): void {
   const { words } = arena
   const at = slotAt(arena, slot)
   words[at + L.HOLD_HOLDER] = 0
+  addShare(arena, at, -words[at + L.HOLD_SHARE])
   if (slot === OWN_SLOT) return
+  words[L.UPLOAD_SLOTS] -= words[at + L.HOLD_IS_UPLOAD]
+  words[at + L.HOLD_IS_UPLOAD] = 0
   words[at + L.HOLD_REF] = words[L.HOLD_FREE]
   words[L.HOLD_FREE] = slot
   words[L.HOLD_COUNT]--
@@ -120,17 +126,23 @@ export function slotOf(arena: Arena, holder: number): number {
   return NO_SLOT
 }
 
-function hasSlot(arena: Arena, ref: Ref): boolean {
+/** The first word of a slot that holds the item, OWN_SLOT last; 0: none does. */
+function slotHolding(arena: Arena, ref: Ref): number {
   const { words } = arena
-  const own = slotAt(arena, OWN_SLOT)
-  if (words[own + L.HOLD_REF] === ref && words[own + L.HOLD_HOLDER] !== 0) return true
   let left = words[L.HOLD_COUNT]
   for (let at = arena.holdsAt; left > 0; at += L.HOLD_WORDS) {
     if (words[at + L.HOLD_HOLDER] === 0) continue
-    if (words[at + L.HOLD_REF] === ref) return true
+    if (words[at + L.HOLD_REF] === ref) return at
     left--
   }
-  return false
+  const own = slotAt(arena, OWN_SLOT)
+  return words[own + L.HOLD_REF] === ref && words[own + L.HOLD_HOLDER] !== 0 ? own : 0
+}
+
+/** Adds to the share of the slot at `at`, and to the total of its kind. */
+function addShare({ words }: Arena, at: number, share: number): void {
+  words[at + L.HOLD_SHARE] += share
+  words[L.READS_HELD + words[at + L.HOLD_IS_UPLOAD]] += share
 }
 
 function slotAt({ holdsAt }: Arena, slot: number): number {

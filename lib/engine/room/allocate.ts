@@ -20,7 +20,7 @@ import { itemBytes, ownerOf, writeHeader } from '../items/item.ts'
 import { freeItem, isDead } from '../items/links.ts'
 import { coldest } from '../items/lru.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
-import { nextDonor } from './donors.ts'
+import { mayTake, nextDonor } from './donors.ts'
 import { evictItem } from './evict.ts'
 import { stepTowardsFree, TRADES_PER_PAGEFUL } from './room.ts'
 import { pickVictim } from './victims.ts'
@@ -39,9 +39,9 @@ const PAGE_TRIES_MAX = 64
 
 /**
  * Allocates an item and writes its header; NIL if there is no memory. It is not linked, and the
- * caller writes its optional words and key. `meta`: newMeta of item.ts. If the item `grows` and
- * needs several chunks more, it gets only its head chunk and no length; growItem adds the others
- * and, with the last, the length.
+ * caller writes its optional words and key. `meta`: newMeta of item.ts. An item that `grows` gets
+ * only its head chunk and, if that is too short, no length; growItem adds the others and, with the
+ * last, the length.
  */
 export function allocateItem(arena: Arena, meta: number, valueBytes: number, grows = false): Ref {
   const size = (itemBytes(meta, valueBytes) + 3) >> 2
@@ -59,12 +59,11 @@ export function allocateItem(arena: Arena, meta: number, valueBytes: number, gro
   writeHeader(arena, ref, meta | place | (spans ? L.STATE_SPANS : 0), valueBytes)
   if (!spans) return ref
   arena.words[ref + L.ITEM_SPAN_NEXT] = NIL
-  const left = size + 1 - chunkWords(arena, headClass)
-  if (grows && left > chunkWords(arena, headClass) - L.SPAN_WORDS) {
+  if (grows) {
     arena.words[ref + L.ITEM_VALUE_BYTES] = 0
     return ref
   }
-  if (allocateSpans(arena, ref, left)) return ref
+  if (allocateSpans(arena, ref, size + 1 - chunkWords(arena, headClass))) return ref
   freeItem(arena, ref)
   return NIL
 }
@@ -170,7 +169,7 @@ function askForPage(arena: Arena, classId: number): void {
 function takePage(arena: Arena, toClass: number): boolean {
   let donor = nextDonor(arena, 0)
   while (donor !== 0) {
-    const page = donor === toClass ? -1 : pickPage(arena, donor)
+    const page = mayTake(arena, toClass, donor) ? pickPage(arena, donor) : -1
     if (page >= 0) {
       eachChunk(arena, page, evictOwner)
       withdrawPage(arena, page)

@@ -22,6 +22,15 @@ export function nextDonor(arena: Arena, last: number): number {
   return best
 }
 
+/**
+ * Whether a class may take a page of another in spite of its items. If it has pages, all their
+ * items are held, and will be released: then the other class keeps its last page.
+ */
+export function mayTake(arena: Arena, toClass: number, fromClass: number): boolean {
+  const isLast = pagesOf(arena, fromClass) === 1 && listedCount(arena, fromClass) > 0
+  return toClass !== fromClass && !(isLast && pagesOf(arena, toClass) > 0)
+}
+
 function pagesOf(arena: Arena, classId: number): number {
   return arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
 }

@@ -23,7 +23,7 @@ import { classFor, pagesAboveLimit } from '../chunks/slabs.ts'
 import { slackClass } from '../chunks/slack.ts'
 import { coldest } from '../items/lru.ts'
 import { Order } from '../status.ts'
-import { canGivePage, nextDonor } from './donors.ts'
+import { canGivePage, mayTake, nextDonor } from './donors.ts'
 import {
   giveUp,
   MOVE_STEP_CHUNKS_MAX,
@@ -170,7 +170,7 @@ function startSlack(arena: Arena, classId: number): boolean {
 /** Starts to move a page of live items, from the classes with most pages first. */
 function startLive(arena: Arena, classId: number): boolean {
   let donor = nextDonor(arena, 0)
-  while (donor === classId || (donor !== 0 && !canGivePage(arena, donor))) {
+  while (donor !== 0 && !(mayTake(arena, classId, donor) && canGivePage(arena, donor))) {
     donor = nextDonor(arena, donor)
   }
   return donor !== 0 && startMove(arena, donor, classId) === Order.OK

@@ -2,10 +2,10 @@
 // of the request fills it. The files of this folder say what each field means for an item. An
 // operation reads only the fields listed for it:
 //
-//   get peek            the key
-//   getAndTouch touch   the key, expiresAtS
+//   get peek            the key, copyRoom
+//   getAndTouch touch   the key, expiresAtS, copyRoom
 //   remove              the key, cas
-//   store begin         the key, mode, flags, expiresAtS, cas, valueBytes, dropsOld
+//   store begin         the key, mode, flags, expiresAtS, cas, valueBytes, dropsOld, waits
 //   extend commit ...   hold and what `begin` asked
 //   adjust              the key, cas, subtracts, delta, creates: createAtS, initial
 //
@@ -24,6 +24,13 @@ import { Mode, type Status } from '../status.ts'
 export interface HitSink {
   accept(arena: Arena, ref: Ref): Status
 }
+
+/** How many bytes of values may be copied: the caller counts them down and up. */
+export interface CopyRoom {
+  bytes: number
+}
+
+const NO_COPIES: CopyRoom = { bytes: 0 }
 
 export class Ask {
   /** The key and its hash from hash.ts. */
@@ -84,6 +91,16 @@ export class Ask {
   invalidates = false
   /** A delete removes the value and the client flags, and leaves the item. */
   clears = false
+
+  /** `begin` returns BUSY while uploads keep too much, instead of a refusal. */
+  waits = false
+  /**
+   * Bytes that the caller may copy out of the arena, of values that it then releases at once. Its
+   * threads' requests share it.
+   */
+  copyRoom: CopyRoom = NO_COPIES
+  /** The value of HELD must be copied at once, because values being sent keep too much. */
+  mustCopy = false
 
   /** The item that is held for this request. */
   readonly hold: Hold = { slot: 0, generation: 0 }

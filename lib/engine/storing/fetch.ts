@@ -9,10 +9,18 @@ import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
-import { holdItem } from '../items/holds.ts'
-import { classOf, expiryOf, newMeta, setExpiry, writeKey } from '../items/item.ts'
+import {
+  classOf,
+  expiryOf,
+  itemTotalBytes,
+  newMeta,
+  setExpiry,
+  valueBytesOf,
+  writeKey,
+} from '../items/item.ts'
 import { linkItem, unlinkItem } from '../items/links.ts'
 import { bumpItem, countHit } from '../items/lru.ts'
+import { holdToSend, mustCopy } from '../items/shares.ts'
 import { allocateItem } from '../room/allocate.ts'
 import { Status } from '../status.ts'
 import type { Ask, HitSink } from './ask.ts'
@@ -126,8 +134,20 @@ function settleFetch(arena: Arena, ask: Ask, ref: Ref): void {
 /** The sink's status for an item, which is then held if the status is HELD. */
 function offer(arena: Arena, ref: Ref, ask: Ask, sink: HitSink): Status {
   const status = sink.accept(arena, ref)
-  if (status === Status.HELD && !holdItem(arena, ref, ask.hold)) return Status.NO_MEMORY
-  return status
+  return status === Status.HELD ? hold(arena, ref, ask) : status
+}
+
+/** Holds an item whose value is sent or, if values being sent keep too much, copied at once. */
+function hold(arena: Arena, ref: Ref, ask: Ask): Status {
+  const { counters } = arena
+  ask.mustCopy = mustCopy(arena, ref)
+  const isRefused = ask.mustCopy && valueBytesOf(arena, ref) > ask.copyRoom.bytes
+  if (isRefused || !holdToSend(arena, ref, (itemTotalBytes(arena, ref) + 3) >> 2, ask.hold)) {
+    counters[counterAt(Counter.READS_REFUSED)]++
+    return Status.NO_MEMORY
+  }
+  if (ask.mustCopy) counters[counterAt(Counter.READS_COPIED)]++
+  return Status.HELD
 }
 
 function isTaken(status: Status): boolean {

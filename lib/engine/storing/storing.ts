@@ -9,11 +9,11 @@ import type { Arena } from '../arena/arena.ts'
 import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
-import { holdItem } from '../items/holds.ts'
 import {
   classOf,
   copyValue,
   expiryOf,
+  itemBytes,
   itemTotalBytes,
   keyAt,
   keyBytesOf,
@@ -33,6 +33,7 @@ import {
 } from '../items/links.ts'
 import { refreshItem } from '../items/lru.ts'
 import { type Place, stand } from '../items/place.ts'
+import { holdUpload, mayUpload } from '../items/shares.ts'
 import { findItem } from '../items/table.ts'
 import { allocateItem, growItem } from '../room/allocate.ts'
 import { Mode, Status } from '../status.ts'
@@ -69,9 +70,15 @@ export function joinedBytes(arena: Arena, ask: Ask): number {
 /** Makes room for the beginning of a value that will arrive in pieces, and holds it. */
 export function beginItem(arena: Arena, ask: Ask): Status {
   if (!fits(arena, ask)) return refuse(arena, ask, Status.TOO_LARGE)
+  if (!mayUpload(arena)) {
+    if (ask.waits) return Status.BUSY
+    arena.counters[counterAt(Counter.UPLOADS_REFUSED)]++
+    return refuse(arena, ask, Status.NO_MEMORY)
+  }
   const ref = admit(arena, ask, true)
   if (ref === NIL) return refuse(arena, ask, Status.NO_MEMORY)
-  if (holdItem(arena, ref, ask.hold)) return Status.OK
+  const itemWords = (itemBytes(metaOfStore(ask), ask.valueBytes) + 3) >> 2
+  if (holdUpload(arena, ref, itemWords, ask.hold)) return Status.OK
   freeItem(arena, ref)
   return refuse(arena, ask, Status.NO_MEMORY)
 }

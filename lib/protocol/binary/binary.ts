@@ -248,6 +248,10 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
       this.peer.fillHeld(0, this)
       return valueStart
     }
+    if (status === Status.BUSY) {
+      this.peer.tryLater()
+      return NEED_MORE
+    }
     this.endUpdate(status)
     if (isWhole) return valueStart + valueBytes
     this.peer.swallow(valueBytes, null)

@@ -6,6 +6,7 @@ import type { Arena } from '../../engine/arena/arena.ts'
 import { FIRST_S } from '../../engine/arena/clock.ts'
 import { ClassCounter, Counter } from '../../engine/arena/counters.ts'
 import * as L from '../../engine/arena/layout.ts'
+import { readsLimitBytes, uploadsLimitBytes } from '../../engine/items/shares.ts'
 import { type Host, ThreadCounter } from '../host.ts'
 import { READ_BYTES } from '../limits.ts'
 import { reportHotKeys } from './hot-keys.ts'
@@ -230,11 +231,24 @@ function reportMemory({ facts }: Host, lines: Lines, sums: Sums): void {
 /** Statistics of memslab's own; plain `stats` has only memcached's names. */
 function reportOwn(host: Host, lines: Lines): void {
   const { facts } = host
+  const sums = new Sums(host)
   lines.add('memslab_version', facts.ownVersion)
   lines.add('arenas', facts.arenas)
-  lines.add('arena_resets', new Sums(host).word(L.RESETS))
+  lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
   lines.add('stderr_lines_dropped', facts.logLinesDropped())
+  reportHeld(lines, sums)
+}
+
+/** What peers keep of the memory for items, and what was refused for it. */
+function reportHeld(lines: Lines, sums: Sums): void {
+  lines.add('uploads_held_bytes', sums.word(L.UPLOADS_HELD) * 4)
+  lines.add('uploads_limit_bytes', sums.over(uploadsLimitBytes))
+  lines.add('uploads_refused', sums.counter(Counter.UPLOADS_REFUSED))
+  lines.add('reads_held_bytes', sums.word(L.READS_HELD) * 4)
+  lines.add('reads_limit_bytes', sums.over(readsLimitBytes))
+  lines.add('reads_copied', sums.counter(Counter.READS_COPIED))
+  lines.add('reads_refused', sums.counter(Counter.READS_REFUSED))
 }
 
 function reportConnections({ facts }: Host, lines: Lines, id: number): void {

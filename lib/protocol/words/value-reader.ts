@@ -36,7 +36,7 @@ export class ValueReader implements Filling {
 
   /**
    * Takes the value of the request's store, which begins at `start`. Returns how far it consumed.
-   * NEED_MORE: the value is short and incomplete, and nothing was done.
+   * NEED_MORE: the value is short and incomplete, or waits for memory, and nothing was done.
    */
   take(input: Area, start: number, end: number): number {
     const { request, operations } = this.peer
@@ -49,7 +49,8 @@ export class ValueReader implements Filling {
       // Refused for its size before the value is checked, as when it arrives in pieces.
       const status = operations.begin(request)
       if (status === Status.OK) request.shard.release(request.hold)
-      this.speaker.say(status === Status.OK ? Line.BAD_CHUNK : storedLine(status))
+      const isWrong = status === Status.OK || status === Status.BUSY
+      this.speaker.say(isWrong ? Line.BAD_CHUNK : storedLine(status))
     }
     return valueEnd + LINE_END_BYTES
   }
@@ -88,6 +89,9 @@ export class ValueReader implements Filling {
       this.sawReturn = false
       this.store.keepLine()
       peer.fillHeld(LINE_END_BYTES, this)
+    } else if (status === Status.BUSY) {
+      peer.tryLater()
+      return NEED_MORE
     } else {
       this.refuse(status, request.valueBytes)
     }

@@ -144,23 +144,16 @@ t.test('held pages alone do not make another class refuse', async t => {
 
 t.test('a memory full of held values refuses, and stores again after their release', async t => {
   const peer = createPeer(true)
-  const uploads: Held[] = []
-  for (let i = 0; ; i++) {
-    const one = peer.begin(Mode.SET, `up-${i}`, 300_000)
-    if (one === undefined) break
-    peer.status = peer.fill(one, makeValue(i, 300_000))
-    if (peer.status !== Status.OK) {
-      peer.giveUp(one, true)
-      break
-    }
-    uploads.push(one)
-    if (uploads.length > 20) break
+  const held: Held[] = []
+  while (peer.set(`m-${held.length}`, makeValue(held.length, 300_000)) === Status.OK) {
+    const one = peer.hold(`m-${held.length}`)
+    if (one === undefined || held.length > 20) break
+    held.push(one)
   }
-  t.equal(peer.status, Status.NO_MEMORY)
-  t.ok(uploads.length >= 12, `${uploads.length} uploads of 300 kB in 4 MiB`)
+  t.ok(held.length >= 12, `${held.length} values of 300 kB in 4 MiB`)
   peer.verify()
   t.equal(peer.set(KEY, makeValue(1, 300_000)), Status.NO_MEMORY)
-  for (const one of uploads) peer.release(one)
+  for (const one of held) peer.release(one)
   peer.verify()
   for (const length of [10, 1000, 300_000, LONGEST]) t.equal(storeOne(peer, length), '')
 })
