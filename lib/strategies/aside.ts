@@ -102,8 +102,11 @@ export class CacheAside {
     const ttlS = keepS(value, this.settings)
     try {
       if (ttlS === undefined) return void (await this.remove(key))
+      // A load in progress stores nothing over this value: its claim matters only if the value is
+      // evicted or expires meanwhile.
+      const revoked = this.claims.revoke(key).catch(error => this.settings.report(error, key))
       const stored = this.store.set(key, bytes, { ttlS, flags })
-      const [isStored] = await Promise.all([stored, this.claims.revoke(key)])
+      const [isStored] = await Promise.all([stored, revoked])
       if (!isStored) throw notStored(key)
     } finally {
       this.flights.delete(key)

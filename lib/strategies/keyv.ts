@@ -95,15 +95,14 @@ export class KeyvStore extends EventEmitter {
   /** `expires`: Unix time, ms; undefined: never. */
   async set(key: string, value: unknown, expires?: number): Promise<boolean> {
     const [own] = await this.keysOf([key])
-    await this.put(own, value, expires)
-    return true
+    return this.put(own, value, expires)
   }
 
   async setMany<Value>(entries: KeyvEntry<Value>[]): Promise<boolean[]> {
     const own = await this.keysOf(entries.map(({ key }) => key))
     const puts = entries.map(({ value, expires }, i) => this.put(own[i], value, expires))
     const done = await Promise.allSettled(puts)
-    return done.map(({ status }) => status === 'fulfilled')
+    return done.map(put => put.status === 'fulfilled' && put.value)
   }
 
   async delete(key: string): Promise<boolean> {
@@ -132,13 +131,13 @@ export class KeyvStore extends EventEmitter {
     await this.tags.invalidate(this.namespace ?? '')
   }
 
-  private async put(key: string, value: unknown, expires: number | undefined): Promise<void> {
+  private async put(key: string, value: unknown, expires: number | undefined): Promise<boolean> {
     if (expires !== undefined && expires <= Date.now()) {
       await this.store.delete(key)
-      return
+      return true
     }
     const { bytes, flags } = encode(value, this.serializer, undefined)
-    await this.store.set(key, bytes, { expiresAt: expires, flags })
+    return this.store.set(key, bytes, { expiresAt: expires, flags })
   }
 
   /** The keys in the cache for these. */

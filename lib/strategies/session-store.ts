@@ -6,6 +6,7 @@
 // A session that the cache evicts is lost: give the cache memory for all sessions.
 
 import { checkOptions, checkType, numberOption } from '../doors/arguments.ts'
+import { CacheError } from '../doors/errors.ts'
 import type { ExpiryOptions, Store } from '../doors/types.ts'
 import { json } from '../serializer.ts'
 import { decode, encode } from './encoding.ts'
@@ -62,7 +63,8 @@ export function createSessionStore<Base extends object>(
         const expiry = expiryOf(session, ttlS)
         if (isPast(expiry)) return void (await cache.delete(keyOf(id)))
         const { bytes, flags } = encode(session, json)
-        await cache.set(keyOf(id), bytes, { ...expiry, flags })
+        if (await cache.set(keyOf(id), bytes, { ...expiry, flags })) return
+        throw new CacheError('CONNECTION', 'the server of the session is away: it was not stored')
       }),
     touch: (id, session, callback) =>
       answer(callback, async () => {

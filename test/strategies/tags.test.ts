@@ -3,7 +3,10 @@
 import t from 'tap'
 import { CacheAside } from '../../lib/strategies/aside.ts'
 import { Tags } from '../../lib/strategies/tags.ts'
-import { DOORS } from '../support/doors.ts'
+import { DOORS, LOCAL } from '../support/doors.ts'
+import { StalledStore } from '../support/faulty-store.ts'
+import { POOL_KINDS, startPool, untilTrue } from '../support/pool.ts'
+import { HOST } from '../support/process.ts'
 
 for (const { name, skip, open } of DOORS) {
   t.test(`a tag invalidates its items and no others, ${name}`, { skip }, async t => {
@@ -56,4 +59,56 @@ t.test('any text may be a key and a tag', async t => {
   t.match(key, /^sha256-[\w-]{43}$/)
   await here.set(key, Buffer.from('v'))
   t.not(await tags.key('/path with spaces', 'tag with spaces'), key)
+})
+
+t.test('a change stays made when the server of the tag was away and is back', async t => {
+  const options = { timeoutMs: 300, failures: 1, restMs: 200 }
+  const { client, servers } = await startPool(t, POOL_KINDS[0], 2, options)
+  const tags = new Tags(client)
+  const [first] = servers
+  const isFirst = (tag: string) => client.ownerOf(`tag:${tag}`) === `${HOST}:${first.port}`
+  const tag = Array.from({ length: 100 }, (_, i) => `t${i}`).find(isFirst) ?? ''
+  const before = await tags.key('a', tag)
+  process.kill(first.pid, 'SIGSTOP')
+  t.teardown(() => process.kill(first.pid, 'SIGCONT'))
+  await t.rejects(client.get(`tag:${tag}`), { code: 'TIMEOUT' })
+  await tags.invalidate(tag)
+  const after = await tags.key('a', tag)
+  process.kill(first.pid, 'SIGCONT')
+  await untilTrue('back', () => client.away().length === 0)
+  const back = await tags.key('a', tag)
+  t.not(back, before)
+  t.not(after, before)
+  t.equal(await tags.key('a', tag), back)
+})
+
+t.test('a version older than one that was seen is replaced', async t => {
+  const [here, there] = await LOCAL.open(t)
+  const [tags, theirs] = [new Tags(here), new Tags(there)]
+  const first = await tags.key('a', 'x')
+  const old = here.get('tag:x')
+  await theirs.invalidate('x')
+  const second = await tags.key('a', 'x')
+  here.set('tag:x', old)
+  const third = await tags.key('a', 'x')
+  t.equal(new Set([first, second, third]).size, 3)
+  t.equal(await theirs.key('a', 'x'), third)
+})
+
+t.test('changes at the same time', async t => {
+  const [here, there] = await LOCAL.open(t)
+  const both = [new Tags(here), new Tags(there)]
+  const before = await both[0].key('a', 'x')
+  await Promise.all(Array.from({ length: 40 }, (_, i) => both[i % 2].invalidate('x')))
+  const after = await both[0].key('a', 'x')
+  t.not(after, before)
+  t.equal(await both[1].key('a', 'x'), after)
+})
+
+t.test('a change that cannot be made is refused', async t => {
+  const [store] = await LOCAL.open(t)
+  const stalled = new StalledStore(store)
+  const tags = new Tags(stalled.store)
+  stalled.isAway = true
+  await t.rejects(tags.invalidate('x'), { code: 'TIMEOUT' })
 })

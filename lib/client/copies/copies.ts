@@ -19,7 +19,7 @@ import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from 
 import { type Call, type CopiesOptions, type Found, Holders } from './holders.ts'
 import type { Keyed } from './keyed.ts'
 import { marked } from './marks.ts'
-import { groupBy, leaseOf } from './one-copy.ts'
+import { groupBy, leaseOf, notDeleted } from './one-copy.ts'
 
 export class Copies extends Holders implements Keyed {
   constructor(options: CopiesOptions) {
@@ -99,7 +99,7 @@ export class Copies extends Holders implements Keyed {
     await discarded
     // Again, because a copy may have been in flight.
     if (cas === undefined) await this.distrust(key, deadlineMs)
-    if (answers === 0) return this.nobody(false, failure)
+    if (answers === 0) throw failure ?? notDeleted()
     return isGone
   }
 

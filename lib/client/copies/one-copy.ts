@@ -57,7 +57,16 @@ export class OneCopy implements Keyed {
     const effect = cas === undefined ? 'removes' : 'changes'
     const call = (node: PoolNode, ms: number) => node.delete(key, ms, cas)
     const isRepeatable = cas === undefined
-    return (await this.run<boolean | 'EXISTS'>(key, isRepeatable, false, call, effect)) === true
+    const away = 'AWAY' as const
+    const answer = await this.run<boolean | 'EXISTS' | 'AWAY'>(
+      key,
+      isRepeatable,
+      away,
+      call,
+      effect,
+    )
+    if (answer === 'AWAY') throw notDeleted()
+    return answer === true
   }
 
   touch(key: string, exptime: number): Promise<boolean> {
@@ -147,6 +156,11 @@ export class OneCopy implements Keyed {
     if (isMissing) return undefined
     return members.successors(key, members.count).find(({ health }) => health.isUp()) ?? owner
   }
+}
+
+/** Under `failover: 'miss'`: a false would say that there is no item, which may come back. */
+export function notDeleted(): CacheError {
+  return new CacheError('CONNECTION', 'the server of the key is away: nothing was deleted')
 }
 
 /** Keys by the server to ask for them; those without one are left out. */
