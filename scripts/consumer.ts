@@ -14,6 +14,9 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
 const PROGRAM = `import { CacheError, type Item, LocalCache, type Store, serve, structured } from 'memslab'
 import { ClusterClient, type ClusterOptions, dnsServers } from 'memslab/client'
+import { createFastifySessionStore } from 'memslab/adapters/fastify-session'
+import { createCacheHandler, createUseCacheHandler } from 'memslab/adapters/next'
+import { HttpCacheStore } from 'memslab/adapters/undici'
 import { Cache, Shard, verify } from 'memslab/engine'
 import { CacheAside, createSessionStore, KeyvStore, Tags, WriteBehind } from 'memslab/strategies'
 
@@ -26,6 +29,9 @@ export const bytes: Promise<Buffer | undefined> = pool.get<Buffer>('a', { as: 'b
 export const either: Store[] = [cache, pool]
 const aside = new CacheAside(pool, { ttlS: 1 })
 export const user: Promise<{ name: string }> = aside.getOrSet('a', async () => ({ name: 'Ada' }))
+export const store = new HttpCacheStore(pool)
+export const handlers = [createUseCacheHandler(pool), createCacheHandler(pool)]
+export const sessions = createFastifySessionStore(pool)
 export { Cache, CacheError, createSessionStore, KeyvStore, Shard, serve, Tags, verify, WriteBehind }
 `
 const CONFIG = {

@@ -10,7 +10,15 @@ import { runExample, withSources } from './support/examples.ts'
 import { freePort } from './support/process.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-const DOORS = ['index', 'client/index', 'strategies/index', 'engine/index']
+const DOORS = [
+  'index',
+  'client/index',
+  'strategies/index',
+  'engine/index',
+  'adapters/undici',
+  'adapters/next',
+  'adapters/fastify-session',
+]
 const OLD_NODES = ['18.20.8', '22.12.0', '24.20.0', '26.5.0']
 /** Generic since TypeScript 5.7; older compilers do not accept type arguments. */
 const GENERIC_BYTES = /\b(Buffer|DataView|(Uint8|Int32|Uint32|Float64|BigInt64)Array)</

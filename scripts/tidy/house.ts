@@ -46,6 +46,17 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
     'lib/strategies/',
     ['lib/strategies/', 'lib/doors/', 'lib/serializer.ts', 'lib/bytes/', 'lib/node-version.ts'],
   ],
+  [
+    'lib/adapters/',
+    [
+      'lib/adapters/',
+      'lib/strategies/',
+      'lib/doors/',
+      'lib/serializer.ts',
+      'lib/bytes/',
+      'lib/node-version.ts',
+    ],
+  ],
   ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/doors/', 'lib/bytes/']],
   ['lib/load.ts', []],
   [
@@ -195,6 +206,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['local-items.ts', 'create-options.ts', 'stats.ts'],
     ['pairs.ts', 'types.ts'],
   ],
+  'lib/adapters/': [['fastify-session.ts', 'next.ts', 'undici.ts'], ['next-tags.ts']],
   'lib/strategies/': [
     ['index.ts'],
     ['behind.ts'],
@@ -219,6 +231,10 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': ['scripts/bench/local/caches.ts'],
   keyv: ['test/'],
   mariadb: ['test/'],
+  undici: ['test/'],
+  fastify: ['test/'],
+  '@fastify/session': ['test/'],
+  '@fastify/cookie': ['test/'],
   express: ['test/'],
   'express-session': ['test/'],
   typescript: ['scripts/'],

@@ -26,6 +26,8 @@ const DOORS = {
   memslab: 'lib/index.ts',
   'memslab/client': 'lib/client/index.ts',
   'memslab/strategies': 'lib/strategies/index.ts',
+  'memslab/adapters/undici': 'lib/adapters/undici.ts',
+  'memslab/adapters/fastify-session': 'lib/adapters/fastify-session.ts',
 }
 const BLOCK = /^```ts( compiled)?\n(.*?)^```$/gms
 const PRINTED = /console\.log\(.*\) \/\/ (.*)$/gm
