@@ -43,6 +43,21 @@ export const READ_REST_BYTES_MAX = 16 * KIB
 /** The reply buffer of a thread, bytes. */
 export const REPLY_BYTES = 64 * KIB
 
+/**
+ * A turn of one connection: what runs before others have theirs. It ends after this many requests
+ * (-R), after about this many bytes of replies, and after this time. memcached's ends after 20
+ * requests. A turn costs 3 us beyond its requests, so it may not be much shorter.
+ */
+export const TURN_REQUESTS_MAX = 256
+export const TURN_REPLY_BYTES = 48 * KIB
+export const TURN_MS_MAX = 0.5
+
+/** A turn looks at the clock after this many requests, and after each that may take long. */
+export const TURN_LOOK_REQUESTS = 32
+
+/** Keys of one get, bytes, that are served between two looks. */
+export const TURN_LOOK_KEYS_BYTES = 4 * KIB
+
 /** Most that TLS adds to it: header, tag, and nonce or padding of each record, and an alert. */
 export const SEAL_BYTES_MAX = KIB
 

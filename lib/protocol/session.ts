@@ -22,11 +22,8 @@ import { heldRef, holdCount } from '../engine/items/holds.ts'
 import { readValue } from '../engine/items/item.ts'
 import { createPlace, nextPlace, rewind } from '../engine/items/place.ts'
 import { Status } from '../engine/status.ts'
+import { isJoin } from '../engine/storing/terms.ts'
 import { CloseReason } from '../observe/journal.ts'
-import { AuthBinary } from './auth/binary.ts'
-import { AuthText } from './auth/text.ts'
-import { BinaryProtocol } from './binary/binary.ts'
-import { REQUEST_MAGIC } from './binary/layout.ts'
 import {
   type Conversation,
   type Endpoint,
@@ -38,18 +35,20 @@ import {
   type Source,
   State,
 } from './conversation.ts'
+import { protocolFor } from './dialects.ts'
 import { operations } from './execute.ts'
 import { type Host, ThreadCounter, TURN_UNBOUNDED } from './host.ts'
 import {
   DIRECT_READ_BYTES_MIN,
   REPLY_FRAME_BYTES_MAX,
+  TURN_LOOK_REQUESTS,
   UPLOAD_WAIT_MS_MIN,
   UPLOAD_WAITS_MAX,
 } from './limits.ts'
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
-import { TextProtocol } from './text.ts'
+import { beginTurn, isLate } from './turn.ts'
 import { watched } from './watched.ts'
 
 /** Empty pieces in a row that a source may return before others have a turn. */
@@ -66,7 +65,10 @@ export interface Outlet {
   readonly takesTurns?: boolean
   /** Sends the reply buffer; false if the peer must read first. */
   flush(): boolean
-  /** Calls `run` again after `ms` milliseconds; with 0 at once, but after the others' turns. */
+  /**
+   * Calls `run` again after `pauseMs` milliseconds; with 0 after the others' turns, and when all is
+   * sent.
+   */
   later(pauseMs: number): void
   /** The address that the peer connected to, if known. */
   endpoint?(): Endpoint
@@ -87,7 +89,7 @@ export class Session implements Conversation {
   private readonly protocolName: ProtocolName
   /** Chosen by the first byte. */
   private protocol: Protocol | null = null
-  /** After this many requests `endTurn` decides whether the turn is over. */
+  /** After this many requests the turn is over, or the peer has asked for too many replies. */
   private readonly turnRequests: number = TURN_UNBOUNDED
   /** The outlet takes no more for now. */
   private stuck = false
@@ -136,7 +138,9 @@ export class Session implements Conversation {
     this.stuck = false
     this.replyStart = -1
     forgetAhead()
+    beginTurn()
     let requests = 0
+    let lookAt = Math.min(TURN_LOOK_REQUESTS, this.turnRequests)
     while (this.state !== State.ENDED && !this.stuck) {
       if (this.reply.room() < REPLY_FRAME_BYTES_MAX && !this.flush()) break
       if (this.tail !== null) {
@@ -144,31 +148,43 @@ export class Session implements Conversation {
         continue
       }
       if (this.source !== null) {
-        this.drawSource(this.source)
+        this.look(requests, true)
+        if (!this.stuck) this.drawSource(this.source)
         continue
       }
       const isRequest = this.state === State.COMMAND
       const next = this.step(input, at, end)
       if (next === NEED_MORE) break
       at = next
-      if (isRequest && ++requests >= this.turnRequests) this.endTurn(requests, at < end)
+      if (isRequest) requests++
+      if (requests >= lookAt || !isRequest || isJoin(this.request.mode)) {
+        lookAt = this.look(requests, at < end)
+      }
     }
     return this.state === State.WATCHING ? end : at
   }
 
-  /** A turn has reached its bound of requests or replies. */
-  private endTurn(requests: number, isMore: boolean): void {
-    const { turn, counters } = this.host
-    if (requests > turn.repliesMax) {
-      // As in memcached, it is closed without the pending replies.
-      counters[ThreadCounter.REPLIES_REFUSED]++
-      this.reply.cut(this.reply.start)
-      this.close()
-    } else if (requests >= turn.requestsMax && isMore && this.state === State.COMMAND) {
-      counters[ThreadCounter.CONN_YIELDS]++
-      if (this.flush()) this.outlet.later(0)
-      this.stuck = true
-    }
+  /** Ends the turn if it has reached a bound. Returns at how many requests to look again. */
+  private look(requests: number, isMore: boolean): number {
+    if (this.turnRequests === TURN_UNBOUNDED || this.stuck) return TURN_UNBOUNDED
+    const { turn } = this.host
+    if (requests > turn.repliesMax) this.refuseReplies()
+    else if (isMore && (requests >= turn.requestsMax || isLate())) this.endTurn()
+    return Math.min(requests + TURN_LOOK_REQUESTS, this.turnRequests)
+  }
+
+  /** As in memcached, the peer is closed without the pending replies. */
+  private refuseReplies(): void {
+    this.host.counters[ThreadCounter.REPLIES_REFUSED]++
+    this.reply.cut(this.reply.start)
+    this.close()
+  }
+
+  private endTurn(): void {
+    this.host.counters[ThreadCounter.CONN_YIELDS]++
+    this.flush()
+    this.outlet.later(0)
+    this.stuck = true
   }
 
   /** Whether the last `run` stopped because the replies could not be sent. */
@@ -322,7 +338,7 @@ export class Session implements Conversation {
     if (this.state === State.FILLING) return this.fillPiece(input, at, end)
     if (at === end) return NEED_MORE
     if (this.protocol === null) {
-      this.protocol = this.choose(input.bytes[at])
+      this.protocol = protocolFor(this, this.protocolName, input.bytes[at])
       if (this.protocol === null) {
         this.state = State.ENDED
         return end
@@ -337,20 +353,6 @@ export class Session implements Conversation {
       default:
         return this.swallowPiece(input, at, end)
     }
-  }
-
-  /** Null: peers must authenticate, and this protocol has no users. */
-  private choose(firstByte: number): Protocol | null {
-    const { auth } = this.host
-    const isBinary = this.isBinary(firstByte)
-    if (auth === null) return isBinary ? new BinaryProtocol(this) : new TextProtocol(this)
-    if (isBinary) return auth.saslNeeded ? new AuthBinary(this, auth) : null
-    return auth.textNeeded ? new AuthText(this, auth) : null
-  }
-
-  private isBinary(firstByte: number): boolean {
-    const { protocolName } = this
-    return protocolName === 'auto' ? firstByte === REQUEST_MAGIC : protocolName === 'binary'
   }
 
   /** Takes the source's next piece that is not empty; waits if it has none now. */

@@ -18,6 +18,7 @@ import {
   LINE_BYTES_MAX,
   LINE_SPACES_MAX,
   REPLY_FRAME_BYTES_MAX,
+  TURN_LOOK_KEYS_BYTES,
   VALUE_BYTES_MAX,
 } from './limits.ts'
 import { keyEndAt, locateKey, lookAhead, NOT_PLAIN, PLAIN_GET, plainAt } from './lookahead.ts'
@@ -126,6 +127,8 @@ export class TextProtocol implements Protocol, Sending, Store {
     const { bytes } = input
     let at = start
     for (;;) {
+      // The turn may be over; it goes on here otherwise.
+      if (at - start >= TURN_LOOK_KEYS_BYTES) return at
       lookAhead(this.host.cache, input, at, end, true)
       // One space before a key that was parsed ahead, and one after it.
       const known = keyEndAt(at + 1)

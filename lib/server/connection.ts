@@ -30,12 +30,12 @@
 // is being sent, some reads. If it may contain a password, no copy of it outlives its use.
 
 import { Area } from '../bytes/area.ts'
-import { KIB, MIB } from '../bytes/units.ts'
+import { KIB } from '../bytes/units.ts'
 import { CloseReason, Kind } from '../observe/journal.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary/layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
-import { READ_REST_BYTES_MAX } from '../protocol/limits.ts'
+import { READ_REST_BYTES_MAX, TURN_REPLY_BYTES } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { SHORT_READ_BYTES } from './limits.ts'
 import { type Line, type LineOwner, Sent } from './line/line.ts'
@@ -45,9 +45,6 @@ import type { ListenerFacts } from './worker-host.ts'
 
 /** Input that is kept while a reply is being sent; then the line stops reading. */
 const KEPT_READ_BYTES_MAX = 64 * KIB
-
-/** After this many bytes of replies in one turn the other connections get their turn. */
-const YIELD_BYTES = MIB
 
 /** After a value of this length the next read is a short one: another such value may follow. */
 const SHORT_READ_VALUE_BYTES_MIN = 64 * KIB
@@ -108,6 +105,8 @@ export class Connection implements Outlet, LineOwner {
   private shown: Phase = Phase.REQUEST
   /** Bytes of replies in this turn. */
   private written = 0
+  /** The turn is over, but its replies are still being sent. */
+  private isTurnOver = false
   /** The last read filled a long value or followed one: the next value may be as long. */
   private expectsValue = false
 
@@ -170,13 +169,19 @@ export class Connection implements Outlet, LineOwner {
 
   /** Whether this connection may write more before others get their turn. */
   private endTurn(): boolean {
-    if (this.written < YIELD_BYTES) return true
+    if (this.written < TURN_REPLY_BYTES) return true
     this.hall.host.counters[ThreadCounter.CONN_YIELDS]++
     this.later(0)
     return false
   }
 
   later(pauseMs: number): void {
+    if (this.flow === Flow.STUCK) this.isTurnOver = true
+    else if (this.flow < Flow.STUCK) this.pause(pauseMs)
+  }
+
+  private pause(pauseMs: number): void {
+    this.isTurnOver = false
     this.enter(Flow.PAUSED)
     this.hall.later(() => this.wake(), pauseMs)
   }
@@ -190,6 +195,7 @@ export class Connection implements Outlet, LineOwner {
     const { flow, rest, keptBytes, isHalfClosed } = this
     if (flow === Flow.SENDING) this.settle()
     else if (flow !== Flow.STUCK) return
+    else if (this.isTurnOver) return this.pause(0)
     if (flow === Flow.STUCK || rest !== null || keptBytes > 0 || isHalfClosed) this.goOn()
   }
 
@@ -398,6 +404,7 @@ export class Connection implements Outlet, LineOwner {
   /** Runs the session again after a wait. */
   private goOn(): void {
     if (this.line.ended) return
+    this.settle()
     try {
       if (!this.eatRest()) return
       if (this.isHalfClosed) this.close()

@@ -16,6 +16,7 @@ import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
+import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
 import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
@@ -172,7 +173,7 @@ const COUNTED_REPLY_BYTES = KIB
 function turnOf({ requestsPerEventMax, readBufMemLimitBytes, threads }: Options): Turn {
   const replies = Math.floor(readBufMemLimitBytes / threads / COUNTED_REPLY_BYTES)
   return {
-    requestsMax: requestsPerEventMax ?? TURN_UNBOUNDED,
+    requestsMax: requestsPerEventMax ?? TURN_REQUESTS_MAX,
     repliesMax: readBufMemLimitBytes === 0 ? TURN_UNBOUNDED : Math.max(1, replies),
   }
 }

@@ -16,6 +16,7 @@ import { Roster } from './roster.ts'
 import { ThreadHealth } from './thread-health.ts'
 import type { TlsHall } from './tls/engine.ts'
 import type { Handshakes } from './tls/handshakes.ts'
+import { Turns } from './turns.ts'
 import { UringLine } from './uring/line.ts'
 import { UringLoop } from './uring/loop.ts'
 import type { UringHandle } from './uring/uring.ts'
@@ -51,6 +52,7 @@ export class Service implements Hall, TlsHall {
   private readonly loop: UringLoop | null
   private readonly handshakes: Handshakes | null
   private readonly health: ThreadHealth | null
+  private readonly turns = new Turns()
   private readonly idleTimeoutS: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
@@ -74,7 +76,7 @@ export class Service implements Hall, TlsHall {
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
     this.handshakes = this.openHandshakes(task, guards)
     const usesUring = mayUseUring && settings.ioUring && this.isDirectTls
-    this.loop = usesUring ? UringLoop.open(reply) : null
+    this.loop = usesUring ? UringLoop.open(reply, this.turns) : null
     this.replies = this.loop?.replies ?? new Replies(reply, REPLY_ROOM_BYTES, REPLY_SPARES_MAX)
     this.buffers = new SocketBuffers(this.replies)
     this.listeners = settings.listeners
@@ -121,9 +123,19 @@ export class Service implements Hall, TlsHall {
   }
 
   later = (work: () => void, pauseMs: number): void => {
-    this.loop?.leave()
-    if (pauseMs === 0) setImmediate(work)
-    else setTimeout(work, pauseMs).unref()
+    if (pauseMs > 0) {
+      this.loop?.leave()
+      setTimeout(work, pauseMs).unref()
+      return
+    }
+    if (this.loop === null && this.turns.isEmpty) setImmediate(this.goOn)
+    this.turns.add(work)
+  }
+
+  /** Without a uring libuv looks at what has arrived between two turns. */
+  private readonly goOn = (): void => {
+    this.turns.step()
+    if (!this.turns.isEmpty) setImmediate(this.goOn)
   }
 
   /** Closes all connections. Resolves when they have released all holds. */

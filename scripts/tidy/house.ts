@@ -124,12 +124,13 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'lib/protocol/': [
     ['session.ts'],
+    ['dialects.ts'],
     ['auth/'],
     ['text.ts'],
     ['meta/', 'binary/'],
     ['control/'],
     ['report/'],
-    ['lookahead.ts'],
+    ['lookahead.ts', 'turn.ts'],
     ['words/'],
     ['conversation.ts', 'watched.ts'],
     ['execute.ts'],
@@ -167,7 +168,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['guards.ts', 'thread-health.ts'],
     ['tls/', 'uring/'],
     ['auth/', 'line/'],
-    ['native/', 'system/', 'roster.ts', 'settings.ts', 'limits.ts'],
+    ['native/', 'system/', 'roster.ts', 'settings.ts', 'turns.ts', 'limits.ts'],
   ],
   'lib/server/listen/': [
     ['listener.ts'],

@@ -4,7 +4,7 @@
 
 import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
-import type { Host } from '../../lib/protocol/host.ts'
+import { type Host, TURN_UNBOUNDED } from '../../lib/protocol/host.ts'
 import { Connection, type Hall } from '../../lib/server/connection.ts'
 import { Sent } from '../../lib/server/line/line.ts'
 import { REPLY_ROOM_BYTES, Replies } from '../../lib/server/line/replies.ts'
@@ -72,6 +72,7 @@ function requestsOf(random: Random, round: number): { input: Buffer; replies: Bu
 }
 
 function open(host: Host, random: Random, input: Buffer) {
+  host.turn.requestsMax = random.pick([1, 7, TURN_UNBOUNDED])
   const roster = Roster.create(1, 1)
   const due: (() => void)[] = []
   const rooms = random.between(1, 2)

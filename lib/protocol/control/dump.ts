@@ -15,7 +15,7 @@ import type { Source } from '../conversation.ts'
 import { encodeBytes, encodeControls, hasControls } from '../words/ascii.ts'
 
 /** Size of one piece of a dump, and of a complete `stats cachedump`, bytes. */
-const DUMP_PIECE_BYTES = 32 * KIB
+const DUMP_PIECE_BYTES = 8 * KIB
 const CACHEDUMP_BYTES_MAX = 2 * MIB
 
 /** Longest row: a percent-encoded key, words and eight numbers. */

@@ -41,8 +41,8 @@ const URING_LONG_BYTES_MIN = 8 * KIB
 /** How many long reads to expect after one long read. */
 const URING_LONG_MEMORY = 16
 
-/** Long reads in a row for one peer, before others have their turn. */
-const URING_LONG_READS_MAX = 8
+/** After this many bytes of long reads in a row others have their turn. */
+const URING_LONG_TURN_BYTES = 128 * KIB
 
 const { EAGAIN, ECANCELED, ENOBUFS } = constants.errno
 
@@ -204,13 +204,14 @@ export class UringLine implements Line, UringUser {
   private readLong(): void {
     const { owner, loop, descriptor } = this
     const { native, longInput } = loop
-    for (let reads = 0; reads < URING_LONG_READS_MAX && !this.ended; reads++) {
+    for (let read = 0; read < URING_LONG_TURN_BYTES && !this.ended; ) {
       const view = owner.fillView()
       const wanted = view?.length ?? (owner.readsShort() ? SHORT_READ_BYTES : READ_BYTES)
       const to = view === null ? loop.longAddress : native.addressOf(view)
       const bytes = native.read(descriptor, to, wanted)
       if (bytes === 0) return this.halfClose()
       if (bytes < 0) return bytes === -EAGAIN ? undefined : this.fail(bytes)
+      read += bytes
       const goesOn =
         view === null ? owner.read(longInput, READ_REST_BYTES_MAX, bytes) : owner.filled(bytes)
       const isLong = view !== null || bytes >= URING_LONG_BYTES_MIN

@@ -15,6 +15,7 @@ import type { Reply } from '../../protocol/reply.ts'
 import { REPLY_ROOM_BYTES, Replies } from '../line/replies.ts'
 import type { Address } from '../native/ffi.ts'
 import { loadNative, type Native } from '../native/libc.ts'
+import type { Turns } from '../turns.ts'
 import { POLLIN, TIMESPEC_BYTES } from './layout.ts'
 import { Message } from './message.ts'
 import { Uring } from './uring.ts'
@@ -52,6 +53,7 @@ export class UringLoop {
   readonly longInput = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   readonly longAddress: Address
   readonly message: Message
+  private readonly turns: Turns
   private readonly users: (UringUser | undefined)[] = [undefined]
   private readonly freeUsers: number[] = []
   private readonly timespec = Buffer.allocUnsafeSlow(TIMESPEC_BYTES)
@@ -66,9 +68,10 @@ export class UringLoop {
   private readonly bell = new MessageChannel()
   private readonly askForTurn = (): void => this.bell.port1.postMessage(null)
 
-  /** Throws an Error if io_uring is not allowed here. `reply`: the thread's. */
-  constructor(native: Native, reply: Reply) {
+  /** Throws an Error if io_uring is not allowed here. `reply`, `turns`: the thread's. */
+  constructor(native: Native, reply: Reply, turns: Turns) {
     this.native = native
+    this.turns = turns
     this.uring = new Uring(native)
     const addressOf = (bytes: Buffer) => native.addressOf(bytes)
     this.replies = new Replies(reply, URING_REPLY_BYTES, URING_REPLY_SPARES_MAX, addressOf)
@@ -82,11 +85,11 @@ export class UringLoop {
   }
 
   /** Null: this Node, kernel or system has no io_uring. */
-  static open(reply: Reply): UringLoop | null {
+  static open(reply: Reply, turns: Turns): UringLoop | null {
     const native = loadNative()
     if (native === undefined) return null
     try {
-      return new UringLoop(native, reply)
+      return new UringLoop(native, reply, turns)
     } catch {
       return null
     }
@@ -120,15 +123,16 @@ export class UringLoop {
 
   private turn(): void {
     if (this.isClosed) return
-    const { uring } = this
+    const { uring, turns } = this
     const timeoutMs = this.native.loopTimeoutMs()
     const waits = timeoutMs !== 0
     if (waits) this.wakeFor(timeoutMs)
     this.isLeaving = false
     // Only what has completed by now; later completions wait, since libuv may be next.
     do {
-      uring.submit(waits)
+      uring.submit(waits && turns.isEmpty)
       for (let left = uring.completed(); left > 0 && uring.next(); left--) this.tell()
+      if (!turns.isEmpty) turns.step()
     } while (waits && !this.isLeaving)
     uring.submit(false)
     // As an immediate: libuv must run in between, and a port delivers all its messages at once.

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { Reply } from '../../../lib/protocol/reply.ts'
 import { loadNative, type Native } from '../../../lib/server/native/libc.ts'
+import { Turns } from '../../../lib/server/turns.ts'
 import { POLLOUT } from '../../../lib/server/uring/layout.ts'
 import { Purpose, UringLoop } from '../../../lib/server/uring/loop.ts'
 import { URING_SUBMISSIONS } from '../../../lib/server/uring/uring.ts'
@@ -33,14 +34,37 @@ t.test('timers run, however many completions there are', { skip }, async t => {
   t.ok(told < toldMax, `${told} times`)
 })
 
-function open(t: Test): UringLoop {
-  const loop = new UringLoop(native as Native, new Reply())
+t.test('turns without end keep neither timers nor completions waiting', { skip }, async t => {
+  const turns = new Turns()
+  const loop = open(t, turns)
+  const descriptor = openSync(fileURLToPath(import.meta.url), 'r')
+  t.teardown(() => closeSync(descriptor))
+  const counts = { turns: 0, turnsMax: 1_000_000, told: 0 }
+  const goOn = () => {
+    if (counts.told < 3 && ++counts.turns < counts.turnsMax) turns.add(goOn)
+  }
+  turns.add(goOn)
+  await sleep(5)
+  t.ok(counts.turns > 1, `${counts.turns} turns in the time of a timer`)
+  const told = () => {
+    if (++counts.told < 3) ask()
+  }
+  const number = loop.join({ received: told, sendDone: told })
+  const ask = () => loop.uring.poll(descriptor, POLLOUT, number | Purpose.SEND)
+  ask()
+  while (!turns.isEmpty) await sleep(1)
+  t.equal(counts.told, 3)
+  t.ok(counts.turns < counts.turnsMax, `${counts.turns} turns`)
+})
+
+function open(t: Test, turns = new Turns()): UringLoop {
+  const loop = new UringLoop(native as Native, new Reply(), turns)
   t.teardown(() => loop.close())
   return loop
 }
 
 function canOpen(): boolean {
-  const loop = native === undefined ? null : UringLoop.open(new Reply())
+  const loop = native === undefined ? null : UringLoop.open(new Reply(), new Turns())
   loop?.close()
   return loop !== null
 }

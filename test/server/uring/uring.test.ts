@@ -12,6 +12,7 @@ import { Reply } from '../../../lib/protocol/reply.ts'
 import { URING_BUFFER_BYTES, URING_BUFFERS } from '../../../lib/server/limits.ts'
 import { descriptorOf } from '../../../lib/server/line/node-handle.ts'
 import { loadNative, type Native } from '../../../lib/server/native/libc.ts'
+import { Turns } from '../../../lib/server/turns.ts'
 import { POLLIN } from '../../../lib/server/uring/layout.ts'
 import { UringLoop } from '../../../lib/server/uring/loop.ts'
 import { releaseUring, URING_SUBMISSIONS, Uring } from '../../../lib/server/uring/uring.ts'
@@ -184,7 +185,7 @@ t.test('an idle loop sleeps', { skip }, async t => {
     enters++
     return known.enter(...request)
   }
-  const loop = new UringLoop({ ...known, enter }, new Reply())
+  const loop = new UringLoop({ ...known, enter }, new Reply(), new Turns())
   for (let i = 0; i < TIMERS; i++) await turn(5)
   loop.close()
   t.ok(enters > 0)
