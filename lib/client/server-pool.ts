@@ -21,6 +21,7 @@ import { Health } from './members/health.ts'
 import { Members } from './members/members.ts'
 import { parseServer } from './members/servers.ts'
 import type { ServerAddress } from './nodes/connection.ts'
+import { keysOf } from './nodes/key-dump.ts'
 import { MemjsNode } from './nodes/memjs-node.ts'
 import { MetaNode } from './nodes/meta-node.ts'
 import { checkKey, type PoolNode } from './nodes/node.ts'
@@ -118,6 +119,21 @@ export class ServerPool {
     return new Map(
       await this.onAll(async node => [node.name, await node.stats(name, this.timeoutMs)] as const),
     )
+  }
+
+  /**
+   * The keys that are stored, each from the server that owns it, or from another while that is
+   * away. A key that is stored or deleted meanwhile comes once, more often or not at all. Rejects
+   * if a server does not answer. Servers list their keys by `lru_crawler metadump`.
+   */
+  async *keys(): AsyncGenerator<string, void> {
+    if (!this.isKnown) await this.ready()
+    for (const { node } of this.members.all()) {
+      for await (const key of keysOf(parseServer(node.name), this.options)) {
+        const owner = key === '' ? undefined : this.members.ownerOf(key)
+        if (owner !== undefined && (owner.node === node || !owner.health.isUp())) yield key
+      }
+    }
   }
 
   /** The server that owns a key, whether it is up or not. Undefined in an empty pool. */

@@ -156,6 +156,11 @@ export interface Store<H extends How = How> {
   lease<T = unknown>(key: string, options: LeaseOptions): Answer<Lease<T> | undefined, H>
   /** Marks this version as stale: the next `lease` wins it. Returns whether it was this version. */
   expire(key: string, cas: bigint): Answer<boolean, H>
+  /**
+   * The keys that are stored: a list as of many moments. A key that is stored or deleted meanwhile
+   * comes once, more often or not at all.
+   */
+  keys(): Iterable<string> | AsyncIterable<string>
   /** Expires all items. */
   flush(options?: FlushOptions): Answer<void, H>
   /** Stops timers and closes connections. */

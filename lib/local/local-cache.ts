@@ -58,6 +58,7 @@ import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import { Mode } from '../engine/status.ts'
 import { json, type Serializer } from '../serializer.ts'
 import { checkAttach, checkCreateOptions } from './create-options.ts'
+import { keysOf } from './key-list.ts'
 import { type Bytes, LocalItems } from './local-items.ts'
 import { statsOf } from './stats.ts'
 import type {
@@ -237,6 +238,11 @@ export class LocalCache implements Store<'sync'> {
   expire(key: Key, cas: bigint): boolean {
     checkCas(cas)
     return this.items.deleteVersion(key, cas, true)
+  }
+
+  /** The keys that are stored and are text. */
+  keys(): Generator<string, void> {
+    return keysOf(this.cache)
   }
 
   flush(options?: FlushOptions): void {

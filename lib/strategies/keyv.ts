@@ -1,4 +1,4 @@
-// A storage adapter for Keyv 6.
+// A storage adapter for Keyv 5 and 6, also as cache-manager 7 and cacheable 2 use it.
 //
 //   const keyv = new Keyv({ store: new KeyvStore(cache), namespace: 'users' })
 //   await keyv.set('7', user, 60_000)
@@ -6,6 +6,11 @@
 // A namespace is a tag: `clear` gives it a new version. That costs one request, however many items
 // the namespace has, and changes nothing else in the cache. Each call first looks the version up.
 // In the cache items expire up to two seconds late; Keyv hides expired ones to the millisecond.
+//
+//   in the cache   KEY@VERSION       spaces and control characters of KEY percent-encoded
+//
+// Keyv 5 says how long an item lives and Keyv 6 when it expires, both in milliseconds. A number
+// below 1e12 is a time to live of less than 31 years, one above is a time after 2001.
 
 import { EventEmitter } from 'node:events'
 import { checkOptions, checkSerializer } from '../doors/arguments.ts'
@@ -24,9 +29,17 @@ export interface KeyvStoreOptions {
 export interface KeyvEntry<Value = unknown> {
   key: string
   value: Value
-  /** Unix time, ms. */
+  /** Keyv 6: Unix time, ms. */
   expires?: number | undefined
+  /** Keyv 5: time to live, ms. */
+  ttl?: number | undefined
 }
+
+/** Times below are times to live, ms. */
+const TIME_MS_MIN = 1e12
+
+/** Values that are read at once by an iterator. */
+const ITERATOR_BATCH_KEYS = 256
 
 const METHODS = [
   'get',
@@ -38,31 +51,29 @@ const METHODS = [
   'delete',
   'deleteMany',
   'clear',
+  'iterator',
 ] as const
 const AS_BYTES = { as: 'bytes' } as const
 const PRESENT = { exists: true, methodType: 'async' } as const
 const ABSENT = { exists: false, methodType: 'none' } as const
+const CAPABILITIES = {
+  compatible: true,
+  store: 'keyvStorage' as const,
+  expires: true,
+  methods: {
+    ...(Object.fromEntries(METHODS.map(name => [name, PRESENT])) as Record<
+      (typeof METHODS)[number],
+      typeof PRESENT
+    >),
+    disconnect: ABSENT,
+  },
+}
 
 export class KeyvStore extends EventEmitter {
   /** Set by Keyv. */
   namespace: string | undefined
-  /**
-   * `expires: true`: times are absolute, as in Keyv 6. A cache cannot list keys: there is no
-   * iterator.
-   */
-  readonly capabilities = {
-    compatible: true,
-    store: 'keyvStorage' as const,
-    expires: true,
-    methods: {
-      ...(Object.fromEntries(METHODS.map(name => [name, PRESENT])) as Record<
-        (typeof METHODS)[number],
-        typeof PRESENT
-      >),
-      disconnect: ABSENT,
-      iterator: ABSENT,
-    },
-  }
+  /** Keyv 6 reads the capabilities of a store, Keyv 5 does not. */
+  private isKeyv6 = false
   private readonly store: Store
   private readonly serializer: Serializer
   private readonly tags: Tags
@@ -76,6 +87,12 @@ export class KeyvStore extends EventEmitter {
     this.store = store
     this.serializer = serializer
     this.tags = new Tags(store, { prefix: 'keyv:' })
+  }
+
+  /** `expires: true`: times are absolute, as in Keyv 6. */
+  get capabilities() {
+    this.isKeyv6 = true
+    return CAPABILITIES
   }
 
   async get<Value>(key: string): Promise<Value | undefined> {
@@ -92,15 +109,20 @@ export class KeyvStore extends EventEmitter {
     })
   }
 
-  /** `expires`: Unix time, ms; undefined: never. */
-  async set(key: string, value: unknown, expires?: number): Promise<boolean> {
+  /**
+   * `time`: when the item expires, Unix time in ms, or how long it lives, ms; undefined: never.
+   * Returns whether it was stored.
+   */
+  async set(key: string, value: unknown, time?: number): Promise<boolean> {
     const [own] = await this.keysOf([key])
-    return this.put(own, value, expires)
+    return this.put(own, value, time)
   }
 
   async setMany<Value>(entries: KeyvEntry<Value>[]): Promise<boolean[]> {
     const own = await this.keysOf(entries.map(({ key }) => key))
-    const puts = entries.map(({ value, expires }, i) => this.put(own[i], value, expires))
+    const puts = entries.map(({ value, expires, ttl }, i) => {
+      return this.put(own[i], value, expires ?? ttl)
+    })
     const done = await Promise.allSettled(puts)
     return done.map(put => put.status === 'fulfilled' && put.value)
   }
@@ -110,9 +132,12 @@ export class KeyvStore extends EventEmitter {
     return this.store.delete(own)
   }
 
-  async deleteMany(keys: string[]): Promise<boolean[]> {
+  /** Keyv 6 wants to know of each key, Keyv 5 whether all were there. */
+  async deleteMany(keys: string[]): Promise<boolean[]>
+  async deleteMany(keys: string[]): Promise<boolean[] | boolean> {
     const own = await this.keysOf(keys)
-    return Promise.all(own.map(key => this.store.delete(key)))
+    const done = await Promise.all(own.map(key => this.store.delete(key)))
+    return this.isKeyv6 ? done : done.every(Boolean)
   }
 
   async has(key: string): Promise<boolean> {
@@ -131,17 +156,51 @@ export class KeyvStore extends EventEmitter {
     await this.tags.invalidate(this.namespace ?? '')
   }
 
-  private async put(key: string, value: unknown, expires: number | undefined): Promise<boolean> {
-    if (expires !== undefined && expires <= Date.now()) {
+  /**
+   * The items of the namespace, keys with values. Lists all keys of the cache. Items whose keys are
+   * too long for a cache are left out. Keyv 5 has an iterator only for adapters that it knows by
+   * name: call this one.
+   */
+  async *iterator<Value>(namespace = this.namespace): AsyncGenerator<[string, Value], void> {
+    const suffix = await this.tags.key('', namespace ?? '')
+    let keys: string[] = []
+    for await (const key of this.store.keys()) {
+      if (key.endsWith(suffix) && key.length > suffix.length) keys.push(key)
+      if (keys.length < ITERATOR_BATCH_KEYS) continue
+      yield* this.read<Value>(keys, suffix)
+      keys = []
+    }
+    yield* this.read<Value>(keys, suffix)
+  }
+
+  private async *read<Value>(
+    keys: readonly string[],
+    suffix: string,
+  ): AsyncGenerator<[string, Value], void> {
+    for (const [key, { value, flags }] of await this.store.getManyItems<Buffer>(keys, AS_BYTES)) {
+      const own = decodeURIComponent(key.slice(0, -suffix.length))
+      yield [own, decode(value, flags, this.serializer) as Value]
+    }
+  }
+
+  private async put(key: string, value: unknown, time: number | undefined): Promise<boolean> {
+    const expiresAt = time === undefined || time >= TIME_MS_MIN ? time : Date.now() + time
+    if (expiresAt !== undefined && expiresAt <= Date.now()) {
       await this.store.delete(key)
       return true
     }
     const { bytes, flags } = encode(value, this.serializer, undefined)
-    return this.store.set(key, bytes, { expiresAt: expires, flags })
+    return this.store.set(key, bytes, { expiresAt, flags })
   }
 
   /** The keys in the cache for these. */
   private async keysOf(keys: readonly string[]): Promise<string[]> {
-    return this.tags.keys(keys, this.namespace ?? '')
+    return this.tags.keys(keys.map(encodeKey), this.namespace ?? '')
   }
+}
+
+/** A key without spaces and control characters, which not every cache takes. */
+function encodeKey(key: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return key.replace(/[\x00-\x20\x7f%]/g, encodeURIComponent)
 }

@@ -81,7 +81,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/': [
     ['index.ts'],
     ['keeper.ts', 'prefetch.ts'],
-    ['cache.ts', 'value-sink.ts'],
+    ['cache.ts', 'key-sink.ts', 'value-sink.ts'],
     ['create.ts'],
     ['shard.ts'],
     ['repair.ts'],
@@ -204,7 +204,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
   'lib/local/': [
     ['local-cache.ts'],
-    ['local-items.ts', 'create-options.ts', 'stats.ts'],
+    ['local-items.ts', 'create-options.ts', 'key-list.ts', 'stats.ts'],
     ['pairs.ts', 'types.ts'],
   ],
   'lib/adapters/': [['fastify-session.ts', 'next.ts', 'undici.ts'], ['next-tags.ts']],
@@ -231,6 +231,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   autocannon: ['scripts/bench-http.ts'],
   'lru-cache': ['scripts/bench/local/caches.ts'],
   keyv: ['test/'],
+  keyv5: ['test/'],
   mariadb: ['test/'],
   undici: ['test/'],
   fastify: ['test/'],

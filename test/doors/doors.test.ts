@@ -152,6 +152,17 @@ t.test('memjs has no claims, and does not show those of others', async t => {
   t.equal(await memjs.delete('b', { cas: (await memjs.getItem('b'))?.cas }), true)
 })
 
+for (const { name, skip, open } of DOORS) {
+  t.test(`the keys of a cache, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    const stored = Array.from({ length: 1000 }, (_, i) => `${i % 2 === 0 ? 'ü%' : 'key:'}${i}`)
+    await Promise.all(stored.map(key => there.set(key, key.repeat(1 + (key.length % 50)))))
+    const keys: string[] = []
+    for await (const key of here.keys()) keys.push(key)
+    t.strictSame(keys.sort(), stored.sort())
+  })
+}
+
 t.test('console.log of a door prints a summary and no values', async t => {
   const cache = LocalCache.create({ memoryBytes: 16 * MIB, shards: 2 })
   t.teardown(() => cache.close())

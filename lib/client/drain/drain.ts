@@ -7,16 +7,14 @@
 // memcached's crawler skips items that are in use at that moment, so the keys are listed again
 // until nothing more is moved.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { checkOptions, checkType, countOption, refuse } from '../../doors/arguments.ts'
-import { CacheError } from '../../doors/errors.ts'
 import { type Ask, moveItem } from '../copies/move.ts'
 import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, DRAIN_TIMEOUT_MS, DRAIN_TRIES_MAX } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
-import { addressText, type ConnectionOptions, checkAuth } from '../nodes/connection.ts'
+import { type ConnectionOptions, checkAuth } from '../nodes/connection.ts'
+import { keysOf } from '../nodes/key-dump.ts'
 import { MetaNode } from '../nodes/meta-node.ts'
 import { checkKey } from '../nodes/node.ts'
-import { talk } from '../nodes/talk.ts'
 import {
   checkNode,
   createRing,
@@ -31,11 +29,6 @@ const DRAIN_PASSES_MAX = 10
 
 /** It gives up after this number of items that cannot be moved. */
 const DRAIN_FAILED_MAX = 100
-
-/** Retries while the crawler is busy, and how long a list of keys may make no progress. */
-const DRAIN_BUSY_MS = 1000
-const DRAIN_BUSY_TRIES_MAX = 60
-const DRAIN_SILENCE_MS = 60_000
 
 export interface DrainOptions extends RingOptions, ConnectionOptions {
   /** Items in flight at the same time. Default 64. */
@@ -138,31 +131,6 @@ async function moveListed(leaving: RingNode, course: Course): Promise<void> {
   }
 }
 
-/** The keys of a server as text. A key that is stored meanwhile may come more than once. */
-export async function* keysOf(
-  server: RingNode,
-  options: ConnectionOptions = {},
-): AsyncGenerator<string, void> {
-  const name = addressText(server)
-  for (let tries = 0; tries < DRAIN_BUSY_TRIES_MAX; tries++) {
-    let isBusy = false
-    const talking = { ...options, silenceMs: DRAIN_SILENCE_MS }
-    for await (const line of talk(server, 'lru_crawler metadump all\r\n', talking)) {
-      const [, key] = /^key=(\S+) /.exec(line) ?? []
-      isBusy = line.startsWith('BUSY')
-      if (line === 'END' || line === 'EN') return
-      if (isBusy) break
-      // The first line of a dump since memcached 1.6.22.
-      if (line === 'OK') continue
-      if (key === undefined) throw new CacheError('SERVER', line, { server: name })
-      yield decodeKey(key)
-    }
-    // Another crawl is under way.
-    if (isBusy) await sleep(DRAIN_BUSY_MS)
-  }
-  throw new CacheError('SERVER', 'its crawler stays busy', { server: name })
-}
-
 /** Shares one generator between several loops: none of them closes it for the others. */
 function sharing<T>(items: AsyncGenerator<T, void>): AsyncIterable<T> {
   return { [Symbol.asyncIterator]: () => ({ next: () => items.next() }) }
@@ -207,14 +175,5 @@ function isText(key: string): boolean {
     return true
   } catch {
     return false
-  }
-}
-
-/** Percent-encoded bytes. Those that are not UTF-8 cannot be a key here. */
-function decodeKey(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return ''
   }
 }
