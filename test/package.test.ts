@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { CLIENT_ENTRIES, clientPackage, writeClientPackage } from '../scripts/client-package.ts'
 import { runExample, withSources } from './support/examples.ts'
 import { freePort } from './support/process.ts'
 
@@ -20,8 +21,22 @@ const DOORS = [
   'adapters/fastify-session',
 ]
 const OLD_NODES = ['18.20.8', '22.12.0', '24.20.0', '26.5.0']
+/** The doors that @memslab/client has too: every maintained Node can open them. */
+const CLIENT_DOORS = DOORS.filter(door => !['index', 'engine/index'].includes(door))
+const CLIENT_BYTES_NAMED = /its files have (\d+) KB, of which .* loads (\d+) KB/
 /** Generic since TypeScript 5.7; older compilers do not accept type arguments. */
 const GENERIC_BYTES = /\b(Buffer|DataView|(Uint8|Int32|Uint32|Float64|BigInt64)Array)</
+
+/** The compiled files. */
+const COMPILED = t.testdir()
+const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
+const LINE = [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', COMPILED]
+execFileSync(process.execPath, LINE, { cwd: ROOT })
+
+interface Entry {
+  types: string
+  default: string
+}
 
 interface Packed {
   files: { path: string }[]
@@ -34,7 +49,8 @@ t.test('the files of the package', async t => {
   const [{ files }] = (Array.isArray(listed) ? listed : Object.values(listed as object)) as Packed[]
   const paths = new Set(files.map(({ path }) => path))
   const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'scripts/memslab.service']
-  for (const page of readdirSync(join(ROOT, 'docs'))) wanted.push(`docs/${page}`)
+  for (const page of readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')))
+    wanted.push(`docs/${page}`)
   for (const file of readdirSync(join(ROOT, 'examples'))) wanted.push(`examples/${file}`)
   t.strictSame(
     wanted.filter(path => !paths.has(path)),
@@ -75,10 +91,7 @@ t.test('the entries of the package', async t => {
 })
 
 t.test('declarations for older compilers, and sources for debuggers', async t => {
-  const folder = t.testdir()
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-  const line = [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', folder]
-  execFileSync(process.execPath, line, { cwd: ROOT })
+  const folder = COMPILED
   const seen = new Set<string>()
   const follow = (path: string) => {
     if (seen.has(path)) return
@@ -99,6 +112,37 @@ t.test('declarations for older compilers, and sources for debuggers', async t =>
   t.match(map.sourcesContent, [/the cache in process/])
 })
 
+t.test('@memslab/client: its files, dependencies and size', async t => {
+  const { files, packages, bytes, loadedBytes } = clientPackage(COMPILED)
+  t.strictSame(packages, ['memjs'])
+  const foreign = /^lib\/(?!(adapters|bytes|client|doors|etcd|strategies)\/|[\w-]+\.)/
+  t.strictSame(
+    files.filter(file => foreign.test(file) || file.startsWith('lib/node-version')),
+    [],
+    'nothing of the daemon',
+  )
+  const names = Object.keys(CLIENT_ENTRIES).map(name => CLIENT_ENTRIES[name].slice(2))
+  t.strictSame(names.map(name => name.replace(/^(client|strategies)$/, '$1/index')).sort(), [
+    ...CLIENT_DOORS.sort(),
+  ])
+  const page = readFileSync(join(ROOT, 'docs/pool.md'), 'utf8').replaceAll('\n', ' ')
+  const [, all, loaded] = CLIENT_BYTES_NAMED.exec(page) ?? []
+  const isNear = (named: string, bytes: number) =>
+    Math.abs(Number(named) / (bytes / 1000) - 1) < 0.1
+  t.ok(
+    isNear(all, bytes) && isNear(loaded, loadedBytes),
+    `${bytes} and ${loadedBytes}: docs/pool.md`,
+  )
+  const folder = t.testdir()
+  writeClientPackage(COMPILED, folder)
+  const written = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  t.match(written, { name: '@memslab/client', dependencies: { memjs: /^\^/ } })
+  for (const { types, default: script } of Object.values(written.exports) as Entry[]) {
+    if (script !== undefined)
+      t.ok(existsSync(join(folder, types)) && existsSync(join(folder, script)))
+  }
+})
+
 t.test('an old Node gets one line with the needed version', async t => {
   const folder = t.testdir()
   for (const [i, version] of OLD_NODES.entries()) {
@@ -113,7 +157,10 @@ t.test('an old Node gets one line with the needed version', async t => {
         `import '${before}'\nawait import('${door_}').catch(e => console.log(e.stack))`,
       )
       const { output } = await runExample(path)
-      t.match(output, new RegExp(`^memslab needs Node.js 26.6 .* this is ${version}\n$`), door)
+      const isRefused = version.startsWith('18') || !CLIENT_DOORS.includes(door)
+      const needed = CLIENT_DOORS.includes(door) ? '22 or later' : '26.6 .*'
+      const line = `^memslab needs Node.js ${needed}; this is ${version}\n$`
+      t.match(output, new RegExp(isRefused ? line : '^$'), `${door}, ${version}`)
     }
   }
 })

@@ -6,7 +6,7 @@
 // Sessions are those of express-session's store (strategies/session-store.ts): the options are the
 // same, and a session that the cache evicts is lost.
 
-import '../node-version.ts'
+import '../client-node-version.ts'
 import { EventEmitter } from 'node:events'
 import type { Store } from '../doors/types.ts'
 import {

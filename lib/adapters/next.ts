@@ -10,7 +10,7 @@
 // next-tags.ts. If the cache fails, Next.js makes the entry again and `onError` is called; only
 // revalidations reject, since the application must know that they did not take effect.
 
-import '../node-version.ts'
+import '../client-node-version.ts'
 import { buffer } from 'node:stream/consumers'
 import { checkOptions, checkType } from '../doors/arguments.ts'
 import type { Item, Store } from '../doors/types.ts'

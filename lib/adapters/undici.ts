@@ -10,7 +10,7 @@
 //
 // If the cache fails, requests go to their origin and `onError` is called.
 
-import '../node-version.ts'
+import '../client-node-version.ts'
 import { createHash, randomBytes } from 'node:crypto'
 import { Writable } from 'node:stream'
 import { KIB, MIB } from '../bytes/units.ts'

@@ -1,7 +1,7 @@
 // The entry for applications that use a pool of servers: `import { ClusterClient } from
 // 'memslab/client'`.
 
-export {} from '../node-version.ts'
+export {} from '../client-node-version.ts'
 
 // The rest is evaluated after the check of Node's version above.
 

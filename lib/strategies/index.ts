@@ -1,7 +1,7 @@
 // The entry for caching strategies, over a LocalCache or a ClusterClient:
 // `import { CacheAside } from 'memslab/strategies'`.
 
-export {} from '../node-version.ts'
+export {} from '../client-node-version.ts'
 
 // The rest is evaluated after the check of Node's version above.
 

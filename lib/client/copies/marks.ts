@@ -1,7 +1,7 @@
 // Versions where a value is on several servers. Each server has its own versions (CAS), which must
 // not match another server's: a version carries a mark of the server that gave it.
 
-// A default import, because an old Node has no `crc32` (node-version.ts).
+// A default import, because an old Node has no `crc32` (node-check.ts).
 import zlib from 'node:zlib'
 import type { Member } from '../members/members.ts'
 import type { Hit, PoolNode } from '../nodes/node.ts'

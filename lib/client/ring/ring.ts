@@ -14,7 +14,7 @@
 //   spymemcached   `host:port` always, 160 points each, no weights (KetamaNodeLocator); keys by md5
 
 import assert from 'node:assert/strict'
-// A default import, because an old Node has no `hash` (node-version.ts).
+// A default import, because an old Node has no `hash` (node-check.ts).
 import crypto from 'node:crypto'
 import { checkChoice, refuse } from '../../doors/arguments.ts'
 

@@ -1,6 +1,6 @@
 // Why the system refused something, in strerror's words.
 
-// A default import, because an old Node lacks the name (node-version.ts).
+// A default import, because an old Node lacks the name (node-check.ts).
 import util from 'node:util'
 
 /** The words for an error number. */
