@@ -19,7 +19,7 @@ import {
   CLIENT_REST_MS,
   CLIENT_WARMUP_MS,
 } from './limits.ts'
-import { type ConnectionOptions, checkAuth } from './nodes/connection.ts'
+import { type ConnectionOptions, checkAuth, checkConnections } from './nodes/connection.ts'
 import { KEY_HASHES, RING_KINDS, type RingNode, type RingOptions } from './ring/ring.ts'
 import { CODEC_NAMES, type CodecOptions } from './values/codec.ts'
 
@@ -88,6 +88,7 @@ const NAMES: Record<keyof Required<ClusterOptions>, true> = {
   hashTag: true,
   tls: true,
   auth: true,
+  connections: true,
   pendingMax: true,
   pendingBytesMax: true,
   codec: true,
@@ -123,6 +124,7 @@ export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
   if (options.tls !== undefined && (typeof options.tls !== 'object' || options.tls === null)) {
     refuse('tls', 'options of node:tls', options.tls)
   }
+  checkConnections(options)
   countOption(options, 'pendingMax', CLIENT_PENDING_MAX, [1, COUNT_MAX])
   countOption(options, 'pendingBytesMax', CLIENT_PENDING_BYTES_MAX, [1, Number.MAX_SAFE_INTEGER])
   return {

@@ -43,25 +43,18 @@ import type {
   TouchingReadOptions,
 } from '../doors/types.ts'
 import type { ClusterOptions, Servers } from './cluster-options.ts'
+import { loopClock } from './loop-clock.ts'
 import { checkKey, type Hit, type Stored, type StoreMode } from './nodes/node.ts'
+import { VERSION_END, versionOf } from './nodes/version.ts'
 import { ServerPool } from './server-pool.ts'
 import { Codec } from './values/codec.ts'
 
-/**
- * Each server has its own versions. Where there are several copies, a version carries the server's
- * mark in its low digits.
- */
-const CAS_END = 2n ** 64n
-const MARKED_CAS_END = 2n ** 96n
-
 export class ClusterClient extends ServerPool implements Store<'async'> {
-  private readonly casEnd: bigint
   private readonly codec: Codec
 
   /** As ServerPool. CacheError ARGUMENT for wrong servers and options. */
   constructor(servers: Servers, options: ClusterOptions = {}) {
     super(servers, options)
-    this.casEnd = this.options.replicas > 1 ? MARKED_CAS_END : CAS_END
     this.codec = new Codec(this.options)
   }
 
@@ -69,14 +62,15 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     const asBytes = wantsBytes(options)
     checkKey(key)
     const hit = await this.keyed.get(key)
-    return isValue(hit) ? this.decoded<T>(this.codec.open(hit), asBytes) : undefined
+    return isValue(hit) ? this.valueIn<T>(this.codec.open(hit), asBytes) : undefined
   }
 
   async getItem<T = unknown>(key: string, options?: ReadOptions): Promise<Item<T> | undefined> {
     const asBytes = wantsBytes(options)
     checkKey(key)
+    const deadlineMs = this.deadline()
     const hit = await this.keyed.get(key)
-    return isValue(hit) ? this.itemOf<T>(hit, asBytes) : undefined
+    return isValue(hit) ? this.itemOf<T>(hit, asBytes, deadlineMs) : undefined
   }
 
   /**
@@ -88,7 +82,7 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     options?: ReadOptions,
   ): Promise<Map<string, T>> {
     const asBytes = wantsBytes(options)
-    return this.many(keys, hit => this.decoded<T>(this.codec.open(hit), asBytes))
+    return this.many(keys, hit => this.valueIn<T>(this.codec.open(hit), asBytes))
   }
 
   /** As `getMany`. */
@@ -97,7 +91,13 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     options?: ReadOptions,
   ): Promise<Map<string, Item<T>>> {
     const asBytes = wantsBytes(options)
-    return this.many(keys, hit => this.itemOf<T>(hit, asBytes))
+    const deadlineMs = this.deadline()
+    const found = await this.many(keys, hit => ({ hit, item: this.read<T>(hit, asBytes) }))
+    const items = new Map<string, Item<T>>()
+    for (const [key, { hit, item }] of found) {
+      items.set(key, { ...item, cas: await versionIn(hit, deadlineMs) })
+    }
+    return items
   }
 
   async getAndTouch<T = unknown>(
@@ -108,7 +108,7 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     const exptime = exptimeOf(secondsUntilTold(options))
     checkKey(key)
     const hit = await this.keyed.get(key, exptime)
-    return isValue(hit) ? this.decoded<T>(this.codec.open(hit), asBytes) : undefined
+    return isValue(hit) ? this.valueIn<T>(this.codec.open(hit), asBytes) : undefined
   }
 
   /** Fetches the value too. */
@@ -140,7 +140,7 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
   }
 
   async cas(key: string, value: unknown, cas: bigint, options?: SetOptions): Promise<boolean> {
-    checkCas(cas, this.casEnd)
+    checkCas(cas, VERSION_END)
     return this.store('set', key, value, options, cas)
   }
 
@@ -159,7 +159,7 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
   async delete(key: string, options?: DeleteOptions): Promise<boolean> {
     checkOptions(options, DELETE_NAMES)
     const cas = options?.cas
-    if (cas !== undefined) checkCas(cas, this.casEnd)
+    if (cas !== undefined) checkCas(cas, VERSION_END)
     checkKey(key)
     return this.keyed.delete(key, cas)
   }
@@ -184,19 +184,20 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     const asBytes = wantsBytes(options, LEASE_NAMES)
     checkKey(key)
     const recache = recacheS === 0 ? 0 : exptimeOf(recacheS)
+    const deadlineMs = this.deadline()
     const claim = await this.keyed.lease(key, { claimS, recacheS: recache })
     if (claim === undefined) return undefined
     const { won, isClaimed, isStale } = claim
     const pending = { ...claim, isPending: won || isClaimed || isStale }
-    const { flags, cas, ttlS } = claim
-    const item: Omit<Item<T>, 'value'> & { value: T | undefined } = isValue(pending)
-      ? this.itemOf<T>(claim, asBytes)
-      : { value: undefined, flags, cas, ttlS: secondsLeft(ttlS) }
-    return { ...item, won, isClaimed, isStale }
+    const { flags, ttlS } = claim
+    const item: Omit<Lease<T>, 'cas' | 'won' | 'isClaimed' | 'isStale'> = isValue(pending)
+      ? this.read<T>(claim, asBytes)
+      : { value: undefined, flags, ttlS: secondsLeft(ttlS) }
+    return { ...item, cas: await versionIn(claim, deadlineMs), won, isClaimed, isStale }
   }
 
   async expire(key: string, cas: bigint): Promise<boolean> {
-    checkCas(cas, this.casEnd)
+    checkCas(cas, VERSION_END)
     checkKey(key)
     return this.keyed.expire(key, cas)
   }
@@ -258,15 +259,26 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     return made
   }
 
-  private itemOf<T>(hit: Hit, asBytes: boolean): Item<T> {
-    const opened = this.codec.open(hit)
-    const { flags, cas, ttlS } = opened
-    return { value: this.decoded<T>(opened, asBytes), flags, cas, ttlS: secondsLeft(ttlS) }
+  private async itemOf<T>(hit: Hit, asBytes: boolean, deadlineMs: number): Promise<Item<T>> {
+    const item = this.read<T>(hit, asBytes)
+    return { ...item, cas: await versionIn(hit, deadlineMs) }
   }
 
-  private decoded<T>(opened: Hit, asBytes: boolean): T {
+  /** All of an item but its version. */
+  private read<T>(hit: Hit, asBytes: boolean): Omit<Item<T>, 'cas'> {
+    const opened = this.codec.open(hit)
+    const { flags, ttlS } = opened
+    return { value: this.valueIn<T>(opened, asBytes), flags, ttlS: secondsLeft(ttlS) }
+  }
+
+  private valueIn<T>(opened: Hit, asBytes: boolean): T {
     return (asBytes ? opened.value : this.codec.valueOf(opened)) as T
   }
+}
+
+/** The version of a hit. Asks the server for its life, once for each connection. */
+async function versionIn({ cas, life }: Hit, deadlineMs: number): Promise<bigint> {
+  return versionOf(cas, life.known ?? (await life.find(deadlineMs - loopClock.nowMs())))
 }
 
 /** Whether there is an item that is more than a claim. */

@@ -9,6 +9,9 @@ export const CLIENT_PENDING_MAX = 65_536
 export const CLIENT_PENDING_BYTES_MAX = 64 * MIB
 export const CLIENT_AUTH_MS_MAX = 10_000
 
+/** Most connections to one server. */
+export const CLIENT_CONNECTIONS_MAX = 16
+
 /** Silence on a connection after which the system asks whether the peer is still there. */
 export const CLIENT_KEEP_ALIVE_MS = 10_000
 

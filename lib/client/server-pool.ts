@@ -17,6 +17,7 @@ import { Copies } from './copies/copies.ts'
 import type { Keyed } from './copies/keyed.ts'
 import { OneCopy } from './copies/one-copy.ts'
 import type { Discovery } from './discovery/source.ts'
+import { loopClock } from './loop-clock.ts'
 import { Health } from './members/health.ts'
 import { Members } from './members/members.ts'
 import { parseServer } from './members/servers.ts'
@@ -169,6 +170,11 @@ export class ServerPool {
       isClosed,
     }
     return `ClusterClient ${inspect(facts, options)}`
+  }
+
+  /** That of a call which begins now. */
+  protected deadline(): number {
+    return loopClock.nowMs() + this.timeoutMs
   }
 
   private keyedBy({ retries, failover, replicas }: CheckedOptions): Keyed {

@@ -7,6 +7,7 @@ import type {
   Stored,
   StoreRequest,
 } from '../../lib/client/nodes/node.ts'
+import { Life } from '../../lib/client/nodes/version.ts'
 import { CacheError } from '../../lib/doors/errors.ts'
 
 /** `deaf`: requests are lost; `mute`: requests are executed, but replies are lost. */
@@ -17,11 +18,13 @@ const TWO_64 = 2n ** 64n
 export class FakeNode implements PoolNode {
   readonly name: string
   readonly items = new Map<string, Hit>()
+  readonly life: Life
   state: FakeState = 'up'
   private lastCas = 0n
 
   constructor(name: string) {
     this.name = name
+    this.life = new Life(name, async () => new Map())
   }
 
   get(key: string, _ms: number, exptime?: number): Promise<Hit | undefined> {
@@ -111,7 +114,8 @@ export class FakeNode implements PoolNode {
     exptime,
   }: Pick<StoreRequest, 'key' | 'value' | 'flags' | 'exptime'>) {
     this.lastCas++
-    this.items.set(key, { value, flags, ...ttlOf(exptime), cas: this.lastCas })
+    const { life } = this
+    this.items.set(key, { value, flags, ...ttlOf(exptime), cas: this.lastCas, life })
   }
 
   private async answer<T>(act: () => T): Promise<T> {

@@ -18,7 +18,6 @@ import { isAway, type Member } from '../members/members.ts'
 import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from '../nodes/node.ts'
 import { type Call, type CopiesOptions, type Found, Holders } from './holders.ts'
 import type { Keyed } from './keyed.ts'
-import { marked } from './marks.ts'
 import { groupBy, leaseOf, notDeleted } from './one-copy.ts'
 
 export class Copies extends Holders implements Keyed {
@@ -35,7 +34,7 @@ export class Copies extends Holders implements Keyed {
     if (answer === undefined || lead === undefined) return undefined
     if (!isRead) await this.spread(key, lead, rest, touchBy(key, exptime), deadlineMs)
     this.repairs.start(key, lead, lacking, isRead ? answer : undefined)
-    return marked(answer, lead)
+    return answer
   }
 
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
@@ -53,7 +52,7 @@ export class Copies extends Holders implements Keyed {
           const before = lacking.get(key) ?? []
           if (hit === undefined) lacking.set(key, [...before, member])
           else {
-            found.set(key, marked(hit, member))
+            found.set(key, hit)
             this.repairs.start(key, member, before, hit)
           }
         }
@@ -137,25 +136,26 @@ export class Copies extends Holders implements Keyed {
     const claim = await this.among(askable, undefined, asking)
     const { answer, lead, rest } = claim
     if (answer === undefined || lead === undefined) return undefined
-    if (!answer.won || answer.value.length > 0 || rest.length === 0) return marked(answer, lead)
+    if (!answer.won || answer.value.length > 0 || rest.length === 0) return answer
     // The leader may have lost an item that others still have; then no caller needs to make it.
     const get: Call<Hit | undefined> = (node, ms) => node.get(key, ms)
     const reading = { key, call: get, deadlineMs, isRead: true }
     const kept = await this.among(rest, undefined, reading)
-    if (kept.answer === undefined || kept.lead === undefined) return marked(answer, lead)
+    if (kept.answer === undefined || kept.lead === undefined) return answer
     const withdraw: Call<boolean> = async (node, ms) => {
       await node.delete(key, ms, answer.cas)
       return false
     }
     await this.spread(key, kept.lead, [lead], withdraw, deadlineMs)
-    return { ...marked(kept.answer, kept.lead), won: false, isClaimed: false, isStale: false }
+    return { ...kept.answer, won: false, isClaimed: false, isStale: false }
   }
 
-  async expire(key: string, cas: bigint): Promise<boolean> {
+  async expire(key: string, version: bigint): Promise<boolean> {
     const deadlineMs = await this.begin()
-    const { member, version } = this.versionOf(key, cas)
-    if (member === undefined) return false
-    const call: Call<boolean> = async (node, ms) => (await node.expire?.(key, version, ms)) === true
+    const { member, cas, life } = this.giverOf(key, version)
+    if (member === undefined) return this.nobody(false, undefined)
+    const call: Call<boolean> = async (node, ms) =>
+      (await node.expire?.(key, cas, ms, life)) === true
     if (!(await this.changing(member, key, call, deadlineMs))) return false
     const others = this.holders(key).filter(holder => holder !== member)
     await this.spread(key, member, others, removeBy(key), deadlineMs)
@@ -185,12 +185,12 @@ export class Copies extends Holders implements Keyed {
   }
 
   /** The holder that gave the version decides. */
-  private async setIf(request: StoreRequest, cas: bigint): Promise<Stored> {
+  private async setIf(request: StoreRequest, version: bigint): Promise<Stored> {
     const deadlineMs = await this.begin()
     const { key } = request
-    const { member, version } = this.versionOf(key, cas)
+    const { member, cas, life } = this.giverOf(key, version)
     if (member === undefined) return this.nobody<Stored>('NOT_STORED', undefined)
-    const asked = { ...request, cas: version }
+    const asked = { ...request, cas, life }
     const answer = await this.changing(member, key, (node, ms) => node.store(asked, ms), deadlineMs)
     if (answer === 'STORED') await this.follow(request, member, deadlineMs)
     return answer
@@ -241,10 +241,14 @@ export class Copies extends Holders implements Keyed {
     return this.spread(key, lead, others, call, deadlineMs)
   }
 
-  private async deleteIf(key: string, cas: bigint, deadlineMs: number): Promise<Member | false> {
-    const { member, version } = this.versionOf(key, cas)
+  private async deleteIf(
+    key: string,
+    version: bigint,
+    deadlineMs: number,
+  ): Promise<Member | false> {
+    const { member, cas, life } = this.giverOf(key, version)
     if (member === undefined) return this.nobody(false as const, undefined)
-    const call: Call<boolean | 'EXISTS'> = (node, ms) => node.delete(key, ms, version)
+    const call: Call<boolean | 'EXISTS'> = (node, ms) => node.delete(key, ms, cas, life)
     return (await this.changing(member, key, call, deadlineMs)) === true && member
   }
 

@@ -5,8 +5,8 @@ import { CacheError } from '../../doors/errors.ts'
 import { loopClock } from '../loop-clock.ts'
 import { isAway, type Member } from '../members/members.ts'
 import type { Hit, PoolNode } from '../nodes/node.ts'
+import { casOf, isOf, lifeOf } from '../nodes/version.ts'
 import type { KeyedOptions } from './keyed.ts'
-import { MARKS, markOf } from './marks.ts'
 import { isRefusal } from './one-copy.ts'
 import { Repairs } from './repairs.ts'
 import { StaleCopies } from './stale-copies.ts'
@@ -27,6 +27,13 @@ export interface Found<T> {
   lacking: Member[]
   /** The holders that would have been asked next. */
   rest: Member[]
+}
+
+/** A version, as the server that gave it knows it. */
+interface Giver {
+  member: Member | undefined
+  cas: bigint
+  life: bigint | undefined
 }
 
 export type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
@@ -183,11 +190,11 @@ export class Holders {
   /**
    * The holder that gave this version, or the first one for a version that none has given.
    */
-  protected versionOf(key: string, cas: bigint): { member: Member | undefined; version: bigint } {
+  protected giverOf(key: string, version: bigint): Giver {
     const askable = this.askable(key)
-    const member = askable.find(({ node }) => markOf(node) === cas % MARKS)
-    if (member !== undefined) return { member, version: cas / MARKS }
-    return { member: askable[0], version: NO_VERSION }
+    const member = askable.find(({ node }) => isOf(version, node.name))
+    if (member !== undefined) return { member, cas: casOf(version), life: lifeOf(version) }
+    return { member: askable[0], cas: NO_VERSION, life: undefined }
   }
 
   protected nobody<T>(none: T, failure: unknown): T {

@@ -4,7 +4,10 @@
 import type { Members } from '../members/members.ts'
 import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from '../nodes/node.ts'
 
-/** Every call settles by the pool's deadline. Keys have been checked. */
+/**
+ * Every call settles by the pool's deadline. Keys have been checked. Versions are those of
+ * nodes/version.ts, also in `cas` of a request.
+ */
 export interface Keyed {
   /** With an exptime, the item gets it. */
   get(key: string, exptime?: number): Promise<Hit | undefined>

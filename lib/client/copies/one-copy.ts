@@ -14,6 +14,7 @@ import type {
   Stored,
   StoreRequest,
 } from '../nodes/node.ts'
+import { casOf, isOf, lifeOf } from '../nodes/version.ts'
 import type { Keyed, KeyedOptions } from './keyed.ts'
 import { type Effect, WarmUp } from './warmup.ts'
 
@@ -46,17 +47,24 @@ export class OneCopy implements Keyed {
   }
 
   store(request: StoreRequest): Promise<Stored> {
-    const { mode, key, cas } = request
-    const isRepeatable = mode === 'set' && cas === undefined
+    const { mode, key, cas: version } = request
+    const isRepeatable = mode === 'set' && version === undefined
     const effect = isRepeatable ? 'replaces' : 'changes'
-    const call = (node: PoolNode, ms: number) => node.store(request, ms)
+    const call = async (node: PoolNode, ms: number) => {
+      if (version === undefined) return node.store(request, ms)
+      if (!isOf(version, node.name)) return 'EXISTS'
+      return node.store({ ...request, cas: casOf(version), life: lifeOf(version) }, ms)
+    }
     return this.run(key, isRepeatable, 'NOT_STORED', call, effect)
   }
 
-  async delete(key: string, cas?: bigint): Promise<boolean> {
-    const effect = cas === undefined ? 'removes' : 'changes'
-    const call = (node: PoolNode, ms: number) => node.delete(key, ms, cas)
-    const isRepeatable = cas === undefined
+  async delete(key: string, version?: bigint): Promise<boolean> {
+    const effect = version === undefined ? 'removes' : 'changes'
+    const call = async (node: PoolNode, ms: number) => {
+      if (version === undefined) return node.delete(key, ms)
+      return isOf(version, node.name) && node.delete(key, ms, casOf(version), lifeOf(version))
+    }
+    const isRepeatable = version === undefined
     const away = 'AWAY' as const
     const answer = await this.run<boolean | 'EXISTS' | 'AWAY'>(
       key,
@@ -81,9 +89,10 @@ export class OneCopy implements Keyed {
     return this.run(key, false, undefined, (node, ms) => leaseOf(node, key, request, ms))
   }
 
-  expire(key: string, cas: bigint): Promise<boolean> {
+  expire(key: string, version: bigint): Promise<boolean> {
     return this.run(key, false, false, async (node, ms) => {
-      return node.expire === undefined ? false : node.expire(key, cas, ms)
+      if (node.expire === undefined || !isOf(version, node.name)) return false
+      return node.expire(key, casOf(version), ms, lifeOf(version))
     })
   }
 

@@ -11,7 +11,7 @@ import { checkOptions, checkType, countOption, refuse } from '../../doors/argume
 import { type Ask, moveItem } from '../copies/move.ts'
 import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, DRAIN_TIMEOUT_MS, DRAIN_TRIES_MAX } from '../limits.ts'
 import { parseServer } from '../members/servers.ts'
-import { type ConnectionOptions, checkAuth } from '../nodes/connection.ts'
+import { type ConnectionOptions, checkAuth, checkConnections } from '../nodes/connection.ts'
 import { keysOf } from '../nodes/key-dump.ts'
 import { MetaNode } from '../nodes/meta-node.ts'
 import { checkKey } from '../nodes/node.ts'
@@ -51,6 +51,7 @@ const OPTION_NAMES: Record<keyof Required<DrainOptions>, true> = {
   hashTag: true,
   tls: true,
   auth: true,
+  connections: true,
   pendingMax: true,
   pendingBytesMax: true,
 }
@@ -90,6 +91,7 @@ export async function drain(
 ): Promise<DrainReport> {
   checkOptions(options, NAMES)
   checkAuth(options.auth)
+  checkConnections(options)
   checkType('keep', options.keep, 'boolean')
   checkType('onProgress', options.onProgress, 'function')
   countOption(options, 'atOnce', DRAIN_AT_ONCE, [1, DRAIN_AT_ONCE_MAX])

@@ -4,13 +4,14 @@
 
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from 'node:tls'
-import { checkOptions, refuse } from '../../doors/arguments.ts'
+import { checkOptions, countOption, refuse } from '../../doors/arguments.ts'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
-import { CLIENT_AUTH_MS_MAX, CLIENT_KEEP_ALIVE_MS } from '../limits.ts'
+import { CLIENT_AUTH_MS_MAX, CLIENT_CONNECTIONS_MAX, CLIENT_KEEP_ALIVE_MS } from '../limits.ts'
 import type { Login } from './login.ts'
 import { type Reply, ReplyReader } from './meta.ts'
 import { Outbox, type Part } from './outbox.ts'
 import { NO_ANSWER, type PendingBounds, PendingLine } from './pending.ts'
+import { Life } from './version.ts'
 
 /** Where a server listens: a name or address with a port, or the path of a UNIX socket. */
 export interface ServerAddress {
@@ -24,6 +25,8 @@ export interface Credentials {
 }
 
 export interface ConnectionOptions extends PendingBounds {
+  /** Connections to each server, opened as they are needed. 1 to 16, default 1. */
+  connections?: number | undefined
   /**
    * Speak TLS, with these options of node:tls (ca, cert, key, servername ..), also to a UNIX
    * socket, whose certificate is for `localhost` unless `servername` says otherwise.
@@ -45,6 +48,10 @@ export function checkAuth(auth: ConnectionOptions['auth']): void {
   if (typeof password !== 'string') refuse('auth.password', 'a string', typeof password)
 }
 
+export function checkConnections(options: ConnectionOptions): void {
+  countOption(options, 'connections', 1, [1, CLIENT_CONNECTIONS_MAX])
+}
+
 type Take = (reply: Reply) => boolean
 
 export class Connection {
@@ -58,6 +65,7 @@ export class Connection {
   /** The server has not answered to user and password yet. */
   private isLoggingIn = false
   private readonly onEnd: () => void
+  readonly life: Life
 
   /** Starts to connect. `onEnd` is called once, when nothing more can be sent. */
   constructor(address: ServerAddress, options: ConnectionOptions, login: Login, onEnd: () => void) {
@@ -70,10 +78,15 @@ export class Connection {
     })
     this.socket = prepared(this.open(address, options.tls))
     this.outbox = new Outbox(this.socket)
+    this.life = new Life(this.name, timeoutMs => this.stats('', timeoutMs))
     this.socket.on('data', (part: Buffer) => this.read(part))
     this.socket.on('error', error => this.end('CONNECTION', error.message))
     this.socket.on('close', () => this.end('CONNECTION', 'the server closed the connection'))
     if (options.auth !== undefined) this.authenticate(options.auth)
+  }
+
+  get waiting(): number {
+    return this.line.count
   }
 
   /** Sends a request. Settles when `take` reports the last reply, or at the deadline. */
@@ -101,6 +114,22 @@ export class Connection {
       const settle = () => (refusal === undefined ? resolve(answer) : reject(refusal))
       this.send(parts, take, timeoutMs, settle, reject)
     })
+  }
+
+  /** The rows of `stats NAME`. CacheError SERVER for a refusal. */
+  async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
+    const rows = new Map<string, string>()
+    let refusal: string | undefined
+    const take = ({ word, tokens }: Reply) => {
+      const [first = '', ...rest] = tokens
+      const isListed = STATS_LISTED.has(word)
+      if (isListed) rows.set(first, rest.join(' '))
+      else if (!STATS_ENDS.has(word)) refusal = [word, ...tokens].join(' ')
+      return !isListed
+    }
+    await this.request([`stats ${name}\r\n`], take, timeoutMs)
+    if (refusal === undefined) return rows
+    throw new CacheError('SERVER', refusal, { server: this.name })
   }
 
   /** Closes it; pending requests reject with CLOSED. */
@@ -173,6 +202,10 @@ export class Connection {
     this.onEnd()
   }
 }
+
+/** First words of statistics rows: ITEM of `cachedump`, PREFIX of `detail dump`. */
+const STATS_LISTED = new Set(['STAT', 'ITEM', 'PREFIX'])
+const STATS_ENDS = new Set(['END', 'RESET', 'OK'])
 
 /** What a server with too many connections says instead of serving this one. */
 function isTurnedAway({ word, tokens }: Reply): boolean {

@@ -19,6 +19,7 @@ import {
 } from './connection.ts'
 import type { Login } from './login.ts'
 import { NO_ANSWER, type Pending, type PendingBounds, PendingLine } from './pending.ts'
+import { Life } from './version.ts'
 
 /** A request of the binary protocol. */
 export interface Frame {
@@ -57,6 +58,7 @@ export class MemjsLink {
   /** The server has not answered to user and password yet. */
   private isLoggingIn: boolean
   private readonly onEnd: () => void
+  readonly life: Life
   private opaque = FIRST_OPAQUE
   private isCorked = false
   private ended: CacheError | undefined
@@ -65,6 +67,7 @@ export class MemjsLink {
   constructor(address: ServerAddress, options: LinkOptions, login: Login, onEnd: () => void) {
     this.name = addressText(address)
     this.onEnd = onEnd
+    this.life = new Life(this.name, async timeoutMs => rowsOf(await this.stats('', timeoutMs)))
     this.isLoggingIn = options.auth !== undefined
     this.login = login
     this.line = new PendingLine(this.name, options, {
@@ -79,6 +82,10 @@ export class MemjsLink {
     this.socket.once('data', (part: Buffer) => {
       if (part[0] !== RESPONSE_MAGIC) this.end('PROTOCOL', 'what came is not the binary protocol')
     })
+  }
+
+  get waiting(): number {
+    return this.line.count
   }
 
   /**
@@ -187,6 +194,10 @@ export class MemjsLink {
     this.line.end(error)
     this.onEnd()
   }
+}
+
+export function rowsOf(stats: Record<string, string> | null): Map<string, string> {
+  return new Map(Object.entries(stats ?? {}))
 }
 
 function serverOf({ host, port }: ServerAddress, auth: Credentials | undefined): Server {

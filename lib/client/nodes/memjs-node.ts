@@ -7,9 +7,11 @@ import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import { CacheError, type CacheErrorCode } from '../../doors/errors.ts'
 import { loopClock } from '../loop-clock.ts'
 import { addressText, type ConnectionOptions, type ServerAddress } from './connection.ts'
+import { Connections } from './connections.ts'
 import { Login } from './login.ts'
-import { type Frame, MemjsLink } from './memjs-link.ts'
+import { type Frame, MemjsLink, rowsOf } from './memjs-link.ts'
 import type { Arithmetic, Hit, PoolNode, Stored, StoreMode, StoreRequest } from './node.ts'
+import type { Life } from './version.ts'
 
 /** Keys requested at the same time through memjs, each by its own request. */
 const MEMJS_BATCH_KEYS = 1024
@@ -35,6 +37,8 @@ const REFUSALS = new Map<number, CacheErrorCode>([
   [0x82, 'NO_MEMORY'],
 ])
 
+type Ask = Partial<Frame> & { opcode: number }
+
 const NOTHING = Buffer.alloc(0)
 /** The exptime by which a missing number is not created. */
 const NO_INITIAL = 0xffff_ffff
@@ -46,13 +50,14 @@ export class MemjsNode implements PoolNode {
   private readonly address: ServerAddress
   private readonly options: ConnectionOptions
   private readonly login: Login
-  private link: MemjsLink | undefined
+  private readonly links: Connections<MemjsLink>
   private isClosed = false
 
   /** Connects with the first request. ARGUMENT for TLS and for the path of a UNIX socket. */
   constructor(address: ServerAddress, options: ConnectionOptions = {}) {
     this.name = addressText(address)
     this.login = new Login(this.name)
+    this.links = new Connections(options.connections ?? 1, onEnd => this.open(onEnd))
     this.address = address
     this.options = options
     if (options.tls !== undefined) {
@@ -66,8 +71,12 @@ export class MemjsNode implements PoolNode {
   async get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined> {
     const plain = { opcode: Op.GET, key }
     const frame = exptime === undefined ? plain : { ...plain, ...touching(exptime) }
-    const response = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
-    return response.header.status === Code.OK ? hitOf(response) : undefined
+    const codes = [Code.OK, Code.NOT_FOUND]
+    const send = async (link: MemjsLink) => {
+      const response = await this.askOn(link, frame, timeoutMs, codes)
+      return response.header.status === Code.OK ? hitOf(response, link.life) : undefined
+    }
+    return exptime === undefined ? send(this.links.pick(key)) : this.links.change(key, send)
   }
 
   async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
@@ -84,7 +93,7 @@ export class MemjsNode implements PoolNode {
 
   async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
     if (request.cas === 0n) return this.refuseCas(request.key, timeoutMs)
-    const { mode, key, value, flags, exptime, cas } = request
+    const { mode, key, value, flags, exptime, cas, life } = request
     const isJoined = mode === 'append' || mode === 'prepend'
     const extras = isJoined ? NOTHING : Buffer.alloc(8)
     if (!isJoined) {
@@ -92,20 +101,31 @@ export class MemjsNode implements PoolNode {
       extras.writeUInt32BE(unsigned(exptime), 4)
     }
     const frame = { opcode: STORE_OPS[mode], key, value, extras, cas: cas ?? 0n }
-    const { header } = await this.ask(frame, timeoutMs, Object.values(Code))
-    return storedOf(header.status, mode, cas)
+    return this.links.changeIn<Stored>({ key, life, timeoutMs }, 'EXISTS', async (link, ms) => {
+      const { header } = await this.askOn(link, frame, ms, Object.values(Code))
+      return storedOf(header.status, mode, cas)
+    })
   }
 
-  async delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
+  async delete(
+    key: string,
+    timeoutMs: number,
+    cas?: bigint,
+    life?: bigint,
+  ): Promise<boolean | 'EXISTS'> {
     if (cas === 0n) return (await this.refuseCas(key, timeoutMs)) === 'EXISTS' ? 'EXISTS' : false
     const codes = [Code.OK, Code.NOT_FOUND, Code.EXISTS]
-    const { header } = await this.ask({ opcode: Op.DELETE, key, cas: cas ?? 0n }, timeoutMs, codes)
-    return header.status === Code.EXISTS ? 'EXISTS' : header.status === Code.OK
+    const frame = { opcode: Op.DELETE, key, cas: cas ?? 0n }
+    return this.links.changeIn({ key, life, timeoutMs }, 'EXISTS', async (link, ms) => {
+      const { header } = await this.askOn(link, frame, ms, codes)
+      return header.status === Code.EXISTS ? 'EXISTS' : header.status === Code.OK
+    })
   }
 
   async touch(key: string, exptime: number, timeoutMs: number): Promise<boolean> {
     const frame = { ...touching(exptime), opcode: Op.TOUCH, key }
-    const { header } = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
+    const codes = [Code.OK, Code.NOT_FOUND]
+    const { header } = await this.change(frame, timeoutMs, codes)
     return header.status === Code.OK
   }
 
@@ -116,7 +136,7 @@ export class MemjsNode implements PoolNode {
     extras.writeBigUInt64BE(initial ?? 0n, 8)
     extras.writeUInt32BE(initial === undefined ? NO_INITIAL : unsigned(exptime), 16)
     const frame = { opcode: subtract ? Op.DECREMENT : Op.INCREMENT, key, extras }
-    const { header, val } = await this.ask(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
+    const { header, val } = await this.change(frame, timeoutMs, [Code.OK, Code.NOT_FOUND])
     return header.status === Code.OK ? val.readBigUInt64BE(0) : undefined
   }
 
@@ -132,7 +152,7 @@ export class MemjsNode implements PoolNode {
   }
 
   async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
-    return new Map(Object.entries((await this.connect().stats(name, timeoutMs)) ?? {}))
+    return rowsOf(await this.links.pick().stats(name, timeoutMs))
   }
 
   async probe(timeoutMs: number): Promise<void> {
@@ -141,7 +161,7 @@ export class MemjsNode implements PoolNode {
 
   close(): void {
     this.isClosed = true
-    this.link?.close()
+    this.links.close()
   }
 
   /** In this protocol 0 means any version, though no item has version 0. */
@@ -149,26 +169,36 @@ export class MemjsNode implements PoolNode {
     return (await this.get(key, timeoutMs)) === undefined ? 'NOT_FOUND' : 'EXISTS'
   }
 
-  private connect(): MemjsLink {
+  private open(onEnd: () => void): MemjsLink {
     if (this.isClosed)
       throw new CacheError('CLOSED', 'the client was closed', { server: this.name })
-    if (this.link !== undefined) return this.link
     const refusal = this.login.standing()
     if (refusal !== undefined) throw refusal
-    this.link = new MemjsLink(this.address, this.options, this.login, () => {
-      this.link = undefined
-    })
-    return this.link
+    return new MemjsLink(this.address, this.options, this.login, onEnd)
+  }
+
+  /** One request that is about no key. */
+  private async ask(frame: Ask, timeoutMs: number): Promise<Response> {
+    return this.askOn(this.links.pick(), frame, timeoutMs, [Code.OK])
+  }
+
+  private change(
+    frame: Ask & { key: string },
+    timeoutMs: number,
+    codes: readonly number[],
+  ): Promise<Response> {
+    return this.links.change(frame.key, link => this.askOn(link, frame, timeoutMs, codes))
   }
 
   /** One request and its response, whose status is one of these. */
-  private async ask(
-    frame: Partial<Frame> & { opcode: number },
+  private async askOn(
+    link: MemjsLink,
+    frame: Ask,
     timeoutMs: number,
-    codes: readonly number[] = [Code.OK],
+    codes: readonly number[],
   ): Promise<Response> {
     const whole = { key: '', extras: NOTHING, value: NOTHING, cas: 0n, ...frame }
-    const response = await this.connect().request(whole, timeoutMs)
+    const response = await link.request(whole, timeoutMs)
     const { status } = response.header
     if (codes.includes(status)) return response
     const words = response.val.toString() || `status ${status}`
@@ -176,7 +206,7 @@ export class MemjsNode implements PoolNode {
   }
 }
 
-function hitOf({ header, extras, val }: Response): Hit {
+function hitOf({ header, extras, val }: Response, life: Life): Hit {
   const flags = extras.readUInt32BE(0)
   return {
     // memjs returns a view of everything that came with it.
@@ -185,6 +215,7 @@ function hitOf({ header, extras, val }: Response): Hit {
     // The binary protocol cannot distinguish a claim from an empty text of another client.
     isPending: val.length === 0 && flags === 0,
     cas: header.cas.readBigUInt64BE(0),
+    life,
     ttlS: undefined,
   }
 }

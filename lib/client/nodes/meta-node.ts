@@ -9,6 +9,7 @@ import {
   type ConnectionOptions,
   type ServerAddress,
 } from './connection.ts'
+import { Connections } from './connections.ts'
 import { Login } from './login.ts'
 import { digitsOf, flagOf, type Reply } from './meta.ts'
 import type {
@@ -29,18 +30,25 @@ const HAND_BACK_MS = 10_000
 const PENDING_FLAGS = new Set(['W', 'Z', 'X'])
 const MODE_FLAGS = { set: '', add: ' ME', replace: ' MR', append: ' MA', prepend: ' MP' } as const
 
+/** The first words that a reply may have, and what it means. */
+interface Reading<T> {
+  words: readonly string[]
+  make(reply: Reply, link: Connection): T
+}
+
 export class MetaNode implements PoolNode {
   readonly name: string
   private readonly address: ServerAddress
   private readonly options: ConnectionOptions
   private readonly login: Login
-  private connection: Connection | undefined
+  private readonly links: Connections<Connection>
   private isClosed = false
 
   /** Connects with the first request. */
   constructor(address: ServerAddress, options: ConnectionOptions = {}) {
     this.name = addressText(address)
     this.login = new Login(this.name)
+    this.links = new Connections(options.connections ?? 1, onEnd => this.open(onEnd))
     this.address = address
     this.options = options
   }
@@ -48,69 +56,67 @@ export class MetaNode implements PoolNode {
   async get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined> {
     const touch = exptime === undefined ? '' : ` T${exptime}`
     const text = `mg ${key} ${GET_FLAGS}${touch}\r\n`
-    return this.ask([text], timeoutMs, GET_WORDS, reply => {
-      return reply.word === 'EN' ? undefined : this.found(key, reply)
-    })
+    const reading: Reading<Hit | undefined> = {
+      words: GET_WORDS,
+      make: (reply, link) => (reply.word === 'EN' ? undefined : this.found(key, reply, link)),
+    }
+    if (exptime !== undefined) return this.change(key, text, timeoutMs, reading)
+    return this.ask(this.links.pick(key), [text], timeoutMs, reading)
   }
 
   async getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>> {
     const hits = new Map<string, Hit>()
-    const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
-    const asked = new Set(keys)
-    let failed: CacheError | undefined
-    const take = (reply: Reply) => {
-      if (reply.word === 'VA') {
-        const key = utf8Of(flagOf(reply, 'k') ?? '')
-        if (!asked.has(key)) throw new Error('a value nobody asked for')
-        hits.set(key, this.found(key, reply))
-      } else if (reply.word !== 'MN') failed = this.refusal(reply)
-      return reply.word === 'MN'
-    }
-    await this.connect().request([`${text}mn\r\n`], take, timeoutMs)
-    if (failed !== undefined) throw failed
+    const groups = [...this.links.group(keys)]
+    await Promise.all(groups.map(([link, group]) => this.collect(link, group, timeoutMs, hits)))
     return hits
   }
 
   async store(request: StoreRequest, timeoutMs: number): Promise<Stored> {
-    const { mode, key, value, flags, exptime, cas } = request
+    const { mode, key, value, flags, exptime, cas, life } = request
     const asked = cas === undefined ? '' : ` C${cas}`
     const head = `ms ${key} ${value.length} F${flags} T${exptime}${MODE_FLAGS[mode]}${asked}\r\n`
-    return this.ask([head, value, '\r\n'], timeoutMs, STORE_WORDS, ({ word }) => {
-      if (word === 'HD') return 'STORED'
-      if (word === 'EX') return 'EXISTS'
-      return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
+    return this.links.changeIn<Stored>({ key, life, timeoutMs }, 'EXISTS', (link, ms) => {
+      return this.ask(link, [head, value, '\r\n'], ms, STORE)
     })
   }
 
-  async delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'> {
-    const asked = cas === undefined ? '' : ` C${cas}`
-    return this.ask([`md ${key}${asked}\r\n`], timeoutMs, CHANGE_WORDS, ({ word }) => {
-      return word === 'EX' ? 'EXISTS' : word === 'HD'
-    })
+  async delete(
+    key: string,
+    timeoutMs: number,
+    cas?: bigint,
+    life?: bigint,
+  ): Promise<boolean | 'EXISTS'> {
+    const text = `md ${key}${cas === undefined ? '' : ` C${cas}`}\r\n`
+    return this.links.changeIn<boolean | 'EXISTS'>({ key, life, timeoutMs }, 'EXISTS', (link, ms) =>
+      this.ask(link, [text], ms, DELETE),
+    )
   }
 
   async touch(key: string, exptime: number, timeoutMs: number): Promise<boolean> {
-    return this.ask([`mg ${key} T${exptime}\r\n`], timeoutMs, TOUCH_WORDS, isDone)
+    return this.change(key, `mg ${key} T${exptime}\r\n`, timeoutMs, TOUCH)
   }
 
   async lease(key: string, request: ClaimRequest, timeoutMs: number): Promise<Claim> {
     const { claimS, recacheS } = request
     const recache = recacheS === 0 ? '' : ` R${recacheS}`
     const text = `mg ${key} ${GET_FLAGS} N${claimS}${recache}\r\n`
-    return this.ask([text], timeoutMs, GET_WORDS, reply => {
+    const make = (reply: Reply, link: Connection) => {
       // A server that knows no claims.
       if (reply.word === 'EN') throw new CacheError('SERVER', 'EN', { server: this.name })
       return {
-        ...this.hitOf(reply),
+        ...hitOf(reply, link),
         won: reply.tokens.includes('W'),
         isClaimed: reply.tokens.includes('Z'),
         isStale: reply.tokens.includes('X'),
       }
-    })
+    }
+    return this.change(key, text, timeoutMs, { words: GET_WORDS, make })
   }
 
-  async expire(key: string, cas: bigint, timeoutMs: number): Promise<boolean> {
-    return this.ask([`md ${key} I C${cas}\r\n`], timeoutMs, CHANGE_WORDS, isDone)
+  async expire(key: string, cas: bigint, timeoutMs: number, life?: bigint): Promise<boolean> {
+    return this.links.changeIn({ key, life, timeoutMs }, false, (link, ms) => {
+      return this.ask(link, [`md ${key} I C${cas}\r\n`], ms, MARK)
+    })
   }
 
   /** Not by `ma` with N, which some releases of memcached 1.6 ignore. */
@@ -121,7 +127,7 @@ export class MetaNode implements PoolNode {
     for (;;) {
       const leftMs = deadlineMs - loopClock.nowMs()
       if (leftMs <= 0) throw new CacheError('TIMEOUT', 'no answer in time', { server: this.name })
-      const number = await this.ask([text], leftMs, COUNT_WORDS, numberOf)
+      const number = await this.change(key, text, leftMs, COUNT)
       if (number !== undefined || initial === undefined) return number
       const value = Buffer.from(String(initial))
       const add = { mode: 'add', key, value, flags: 0, exptime } as const
@@ -131,61 +137,62 @@ export class MetaNode implements PoolNode {
   }
 
   async flush(delayS: number, timeoutMs: number): Promise<void> {
-    await this.ask([`flush_all ${delayS}\r\n`], timeoutMs, ['OK'], isDone)
+    await this.askServer(`flush_all ${delayS}\r\n`, timeoutMs, { words: ['OK'], make: isDone })
   }
 
   async version(timeoutMs: number): Promise<string> {
-    return this.ask(['version\r\n'], timeoutMs, ['VERSION'], ({ tokens }) => tokens.join(' '))
+    const make = ({ tokens }: Reply) => tokens.join(' ')
+    return this.askServer('version\r\n', timeoutMs, { words: ['VERSION'], make })
   }
 
   async stats(name: string, timeoutMs: number): Promise<Map<string, string>> {
-    const lines = new Map<string, string>()
-    let failed: CacheError | undefined
-    const take = (reply: Reply) => {
-      const [first = '', ...rest] = reply.tokens
-      const isListed = STATS_LISTED.has(reply.word)
-      if (isListed) lines.set(first, rest.join(' '))
-      else if (!STATS_ENDS.has(reply.word)) failed = this.refusal(reply)
-      return !isListed
-    }
-    await this.connect().request([`stats ${name}\r\n`], take, timeoutMs)
-    if (failed !== undefined) throw failed
-    return lines
+    return this.links.pick().stats(name, timeoutMs)
   }
 
   async probe(timeoutMs: number): Promise<void> {
-    await this.ask(['mn\r\n'], timeoutMs, ['MN'], isDone)
+    await this.askServer('mn\r\n', timeoutMs, { words: ['MN'], make: isDone })
   }
 
   close(): void {
     this.isClosed = true
-    this.connection?.close()
+    this.links.close()
   }
 
-  private connect(): Connection {
+  private open(onEnd: () => void): Connection {
     if (this.isClosed)
       throw new CacheError('CLOSED', 'the client was closed', { server: this.name })
-    if (this.connection !== undefined) return this.connection
     const refusal = this.login.standing()
     if (refusal !== undefined) throw refusal
-    this.connection = new Connection(this.address, this.options, this.login, () => {
-      this.connection = undefined
-    })
-    return this.connection
+    return new Connection(this.address, this.options, this.login, onEnd)
+  }
+
+  /** A change of a key, by one request. */
+  private change<T>(
+    key: string,
+    text: string,
+    timeoutMs: number,
+    { words, make }: Reading<T>,
+  ): Promise<T> {
+    return this.links.change(key, link => this.ask(link, [text], timeoutMs, { words, make }))
+  }
+
+  /** One request that is about no key. */
+  private async askServer<T>(text: string, timeoutMs: number, reading: Reading<T>): Promise<T> {
+    return this.ask(this.links.pick(), [text], timeoutMs, reading)
   }
 
   /** Sends one request whose reply must begin with one of these words. */
-  private async ask<T>(
+  private ask<T>(
+    link: Connection,
     parts: readonly Part[],
     timeoutMs: number,
-    words: readonly string[],
-    make: (reply: Reply) => T,
+    { words, make }: Reading<T>,
   ): Promise<T> {
     const read = (reply: Reply) => {
-      if (words.includes(reply.word)) return make(reply)
+      if (words.includes(reply.word)) return make(reply, link)
       throw this.refusal(reply)
     }
-    return this.connect().ask(parts, read, timeoutMs)
+    return link.ask(parts, read, timeoutMs)
   }
 
   /**
@@ -193,23 +200,35 @@ export class MetaNode implements PoolNode {
    * request. A reader that will not make the value gives the win back. Servers without `E` here
    * refuse that.
    */
-  private found(key: string, reply: Reply): Hit {
-    const hit = this.hitOf(reply)
+  private found(key: string, reply: Reply, link: Connection): Hit {
+    const hit = hitOf(reply, link)
     if (reply.tokens.includes('W')) {
       const text = `md ${key} I C${hit.cas} E${hit.cas}\r\n`
-      this.ask([text], HAND_BACK_MS, CHANGE_WORDS, isDone).catch(() => {})
+      this.ask(link, [text], HAND_BACK_MS, MARK).catch(() => {})
     }
     return hit
   }
 
-  private hitOf(reply: Reply): Hit {
-    const hit = {
-      value: reply.value ?? Buffer.alloc(0),
-      flags: Number(digitsOf(reply, 'f')),
-      cas: BigInt(digitsOf(reply, 'c')),
-      ttlS: Number(digitsOf(reply, 't')),
+  /** Adds the hits among these keys to `hits`. */
+  private async collect(
+    link: Connection,
+    keys: readonly string[],
+    timeoutMs: number,
+    hits: Map<string, Hit>,
+  ): Promise<void> {
+    const text = keys.map(key => `mg ${key} ${GET_FLAGS} k q\r\n`).join('')
+    const asked = new Set(keys)
+    let failed: CacheError | undefined
+    const take = (reply: Reply) => {
+      if (reply.word === 'VA') {
+        const key = utf8Of(flagOf(reply, 'k') ?? '')
+        if (!asked.has(key)) throw new Error('a value nobody asked for')
+        hits.set(key, this.found(key, reply, link))
+      } else if (reply.word !== 'MN') failed = this.refusal(reply)
+      return reply.word === 'MN'
     }
-    return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
+    await link.request([`${text}mn\r\n`], take, timeoutMs)
+    if (failed !== undefined) throw failed
   }
 
   /** The server's refusal. Throws Error for a reply that is none, so not one to what was asked. */
@@ -229,13 +248,33 @@ const REFUSALS: [words: RegExp, code: CacheErrorCode][] = [
 ]
 const ERROR_WORDS = new Set(['ERROR', 'CLIENT_ERROR', 'SERVER_ERROR'])
 const GET_WORDS = ['VA', 'EN']
-const TOUCH_WORDS = ['HD', 'EN']
 const CHANGE_WORDS = ['HD', 'NF', 'EX']
-const COUNT_WORDS = ['VA', 'NF']
-const STORE_WORDS = ['HD', 'EX', 'NF', 'NS']
-/** First words of statistics rows: ITEM of `cachedump`, PREFIX of `detail dump`. */
-const STATS_LISTED = new Set(['STAT', 'ITEM', 'PREFIX'])
-const STATS_ENDS = new Set(['END', 'RESET', 'OK'])
+const TOUCH: Reading<boolean> = { words: ['HD', 'EN'], make: isDone }
+const MARK: Reading<boolean> = { words: CHANGE_WORDS, make: isDone }
+const COUNT: Reading<bigint | undefined> = { words: ['VA', 'NF'], make: numberOf }
+const DELETE: Reading<boolean | 'EXISTS'> = {
+  words: CHANGE_WORDS,
+  make: ({ word }) => (word === 'EX' ? 'EXISTS' : word === 'HD'),
+}
+const STORE: Reading<Stored> = {
+  words: ['HD', 'EX', 'NF', 'NS'],
+  make({ word }) {
+    if (word === 'HD') return 'STORED'
+    if (word === 'EX') return 'EXISTS'
+    return word === 'NF' ? 'NOT_FOUND' : 'NOT_STORED'
+  },
+}
+
+function hitOf(reply: Reply, { life }: Connection): Hit {
+  const hit = {
+    value: reply.value ?? Buffer.alloc(0),
+    flags: Number(digitsOf(reply, 'f')),
+    cas: BigInt(digitsOf(reply, 'c')),
+    life,
+    ttlS: Number(digitsOf(reply, 't')),
+  }
+  return reply.tokens.some(token => PENDING_FLAGS.has(token)) ? { ...hit, isPending: true } : hit
+}
 
 function isDone({ word }: Reply): boolean {
   return word === 'HD'

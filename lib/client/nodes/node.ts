@@ -5,14 +5,16 @@
 
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { CacheError } from '../../doors/errors.ts'
+import type { Life } from './version.ts'
 
 /** An item as a server has it. */
 export interface Hit {
   value: Buffer
   /** Client flags, unsigned 32 bits. */
   flags: number
-  /** Names this version of the item. */
+  /** Names this version of the item, within this life of the server. */
   cas: bigint
+  life: Life
   /** Seconds until the item expires; -1: never; undefined: the driver memjs cannot tell. */
   ttlS: number | undefined
   /** It is claimed or was invalidated: a caller is to make its value. Without a value: a claim. */
@@ -44,8 +46,10 @@ export interface StoreRequest {
   flags: number
   /** Whole seconds as in protocol.txt: 0 never, negative at once, above 30 days a Unix time. */
   exptime: number
-  /** Only if the item is still this version; undefined: any version. */
+  /** Only if the item still has this CAS; undefined: any. */
   cas: bigint | undefined
+  /** .. and the server is still in this life: otherwise EXISTS. */
+  life?: bigint | undefined
 }
 
 export interface Arithmetic {
@@ -68,13 +72,16 @@ export interface PoolNode {
   /** The hits among these keys. */
   getMany(keys: readonly string[], timeoutMs: number): Promise<Map<string, Hit>>
   store(request: StoreRequest, timeoutMs: number): Promise<Stored>
-  /** Whether there was such an item; EXISTS if its version is not `cas`. */
-  delete(key: string, timeoutMs: number, cas?: bigint): Promise<boolean | 'EXISTS'>
+  /**
+   * Whether there was such an item; EXISTS if its CAS is not `cas`, or the server is in another
+   * life.
+   */
+  delete(key: string, timeoutMs: number, cas?: bigint, life?: bigint): Promise<boolean | 'EXISTS'>
   touch(key: string, exptime: number, timeoutMs: number): Promise<boolean>
   /** The item, or a claim in its place. Not every driver supports this. */
   lease?(key: string, request: ClaimRequest, timeoutMs: number): Promise<Claim>
   /** Keeps the value of this version, but the next lease wins it; whether it was that version. */
-  expire?(key: string, cas: bigint, timeoutMs: number): Promise<boolean>
+  expire?(key: string, cas: bigint, timeoutMs: number, life?: bigint): Promise<boolean>
   adjust(request: Arithmetic, timeoutMs: number): Promise<bigint | undefined>
   /** Expires all items, `delayS` from now. */
   flush(delayS: number, timeoutMs: number): Promise<void>

@@ -72,6 +72,11 @@ export class PendingLine<What> {
     this.owner = owner
   }
 
+  /** Requests whose answers are still to come. */
+  get count(): number {
+    return this.waiting.length - this.first
+  }
+
   /** The request whose answer comes next. */
   head(): Pending<What> | undefined {
     return this.waiting[this.first]
@@ -86,7 +91,7 @@ export class PendingLine<What> {
       unsent.add(error)
       return error
     }
-    const count = this.waiting.length - this.first
+    const { count } = this
     if (count === 0) return undefined
     if (count >= this.countMax) {
       return new CacheError('BUSY', `${count} requests wait already`, { server: this.server })

@@ -39,6 +39,9 @@ export interface CodecOptions {
   compression?: Compression | undefined
 }
 
+/** What a codec needs of a hit. */
+type Stored = Pick<Hit, 'value' | 'flags'>
+
 export class Codec {
   private readonly format: ValueFormat
   private readonly compression: Compression | undefined
@@ -68,7 +71,7 @@ export class Codec {
   }
 
   /** A hit, decompressed. CacheError VALUE if it is damaged. */
-  open<H extends Hit>(hit: H): H {
+  open<H extends Stored>(hit: H): H {
     if (!this.isMarked) return hit
     try {
       const { bytes, flags } = this.format.decompress({ bytes: hit.value, flags: hit.flags })
@@ -79,7 +82,7 @@ export class Codec {
   }
 
   /** The stored value. CacheError VALUE if it is damaged, or of a client that is not known. */
-  valueOf({ value, flags }: Hit): unknown {
+  valueOf({ value, flags }: Stored): unknown {
     try {
       return this.format.decode(value, flags)
     } catch (error) {

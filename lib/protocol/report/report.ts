@@ -82,8 +82,10 @@ function reportProcess({ facts, version, cache }: Host, lines: Lines): void {
   const usage = process.resourceUsage()
   const connections = facts.connections()
   lines.add('pid', process.pid)
-  lines.add('uptime', words[L.CLOCK_S] - FIRST_S)
-  lines.add('time', Math.floor(Date.now() / 1000))
+  // As in memcached one clock makes both, so that their difference tells one daemon from the next.
+  const nowS = words[L.CLOCK_S]
+  lines.add('uptime', nowS - FIRST_S)
+  lines.add('time', nowS + words[L.STARTED_AT_S])
   lines.add('version', version)
   lines.add('libevent', `node-${process.versions.node}`)
   lines.add('pointer_size', 64)

@@ -8,6 +8,7 @@ import { STALE_GONE_MS } from '../../../lib/client/copies/stale-copies.ts'
 import { Health } from '../../../lib/client/members/health.ts'
 import { Members } from '../../../lib/client/members/members.ts'
 import type { Hit, StoreMode } from '../../../lib/client/nodes/node.ts'
+import { versionOf } from '../../../lib/client/nodes/version.ts'
 import { FakeNode } from '../../support/fake-node.ts'
 import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
 import { comesTrue } from '../../support/server-peer.ts'
@@ -104,7 +105,8 @@ async function step(copies: Copies, model: Map<string, string>, random: Random) 
     const hit = await copies.get(key)
     if (hit === undefined) return ['miss', key, hit, old]
     const request = { mode: 'set', key, value: Buffer.from('5'), flags: 0, exptime: 0 } as const
-    const stored = await copies.store({ ...request, cas: hit.cas })
+    const cas = versionOf(hit.cas, await hit.life.find(1000))
+    const stored = await copies.store({ ...request, cas })
     if (stored === 'STORED') model.set(key, '5')
     return ['cas', key, stored, stored === 'EXISTS' ? 'EXISTS' : 'STORED']
   }

@@ -184,3 +184,70 @@ t.test('statistics in other rows than STAT end at END', async t => {
   await t.rejects(of('none'), { code: 'SERVER' })
   await t.rejects(of('x\r\nflush_all'), { code: 'ARGUMENT' })
 })
+
+for (const connections of [1, 2]) {
+  t.test(`a small get and a long value, connections: ${connections}`, async t => {
+    const { port, sockets } = await startScripted(t, line => {
+      if (line.startsWith('mg long')) return 'VA 1000 f0 c1 t-1\r\npart'
+      return connections > 1 ? 'EN\r\n' : undefined
+    })
+    const node = new MetaNode({ host: HOST, port }, { connections })
+    t.teardown(() => node.close())
+    const long = node.get('long', 20_000)
+    t.ok(await comesTrue(() => sockets.size === 1))
+    let isAnswered = false
+    const small = node.get('small', 20_000).then(() => {
+      isAnswered = true
+    })
+    if (connections > 1) await small
+    else await sleep(200)
+    t.equal(isAnswered, connections > 1)
+    t.equal(sockets.size, connections)
+    const [socket] = sockets
+    socket.write(`${'x'.repeat(996)}\r\n${connections > 1 ? '' : 'EN\r\n'}`)
+    t.equal((await long)?.value.length, 1000)
+    await small
+  })
+}
+
+t.test('requests for a key keep their order on several connections', async t => {
+  const orders: string[][] = []
+  const { port } = await startScripted(t, (line, socket) => {
+    const at = [...socketsSeen].indexOf(socket)
+    if (at < 0) socketsSeen.add(socket)
+    const own = orders[at < 0 ? socketsSeen.size - 1 : at] ?? []
+    orders[at < 0 ? socketsSeen.size - 1 : at] = own
+    if (line !== '1' && line !== 'mn') own.push(line.split(' ').slice(0, 2).join(' '))
+    return undefined
+  })
+  const socketsSeen = new Set<object>()
+  const node = new MetaNode({ host: HOST, port }, { connections: 3 })
+  t.teardown(() => node.close())
+  const set = {
+    mode: 'set',
+    value: Buffer.from('1'),
+    flags: 0,
+    exptime: 0,
+    cas: undefined,
+  } as const
+  const calls = [
+    node.store({ ...set, key: 'a' }, 20_000),
+    node.store({ ...set, key: 'b' }, 20_000),
+    node.get('a', 20_000),
+    node.delete('b', 20_000),
+    node.getMany(['a', 'b', 'c'], 20_000),
+    node.touch('a', 1, 20_000),
+  ]
+  const ofKey = (key: string) => orders.filter(own => own.some(text => text.endsWith(` ${key}`)))
+  t.ok(await comesTrue(() => orders.flat().length === 8), '8 requests')
+  t.strictSame(
+    ofKey('a').map(own => own.filter(text => text.endsWith(' a'))),
+    [['ms a', 'mg a', 'mg a', 'mg a']],
+  )
+  t.strictSame(
+    ofKey('b').map(own => own.filter(text => text.endsWith(' b'))),
+    [['ms b', 'md b', 'mg b']],
+  )
+  node.close()
+  await Promise.allSettled(calls)
+})
