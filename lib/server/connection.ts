@@ -109,6 +109,9 @@ export class Connection implements Outlet, LineOwner {
   private isTurnOver = false
   /** The last read filled a long value or followed one: the next value may be as long. */
   private expectsValue = false
+  /** Unsent bytes at the last tick, and when the peer was last seen to read some, seconds. */
+  private unsentBytes = 0
+  private readAtS = 0
 
   /** `open` returns its line, which does not read yet. */
   constructor(hall: Hall, open: (owner: LineOwner) => Line, slot: number) {
@@ -195,7 +198,8 @@ export class Connection implements Outlet, LineOwner {
     const { flow, rest, keptBytes, isHalfClosed } = this
     if (flow === Flow.SENDING) this.settle()
     else if (flow !== Flow.STUCK) return
-    else if (this.isTurnOver) return this.pause(0)
+    else this.readAtS = this.hall.host.cache.nowS
+    if (flow === Flow.STUCK && this.isTurnOver) return this.pause(0)
     if (flow === Flow.STUCK || rest !== null || keptBytes > 0 || isHalfClosed) this.goOn()
   }
 
@@ -220,16 +224,16 @@ export class Connection implements Outlet, LineOwner {
   }
 
   /**
-   * Closes the connection if the peer has sent neither a request nor a part of a value since then.
-   * A peer in the middle of a value, in either direction, or of a reply without end, is not idle.
+   * Closes the connection if since then the peer has sent neither a request nor a part of a value,
+   * and read nothing of its replies. Called at each tick. A watcher is never idle.
    */
   endIfIdle(sinceS: number): void {
     const { hall, session, slot, line, flow } = this
-    if (hall.roster.spokeAtS(slot) >= sinceS || line.ended) return
-    if (flow === Flow.STUCK || flow === Flow.PAUSED) return
-    if (session.state !== State.COMMAND && session.state !== State.KEYS) return
-    if (this.rest !== null && isBegun(this.rest.bytes.subarray(this.restStart, this.restEnd)))
-      return
+    const { unsentBytes } = line
+    if (unsentBytes !== this.unsentBytes) this.readAtS = hall.host.cache.nowS
+    this.unsentBytes = unsentBytes
+    if (Math.max(hall.roster.spokeAtS(slot), this.readAtS) >= sinceS || line.ended) return
+    if (flow === Flow.PAUSED || session.state === State.WATCHING) return
     hall.host.counters[ThreadCounter.IDLE_KICKS]++
     if (hall.host.control[Control.VERBOSITY] > 1) {
       hall.host.log(`Closing idle fd ${this.id}`)
@@ -376,6 +380,7 @@ export class Connection implements Outlet, LineOwner {
     const isBegunValue =
       session.state === State.FILLING ||
       (isWaiting && isBegun(rest.bytes.subarray(this.restStart, this.restEnd)))
+    if (isBegunValue) this.hall.roster.spoke(this.slot, this.hall.host.cache.nowS)
     this.show(isBegunValue ? Phase.VALUE : Phase.REQUEST)
   }
 

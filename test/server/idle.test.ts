@@ -7,10 +7,13 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { createAuthority } from '../support/certificates.ts'
 import { startDaemon, startUnixDaemon } from '../support/daemon.ts'
+import { skipWithout } from '../support/oracle.ts'
 import { HOST } from '../support/process.ts'
-import { ask, comesTrue, openPeer, readUntil, statsOf } from '../support/server-peer.ts'
+import { ask, askOnce, comesTrue, openPeer, readUntil, statsOf } from '../support/server-peer.ts'
+import { openSecure, startTlsDaemon } from '../support/tls-peer.ts'
 import { shortFolder } from '../support/unix.ts'
 
 const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
@@ -19,6 +22,10 @@ const TIMEOUT = ['-o', 'idle_timeout=1']
 const KICKED_MS_MAX = 4000
 /** Longer than a thread takes for a pause. */
 const PAUSE_MS = 4200
+/** A value that a slow reader has not read before the others are idle, and its reads. */
+const LONG = 48_000_000
+const SLOW_BYTES = 200_000
+const ROOM = ['-t', '1', '-m', '128', '-I', '60m']
 const TOO_MANY = 'ERROR Too many open connections\r\n'
 
 t.test('idle connections are closed, busy ones are not', async t => {
@@ -53,24 +60,46 @@ t.test('a pause of the daemon makes no peer idle', async t => {
   }
 })
 
-t.test('a connection with a value in transit is not idle', async t => {
-  const daemon = await startDaemon(t, [...TIMEOUT, '-t', '1'])
-  const value = 'v'.repeat(900_000)
-  const deaf = await openPeer(daemon.port)
-  await ask(deaf, `set a 0 0 900000\r\n${value}\r\n`, 'STORED\r\n')
-  deaf.write('get a\r\n'.repeat(30))
-  const filling = await openPeer(daemon.port)
-  filling.write(`set b 0 0 900000\r\n${value.slice(0, 500_000)}`)
-  const short = await openPeer(daemon.port)
-  short.write('set c 0 0 10\r\nhalf')
-  await sleep(KICKED_MS_MAX - 500)
-  t.equal(await ask(short, 'a line\r\n', 'STORED\r\n'), 'STORED\r\n', 'a short one too')
-  const stored = ask(filling, `${value.slice(500_000)}\r\n`, 'STORED\r\n')
-  t.equal(await stored, 'STORED\r\n')
-  deaf.end()
-  const replies = await readUntil(deaf, '')
-  t.equal(replies.length, 30 * (value.length + 'VALUE a 0 900000\r\n\r\nEND\r\n'.length))
-})
+for (const way of ['io_uring', 'no_io_uring', 'TLS']) {
+  const options = { skip: way === 'TLS' && skipWithout('openssl') }
+  t.test(`a peer whose value does not move is idle: ${way}`, options, async t => {
+    const { port, open } = await startSlow(t, way)
+    const value = 'v'.repeat(900_000)
+    const upload = `set a 0 0 900000\r\n${value}\r\n`
+    await askOnce(port, upload, 'STORED\r\n')
+    await askOnce(port, `set long 0 0 ${LONG}\r\n${'v'.repeat(LONG)}\r\n`, 'STORED\r\n')
+    const begun = [
+      'get a\r\n'.repeat(30),
+      upload.slice(0, 50_000),
+      'set b 0 0 100\r\nhalf',
+      'set c 0 0 90000000\r\nrefused',
+    ]
+    const stalled = await Promise.all(begun.map(() => open()))
+    for (const [i, peer] of stalled.entries()) peer.write(begun[i])
+    const [reader, long, short] = [await open(), await open(), await open()]
+    reader.write('get long\r\n')
+    long.write(upload.slice(0, 50_000))
+    short.write('set b 0 0 100\r\n')
+    let [longBytes, shortBytes] = [50_000, 0]
+    const moving = setInterval(() => {
+      long.write('v'.repeat(100))
+      longBytes += 100
+      if (shortBytes++ < 99) short.write('v')
+      reader.read(SLOW_BYTES)
+    }, 100)
+    t.teardown(() => clearInterval(moving))
+    const kicked = async () => Number((await statsOf(port)).get('idle_kicks')) >= stalled.length
+    t.ok(await comesTrue(kicked), 'those that stopped are closed')
+    clearInterval(moving)
+    await Promise.all(stalled.slice(1).map(peer => readUntil(peer, '')))
+    t.match(await ask(long, upload.slice(longBytes), '\r\n'), 'STORED', 'those that moved are not')
+    t.match(await ask(short, `${'v'.repeat(100 - Math.min(shortBytes, 99))}\r\n`, '\r\n'), 'STORED')
+    t.equal((await statsOf(port)).get('idle_kicks'), `${stalled.length}`)
+    const own = await statsOf(port, 'memslab')
+    t.equal(own.get('uploads_held_bytes'), '0')
+    for (const peer of [...stalled, reader, long, short]) peer.destroy()
+  })
+}
 
 t.test('peers of a UNIX socket may be idle, as in memcached', async t => {
   const daemon = await startUnixDaemon(t, TIMEOUT)
@@ -126,6 +155,19 @@ t.test('ports that the system chose are written to a file', async t => {
   t.equal(await ask(peer, 'get none\r\n', '\r\n'), 'END\r\n')
   t.notOk(existsSync(`${file}.lck`))
 })
+
+/** A daemon with the arguments of a way for bytes, and a timeout that a slow peer keeps. */
+async function startSlow(t: Test, way: string) {
+  const timeout = 'idle_timeout=3'
+  if (way === 'TLS') {
+    const pair = createAuthority(t, 'authority').sign('server')
+    const { port, tlsPort } = await startTlsDaemon(t, pair, [timeout], ROOM)
+    return { port, open: () => openSecure(tlsPort) }
+  }
+  const more = way === 'no_io_uring' ? [`${timeout},${way}`] : [timeout]
+  const { port } = await startDaemon(t, [...ROOM, '-o', ...more])
+  return { port, open: () => openPeer(port) }
+}
 
 /** Sends a request at times; false if one was not answered. */
 async function keepAsking(peer: Socket, ms: number): Promise<boolean> {

@@ -13,6 +13,7 @@ import type { Random } from './prng.ts'
 export class MoodyLine implements Line {
   readonly takesInserts: boolean
   ended = false
+  readonly unsentBytes = 0
   isClosed = false
   input: Buffer = Buffer.alloc(0)
   /** The peer closes its side after the input. */

@@ -17,6 +17,7 @@ import { createHost } from './server-session.ts'
 export class Peer implements Line {
   readonly takesInserts = false
   readonly ended = false
+  readonly unsentBytes = 0
   got = ''
   /** Replies wait for `finish`. */
   sendsSoon = false

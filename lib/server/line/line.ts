@@ -37,6 +37,8 @@ export interface Line {
   readonly takesInserts: boolean
   /** It is closed or about to close: nothing more is read or sent. */
   readonly ended: boolean
+  /** Bytes of replies that the kernel has not taken yet, as far as this line can see. */
+  readonly unsentBytes: number
   /**
    * Sends the bytes [start, end) of the thread's current reply buffer, with the inserts at their
    * offsets. The line keeps what it needs beyond this call (replies.ts); the caller clears the

@@ -19,6 +19,8 @@ interface WithHandle {
 
 interface Handle {
   fd?: number
+  /** Bytes of writes that the kernel has not taken yet. */
+  writeQueueSize?: number
   /** Returns 0 or a negative errno; `request` is in use if the write continues asynchronously. */
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number
   /** The same for several pieces at once; `allBytes`: there are no strings among them. */
@@ -75,6 +77,11 @@ export function hasKnownHandle(socket: Socket): boolean {
 /** The file descriptor of a socket; -1: it is closed, or this Node does not say. */
 export function descriptorOf(socket: Socket): number {
   return handleOf(socket)?.fd ?? -1
+}
+
+/** Bytes written to the handle that the kernel has not taken yet. */
+export function unsentBytesOf(socket: Socket): number {
+  return handleOf(socket)?.writeQueueSize ?? 0
 }
 
 /** A half-open socket with the connection of the accepted one. `resume` starts its reading. */

@@ -13,7 +13,7 @@ import { READ_BYTES, READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
 import { FAREWELL_BYTES_MAX, SHORT_READ_BYTES } from '../limits.ts'
 import { gather } from './gather.ts'
 import { endpointOf, type Line, type LineOwner, Sent } from './line.ts'
-import { adoptSocket, HandleWriter } from './node-handle.ts'
+import { adoptSocket, HandleWriter, unsentBytesOf } from './node-handle.ts'
 import type { Replies, ReplyBuffer } from './replies.ts'
 
 /** Replies with inserts up to this length are copied, so that a slow peer keeps no reply buffer. */
@@ -69,6 +69,10 @@ export class SocketLine implements Line {
 
   get ended(): boolean {
     return this.socket.destroyed
+  }
+
+  get unsentBytes(): number {
+    return unsentBytesOf(this.socket)
   }
 
   send(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent {

@@ -40,6 +40,10 @@ export class StreamLine implements Line {
     return this.socket.destroyed
   }
 
+  get unsentBytes(): number {
+    return this.socket.writableLength
+  }
+
   send({ area }: ReplyBuffer, start: number, end: number): Sent {
     const { socket, owner } = this
     if (end === start) return Sent.ALL

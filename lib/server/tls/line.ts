@@ -106,6 +106,10 @@ export class TlsLine implements Line, LineOwner, Arriving {
     return this.phase === Phase.CLOSED || this.below.ended
   }
 
+  get unsentBytes(): number {
+    return this.below.unsentBytes + (this.kept?.length ?? 0)
+  }
+
   send({ area }: ReplyBuffer, start: number, end: number): Sent {
     const { openSsl } = this.buffers
     const bytes = end - start

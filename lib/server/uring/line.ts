@@ -95,6 +95,11 @@ export class UringLine implements Line, UringUser {
     return this.phase === Phase.ENDED
   }
 
+  get unsentBytes(): number {
+    if (this.unsent === null) return this.replies === null ? 0 : this.sendBytes
+    return this.unsent.reduce((sum, piece) => sum + piece.length, 0)
+  }
+
   private get isSending(): boolean {
     return this.replies !== null || this.unsent !== null
   }

@@ -118,6 +118,7 @@ t.test('leftovers of one peer do not reach another', { skip }, async t => {
 /** Passes its input on in pieces, at once or later, at random. */
 class CuttingLine implements Line {
   readonly takesInserts = false
+  readonly unsentBytes = 0
   ended = false
   private readonly owner: LineOwner
   private readonly random: Random
