@@ -243,6 +243,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   mariadb: ['test/'],
   undici: ['test/'],
   fastify: ['test/'],
+  'cache-manager': ['test/'],
   '@fastify/session': ['test/'],
   '@fastify/cookie': ['test/'],
   express: ['test/'],
