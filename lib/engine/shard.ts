@@ -30,8 +30,12 @@ import {
 } from './items/walk.ts'
 import { UPKEEP_IDLE_MS_MAX, UPKEEP_TURN_MS_MAX } from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
+import { isRoomWanted } from './room/allocate.ts'
 import { startMove } from './room/moves.ts'
 import {
+  endReservation,
+  reserveRoom,
+  reserveTail,
   restSlack,
   roomChunks,
   roomClass,
@@ -47,6 +51,7 @@ import { removeItem } from './storing/remove.ts'
 import { rewriteItem } from './storing/rewrite.ts'
 import {
   beginItem,
+  bytesJoinedBy,
   commitItem,
   extendItem,
   giveUpItem,
@@ -57,11 +62,23 @@ import { isJoin, metaOfStore } from './storing/terms.ts'
 import { Crawl, startCrawl, stopCrawl } from './upkeep/crawl.ts'
 import type { Upkeep } from './upkeep/upkeep.ts'
 
-/** Steps of a page move that a store waits for before it empties a page at once. */
-export const ROOM_STEPS_MAX = 4096
+/** Steps towards room that a request waits for, while others may have the lock in between. */
+export const ROOM_STEPS_MAX = 16_384
 
-/** Pages that it gives up, because some of their items are held. */
+/**
+ * Pages that it gives up, because some of their items are held, before it searches free memory no
+ * more, and before it is refused.
+ */
 export const ROOM_GIVEN_UP_MAX = 8
+export const ROOM_REFUSED_MIN = 32
+
+/** An operation on an arena, as the files of storing/ export them. */
+type Operation = (arena: Arena, ask: Ask, sink: HitSink) => Status
+
+/** A step towards room (room.ts). */
+type RoomStep = (arena: Arena, classId: number, chunks: number, step: number) => boolean
+
+const unseen: HitSink = { accept: () => Status.OK }
 
 /** Results of `recover`. */
 export const Recovery = { SOUND: 0, EMPTIED: 1, BUSY: 2 } as const
@@ -96,7 +113,8 @@ export class Shard {
    */
   get(ask: Ask, sink: HitSink): Status {
     this.lock()
-    const status = getItem(this.arena, ask, sink)
+    let status = getItem(this.arena, ask, sink)
+    if (status === Status.NO_MEMORY) status = this.again(getItem, ask, sink)
     this.unlock()
     return status
   }
@@ -104,7 +122,8 @@ export class Shard {
   /** As `get`, and sets the expiry to `ask.expiresAtS`. */
   getAndTouch(ask: Ask, sink: HitSink): Status {
     this.lock()
-    const status = getAndTouchItem(this.arena, ask, sink)
+    let status = getAndTouchItem(this.arena, ask, sink)
+    if (status === Status.NO_MEMORY) status = this.again(getAndTouchItem, ask, sink)
     this.unlock()
     return status
   }
@@ -112,7 +131,8 @@ export class Shard {
   /** Sets the expiry to `ask.expiresAtS`: OK, MISS or NO_MEMORY. */
   touch(ask: Ask): Status {
     this.lock()
-    const status = touchItem(this.arena, ask)
+    let status = touchItem(this.arena, ask)
+    if (status === Status.NO_MEMORY) status = this.again(touchItem, ask)
     this.unlock()
     return status
   }
@@ -131,7 +151,8 @@ export class Shard {
    */
   remove(ask: Ask): Status {
     this.lock()
-    const status = removeItem(this.arena, ask)
+    let status = removeItem(this.arena, ask)
+    if (status === Status.NO_MEMORY) status = this.again(removeItem, ask)
     this.unlock()
     return status
   }
@@ -145,10 +166,14 @@ export class Shard {
     let status: Status = Status.OK
     this.lock()
     if (!rewriteItem(arena, ask, value, start)) {
-      if (isJoin(ask.mode)) this.makeRoomForJoined(joinedBytes(arena, ask))
-      this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes))
+      const made = this.makeRoomToStore(ask)
       status = storeItem(arena, ask, value, start)
-      arena.words[L.ROOM_MADE_FOR] = 0
+      if (status === Status.NO_MEMORY && isRoomWanted(arena)) {
+        if (made) this.makeRoomToStore(ask, true)
+        this.beginAgain()
+        status = storeItem(arena, ask, value, start)
+      }
+      this.endRoom()
     }
     this.unlock()
     return status
@@ -162,20 +187,20 @@ export class Shard {
   begin(ask: Ask): Status {
     this.lock()
     if (mayUpload(this.arena)) this.makeRoom(itemBytes(metaOfStore(ask), ask.valueBytes), true)
-    const status = beginItem(this.arena, ask)
+    let status = beginItem(this.arena, ask)
+    if (status === Status.NO_MEMORY) status = this.again(beginItem, ask)
     this.unlock()
     return status
   }
 
   /** Steps to the place of the next bytes of a begun value: OK, NO_MEMORY or LOST. */
   extend(ask: Ask, place: Place): Status {
-    const { arena } = this
-    let status: Status = Status.LOST
     this.lock()
     if (place.chunk !== NIL) this.makeRoom(place.left, true)
-    if (isGood(arena, ask.hold)) {
-      const found = extendItem(arena, heldRef(arena, ask.hold.slot), place, ask.valueBytes)
-      status = found ? Status.OK : Status.NO_MEMORY
+    let status = this.extendOnce(ask, place)
+    if (status === Status.NO_MEMORY && this.makeWanted()) {
+      status = this.extendOnce(ask, place)
+      this.endRoom()
     }
     this.unlock()
     return status
@@ -186,8 +211,14 @@ export class Shard {
     const { arena } = this
     let status: Status = Status.LOST
     this.lock()
+    if (isJoin(ask.mode) && isGood(arena, ask.hold)) {
+      this.makeRoomForJoined(bytesJoinedBy(arena, ask, heldRef(arena, ask.hold.slot)))
+      this.beginAgain()
+    }
+    // The lock was given away meanwhile.
     if (isGood(arena, ask.hold)) {
       status = commitItem(arena, ask, dropHold(arena, ask.hold.slot))
+      this.endRoom()
     } else {
       this.dropLost(ask.hold)
     }
@@ -219,7 +250,8 @@ export class Shard {
    */
   adjust(ask: Ask): Status {
     this.lock()
-    const status = adjustItem(this.arena, ask)
+    let status = adjustItem(this.arena, ask)
+    if (status === Status.NO_MEMORY) status = this.again(adjustItem, ask)
     this.unlock()
     return status
   }
@@ -354,42 +386,100 @@ export class Shard {
     unlock(this.arena.words)
   }
 
-  /** Makes room for what a join makes, which the room for its new part must not take away. */
-  private makeRoomForJoined(bytes: number): void {
-    this.makeRoom(bytes)
-    this.arena.words[L.ROOM_MADE_FOR] = roomClass(this.arena, (bytes + 3) >> 2)
+  /** Repeats an operation that found no memory and asked for room (room/allocate.ts). */
+  private again(operation: Operation, ask: Ask, sink: HitSink = unseen): Status {
+    if (!this.makeWanted()) return Status.NO_MEMORY
+    const status = operation(this.arena, ask, sink)
+    this.endRoom()
+    return status
+  }
+
+  /** Makes the room that the last operation asked for. False: it asked for none. */
+  private makeWanted(): boolean {
+    const { arena } = this
+    if (!isRoomWanted(arena)) return false
+    this.makeRoom(arena.words[L.ROOM_WANTED] << 2, false, true)
+    this.beginAgain()
+    return true
+  }
+
+  /** The operation that is repeated now asks for no more room. */
+  private beginAgain(): void {
+    const { words } = this.arena
+    words[L.ROOM_WANTED] = 0
+    words[L.ROOM_WAS_MADE] = 1
+  }
+
+  /** The operation that room was made for is done. */
+  private endRoom(): void {
+    const { words } = this.arena
+    if ((words[L.ROOM_WAS_MADE] | words[L.ROOM_MADE_FOR]) === 0) return
+    words[L.ROOM_WAS_MADE] = 0
+    endReservation(this.arena)
+  }
+
+  private extendOnce(ask: Ask, place: Place): Status {
+    const { arena } = this
+    if (!isGood(arena, ask.hold)) return Status.LOST
+    const found = extendItem(arena, heldRef(arena, ask.hold.slot), place, ask.valueBytes)
+    return found ? Status.OK : Status.NO_MEMORY
+  }
+
+  /** As makeRoom, for all that a store allocates: a join replaces its item by a longer one. */
+  private makeRoomToStore(ask: Ask, isAsked = false): boolean {
+    const { arena } = this
+    const bytes = itemBytes(metaOfStore(ask), ask.valueBytes)
+    if (!isJoin(ask.mode)) return this.makeRoom(bytes, false, isAsked)
+    const made = this.makeRoomForJoined(joinedBytes(arena, ask), isAsked)
+    return this.makeRoom(bytes, false, isAsked) && made
+  }
+
+  /** As makeRoom, for what a join makes, and reserves it. */
+  private makeRoomForJoined(bytes: number, isAsked = false): boolean {
+    const { arena } = this
+    const made = this.makeRoom(bytes, false, isAsked)
+    const itemWords = (bytes + 3) >> 2
+    endReservation(arena)
+    reserveRoom(arena, roomClass(arena, itemWords), roomChunks(arena, itemWords))
+    reserveTail(arena, tailClass(arena, itemWords))
+    return made
   }
 
   /**
    * Makes room for an item of `bytes` bytes in bounded steps (room.ts), if that takes more than
-   * evictions within its class; `isPart`: only for its next chunk. Has the lock, and lets others
-   * have it between two steps.
+   * evictions within its class; `isPart`: only for its next chunk; `isAsked`: the evictions did not
+   * suffice. Has the lock, and lets others have it between two steps. False: it was given up.
    */
-  private makeRoom(bytes: number, isPart = false): void {
+  private makeRoom(bytes: number, isPart = false, isAsked = false): boolean {
     const { arena } = this
-    const { words } = arena
-    if (bytes > words[L.ITEM_BYTES_LIMIT]) return
+    if (bytes > arena.words[L.ITEM_BYTES_LIMIT]) return true
     const itemWords = (bytes + 3) >> 2
     const classId = roomClass(arena, itemWords)
     const chunks = isPart ? 1 : roomChunks(arena, itemWords)
+    const made = this.stepUntil(classId, chunks, stepTowardsRoom)
+    const tail = isPart ? 0 : tailClass(arena, itemWords)
+    if (tail === 0 || tail === classId) return made
+    reserveRoom(arena, classId, chunks)
+    // The evictions of the long item that comes free tails too: only what is free is taken for its
+    // own.
+    return this.stepUntil(tail, 1, isAsked ? stepTowardsRoom : stepTowardsFree) && made
+  }
+
+  private stepUntil(classId: number, chunks: number, step: RoomStep): boolean {
+    const { arena } = this
+    const { words } = arena
     let givenUp = 0
-    for (let step = 0; step < ROOM_STEPS_MAX; step++) {
+    for (let steps = 0; steps < ROOM_STEPS_MAX; steps++) {
       const before = words[L.MOVE_GIVEN_UP]
-      if (!stepTowardsRoom(arena, classId, chunks, step)) break
-      if (words[L.MOVE_GIVEN_UP] !== before && ++givenUp === ROOM_GIVEN_UP_MAX) {
-        restSlack(arena)
-        return
+      if (!step(arena, classId, chunks, steps)) return true
+      if (words[L.MOVE_GIVEN_UP] !== before) {
+        givenUp++
+        if (givenUp === ROOM_GIVEN_UP_MAX) restSlack(arena)
+        if (givenUp === ROOM_REFUSED_MIN) return false
       }
       yieldLock(words, this.holder)
     }
-    // The evictions of the long item that comes free tails too: only what is free is taken for its
-    // own.
-    const tail = isPart ? 0 : tailClass(arena, itemWords)
-    if (tail === 0) return
-    words[L.ROOM_MADE_FOR] = classId
-    for (let step = 0; step < ROOM_STEPS_MAX && stepTowardsFree(arena, tail, step); step++) {
-      yieldLock(words, this.holder)
-    }
+    return false
   }
 
   /** Has the lock. Drops a hold of an earlier generation. */

@@ -229,6 +229,10 @@ export function emptyArena(arena: Arena): void {
   words[L.SLACK + 1] = 0
   words[L.SLACK_HELD_AT_S] = 0
   words[L.ROOM_MADE_FOR] = 0
+  words[L.ROOM_WANTED] = 0
+  words[L.ROOM_WAS_MADE] = 0
+  words[L.ROOM_CHUNKS] = 0
+  words[L.ROOM_TAIL] = 0
   words[L.PROBE_AT_S] = 0
   words[L.REAP_PAGE] = 0
   words[L.WANTING_CLASS] = 0

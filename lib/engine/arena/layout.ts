@@ -90,6 +90,14 @@ export const UPLOADS_HELD = 57
 /** Hold slots of uploads. */
 export const UPLOAD_SLOTS = 58
 
+// Room that is being made (room.ts, shard.ts), while the operation that needs it lets others have
+// the lock: words of the item that found none, or 0; whether room was made for it; chunks of
+// ROOM_MADE_FOR that are spoken for; the class of one chunk more, or 0
+export const ROOM_WANTED = 59
+export const ROOM_WAS_MADE = 60
+export const ROOM_CHUNKS = 61
+export const ROOM_TAIL = 62
+
 export const BUCKET_COUNT = 64
 export const BUCKET_MASK = 65
 export const ITEM_COUNT = 66
@@ -106,7 +114,7 @@ export const POOL_HEAD = 71
 export const POOL_COUNT = 72
 /** One bit per class: it has at least a page's worth of free chunks (slack.ts). Two words. */
 export const SLACK = 74
-/** The class that a join has made room in, which gives no page meanwhile; 0: none. */
+/** The class that a store has made room in, which gives no page meanwhile; 0: none. */
 export const ROOM_MADE_FOR = 79
 /** The second in which no slack was available because the items on its pages are held. */
 export const SLACK_HELD_AT_S = 76

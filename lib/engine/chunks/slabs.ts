@@ -111,24 +111,6 @@ export function assignPage(arena: Arena, page: number, classId: number): void {
   noteSlack(arena, classId, at)
 }
 
-/** Takes a page with only free chunks from its class. Then it has no owner. */
-export function withdrawPage(arena: Arena, page: number): void {
-  const { words } = arena
-  const classId = words[arena.pagesAt + page]
-  const at = L.classAt(classId)
-  const size = words[at + L.CLASS_CHUNK_WORDS]
-  const freshRef = words[at + L.CLASS_FRESH_REF]
-  const first = pageRef(arena, page)
-  const end = first + words[at + L.CLASS_CHUNKS_PER_PAGE] * size
-  const fresh = freshCountIn(arena, classId, page)
-  if (fresh > 0) words[at + L.CLASS_FRESH_COUNT] = 0
-  for (let ref = first; ref < (fresh > 0 ? freshRef : end); ref = (ref + size) as Ref) {
-    unlinkFree(arena, at, ref)
-  }
-  words[arena.pagesAt + page] = 0
-  words[at + L.CLASS_PAGE_COUNT]--
-}
-
 /** How many chunks of this page were never used. Only the newest page of a class has such. */
 export function freshCountIn(arena: Arena, classId: number, page: number): number {
   const { words } = arena

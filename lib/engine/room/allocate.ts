@@ -1,28 +1,20 @@
 // Allocates memory for items, and evicts if none is free. Assumes the arena's lock. The work for
-// each chunk is bounded: one victim of the class itself, or one page of another class.
+// each chunk is bounded: one victim of the class itself, after a few steps towards memory that is
+// free. What takes longer is left to the caller: ROOM_WANTED says how much is wanted, shard.ts
+// makes room in steps and repeats the operation, which finds ROOM_WAS_MADE set and asks no more.
 
-import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
-import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
+import { type Arena, chunkWords } from '../arena/arena.ts'
+import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { noteSize } from '../chunks/fit.ts'
-import {
-  assignPage,
-  classFor,
-  hasChunk,
-  isMoving,
-  takeChunk,
-  usedChunksIn,
-  withdrawPage,
-} from '../chunks/slabs.ts'
-import { hasOwnHold, isHeld } from '../items/holds.ts'
-import { itemBytes, ownerOf, writeHeader } from '../items/item.ts'
-import { freeItem, isDead } from '../items/links.ts'
-import { coldest } from '../items/lru.ts'
+import { classFor, hasChunk, takeChunk } from '../chunks/slabs.ts'
+import { hasOwnHold } from '../items/holds.ts'
+import { itemBytes, writeHeader } from '../items/item.ts'
+import { freeItem } from '../items/links.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
-import { mayTake, nextDonor } from './donors.ts'
 import { evictItem } from './evict.ts'
-import { stepTowardsFree, TRADES_PER_PAGEFUL } from './room.ts'
+import { mayFindFree, stepTowardsFree, TRADES_PER_PAGEFUL } from './room.ts'
 import { pickVictim } from './victims.ts'
 
 /**
@@ -34,14 +26,11 @@ const INLINE_STEPS_MAX = 8
 /** An item that would be refused takes a chunk at most this many times as long as its own. */
 const ROOMIER_FACTOR_MAX = 2
 
-/** Pages of a class checked for one that can be emptied for another class. */
-const PAGE_TRIES_MAX = 64
-
 /**
- * Allocates an item and writes its header; NIL if there is no memory. It is not linked, and the
- * caller writes its optional words and key. `meta`: newMeta of item.ts. An item that `grows` gets
- * only its head chunk and, if that is too short, no length; growItem adds the others and, with the
- * last, the length.
+ * Allocates an item and writes its header; NIL if there is no memory, or if room must be made for
+ * it first (isRoomWanted). It is not linked, and the caller writes its optional words and key.
+ * `meta`: newMeta of item.ts. An item that `grows` gets only its head chunk and, if that is too
+ * short, no length; growItem adds the others and, with the last, the length.
  */
 export function allocateItem(arena: Arena, meta: number, valueBytes: number, grows = false): Ref {
   const size = (itemBytes(meta, valueBytes) + 3) >> 2
@@ -54,7 +43,10 @@ export function allocateItem(arena: Arena, meta: number, valueBytes: number, gro
     headClass = roomierClass(arena, classId)
     if (headClass !== 0) ref = takeChunk(arena, headClass)
   }
-  if (ref === NIL) return NIL
+  if (ref === NIL) {
+    const first = grows ? Math.min(size, chunkWords(arena, headClass)) : size
+    return wantRoom(arena, headClass, first)
+  }
   const place = (headClass << L.META_CLASS_SHIFT) | (L.LIST_COLD << L.META_LIST_SHIFT)
   writeHeader(arena, ref, meta | place | (spans ? L.STATE_SPANS : 0), valueBytes)
   if (!spans) return ref
@@ -65,7 +57,15 @@ export function allocateItem(arena: Arena, meta: number, valueBytes: number, gro
   }
   if (allocateSpans(arena, ref, size + 1 - chunkWords(arena, headClass))) return ref
   freeItem(arena, ref)
-  return NIL
+  return wantRoom(arena, headClass, size)
+}
+
+/**
+ * Whether an operation that found no memory is to be repeated after room was made. Then nothing may
+ * come of it now.
+ */
+export function isRoomWanted({ words }: Arena): boolean {
+  return words[L.ROOM_WANTED] !== 0
 }
 
 /**
@@ -77,7 +77,10 @@ export function growItem(arena: Arena, ref: Ref, last: Ref, left: number, valueB
   const { words } = arena
   const link = last === ref ? ref + L.ITEM_SPAN_NEXT : last + L.SPAN_NEXT
   const chunk = chainSpan(arena, ref, link, left)
-  if (chunk === NIL) return NIL
+  if (chunk === NIL) {
+    const largest = arena.baseClasses
+    return wantRoom(arena, largest, Math.min(left + L.SPAN_WORDS, chunkWords(arena, largest)))
+  }
   const room = chunkWords(arena, L.metaClass(words[chunk + L.ITEM_META])) - L.SPAN_WORDS
   if (room >= left) words[ref + L.ITEM_VALUE_BYTES] = valueBytes
   return chunk
@@ -125,16 +128,32 @@ function chainSpan(arena: Arena, ref: Ref, link: number, left: number): Ref {
   return chunk
 }
 
-/** A chunk of the class: a free one, a victim's, or one of a page taken from another class. */
+/** Asks for room for an item of this many words, or refuses it. Returns NIL. */
+function wantRoom(arena: Arena, classId: number, size: number): Ref {
+  const { words } = arena
+  if (
+    words[L.ROOM_WAS_MADE] === 0 &&
+    (words[L.EVICTIONS_ON] === 1 || mayFindFree(arena, classId))
+  ) {
+    words[L.ROOM_WANTED] = size
+  } else {
+    arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
+  }
+  return NIL
+}
+
+/** A chunk of the class: a free one, or a victim's. */
 function takeOrEvict(arena: Arena, classId: number): Ref {
+  const { words } = arena
   let ref = takeChunk(arena, classId)
   if (ref !== NIL) return ref
   // What an operation holds is about to be replaced, and must not move away from under it.
   const stepsMax = hasOwnHold(arena) ? 0 : INLINE_STEPS_MAX
   for (let step = 0; step < stepsMax && ref === NIL; step++) {
-    if (!stepTowardsFree(arena, classId, step)) break
+    if (!stepTowardsFree(arena, classId, 1, step)) break
     ref = takeChunk(arena, classId)
   }
+  if (stepsMax === 0 && words[L.ROOM_WAS_MADE] === 0 && mayFindFree(arena, classId)) return NIL
   // One victim is enough, unless its chunk is withheld because its page moves away.
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
     const victim = pickVictim(arena, classId)
@@ -144,8 +163,6 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
     askForPage(arena, classId)
     ref = takeChunk(arena, classId)
   }
-  if (ref === NIL && takePage(arena, classId)) ref = takeChunk(arena, classId)
-  if (ref === NIL) arena.counters[classCounterAt(classId, ClassCounter.OUT_OF_MEMORY)]++
   return ref
 }
 
@@ -163,72 +180,4 @@ function askForPage(arena: Arena, classId: number): void {
   words[L.PAGEFULS_EVICTED]++
   words[L.WANTING_CLASS] = classId
   words[L.TRADE_DUE] = classId
-}
-
-/** Moves a page to this class from another, from those with most pages first. */
-function takePage(arena: Arena, toClass: number): boolean {
-  let donor = nextDonor(arena, 0)
-  while (donor !== 0) {
-    const page = mayTake(arena, toClass, donor) ? pickPage(arena, donor) : -1
-    if (page >= 0) {
-      eachChunk(arena, page, evictOwner)
-      withdrawPage(arena, page)
-      assignPage(arena, page, toClass)
-      arena.counters[counterAt(Counter.SLABS_MOVED)]++
-      return true
-    }
-    donor = nextDonor(arena, donor)
-  }
-  return false
-}
-
-/**
- * A page of the class that can be emptied, preferably with cold items; -1 if none is found soon.
- */
-function pickPage(arena: Arena, classId: number): number {
-  const { words } = arena
-  let ref = coldest(arena, classId)
-  for (let tries = 0; tries < PAGE_TRIES_MAX && ref !== NIL; tries++) {
-    const page = pageOf(arena, ref)
-    if (!isMoving(arena, page) && eachChunk(arena, page, canEvictOwner)) return page
-    ref = words[ref + L.ITEM_LRU_PREV] as Ref
-  }
-  let tries = 0
-  for (let page = 0; page < words[L.PAGES_USED] && tries < PAGE_TRIES_MAX; page++) {
-    if (words[arena.pagesAt + page] !== classId || isMoving(arena, page)) continue
-    if (eachChunk(arena, page, canEvictOwner)) return page
-    tries++
-  }
-  return -1
-}
-
-/** Calls `visit` for each used chunk of a page until it returns false. */
-function eachChunk(
-  arena: Arena,
-  page: number,
-  visit: (arena: Arena, chunk: Ref) => boolean,
-): boolean {
-  const { words } = arena
-  const classId = words[arena.pagesAt + page]
-  const at = L.classAt(classId)
-  const used = usedChunksIn(arena, page)
-  let chunk = pageRef(arena, page)
-  for (let i = 0; i < used; i++) {
-    if (words[chunk + L.ITEM_META] !== L.META_FREE && !visit(arena, chunk)) return false
-    chunk = (chunk + words[at + L.CLASS_CHUNK_WORDS]) as Ref
-  }
-  return true
-}
-
-function canEvictOwner(arena: Arena, chunk: Ref): boolean {
-  const { words } = arena
-  const owner = ownerOf(arena, chunk)
-  if (owner === NIL || (words[owner + L.ITEM_META] & L.STATE_LINKED) === 0) return false
-  if (words[L.EVICTIONS_ON] === 0 && !isDead(arena, owner)) return false
-  return !isHeld(arena, owner)
-}
-
-function evictOwner(arena: Arena, chunk: Ref): boolean {
-  evictItem(arena, ownerOf(arena, chunk))
-  return true
 }

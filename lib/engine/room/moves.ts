@@ -75,6 +75,12 @@ export function startSlackMove(arena: Arena, fromClass: number, toClass: number)
   return begin(arena, emptiestPage(arena, fromClass, words[L.MOVE_GIVEN_UP] - 1), toClass)
 }
 
+/** As startMove, for this page, which has a class. */
+export function startPageMove(arena: Arena, page: number, toClass: number): Order {
+  if (arena.words[L.MOVE_PHASE] !== MovePhase.NONE) return Order.BUSY
+  return begin(arena, page, toClass)
+}
+
 function begin(arena: Arena, page: number, toClass: number): Order {
   const { words } = arena
   if (page < 0) return Order.NO_SPARE
@@ -263,7 +269,7 @@ function settle(arena: Arena): boolean {
   const { words } = arena
   const page = words[L.MOVE_PAGE]
   const fromClass = words[arena.pagesAt + page]
-  const toClass = pagesAboveLimit(arena) > 0 ? POOL : words[L.MOVE_TO_CLASS]
+  const toClass = isOwed(arena, words[L.MOVE_TO_CLASS]) ? words[L.MOVE_TO_CLASS] : POOL
   if (toClass !== POOL) {
     spendFresh(arena, toClass, MOVE_STEP_CHUNKS_MAX)
     if (words[L.classAt(toClass) + L.CLASS_FRESH_COUNT] > 0) return true
@@ -276,6 +282,12 @@ function settle(arena: Arena): boolean {
   else assignPage(arena, page, toClass)
   arena.counters[counterAt(Counter.SLABS_MOVED)]++
   return false
+}
+
+/** Above the memory limit only a class that has nothing to evict gets a page. */
+function isOwed(arena: Arena, classId: number): boolean {
+  if (classId === POOL || pagesAboveLimit(arena) <= 0) return true
+  return coldest(arena, classId) === NIL && !hasChunk(arena, classId)
 }
 
 /** Gives the move up; the next steps put the page's chunks back. */

@@ -51,6 +51,12 @@ export function stepReap(arena: Arena, wanting: number): boolean {
   return true
 }
 
+/** Whether stepReap has more to search in this second. */
+export function mayReap({ words }: Arena): boolean {
+  if (words[L.REAP_PAGE] !== 0 || words[L.PROBE_AT_S] !== words[L.CLOCK_S]) return true
+  return words[L.PROBE_PAGE] < words[L.PAGES_USED]
+}
+
 /** Whether one of some random chunks of a page belongs to a dead item. */
 function hasDead(arena: Arena, page: number): boolean {
   const { words } = arena
@@ -85,7 +91,7 @@ function reap(arena: Arena, page: number, wanting: number): void {
     words[L.REAP_CHUNK]++
     if (owner === NIL) continue
     reclaimItem(arena, owner)
-    if (hasChunk(arena, wanting)) return
+    if (classId === wanting && hasChunk(arena, wanting)) return
     items--
   }
 }

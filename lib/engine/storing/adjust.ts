@@ -29,7 +29,7 @@ import {
   writeKey,
 } from '../items/item.ts'
 import { linkItem, renewCas } from '../items/links.ts'
-import { allocateItem } from '../room/allocate.ts'
+import { allocateItem, isRoomWanted } from '../room/allocate.ts'
 import { Status } from '../status.ts'
 import type { Ask } from './ask.ts'
 import { likeSuccessor, succeed } from './successor.ts'
@@ -69,7 +69,7 @@ function addNumber(arena: Arena, ask: Ask): Status {
   const meta = newMeta(ask.keyBytes, 0, expiresAtS, digits, stateOf(ask))
   const ref = allocateItem(arena, meta, digits)
   if (ref === NIL) {
-    arena.counters[counterAt(Counter.STORE_NO_MEMORY)]++
+    if (!isRoomWanted(arena)) arena.counters[counterAt(Counter.STORE_NO_MEMORY)]++
     return Status.NO_MEMORY
   }
   setExpiry(arena, ref, expiresAtS)

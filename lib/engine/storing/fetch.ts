@@ -21,7 +21,7 @@ import {
 import { linkItem, unlinkItem } from '../items/links.ts'
 import { bumpItem, countHit } from '../items/lru.ts'
 import { holdToSend, mustCopy } from '../items/shares.ts'
-import { allocateItem } from '../room/allocate.ts'
+import { allocateItem, isRoomWanted } from '../room/allocate.ts'
 import { Status } from '../status.ts'
 import type { Ask, HitSink } from './ask.ts'
 import { readyToExpire } from './successor.ts'
@@ -75,7 +75,7 @@ export function peekItem(arena: Arena, ask: Ask, sink: HitSink): Status {
  */
 function getOnTerms(arena: Arena, ask: Ask, sink: HitSink): Status {
   const found = findOrCreate(arena, ask)
-  if (found === NIL) return Status.MISS
+  if (found === NIL) return isRoomWanted(arena) ? Status.NO_MEMORY : Status.MISS
   const expiresAtS = ask.touches && !ask.created ? ask.expiresAtS : 0
   const ref = readyToExpire(arena, ask.hash, found, expiresAtS)
   if (ref === NIL) return Status.NO_MEMORY
@@ -92,7 +92,7 @@ function findOrCreate(arena: Arena, ask: Ask): Ref {
   if (ask.created) ref = create(arena, ask)
   if (ref === NIL) {
     ask.created = false
-    arena.counters[counterAt(Counter.GET_MISSES)]++
+    if (!isRoomWanted(arena)) arena.counters[counterAt(Counter.GET_MISSES)]++
   }
   return ref
 }

@@ -35,7 +35,7 @@ import { refreshItem } from '../items/lru.ts'
 import { type Place, stand } from '../items/place.ts'
 import { holdUpload, mayUpload } from '../items/shares.ts'
 import { findItem } from '../items/table.ts'
-import { allocateItem, growItem } from '../room/allocate.ts'
+import { allocateItem, growItem, isRoomWanted } from '../room/allocate.ts'
 import { Mode, Status } from '../status.ts'
 import type { Ask } from './ask.ts'
 import { likeSuccessor, succeed } from './successor.ts'
@@ -56,7 +56,7 @@ import {
 export function storeItem(arena: Arena, ask: Ask, value: Area, start: number): Status {
   if (!fits(arena, ask)) return refuse(arena, ask, Status.TOO_LARGE)
   const ref = admit(arena, ask, false)
-  if (ref === NIL) return refuse(arena, ask, Status.NO_MEMORY)
+  if (ref === NIL) return refuseUnlessWanted(arena, ask)
   writeValue(arena, ref, value, start)
   return commitItem(arena, ask, ref)
 }
@@ -65,6 +65,13 @@ export function storeItem(arena: Arena, ask: Ask, value: Area, start: number): S
 export function joinedBytes(arena: Arena, ask: Ask): number {
   const old = findItem(arena, ask.hash, ask.area, ask.keyStart, ask.keyBytes)
   return old === NIL ? 0 : itemTotalBytes(arena, old) + ask.valueBytes
+}
+
+/** As joinedBytes, for a part that has arrived. */
+export function bytesJoinedBy(arena: Arena, ask: Ask, part: Ref): number {
+  const keyBytes = keyBytesOf(arena, part)
+  const old = findItem(arena, ask.hash, arena.area, keyAt(arena, part), keyBytes)
+  return old === NIL ? 0 : itemTotalBytes(arena, old) + valueBytesOf(arena, part)
 }
 
 /** Makes room for the beginning of a value that will arrive in pieces, and holds it. */
@@ -76,7 +83,7 @@ export function beginItem(arena: Arena, ask: Ask): Status {
     return refuse(arena, ask, Status.NO_MEMORY)
   }
   const ref = admit(arena, ask, true)
-  if (ref === NIL) return refuse(arena, ask, Status.NO_MEMORY)
+  if (ref === NIL) return refuseUnlessWanted(arena, ask)
   const itemWords = (itemBytes(metaOfStore(ask), ask.valueBytes) + 3) >> 2
   if (holdUpload(arena, ref, itemWords, ask.hold)) return Status.OK
   freeItem(arena, ref)
@@ -136,6 +143,11 @@ function refuse(arena: Arena, ask: Ask, status: Status): Status {
   const old = ask.dropsOld ? findAsked(arena, ask) : NIL
   if (old !== NIL) unlinkItem(arena, ask.hash, old)
   return status
+}
+
+/** Refuses a store that found no memory, unless it is repeated after room was made. */
+function refuseUnlessWanted(arena: Arena, ask: Ask): Status {
+  return isRoomWanted(arena) ? Status.NO_MEMORY : refuse(arena, ask, Status.NO_MEMORY)
 }
 
 /** The live item with the key of a new one. The request's own key may be gone by now. */
@@ -210,6 +222,9 @@ function join(arena: Arena, ask: Ask, old: Ref, part: Ref): Status {
     succeed(arena, ask.hash, old, whole)
     settle(arena, ask, whole)
   }
+  const isRepeated = whole === NIL && isRoomWanted(arena)
+  if (isRepeated) arena.counters[classCounterAt(classOf(arena, part), ClassCounter.SET_CMDS)]--
   freeItem(arena, part)
-  return whole === NIL ? Status.NOT_STORED : Status.OK
+  if (whole !== NIL) return Status.OK
+  return isRepeated ? Status.NO_MEMORY : Status.NOT_STORED
 }

@@ -14,13 +14,12 @@ import {
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { NIL, type Ref } from '../../../lib/engine/arena/layout.ts'
 import {
-  assignPage,
   classFor,
   freshCountIn,
   giveChunk,
   pageRoom,
   takeChunk,
-  withdrawPage,
+  withholdChunk,
 } from '../../../lib/engine/chunks/slabs.ts'
 import { CLASSES_MAX, LARGEST_CHUNKS_PER_PAGE } from '../../../lib/engine/limits.ts'
 import { createSmallArena } from '../../support/engine-arena.ts'
@@ -120,33 +119,6 @@ t.test('a page is cut as it is used, and used completely', async t => {
   t.equal(takeChunk(arena, 1), refs[7], 'a freed chunk is used first')
 })
 
-t.test('a page of free chunks moves to another class', async t => {
-  for (const used of [1, 5, arenaPage()]) {
-    // Two pages, since the hash table takes the room of a third.
-    const arena = createSmallArena({ dataBytes: 192 * KIB })
-    const refs = Array.from({ length: used }, () => takeChunk(arena, 2))
-    const other = takeChunk(arena, 5)
-    t.not(other, NIL)
-    t.equal(takeChunk(arena, 1), NIL, 'no page is left')
-    for (const ref of refs) giveChunk(arena, 2, ref)
-    withdrawPage(arena, 0)
-    t.equal(arena.words[L.classAt(2) + L.CLASS_FREE_COUNT], 0)
-    t.equal(arena.words[L.classAt(2) + L.CLASS_FREE_HEAD], NIL)
-    t.equal(arena.words[L.classAt(2) + L.CLASS_FRESH_COUNT], 0)
-    t.equal(arena.words[L.classAt(2) + L.CLASS_PAGE_COUNT], 0)
-    t.equal(takeChunk(arena, 2), NIL)
-    assignPage(arena, 0, 1)
-    t.equal(takeChunk(arena, 1), pageRef(arena, 0))
-    assertCounts(
-      arena,
-      new Map([
-        [other, 5],
-        [pageRef(arena, 0), 1],
-      ]),
-    )
-  }
-})
-
 t.test('only the chunks of the leaving page leave the free list', async t => {
   const random = createRandom(seed, 1)
   const arena = createSmallArena({ dataBytes: 256 * KIB })
@@ -157,16 +129,12 @@ t.test('only the chunks of the leaving page leave the free list', async t => {
     if (pageOf(arena, ref) === 2 || random.once(2)) giveChunk(arena, 3, ref)
     else kept.add(ref)
   }
-  withdrawPage(arena, 2)
+  for (const ref of refs) if (pageOf(arena, ref) === 2) withholdChunk(arena, 3, ref)
   const again: Ref[] = []
   for (let ref = takeChunk(arena, 3); ref !== NIL; ref = takeChunk(arena, 3)) again.push(ref)
   t.notOk(again.some(ref => pageOf(arena, ref) === 2 || kept.has(ref)))
   t.equal(again.length + kept.size, refs.filter(ref => pageOf(arena, ref) !== 2).length)
 })
-
-function arenaPage(): number {
-  return createSmallArena().words[L.classAt(2) + L.CLASS_CHUNKS_PER_PAGE]
-}
 
 function smallOptions() {
   return {

@@ -11,7 +11,7 @@ import { classFor, hasChunk } from '../../../lib/engine/chunks/slabs.ts'
 import { heldRef } from '../../../lib/engine/items/holds.ts'
 import { MOVE_STEP_CHUNKS_MAX, MovePhase } from '../../../lib/engine/room/moves.ts'
 import { REAP_STEPS_MAX, stepTowardsRoom } from '../../../lib/engine/room/room.ts'
-import { ROOM_GIVEN_UP_MAX } from '../../../lib/engine/shard.ts'
+import { ROOM_REFUSED_MIN } from '../../../lib/engine/shard.ts'
 import { Status } from '../../../lib/engine/status.ts'
 import { type Held, Peer } from '../../support/engine-peer.ts'
 import { makeValue } from '../../support/engine-values.ts'
@@ -82,7 +82,7 @@ t.test('if all pages have a held item, a store is refused soon', async t => {
   const before = busyItems(arena)
   t.equal(peer.set('large', makeValue(1, LARGE_BYTES)), Status.NO_MEMORY)
   const met = busyItems(arena) - before
-  t.ok(met <= ROOM_GIVEN_UP_MAX, `${met} of ${held.length} pages were tried`)
+  t.ok(met <= ROOM_REFUSED_MIN, `${met} of ${held.length} pages were tried`)
   for (const hold of held) peer.release(hold)
   peer.verify()
   t.equal(peer.set('large', makeValue(1, LARGE_BYTES)), Status.OK)
