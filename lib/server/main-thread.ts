@@ -46,6 +46,11 @@ export class MainThreadService {
     }
   }
 
+  /** Runs something that serves a peer in a later turn, behind those that wait already. */
+  later(work: () => void): void {
+    this.service.later(work, 0)
+  }
+
   async close(): Promise<void> {
     await this.service.close()
   }

@@ -11,6 +11,9 @@
 // silently. The reply to one datagram is one message, bounded. (memcached begins a message for each
 // item of a reply, so that a peer has to guess how many will come.)
 //
+// Datagrams wait for their turn behind the thread's other peers (turns.ts), so that a flood of them
+// delays no connection for long. What comes beyond a bound is dropped, as a full socket does.
+//
 // Addresses of senders can be forged. So nothing is answered that comes from the daemon's own port
 // or is itself an error reply. No reply is a command, so a reply is answered by an error, and two
 // daemons cannot be made to answer each other forever.
@@ -23,6 +26,7 @@ import { Area } from '../bytes/area.ts'
 import { KIB, MIB } from '../bytes/units.ts'
 import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
+import { TURN_MS_MAX } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { addressText, type Bound, bindEach, closeAll, type Listener } from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
@@ -36,6 +40,13 @@ export const UDP_REPLY_BYTES_MAX = MIB + 64 * KIB
 
 /** Replies that wait in a UDP socket; while there are more, requests are dropped. */
 const UDP_SEND_BYTES_MAX = 4 * MIB
+
+/** Datagrams that wait to be answered, and their bytes. */
+export const UDP_WAITING_MAX = 256
+const UDP_WAITING_BYTES_MAX = MIB
+
+/** Datagrams that are answered in one turn, which also ends by time. */
+export const UDP_TURN_DATAGRAMS = 16
 
 export interface UdpListener extends Listener {
   bound: Bound
@@ -95,12 +106,19 @@ async function bindOne(host: string, port: number): Promise<UdpListener> {
   return { facts, bound: place, socket, close }
 }
 
+interface Waiting {
+  datagram: Buffer
+  peer: RemoteInfo
+}
+
 /** Answers the datagrams of one socket. */
 export class UdpService implements Outlet {
-  private readonly mainThread: MainThreadService
+  private readonly mainThread: Pick<MainThreadService, 'host' | 'guard' | 'later'>
   private readonly socket: Socket
   private readonly port: number
   private readonly id: number
+  private readonly waiting: Waiting[] = []
+  private waitingBytes = 0
   /** The current reply, as far as it was flushed. */
   private parts: Buffer[] = []
   private replyBytes = 0
@@ -108,13 +126,17 @@ export class UdpService implements Outlet {
   private isDropped = false
 
   /** `id`: the listener's number in `stats conns`. */
-  constructor(mainThread: MainThreadService, { socket, bound }: UdpListener, id: number) {
+  constructor(
+    mainThread: Pick<MainThreadService, 'host' | 'guard' | 'later'>,
+    { socket, bound }: Pick<UdpListener, 'socket' | 'bound'>,
+    id: number,
+  ) {
     this.mainThread = mainThread
     this.socket = socket
     this.port = bound.port
     this.id = id
     socket.on('message', (datagram, peer) => {
-      if (this.isRequest(datagram, peer)) mainThread.guard(() => this.answer(datagram, peer))
+      if (this.isRequest(datagram, peer)) this.enqueue(datagram, peer)
     })
   }
 
@@ -137,8 +159,30 @@ export class UdpService implements Outlet {
     if (datagram.length <= UDP_HEADER_BYTES || port === 0 || port === this.port) return false
     if (datagram.readUInt16BE(DATAGRAMS_AT) !== 1) return false
     const text = datagram.toString('latin1', UDP_HEADER_BYTES, UDP_HEADER_BYTES + REFUSAL_BYTES_MAX)
-    if (REFUSALS.some(word => text.startsWith(word))) return false
-    return this.socket.getSendQueueSize() < UDP_SEND_BYTES_MAX
+    return !REFUSALS.some(word => text.startsWith(word))
+  }
+
+  private enqueue(datagram: Buffer, peer: RemoteInfo): void {
+    const { waiting } = this
+    const bytes = this.waitingBytes + datagram.length
+    if (waiting.length === UDP_WAITING_MAX || bytes > UDP_WAITING_BYTES_MAX) return
+    waiting.push({ datagram, peer })
+    this.waitingBytes = bytes
+    if (waiting.length === 1) this.mainThread.later(this.serve)
+  }
+
+  /** One turn. */
+  private readonly serve = (): void => {
+    const startedMs = performance.now()
+    for (let answered = 0; answered < UDP_TURN_DATAGRAMS; answered++) {
+      const next = this.waiting.shift()
+      if (next === undefined) return
+      this.waitingBytes -= next.datagram.length
+      if (this.socket.getSendQueueSize() >= UDP_SEND_BYTES_MAX) continue
+      this.mainThread.guard(() => this.answer(next.datagram, next.peer))
+      if (performance.now() - startedMs >= TURN_MS_MAX) break
+    }
+    if (this.waiting.length > 0) this.mainThread.later(this.serve)
   }
 
   private answer(datagram: Buffer, peer: RemoteInfo): void {
