@@ -5,8 +5,6 @@
 // somebody could rely on it, and accepted without effect where it only tunes.
 
 import { PROTOCOL_VERSION } from './bytes/memcached.ts'
-import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX } from './client/limits.ts'
-import type { DrainOrder } from './commands/drain.ts'
 import { keepCompiled } from './load.ts'
 import { checkOptions, THREADS_ADVISED_MAX, tcpPortOf } from './options/checks.ts'
 import { type Line, mergeArguments, readConfigFile } from './options/config-file.ts'
@@ -32,18 +30,20 @@ interface ServeCommand {
   args: string[]
 }
 
+/** `memslab COMMAND`: commands beside the daemon, loaded when they are called. */
+const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promise<number>>>> = {
+  ring: async () => (await import('./commands/ring.ts')).runRing,
+  drain: async () => (await import('./commands/drain.ts')).runDrain,
+  top: async () => (await import('./commands/top/top.ts')).runTop,
+}
+
 export async function main(argv: string[]): Promise<void> {
-  if (argv[0] === 'ring') {
+  const [word = '', ...words] = argv
+  if (Object.hasOwn(COMMANDS, word)) {
     // Without a reader there is nothing left to do.
     process.stdout.on('error', () => process.exit(EXIT_FAILURE))
-    const { tellOwners } = await import('./commands/ring.ts')
-    process.exitCode = await tellOwners(argv.slice(1))
-    return
-  }
-  if (argv[0] === 'drain') {
-    // It goes on where nobody reads its progress.
-    process.stderr.on('error', () => {})
-    process.exitCode = await drain(argv.slice(1))
+    const run = await COMMANDS[word]?.()
+    process.exitCode = await run?.(words)
     return
   }
   const command = await readCommandLine(argv)
@@ -109,42 +109,6 @@ async function checkLine(path: string, { number, args }: Line): Promise<void> {
   }
 }
 
-/** Runs `memslab drain`. Returns its exit code. */
-async function drain(words: string[]): Promise<number> {
-  const { DRAIN_USAGE, drainServer } = await import('./commands/drain.ts')
-  const order = await readDrain(words)
-  if (order !== undefined) return drainServer(order)
-  say(DRAIN_USAGE)
-  return words.includes('-h') || words.includes('--help') ? 0 : EX_USAGE
-}
-
-async function readDrain(words: string[]): Promise<DrainOrder | undefined> {
-  const { default: yargs } = await import('yargs')
-  const parser = yargs(words)
-    .options({
-      to: { type: 'string', array: true, default: [] as string[] },
-      keep: { type: 'boolean', default: false },
-      'at-once': { type: 'number', default: DRAIN_AT_ONCE },
-    })
-    .strictOptions()
-    .help(false)
-    .version(false)
-    .exitProcess(false)
-    .fail(message => {
-      throw new Refused(message, EX_USAGE)
-    })
-  try {
-    const { _: servers, to, keep, atOnce } = await parser.parseAsync()
-    const isCount = Number.isInteger(atOnce) && atOnce >= 1 && atOnce <= DRAIN_AT_ONCE_MAX
-    const others = to.flatMap(list => list.split(','))
-    if (servers.length !== 1 || others.length === 0 || !isCount) return undefined
-    return { server: String(servers[0]), to: others, keep, atOnce }
-  } catch (error) {
-    if (error instanceof Refused) return undefined
-    throw error
-  }
-}
-
 /** May restart the process (see large-pages.ts); else warns if there are no large pages. */
 async function askForLargePages(): Promise<string[]> {
   const { useLargePages } = await import('./server/system/large-pages.ts')
@@ -192,7 +156,8 @@ async function textOf(action: Action): Promise<string> {
 }
 
 function unknownWord(word: string): string {
-  return `Unknown word "${word}": memslab ring, drain, a file of options, or options (memslab -h)`
+  const names = `memslab ${Object.keys(COMMANDS).join(', ')}`
+  return `Unknown word "${word}": ${names}, a file of options, or options (memslab -h)`
 }
 
 function warningsOf(options: Options, args: string[]): string[] {

@@ -2,13 +2,11 @@
 // and reports its progress on stderr.
 
 import { type DrainReport, drain } from '../client/drain/drain.ts'
-import { DRAIN_AT_ONCE, DRAIN_PROGRESS_MS } from '../client/limits.ts'
+import { DRAIN_AT_ONCE, DRAIN_AT_ONCE_MAX, DRAIN_PROGRESS_MS } from '../client/limits.ts'
 import { CacheError } from '../doors/errors.ts'
+import { EX_USAGE, Misused, readArguments, runCommand } from './command-line.ts'
 
-/** As in sysexits.h: the command was used wrongly. */
-const EX_USAGE = 64
-
-export const DRAIN_USAGE = `usage: memslab drain HOST:PORT --to HOST:PORT[:WEIGHT][,HOST:PORT[:WEIGHT]...]
+const USAGE = `usage: memslab drain HOST:PORT --to HOST:PORT[:WEIGHT][,HOST:PORT[:WEIGHT]...]
 hands the items of a server to those that own them among the others; it may be one of
 them, then it keeps its own
   --keep           leave the items where they are too (clients get the new list later)
@@ -16,15 +14,36 @@ them, then it keeps its own
 Take the server out of the pool first: clients then look on it for what is missing.`
 
 /** The arguments: servers as `HOST:PORT[:WEIGHT]`. */
-export interface DrainOrder {
+interface DrainOrder {
   server: string
   to: string[]
   keep: boolean
   atOnce: number
 }
 
+/** Returns the exit code. */
+export function runDrain(words: readonly string[]): Promise<number> {
+  // It goes on where nobody reads its progress.
+  process.stderr.on('error', () => {})
+  return runCommand(USAGE, words, async () => {
+    const parsed = await readArguments(words, {
+      to: { type: 'string', array: true },
+      keep: { type: 'boolean', default: false },
+      'at-once': { type: 'number', default: DRAIN_AT_ONCE },
+    })
+    const atOnce = parsed.number('at-once')
+    const isCount = Number.isInteger(atOnce) && atOnce >= 1 && atOnce <= DRAIN_AT_ONCE_MAX
+    const to = parsed.texts('to').flatMap(list => list.split(','))
+    const [server, ...others] = parsed.words
+    if (server === undefined || others.length > 0 || to.length === 0 || !isCount) {
+      throw new Misused()
+    }
+    return drainServer({ server, to, keep: parsed.flag('keep'), atOnce })
+  })
+}
+
 /** Moves all items. Returns the exit code. */
-export async function drainServer({ server, to, keep, atOnce }: DrainOrder): Promise<number> {
+async function drainServer({ server, to, keep, atOnce }: DrainOrder): Promise<number> {
   const startedMs = performance.now()
   let toldMs = startedMs
   const onProgress = (report: DrainReport) => {

@@ -210,6 +210,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['limits.ts', 'loop-clock.ts'],
   ],
   'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
+  'lib/commands/': [['drain.ts', 'ring.ts', 'top/'], ['servers/'], ['command-line.ts']],
   'lib/local/': [
     ['local-cache.ts'],
     ['local-items.ts', 'create-options.ts', 'key-list.ts', 'stats.ts'],
@@ -228,7 +229,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 
 /** Where each package may be imported, and each module of Node that reaches outside the process. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
-  yargs: ['lib/cli.ts', 'scripts/'],
+  yargs: ['lib/commands/command-line.ts', 'scripts/'],
   'yargs-parser': ['lib/cli.ts'],
   piscina: ['lib/server/thread-pool.ts'],
   memjs: ['lib/client/nodes/', 'scripts/bench/local/', 'scripts/bench/pool/', 'test/'],
@@ -251,8 +252,23 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   typescript: ['scripts/'],
   tap: ['test/'],
   'fast-check': ['test/'],
-  'node:net': ['lib/admin/', 'lib/client/nodes/', 'lib/server/', 'workers/', 'scripts/', 'test/'],
-  'node:tls': ['lib/admin/', 'lib/client/nodes/', 'lib/server/', 'scripts/', 'test/'],
+  'node:net': [
+    'lib/admin/',
+    'lib/client/nodes/',
+    'lib/commands/servers/',
+    'lib/server/',
+    'workers/',
+    'scripts/',
+    'test/',
+  ],
+  'node:tls': [
+    'lib/admin/',
+    'lib/client/nodes/',
+    'lib/commands/servers/',
+    'lib/server/',
+    'scripts/',
+    'test/',
+  ],
   'node:dgram': ['lib/server/', 'scripts/', 'test/'],
   'node:http': ['lib/admin/', 'lib/server/', 'scripts/', 'test/'],
   'node:https': ['lib/admin/', 'lib/server/', 'scripts/', 'test/'],

@@ -127,6 +127,7 @@ t.test('what is wrong is one line with its place', async t => {
   const reason = `Could not open the file of options [${missing}]: No such file or directory`
   t.equal(await changes([missing]), reason)
   t.equal(await changes(['/']), '[/] is no file of options')
-  const word = 'Unknown word "b": memslab ring, drain, a file of options, or options (memslab -h)'
+  const word =
+    'Unknown word "b": memslab ring, drain, top, a file of options, or options (memslab -h)'
   t.equal(await changes([path, 'b']), word.replace('"b"', `"${path}"`))
 })
