@@ -60,6 +60,11 @@ export function claimKeyOf(key: string): string {
   return fitKey(key + SUFFIX)
 }
 
+/** Claims are only where all processes see them at once. */
+function isTwoTiers(store: Store): store is Store & { far: Store } {
+  return 'far' in store
+}
+
 export class Claims {
   private readonly store: Store
   private readonly claimS: number
@@ -70,7 +75,7 @@ export class Claims {
 
   /** A claim expires after `claimS` seconds. */
   constructor(store: Store, claimS: number) {
-    this.store = store
+    this.store = isTwoTiers(store) ? store.far : store
     this.claimS = claimS
   }
 

@@ -28,4 +28,5 @@ export {
   type WritableSource,
   WriteThrough,
 } from './through.ts'
+export { TieredCache, type TieredOptions } from './tiered.ts'
 export type { Write } from './write-queue.ts'

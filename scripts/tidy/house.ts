@@ -221,8 +221,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['index.ts'],
     ['behind.ts'],
     ['through.ts', 'write-queue.ts'],
-    ['aside.ts', 'keyv.ts', 'session-store.ts'],
-    ['aside-options.ts', 'claims.ts', 'owed.ts', 'tags.ts'],
+    ['aside.ts', 'keyv.ts', 'session-store.ts', 'tiered.ts'],
+    ['aside-options.ts', 'change-log.ts', 'claims.ts', 'owed.ts', 'tags.ts'],
     ['encoding.ts', 'keys.ts', 'reporter.ts'],
   ],
 }
