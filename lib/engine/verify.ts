@@ -202,6 +202,7 @@ function verifyClasses(arena: Arena, census: Census): void {
     assert.equal(used + unused, total, `chunks of class ${classId}`)
     assert(!hasSlack(arena, classId) || isSlackNoted(arena, classId), `slack of class ${classId}`)
     verifyFresh(arena, classId)
+    verifyGhosts(arena, classId)
     verifyFreeList(arena, classId)
     let listed = 0
     for (let list = 0; list < L.LISTS; list++) listed += verifyList(arena, classId, list)
@@ -222,6 +223,15 @@ function verifyFresh(arena: Arena, classId: number): void {
   assert.equal(words[arena.pagesAt + page], classId, `fresh chunks of class ${classId} are its own`)
   const first = pageRef(arena, page) + used * words[at + L.CLASS_CHUNK_WORDS]
   assert(used >= 0 && ref === first, `fresh chunks of class ${classId} end with their page`)
+}
+
+/** What the ghosts of a class have taught it. The ghosts themselves are hints: none is wrong. */
+function verifyGhosts({ words }: Arena, classId: number): void {
+  const at = L.classAt(classId)
+  const share = words[at + L.CLASS_PROBATION]
+  assert(share > 0 && share < L.PROBATION_ONE, `share for new items of class ${classId}`)
+  assert(words[at + L.CLASS_GHOSTS_COLD] >= 0, `ghosts of new items of class ${classId}`)
+  assert(words[at + L.CLASS_GHOSTS_WARM] >= 0, `ghosts of used items of class ${classId}`)
 }
 
 function verifyFreeList(arena: Arena, classId: number): void {

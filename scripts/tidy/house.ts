@@ -110,8 +110,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/items/': [
     ['links.ts', 'walk.ts'],
     ['keeps.ts', 'place.ts', 'shares.ts', 'table.ts'],
-    ['holds.ts', 'item.ts', 'lru.ts'],
-    ['rules.ts'],
+    ['ghosts.ts', 'holds.ts', 'item.ts', 'lru.ts'],
+    ['rules.ts', 'uses.ts'],
   ],
   'lib/engine/room/': [
     ['allocate.ts'],

@@ -76,6 +76,7 @@ interface Regions {
   map: number
   samples: number
   buckets: number
+  ghosts: number
   data: number
   end: number
 }
@@ -85,6 +86,8 @@ export class Arena {
   readonly words: Int32Array
   readonly counters: Float64Array
   readonly area: Area
+  /** The ghosts (items/ghosts.ts). */
+  readonly ghosts: Uint16Array
   readonly pageWords: number
   readonly pageCount: number
   readonly classCount: number
@@ -122,6 +125,8 @@ export class Arena {
     this.holdsAt = at.holds
     this.sizesAt = at.sizes
     this.bucketsAt = at.buckets
+    const ghostsEnd = at.ghosts + ghostWords(this.pageCount, this.pageWords)
+    this.ghosts = new Uint16Array(buffer, at.ghosts * 4, (ghostsEnd - at.ghosts) * 2)
     this.mapAt = at.map
     this.samplesAt = at.samples
     this.dataAt = at.data
@@ -141,7 +146,7 @@ export function createArena(options: ArenaOptions): Arena {
   const chunks = options.chunkBytes?.length
     ? chosenSizes(largestChunk, options.chunkBytes)
     : chunkSizes(largestChunk, options.chunkBytesMin, options.growthFactor)
-  const bucketsFull = 2 ** Math.ceil(Math.log2((pageCount * pageWords) / L.ITEM_WORDS))
+  const bucketsFull = 2 ** Math.ceil(Math.log2(itemsMax(pageCount, pageWords)))
   const grows = options.tableGrows !== false
   const bucketsMax = grows ? bucketsFull : Math.min(options.bucketsInitial, bucketsFull)
   const sizeSlots = options.trackSizes
@@ -200,6 +205,7 @@ export function emptyArena(arena: Arena): void {
   for (let classId = 1; classId <= arena.classCount; classId++) {
     const at = L.classAt(classId)
     words.fill(0, at + L.CLASS_FREE_HEAD, at + L.CLASS_WORDS)
+    words[at + L.CLASS_PROBATION] = L.PROBATION_FIRST
     arena.counters[classCounterAt(classId, ClassCounter.MEM_REQUESTED)] = 0
   }
   for (let slot = 0; slot < words[L.HOLD_SLOTS]; slot++) {
@@ -309,9 +315,24 @@ function fillMap(arena: Arena): void {
   }
 }
 
-/** Pages for items: the limit without the hash table, but at least half of it. */
+/** More items than fit into the pages. */
+function itemsMax(pageCount: number, pageWords: number): number {
+  return (pageCount * pageWords) / L.ITEM_WORDS
+}
+
+/** Words for as many ghosts as there can be items, and one set. */
+function ghostWords(pageCount: number, pageWords: number): number {
+  const ghosts = itemsMax(pageCount, pageWords) + L.GHOSTS_PER_SET
+  return Math.ceil((ghosts * L.GHOST_BYTES) / 4)
+}
+
+/**
+ * Pages for items: the limit without the hash table and a ghost for each bucket, but at least half
+ * of it.
+ */
 export function roomBeside(buckets: number, pageLimit: number, pageWords: number): number {
-  return Math.max(pageLimit - Math.ceil(buckets / pageWords), Math.ceil(pageLimit / 2))
+  const tableWords = buckets * (1 + L.GHOST_BYTES / 4)
+  return Math.max(pageLimit - Math.ceil(tableWords / pageWords), Math.ceil(pageLimit / 2))
 }
 
 /** Bytes of one item that this many pages can hold. */
@@ -334,8 +355,9 @@ function regionsOf(
   const map = sizes + sizeSlots
   const samples = map + Math.ceil((largestChunk + 1) / 4)
   const buckets = samples + FIT_SAMPLES
-  const data = Math.ceil((buckets + bucketsMax) / 1024) * 1024
+  const ghosts = buckets + bucketsMax
+  const data = Math.ceil((ghosts + ghostWords(pageCount, pageWords)) / 1024) * 1024
   const end = data + pageCount * pageWords
-  const at: Regions = { pages, holds, sizes, map, samples, buckets, data, end }
+  const at: Regions = { pages, holds, sizes, map, samples, buckets, ghosts, data, end }
   return at
 }

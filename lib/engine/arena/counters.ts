@@ -69,11 +69,12 @@ export const ClassCounter = {
 
 /** Counters of a class for worth.ts, reset with the others; indices as ClassCounter. */
 export const Appraisal = {
-  /** Items kept and evicted; they fade at each comparison. */
-  KEPT: 15,
+  /** Keys that came back after their item was evicted (items/ghosts.ts), and evicted items. */
+  RETURNED: 15,
   EVICTED: 23,
-  /** Counters at the last comparison: items kept, items evicted, uses of the class. */
-  KEPT_SEEN: 28,
+  /** Of RETURNED: the sum of the times by which they came before they would be forgotten. */
+  RETURNED_EARLY: 28,
+  /** Counters at the last comparison: items evicted, uses of the class. */
   EVICTED_SEEN: 29,
   USES_SEEN: 30,
   /** Uses between the last two comparisons. */
@@ -94,11 +95,6 @@ export function counterAt(counter: number): number {
 /** Float64 index of a class counter. */
 export function classCounterAt(classId: number, counter: number): number {
   return CLASS_BASE + classId * CLASS_COUNTERS_MAX + counter
-}
-
-/** Items of the class at `at` that reached the tail of a list and were kept, as they were used. */
-export function keptOf(counters: Float64Array, at: number): number {
-  return counters[at + ClassCounter.MOVES_TO_WARM] + counters[at + ClassCounter.MOVES_WITHIN_LRU]
 }
 
 /** Zeroes what `stats reset` zeroes. Counts of memory in use stay. */

@@ -3,7 +3,7 @@
 // +--------+----------+---------+--------------+-------+-------+-------+-----+---------+---------+
 // | header | counters | classes | class counts | pages | holds | sizes | map | samples | buckets |
 // +--------+----------+---------+--------------+-------+-------+-------+-----+---------+---------+
-// then page 0, page 1, ...
+// then ghosts, page 0, page 1, ...
 //
 // header    constants, then lock, clock, CAS, table with pages and holds, and the state of upkeep,
 //           each group on its own 64-byte cache lines
@@ -16,10 +16,11 @@
 // map       a byte for each item size in words: its class
 // samples   a ring buffer of requested sizes, words (fit.ts)
 // buckets   Ref of the first item of a chain, NIL = 0
+// ghosts    16 bits for a key that was evicted (items/ghosts.ts)
 //
 // A chunk is an item, the continuation of a long item, or free:
 //
-//  item          0 CHAIN_NEXT  1 LRU_PREV  2 LRU_NEXT  3 TOUCHED_AT_S  4 VALUE_BYTES  5 CAS  6 META
+//  item          0 CHAIN_NEXT  1 LRU_PREV  2 LRU_NEXT  3 TOUCHED  4 VALUE_BYTES  5 CAS  6 META
 //                then, only if needed: SPAN_NEXT (the item spans chunks), EXPIRES_AT_S, the CAS
 //                that a peer chose (low, high), client flags; then key and value
 //  continuation  0 SPAN_NEXT  1 SPAN_OWNER  6 META (key bytes 0), then more of the value
@@ -220,6 +221,11 @@ export const CLASS_EVICTED_RUN = 10
 /** The last trade of the class (worth.ts): 1 got a page, 2 gave one, 0 none yet. */
 export const CLASS_LAST_TRADE = 11
 export const CLASS_LISTS = 12
+/** The share of a class for new items: parts of PROBATION_ONE (ghosts.ts). */
+export const CLASS_PROBATION = 28
+/** Ghosts that the class made lately: of items of COLD, and of WARM. */
+export const CLASS_GHOSTS_COLD = 29
+export const CLASS_GHOSTS_WARM = 30
 export const LIST_WORDS = 4
 export const LIST_HEAD = 0
 export const LIST_TAIL = 1
@@ -249,7 +255,7 @@ export const HOLD_IS_UPLOAD = 3
 export const ITEM_CHAIN_NEXT = 0
 export const ITEM_LRU_PREV = 1
 export const ITEM_LRU_NEXT = 2
-export const ITEM_TOUCHED_AT_S = 3
+export const ITEM_TOUCHED = 3
 export const ITEM_VALUE_BYTES = 4
 export const ITEM_CAS = 5
 export const ITEM_META = 6
@@ -264,6 +270,15 @@ export const SPAN_WORDS = ITEM_WORDS
 // Free chunk, words
 export const FREE_NEXT = 0
 export const FREE_PREV = 1
+
+// Fields of TOUCHED: seconds, and a count of uses (items/uses.ts)
+export const TOUCHED_SHIFT = 2
+
+// Ghosts (items/ghosts.ts)
+export const GHOSTS_PER_SET = 8
+export const GHOST_BYTES = 2
+export const PROBATION_ONE = 2 ** 30
+export const PROBATION_FIRST = PROBATION_ONE / 10
 
 // Fields of META
 export const META_KEY_BYTES_MASK = 0xff
@@ -303,7 +318,7 @@ export const STATE_ENDS = 1 << STATE_ENDS_BIT
 assert(LOCK % 16 === 0 && CLOCK_S % 16 === 0 && CAS_LOW % 16 === 0 && BUCKET_COUNT % 16 === 0)
 assert(CRAWLER_ON % 16 === 0 && MOVE_PHASE % 16 === 0 && EVICTION % 16 === 0)
 assert(COUNTERS_AT % 2 === 0 && CLASS_COUNTERS_AT % 2 === 0, 'Float64 needs 8-byte alignment')
-assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_WORDS)
+assert(CLASS_LISTS + LISTS * LIST_WORDS <= CLASS_PROBATION && CLASS_GHOSTS_WARM < CLASS_WORDS)
 assert(UPLOADS_HELD === READS_HELD + 1, 'HOLD_IS_UPLOAD chooses between them')
 assert(CLASSES_MAX <= META_CLASS_MASK + 1 && LISTS <= META_LIST_MASK + 1)
 assert(KEY_BYTES_MAX <= META_KEY_BYTES_MASK, 'a key length is one byte of META')

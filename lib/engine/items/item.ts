@@ -11,6 +11,7 @@ import { type Arena, chunkWords } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { ENDLESS_VALUE_BYTES_MAX, SIZE_STEP_BYTES } from '../limits.ts'
+import { touchedAtS, touchNew } from './uses.ts'
 
 /** For sinks above the engine, which see items but not their layout. */
 export type { Ref } from '../arena/layout.ts'
@@ -158,7 +159,7 @@ export function writeHeader({ words }: Arena, ref: Ref, meta: number, valueBytes
   words[ref + L.ITEM_CHAIN_NEXT] = NIL
   words[ref + L.ITEM_LRU_PREV] = NIL
   words[ref + L.ITEM_LRU_NEXT] = NIL
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  touchNew(words, ref)
   words[ref + L.ITEM_VALUE_BYTES] = valueBytes
   words[ref + L.ITEM_CAS] = 0
   words[ref + L.ITEM_META] = meta
@@ -207,7 +208,7 @@ export function ttlOf(arena: Arena, ref: Ref): number {
 
 /** Seconds since the item was used, as far as that is recorded (lru.ts). */
 export function idleS({ words }: Arena, ref: Ref): number {
-  return words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S]
+  return words[L.CLOCK_S] - touchedAtS(words, ref)
 }
 
 /** Whether the item was fetched since it was stored. */

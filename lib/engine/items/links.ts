@@ -9,6 +9,7 @@ import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { giveChunk } from '../chunks/slabs.ts'
 import { SWEEP_WAIT_S } from '../limits.ts'
+import { takeGhost } from './ghosts.ts'
 import { dropHold, isHeld } from './holds.ts'
 import {
   chosenCasAt,
@@ -21,12 +22,14 @@ import {
 import { pushHead, removeFromList, setList } from './lru.ts'
 import { ruleOf } from './rules.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
+import { touchNew } from './uses.ts'
 
 const KEPT_STATES = L.STATE_FETCHED | L.STATE_ACTIVE | L.STATE_STALE | L.STATE_CLAIMED
 
 /** Links an item under its key, with a new CAS. No other item has this key. */
 export function linkItem(arena: Arena, hash: number, ref: Ref): void {
   prepareLink(arena, ref)
+  welcomeBack(arena, hash, ref)
   insertItem(arena, hash, ref)
   pushHead(arena, ref)
 }
@@ -54,7 +57,7 @@ export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): vo
   words[old + L.ITEM_META] &= ~L.STATE_LINKED
   words[ref + L.ITEM_META] |= L.STATE_LINKED | kept
   setList(arena, ref, L.metaList(words[old + L.ITEM_META]))
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[old + L.ITEM_TOUCHED_AT_S]
+  words[ref + L.ITEM_TOUCHED] = words[old + L.ITEM_TOUCHED]
   words[ref + L.ITEM_CAS] = words[old + L.ITEM_CAS]
   if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
     words[chosenCasAt(arena, ref)] = words[chosenCasAt(arena, old)]
@@ -200,10 +203,20 @@ function prepareLink(arena: Arena, ref: Ref): void {
   const { words, counters } = arena
   words[ref + L.ITEM_META] |= L.STATE_LINKED
   setList(arena, ref, firstListOf(arena, expiryOf(arena, ref)))
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  touchNew(words, ref)
   renewCas(arena, ref)
   counters[counterAt(Counter.TOTAL_ITEMS)]++
   countSize(arena, ref, 1)
+}
+
+/** By worth: a key that was evicted not long ago needs no probation. */
+function welcomeBack(arena: Arena, hash: number, ref: Ref): void {
+  const { words } = arena
+  const meta = words[ref + L.ITEM_META]
+  if (!ruleOf(words).byWorth || L.metaList(meta) !== L.LIST_COLD) return
+  if (!takeGhost(arena, hash, L.metaClass(meta))) return
+  setList(arena, ref, L.LIST_WARM)
+  words[ref + L.ITEM_META] |= L.STATE_ACTIVE
 }
 
 /** The list in which a new item begins that expires at that time. */

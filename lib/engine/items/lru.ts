@@ -7,6 +7,7 @@ import { ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import { ruleOf } from './rules.ts'
+import { countFurther, spendUse, spendUses, touch, touchedAtS } from './uses.ts'
 
 /** A hit moves an item to the head of its list at most this often, seconds (memcached: 60). */
 const BUMP_INTERVAL_S = 60
@@ -73,14 +74,18 @@ export function setList(arena: Arena, ref: Ref, list: number): void {
   words[ref + L.ITEM_META] = meta | (list << L.META_LIST_SHIFT)
 }
 
-/** Moves an item that was used again to the head of WARM, where it must be used again to stay. */
+/**
+ * Moves an item that was used again to the head of WARM. It spends a use there, or all uses that
+ * it had in another list.
+ */
 export function warmItem(arena: Arena, ref: Ref): void {
   const { words, counters } = arena
   const meta = words[ref + L.ITEM_META]
   const isWarm = L.metaList(meta) === L.LIST_WARM
   const counter = isWarm ? ClassCounter.MOVES_WITHIN_LRU : ClassCounter.MOVES_TO_WARM
   counters[classCounterAt(L.metaClass(meta), counter)]++
-  words[ref + L.ITEM_META] = meta & ~L.STATE_ACTIVE
+  if (isWarm) spendUse(words, ref)
+  else spendUses(words, ref)
   moveToList(arena, ref, L.LIST_WARM)
 }
 
@@ -105,14 +110,14 @@ export function coldest(arena: Arena, classId: number): Ref {
 export function tailIdleS(arena: Arena, classId: number, list: number): number {
   const ref = tailOf(arena, classId, list)
   if (ref === NIL) return 0
-  return arena.words[L.CLOCK_S] - arena.words[ref + L.ITEM_TOUCHED_AT_S]
+  return arena.words[L.CLOCK_S] - touchedAtS(arena.words, ref)
 }
 
 /** Seconds since the coldest item of a class was used; 0 if there is none. */
 export function coldestIdleS(arena: Arena, classId: number): number {
   const ref = coldest(arena, classId)
   if (ref === NIL) return 0
-  return arena.words[L.CLOCK_S] - arena.words[ref + L.ITEM_TOUCHED_AT_S]
+  return arena.words[L.CLOCK_S] - touchedAtS(arena.words, ref)
 }
 
 /** Items of a class, in all its lists. */
@@ -140,6 +145,7 @@ export function bumpItem(arena: Arena, ref: Ref): void {
   const meta = words[ref + L.ITEM_META]
   if ((meta & L.STATE_FETCHED) === 0) words[ref + L.ITEM_META] = meta | firstHit(words)
   else if ((meta & L.STATE_ACTIVE) === 0) words[ref + L.ITEM_META] = meta | L.STATE_ACTIVE
+  else countFurther(words, ref)
   refreshItem(arena, ref)
 }
 
@@ -153,8 +159,8 @@ export function refreshItem(arena: Arena, ref: Ref): void {
   const { words } = arena
   // At most once a minute: a hot item is near the head anyway, and two writes per read would
   // bounce its cache line between threads.
-  if (words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S] < BUMP_INTERVAL_S) return
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  if (words[L.CLOCK_S] - touchedAtS(words, ref) < BUMP_INTERVAL_S) return
+  touch(words, ref)
   // Other modes order their lists in upkeep, or when a victim is wanted.
   if (ruleOf(words).ordersByHits) moveToHead(arena, ref)
 }

@@ -12,14 +12,7 @@
 import { copyBytes } from '../../bytes/area.ts'
 import { KIB } from '../../bytes/units.ts'
 import { type Arena, chunkWords, pageOf, pageRef } from '../arena/arena.ts'
-import {
-  Appraisal,
-  ClassCounter,
-  Counter,
-  classCounterAt,
-  counterAt,
-  keptOf,
-} from '../arena/counters.ts'
+import { Appraisal, ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { NIL, type Ref } from '../arena/layout.ts'
 import {
@@ -195,14 +188,12 @@ function clear(arena: Arena, classId: number, chunk: Ref): boolean {
 /** Evicts an item to make room for one that moves, or that one. False: none may be evicted. */
 function evictFor(arena: Arena, classId: number, owner: Ref): boolean {
   const at = classCounterAt(classId, 0)
-  const kept = keptOf(arena.counters, at)
   const evicted = arena.counters[at + ClassCounter.EVICTED]
   const victim = isCold(arena, owner) ? owner : pickVictim(arena, classId)
   const counter = victim === NIL ? Counter.MOVE_BUSY_NO_MEMORY : Counter.MOVE_EVICTIONS_NO_MEMORY
   arena.counters[counterAt(counter)]++
   if (victim !== NIL) evictItem(arena, victim)
   // The class did not ask for this memory: it must not count for the worth of its pages.
-  arena.counters[at + Appraisal.KEPT_SEEN] += keptOf(arena.counters, at) - kept
   arena.counters[at + Appraisal.EVICTED_SEEN] += arena.counters[at + ClassCounter.EVICTED] - evicted
   return victim !== NIL
 }

@@ -8,10 +8,8 @@ import { isHeld } from '../items/holds.ts'
 import { isDead } from '../items/links.ts'
 import { COLD_FIRST, moveToList, tailOf, warmItem } from '../items/lru.ts'
 import { ruleOf } from '../items/rules.ts'
+import { isUsed } from '../items/uses.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
-
-/** By worth: the share of a class for new items that have not been used, percent. */
-export const PROBATION_PERCENT = 30
 
 /**
  * The item whose eviction costs least and frees a chunk at once; without evictions, a dead one.
@@ -31,17 +29,17 @@ export function pickVictim(arena: Arena, classId: number): Ref {
 }
 
 /**
- * By worth: an unused new item while COLD has more than its share, else an item of WARM that was
- * not used since it came there or to its head.
+ * By worth: an unused new item while COLD has more than its share, else an item of WARM that has
+ * spent its uses.
  */
 function unusedOf(arena: Arena, classId: number): Ref {
   const { words } = arena
   for (let tries = 0; tries < VICTIM_TRIES_MAX; tries++) {
     const ref = tailOf(arena, classId, fullerList(arena, classId))
     if (ref === NIL) return NIL
-    const used = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
+    const used = isUsed(words, ref)
     if (!isHeld(arena, ref) && (!used || isDead(arena, ref))) return ref
-    // An item that is only held is skipped, but does not count as kept for its worth (worth.ts).
+    // An item that is only held is skipped.
     if (used) warmItem(arena, ref)
     else moveToList(arena, ref, L.LIST_WARM)
   }
@@ -53,7 +51,8 @@ function fullerList(arena: Arena, classId: number): number {
   const { words } = arena
   const cold = words[L.listAt(classId, L.LIST_COLD) + L.LIST_COUNT]
   const warm = words[L.listAt(classId, L.LIST_WARM) + L.LIST_COUNT]
-  const isFull = cold * 100 > (cold + warm) * PROBATION_PERCENT
+  const share = words[L.classAt(classId) + L.CLASS_PROBATION] / L.PROBATION_ONE
+  const isFull = cold > (cold + warm) * share
   return isFull || warm === 0 ? L.LIST_COLD : L.LIST_WARM
 }
 

@@ -5,21 +5,26 @@
 // turns over in a second as well as one that takes a day. All state is in the arena, so any thread
 // that stores may compare.
 //
-//   by worth   when a used item reaches the tail of a list it is kept and another one is evicted.
-//              Items kept since the last comparison, per page of the class, tell how many misses a
-//              page avoids: its worth. So the cache is size-aware: at the same hit rate small items
-//              are worth more than large ones, as in GDSF. Evictions add a little: where many items
-//              pass through few pages, most leave before they are used. A class without evictions
-//              is judged by how long ago its coldest item was used
+//   by worth   ghosts (items/ghosts.ts) show which evicted items were asked for again: what more
+//              memory would have saved. From them the worth of a page is estimated. So the cache is
+//              size-aware: at the same hit rate small items are worth more than large ones, as in
+//              GDSF. Evictions add a little: they are all that a class shows whose items are stored
+//              and not read. A class without evictions is judged by how long ago its coldest item
+//              was used
 //   always     a class that nobody used between two comparisons gives a page for each pageful that
 //              another one evicts. So pages follow a change of item sizes at once
 //
-// Kept items count at most as often as the class is used: after a change of sizes the old items are
-// still marked as used and must not hold their pages. A page moves only for a difference that
-// chance does not explain; otherwise equal classes would exchange pages for ever.
+// Returned items per page are what a page saves if the ghosts of each class are as many as its
+// items: it favours classes that are short of memory, since their ghosts are more. Returned items
+// per ghost and time, times items per page, are what it saves if the ghosts of all classes are
+// equally old: it starves classes of large items, of which few are seen. The worth is the geometric
+// mean of the two.
+//
+// A page moves only for a difference that chance does not explain; otherwise equal classes would
+// exchange pages for ever.
 
 import type { Arena } from '../arena/arena.ts'
-import { Appraisal, ClassCounter, classCounterAt, keptOf } from '../arena/counters.ts'
+import { Appraisal, ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
 import { isCurrent } from '../chunks/fit.ts'
 import { hasChunk, hasSpare } from '../chunks/slabs.ts'
@@ -35,8 +40,11 @@ const LOOK_ITEMS = 100
 /** Weight of the older counts at each comparison. */
 const FADE = 0.97
 
-/** Weight of an evicted item; a kept one has weight 1. */
+/** Weight of an evicted item; a returned one has weight 1. */
 const EVICTED_WEIGHT = 0.03
+
+/** Items that a class is assumed to have evicted in addition: few ghosts say little. */
+const EVICTED_PRIOR = 20
 
 /** Least difference of two worths, in standard deviations. */
 const DEVIATIONS_MIN = 3
@@ -63,6 +71,9 @@ export interface Trade {
 }
 
 const trade: Trade = { from: 0, to: 0 }
+
+/** Ghosts of all classes, weighed by the time that they were watched. A thread's own. */
+let watchedOfAll = 0
 
 /** Chooses for a class that asks for a page (allocate.ts). Returns the same record each time. */
 export function judgeTrade(arena: Arena, wanting: number): Trade {
@@ -117,15 +128,13 @@ function look(arena: Arena): void {
 
 function lookAt({ counters }: Arena, classId: number): void {
   const at = classCounterAt(classId, 0)
-  const kept = keptOf(counters, at)
   const evicted = counters[at + ClassCounter.EVICTED]
   const uses = usesOf(counters, at)
-  counters[at + Appraisal.KEPT] *= FADE
-  counters[at + Appraisal.KEPT] += kept - counters[at + Appraisal.KEPT_SEEN]
-  counters[at + Appraisal.EVICTED] *= FADE
+  counters[at + Appraisal.RETURNED] *= FADE
+  counters[at + Appraisal.RETURNED_EARLY] *= FADE
   counters[at + Appraisal.EVICTED] += evicted - counters[at + Appraisal.EVICTED_SEEN]
+  counters[at + Appraisal.EVICTED] *= FADE
   counters[at + Appraisal.USES] = uses - counters[at + Appraisal.USES_SEEN]
-  counters[at + Appraisal.KEPT_SEEN] = kept
   counters[at + Appraisal.EVICTED_SEEN] = evicted
   counters[at + Appraisal.USES_SEEN] = uses
 }
@@ -145,6 +154,10 @@ function isUnused({ counters }: Arena, classId: number): boolean {
 /** By worth: finds the classes where a page is worth least and most, if they differ enough. */
 function weigh(arena: Arena): void {
   const { words } = arena
+  watchedOfAll = 0
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    watchedOfAll += watchedOf(arena, classId)
+  }
   let least = 0
   let most = 0
   let leastWorth = Number.POSITIVE_INFINITY
@@ -221,19 +234,40 @@ function worthOf(arena: Arena, classId: number): number {
   const { words, counters } = arena
   const at = classCounterAt(classId, 0)
   const evicted = counters[at + Appraisal.EVICTED]
-  const uses = counters[at + Appraisal.USES] / (1 - FADE)
-  if (counters[at + Appraisal.KEPT] + evicted >= 1) {
-    return Math.min(counters[at + Appraisal.KEPT], uses) + evicted * EVICTED_WEIGHT
+  const returned = counters[at + Appraisal.RETURNED]
+  if (returned + evicted >= 1) {
+    return returned * shortage(arena, classId) + evicted * EVICTED_WEIGHT
   }
   // No time has passed: judge by use alone.
-  if (words[L.WORTH_SPAN_S] === 0) return uses * EVICTED_WEIGHT
+  if (words[L.WORTH_SPAN_S] === 0) {
+    return (counters[at + Appraisal.USES] / (1 - FADE)) * EVICTED_WEIGHT
+  }
   const coldS = tailIdleS(arena, classId, L.LIST_COLD)
   const idleS = Math.max(1, coldS, tailIdleS(arena, classId, L.LIST_WARM))
   return (listedCount(arena, classId) * EVICTED_WEIGHT * words[L.WORTH_SPAN_S]) / idleS
 }
 
+/**
+ * What a returned item of the class counts: less where its ghosts are more than its items, compared
+ * with all classes.
+ */
+function shortage(arena: Arena, classId: number): number {
+  const items = listedCount(arena, classId) + EVICTED_PRIOR
+  const watched = watchedOf(arena, classId) / Math.max(1, watchedOfAll)
+  return Math.sqrt(items / (watched * arena.words[L.ITEM_COUNT] + EVICTED_PRIOR))
+}
+
+/** Evicted items, each weighed by the time that it was a ghost: until it returned. */
+function watchedOf({ counters }: Arena, classId: number): number {
+  const at = classCounterAt(classId, 0)
+  return Math.max(0, counters[at + Appraisal.EVICTED] - counters[at + Appraisal.RETURNED_EARLY])
+}
+
 /** Standard deviation of the worth of a page: its counts are random. */
 function deviationOf(arena: Arena, classId: number): number {
-  const pages = arena.words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
-  return Math.sqrt(worthOf(arena, classId)) / pages
+  const { words, counters } = arena
+  const at = classCounterAt(classId, 0)
+  const returned = Math.sqrt(counters[at + Appraisal.RETURNED] + 1) * shortage(arena, classId)
+  const evicted = Math.sqrt(counters[at + Appraisal.EVICTED]) * EVICTED_WEIGHT
+  return (returned + evicted) / words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
 }

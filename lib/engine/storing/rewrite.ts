@@ -17,6 +17,7 @@ import { itemBytes, setExpiry, setFlags, valueAt } from '../items/item.ts'
 import { countSize, findReplaced, firstListOf, renewCas } from '../items/links.ts'
 import { moveToHead } from '../items/lru.ts'
 import { ruleOf } from '../items/rules.ts'
+import { touch } from '../items/uses.ts'
 import { Mode } from '../status.ts'
 import type { Ask } from './ask.ts'
 import { itemFits, metaOfStore, settle, stateOf } from './terms.ts'
@@ -78,7 +79,7 @@ function resize(arena: Arena, ref: Ref, valueBytes: number): void {
  */
 function renewPlace(arena: Arena, ref: Ref): void {
   const { words } = arena
-  words[ref + L.ITEM_TOUCHED_AT_S] = words[L.CLOCK_S]
+  touch(words, ref)
   const meta = words[ref + L.ITEM_META] & ~(L.STATE_FETCHED | L.STATE_CLAIMED | L.STATE_ACTIVE)
   const stays = !ruleOf(words).ordersByHits
   words[ref + L.ITEM_META] = stays ? meta | L.STATE_ACTIVE : meta

@@ -9,6 +9,7 @@ import type { Arena } from '../../engine/arena/arena.ts'
 import type { Ref } from '../../engine/arena/layout.ts'
 import * as L from '../../engine/arena/layout.ts'
 import { expiryOf, itemFlags, itemTotalBytes, keyAt, loadCas } from '../../engine/items/item.ts'
+import { touchedAtS } from '../../engine/items/uses.ts'
 import type { ClassSet, ItemSink } from '../../engine/items/walk.ts'
 import type { Shard } from '../../engine/shard.ts'
 import type { Source } from '../conversation.ts'
@@ -112,7 +113,7 @@ function printMeta(arena: Arena, ref: Ref, bytes: Buffer, start: number): number
   at += bytes.write(' exp=', at)
   at = endsAtS === 0 ? at + bytes.write('-1', at) : printTime(words, endsAtS, bytes, at)
   at += bytes.write(' la=', at)
-  at = printTime(words, words[ref + L.ITEM_TOUCHED_AT_S], bytes, at)
+  at = printTime(words, touchedAtS(words, ref), bytes, at)
   at += bytes.write(' cas=', at)
   loadCas(arena, ref)
   at = printU64(bytes, at)

@@ -4,6 +4,7 @@ import type { Arena } from '../../engine/arena/arena.ts'
 import { ClassCounter } from '../../engine/arena/counters.ts'
 import * as L from '../../engine/arena/layout.ts'
 import { NIL, type Ref } from '../../engine/arena/layout.ts'
+import { touchedAtS } from '../../engine/items/uses.ts'
 import { SIZE_STEP_BYTES } from '../../engine/limits.ts'
 import type { Host } from '../host.ts'
 import { type Lines, Sums } from './rows.ts'
@@ -71,7 +72,7 @@ function reportMoves(sums: Sums, lines: Lines, id: number): void {
 /** How long the item at the tail of a list has been idle. */
 function tailIdleS({ words }: Arena, classId: number, list: number): number {
   const ref = words[L.listAt(classId, list) + L.LIST_TAIL] as Ref
-  return ref === NIL ? 0 : Math.max(0, words[L.CLOCK_S] - words[ref + L.ITEM_TOUCHED_AT_S])
+  return ref === NIL ? 0 : Math.max(0, words[L.CLOCK_S] - touchedAtS(words, ref))
 }
 
 export function reportSlabs(host: Host, lines: Lines): void {
