@@ -157,8 +157,11 @@ export interface Host {
   readonly cluster: Cluster
   /** Null: everybody is served. */
   readonly auth: Authenticator | null
-  /** Reads the TLS certificates again. Returns why that failed, or null. */
-  refreshCertificates(): string | null
+  /**
+   * Reads the TLS certificates again, in the background. `done` gets why that failed, or null, now
+   * or later.
+   */
+  refreshCertificates(done: (fault: string | null) => void): void
   /** One line to the daemon's log; its level is `info` if not given. */
   log(line: string, level?: 'warn' | 'info' | 'debug'): void
   /** Ends the daemon, as SIGINT does, or SIGUSR1 if `graceful`. */

@@ -118,8 +118,7 @@ export async function startDaemon(
   }
   const reload = () => {
     auth?.reload()
-    const fault = tls === null ? null : keyring?.refreshKeyring(tls, cache.nowS)
-    if (typeof fault === 'string') say(fault, 'error')
+    if (tls !== null) keyring?.refreshKeyring(tls, cache.nowS, sayFault)
   }
   const places = [...listeners.map(({ facts }) => facts.address), ...(admin?.places ?? [])]
   return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
@@ -160,6 +159,10 @@ function foundBy(
     udpPort: udp?.bound.port ?? options.udpPort,
     largestChunkBytes: largestChunkBytes(cache),
   }
+}
+
+function sayFault(fault: string | null): void {
+  if (fault !== null) say(fault, 'error')
 }
 
 function largestChunkBytes({ shards }: Cache): number {

@@ -156,7 +156,7 @@ export function hostOf(
       eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
     },
     auth: authenticatorOf(settings.auth, roster, guards),
-    refreshCertificates: () => refreshCertificates(settings.tls, clockS(), guards),
+    refreshCertificates: done => refreshCertificates(settings.tls, clockS(), guards, done),
     log: say,
   }
 }
@@ -169,11 +169,13 @@ function refreshCertificates(
   tls: TlsHandle | null,
   nowS: number,
   guards: Guards | null,
-): string | null {
-  if (tls === null || guards === null) return 'Error TLS not enabled'
-  const fault = guards.refreshKeyring(tls, nowS)
-  if (fault !== null) say(fault, 'error')
-  return fault
+  done: (fault: string | null) => void,
+): void {
+  if (tls === null || guards === null) return done('Error TLS not enabled')
+  guards.refreshKeyring(tls, nowS, fault => {
+    if (fault !== null) say(fault, 'error')
+    done(fault)
+  })
 }
 
 function authenticatorOf(

@@ -47,7 +47,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     hotKeys: new HotKeys(createSketches(1), 0),
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
-    refreshCertificates: () => 'Error TLS not enabled',
+    refreshCertificates: done => done('Error TLS not enabled'),
     log: () => {},
     cluster: new ClusterBoard(createClusterBoard([], 'test-host', false)),
     shutdown: () => {},

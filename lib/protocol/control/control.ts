@@ -14,6 +14,7 @@ import { Verb } from '../words/verbs.ts'
 import { crawler } from './crawler.ts'
 import { config, shutdown } from './daemon.ts'
 import { lru, memoryLimit, slabs } from './memory.ts'
+import { PendingAnswer } from './pending-answer.ts'
 import { stats } from './stats.ts'
 import { watch } from './watch.ts'
 
@@ -50,16 +51,20 @@ export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speake
     case Verb.CONFIG:
       return config(bytes, peer, speaker)
     case Verb.REFRESH_CERTS:
-      return refreshCertificates(peer, speaker)
+      return refreshCertificates(peer)
     default:
       return speaker.say(Line.ERROR)
   }
 }
 
-function refreshCertificates(peer: Conversation, speaker: Speaker): void {
-  const fault = peer.host.refreshCertificates()
-  if (fault === null) speaker.say(Line.OK)
-  else peer.sendTail(Buffer.from(`${fault}\r\n`))
+function refreshCertificates(peer: Conversation): void {
+  const answer = new PendingAnswer()
+  const { noreply } = peer.request
+  peer.host.refreshCertificates(fault => {
+    const reply = fault ?? (noreply ? '' : 'OK')
+    answer.settle(Buffer.from(reply === '' ? '' : `${reply}\r\n`))
+  })
+  peer.sendSource(answer)
 }
 
 function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker): void {

@@ -11,6 +11,7 @@ import { KEYRING_BYTES_MAX } from '../limits.ts'
 import { reasonOf } from '../system/reason.ts'
 import {
   type Certificates,
+  loadTexts,
   newTicketKey,
   readCertificates,
   type TlsSettings,
@@ -21,6 +22,9 @@ import {
  * How often a thread checks whether another one has finished writing, before it gives up waiting.
  */
 const KEYRING_TRIES_MAX = 10_000_000
+
+/** How often the files are read again because others had read them meanwhile. */
+const REFRESH_TRIES_MAX = 10
 
 const SEQUENCE = 0
 const REFRESHED_S = 1
@@ -41,10 +45,30 @@ export function openKeyring(options: Options, nowS: number): TlsHandle {
   return { settings, keyring: keyring.buffer }
 }
 
-/** Reads the files again, for new connections. Returns why that failed, or null. */
-export function refreshKeyring({ settings, keyring }: TlsHandle, nowS: number): string | null {
+/**
+ * Reads the files again in the background, for new connections. `done` gets why that failed, or
+ * null. Who reads them at the same time may be older or newer: then they are read once more.
+ */
+export function refreshKeyring(
+  tls: TlsHandle,
+  nowS: number,
+  done: (fault: string | null) => void,
+): void {
+  const { settings } = tls
+  const keyring = new Keyring(tls.keyring)
+  const attempt = (triesLeft: number): void => {
+    const { version } = keyring
+    loadTexts(settings, read => {
+      if (keyring.version !== version && triesLeft > 0) return attempt(triesLeft - 1)
+      done(faultOf(() => keyring.publish(readCertificates(settings, read), nowS)))
+    })
+  }
+  attempt(REFRESH_TRIES_MAX)
+}
+
+function faultOf(work: () => void): string | null {
   try {
-    new Keyring(keyring).publish(readCertificates(settings), nowS)
+    work()
     return null
   } catch (error) {
     return reasonOf(error)

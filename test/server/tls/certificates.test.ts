@@ -1,7 +1,8 @@
 // Certificates of clients, the certificate of the server, and sessions.
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +12,7 @@ import t from 'tap'
 import { createAuthority, type Pair } from '../../support/certificates.ts'
 import { startDaemon } from '../../support/daemon.ts'
 import { skipWithout } from '../../support/oracle.ts'
-import { ask, askOnce, comesTrue, statsOf } from '../../support/server-peer.ts'
+import { ask, askOnce, comesTrue, openPeer, statsOf } from '../../support/server-peer.ts'
 import { isServed, openSecure, showing, startTlsDaemon } from '../../support/tls-peer.ts'
 import { shortFolder } from '../../support/unix.ts'
 
@@ -134,6 +135,21 @@ t.test('certificates are renewed for new connections', NEEDS_OPENSSL, async t =>
   const age = (await statsOf(daemon.port)).get('time_since_server_cert_refresh')
   t.ok(Number(age) < 30, `${age}`)
   for (const peer of others) peer.destroy()
+})
+
+t.test('a file that cannot be read yet keeps nobody waiting', NEEDS_OPENSSL, async t => {
+  const first = createAuthority(t, 'authority').sign('first')
+  const live = { cert: join(shortFolder(t), 'cert'), key: first.key }
+  writeFileSync(live.cert, readFileSync(first.cert))
+  const daemon = await startTlsDaemon(t, live, [], ['-t', '1'])
+  rmSync(live.cert)
+  spawnSync('mkfifo', [live.cert])
+  const asking = await openPeer(daemon.port)
+  const answer = ask(asking, 'refresh_certs\r\nget none\r\n', 'END\r\n')
+  t.equal(await askOnce(daemon.port, 'get none\r\n', 'END\r\n'), 'END\r\n', 'others are served')
+  await writeFile(live.cert, readFileSync(first.cert))
+  t.equal(await answer, 'OK\r\nEND\r\n', 'what follows waits')
+  asking.destroy()
 })
 
 t.test('sessions are resumed by any thread, if enabled', NEEDS_OPENSSL, async t => {
