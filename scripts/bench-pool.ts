@@ -1,13 +1,16 @@
-// `npm run bench:pool` compares the pool client's two drivers and plain memjs against one memslab
-// daemon: operations per second and client CPU per operation. Then it freezes the server and shows
-// how many requests each accepts and how much memory those take.
+// `npm run bench:pool` compares the pool client's two drivers with npm's clients on one memslab
+// daemon, and with ioredis on Redis where that is installed: operations per second, client CPU per
+// operation, and how long the slowest hundredth of them takes. Then it freezes the daemon and shows
+// how many requests the drivers and memjs accept and how much memory those take.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import yargs from 'yargs'
-import { type Door, type Kind, openDoor } from './bench/pool/doors.ts'
+import { Histogram } from './bench/histogram.ts'
+import { type Door, KINDS, type Kind, openDoor, REDIS_KIND } from './bench/pool/doors.ts'
+import { startRedis } from './bench/pool/redis.ts'
 import { runSelf } from './bench/pool/self.ts'
-import { stopAllOnExit } from './bench/processes.ts'
+import { stop, stopAllOnExit } from './bench/processes.ts'
 import { plainTable } from './bench/report.ts'
 import { memslabCommand, type Server, startServer, stopServer } from './bench/servers.ts'
 
@@ -18,19 +21,27 @@ interface Case {
   /** Operations that one request counts as. */
   operations: number
   ask(door: Door, i: number): Promise<unknown>
+  /** Which requests count for p99. Default: all. */
+  isTimed?: (i: number) => boolean
 }
 
 interface Cost {
   perSecond: number
   cpuUs: number
+  p99Ms: number
 }
 
-const KINDS: Kind[] = ['meta', 'memjs', 'memjs alone']
+const FROZEN_KINDS: Kind[] = ['meta', 'memjs', 'memjs alone']
 const KEYS = Array.from({ length: 10_000 }, (_, i) => `key:${i}`)
 const BATCH = 100
 const WARMUP_S = 0.5
 const FROZEN_SETS = 200_000
 const MIB = 2 ** 20
+const WIDE = 50
+/** One get in this many is of a long value, in the mixed case. */
+const LONG_SHARE = 100
+const LONG_BYTES = 3 * MIB
+const LONG_KEYS = ['long:0', 'long:1', 'long:2', 'long:3']
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('bench:pool')
@@ -49,8 +60,15 @@ const options = await yargs(process.argv.slice(2))
 const value = Buffer.alloc(options.bytes, 'x')
 const CASES: Case[] = [
   { name: 'get, one at a time', inFlight: 1, operations: 1, ask: get },
-  { name: 'get, 64 in flight', inFlight: 64, operations: 1, ask: get },
-  { name: 'set, 64 in flight', inFlight: 64, operations: 1, ask: set },
+  { name: `get, ${WIDE} wide`, inFlight: WIDE, operations: 1, ask: get },
+  {
+    name: `get, ${WIDE} wide, one in ${LONG_SHARE} of 3 MiB (p99 of the others)`,
+    inFlight: WIDE,
+    operations: 1,
+    ask: getMixed,
+    isTimed: i => !isLong(i),
+  },
+  { name: `set, ${WIDE} wide`, inFlight: WIDE, operations: 1, ask: set },
   { name: `getMany of ${BATCH} keys`, inFlight: 1, operations: BATCH, ask: getMany },
 ]
 
@@ -60,31 +78,42 @@ else console.log(JSON.stringify(await measureAll(options.kind as Kind)))
 
 async function compare(): Promise<void> {
   stopAllOnExit()
-  const spec = { name: 'memslab', command: memslabCommand(), threadCount: 1 }
-  const server = await startServer(spec, undefined)
-  const columns: Cost[][] = []
-  for (const kind of KINDS) columns.push(await asChild<Cost[]>(kind, server, false))
-  const head = ['', ...KINDS.flatMap(kind => [`${kind}: operations/s`, 'client CPU us'])]
-  const rows = CASES.map(({ name }, i) => [name, ...columns.flatMap(costs => cellsOf(costs[i]))])
-  console.log(`values of ${options.bytes} bytes, one connection`)
-  console.log(plainTable([head, ...rows]))
+  const command = [...memslabCommand(), '-I', '8m']
+  const server = await startServer({ name: 'memslab', command, threadCount: 1 }, undefined)
+  const redis = await startRedis()
+  const costs = new Map<Kind, Cost[]>()
+  for (const kind of KINDS) {
+    const port = kind === REDIS_KIND ? redis?.port : server.port
+    if (port === undefined) console.log(`${kind}: left out, redis-server is not installed`)
+    else costs.set(kind, await asChild<Cost[]>(kind, port, false))
+  }
+  if (redis !== undefined) await stop(redis.process)
+  console.log(`values of ${options.bytes} bytes`)
+  for (const [i, { name }] of CASES.entries()) {
+    const rows = [...costs].map(([kind, list]) => [kind, ...cellsOf(list[i])])
+    console.log(`\n${name}`)
+    console.log(plainTable([['', 'operations/s', 'client CPU us', 'p99 ms'], ...rows]))
+  }
+  await freeze(server)
+  await stopServer(server)
+}
 
+async function freeze(server: Server): Promise<void> {
   process.kill(server.pid, 'SIGSTOP')
   const accepted: string[][] = []
-  for (const kind of KINDS) {
-    const { requests, bytes } = await asChild<Accepted>(kind, server, true)
+  for (const kind of FROZEN_KINDS) {
+    const { requests, bytes } = await asChild<Accepted>(kind, server.port, true)
     const memory = (bytes / MIB).toFixed(0)
     accepted.push([kind, requests.toLocaleString('en'), memory])
   }
   process.kill(server.pid, 'SIGCONT')
-  await stopServer(server)
   console.log(`\n${FROZEN_SETS.toLocaleString('en')} sets at once to a frozen server`)
   console.log(plainTable([['', 'requests accepted', 'memory for them, MiB'], ...accepted]))
 }
 
-function asChild<T>(kind: Kind, server: Server, isFrozen: boolean): Promise<T> {
+function asChild<T>(kind: Kind, port: number, isFrozen: boolean): Promise<T> {
   const { seconds, bytes } = options
-  const args = ['--kind', kind, '--port', server.port, '--seconds', seconds, '--bytes', bytes]
+  const args = ['--kind', kind, '--port', port, '--seconds', seconds, '--bytes', bytes]
   const line = [
     fileURLToPath(import.meta.url),
     ...args.map(String),
@@ -96,6 +125,7 @@ function asChild<T>(kind: Kind, server: Server, isFrozen: boolean): Promise<T> {
 async function measureAll(kind: Kind): Promise<Cost[]> {
   const door = openDoor(kind, options.port)
   for (const key of KEYS) await door.set(key, value)
+  for (const key of LONG_KEYS) await door.set(key, Buffer.alloc(LONG_BYTES, 'x'))
   const costs: Cost[] = []
   for (const one of CASES) {
     await run(door, one, WARMUP_S)
@@ -107,23 +137,27 @@ async function measureAll(kind: Kind): Promise<Cost[]> {
 
 async function run(
   door: Door,
-  { inFlight, operations, ask }: Case,
+  { inFlight, operations, ask, isTimed = () => true }: Case,
   seconds: number,
 ): Promise<Cost> {
   const startedMs = performance.now()
   const endMs = startedMs + seconds * 1000
   const before = process.cpuUsage()
+  const times = new Histogram()
   let done = 0
   const loop = async (id: number) => {
     for (let i = id; performance.now() < endMs; i++) {
+      const beganMs = performance.now()
       await ask(door, i)
+      if (isTimed(i)) times.record((performance.now() - beganMs) * 1000)
       done += operations
     }
   }
   await Promise.all(Array.from({ length: inFlight }, (_, id) => loop(id * 97)))
   const { user, system } = process.cpuUsage(before)
   const elapsedS = (performance.now() - startedMs) / 1000
-  return { perSecond: done / elapsedS, cpuUs: (user + system) / done }
+  const p99Ms = times.percentileUs(99) / 1000
+  return { perSecond: done / elapsedS, cpuUs: (user + system) / done, p99Ms }
 }
 
 interface Accepted {
@@ -156,6 +190,14 @@ function get(door: Door, i: number): Promise<unknown> {
   return door.get(KEYS[i % KEYS.length])
 }
 
+function getMixed(door: Door, i: number): Promise<unknown> {
+  return isLong(i) ? door.get(LONG_KEYS[i % LONG_KEYS.length]) : get(door, i)
+}
+
+function isLong(i: number): boolean {
+  return i % LONG_SHARE === 0
+}
+
 function set(door: Door, i: number): Promise<unknown> {
   return door.set(KEYS[i % KEYS.length], value)
 }
@@ -165,6 +207,6 @@ function getMany(door: Door, i: number): Promise<unknown> {
   return door.getMany(KEYS.slice(start, start + BATCH))
 }
 
-function cellsOf({ perSecond, cpuUs }: Cost): string[] {
-  return [Math.round(perSecond).toLocaleString('en'), cpuUs.toFixed(2)]
+function cellsOf({ perSecond, cpuUs, p99Ms }: Cost): string[] {
+  return [Math.round(perSecond).toLocaleString('en'), cpuUs.toFixed(2), p99Ms.toFixed(2)]
 }

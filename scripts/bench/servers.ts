@@ -134,7 +134,7 @@ async function ask(port: number, request: string, end: string): Promise<string> 
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const listener = createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
   const address = listener.address()
