@@ -18,7 +18,10 @@ export type CacheErrorCode =
   | 'TIMEOUT'
   /** The connection failed, or broke while the request was pending. */
   | 'CONNECTION'
-  /** Too many requests are pending on this connection; nothing was sent. */
+  /**
+   * Too many requests are pending on this connection, and nothing was sent; or too many loads wait,
+   * or their source fails.
+   */
   | 'BUSY'
   /** The server refused for another reason; the message is the server's. */
   | 'SERVER'

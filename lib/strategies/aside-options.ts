@@ -5,11 +5,13 @@ import {
   checkSerializer,
   checkType,
   numberOption,
+  refuse,
   TIMER_MS_MAX,
 } from '../doors/arguments.ts'
 import type { Serializer } from '../serializer.ts'
 import { isNone } from './encoding.ts'
 import { type OnError, reporter } from './reporter.ts'
+import { SourceGuard } from './source-guard.ts'
 
 /** Default time-out of a loader. */
 const LOAD_MS = 5000
@@ -36,6 +38,8 @@ export interface AsideOptions {
    * Time-out of a loader, ms; then its callers' promises reject with DEADLINE. Default 5000.
    */
   loadMs?: number | undefined
+  /** Bounds the loads. Default: 100 at once; one for each CacheAside. */
+  guard?: SourceGuard | undefined
   /** For values that are neither strings nor bytes. Default `json`. */
   serializer?: Serializer | undefined
   /** Called with errors of the cache and of loads in the background. Default: a warning. */
@@ -48,6 +52,7 @@ const NAMES: Record<keyof Required<AsideOptions>, true> = {
   negativeTtlS: true,
   jitter: true,
   loadMs: true,
+  guard: true,
   serializer: true,
   onError: true,
 }
@@ -60,6 +65,7 @@ export interface AsideSettings {
   negativeTtlS: number
   jitter: number
   loadMs: number
+  guard: SourceGuard
   serializer: Serializer | undefined
   report: OnError
 }
@@ -75,9 +81,15 @@ export function settingsOf(options: AsideOptions): AsideSettings {
     negativeTtlS: numberOption(options, 'negativeTtlS', 0, [0, NEVER]),
     jitter: numberOption(options, 'jitter', TTL_JITTER, [0, 1]),
     loadMs: numberOption(options, 'loadMs', LOAD_MS, [ABOVE_0, TIMER_MS_MAX]),
+    guard: guardOf(options.guard),
     serializer: options.serializer,
     report: reporter(options.onError),
   }
+}
+
+function guardOf(guard: unknown): SourceGuard {
+  if (guard === undefined) return new SourceGuard()
+  return guard instanceof SourceGuard ? guard : refuse('guard', 'a SourceGuard', guard)
 }
 
 /** How long a value is kept, seconds; undefined: it is not stored. */

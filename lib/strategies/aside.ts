@@ -71,8 +71,8 @@ export class CacheAside {
   /**
    * The cached value, or the loaded one as the serializer returns it. All callers that wait for one
    * load get the same object, or its error. The value is stored in the background (`settled`).
-   * CacheError DEADLINE: the value was not loaded in time, here or by another process. KEY: the
-   * cache does not allow the key.
+   * CacheError DEADLINE: the value was not loaded in time, here or by another process. BUSY: too
+   * many loads wait, or the source fails. KEY: the cache does not allow the key.
    */
   getOrSet<T>(key: string, load: Loader<T>): Promise<T> {
     const under = this.flights.get(key) as Promise<T> | undefined
@@ -222,7 +222,7 @@ export class CacheAside {
 
   /** Loads the next value in the background, unless another caller does. */
   private refresh<T>(key: string, load: Loader<T>): void {
-    if (this.refreshes.has(key)) return
+    if (this.refreshes.has(key) || this.settings.guard.isOpen()) return
     const isDone = (item: Item<Buffer> | undefined) => item === undefined || !this.isStale(item)
     const run = async () => {
       const turn = await this.claims.take(key, isDone)
@@ -244,16 +244,14 @@ export class CacheAside {
   }
 
   private async load<T>(key: string, load: Loader<T>): Promise<T> {
-    const { loadMs } = this.settings
+    const { loadMs, guard } = this.settings
     const controller = new AbortController()
-    const late = Promise.withResolvers<never>()
+    const { signal } = controller
     const timer = setTimeout(() => {
-      const error = new CacheError('DEADLINE', `${key}: not loaded in ${loadMs} ms`)
-      controller.abort(error)
-      late.reject(error)
+      controller.abort(new CacheError('DEADLINE', `${key}: not loaded in ${loadMs} ms`))
     }, loadMs)
     try {
-      return await Promise.race([load(controller.signal), late.promise])
+      return await guard.run(() => load(signal), signal)
     } finally {
       clearTimeout(timer)
     }

@@ -20,6 +20,7 @@ export {
   type SessionFacts,
   type SessionOptions,
 } from './session-store.ts'
+export { type GuardOptions, SourceGuard } from './source-guard.ts'
 export { type TagOptions, Tags } from './tags.ts'
 export {
   ReadThrough,

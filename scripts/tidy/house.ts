@@ -223,7 +223,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['through.ts', 'write-queue.ts'],
     ['aside.ts', 'keyv.ts', 'session-store.ts', 'tiered.ts'],
     ['aside-options.ts', 'change-log.ts', 'claims.ts', 'owed.ts', 'tags.ts'],
-    ['encoding.ts', 'keys.ts', 'reporter.ts'],
+    ['encoding.ts', 'keys.ts', 'reporter.ts', 'source-guard.ts'],
   ],
 }
 
