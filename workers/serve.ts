@@ -1,7 +1,7 @@
 // A worker: one long piscina task. It attaches every arena, serves the sockets that come through
 // its port, and ends when the port is closed.
 
-import type { MessagePort } from 'node:worker_threads'
+import { type MessagePort, threadId } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
 import { Service } from '../lib/server/service.ts'
 import { sayThrough } from '../lib/server/system/log.ts'
@@ -23,7 +23,8 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
   // A socket that could not be rebuilt here: only the number of its delivery tells which one it
   // was.
   port.on('messageerror', () => service.roster.giveLost(worker, ++deliveries))
-  const ready: Ready = { uring: service.uringHandle(), isDirectTls: service.isDirectTls }
+  const { isDirectTls } = service
+  const ready: Ready = { threadId, uring: service.uringHandle(), isDirectTls }
   port.postMessage(ready)
   await new Promise<void>(resolve => port.once('close', resolve))
   keeper.stop()

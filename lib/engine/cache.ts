@@ -37,6 +37,7 @@ import {
   RESETS,
   UPKEEP_HOLDER,
 } from './arena/layout.ts'
+import type { OnStuck } from './arena/lock.ts'
 import { pagesAboveLimit } from './chunks/slabs.ts'
 import {
   ARENA_PAGES_MIN,
@@ -139,6 +140,14 @@ export class Cache {
     }
     if (complete) this.dead.clear()
     return emptied
+  }
+
+  /**
+   * Has this thread call `onStuck` with a thread's id while it waits for that thread's lock in
+   * vain. A thread that hears of deaths only by its event loop can look for one there, and recover.
+   */
+  watchLocks(onStuck: OnStuck): void {
+    for (const shard of this.shards) shard.onStuck = onStuck
   }
 
   /** An id for a thread without one, unique among all threads that use this cache. */

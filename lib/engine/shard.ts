@@ -13,7 +13,7 @@ import { expiresAt } from './arena/clock.ts'
 import { resetCounters } from './arena/counters.ts'
 import * as L from './arena/layout.ts'
 import { NIL, type Ref } from './arena/layout.ts'
-import { lock, lockHolder, lockWithin, unlock, yieldLock } from './arena/lock.ts'
+import { lock, lockHolder, lockWithin, type OnStuck, unlock, yieldLock } from './arena/lock.ts'
 import { dropHold, type Hold, heldRef, isGood } from './items/holds.ts'
 import { itemBytes } from './items/item.ts'
 import { dropKept, isKept } from './items/keeps.ts'
@@ -99,6 +99,8 @@ const UPKEEP_LOCK_WAIT_MS_MAX = 20
 export class Shard {
   readonly arena: Arena
   readonly holder: number
+  /** What this thread does while it waits for the lock in vain (Cache.onStuck). */
+  onStuck: OnStuck | null = null
   private readonly live = new LiveItems()
 
   /** `holder`: the calling thread's id, positive and unique in the process, for lock and holds. */
@@ -379,7 +381,7 @@ export class Shard {
   }
 
   private lock(): void {
-    lock(this.arena.words, this.holder)
+    lock(this.arena.words, this.holder, this.onStuck)
   }
 
   private unlock(): void {
@@ -477,7 +479,7 @@ export class Shard {
         if (givenUp === ROOM_GIVEN_UP_MAX) restSlack(arena)
         if (givenUp === ROOM_REFUSED_MIN) return false
       }
-      yieldLock(words, this.holder)
+      yieldLock(words, this.holder, this.onStuck)
     }
     return false
   }

@@ -56,6 +56,7 @@ import { Cache } from '../engine/cache.ts'
 import { Keeper } from '../engine/keeper.ts'
 import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import { Mode } from '../engine/status.ts'
+import { hasEnded, observe } from '../engine/thread-end.ts'
 import { json, type Serializer } from '../serializer.ts'
 import { checkAttach, checkCreateOptions } from './create-options.ts'
 import { keysOf } from './key-list.ts'
@@ -82,6 +83,8 @@ export class LocalCache implements Store<'sync'> {
   private readonly serializer: Serializer
   private readonly clock: NodeJS.Timeout
   private readonly keeper: Keeper
+  /** By their ids for locks, until they have ended. */
+  private readonly guarded = new Map<number, Worker>()
 
   private constructor(cache: Cache, serializer: Serializer = json) {
     this.cache = cache
@@ -119,11 +122,25 @@ export class LocalCache implements Store<'sync'> {
 
   /**
    * Cleans up when this worker ends. If it was terminated in the middle of a change, the arena that
-   * it had locked is released, or emptied if it is torn.
+   * it had locked is released, or emptied if it is torn. A call of this thread that waits for that
+   * lock sees its end too.
    */
   guard(worker: Worker): void {
     const holder = holderOf(worker.threadId)
-    worker.once('exit', () => this.cache.recover(holder))
+    const { guarded, cache } = this
+    if (guarded.size === 0) cache.watchLocks(holder => this.lookAt(holder))
+    guarded.set(holder, worker)
+    observe(worker)
+    worker.once('exit', () => {
+      guarded.delete(holder)
+      cache.recover(holder)
+    })
+  }
+
+  /** A guarded worker has a lock that this thread waits for. */
+  private lookAt(holder: number): void {
+    const worker = this.guarded.get(holder)
+    if (worker !== undefined && hasEnded(worker)) this.cache.recover(holder)
   }
 
   /**

@@ -58,7 +58,10 @@ export class MainThreadService {
   private start(): Service {
     const task = this.workers.mainThreadTask()
     this.holder = task.holder
-    return new Service(task, this.guards, false, error => this.restart(error))
+    const service = new Service(task, this.guards, false, error => this.restart(error))
+    // This thread alone hears of the death of a worker, but not while it waits for its lock.
+    service.host.cache.watchLocks(holder => this.workers.recoverEnded(holder))
+    return service
   }
 
   private restart(error: unknown): void {

@@ -52,6 +52,7 @@ export type WorkerMessage = Ready | LogLine
 
 /** Sent by a worker when it is ready for connections. */
 export interface Ready {
+  threadId: number
   /** Null: it has none. */
   uring: UringHandle | null
   /** False: its TLS is Node's, so it has no uring either. */

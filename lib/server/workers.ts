@@ -17,6 +17,7 @@ import {
   type Worker as Thread,
 } from 'node:worker_threads'
 import type { Cache } from '../engine/cache.ts'
+import { hasEnded, observe } from '../engine/thread-end.ts'
 import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
 import type { Roster } from './roster.ts'
@@ -74,6 +75,8 @@ interface Worker {
   done: Promise<void>
   /** Connections sent to it so far. */
   deliveries: number
+  /** The thread that runs it, once it is ready. */
+  thread: Thread | undefined
   /** Its uring, which it closes itself unless it dies. */
   uring: UringHandle | null
   /** Gives it up before it is ready. */
@@ -166,6 +169,15 @@ export class Workers {
     return this.taskFor(this.roster.mainThread)
   }
 
+  /**
+   * Cleans up after a worker that has ended, though this thread could not hear of that yet: it
+   * waits for a lock that this worker has.
+   */
+  recoverEnded(holder: number): void {
+    const worker = this.workers.find(worker => worker.holder === holder)
+    if (worker?.thread !== undefined && hasEnded(worker.thread)) this.recover(holder)
+  }
+
   /** Cleans up after the main thread, which failed to serve its peers with this id. */
   recoverMainThread(holder: number): void {
     this.recover(holder)
@@ -204,6 +216,7 @@ export class Workers {
       isReady: false,
       done,
       deliveries: 0,
+      thread: undefined,
       uring: null,
       abort,
       startedMs,
@@ -214,6 +227,8 @@ export class Workers {
       if ('log' in message) return sayFor(message)
       notLate()
       worker.uring = message.uring
+      worker.thread = this.pool.threads.find(({ threadId }) => threadId === message.threadId)
+      if (worker.thread !== undefined) observe(worker.thread)
       this.noteWays(index, message)
       worker.isReady = true
       this.startFailures = 0

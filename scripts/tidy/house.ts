@@ -88,7 +88,7 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
 export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/': [
     ['index.ts'],
-    ['keeper.ts', 'prefetch.ts'],
+    ['keeper.ts', 'prefetch.ts', 'thread-end.ts'],
     ['cache.ts', 'key-sink.ts', 'value-sink.ts'],
     ['create.ts'],
     ['shard.ts'],

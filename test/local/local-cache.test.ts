@@ -8,7 +8,8 @@ import t from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
 import { CacheError } from '../../lib/doors/errors.ts'
 import { Arena } from '../../lib/engine/arena/arena.ts'
-import { CAS_LOW } from '../../lib/engine/arena/layout.ts'
+import { CAS_LOW, ITEM_COUNT, LOCK } from '../../lib/engine/arena/layout.ts'
+import { lockHolder } from '../../lib/engine/arena/lock.ts'
 import { Cache } from '../../lib/engine/cache.ts'
 import { Keeper } from '../../lib/engine/keeper.ts'
 import { LOCK_WAIT_MS_MAX, UPKEEP_IDLE_MS, UPKEEP_IDLE_MS_MAX } from '../../lib/engine/limits.ts'
@@ -318,6 +319,31 @@ t.test('a terminated thread leaves a working cache', async t => {
     t.equal(cache.get('after'), String(i))
   }
   for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
+})
+
+t.test('a call sees that the thread which has its lock was terminated', async t => {
+  for (const isTorn of [false, true]) {
+    const cache = LocalCache.create({ memoryBytes: 16 * MIB })
+    cache.set('key', 'value')
+    const worker = new Worker(
+      `require('node:worker_threads').parentPort.postMessage('')
+      setInterval(() => {}, 1000)`,
+      { eval: true },
+    )
+    cache.guard(worker)
+    await once(worker, 'message')
+    const [{ words }] = cache.handle.arenas.map(buffer => new Arena(buffer))
+    words[LOCK] = worker.threadId + 1
+    if (isTorn) words[ITEM_COUNT]++
+    worker.terminate()
+    const startedMs = performance.now()
+    t.equal(cache.get('key'), isTorn ? undefined : 'value')
+    t.ok(performance.now() - startedMs < LOCK_WAIT_MS_MAX / 2, 'long before it would throw')
+    t.equal(lockHolder(words), 0)
+    await once(worker, 'exit')
+    t.ok(cache.set('key', 'again'))
+    for (const buffer of cache.handle.arenas) verify(new Arena(buffer))
+  }
 })
 
 t.test('upkeep runs when due, survives a stuck lock, and stops', async t => {

@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { MIB } from '../../lib/bytes/units.ts'
-import { HOLD_COUNT, LOCK } from '../../lib/engine/arena/layout.ts'
+import { HOLD_COUNT, LOCK, UPKEEP_HOLDER } from '../../lib/engine/arena/layout.ts'
 import { Cache } from '../../lib/engine/cache.ts'
+import { LOCK_WAIT_MS_MAX } from '../../lib/engine/limits.ts'
 import { createSketches } from '../../lib/observe/hot-sketch.ts'
 import { createLogs } from '../../lib/observe/log-buffer.ts'
 import { createPrefixes } from '../../lib/observe/prefixes.ts'
@@ -18,6 +19,7 @@ import { createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { TURN_UNBOUNDED } from '../../lib/protocol/host.ts'
 import { Session } from '../../lib/protocol/session.ts'
 import { type Daemon, startDaemon } from '../../lib/server/daemon.ts'
+import { MainThreadService } from '../../lib/server/main-thread.ts'
 import { Roster } from '../../lib/server/roster.ts'
 import { featuresOf } from '../../lib/server/settings.ts'
 import { logWords } from '../../lib/server/system/log.ts'
@@ -49,6 +51,25 @@ t.test('an exception in the main thread closes its peers, not the daemon', async
     next.destroy()
   }
   t.ok(await comesTrue(() => daemon.roster.current() === 0), 'no place stays taken')
+  verifyAll(daemon)
+})
+
+t.test('the main thread sees the death of a worker whose lock it waits for', async t => {
+  const { daemon } = await start(t)
+  t.capture(process.stderr, 'write', () => true)
+  const service = new MainThreadService(daemon.workers, null)
+  const [shard] = service.host.cache.shards
+  const { words } = shard.arena
+  t.equal(daemon.workers.pool.threads.length, 1)
+  t.ok(await comesTrue(() => words[UPKEEP_HOLDER] !== 0))
+  words[LOCK] = words[UPKEEP_HOLDER]
+  daemon.workers.pool.threads[0].terminate()
+  const startedMs = performance.now()
+  t.doesNotThrow(() => shard.crawlerEnable(true))
+  t.ok(performance.now() - startedMs < LOCK_WAIT_MS_MAX / 2)
+  words[LOCK] = 0
+  t.ok(await comesTrue(() => daemon.roster.restarts() === 1), 'it is replaced, too')
+  await service.close()
   verifyAll(daemon)
 })
 

@@ -18,16 +18,30 @@ const LOCK_YIELD_MS_MAX = 0.1
 const FREE = 0
 const WAITERS = 1 << 30
 
-/** Takes the lock for `holder`, a positive number below 2^30 that is unique in the process. */
-export function lock(words: Int32Array, holder: number): void {
+/**
+ * Called in a thread that has slept in vain, with the id of the thread that has the lock. It frees
+ * the lock if it can tell that this thread has ended.
+ */
+export type OnStuck = (holder: number) => void
+
+/**
+ * Takes the lock for `holder`, a positive number below 2^30 that is unique in the process. Throws
+ * after LOCK_WAIT_MS_MAX.
+ */
+export function lock(words: Int32Array, holder: number, onStuck: OnStuck | null = null): void {
   if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return
-  if (!lockWithin(words, holder, LOCK_WAIT_MS_MAX)) {
+  if (!lockWithin(words, holder, LOCK_WAIT_MS_MAX, onStuck)) {
     throw new Error(`the arena's lock is stuck: thread ${lockHolder(words)} has it`)
   }
 }
 
 /** As `lock`, but returns false if the lock cannot be had within `waitMs` of running time. */
-export function lockWithin(words: Int32Array, holder: number, waitMs: number): boolean {
+export function lockWithin(
+  words: Int32Array,
+  holder: number,
+  waitMs: number,
+  onStuck: OnStuck | null = null,
+): boolean {
   for (let spin = 0; spin < LOCK_SPINS_MAX; spin++) {
     if (Atomics.load(words, LOCK) !== FREE) continue
     if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return true
@@ -45,7 +59,8 @@ export function lockWithin(words: Int32Array, holder: number, waitMs: number): b
     if (seen !== marked && Atomics.compareExchange(words, LOCK, seen, marked) !== seen) continue
     const sleepMs = Math.min(waitMs - waitedMs, LOCK_SLEEP_MS_MAX)
     const sleptAtMs = performance.now()
-    Atomics.wait(words, LOCK, marked, sleepMs)
+    const woke = Atomics.wait(words, LOCK, marked, sleepMs)
+    if (onStuck !== null && woke === 'timed-out') onStuck(lockHolder(words))
     waitedMs += Math.min(performance.now() - sleptAtMs, sleepMs)
   }
 }
@@ -55,13 +70,13 @@ export function unlock(words: Int32Array): void {
 }
 
 /** Gives the lock to a waiting thread and takes it again, between two steps of long work. */
-export function yieldLock(words: Int32Array, holder: number): void {
+export function yieldLock(words: Int32Array, holder: number, onStuck: OnStuck | null = null): void {
   if ((Atomics.exchange(words, LOCK, FREE) & WAITERS) !== 0) {
     Atomics.notify(words, LOCK, 1)
     // A woken thread needs longer to come than this thread to lock again.
     Atomics.wait(words, LOCK, FREE, LOCK_YIELD_MS_MAX)
   }
-  lock(words, holder)
+  lock(words, holder, onStuck)
 }
 
 /** The id of the thread that holds the lock, 0 while it is free. */
