@@ -34,6 +34,7 @@ interface ServeCommand {
 const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promise<number>>>> = {
   ring: async () => (await import('./commands/ring.ts')).runRing,
   drain: async () => (await import('./commands/drain.ts')).runDrain,
+  doctor: async () => (await import('./commands/doctor/doctor.ts')).runDoctor,
   top: async () => (await import('./commands/top/top.ts')).runTop,
 }
 

@@ -210,7 +210,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['limits.ts', 'loop-clock.ts'],
   ],
   'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
-  'lib/commands/': [['drain.ts', 'ring.ts', 'top/'], ['servers/'], ['command-line.ts']],
+  'lib/commands/': [['doctor/', 'drain.ts', 'ring.ts', 'top/'], ['servers/'], ['command-line.ts']],
   'lib/local/': [
     ['local-cache.ts'],
     ['local-items.ts', 'create-options.ts', 'key-list.ts', 'stats.ts'],

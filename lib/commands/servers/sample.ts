@@ -116,3 +116,8 @@ export function versionOf({ general, own }: Sample): string {
   const version = own.get('memslab_version')
   return version === undefined ? `memcached ${general.get('version') ?? '?'}` : `memslab ${version}`
 }
+
+/** Text of a server that must not act on the terminal. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
+}

@@ -113,6 +113,7 @@ function talk(socket: Socket, request: string, count: number, last = LAST): Prom
     const parts = (rest + chunk.toString('latin1')).split(CRLF)
     rest = parts.pop() ?? ''
     for (const line of parts) {
+      if (line.startsWith('ERROR ')) return fail(line)
       lines.push(line)
       if (last.test(line)) left--
     }

@@ -2,6 +2,7 @@
 // no terminal.
 
 import { KIB } from '../../bytes/units.ts'
+import { printable } from '../servers/sample.ts'
 import { type Measures, totalOf } from './measures.ts'
 
 /** What the operator chose by key presses. */
@@ -154,11 +155,6 @@ function detailOf({ server, version, fault, hotKeys, classes }: Measures): strin
 function pad(text: string, width: number, isLeft: boolean): string {
   const cut = text.slice(0, width)
   return isLeft ? cut.padEnd(width) : cut.padStart(width)
-}
-
-/** What a server says must not act on the terminal. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }
 
 /** 1234567 -> 1.2M, in at most six characters. */
