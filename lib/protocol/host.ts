@@ -51,6 +51,8 @@ export const Control = {
   VERBOSITY: 0,
   /** In FREE_RATIO_UNITS, plus one; 0: as at the start of the daemon. */
   AUTOMOVE_FREE_RATIO: 1,
+  /** When the step of a dump began that is under way, milliseconds; 0: none is. See dump.ts. */
+  DUMPING: 2,
 } as const
 
 export const FREE_RATIO_UNITS = 1000

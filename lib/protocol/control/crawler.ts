@@ -89,7 +89,7 @@ function dump(list: string, peer: Conversation, speaker: Speaker, kind: typeof M
   if (classes === undefined) return speaker.say(BAD_CLASS)
   if (!classes.includes(1)) return speaker.say(NOT_STARTED)
   speaker.say(Line.OK)
-  peer.sendSource(new Dump(host.cache.shards, classes, kind.form))
+  peer.sendSource(new Dump(host, classes, kind.form))
 }
 
 function setItems(bytes: Buffer, { host }: Conversation) {

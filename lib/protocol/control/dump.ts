@@ -1,6 +1,9 @@
 // `lru_crawler metadump` and `mgdump`: the items of all arenas, one row each, as fast as the peer
 // reads. A step of the walk prints into one piece under the arena's lock, without allocating. An
 // item stored, moved or freed between two steps is printed once, twice or not at all.
+//
+// In the whole process one thread at a time is in a step. So dumps take at most one core together,
+// however many peers ask for them; memcached has one thread for them, and serves one at a time.
 
 import { DIGITS_MAX, printNumber, printU64 } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -13,16 +16,27 @@ import { touchedAtS } from '../../engine/items/uses.ts'
 import type { ClassSet, ItemSink } from '../../engine/items/walk.ts'
 import type { Shard } from '../../engine/shard.ts'
 import type { Source } from '../conversation.ts'
+import { Control, type Host } from '../host.ts'
 import { encodeBytes, encodeControls, hasControls } from '../words/ascii.ts'
 
 /** Size of one piece of a dump, and of a complete `stats cachedump`, bytes. */
 const DUMP_PIECE_BYTES = 8 * KIB
 const CACHEDUMP_BYTES_MAX = 2 * MIB
 
+/** How long a dump waits while another thread is in a step. */
+const DUMP_WAIT_MS = 2
+
+/** A step that lasts longer is of a thread that died. */
+const DUMP_STEP_MS_MAX = 1000
+
+const NOTHING = Buffer.alloc(0)
+
 /** Longest row: a percent-encoded key, words and eight numbers. */
 const LINE_BYTES_MAX = 3 * KEY_BYTES_MAX + 100 + 8 * DIGITS_MAX
 
 const LF = 10
+/** The time as a positive number of 32 bits. */
+const MS_MASK = 0x7fffffff
 
 /** Prints an item's row at `at` of `bytes`. Returns the end. */
 type Print = (arena: Arena, ref: Ref, bytes: Buffer, at: number) => number
@@ -40,8 +54,10 @@ export const META_DUMP: DumpForm = { print: printMeta, end: 'END\r\n' }
 export const MG_DUMP: DumpForm = { print: printMg, end: 'EN\r\n' }
 
 export class Dump implements Source, ItemSink {
-  readonly pauseMs = 0
+  /** Above 0 while another thread is in a step. */
+  pauseMs = 0
   private readonly shards: readonly Shard[]
+  private readonly control: Int32Array
   private readonly classes: ClassSet
   private readonly form: DumpForm
   private readonly cursor = { page: 0, chunk: 0 }
@@ -50,8 +66,9 @@ export class Dump implements Source, ItemSink {
   private piece = Buffer.alloc(0)
   private length = 0
 
-  constructor(shards: readonly Shard[], classes: ClassSet, form: DumpForm) {
-    this.shards = shards
+  constructor(host: Pick<Host, 'cache' | 'control'>, classes: ClassSet, form: DumpForm) {
+    this.shards = host.cache.shards
+    this.control = host.control
     this.classes = classes
     this.form = form
   }
@@ -62,6 +79,17 @@ export class Dump implements Source, ItemSink {
       this.isEnded = true
       return Buffer.from(this.form.end)
     }
+    const isMine = beginStep(this.control)
+    this.pauseMs = isMine ? 0 : DUMP_WAIT_MS
+    if (!isMine) return NOTHING
+    try {
+      return this.step()
+    } finally {
+      Atomics.store(this.control, Control.DUMPING, 0)
+    }
+  }
+
+  private step(): Buffer {
     // The previous piece may still wait to be sent.
     this.piece = Buffer.allocUnsafe(DUMP_PIECE_BYTES)
     this.length = 0
@@ -81,6 +109,13 @@ export class Dump implements Source, ItemSink {
   }
 
   close(): void {}
+}
+
+function beginStep(control: Int32Array): boolean {
+  const nowMs = (Date.now() & MS_MASK) | 1
+  const beganMs = Atomics.load(control, Control.DUMPING)
+  if (beganMs !== 0 && Math.abs(nowMs - beganMs) < DUMP_STEP_MS_MAX) return false
+  return Atomics.compareExchange(control, Control.DUMPING, beganMs, nowMs) === beganMs
 }
 
 /** The reply to `stats cachedump`: newest items of a class's cold lists, END included. */
