@@ -72,11 +72,12 @@ export const INSERTS_BYTES_MAX = MIB
 export const COPIES_BYTES_MAX = 32 * MIB
 
 /**
- * How often an upload waits while others keep too much memory, and how long at first, ms. Each
- * further wait is twice as long: a second in all.
+ * How often an upload waits while others keep too much memory, and how long at first and at most,
+ * ms. Each wait is twice as long as the one before: a second and a half in all.
  */
-export const UPLOAD_WAITS_MAX = 10
+export const UPLOAD_WAITS_MAX = 64
 export const UPLOAD_WAIT_MS_MIN = 1
+export const UPLOAD_WAIT_MS_MAX = 25
 
 /** A socket reads directly into a value's place while at least this much of it is missing. */
 export const DIRECT_READ_BYTES_MIN = 8 * KIB

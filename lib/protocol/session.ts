@@ -42,6 +42,7 @@ import {
   DIRECT_READ_BYTES_MIN,
   REPLY_FRAME_BYTES_MAX,
   TURN_LOOK_REQUESTS,
+  UPLOAD_WAIT_MS_MAX,
   UPLOAD_WAIT_MS_MIN,
   UPLOAD_WAITS_MAX,
 } from './limits.ts'
@@ -283,7 +284,7 @@ export class Session implements Conversation {
   tryLater(): void {
     // A meta command is tried in its usual form, then as any line.
     if (this.stuck) return
-    const waitMs = UPLOAD_WAIT_MS_MIN * 2 ** this.waits++
+    const waitMs = Math.min(UPLOAD_WAIT_MS_MIN * 2 ** this.waits++, UPLOAD_WAIT_MS_MAX)
     this.request.waits = this.waits < UPLOAD_WAITS_MAX
     if (this.flush()) this.outlet.later(waitMs)
     this.stuck = true

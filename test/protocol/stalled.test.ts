@@ -100,7 +100,7 @@ for (const [name, dialect] of Object.entries(DIALECTS)) {
     }
     for (let tries = 0; tries < UPLOAD_WAITS_MAX; tries++) late.eat()
     t.equal(late.waitsMs.length, UPLOAD_WAITS_MAX, 'not for ever')
-    t.ok(late.waitsMs.reduce((sum, ms) => sum + ms) < 1100)
+    t.ok(late.waitsMs.reduce((sum, ms) => sum + ms) <= 1600)
     for (const peer of stalled) leave(peer)
     t.equal(host.cache.shards[0].arena.words[UPLOADS_HELD], 0)
     for (const peer of [patient, late]) {
