@@ -1,6 +1,7 @@
 // Metrics of memslab's own, for what memcached_exporter has no name.
 
 import { ThreadCounter } from '../../protocol/host.ts'
+import { heldOf } from '../../protocol/report/report.ts'
 import type { Facts, MetricRow, Sample } from './facts.ts'
 
 const PREFIX = 'memslab_'
@@ -39,6 +40,7 @@ export function ownMetrics(): MetricRow[] {
       plain(name, 'counter', help, ({ host }) => host.facts.sum(counter)),
     ),
     ...memoryMetrics(),
+    ...heldMetrics(),
     ...workerMetrics(),
     plain('stderr_lines_dropped_total', 'counter', 'Lost lines of the log.', ({ host }) =>
       host.facts.logLinesDropped(),
@@ -74,6 +76,23 @@ function memoryMetrics(): MetricRow[] {
     plain('arena_resets_total', 'counter', 'Arenas emptied after a dead thread.', ({ host }) =>
       host.cache.resetCount(),
     ),
+  ]
+}
+
+/** Memory that peers keep by long values on their way. */
+function heldMetrics(): MetricRow[] {
+  const row = (
+    name: string,
+    type: 'gauge' | 'counter',
+    help: string,
+    of: keyof ReturnType<typeof heldOf>,
+  ) => plain(name, type, help, ({ host }) => heldOf(host)[of])
+  return [
+    row('uploads_held_bytes', 'gauge', 'Values that are arriving.', 'uploads_held_bytes'),
+    row('uploads_refused_total', 'counter', 'Uploads beyond their share.', 'uploads_refused'),
+    row('reads_held_bytes', 'gauge', 'Long values that are being sent.', 'reads_held_bytes'),
+    row('reads_copied_total', 'counter', 'Values copied to be sent.', 'reads_copied'),
+    row('reads_refused_total', 'counter', 'Gets beyond their share.', 'reads_refused'),
   ]
 }
 

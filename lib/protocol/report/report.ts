@@ -239,18 +239,21 @@ function reportOwn(host: Host, lines: Lines): void {
   lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
   lines.add('stderr_lines_dropped', facts.logLinesDropped())
-  reportHeld(lines, sums)
+  for (const [name, value] of Object.entries(heldOf(host))) lines.add(name, value)
 }
 
 /** What peers keep of the memory for items, and what was refused for it. */
-function reportHeld(lines: Lines, sums: Sums): void {
-  lines.add('uploads_held_bytes', sums.word(L.UPLOADS_HELD) * 4)
-  lines.add('uploads_limit_bytes', sums.over(uploadsLimitBytes))
-  lines.add('uploads_refused', sums.counter(Counter.UPLOADS_REFUSED))
-  lines.add('reads_held_bytes', sums.word(L.READS_HELD) * 4)
-  lines.add('reads_limit_bytes', sums.over(readsLimitBytes))
-  lines.add('reads_copied', sums.counter(Counter.READS_COPIED))
-  lines.add('reads_refused', sums.counter(Counter.READS_REFUSED))
+export function heldOf(host: Host) {
+  const sums = new Sums(host)
+  return {
+    uploads_held_bytes: sums.word(L.UPLOADS_HELD) * 4,
+    uploads_limit_bytes: sums.over(uploadsLimitBytes),
+    uploads_refused: sums.counter(Counter.UPLOADS_REFUSED),
+    reads_held_bytes: sums.word(L.READS_HELD) * 4,
+    reads_limit_bytes: sums.over(readsLimitBytes),
+    reads_copied: sums.counter(Counter.READS_COPIED),
+    reads_refused: sums.counter(Counter.READS_REFUSED),
+  }
 }
 
 function reportConnections({ facts }: Host, lines: Lines, id: number): void {
