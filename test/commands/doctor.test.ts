@@ -11,6 +11,7 @@ import { sampleOf } from '../../lib/commands/servers/sample.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { skipWithout, startOracle } from '../support/oracle.ts'
 import { freePort, HOST } from '../support/process.ts'
+import { SKIP_UNLESS_ALL } from '../support/runs.ts'
 import { ask, openPeer } from '../support/server-peer.ts'
 
 const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
@@ -282,7 +283,7 @@ function after(ms: number): () => boolean {
 
 const KINDS = [
   { kind: 'memslab', start: startDaemon, skip: false as const },
-  { kind: 'memcached', start: startOracle, skip: skipWithout('memcached') },
+  { kind: 'memcached', start: startOracle, skip: SKIP_UNLESS_ALL || skipWithout('memcached') },
 ]
 
 for (const { kind, start, skip } of KINDS) {
@@ -323,7 +324,7 @@ t.test('wrong arguments are the usage', async t => {
 })
 
 async function examine(servers: string[]) {
-  const { code, text } = await run(t, ['doctor', ...servers, '--for', '1', '--json'])
+  const { code, text } = await run(t, ['doctor', ...servers, '--for', '0.5', '--json'])
   return { code, diagnoses: JSON.parse(text) }
 }
 
