@@ -4,6 +4,7 @@
 import type { Cache } from '../engine/cache.ts'
 import type { HotKeys } from '../observe/hot-keys.ts'
 import type { Journal } from '../observe/journal.ts'
+import type { Latency } from '../observe/latency.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Reply } from './reply.ts'
 
@@ -155,6 +156,7 @@ export interface Host {
   readonly facts: ServerFacts
   readonly journal: Journal
   readonly hotKeys: HotKeys
+  readonly latency: Latency
   readonly allowed: Allowed
   readonly cluster: Cluster
   /** Null: everybody is served. */

@@ -36,7 +36,7 @@ import {
   State,
 } from './conversation.ts'
 import { protocolFor } from './dialects.ts'
-import { operations } from './execute.ts'
+import { type Operations, operations } from './execute.ts'
 import { type Host, ThreadCounter, TURN_UNBOUNDED } from './host.ts'
 import {
   DIRECT_READ_BYTES_MIN,
@@ -49,6 +49,7 @@ import {
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
+import { operationsOf } from './timed.ts'
 import { beginTurn, isLate } from './turn.ts'
 import { watched } from './watched.ts'
 
@@ -81,7 +82,9 @@ export class Session implements Conversation {
   readonly host: Host
   readonly request: Request
   readonly id: number
-  operations = operations
+  operations: Operations = operations
+  /** The operations of this read while nobody watches. */
+  private unwatched: Operations = operations
   state: State = State.COMMAND
   closeReason: CloseReason = CloseReason.ERROR
   replyStart = 0
@@ -140,6 +143,7 @@ export class Session implements Conversation {
     this.replyStart = -1
     forgetAhead()
     beginTurn()
+    this.unwatched = operationsOf(this.host.latency)
     let requests = 0
     let lookAt = Math.min(TURN_LOOK_REQUESTS, this.turnRequests)
     while (this.state !== State.ENDED && !this.stuck) {
@@ -331,7 +335,7 @@ export class Session implements Conversation {
   }
 
   private step(input: Area, at: number, end: number): number {
-    this.operations = this.request.journal.wanted() === 0 ? operations : watched
+    this.operations = this.request.journal.wanted() === 0 ? this.unwatched : watched
     if (this.state === State.SENDING) {
       this.sendPiece()
       return at

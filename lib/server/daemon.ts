@@ -11,6 +11,7 @@ import { Cache } from '../engine/cache.ts'
 import { CLOCK_TICK_MS, HASHPOWER_DEFAULT } from '../engine/limits.ts'
 import { createSketches } from '../observe/hot-sketch.ts'
 import { countPrefixes } from '../observe/journal.ts'
+import { createLatencies } from '../observe/latency.ts'
 import { createLogs, type LogHandle } from '../observe/log-buffer.ts'
 import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
@@ -202,6 +203,7 @@ function settingsOf(
     logWords: logWords(),
     prefixes: createPrefixes(options.detailPrefix),
     sketches: createSketches(options.threads + 1),
+    latencies: createLatencies(options.threads + 1),
     features: featuresOf(options),
     lines: [],
     listeners: [],

@@ -6,6 +6,7 @@ import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
 import type { SketchHandle } from '../observe/hot-sketch.ts'
 import { countWatchers, Journal } from '../observe/journal.ts'
+import { Latency, type LatencyHandle } from '../observe/latency.ts'
 import type { LogHandle } from '../observe/log-buffer.ts'
 import { Prefixes, type PrefixHandle } from '../observe/prefixes.ts'
 import type { PeerCheck } from '../options/options.ts'
@@ -80,6 +81,8 @@ export interface DaemonSettings {
   prefixes: PrefixHandle
   /** Each thread has a sketch in which it counts hot keys. */
   sketches: SketchHandle
+  /** Each thread times some of its requests. */
+  latencies: LatencyHandle
   features: Features
   /** Names and values, in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
@@ -135,6 +138,7 @@ export function hostOf(
     counters,
     journal,
     hotKeys: new HotKeys(settings.sketches, task.worker),
+    latency: new Latency(settings.latencies, task.worker),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
     // The main thread handles it, whichever thread sends it.

@@ -128,7 +128,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/upkeep/': [['upkeep.ts'], ['automove.ts'], ['crawl.ts', 'sweep.ts']],
   'lib/observe/': [
     ['hot-keys.ts', 'journal.ts'],
-    ['glance.ts', 'hot-sketch.ts', 'log-buffer.ts', 'prefixes.ts'],
+    ['glance.ts', 'hot-sketch.ts', 'latency.ts', 'log-buffer.ts', 'prefixes.ts'],
   ],
   'lib/protocol/': [
     ['session.ts'],
@@ -140,7 +140,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['report/'],
     ['lookahead.ts', 'turn.ts'],
     ['words/'],
-    ['conversation.ts', 'watched.ts'],
+    ['conversation.ts', 'timed.ts', 'watched.ts'],
     ['execute.ts'],
     ['host.ts'],
     ['authenticator.ts'],
@@ -151,7 +151,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/admin/': [['admin.ts'], ['access.ts', 'metrics/'], ['limits.ts']],
   'lib/admin/metrics/': [
     ['registry.ts'],
-    ['exporter.ts', 'own.ts'],
+    ['exporter.ts', 'latency-metric.ts', 'own.ts'],
     ['process-metrics.ts'],
     ['facts.ts'],
   ],
@@ -335,6 +335,7 @@ export const NAMESAKES: Readonly<Record<string, string>> = {
   'stats.ts': 'answers `stats`',
   'types.ts': 'what a door takes and gives',
   'hot-keys.ts': '`stats hotkeys`: counted, and printed',
+  'latency.ts': '`stats latency`: measured, and printed',
   'daemon.ts': 'the daemon as a whole: run, and asked about',
   'connection.ts': 'one connection, from either side',
   'ring.ts': 'the hash ring: computed, and asked about',

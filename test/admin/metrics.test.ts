@@ -136,6 +136,23 @@ t.test('workers tell of themselves', async t => {
   t.equal(metrics.get('memslab_registered')?.samples.size, 0, 'it does not register')
 })
 
+t.test('latency by command is a histogram', async t => {
+  const { daemon, admin } = await startWithAdmin(t, ['-t', '1'])
+  const peer = await openPeer(daemon.port)
+  for (let i = 0; i < 1000; i++) await ask(peer, 'set a 0 0 1\r\nx\r\nget a\r\n', 'END\r\n')
+  const { text } = await fetchFrom(admin, '/metrics')
+  const name = 'memslab_request_duration_seconds'
+  t.match(text, new RegExp(`^# TYPE ${name} histogram$`, 'm'))
+  for (const command of ['get', 'set']) {
+    const numberAt = (line: string) => Number(text.split(`${line} `)[1]?.split('\n')[0])
+    const count = numberAt(`${name}_count{command="${command}"}`)
+    t.ok(count > 0, `${count} samples of ${command}`)
+    t.equal(numberAt(`${name}_bucket{le="+Inf",command="${command}"}`), count)
+    t.ok(numberAt(`${name}_bucket{le="0.000016",command="${command}"}`) <= count)
+    t.ok(numberAt(`${name}_sum{command="${command}"}`) > 0)
+  }
+})
+
 t.test('OpenMetrics keeps the names', async t => {
   const { admin } = await startWithAdmin(t, ['--metrics-slabs'])
   const plain = readMetrics((await fetchFrom(admin, '/metrics')).text)

@@ -11,6 +11,7 @@ import { HOLD_COUNT, LOCK, UPKEEP_HOLDER } from '../../lib/engine/arena/layout.t
 import { Cache } from '../../lib/engine/cache.ts'
 import { LOCK_WAIT_MS_MAX } from '../../lib/engine/limits.ts'
 import { createSketches } from '../../lib/observe/hot-sketch.ts'
+import { createLatencies } from '../../lib/observe/latency.ts'
 import { createLogs } from '../../lib/observe/log-buffer.ts'
 import { createPrefixes } from '../../lib/observe/prefixes.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
@@ -181,6 +182,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     logWords: logWords(),
     prefixes: createPrefixes(':'),
     sketches: createSketches(2),
+    latencies: createLatencies(2),
   }
   const task = { worker: 0, holder: 2, cache: cache.handle, roster: roster.handle, settings }
   return { task, cache, roster }

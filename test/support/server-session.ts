@@ -12,6 +12,7 @@ import { verify } from '../../lib/engine/verify.ts'
 import { HotKeys } from '../../lib/observe/hot-keys.ts'
 import { createSketches } from '../../lib/observe/hot-sketch.ts'
 import { Journal } from '../../lib/observe/journal.ts'
+import { createLatencies, Latency } from '../../lib/observe/latency.ts'
 import { createLogs } from '../../lib/observe/log-buffer.ts'
 import { createPrefixes, Prefixes } from '../../lib/observe/prefixes.ts'
 import { ClusterBoard, createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
@@ -45,6 +46,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     facts: createFacts(),
     journal: createJournal(),
     hotKeys: new HotKeys(createSketches(1), 0),
+    latency: new Latency(createLatencies(1), 0),
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
     refreshCertificates: done => done('Error TLS not enabled'),

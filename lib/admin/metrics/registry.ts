@@ -8,6 +8,7 @@ import { Counter, Gauge, Registry, type RegistryContentType } from 'prom-client'
 import type { Host } from '../../protocol/host.ts'
 import { exporterMetrics, slabMetrics } from './exporter.ts'
 import { Facts, type MainFacts, type MetricRow } from './facts.ts'
+import { latencyMetric } from './latency-metric.ts'
 import { ownMetrics } from './own.ts'
 
 export type Format = 'text' | 'openmetrics'
@@ -53,6 +54,7 @@ export class Metrics {
     const registry: AnyRegistry = new Registry<RegistryContentType>()
     registry.setContentType(CONTENT_TYPES[format])
     for (const row of this.rows) this.register(row, registry, format)
+    registry.registerMetric(latencyMetric(this.host))
     this.registries.set(format, registry)
     return registry
   }

@@ -3,6 +3,7 @@
 import { CLASSES_MAX } from '../../engine/limits.ts'
 import { resetSketches } from '../../observe/hot-sketch.ts'
 import { countPrefixes } from '../../observe/journal.ts'
+import { resetLatencies } from '../../observe/latency.ts'
 import type { Conversation } from '../conversation.ts'
 import type { Host } from '../host.ts'
 import { reportStats } from '../report/report.ts'
@@ -42,10 +43,11 @@ export function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void
 }
 
 /** Zeroes what `stats reset` zeroes. */
-export function resetStats({ cache, facts, journal, hotKeys }: Host): void {
+export function resetStats({ cache, facts, journal, hotKeys, latency }: Host): void {
   for (const shard of cache.shards) shard.resetStats()
   journal.prefixes.clear()
   resetSketches(hotKeys.handle)
+  resetLatencies(latency.handle)
   facts.reset()
 }
 

@@ -11,6 +11,7 @@ import { type Host, ThreadCounter } from '../host.ts'
 import { READ_BYTES } from '../limits.ts'
 import { reportHotKeys } from './hot-keys.ts'
 import { refuseSizes, reportItems, reportSizes, reportSlabs } from './items.ts'
+import { reportLatency } from './latency.ts'
 import { Lines, Sums } from './rows.ts'
 import { reportSettings } from './settings.ts'
 
@@ -54,6 +55,9 @@ function report(host: Host, name: string, id: number, lines: Lines): boolean {
       break
     case 'hotkeys':
       reportHotKeys(host, lines)
+      break
+    case 'latency':
+      reportLatency(host, lines)
       break
     case 'memslab':
       reportOwn(host, lines)
