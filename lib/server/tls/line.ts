@@ -12,10 +12,15 @@
 //   sending  NOTHING | OWN (records of the protocol itself) | OWNERS (a reply, alone or with those)
 //
 // A third fact is separate, because it may come in any phase: whether the peer closed its side.
+//
+// A peer may make OpenSSL work without sending anything to the owner, by requests for new keys:
+// 64 KiB of them take 20 ms. Where that took long, the peer's turn is over, and short reads follow
+// until it sends data.
 
 import { Area } from '../../bytes/area.ts'
+import { KIB } from '../../bytes/units.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
-import { READ_BYTES, READ_REST_BYTES_MAX, REPLY_BYTES } from '../../protocol/limits.ts'
+import { READ_BYTES, READ_REST_BYTES_MAX, REPLY_BYTES, TURN_MS_MAX } from '../../protocol/limits.ts'
 import { FAREWELL_BYTES_MAX, FAREWELL_MS_MAX } from '../limits.ts'
 import { isOnItsWay, type Line, type LineOwner, Sent } from '../line/line.ts'
 import { NO_INSERTS, type Replies, type ReplyBuffer } from '../line/replies.ts'
@@ -25,6 +30,9 @@ import type { OpenSsl, Pointer } from './openssl.ts'
 
 /** Sealed bytes that a line may keep for later: a reply, and records of the protocol itself. */
 const SEALED_KEPT_BYTES_MAX = 2 * REPLY_BYTES
+
+/** Less input than this cannot keep OpenSSL busy for long. */
+const BUSY_INPUT_BYTES_MIN = 2 * KIB
 
 /** Of SSL_get_shutdown, in ssl.h. */
 const RECEIVED_SHUTDOWN = 2
@@ -84,6 +92,8 @@ export class TlsLine implements Line, LineOwner, Arriving {
   /** Sealed bytes that wait while others are being sent. */
   private kept: Buffer | null = null
   private thrownAwayBytes = 0
+  /** The last input kept OpenSSL busy, and had nothing for the owner. */
+  private isBusy = false
 
   /** `open` gives the line below, not reading yet. */
   constructor(
@@ -162,6 +172,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
     const goesOn = (this.owner !== null || this.shake()) && this.open()
     incoming.length = 0
     this.flush()
+    if (goesOn && this.isBusy) return this.endTurn()
     return goesOn || this.phase === Phase.ENDING || this.owner === null
   }
 
@@ -174,7 +185,7 @@ export class TlsLine implements Line, LineOwner, Arriving {
   }
 
   readsShort(): boolean {
-    return false
+    return this.isBusy
   }
 
   awaitsBytes(): number {
@@ -233,8 +244,14 @@ export class TlsLine implements Line, LineOwner, Arriving {
     const { call } = buffers.openSsl
     let goesOn = true
     do {
+      const isLong = buffers.incoming.length >= BUSY_INPUT_BYTES_MIN
+      const startedMs = isLong ? performance.now() : 0
       const bytes = call.SSL_read(ssl, buffers.inputAt, READ_BYTES)
-      if (bytes <= 0) return this.stopped() && goesOn
+      if (bytes <= 0) {
+        if (isLong) this.isBusy = performance.now() - startedMs >= TURN_MS_MAX
+        return this.stopped() && goesOn
+      }
+      this.isBusy = false
       if (this.phase === Phase.ENDING) {
         this.thrownAwayBytes += bytes
         if (this.thrownAwayBytes >= FAREWELL_BYTES_MAX) this.below.endSoon()
@@ -243,6 +260,14 @@ export class TlsLine implements Line, LineOwner, Arriving {
       }
     } while (!this.ended && buffers.incoming.length > 0)
     return goesOn
+  }
+
+  /** The next input is read after the others' turns. */
+  private endTurn(): false {
+    this.greeter.later(() => {
+      if (!this.ended) this.below.resume()
+    }, 0)
+    return false
   }
 
   /** Ends the line below when all is sent and the peer has sent close_notify, or takes too long. */

@@ -8,7 +8,7 @@ import { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import { Area } from '../../../lib/bytes/area.ts'
-import { READ_REST_BYTES_MAX, REPLY_BYTES } from '../../../lib/protocol/limits.ts'
+import { READ_REST_BYTES_MAX, REPLY_BYTES, TURN_MS_MAX } from '../../../lib/protocol/limits.ts'
 import { Reply } from '../../../lib/protocol/reply.ts'
 import { isOnItsWay, type Line, type LineOwner, Sent } from '../../../lib/server/line/line.ts'
 import { REPLY_ROOM_BYTES, Replies, type ReplyBuffer } from '../../../lib/server/line/replies.ts'
@@ -77,6 +77,28 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
   })
 }
 
+t.test('input that keeps OpenSSL busy ends the turn', { skip }, async t => {
+  const { peer, below } = await securePair(t, createRandom(seed), 5000, 'TLSv1.3')
+  let nowMs = 0
+  const clock = { stepMs: TURN_MS_MAX }
+  t.intercept(performance, 'now', {
+    value: () => {
+      nowMs += clock.stepMs
+      return nowMs
+    },
+  })
+  for (const isBusy of [true, false]) {
+    clock.stepMs = isBusy ? TURN_MS_MAX : 0
+    below.busyReads = 0
+    // One record: nothing can be read of its first piece.
+    peer.write(randomBytes(9000))
+    await once(peer, 'data')
+    t.equal(below.busyReads > 0, isBusy)
+    t.notOk(below.owner.readsShort(), 'data came')
+  }
+  peer.destroy()
+})
+
 t.test('input that is not TLS is refused or blamed', { skip }, async t => {
   const random = createRandom(seed)
   const { peer, below, events } = await securePair(t, random, 100, 'TLSv1.3')
@@ -120,7 +142,9 @@ class CuttingLine implements Line {
   readonly takesInserts = false
   readonly unsentBytes = 0
   ended = false
-  private readonly owner: LineOwner
+  readonly owner: LineOwner
+  /** Reads after which the owner stopped reading, and wanted short ones. */
+  busyReads = 0
   private readonly random: Random
   private readonly pieceMax: number
   private readonly input = Area.allocate(READ_REST_BYTES_MAX + 200_000)
@@ -164,6 +188,7 @@ class CuttingLine implements Line {
       if (bytes < next.length) this.waiting.unshift(next.subarray(bytes))
       if (this.ended) return
       this.isStopped = !this.owner.read(this.input, READ_REST_BYTES_MAX, bytes)
+      if (this.isStopped && this.owner.readsShort()) this.busyReads++
       if (this.isStopped) return
     }
   }
@@ -291,7 +316,8 @@ function openBelow(t: Test, random: Random, pieceMax: number) {
     },
     gone: () => events.push('gone'),
     blame: () => events.push('blamed'),
-    later: (work: () => void, pauseMs: number) => setTimeout(work, pauseMs).unref(),
+    later: (work: () => void, pauseMs: number) =>
+      pauseMs === 0 ? setImmediate(work) : setTimeout(work, pauseMs).unref(),
   }
   const line: TlsLine = new TlsLine(buffers, replies, context.open(), greeter, owner => {
     made.below = new CuttingLine(owner, random, pieceMax)
