@@ -183,10 +183,10 @@ export class ServerPool {
       timeoutMs: this.timeoutMs,
       retries,
       isMissing: failover === 'miss',
+      signal: this.closing.signal,
       known: () => (this.isKnown ? undefined : this.ready()),
     }
-    if (replicas === 1) return new OneCopy(terms)
-    return new Copies({ ...terms, copies: replicas, signal: this.closing.signal })
+    return replicas === 1 ? new OneCopy(terms) : new Copies({ ...terms, copies: replicas })
   }
 
   private follow(source: Discovery): () => void {

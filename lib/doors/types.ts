@@ -118,8 +118,8 @@ export interface Store<H extends How = How> {
   /** Whether there is an item with a value. */
   has(key: string): Answer<boolean, H>
   /**
-   * Stores a value. Returns true, or false if the servers of the key are away and the pool answers
-   * misses. CacheError TOO_LARGE and NO_MEMORY: the key then has no value.
+   * Stores a value. Returns true; what was not stored is an error. CacheError TOO_LARGE and
+   * NO_MEMORY: the key then has no value.
    */
   set(key: string, value: unknown, options?: SetOptions): Answer<boolean, H>
   /** Stores if there is no item. Returns whether it stored. A claim counts as an item. */

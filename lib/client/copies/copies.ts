@@ -9,16 +9,16 @@
 //   delete                   by all holders, the owner last (repairs.ts says why)
 //
 // A holder that was away or did not answer while a key changed is not asked for that key until its
-// copy is removed (stale-copies.ts). So an operation whose outcome on one holder is unknown can go
+// copy is removed (change-journal.ts). So an operation whose outcome on a holder is unknown can go
 // on with the next. Clients that change a key at the same time may leave its copies different until
 // the next change. For a while after the servers changed, a change also deletes the copies of
 // former holders, which may become holders again.
 
 import { isAway, type Member } from '../members/members.ts'
 import type { Arithmetic, Claim, ClaimRequest, Hit, Stored, StoreRequest } from '../nodes/node.ts'
-import { type Call, type CopiesOptions, type Found, Holders } from './holders.ts'
+import { type Call, type CopiesOptions, type Found, Holders, nobodyUp } from './holders.ts'
 import type { Keyed } from './keyed.ts'
-import { groupBy, leaseOf, notDeleted } from './one-copy.ts'
+import { groupBy, leaseOf } from './one-copy.ts'
 
 export class Copies extends Holders implements Keyed {
   constructor(options: CopiesOptions) {
@@ -81,24 +81,24 @@ export class Copies extends Holders implements Keyed {
     for (const [i, member] of holders.toReversed().entries()) {
       if (member === tag) continue
       if (!asked.includes(member) || member.hasLeft) {
-        this.stale.mark(member, key)
+        this.journal.mark(member, key)
         continue
       }
       try {
         const call: Call<boolean | 'EXISTS'> = (node, ms) => node.delete(key, ms)
-        const isStale = this.stale.has(member, key)
+        const isStale = this.journal.has(member, key)
         const was = await this.ask(member, call, deadlineMs, holders.length - i, true)
         isGone ||= was === true && !isStale
         answers++
       } catch (error) {
-        this.stale.mark(member, key)
+        this.journal.mark(member, key)
         failure = error
       }
     }
     await discarded
     // Again, because a copy may have been in flight.
     if (cas === undefined) await this.distrust(key, deadlineMs)
-    if (answers === 0) throw failure ?? notDeleted()
+    if (answers === 0) throw failure ?? nobodyUp()
     return isGone
   }
 
@@ -132,6 +132,8 @@ export class Copies extends Holders implements Keyed {
     const deadlineMs = await this.begin()
     const call: Call<Claim | undefined> = (node, ms) => leaseOf(node, key, request, ms)
     const askable = this.askable(key)
+    // Where keys miss there are no claims, and nothing to wait for.
+    if (askable.length === 0 && this.options.isMissing) return undefined
     const asking = { key, call, deadlineMs, isRead: false }
     const claim = await this.among(askable, undefined, asking)
     const { answer, lead, rest } = claim
@@ -153,7 +155,7 @@ export class Copies extends Holders implements Keyed {
   async expire(key: string, version: bigint): Promise<boolean> {
     const deadlineMs = await this.begin()
     const { member, cas, life } = this.giverOf(key, version)
-    if (member === undefined) return this.nobody(false, undefined)
+    if (member === undefined) throw nobodyUp()
     const call: Call<boolean> = async (node, ms) =>
       (await node.expire?.(key, cas, ms, life)) === true
     if (!(await this.changing(member, key, call, deadlineMs))) return false
@@ -169,7 +171,7 @@ export class Copies extends Holders implements Keyed {
     const call: Call<Stored> = (node, ms) => node.store(request, ms)
     const discarded = this.distrust(key, deadlineMs)
     const up = this.reachable(key)
-    const wasStale = up.map(member => this.stale.replace(member, key))
+    const wasStale = up.map(member => this.journal.replace(member, key))
     const answers = await Promise.allSettled(
       up.map(member => this.ask(member, call, deadlineMs, 1, true)),
     )
@@ -179,9 +181,10 @@ export class Copies extends Holders implements Keyed {
     for (const [i, answer] of answers.entries()) {
       if (answer.status === 'fulfilled') continue
       failure ??= answer.reason
-      if (isStored || wasStale[i] || isAway(answer.reason)) this.stale.mark(up[i], key)
+      if (isStored || wasStale[i] || isAway(answer.reason)) this.journal.mark(up[i], key)
     }
-    return isStored ? 'STORED' : this.nobody('NOT_STORED', failure)
+    if (isStored) return 'STORED'
+    throw failure ?? nobodyUp()
   }
 
   /** The holder that gave the version decides. */
@@ -189,7 +192,7 @@ export class Copies extends Holders implements Keyed {
     const deadlineMs = await this.begin()
     const { key } = request
     const { member, cas, life } = this.giverOf(key, version)
-    if (member === undefined) return this.nobody<Stored>('NOT_STORED', undefined)
+    if (member === undefined) throw nobodyUp()
     const asked = { ...request, cas, life }
     const answer = await this.changing(member, key, (node, ms) => node.store(asked, ms), deadlineMs)
     if (answer === 'STORED') await this.follow(request, member, deadlineMs)
@@ -247,7 +250,7 @@ export class Copies extends Holders implements Keyed {
     deadlineMs: number,
   ): Promise<Member | false> {
     const { member, cas, life } = this.giverOf(key, version)
-    if (member === undefined) return this.nobody(false as const, undefined)
+    if (member === undefined) throw nobodyUp()
     const call: Call<boolean | 'EXISTS'> = (node, ms) => node.delete(key, ms, cas, life)
     return (await this.changing(member, key, call, deadlineMs)) === true && member
   }
@@ -277,7 +280,7 @@ export class Copies extends Holders implements Keyed {
       try {
         if (!(await this.ask(member, call, deadlineMs, 1, false))) lacking.push(member)
       } catch {
-        this.stale.mark(member, key)
+        this.journal.mark(member, key)
       }
     }
     await Promise.all(others.map(one))
@@ -295,7 +298,7 @@ export class Copies extends Holders implements Keyed {
     try {
       return await this.ask(member, call, deadlineMs, 1, false)
     } catch (error) {
-      if (isAway(error)) this.stale.mark(member, key)
+      if (isAway(error)) this.journal.mark(member, key)
       throw error
     } finally {
       await discarded

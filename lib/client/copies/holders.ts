@@ -6,16 +6,14 @@ import { loopClock } from '../loop-clock.ts'
 import { isAway, type Member } from '../members/members.ts'
 import type { Hit, PoolNode } from '../nodes/node.ts'
 import { casOf, isOf, lifeOf } from '../nodes/version.ts'
+import { Journal } from './change-journal.ts'
 import type { KeyedOptions } from './keyed.ts'
 import { isRefusal } from './one-copy.ts'
 import { Repairs } from './repairs.ts'
-import { StaleCopies } from './stale-copies.ts'
 
 export interface CopiesOptions extends KeyedOptions {
   /** Servers that each value is kept on, at least 2. */
   copies: number
-  /** Ends the work in the background. */
-  signal: AbortSignal
 }
 
 /** The result of asking one holder after the other. */
@@ -52,20 +50,20 @@ const NO_VERSION = 2n ** 64n - 1n
 
 export class Holders {
   protected readonly options: CopiesOptions
-  protected readonly stale: StaleCopies
+  protected readonly journal: Journal
   protected readonly repairs: Repairs
 
   /** `renew` is called for each key whose stale copy was removed. */
   constructor(options: CopiesOptions, renew: (key: string) => Promise<unknown>) {
     this.options = options
-    const { members, timeoutMs, signal } = options
-    this.stale = new StaleCopies({ members, timeoutMs, signal, renew })
-    this.repairs = new Repairs({ members, timeoutMs }, this.stale)
+    const { members, timeoutMs, copies, signal, journalKeysMax: keysMax } = options
+    this.journal = new Journal({ members, timeoutMs, copies, keysMax, signal, renew })
+    this.repairs = new Repairs({ members, timeoutMs }, this.journal)
   }
 
   /** Whether no copy waits to be removed or made. */
   isSettled(): boolean {
-    return this.stale.isEmpty() && this.repairs.isIdle()
+    return this.journal.isEmpty() && this.repairs.isIdle()
   }
 
   /**
@@ -93,10 +91,10 @@ export class Holders {
     const { members, copies } = this.options
     const asked = this.reachable(key)
     for (const member of this.holders(key)) {
-      if (!asked.includes(member)) this.stale.mark(member, key)
+      if (!asked.includes(member)) this.journal.mark(member, key)
     }
     const ms = (deadlineMs - loopClock.nowMs()) / 2
-    return this.stale.discard(members.formerHolders(key, copies), key, ms)
+    return this.journal.discard(members.formerHolders(key, copies), key, ms)
   }
 
   protected async among<T>(
@@ -114,14 +112,15 @@ export class Holders {
         lacking.push(member)
       } catch (error) {
         if (!isAway(error)) throw error
-        if (!isRead) this.stale.mark(member, key)
+        if (!isRead) this.journal.mark(member, key)
         failure = error
       }
     }
     // Stale copies count as missing.
     const isNone = lacking.length > 0 || (isRead && failure === undefined && this.isUp(key))
-    const answer = isNone ? none : this.nobody(none, failure)
-    return { answer, lead: undefined, lacking, rest: [] }
+    const isMiss = isNone || (isRead && failure === undefined && this.options.isMissing)
+    if (!isMiss) throw failure ?? nobodyUp()
+    return { answer: none, lead: undefined, lacking, rest: [] }
   }
 
   /** `turns`: how many holders must be asked before the deadline, including this one. */
@@ -179,9 +178,19 @@ export class Holders {
     return up.length > 0 || this.options.isMissing ? up : holders
   }
 
+  /** Removes stale copies in the background, so that the next call finds more holders. */
+  private cleanOthers(key: string, all: readonly Member[], clean: readonly Member[]): void {
+    const { timeoutMs } = this.options
+    for (const member of all) {
+      if (!clean.includes(member)) this.journal.clean(member, key, timeoutMs).catch(() => {})
+    }
+  }
+
   /** The holders that may answer and whose copy is not stale. */
   protected askable(key: string, isRead = false): Member[] {
-    const up = this.reachable(key).filter(member => !this.stale.has(member, key))
+    const reachable = this.reachable(key)
+    const up = reachable.filter(member => !this.journal.has(member, key))
+    if (up.length < reachable.length) this.cleanOthers(key, reachable, up)
     // A change of the item also changes the copy that is being made, or removes it for good.
     const sure = isRead ? up.filter(member => !this.repairs.isMaking(member, key)) : []
     return sure.length > 0 ? sure : up
@@ -197,16 +206,15 @@ export class Holders {
     return { member: askable[0], cas: NO_VERSION, life: undefined }
   }
 
-  protected nobody<T>(none: T, failure: unknown): T {
-    if (failure !== undefined) throw failure
-    if (this.options.isMissing) return none
-    throw new CacheError('CONNECTION', 'no server of the pool that may have the key answers')
-  }
-
   /** The deadline of a call that begins now. */
   protected async begin(): Promise<number> {
     const deadlineMs = loopClock.nowMs() + this.options.timeoutMs
     await this.options.known()
     return deadlineMs
   }
+}
+
+/** The error of a call where no holder could be asked. */
+export function nobodyUp(): CacheError {
+  return new CacheError('CONNECTION', 'no server of the pool that may have the key answers')
 }

@@ -28,6 +28,10 @@ export interface KeyedOptions {
   retries: number
   /** Whether keys of a server that is away miss, or go to the next server. */
   isMissing: boolean
+  /** Most changes remembered for a server that misses them. Default 65,536. */
+  journalKeysMax?: number
+  /** Ends the work in the background. */
+  signal: AbortSignal
   /** Settles when the servers are known; undefined: they are. */
   known(): Promise<void> | undefined
 }

@@ -1,6 +1,11 @@
 // Each value is on one server, the owner of its key. While the owner is away, its keys go to the
 // next server on the hash ring that is up, or miss. After a change of servers the previous owner is
 // asked too (warmup.ts).
+//
+// A change that its owner did not hear of is in the journal (change-journal.ts): what the owner
+// still has is removed before it is asked for that key again, and what another server took is
+// removed there once the owner is back. So is what an overwrite or a delete left behind whose
+// outcome is unknown.
 
 import { CacheError } from '../../doors/errors.ts'
 import { loopClock } from '../loop-clock.ts'
@@ -15,21 +20,42 @@ import type {
   StoreRequest,
 } from '../nodes/node.ts'
 import { casOf, isOf, lifeOf } from '../nodes/version.ts'
+import { Journal } from './change-journal.ts'
 import type { Keyed, KeyedOptions } from './keyed.ts'
 import { type Effect, WarmUp } from './warmup.ts'
 
+type Call<T> = (node: PoolNode, timeoutMs: number) => Promise<T>
+
+/** A request about a key. */
+interface Job<T> {
+  key: string
+  call: Call<T>
+  effect: Effect
+  /** A repetition does no harm. */
+  isRepeatable?: boolean
+  /** If its outcome is unknown, what is there may be older than what the caller knows. */
+  overwrites?: boolean
+  /** The answer where the key's server is ejected and its keys miss. Undefined: an error. */
+  away?: () => T
+}
+
 export class OneCopy implements Keyed {
   private readonly options: KeyedOptions
+  private readonly journal: Journal
   private readonly warmUp: WarmUp
 
   constructor(options: KeyedOptions) {
     this.options = options
-    this.warmUp = new WarmUp(options.members)
+    const { members, timeoutMs, signal, journalKeysMax: keysMax } = options
+    const renew = async () => {}
+    this.journal = new Journal({ members, timeoutMs, copies: 1, keysMax, signal, renew })
+    this.warmUp = new WarmUp(members, this.journal)
   }
 
   get(key: string, exptime?: number): Promise<Hit | undefined> {
     const effect = exptime === undefined ? 'reads' : 'changes'
-    return this.run(key, true, undefined, (node, ms) => node.get(key, ms, exptime), effect)
+    const call: Call<Hit | undefined> = (node, ms) => node.get(key, ms, exptime)
+    return this.run({ key, call, effect, isRepeatable: true, away: () => undefined })
   }
 
   async getMany(keys: readonly string[]): Promise<Map<string, Hit>> {
@@ -48,52 +74,55 @@ export class OneCopy implements Keyed {
 
   store(request: StoreRequest): Promise<Stored> {
     const { mode, key, cas: version } = request
-    const isRepeatable = mode === 'set' && version === undefined
-    const effect = isRepeatable ? 'replaces' : 'changes'
-    const call = async (node: PoolNode, ms: number) => {
+    const isPlain = mode === 'set' && version === undefined
+    const call: Call<Stored> = async (node, ms) => {
       if (version === undefined) return node.store(request, ms)
       if (!isOf(version, node.name)) return 'EXISTS'
       return node.store({ ...request, cas: casOf(version), life: lifeOf(version) }, ms)
     }
-    return this.run(key, isRepeatable, 'NOT_STORED', call, effect)
+    const overwrites = mode === 'set' || mode === 'replace'
+    const effect = isPlain ? 'replaces' : 'changes'
+    return this.run({ key, call, effect, isRepeatable: isPlain, overwrites })
   }
 
   async delete(key: string, version?: bigint): Promise<boolean> {
-    const effect = version === undefined ? 'removes' : 'changes'
-    const call = async (node: PoolNode, ms: number) => {
+    const isPlain = version === undefined
+    const call: Call<boolean | 'EXISTS'> = async (node, ms) => {
       if (version === undefined) return node.delete(key, ms)
       return isOf(version, node.name) && node.delete(key, ms, casOf(version), lifeOf(version))
     }
-    const isRepeatable = version === undefined
-    const away = 'AWAY' as const
-    const answer = await this.run<boolean | 'EXISTS' | 'AWAY'>(
-      key,
-      isRepeatable,
-      away,
-      call,
-      effect,
-    )
-    if (answer === 'AWAY') throw notDeleted()
+    const effect = isPlain ? 'removes' : 'changes'
+    const answer = await this.run({ key, call, effect, isRepeatable: isPlain, overwrites: isPlain })
     return answer === true
   }
 
   touch(key: string, exptime: number): Promise<boolean> {
-    return this.run(key, true, false, (node, ms) => node.touch(key, exptime, ms))
+    const call: Call<boolean> = (node, ms) => node.touch(key, exptime, ms)
+    return this.run({ key, call, effect: 'changes', isRepeatable: true })
   }
 
   adjust(request: Arithmetic): Promise<bigint | undefined> {
-    return this.run(request.key, false, undefined, (node, ms) => node.adjust(request, ms))
+    const call: Call<bigint | undefined> = (node, ms) => node.adjust(request, ms)
+    return this.run({ key: request.key, call, effect: 'changes' })
   }
 
+  /** Where keys miss there are no claims, and nothing to wait for. */
   lease(key: string, request: ClaimRequest): Promise<Claim | undefined> {
-    return this.run(key, false, undefined, (node, ms) => leaseOf(node, key, request, ms))
+    const call: Call<Claim | undefined> = (node, ms) => leaseOf(node, key, request, ms)
+    return this.run({ key, call, effect: 'changes', away: () => undefined })
   }
 
   expire(key: string, version: bigint): Promise<boolean> {
-    return this.run(key, false, false, async (node, ms) => {
+    const call: Call<boolean> = async (node, ms) => {
       if (node.expire === undefined || !isOf(version, node.name)) return false
       return node.expire(key, casOf(version), ms, lifeOf(version))
-    })
+    }
+    return this.run({ key, call, effect: 'changes' })
+  }
+
+  /** Whether no copy waits to be removed. */
+  isSettled(): boolean {
+    return this.journal.isEmpty()
   }
 
   /** Adds the hits to `found`. */
@@ -103,7 +132,7 @@ export class OneCopy implements Keyed {
     deadlineMs: number,
   ): Promise<void> {
     const { members, retries } = this.options
-    let left = keys
+    let left = await this.cleaned(keys, deadlineMs)
     for (let tries = 0; tries <= retries && left.length > 0; tries++) {
       const missed: string[] = []
       const ask = async ([member, group]: [Member, string[]]) => {
@@ -117,40 +146,113 @@ export class OneCopy implements Keyed {
           else if (!isRefusal(error)) throw error
         }
       }
-      await Promise.all([...groupBy(left, key => this.memberOf(key))].map(ask))
+      const askable = (key: string) => {
+        const member = this.memberOf(key)
+        return member === undefined || this.journal.has(member, key) ? undefined : member
+      }
+      await Promise.all([...groupBy(left, askable)].map(ask))
       left = loopClock.nowMs() < deadlineMs ? missed : []
     }
   }
 
+  /** The keys whose server has no stale copy. Of the others it is removed: they are misses. */
+  private async cleaned(keys: readonly string[], deadlineMs: number): Promise<readonly string[]> {
+    if (this.journal.isQuiet) return keys
+    const stale = new Set<string>()
+    const cleaning = keys.map(async key => {
+      const member = this.memberOf(key)
+      if (member === undefined || !this.journal.has(member, key)) return
+      stale.add(key)
+      await this.clean(member, key, deadlineMs).catch(() => {})
+    })
+    await Promise.all(cleaning)
+    return stale.size === 0 ? keys : keys.filter(key => !stale.has(key))
+  }
+
   /**
    * Sends a request to the server of a key. If the connection breaks and the request may be
-   * repeated, it is retried on the server that has the key then. `away` is the answer if the key's
-   * server is ejected and its keys miss.
+   * repeated, it is retried on the server that has the key then.
    */
-  private async run<T>(
-    key: string,
-    isRepeatable: boolean,
-    away: T,
-    call: (node: PoolNode, timeoutMs: number) => Promise<T>,
-    effect: Effect = 'changes',
-  ): Promise<T> {
-    const { members, timeoutMs, retries } = this.options
+  private async run<T>(job: Job<T>): Promise<T> {
+    const { timeoutMs, retries } = this.options
     const deadlineMs = loopClock.nowMs() + timeoutMs
     const known = this.options.known()
     if (known !== undefined) await known
     for (let tries = 0; ; tries++) {
-      const member = this.memberOf(key)
-      if (member === undefined) return away
+      const member = this.memberOf(job.key)
+      if (member === undefined) return this.answerAway(job)
       try {
-        const ask = () => members.on(member, node => call(node, deadlineMs - loopClock.nowMs()))
-        return await (members.isWarming
-          ? this.warmUp.around(effect, key, member, deadlineMs, ask)
-          : ask())
+        return await (job.effect === 'reads'
+          ? this.read(job, member, deadlineMs)
+          : this.change(job, member, deadlineMs))
       } catch (error) {
         const isOver = loopClock.nowMs() >= deadlineMs || tries >= retries
-        if (!isAway(error) || !isRepeatable || isOver) throw error
+        if (!isAway(error) || job.isRepeatable !== true || isOver) throw error
       }
     }
+  }
+
+  /** The owner is ejected, and its keys miss. A change is none that was made. */
+  private answerAway<T>({ key, effect, away }: Job<T>): T {
+    const owner = this.options.members.ownerOf(key)
+    if (effect !== 'reads' && owner !== undefined) this.journal.mark(owner, key)
+    if (away !== undefined) return away()
+    const words = 'the server of the key is away: nothing was stored or deleted'
+    throw new CacheError('CONNECTION', words, { server: owner?.node.name })
+  }
+
+  private async read<T>(job: Job<T>, member: Member, deadlineMs: number): Promise<T> {
+    if (this.journal.has(member, job.key)) await this.clean(member, job.key, deadlineMs)
+    return this.ask(job, member, deadlineMs)
+  }
+
+  private async change<T>(job: Job<T>, member: Member, deadlineMs: number): Promise<T> {
+    const { key, effect, overwrites } = job
+    const { journal } = this
+    const isPlain = effect === 'replaces' || effect === 'removes'
+    const wasStale = isPlain ? journal.replace(member, key) : journal.has(member, key)
+    if (wasStale && !isPlain) await this.clean(member, key, deadlineMs)
+    this.lend(key, member)
+    try {
+      const answer = await this.ask(job, member, deadlineMs)
+      this.settle(key, member)
+      return answer
+    } catch (error) {
+      if (wasStale || (overwrites === true && isAway(error))) journal.mark(member, key)
+      this.settle(key, member)
+      throw error
+    }
+  }
+
+  private ask<T>({ key, call, effect }: Job<T>, member: Member, deadlineMs: number): Promise<T> {
+    const { members } = this.options
+    const ask = () => members.on(member, node => call(node, deadlineMs - loopClock.nowMs()))
+    return members.isWarming ? this.warmUp.around(effect, key, member, deadlineMs, ask) : ask()
+  }
+
+  private clean(member: Member, key: string, deadlineMs: number): Promise<void> {
+    return this.journal.clean(member, key, deadlineMs - loopClock.nowMs())
+  }
+
+  /** The servers before this one do not hear of the change. */
+  private lend(key: string, member: Member): void {
+    const { members } = this.options
+    if (members.ownerOf(key) === member) return
+    for (const before of members.successors(key, members.count)) {
+      if (before === member) return
+      this.journal.mark(before, key, member)
+    }
+  }
+
+  /** If the key went to another server meanwhile, it is unknown which change was the last. */
+  private settle(key: string, member: Member): void {
+    const { members } = this.options
+    const owner = members.ownerOf(key)
+    if (owner === undefined || owner === member) return
+    const now = this.memberOf(key)
+    if (now === member) return
+    this.journal.mark(member, key)
+    if (now !== undefined) this.journal.mark(now, key)
   }
 
   /**
@@ -165,11 +267,6 @@ export class OneCopy implements Keyed {
     if (isMissing) return undefined
     return members.successors(key, members.count).find(({ health }) => health.isUp()) ?? owner
   }
-}
-
-/** Under `failover: 'miss'`: a false would say that there is no item, which may come back. */
-export function notDeleted(): CacheError {
-  return new CacheError('CONNECTION', 'the server of the key is away: nothing was deleted')
 }
 
 /** Keys by the server to ask for them; those without one are left out. */

@@ -8,7 +8,7 @@
 import { RELATIVE_S_MAX } from '../../bytes/memcached.ts'
 import type { Member, Members } from '../members/members.ts'
 import type { Hit } from '../nodes/node.ts'
-import type { StaleCopies } from './stale-copies.ts'
+import type { Journal } from './change-journal.ts'
 
 /** Most items being copied at the same time; others wait for the next request. */
 const REPAIRS_MAX = 256
@@ -20,14 +20,14 @@ export interface RepairOptions {
 
 export class Repairs {
   private readonly options: RepairOptions
-  private readonly stale: StaleCopies
+  private readonly journal: Journal
   private running = 0
   /** Server and key of each copy that is being made. */
   private readonly making = new Set<string>()
 
-  constructor(options: RepairOptions, stale: StaleCopies) {
+  constructor(options: RepairOptions, journal: Journal) {
     this.options = options
-    this.stale = stale
+    this.journal = journal
   }
 
   isIdle(): boolean {
@@ -78,7 +78,7 @@ export class Repairs {
     for (const member of copies) {
       await members
         .on(member, node => node.delete(key, timeoutMs))
-        .catch(() => this.stale.mark(member, key))
+        .catch(() => this.journal.mark(member, key))
     }
   }
 

@@ -12,6 +12,7 @@
 import { CacheError } from '../../doors/errors.ts'
 import { loopClock } from '../loop-clock.ts'
 import { isAway, type Member, type Members } from '../members/members.ts'
+import type { Journal } from './change-journal.ts'
 import { type Ask, moveItem } from './move.ts'
 
 /** Kinds of requests, by what they do to an item. */
@@ -19,11 +20,13 @@ export type Effect = 'reads' | 'changes' | 'replaces' | 'removes'
 
 export class WarmUp {
   private readonly members: Members
+  private readonly journal: Journal
   /** Keys being moved: other requests for one wait for it. */
   private readonly moving = new Map<string, Promise<void>>()
 
-  constructor(members: Members) {
+  constructor(members: Members, journal: Journal) {
     this.members = members
+    this.journal = journal
   }
 
   /** Runs `call`, a request to `owner` for a key, with the moves before and after it. */
@@ -83,6 +86,7 @@ export class WarmUp {
     const to: Ask = call =>
       this.members.on(owner, node => call(node, deadlineMs - loopClock.nowMs()))
     for (const former of this.members.formerOwnersOf(key, owner)) {
+      if (this.journal.has(former, key)) continue
       const moved = await moveItem(key, this.askOf(former, deadlineMs), to).catch(ignored)
       if (moved === 'MOVED' || moved === 'NEWER') return
     }

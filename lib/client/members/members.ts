@@ -21,6 +21,12 @@ import {
 } from '../ring/ring.ts'
 import type { Health } from './health.ts'
 
+/**
+ * A server that answers a probe is probed once more after this time: it may have been stopped, and
+ * is to execute first what it had received before.
+ */
+const SETTLE_MS = 100
+
 export interface Member {
   readonly node: PoolNode
   readonly health: Health
@@ -57,6 +63,13 @@ export class Members {
   /** By name: current members, and those that left and are not idle yet. */
   private readonly open = new Map<string, Member>()
   private readonly closing = new AbortController()
+  /** A view was forgotten: what its members still have of their former keys may be stale. */
+  private hasForgotten = false
+  /**
+   * Called when members may own keys again that they owned in a forgotten view, with the names of
+   * the servers that a key went to until now.
+   */
+  onRegain: (namesBefore: (key: string, count: number) => readonly string[]) => void = () => {}
   /** All requests on a broken connection share one error, which counts as one failure. */
   private readonly counted = new WeakSet<CacheError>()
 
@@ -73,7 +86,15 @@ export class Members {
     const before = this.view
     this.view = this.viewOf(servers)
     this.servers = [...servers]
-    if (this.options.warmupMs > 0 && before.members.length > 0) this.remember(before)
+    if (this.hasForgotten) {
+      this.onRegain((key, count) =>
+        successorsOf(before.ring, key, count).map(index => before.members[index].node.name),
+      )
+    }
+    if (before.members.length > 0) {
+      if (this.options.warmupMs > 0) this.remember(before)
+      else this.hasForgotten = true
+    }
     const staying = new Set(this.view.members)
     for (const member of [...this.open.values()]) {
       member.hasLeft = !staying.has(member)
@@ -119,6 +140,7 @@ export class Members {
 
   /** Stops asking it for what it owned before. */
   giveUp(member: Member): void {
+    this.hasForgotten = true
     for (const { lost } of this.former) lost.add(member)
     this.closeIfDone(member)
   }
@@ -197,8 +219,10 @@ export class Members {
   }
 
   private remember(view: View): void {
+    if (this.former.length >= WARMUP_VIEWS_MAX) this.hasForgotten = true
     this.former = [view, ...this.former].slice(0, WARMUP_VIEWS_MAX)
     const forget = () => {
+      this.hasForgotten = true
       this.former = this.former.filter(other => other !== view)
       for (const member of [...this.open.values()]) this.closeIfDone(member)
     }
@@ -217,6 +241,15 @@ export class Members {
     node.close()
   }
 
+  private async answers(node: PoolNode, restMs = 0): Promise<boolean> {
+    const { signal } = this.closing
+    if (restMs > 0) await sleep(restMs, undefined, { signal, ref: false }).catch(() => {})
+    return node.probe(this.options.probeMs).then(
+      () => true,
+      () => false,
+    )
+  }
+
   /** Probes an ejected server until it answers or has left. One loop per server. */
   private async probe(member: Member): Promise<void> {
     const { node, health } = member
@@ -226,10 +259,10 @@ export class Members {
     while (!health.isUp() && !member.hasLeft) {
       await sleep(health.rest(), undefined, { signal, ref: false }).catch(() => {})
       if (signal.aborted) return
-      await node.probe(this.options.probeMs).then(
-        () => health.succeed(performance.now()),
-        () => health.fail(performance.now()),
-      )
+      const isBack = (await this.answers(node)) && (await this.answers(node, SETTLE_MS))
+      if (signal.aborted) return
+      if (isBack) health.succeed(performance.now())
+      else health.fail(performance.now())
     }
     member.isProbed = false
   }

@@ -3,8 +3,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { STALE_GONE_MS } from '../../../lib/client/copies/change-journal.ts'
 import { Copies } from '../../../lib/client/copies/copies.ts'
-import { STALE_GONE_MS } from '../../../lib/client/copies/stale-copies.ts'
 import { Health } from '../../../lib/client/members/health.ts'
 import { Members } from '../../../lib/client/members/members.ts'
 import type { Hit, StoreMode } from '../../../lib/client/nodes/node.ts'
