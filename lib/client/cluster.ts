@@ -23,6 +23,7 @@ import {
   EXPIRY_NAMES,
   initialOf,
   LEASE_NAMES,
+  refuse,
   SET_NAMES,
   TOUCHING_READ_NAMES,
   wantsBytes,
@@ -48,6 +49,7 @@ import { checkKey, type Hit, type Stored, type StoreMode } from './nodes/node.ts
 import { VERSION_END, versionOf } from './nodes/version.ts'
 import { ServerPool } from './server-pool.ts'
 import { Codec } from './values/codec.ts'
+import { type Calls, withSignal } from './with-signal.ts'
 
 export class ClusterClient extends ServerPool implements Store<'async'> {
   private readonly codec: Codec
@@ -200,6 +202,15 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
     checkCas(cas, VERSION_END)
     checkKey(key)
     return this.keyed.expire(key, cas)
+  }
+
+  /**
+   * The same calls, which reject with the reason of the signal once it is aborted. What was sent by
+   * then is executed all the same.
+   */
+  withSignal(signal: AbortSignal): Calls {
+    if (!(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal)
+    return withSignal(this, signal)
   }
 
   private async store(

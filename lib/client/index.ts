@@ -46,3 +46,4 @@ export {
 } from './ring/ring.ts'
 export type { CodecName, CodecOptions } from './values/codec.ts'
 export { type Compression, CompressionFlags } from './values/compression.ts'
+export type { Calls } from './with-signal.ts'

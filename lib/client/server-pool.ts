@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type InspectOptions, inspect } from 'node:util'
-import { delayOf, numberOption, refuse, TIMER_MS_MAX } from '../doors/arguments.ts'
+import { checkOptions, delayOf, numberOption, refuse, TIMER_MS_MAX } from '../doors/arguments.ts'
 import { CacheError } from '../doors/errors.ts'
 import type { FlushOptions } from '../doors/types.ts'
 import {
@@ -28,6 +28,14 @@ import { MetaNode } from './nodes/meta-node.ts'
 import { checkKey, type PoolNode } from './nodes/node.ts'
 import type { RingNode } from './ring/ring.ts'
 
+/** How often a closing pool looks whether calls are still in flight. */
+const CLOSE_LOOK_MS = 5
+
+export interface CloseOptions {
+  /** How long calls in flight may go on, ms. Default 0: they reject at once. */
+  graceMs?: number | undefined
+}
+
 export class ServerPool {
   protected readonly options: CheckedOptions
   protected readonly keyed: Keyed
@@ -36,6 +44,7 @@ export class ServerPool {
   /** Settled when the servers are known, or never will be. */
   private readonly known = Promise.withResolvers<void>()
   private isKnown = false
+  private isClosing = false
   /** Ends all work in the background. */
   private readonly closing = new AbortController()
   private readonly stopDiscovery: () => void
@@ -149,12 +158,27 @@ export class ServerPool {
     return away.map(({ node }) => node.name)
   }
 
-  /** Closes all connections. Pending calls reject with CLOSED. */
-  close(): void {
+  /**
+   * Closes all connections; calls from now on reject with CLOSED. Calls in flight do so too, or
+   * have up to `graceMs` to end, before that.
+   */
+  async close(options?: CloseOptions): Promise<void> {
+    checkOptions(options, ['graceMs'])
+    const graceMs = numberOption(options ?? {}, 'graceMs', 0, [0, TIMER_MS_MAX])
+    this.isClosing = true
     this.stopDiscovery()
+    const untilMs = performance.now() + graceMs
+    while (graceMs > 0 && this.members.isBusy() && performance.now() < untilMs) {
+      await sleep(CLOSE_LOOK_MS)
+    }
     this.closing.abort()
     this.known.reject(new CacheError('CLOSED', 'the client was closed'))
     this.members.close()
+  }
+
+  /** Closes it once the calls in flight have ended, which takes `timeoutMs` at most. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close({ graceMs: this.timeoutMs })
   }
 
   /** A summary for console.log, without passwords and values. */
@@ -184,9 +208,15 @@ export class ServerPool {
       retries,
       isMissing: failover === 'miss',
       signal: this.closing.signal,
-      known: () => (this.isKnown ? undefined : this.ready()),
+      known: () => this.begin(),
     }
     return replicas === 1 ? new OneCopy(terms) : new Copies({ ...terms, copies: replicas })
+  }
+
+  /** At the start of each call. CLOSED: no more of them. Undefined: the servers are known. */
+  private begin(): Promise<void> | undefined {
+    if (this.isClosing) throw new CacheError('CLOSED', 'the client was closed')
+    return this.isKnown ? undefined : this.ready()
   }
 
   private follow(source: Discovery): () => void {
@@ -199,7 +229,7 @@ export class ServerPool {
   }
 
   private async onAll<T>(call: (node: PoolNode) => Promise<T>): Promise<T[]> {
-    if (!this.isKnown) await this.ready()
+    await this.begin()
     return Promise.all(this.members.all().map(member => this.members.on(member, call)))
   }
 }

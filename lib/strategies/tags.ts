@@ -90,11 +90,16 @@ export class Tags {
   private async begin(key: string): Promise<string> {
     const version = newVersion(this.seen.get(key))
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      if (await this.store.add(key, version)) return this.see(key, version)
+      try {
+        if (await this.store.add(key, version)) return this.see(key, version)
+      } catch (error) {
+        // Its server is away: whatever is stored under this version will not be found again.
+        if (isAway(error)) return version
+        throw error
+      }
       const theirs = await this.store.get<string>(key)
       if (theirs !== undefined) return this.accept(key, theirs)
     }
-    // Its server is away: whatever is stored under this version will not be found again.
     return version
   }
 
@@ -136,4 +141,8 @@ function newVersion(last = ''): string {
 
 function later(a = '', b = ''): string {
   return a > b ? a : b
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof CacheError && error.code === 'CONNECTION'
 }

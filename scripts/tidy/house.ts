@@ -201,7 +201,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],
-    ['server-pool.ts'],
+    ['server-pool.ts', 'with-signal.ts'],
     ['cluster-options.ts'],
     ['copies/', 'discovery/'],
     ['members/', 'values/'],

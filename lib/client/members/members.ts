@@ -192,6 +192,11 @@ export class Members {
     }
   }
 
+  /** Whether a request is in flight. */
+  isBusy(): boolean {
+    return [...this.open.values()].some(({ busy }) => busy > 0)
+  }
+
   /** Closes all connections; pending requests reject with CLOSED. */
   close(): void {
     this.closing.abort()
