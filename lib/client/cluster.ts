@@ -29,7 +29,7 @@ import {
   wantsBytes,
 } from '../doors/arguments.ts'
 import { exptimeOf, secondsUntil, secondsUntilTold } from '../doors/expiry.ts'
-import { isClaim, isUnreadable } from '../doors/stored.ts'
+import { isUnreadable } from '../doors/stored.ts'
 import type {
   CasResult,
   CountOptions,
@@ -45,7 +45,7 @@ import type {
 } from '../doors/types.ts'
 import type { ClusterOptions, Servers } from './cluster-options.ts'
 import { loopClock } from './loop-clock.ts'
-import { checkKey, type Hit, type Stored, type StoreMode } from './nodes/node.ts'
+import { checkKey, type Hit, isValue, type Stored, type StoreMode } from './nodes/node.ts'
 import { VERSION_END, versionOf } from './nodes/version.ts'
 import { ServerPool } from './server-pool.ts'
 import { Codec } from './values/codec.ts'
@@ -290,11 +290,6 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
 /** The version of a hit. Asks the server for its life, once for each connection. */
 async function versionIn({ cas, life }: Hit, deadlineMs: number): Promise<bigint> {
   return versionOf(cas, life.known ?? (await life.find(deadlineMs - loopClock.nowMs())))
-}
-
-/** Whether there is an item that is more than a claim. */
-function isValue(hit: Hit | undefined): hit is Hit {
-  return hit !== undefined && !isClaim(hit.value.length, hit.flags, hit.isPending === true)
 }
 
 function isStored(stored: Stored): boolean {

@@ -5,7 +5,21 @@ export {} from '../client-node-version.ts'
 
 // The rest is evaluated after the check of Node's version above.
 
+export type {
+  PoolCall,
+  ServerChange,
+  StrategyError,
+  StrategyLoad,
+  StrategyRead,
+} from '../doors/channels.ts'
 export { CacheError, type CacheErrorCode, type CacheErrorOptions } from '../doors/errors.ts'
+export {
+  CacheMeter,
+  type CallCounts,
+  LATENCY_BOUNDS_MS,
+  type MeterReading,
+  type ServerCounts,
+} from '../doors/meter.ts'
 export type {
   Answer,
   Awaitable,

@@ -15,6 +15,7 @@ import {
 } from './cluster-options.ts'
 import { Copies } from './copies/copies.ts'
 import type { Keyed } from './copies/keyed.ts'
+import { Observed } from './copies/observed.ts'
 import { OneCopy } from './copies/one-copy.ts'
 import type { Discovery } from './discovery/source.ts'
 import { loopClock } from './loop-clock.ts'
@@ -62,10 +63,10 @@ export class ServerPool {
     this.members = new Members([], {
       ...checked,
       createNode: ({ host, port }) => nodeOf({ host, port }, checked),
-      createHealth: () => new Health(failures, restMs),
+      createHealth: name => new Health(failures, restMs, name),
       probeMs: this.timeoutMs,
     })
-    this.keyed = this.keyedBy(checked)
+    this.keyed = new Observed(this.keyedBy(checked))
     this.known.promise.catch(() => {})
     const isFollowed = isDiscovery(servers)
     this.stopDiscovery = isFollowed ? this.follow(servers) : () => {}

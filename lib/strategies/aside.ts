@@ -27,6 +27,7 @@ import { type AsideOptions, type AsideSettings, keepS, settingsOf } from './asid
 import { type Claim, Claims } from './claims.ts'
 import { decode, encode, type StoredBytes } from './encoding.ts'
 import { Owed } from './owed.ts'
+import { tellRead, told } from './telling.ts'
 
 /** A caller waits for this many loads of others, none of which was stored; then it loads itself. */
 const HOLDERS_MAX = 3
@@ -154,10 +155,15 @@ export class CacheAside {
 
   private async find<T>(key: string, load: Loader<T>): Promise<T> {
     const item = this.owed.has(key) ? AWAY : await this.ask(key, () => this.read(key))
-    if (item === AWAY) return this.loadOnly(key, load)
+    if (item === AWAY) {
+      tellRead(key, 'miss')
+      return this.loadOnly(key, load)
+    }
     const found = item && this.decoded<T>(key, item)
+    const isStale = found !== undefined && this.isStale(item)
+    tellRead(key, found === undefined ? 'miss' : isStale ? 'stale' : 'hit')
     if (found === undefined) return this.make(key, load)
-    if (this.isStale(item)) this.refresh(key, load)
+    if (isStale) this.refresh(key, load)
     return found.value
   }
 
@@ -251,7 +257,7 @@ export class CacheAside {
       controller.abort(new CacheError('DEADLINE', `${key}: not loaded in ${loadMs} ms`))
     }, loadMs)
     try {
-      return await guard.run(() => load(signal), signal)
+      return await told(key, () => guard.run(() => load(signal), signal))
     } finally {
       clearTimeout(timer)
     }

@@ -5,7 +5,21 @@ export {} from '../client-node-version.ts'
 
 // The rest is evaluated after the check of Node's version above.
 
+export type {
+  PoolCall,
+  ServerChange,
+  StrategyError,
+  StrategyLoad,
+  StrategyRead,
+} from '../doors/channels.ts'
 export { CacheError, type CacheErrorCode } from '../doors/errors.ts'
+export {
+  CacheMeter,
+  type CallCounts,
+  LATENCY_BOUNDS_MS,
+  type MeterReading,
+  type ServerCounts,
+} from '../doors/meter.ts'
 export type { Awaitable, Item, Lease, Store } from '../doors/types.ts'
 export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { CacheAside, type Loader } from './aside.ts'

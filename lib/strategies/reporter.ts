@@ -1,5 +1,7 @@
 // Reports errors of a strategy that did not affect the caller.
 
+import { tellError } from './telling.ts'
+
 /** Strategies without an `onError` warn at most this often. */
 const WARN_MS = 10_000
 
@@ -18,10 +20,11 @@ export function reporter(onError: OnError | undefined): OnError {
     const reason = error instanceof Error ? error.message : String(error)
     process.emitWarning(`cache strategy, key ${key}: ${reason}`)
   }
-  if (onError === undefined) return warn
+  const report = onError ?? warn
   return (error, key) => {
+    tellError(key, error)
     try {
-      onError(error, key)
+      report(error, key)
     } catch (thrown) {
       warn(thrown, key)
     }

@@ -209,7 +209,11 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['ring/'],
     ['limits.ts', 'loop-clock.ts'],
   ],
-  'lib/doors/': [['expiry.ts', 'stored.ts'], ['arguments.ts'], ['errors.ts', 'types.ts']],
+  'lib/doors/': [
+    ['expiry.ts', 'meter.ts', 'stored.ts'],
+    ['arguments.ts'],
+    ['channels.ts', 'errors.ts', 'types.ts'],
+  ],
   'lib/commands/': [['doctor/', 'drain.ts', 'ring.ts', 'top/'], ['servers/'], ['command-line.ts']],
   'lib/local/': [
     ['local-cache.ts'],
@@ -224,6 +228,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['aside.ts', 'keyv.ts', 'session-store.ts', 'tiered.ts'],
     ['aside-options.ts', 'change-log.ts', 'claims.ts', 'owed.ts', 'tags.ts'],
     ['encoding.ts', 'keys.ts', 'reporter.ts', 'source-guard.ts'],
+    ['telling.ts'],
   ],
 }
 
@@ -243,6 +248,8 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   keyv: ['test/'],
   keyv5: ['test/'],
   mariadb: ['test/'],
+  '@opentelemetry/api': ['test/'],
+  '@opentelemetry/sdk-metrics': ['test/'],
   undici: ['test/'],
   fastify: ['test/'],
   'cache-manager': ['test/'],

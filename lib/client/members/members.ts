@@ -39,7 +39,7 @@ export interface Member {
 
 export interface MemberOptions extends RingOptions {
   createNode(server: RingNode): PoolNode
-  createHealth(): Health
+  createHealth(name: string): Health
   /** Time-out of a probe, ms. */
   probeMs: number
   /** How long after a change previous owners are remembered, ms. */
@@ -214,7 +214,7 @@ export class Members {
     const { createNode, createHealth } = this.options
     const member = this.open.get(name) ?? {
       node: createNode(server),
-      health: createHealth(),
+      health: createHealth(name),
       busy: 0,
       hasLeft: false,
       isProbed: false,

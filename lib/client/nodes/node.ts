@@ -5,6 +5,7 @@
 
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import { CacheError } from '../../doors/errors.ts'
+import { isClaim } from '../../doors/stored.ts'
 import type { Life } from './version.ts'
 
 /** An item as a server has it. */
@@ -19,6 +20,11 @@ export interface Hit {
   ttlS: number | undefined
   /** It is claimed or was invalidated: a caller is to make its value. Without a value: a claim. */
   isPending?: boolean
+}
+
+/** Whether there is an item that is more than a claim. */
+export function isValue(hit: Hit | undefined): hit is Hit {
+  return hit !== undefined && !isClaim(hit.value.length, hit.flags, hit.isPending === true)
 }
 
 export interface ClaimRequest {

@@ -1,0 +1,58 @@
+// What pools and strategies do, for those who watch: channels of node:diagnostics_channel. Without
+// a subscriber nothing is measured and no message is made. A message is for reading only.
+//
+//   subscribe('memslab:pool:call', message => ...)       PoolCall: one call on keys of a pool
+//   subscribe('memslab:pool:server', message => ...)     ServerChange: ejected, or back
+//   subscribe('memslab:strategy:read', message => ...)   StrategyRead: a value was asked for
+//   subscribe('memslab:strategy:load', message => ...)   StrategyLoad: a loader has ended
+//   subscribe('memslab:strategy:error', message => ...)  StrategyError: what `onError` gets
+
+import { channel } from 'node:diagnostics_channel'
+
+export interface PoolCall {
+  /** `get`, `getMany`, `store`, `delete`, `touch`, `adjust`, `lease` or `expire`. */
+  call: string
+  /**
+   * Reads: `hit` or `miss`. Others: `done`, or `refused` if there was no such item or its condition
+   * did not hold. `error`: it rejected.
+   */
+  outcome: 'hit' | 'miss' | 'done' | 'refused' | 'error'
+  /** Keys that were asked for, and those that had a value. */
+  keys: number
+  hits: number
+  /** From the call to its answer. */
+  ms: number
+  /** What it rejected with, usually a CacheError. */
+  error: unknown
+}
+
+export interface ServerChange {
+  /** `host:port`, or the path of a UNIX socket. */
+  server: string
+  /** False: it was ejected. True: it answered again. */
+  isUp: boolean
+}
+
+export interface StrategyRead {
+  key: string
+  /** `stale`: a hit that is loaded anew in the background. */
+  outcome: 'hit' | 'stale' | 'miss'
+}
+
+export interface StrategyLoad {
+  key: string
+  ms: number
+  /** What the loader rejected with, or DEADLINE; undefined: it gave a value. */
+  error: unknown
+}
+
+export interface StrategyError {
+  key: string
+  error: unknown
+}
+
+export const POOL_CALLS = channel('memslab:pool:call')
+export const SERVER_CHANGES = channel('memslab:pool:server')
+export const STRATEGY_READS = channel('memslab:strategy:read')
+export const STRATEGY_LOADS = channel('memslab:strategy:load')
+export const STRATEGY_ERRORS = channel('memslab:strategy:error')
