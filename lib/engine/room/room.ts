@@ -7,7 +7,7 @@
 //   4  dead items of any class               reap.ts; then 3, or a chunk of the class itself
 //   5  a page that is worth less elsewhere   worth.ts decides, once per pageful of evictions
 //   6  the coldest item of the class itself  victims.ts chooses, allocate.ts evicts
-//   7  a page of the class with most pages   if 6 has nothing to evict
+//   7  a page of the class with most pages   if 6 has nothing to evict; long items give last
 //
 // So no live item is evicted while a page of memory is free or dead. Steps 1 to 4 are the same with
 // and without evictions. In 5 each store that evicts empties a part of the page; a store waits for
@@ -28,6 +28,7 @@ import { slackClass } from '../chunks/slack.ts'
 import { isHeld } from '../items/holds.ts'
 import { ownerOf } from '../items/item.ts'
 import { coldest } from '../items/lru.ts'
+import { AUTOMOVE_PAGES_MIN } from '../limits.ts'
 import { Order } from '../status.ts'
 import { canGivePage, mayTake, nextDonor } from './donors.ts'
 import {
@@ -242,9 +243,25 @@ function startSlack(arena: Arena, classId: number): boolean {
  */
 function startLive(arena: Arena, classId: number): boolean {
   if (arena.words[L.MOVE_GIVEN_UP] !== 0) return startNext(arena, classId)
-  let donor = nextDonor(arena, 0)
-  while (donor !== 0 && !mayGive(arena, donor, classId)) donor = nextDonor(arena, donor)
+  const donor = liveDonor(arena, classId)
   return donor !== 0 && startMove(arena, donor, classId) === Order.OK
+}
+
+/** The class with most pages that can give one, that of long items last; 0: none can. */
+function liveDonor(arena: Arena, classId: number): number {
+  let long = 0
+  let donor = nextDonor(arena, 0)
+  for (; donor !== 0; donor = nextDonor(arena, donor)) {
+    if (!mayGive(arena, donor, classId)) continue
+    // Its page costs an item of many pages.
+    if (donor === arena.baseClasses) long = donor
+    else if (long === 0 || isRich(arena, donor)) break
+  }
+  return donor || long
+}
+
+function isRich({ words }: Arena, classId: number): boolean {
+  return words[L.classAt(classId) + L.CLASS_PAGE_COUNT] > AUTOMOVE_PAGES_MIN
 }
 
 /** Whether a class can give a page of live items to another one. */

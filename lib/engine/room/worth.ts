@@ -14,6 +14,9 @@
 //   always     a class that nobody used between two comparisons gives a page for each pageful that
 //              another one evicts. So pages follow a change of item sizes at once
 //
+// Between classes whose items are stored and not asked for again worth says nothing. There the item
+// that was stored first goes first, counted in stores, if it is older by the ratio of automove.
+//
 // Returned items per page are what a page saves if the ghosts of each class are as many as its
 // items: it favours classes that are short of memory, since their ghosts are more. Returned items
 // per ghost and time, times items per page, are what it saves if the ghosts of all classes are
@@ -26,9 +29,10 @@
 import type { Arena } from '../arena/arena.ts'
 import { Appraisal, ClassCounter, classCounterAt } from '../arena/counters.ts'
 import * as L from '../arena/layout.ts'
+import { NIL } from '../arena/layout.ts'
 import { isCurrent } from '../chunks/fit.ts'
 import { hasChunk, hasSpare } from '../chunks/slabs.ts'
-import { listedCount, tailIdleS } from '../items/lru.ts'
+import { coldest, listedCount, tailIdleS } from '../items/lru.ts'
 import { ruleOf } from '../items/rules.ts'
 import { AUTOMOVE_PAGES_MIN } from '../limits.ts'
 import { canGivePage } from './donors.ts'
@@ -45,6 +49,9 @@ const EVICTED_WEIGHT = 0.03
 
 /** Items that a class is assumed to have evicted in addition: few ghosts say little. */
 const EVICTED_PRIOR = 20
+
+/** Returned items for each evicted one, up to which a class counts as unread. */
+const UNREAD_SHARE = 0.03
 
 /** Least difference of two worths, in standard deviations. */
 const DEVIATIONS_MIN = 3
@@ -88,21 +95,21 @@ export function judgeTrade(arena: Arena, wanting: number): Trade {
     look(arena)
     if (ruleOf(words).byWorth && words[L.TRADE_FROM] === 0) weigh(arena)
   }
-  if (trade.from === 0 && goesOn(arena, wanting)) trade.from = words[L.TRADE_FROM]
+  if (trade.from === 0) trade.from = goesOn(arena, wanting)
   return trade
 }
 
-/** Whether the class chosen at the last comparison has a page for this one. */
-function goesOn(arena: Arena, wanting: number): boolean {
+/** The class chosen last, or an older one, if it has a page for this one; 0: none. */
+function goesOn(arena: Arena, wanting: number): number {
   const { words } = arena
   const from = words[L.TRADE_FROM]
   const to = words[L.TRADE_TO]
-  if (from === 0 || from === wanting || !isCurrent(arena, wanting)) return false
+  if (from === 0 || from === wanting || !isCurrent(arena, wanting)) return 0
   if (to === 0 ? isUnused(arena, from) && mayGiveUnused(arena, from) : mayGive(arena, from)) {
-    return to === 0 || to === wanting
+    return to === 0 || to === wanting ? dueFrom(arena, from, wanting) : 0
   }
   words[L.TRADE_FROM] = 0
-  return false
+  return 0
 }
 
 /** Adds the counters of all classes to the faded counts, and chooses a class that nobody used. */
@@ -178,6 +185,8 @@ function weigh(arena: Arena): void {
   if (least === 0 || most === 0 || least === most) return
   const ratio = words[L.AUTOMOVE_RATIO] / 1000
   if (leastWorth >= mostWorth * ratio) return
+  least = dueFrom(arena, least, most)
+  if (least === 0) return
   const isClear = leastWorth * CLEAR_FACTOR <= mostWorth
   const deviation = Math.hypot(deviationOf(arena, least), deviationOf(arena, most))
   const margin = DEVIATIONS_MIN + (isClear ? 0 : words[L.TRADE_CAUTION] / 1000)
@@ -227,6 +236,45 @@ function mayGiveUnused(arena: Arena, classId: number): boolean {
   const pages = words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
   const least = ruleOf(words).byWorth ? 0 : AUTOMOVE_PAGES_MIN
   return pages > least && mayGive(arena, classId)
+}
+
+/**
+ * The class that should evict for another one: `from` or, if items return to neither, the one that
+ * evicts the oldest item; 0: none should.
+ */
+function dueFrom(arena: Arena, from: number, to: number): number {
+  if (!isUnread(arena, from) || !isUnread(arena, to)) return from
+  const oldest = oldestUnread(arena)
+  const ratio = arena.words[L.AUTOMOVE_RATIO] / 1000
+  return ageOf(arena, oldest) * ratio > ageOf(arena, to) ? oldest : 0
+}
+
+/** Of the classes to which no items return, the one that evicts the oldest item; 0: none. */
+function oldestUnread(arena: Arena): number {
+  let oldest = 0
+  let age = 0
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    if (!isUnread(arena, classId) || !mayGiveUnused(arena, classId)) continue
+    // A page of long items costs an item of many pages.
+    const ratio = classId === arena.baseClasses ? arena.words[L.AUTOMOVE_RATIO] / 1000 : 1
+    if (ageOf(arena, classId) * ratio <= age) continue
+    age = ageOf(arena, classId) * ratio
+    oldest = classId
+  }
+  return oldest
+}
+
+/** Whether hardly any evicted item of the class was asked for again. */
+function isUnread({ counters }: Arena, classId: number): boolean {
+  const at = classCounterAt(classId, 0)
+  return counters[at + Appraisal.RETURNED] <= counters[at + Appraisal.EVICTED] * UNREAD_SHARE
+}
+
+/** Stores since the item was stored that the class would evict next; 0: it has none. */
+function ageOf(arena: Arena, classId: number): number {
+  const { words } = arena
+  const ref = classId === 0 ? NIL : coldest(arena, classId)
+  return ref === NIL ? 0 : (words[L.CAS_LOW] - words[ref + L.ITEM_CAS]) >>> 0
 }
 
 /** The worth of all pages of a class together. */

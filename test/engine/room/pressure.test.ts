@@ -190,7 +190,7 @@ t.test('all hold slots taken', async t => {
 
 t.test('without evictions nothing stored is lost, and freed room is used', async t => {
   for (const length of [20, 3000, 32_000, 70_000, 700_000]) {
-    const peer = createPeer(false, 6)
+    const peer = createPeer(false, 9)
     const stored = fillUntilRefused(peer, length)
     t.equal(peer.status, Status.NO_MEMORY)
     for (let i = 0; i < stored; i++) {
@@ -212,7 +212,7 @@ t.test('without evictions nothing stored is lost, and freed room is used', async
 
 t.test('without evictions a flush makes room for every class', async t => {
   for (const length of [20, 3000, 32_000, 70_000]) {
-    const peer = createPeer(false, 6)
+    const peer = createPeer(false, 9)
     const stored = fillUntilRefused(peer, length)
     peer.flush(peer.nowS() + 10)
     peer.setClock(peer.nowS() + 10)
@@ -226,7 +226,10 @@ t.test('without evictions a flush makes room for every class', async t => {
   }
 })
 
-/** 64 pages, and `tablePages` more for the hash table: one is enough except for tiny items. */
+/**
+ * 64 pages, and `tablePages` more for the hash table and the ghosts: one is enough except for tiny
+ * items.
+ */
 function createPeer(evictions: boolean, tablePages = 1): Peer {
   const memoryBytes = 4 * MIB + tablePages * PAGE_BYTES_MIN
   // Tests with evictions count on the chunk sizes of -f and -n.

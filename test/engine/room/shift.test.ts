@@ -38,6 +38,21 @@ for (const eviction of ['worth', 'lru'] as const) {
   })
 }
 
+t.test('what is stored and not read leaves in the order in which it was stored', async t => {
+  const options = { memoryBytes: 8 * MIB, hashpower: 6, eviction: 'worth' } as const
+  const peer = new Peer(Cache.create(options))
+  const long = makeValue(1, 200_000)
+  const small = makeValue(1, 300)
+  for (let i = 0; i < 100; i++) {
+    peer.set(`long${i}`, long)
+    for (let k = 0; k < 330; k++) peer.set(`small${i}-${k}`, small)
+  }
+  const left = Array.from({ length: 100 }, (_, i) => peer.get(`long${i}`)).filter(Boolean).length
+  // Two thirds of the memory; small ones of 336 and 340 bytes have classes of their own.
+  t.ok(left > 20 && left < 30, `${left} of 100 long values are left`)
+  peer.verify()
+})
+
 t.test('classes that are equally hot trade few pages', async t => {
   const random = createRandom(seed, 2)
   const options = { memoryBytes: 8 * MIB, hashpower: 10, eviction: 'worth' } as const
