@@ -157,8 +157,7 @@ root.test('write-through', { skip: skipWithoutMariadb() }, async t => {
 
 root.test('write-behind', { skip: skipWithoutMariadb() }, async t => {
   const { mariadb, database, cache } = await start(t, 'behind')
-  const options = { ...OPTIONS, triesMax: 1000 }
-  const users = new WriteBehind<User>(cache, usersIn(database), options)
+  const users = new WriteBehind<User>(cache, usersIn(database), OPTIONS)
   const writer = new Writer((key, user) => users.set(key, user))
   await writer.more('done')
   await mariadb.kill()
@@ -179,3 +178,29 @@ root.test('write-behind', { skip: skipWithoutMariadb() }, async t => {
   }
   await assertInOrder(t, database)
 })
+
+root.test(
+  'write-behind before a database that is frozen',
+  { skip: skipWithoutMariadb() },
+  async t => {
+    const { mariadb, database, cache } = await start(t, 'frozen')
+    t.teardown(() => mariadb.thaw())
+    const options = { ...OPTIONS, saveMs: 100 }
+    const users = new WriteBehind<User>(cache, usersIn(database), options)
+    const writer = new Writer((key, user) => users.set(key, user))
+    await writer.more('done')
+    mariadb.freeze()
+    // Saves are late by now, and more than once.
+    const frozenMs = performance.now()
+    await untilTrue('saves are late', () => performance.now() - frozenMs > 500)
+    await writer.more('done')
+    mariadb.thaw()
+    await writer.stop()
+    await users.close()
+    t.strictSame(new Map(await rowsOf(database, 'users')), writer.acknowledged)
+    for (const [key, version] of writer.acknowledged) {
+      t.strictSame(await users.get(key), { version }, 'the cache has what the database has')
+    }
+    await assertInOrder(t, database)
+  },
+)
