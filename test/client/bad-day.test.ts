@@ -11,13 +11,13 @@ import { startDaemon, startDaemonOn } from '../support/daemon.ts'
 import { ONE_THREAD, untilTrue } from '../support/pool.ts'
 import { announceSeed, createRandom, type Random } from '../support/prng.ts'
 import { HOST, type ServerProcess } from '../support/process.ts'
-import { runs } from '../support/runs.ts'
+import { runs, SKIP_UNLESS_ALL } from '../support/runs.ts'
 
 const seed = announceSeed(t)
 const ROUNDS = runs(4, 60)
 /** Copies of the values of each client. */
 const POOLS: [copies: number[], failover: 'next' | 'miss'][] =
-  runs(1, 2) === 1
+  SKIP_UNLESS_ALL !== false
     ? [[[1, 2], 'next']]
     : [
         [[1, 1], 'next'],
