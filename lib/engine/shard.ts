@@ -48,7 +48,7 @@ import { adjustItem } from './storing/adjust.ts'
 import type { Ask, HitSink } from './storing/ask.ts'
 import { getAndTouchItem, getItem, peekItem, touchItem } from './storing/fetch.ts'
 import { removeItem } from './storing/remove.ts'
-import { rewriteItem } from './storing/rewrite.ts'
+import { appendInPlace, rewriteItem } from './storing/rewrite.ts'
 import {
   beginItem,
   bytesJoinedBy,
@@ -167,7 +167,7 @@ export class Shard {
     const { arena } = this
     let status: Status = Status.OK
     this.lock()
-    if (!rewriteItem(arena, ask, value, start)) {
+    if (!rewriteItem(arena, ask, value, start) && !appendInPlace(arena, ask, value, start)) {
       const made = this.makeRoomToStore(ask)
       status = storeItem(arena, ask, value, start)
       if (status === Status.NO_MEMORY && isRoomWanted(arena)) {

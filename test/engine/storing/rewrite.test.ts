@@ -15,11 +15,12 @@ import * as L from '../../../lib/engine/arena/layout.ts'
 import { lock } from '../../../lib/engine/arena/lock.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
 import { findItem } from '../../../lib/engine/items/table.ts'
-import { EVICTIONS } from '../../../lib/engine/limits.ts'
-import { Status } from '../../../lib/engine/status.ts'
+import { ENDLESS_VALUE_BYTES_MAX, EVICTIONS } from '../../../lib/engine/limits.ts'
+import { Mode, Status } from '../../../lib/engine/status.ts'
 import { Peer, type StoreOptions } from '../../support/engine-peer.ts'
 
 const DAY_S = 86_400
+const CLASS_BITS = 63 << L.META_CLASS_SHIFT
 
 t.test('a set of the same shape stays in place, as a new item', async t => {
   const { peer, arena } = createPeer()
@@ -97,6 +98,55 @@ t.test('a value that a peer still reads is left unchanged', async t => {
   t.equal(`${peer.read(held, 0, 5)}`, 'first')
   t.equal(`${peer.get('k')?.value}`, 'after')
   peer.release(held)
+  peer.verify()
+})
+
+t.test('an append stays in place while the chunk has room for it', async t => {
+  const { peer, arena } = createPeer()
+  peer.set('k', Buffer.alloc(5000, 'v'), { flags: 7, expiresAtS: 2 * DAY_S })
+  const size = arena.words[refOf(peer, 'k') + L.ITEM_META] & CLASS_BITS
+  let value = Buffer.alloc(5000, 'v')
+  let stayed = 0
+  let moved = 0
+  for (let i = 0; i < 200; i++) {
+    const before = { ref: refOf(peer, 'k'), cas: peer.get('k')?.casLow ?? 0 }
+    const part = Buffer.alloc(30, `${i % 10}`)
+    assert.equal(peer.store(Mode.APPEND, 'k', part), Status.OK)
+    value = Buffer.concat([value, part])
+    const { ref, cas } = { ref: refOf(peer, 'k'), cas: peer.get('k')?.casLow ?? 0 }
+    if (ref === before.ref) stayed++
+    else moved++
+    assert(cas > before.cas, 'a new CAS')
+  }
+  const hit = peer.get('k')
+  t.ok(hit?.value.equals(value))
+  t.equal(hit?.flags, 7)
+  t.ok(stayed > 10 * moved && moved > 0, `${stayed} in place, ${moved} copied`)
+  t.not(arena.words[refOf(peer, 'k') + L.ITEM_META] & CLASS_BITS, size, 'it grew')
+  peer.verify()
+})
+
+t.test('an append to a value that a peer still reads makes another item', async t => {
+  const { peer } = createPeer()
+  peer.set('k', Buffer.from('first'))
+  const held = peer.hold('k')
+  const ref = refOf(peer, 'k')
+  assert(held !== undefined)
+  t.equal(peer.store(Mode.APPEND, 'k', Buffer.from('after')), Status.OK)
+  t.not(refOf(peer, 'k'), ref)
+  t.equal(`${peer.read(held, 0, 5)}`, 'first')
+  t.equal(`${peer.get('k')?.value}`, 'firstafter')
+  peer.release(held)
+  peer.verify()
+})
+
+t.test('an append that needs a word for its expiry, or is too long, is not in place', async t => {
+  const { peer, arena } = createPeer()
+  peer.set('k', Buffer.alloc(ENDLESS_VALUE_BYTES_MAX))
+  t.equal(peer.store(Mode.APPEND, 'k', Buffer.from('x')), Status.OK)
+  t.not(arena.words[refOf(peer, 'k') + L.ITEM_META] & L.STATE_ENDS, 0)
+  t.equal(peer.get('k')?.value.length, ENDLESS_VALUE_BYTES_MAX + 1)
+  t.equal(peer.store(Mode.APPEND, 'none', Buffer.from('x')), Status.NOT_STORED)
   peer.verify()
 })
 
