@@ -70,6 +70,49 @@ export interface AsideSettings {
   report: OnError
 }
 
+/** Tags of the item of a call. */
+export interface KeyOptions {
+  /** The item is invalidated by `tags.invalidate` of one of these. */
+  tags?: readonly string[] | undefined
+}
+
+/** How one call differs from the options of its CacheAside. */
+export interface StoreOptions extends KeyOptions, Pick<AsideOptions, 'staleS' | 'negativeTtlS'> {
+  ttlS?: number | undefined
+}
+
+export interface CallOptions extends StoreOptions {
+  /** Loads and stores the value whatever the cache has. Default false. */
+  refresh?: boolean | undefined
+  /** Ends the call; a load that others wait for goes on. */
+  signal?: AbortSignal | undefined
+}
+
+const CALL_NAMES = ['tags', 'ttlS', 'staleS', 'negativeTtlS', 'refresh', 'signal']
+
+/** The settings of one call. CacheError ARGUMENT for wrong options. */
+export function termsOf(call: CallOptions | undefined, settings: AsideSettings): AsideSettings {
+  if (call === undefined) return settings
+  checkOptions(call, CALL_NAMES)
+  checkType('refresh', call.refresh, 'boolean')
+  const { signal } = call
+  if (!(signal === undefined || signal instanceof AbortSignal)) {
+    refuse('signal', 'an AbortSignal', signal)
+  }
+  return {
+    ...settings,
+    ttlS: numberOption(call, 'ttlS', settings.ttlS, [ABOVE_0, NEVER]),
+    staleS: Math.ceil(numberOption(call, 'staleS', settings.staleS, [0, MOST])),
+    negativeTtlS: numberOption(call, 'negativeTtlS', settings.negativeTtlS, [0, NEVER]),
+  }
+}
+
+/** The tags of a call. CacheError ARGUMENT. */
+export function tagsOf({ tags = [] }: KeyOptions): readonly string[] {
+  const isList = Array.isArray(tags) && tags.every(tag => typeof tag === 'string')
+  return isList ? tags : refuse('tags', 'a list of strings', tags)
+}
+
 /** CacheError ARGUMENT for wrong options. */
 export function settingsOf(options: AsideOptions): AsideSettings {
   checkOptions(options, ASIDE_NAMES)

@@ -21,12 +21,26 @@
 //
 // If the cache fails the application still works: values are loaded, and `onError` is called.
 
+import { checkKeys } from '../doors/arguments.ts'
 import { CacheError } from '../doors/errors.ts'
 import type { Awaitable, Item, Store } from '../doors/types.ts'
-import { type AsideOptions, type AsideSettings, keepS, settingsOf } from './aside-options.ts'
+import { Batch, type Make, type ManyLoader, withoutNone } from './aside-many.ts'
+import {
+  type AsideOptions,
+  type AsideSettings,
+  type CallOptions,
+  type KeyOptions,
+  keepS,
+  type StoreOptions,
+  settingsOf,
+  tagsOf,
+  termsOf,
+} from './aside-options.ts'
+import { AsideValues, type Encoded } from './aside-values.ts'
 import { type Claim, Claims } from './claims.ts'
-import { decode, encode, type StoredBytes } from './encoding.ts'
+import { encode } from './encoding.ts'
 import { Owed } from './owed.ts'
+import { Tags } from './tags.ts'
 import { tellRead, told } from './telling.ts'
 
 /** A caller waits for this many loads of others, none of which was stored; then it loads itself. */
@@ -40,16 +54,18 @@ const AWAY = Symbol('away')
 /** Makes a value. The signal is aborted at the deadline. */
 export type Loader<T> = (signal: AbortSignal) => Awaitable<T>
 
-/** A value as bytes and flags, and as the cache would return it. */
-interface Encoded<T> {
-  bytes: Buffer
-  flags: number
-  value: T
+/** The item that is replaced, and the claim of who does so. */
+interface Held {
+  old: Item<Buffer> | undefined
+  claim: Claim | undefined
 }
 
 export class CacheAside {
+  /** The tags of `getOrSet` and others. */
+  readonly tags: Tags
   private readonly store: Store
   private readonly settings: AsideSettings
+  private readonly values: AsideValues
   private readonly claims: Claims
   private readonly claimS: number
   private readonly owed: Owed
@@ -62,6 +78,8 @@ export class CacheAside {
   constructor(store: Store, options: AsideOptions) {
     this.store = store
     this.settings = settingsOf(options)
+    this.values = new AsideValues(this.settings)
+    this.tags = new Tags(store)
     // A cache counts whole seconds: a claim made late in a second must still last as long as a
     // load.
     this.claimS = Math.ceil(this.settings.loadMs / 1000) + 1
@@ -75,22 +93,50 @@ export class CacheAside {
    * CacheError DEADLINE: the value was not loaded in time, here or by another process. BUSY: too
    * many loads wait, or the source fails. KEY: the cache does not allow the key.
    */
-  getOrSet<T>(key: string, load: Loader<T>): Promise<T> {
-    const under = this.flights.get(key) as Promise<T> | undefined
-    if (under !== undefined) return under
-    // Later callers do not share it: the value may have changed since it was loaded.
-    const flight = this.find(key, load).finally(() => {
-      if (this.flights.get(key) === flight) this.flights.delete(key)
-    })
-    this.flights.set(key, flight)
-    return flight
+  async getOrSet<T>(key: string, load: Loader<T>, call?: CallOptions): Promise<T> {
+    const make = () => this.load(key, load)
+    if (call === undefined) return this.share(key, () => this.find(key, make, this.settings))
+    const terms = termsOf(call, this.settings)
+    call.signal?.throwIfAborted()
+    const found = this.getBy(key, make, call, terms)
+    return call.signal === undefined ? found : unlessAborted(found, call.signal)
+  }
+
+  /**
+   * The values of many keys, by key; keys without one are left out. One call of `load` makes what
+   * is missing, but for keys that others load already. Rejects as `getOrSet`.
+   */
+  async getOrSetMany<T>(
+    keys: Iterable<string>,
+    load: ManyLoader<T>,
+    call: StoreOptions = {},
+  ): Promise<Map<string, T>> {
+    const terms = termsOf(call, this.settings)
+    checkKeys(keys)
+    const wanted = [...new Set(keys)]
+    const own = await this.ask('', () => this.keysOf(wanted, call))
+    const items = own === AWAY ? AWAY : await this.ask('', () => this.readMany(own))
+    const batch = new Batch<T>(wanted.length, load, run => this.load(wanted[0], run))
+    const one = (key: string, i: number): Promise<T> => {
+      const place = batch.place(key)
+      const find = async () => {
+        if (own === AWAY || items === AWAY) return this.findIn(AWAY, key, place.make, terms)
+        const item = this.owed.has(own[i]) ? AWAY : items.get(own[i])
+        return this.findIn(item, own[i], place.make, terms)
+      }
+      if (own !== AWAY && this.flights.has(own[i])) place.leave()
+      return (own === AWAY ? find() : this.share(own[i], find)).finally(place.leave)
+    }
+    const found = await Promise.all(wanted.map(one))
+    return withoutNone(wanted.map((key, i) => [key, found[i]] as const))
   }
 
   /** The cached value; undefined if there is none. Rejects with the cache's errors. */
-  async get<T>(key: string): Promise<T | undefined> {
-    if (this.owed.has(key)) return undefined
-    const item = await this.store.getItem<Buffer>(key, AS_BYTES)
-    return item && this.decoded<T>(key, item)?.value
+  async get<T>(key: string, call: KeyOptions = {}): Promise<T | undefined> {
+    const [own] = await this.keysOf([key], call)
+    if (this.owed.has(own)) return undefined
+    const item = await this.read(own)
+    return item && this.values.decoded<T>(own, item)?.value
   }
 
   /**
@@ -98,31 +144,23 @@ export class CacheAside {
    * wait for it. Rejects with the cache's errors, CONNECTION if it did not store, and VALUE for a
    * value that cannot be serialized.
    */
-  async set(key: string, value: unknown): Promise<void> {
-    const { bytes, flags } = encode(value, this.settings.serializer)
-    const ttlS = keepS(value, this.settings)
-    try {
-      if (ttlS === undefined) return void (await this.remove(key))
-      // A load in progress stores nothing over this value: its claim matters only if the value is
-      // evicted or expires meanwhile.
-      const revoked = this.claims.revoke(key).catch(error => this.settings.report(error, key))
-      const stored = this.store.set(key, bytes, { ttlS, flags })
-      const [isStored] = await Promise.all([stored, revoked])
-      if (!isStored) throw notStored(key)
-    } finally {
-      this.flights.delete(key)
-    }
+  async set(key: string, value: unknown, call?: StoreOptions): Promise<void> {
+    const terms = termsOf(call, this.settings)
+    const { bytes, flags } = encode(value, terms.serializer)
+    const [own] = await this.keysOf([key], call)
+    await this.put(own, { bytes, flags }, keepS(value, terms))
   }
 
   /**
    * Deletes a value. Returns whether there was one. A load in progress is not stored, and later
    * callers do not wait for it. Rejects with the cache's errors: then the value may still be there.
    */
-  async delete(key: string): Promise<boolean> {
+  async delete(key: string, call?: KeyOptions): Promise<boolean> {
+    const [own] = await this.keysOf([key], call)
     try {
-      return await this.remove(key)
+      return await this.remove(own)
     } finally {
-      this.flights.delete(key)
+      this.flights.delete(own)
     }
   }
 
@@ -144,7 +182,7 @@ export class CacheAside {
 
   /** A value as the cache would return it, or unchanged if it cannot be serialized. */
   asStored<T>(key: string, value: T): T {
-    const encoded = this.encoded(key, value)
+    const encoded = this.values.encoded(key, value)
     return encoded === undefined ? value : encoded.value
   }
 
@@ -153,17 +191,58 @@ export class CacheAside {
     while (this.background.size > 0) await Promise.all(this.background)
   }
 
-  private async find<T>(key: string, load: Loader<T>): Promise<T> {
+  /** Callers share a flight. Later ones do not: the value may have changed since it was loaded. */
+  private share<T>(key: string, find: () => Promise<T>): Promise<T> {
+    return (this.flights.get(key) as Promise<T> | undefined) ?? this.fly(key, find)
+  }
+
+  private fly<T>(key: string, find: () => Promise<T>): Promise<T> {
+    const flight = find().finally(() => {
+      if (this.flights.get(key) === flight) this.flights.delete(key)
+    })
+    this.flights.set(key, flight)
+    return flight
+  }
+
+  private async getBy<T>(
+    key: string,
+    make: Make<T>,
+    call: CallOptions,
+    terms: AsideSettings,
+  ): Promise<T> {
+    const hasTags = tagsOf(call).length > 0
+    const own = hasTags ? await this.ask(key, () => this.keysOf([key], call)) : [key]
+    if (own === AWAY) return this.loadOnly(key, make)
+    if (call.refresh !== true) return this.share(own[0], () => this.find(own[0], make, terms))
+    return this.fly(own[0], () => this.remake(own[0], make, terms))
+  }
+
+  /** The keys in the cache: those of items with tags contain the versions of these. */
+  private async keysOf(keys: readonly string[], call: KeyOptions = {}): Promise<readonly string[]> {
+    const tags = tagsOf(call)
+    return tags.length === 0 ? keys : this.tags.keys(keys, ...tags)
+  }
+
+  private async find<T>(key: string, make: Make<T>, terms: AsideSettings): Promise<T> {
     const item = this.owed.has(key) ? AWAY : await this.ask(key, () => this.read(key))
+    return this.findIn(item, key, make, terms)
+  }
+
+  private async findIn<T>(
+    item: Item<Buffer> | undefined | typeof AWAY,
+    key: string,
+    make: Make<T>,
+    terms: AsideSettings,
+  ): Promise<T> {
     if (item === AWAY) {
       tellRead(key, 'miss')
-      return this.loadOnly(key, load)
+      return this.loadOnly(key, make)
     }
-    const found = item && this.decoded<T>(key, item)
-    const isStale = found !== undefined && this.isStale(item)
-    tellRead(key, found === undefined ? 'miss' : isStale ? 'stale' : 'hit')
-    if (found === undefined) return this.make(key, load)
-    if (isStale) this.refresh(key, load)
+    const found = item && this.values.decoded<T>(key, item)
+    const hasStale = found !== undefined && isStale(item, terms)
+    tellRead(key, found === undefined ? 'miss' : hasStale ? 'stale' : 'hit')
+    if (found === undefined) return this.makeOrWait(key, make, terms)
+    if (hasStale) this.refresh(key, make, terms)
     return found.value
   }
 
@@ -171,24 +250,38 @@ export class CacheAside {
     return this.store.getItem<Buffer>(key, AS_BYTES)
   }
 
+  private async readMany(keys: readonly string[]): Promise<Map<string, Item<Buffer>>> {
+    return this.store.getManyItems<Buffer>(keys, AS_BYTES)
+  }
+
   /** Loads a missing value, or waits for another caller that does. */
-  private async make<T>(key: string, load: Loader<T>): Promise<T> {
+  private async makeOrWait<T>(key: string, make: Make<T>, terms: AsideSettings): Promise<T> {
     const deadlineMs = performance.now() + (this.claimS + 1) * 1000
-    const isDone = (item: Item<Buffer> | undefined) => this.isReadable(item)
+    const isDone = (item: Item<Buffer> | undefined) => this.values.isReadable(item)
     for (let holders = 0; holders < HOLDERS_MAX; holders++) {
       const turn = await this.ask(key, () => this.claims.take(key, isDone))
       if (turn === AWAY) break
       const { item, claim, holder } = turn
-      if (claim !== undefined) return (await this.loadAndStore(key, load, item, claim)).value
-      const found = item && isDone(item) ? this.decoded<T>(key, item) : undefined
+      const isOurs = claim !== undefined || (holder === undefined && !isDone(item))
+      if (isOurs) return (await this.makeAndStore(key, make, { old: item, claim }, terms)).value
+      const found = item && isDone(item) ? this.values.decoded<T>(key, item) : undefined
       if (found !== undefined) return found.value
-      if (holder === undefined) return (await this.loadAndStore(key, load, item, undefined)).value
-      const wait = () => this.claims.wait(key, holder, isDone, deadlineMs)
+      make.waits?.()
+      const wait = () => this.claims.wait(key, holder ?? '', isDone, deadlineMs)
       if ((await this.ask(key, wait)) === false) {
         throw new CacheError('DEADLINE', `${key}: another caller did not load it in time`)
       }
     }
-    return this.loadOnly(key, load)
+    return this.loadOnly(key, make)
+  }
+
+  /** Loads a value whatever the cache has, and stores it over that. */
+  private async remake<T>(key: string, make: Make<T>, terms: AsideSettings): Promise<T> {
+    const loaded = await make()
+    const encoded = this.values.encoded(key, loaded)
+    if (encoded === undefined) return loaded
+    this.track(this.put(key, encoded, keepS(loaded, terms)), key)
+    return encoded.value
   }
 
   /** Asks the cache; AWAY if it fails. Rejects with KEY. */
@@ -202,38 +295,37 @@ export class CacheAside {
     }
   }
 
-  private async loadOnly<T>(key: string, load: Loader<T>): Promise<T> {
-    return this.asStored(key, await this.load(key, load))
+  private async loadOnly<T>(key: string, make: Make<T>): Promise<T> {
+    return this.asStored(key, await make())
   }
 
   /** The value once it is loaded; `stored` resolves when it is stored and the claim released. */
-  private async loadAndStore<T>(
+  private async makeAndStore<T>(
     key: string,
-    load: Loader<T>,
-    old: Item<Buffer> | undefined,
-    claim: Claim | undefined,
+    make: Make<T>,
+    turn: Held,
+    terms: AsideSettings,
   ): Promise<{ value: T; stored: Promise<void> }> {
     let loaded: T
     try {
-      loaded = await this.load(key, load)
+      loaded = await make()
     } catch (error) {
-      await this.finish(key, claim, undefined)
+      await this.finish(key, turn.claim, undefined)
       throw error
     }
-    const encoded = this.encoded(key, loaded)
-    const ttlS = keepS(loaded, this.settings)
-    const stored = this.track(this.keep(key, encoded, ttlS, { old, claim }), key)
+    const encoded = this.values.encoded(key, loaded)
+    const stored = this.track(this.keep(key, encoded, keepS(loaded, terms), turn), key)
     return { value: encoded === undefined ? loaded : encoded.value, stored }
   }
 
   /** Loads the next value in the background, unless another caller does. */
-  private refresh<T>(key: string, load: Loader<T>): void {
-    if (this.refreshes.has(key) || this.settings.guard.isOpen()) return
-    const isDone = (item: Item<Buffer> | undefined) => item === undefined || !this.isStale(item)
+  private refresh<T>(key: string, make: Make<T>, terms: AsideSettings): void {
+    if (this.refreshes.has(key) || terms.guard.isOpen()) return
+    const isDone = (item: Item<Buffer> | undefined) => item === undefined || !isStale(item, terms)
     const run = async () => {
-      const turn = await this.claims.take(key, isDone)
-      if (turn.claim === undefined) return
-      const { stored } = await this.loadAndStore(key, load, turn.item, turn.claim)
+      const { item, claim } = await this.claims.take(key, isDone)
+      if (claim === undefined) return
+      const { stored } = await this.makeAndStore(key, make, { old: item, claim }, terms)
       await stored
     }
     const refresh = this.track(run(), key)
@@ -271,7 +363,7 @@ export class CacheAside {
     key: string,
     encoded: Encoded<T> | undefined,
     ttlS: number | undefined,
-    { old, claim }: { old: Item<Buffer> | undefined; claim: Claim | undefined },
+    { old, claim }: Held,
   ): Promise<void> {
     // A store that fails may have been carried out.
     let mayBeStored = encoded !== undefined && ttlS !== undefined
@@ -335,41 +427,39 @@ export class CacheAside {
     return wasThere
   }
 
-  private isStale(item: Item<Buffer> | undefined): boolean {
-    const { staleS } = this.settings
-    return staleS > 0 && item?.ttlS !== undefined && item.ttlS <= staleS
-  }
-
-  /** Undefined for a value that cannot be serialized. */
-  private encoded<T>(key: string, loaded: T): Encoded<T> | undefined {
-    const { serializer, report } = this.settings
+  /** Stores over what there is. Undefined `ttlS`: deletes. */
+  private async put(
+    key: string,
+    { bytes, flags }: Pick<Encoded<unknown>, 'bytes' | 'flags'>,
+    ttlS: number | undefined,
+  ): Promise<void> {
     try {
-      const { bytes, flags } = encode(loaded, serializer)
-      return { bytes, flags, value: decode({ value: bytes, flags }, serializer) as T }
-    } catch (error) {
-      report(error, key)
-      return undefined
+      if (ttlS === undefined) return void (await this.remove(key))
+      // A load in progress stores nothing over this value: its claim matters only if the value is
+      // evicted or expires meanwhile.
+      const revoked = this.claims.revoke(key).catch(error => this.settings.report(error, key))
+      const stored = this.store.set(key, bytes, { ttlS, flags })
+      const [isStored] = await Promise.all([stored, revoked])
+      if (!isStored) throw notStored(key)
+    } finally {
+      this.flights.delete(key)
     }
   }
+}
 
-  /** Undefined for a damaged value. */
-  private decoded<T>(key: string, item: StoredBytes): { value: T } | undefined {
-    try {
-      return { value: decode(item, this.settings.serializer) as T }
-    } catch (error) {
-      this.settings.report(error, key)
-      return undefined
-    }
-  }
+function isStale(item: Item<Buffer> | undefined, { staleS }: AsideSettings): boolean {
+  return staleS > 0 && item?.ttlS !== undefined && item.ttlS <= staleS
+}
 
-  private isReadable(item: StoredBytes | undefined): boolean {
-    try {
-      if (item === undefined) return false
-      decode(item, this.settings.serializer)
-      return true
-    } catch {
-      return false
-    }
+/** The result, or the signal's reason once it is aborted. */
+async function unlessAborted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([result, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

@@ -96,27 +96,29 @@ for (const { name, skip, open } of DOORS.slice(1)) {
 t.test('a value that changed while it was fetched is not kept', async t => {
   const [here, there] = await MEMSLAB.open(t)
   const gate = Promise.withResolvers<void>()
-  let isSlow = false
+  const isRead = Promise.withResolvers<void>()
   const slow = withCalls(here, {
-    getItem: async (...args) => {
-      const item = await here.getItem(...args)
-      if (isSlow) await gate.promise
+    getItem: async (key, ...rest) => {
+      const item = await here.getItem(key, ...rest)
+      if (key === 'slow') {
+        isRead.resolve()
+        await gate.promise
+      }
       return item
     },
   })
   const [first, second] = [await tierOn(t, slow), await tierOn(t, there)]
-  await second.cache.set('a', 'old')
-  isSlow = true
-  const fetching = first.cache.get('a')
-  await sleep(50)
-  await second.cache.set('a', 'new')
-  isSlow = false
-  // The log is read while the old value is under way.
-  t.equal(await first.cache.get('b'), undefined)
-  await sleep(400)
+  await second.cache.set('slow', 'old')
+  const fetching = first.cache.get('slow')
+  await isRead.promise
+  await second.cache.set('slow', 'new')
+  first.near.set('marker', 'until the log was read')
+  await second.cache.set('marker', 'v')
+  await untilTrue('the log was read', () => !first.near.has('marker'))
   gate.resolve()
   t.equal(await fetching, 'old')
-  t.equal(await first.cache.get('a'), 'new')
+  t.equal(first.near.has('slow'), false)
+  t.equal(await first.cache.get('slow'), 'new')
 })
 
 t.test('a missing entry, a log that begins again, a flush', async t => {
