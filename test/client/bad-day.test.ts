@@ -187,7 +187,7 @@ for (const [copies, failover] of POOLS) {
     await Promise.all(load)
     for (const { faults, done } of writers) {
       t.strictSame(faults.slice(0, 5), [], day.log.join(', '))
-      t.ok(done.hits > 100 && done.changes > 100, JSON.stringify(done))
+      t.ok(done.hits > 10 && done.changes > 10, JSON.stringify(done))
     }
   })
 }

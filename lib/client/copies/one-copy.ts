@@ -193,9 +193,9 @@ export class OneCopy implements Keyed {
   }
 
   /** The owner is ejected, and its keys miss. A change is none that was made. */
-  private answerAway<T>({ key, effect, away }: Job<T>): T {
+  private answerAway<T>({ key, overwrites, away }: Job<T>): T {
     const owner = this.options.members.ownerOf(key)
-    if (effect !== 'reads' && owner !== undefined) this.journal.mark(owner, key)
+    if (overwrites === true && owner !== undefined) this.journal.mark(owner, key)
     if (away !== undefined) return away()
     const words = 'the server of the key is away: nothing was stored or deleted'
     throw new CacheError('CONNECTION', words, { server: owner?.node.name })
@@ -212,12 +212,14 @@ export class OneCopy implements Keyed {
     const isPlain = effect === 'replaces' || effect === 'removes'
     const wasStale = isPlain ? journal.replace(member, key) : journal.has(member, key)
     if (wasStale && !isPlain) await this.clean(member, key, deadlineMs)
-    this.lend(key, member)
+    if (overwrites === true) this.lend(key, member)
     try {
       const answer = await this.ask(job, member, deadlineMs)
+      if (overwrites !== true && isChanged(answer)) this.lend(key, member)
       this.settle(key, member)
       return answer
     } catch (error) {
+      if (isAway(error)) this.lend(key, member)
       if (wasStale || (overwrites === true && isAway(error))) journal.mark(member, key)
       this.settle(key, member)
       throw error
@@ -268,6 +270,17 @@ export class OneCopy implements Keyed {
     return members.successors(key, members.count).find(({ health }) => health.isUp()) ?? owner
   }
 }
+
+/**
+ * Whether an answer says that something was changed. A claim is nothing that makes another value
+ * stale: what is stored in its place is.
+ */
+function isChanged(answer: unknown): boolean {
+  if (typeof answer === 'object' && answer !== null && 'won' in answer) return false
+  return answer !== undefined && !NOTHING_CHANGED.has(answer)
+}
+
+const NOTHING_CHANGED = new Set<unknown>([false, 'NOT_STORED', 'NOT_FOUND', 'EXISTS'])
 
 /** Keys by the server to ask for them; those without one are left out. */
 export function groupBy(

@@ -1,5 +1,5 @@
 // Whether a node of a pool is used. A few failures in a row eject it. It is probed after a rest and
-// comes back with the first answered probe. Until it has been back for a while, its first failure
+// comes back once it answered. Until it has been back for a while, its first failure
 // ejects it again, and each rest is twice as long, so a flapping node is mostly ejected.
 
 import { SERVER_CHANGES, type ServerChange } from '../../doors/channels.ts'

@@ -174,3 +174,20 @@ for (const copies of [1, 2]) {
     t.ok(found === undefined || found === 'newest', `${found}`)
   })
 }
+
+for (const isMissing of [false, true]) {
+  t.test(`what changed nothing costs no value, keys ${isMissing ? 'miss' : 'go on'}`, async t => {
+    const { keyed, set, get, owner, eject, back } = poolOf(t, 2, { isMissing })
+    await set('k', 'kept')
+    const node = owner('k')
+    await eject(node)
+    t.equal(await keyed.get('k', 100), undefined)
+    const request = { claimS: 1, recacheS: 0 }
+    t.equal(await keyed.lease('k', request), undefined)
+    const count = { key: 'k', delta: 1n, subtract: false, initial: undefined, exptime: 0 }
+    await keyed.touch('k', 100).catch(() => {})
+    await keyed.adjust(count).catch(() => {})
+    await back(node)
+    t.equal(await get('k'), 'kept')
+  })
+}
