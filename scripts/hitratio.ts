@@ -41,7 +41,9 @@ const HEAD = [
   'memcached misses',
   'memslab misses',
   'ratio',
-  'ratio of bytes',
+  'memcached bytes missed',
+  'memslab bytes missed',
+  'ratio',
   'settled after, thousands',
   'what',
 ]
@@ -72,16 +74,23 @@ async function main(): Promise<void> {
   if (reason !== undefined) throw new Error(reason)
   const rows = [HEAD]
   const ratios: number[] = []
+  const byteRatios: number[] = []
   for (const trace of traces()) {
     const [before, after] = [await replay(theirs, trace), await replay(ours, trace)]
     ratios.push(after.ratio / before.ratio)
+    byteRatios.push(after.byteRatio / before.byteRatio)
     rows.push(rowOf(trace, before, after))
     console.log(rows.at(-1)?.join('  '))
   }
-  const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length)
   console.log(`\n-m ${options.memory} -t ${options.threads}`)
   console.log(options.markdown ? markdownTable(rows) : plainTable(rows))
-  console.log(`geometric mean of the ratios: ${mean.toFixed(3)} (below 1: memslab misses less)`)
+  console.log(`geometric mean of the ratios: ${meanOf(ratios)} (below 1: memslab misses less)`)
+  console.log(`of the ratios of bytes: ${meanOf(byteRatios)}`)
+}
+
+function meanOf(ratios: readonly number[]): string {
+  const logs = ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0)
+  return Math.exp(logs / ratios.length).toFixed(3)
 }
 
 function traces(): Trace[] {
@@ -188,6 +197,8 @@ function rowOf({ name, what }: Trace, theirs: Misses, ours: Misses): string[] {
     theirs.ratio.toFixed(4),
     ours.ratio.toFixed(4),
     (ours.ratio / theirs.ratio).toFixed(3),
+    theirs.byteRatio.toFixed(4),
+    ours.byteRatio.toFixed(4),
     (ours.byteRatio / theirs.byteRatio).toFixed(3),
     `${theirs.settled} / ${ours.settled}`,
     what,
