@@ -49,7 +49,10 @@ export function addGhost(arena: Arena, hash: number, classId: number, list: numb
 
 /** Whether the key was evicted not long ago. Its class learns from that, and the ghost goes. */
 export function takeGhost(arena: Arena, hash: number, classId: number): boolean {
-  const { ghosts, counters } = arena
+  const { ghosts, counters, words } = arena
+  const made = L.classAt(classId)
+  // A class that never evicted looks at no ghost, and pays for no cache miss.
+  if ((words[made + L.CLASS_GHOSTS_COLD] | words[made + L.CLASS_GHOSTS_WARM]) === 0) return false
   const first = firstOf(arena, hash)
   const end = first + L.GHOSTS_PER_SET
   const fingerprint = fingerprintOf(hash)
