@@ -55,7 +55,8 @@ export interface HttpResponseFacts {
 
 /** `cacheControlDirectives` is there whenever undici stored it. */
 export type CachedHttpResponse = HttpResponseFacts & {
-  body: Buffer
+  /** In one piece; a list, because undici iterates over it. */
+  body: Buffer[]
   cacheControlDirectives: object
 }
 
@@ -240,5 +241,5 @@ function unpack(packed: Buffer | undefined): CachedHttpResponse | undefined {
   if (packed === undefined) return undefined
   const end = HEAD_BYTES + packed.readUInt32LE()
   const facts = JSON.parse(packed.toString('utf8', HEAD_BYTES, end)) as HttpResponseFacts
-  return { cacheControlDirectives: {}, ...facts, body: packed.subarray(end) }
+  return { cacheControlDirectives: {}, ...facts, body: [packed.subarray(end)] }
 }

@@ -18,6 +18,12 @@ const FACTS = {
   cacheControlDirectives: {},
 }
 
+/** What the origin says of some paths, which have an entity tag too. */
+const CONTROLS: Record<string, string> = {
+  '/tagged': 'no-cache',
+  '/stale': 'max-age=0, stale-while-revalidate=100',
+}
+
 interface Origin {
   url: string
   /** Requests that it answered, by path. */
@@ -31,9 +37,9 @@ async function startOrigin(t: Test): Promise<Origin> {
     const count = (counts.get(url) ?? 0) + 1
     counts.set(url, count)
     const language = headers['accept-language']
-    response.setHeader('cache-control', url.startsWith('/tagged') ? 'no-cache' : 'max-age=100')
+    response.setHeader('cache-control', CONTROLS[url] ?? 'max-age=100')
     if (url.startsWith('/vary')) response.setHeader('vary', 'accept-language')
-    if (url.startsWith('/tagged')) response.setHeader('etag', '"1"')
+    if (url in CONTROLS) response.setHeader('etag', '"1"')
     if (headers['if-none-match'] === '"1"') {
       response.writeHead(304).end()
       return
@@ -103,6 +109,11 @@ for (const { name, skip, open } of DOORS) {
     t.equal(await first(`${url}/tagged`), 'GET /tagged 1 undefined')
     t.equal(await second(`${url}/tagged`), 'GET /tagged 1 undefined', 'validated, not sent again')
     t.equal(counts.get('/tagged'), 2)
+
+    for (let i = 1; i <= 3; i++) {
+      t.equal(await first(`${url}/stale`), 'GET /stale 1 undefined', 'at once')
+      await untilTrue('validated behind', () => counts.get('/stale') === i)
+    }
   })
 }
 
@@ -147,7 +158,7 @@ t.test('a response that was invalidated on its way is not found', async t => {
     if (stream) await once(stream, 'close')
   }
   await put('one')
-  t.match(await store.get(key), { ...FACTS, body: Buffer.from('one') })
+  t.match(await store.get(key), { ...FACTS, body: [Buffer.from('one')] })
   await put('two', () => store.delete(key))
   t.equal(await store.get(key), undefined)
   await put('three')
