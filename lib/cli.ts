@@ -35,6 +35,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promi
   ring: async () => (await import('./commands/ring.ts')).runRing,
   drain: async () => (await import('./commands/drain.ts')).runDrain,
   doctor: async () => (await import('./commands/doctor/doctor.ts')).runDoctor,
+  completion: async () => async () => {
+    const { completionText } = await import('./options/completion.ts')
+    return (await print(completionText())) ? 0 : EXIT_FAILURE
+  },
   top: async () => (await import('./commands/top/top.ts')).runTop,
 }
 

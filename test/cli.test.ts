@@ -482,7 +482,7 @@ function run(command: string, args: string[]) {
 }
 
 function wordRefusal(word: string): string {
-  return `Unknown word "${word}": memslab ring, drain, doctor, top, a file of options, or options (memslab -h)`
+  return `Unknown word "${word}": memslab ring, drain, doctor, completion, top, a file of options, or options (memslab -h)`
 }
 
 function nodeRefusal(node: string): string {

@@ -158,6 +158,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/options/': [
     ['config-file.ts'],
     ['getopt.ts'],
+    ['completion.ts'],
+    ['man.ts'],
     ['help.ts'],
     ['switches.ts'],
     ['extended.ts', 'listen.ts'],
