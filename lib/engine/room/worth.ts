@@ -315,7 +315,7 @@ function watchedOf({ counters }: Arena, classId: number): number {
 function deviationOf(arena: Arena, classId: number): number {
   const { words, counters } = arena
   const at = classCounterAt(classId, 0)
-  const returned = Math.sqrt(counters[at + Appraisal.RETURNED] + 1) * shortage(arena, classId)
-  const evicted = Math.sqrt(counters[at + Appraisal.EVICTED]) * EVICTED_WEIGHT
-  return (returned + evicted) / words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+  const returned = counters[at + Appraisal.RETURNED] * shortage(arena, classId) ** 2
+  const evicted = counters[at + Appraisal.EVICTED] * EVICTED_WEIGHT
+  return Math.sqrt(returned + evicted) / words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
 }
