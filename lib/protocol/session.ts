@@ -437,9 +437,10 @@ export class Session implements Conversation {
   /** The value is in the reply, which holds it if it is an insert. */
   private endSending(): void {
     const { request, reply } = this
+    // Without inserts all of the value was sent before, by a turn that ended.
     if (this.copy !== null) this.dropCopy()
-    else if (this.inserting) reply.inserts.keep(request.shard, request.hold)
-    else request.shard.release(request.hold)
+    else if (!this.inserting || reply.inserts.count === 0) request.shard.release(request.hold)
+    else reply.inserts.keep(request.shard, request.hold)
     this.state = State.COMMAND
     this.sending?.sent()
   }
