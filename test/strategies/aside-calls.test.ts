@@ -69,9 +69,9 @@ for (const { name, skip, open } of DOORS) {
     const aside = new CacheAside(here, { ttlS: 1000, jitter: 0, onError: loud })
     await aside.getOrSet('a', () => 'v', { ttlS: 50 })
     await aside.settled()
-    t.match(await there.getItem('a'), { ttlS: 50 })
+    t.match(await there.getItem('a'), { ttlS: /^(49|50)$/ })
     await aside.set('b', 'v', { ttlS: 60, staleS: 10 })
-    t.match(await there.getItem('b'), { ttlS: 70 })
+    t.match(await there.getItem('b'), { ttlS: /^(69|70)$/ })
 
     const other = new CacheAside(there, { ttlS: 1000, onError: loud })
     const tagged = { tags: ['users', 'tenant:1'] }

@@ -52,7 +52,7 @@ for (const { name, skip, open } of DOORS.slice(1)) {
     t.equal(reads, values.length)
     const keys = values.map((_, i) => `k${i}`)
     t.strictSame([...(await cache.getMany([...keys, 'none'])).values()], values)
-    t.match(await cache.getItem('k0'), { value: 'text', ttlS: 100 })
+    t.match(await cache.getItem('k0'), { value: 'text', ttlS: /^(9\d|100)$/ })
     const { cas } = (await cache.getItem('k0')) ?? { cas: 0n }
     t.equal(await cache.cas('k0', 'next', cas), true, 'a near copy has the far version')
     t.equal(await cache.get('k0'), 'next')
