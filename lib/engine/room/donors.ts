@@ -23,12 +23,15 @@ export function nextDonor(arena: Arena, last: number): number {
 }
 
 /**
- * Whether a class may take a page of another in spite of its items. If it has pages, all their
- * items are held, and will be released: then the other class keeps its last page.
+ * Whether a class may take a page of another in spite of its items. If it has items, all are held,
+ * and will be released: then the other class keeps its last page. One that has only free chunks
+ * needs more for a long item.
  */
 export function mayTake(arena: Arena, toClass: number, fromClass: number): boolean {
   const isLast = pagesOf(arena, fromClass) === 1 && listedCount(arena, fromClass) > 0
-  return toClass !== fromClass && !(isLast && pagesOf(arena, toClass) > 0)
+  return (
+    toClass !== fromClass && !(isLast && arena.words[L.classAt(toClass) + L.CLASS_USED_COUNT] > 0)
+  )
 }
 
 function pagesOf(arena: Arena, classId: number): number {
