@@ -192,7 +192,7 @@ const CASES: Case[] = [
       'scripts/a.ts': `${HEAD}import 'yargs'\nimport 'tap'\n`,
     },
     breaches: [
-      'lib/server/daemon.ts:2: may not import yargs/helpers, whose home is lib/cli.ts, scripts/',
+      'lib/server/daemon.ts:2: may not import yargs/helpers, whose home is lib/commands/command-line.ts, scripts/',
       'lib/server/daemon.ts:3: left-pad has no home',
       'lib/server/daemon.ts:4: @a/b/c has no home',
       'scripts/a.ts:3: may not import tap, whose home is test/',

@@ -41,7 +41,7 @@ import {
   stepMove,
 } from './moves.ts'
 import { mayReap, stepReap } from './reap.ts'
-import { judgeTrade } from './worth.ts'
+import { expectMove, judgeTrade } from './worth.ts'
 
 /** Visits to a chunk until it is empty: to withhold it, to make room for its item, to copy it. */
 const MOVE_PASSES = 3
@@ -215,7 +215,9 @@ function startTrade(arena: Arena): boolean {
   words[L.TRADE_DUE] = 0
   if (words[L.REASSIGN_ON] === 0 || words[L.AUTOMOVE] === 0) return false
   const { from, to } = judgeTrade(arena, wanting)
-  return from !== 0 && startMove(arena, from, to) === Order.OK
+  if (from === 0 || startMove(arena, from, to) !== Order.OK) return false
+  expectMove(arena, from, to)
+  return true
 }
 
 /** Whether evictions within the class alone can free this many chunks. */

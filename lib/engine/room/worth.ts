@@ -65,6 +65,12 @@ const CAUTION_FADE = 0.997
 const GOT = 1
 const GAVE = 2
 
+/**
+ * Returned items are expected to fall with this power of the pages. With 1 pages come to rest
+ * sooner, and misses are 1 % more; with 0 they never do.
+ */
+const MOVE_EXPONENT = 0.7
+
 /** With worths this many times apart, pages move until the next comparison. */
 const CLEAR_FACTOR = 4
 
@@ -99,6 +105,25 @@ export function judgeTrade(arena: Arena, wanting: number): Trade {
   return trade
 }
 
+/**
+ * A page is about to move. The returned items that were counted say what a page was worth before
+ * it: a class that has more pages has fewer items returned. Without this the counts, which fade
+ * slowly, would let pages go on to move long after they are worth the same.
+ */
+export function expectMove(arena: Arena, from: number, to: number): void {
+  const { words } = arena
+  const pagesOf = (classId: number) => words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+  scaleReturned(arena, from, pagesOf(from) / Math.max(1, pagesOf(from) - 1))
+  scaleReturned(arena, to, pagesOf(to) / (pagesOf(to) + 1))
+}
+
+function scaleReturned({ counters }: Arena, classId: number, factor: number): void {
+  const share = factor ** MOVE_EXPONENT
+  const at = classCounterAt(classId, 0)
+  counters[at + Appraisal.RETURNED] *= share
+  counters[at + Appraisal.RETURNED_EARLY] *= share
+}
+
 /** The class chosen last, or an older one, if it has a page for this one; 0: none. */
 function goesOn(arena: Arena, wanting: number): number {
   const { words } = arena
@@ -106,10 +131,28 @@ function goesOn(arena: Arena, wanting: number): number {
   const to = words[L.TRADE_TO]
   if (from === 0 || from === wanting || !isCurrent(arena, wanting)) return 0
   if (to === 0 ? isUnused(arena, from) && mayGiveUnused(arena, from) : mayGive(arena, from)) {
-    return to === 0 || to === wanting ? dueFrom(arena, from, wanting) : 0
+    if (to === 0) return dueFrom(arena, from, wanting)
+    if (to !== wanting) return 0
+    if (isClear(arena, from, to)) return dueFrom(arena, from, to)
   }
   words[L.TRADE_FROM] = 0
   return 0
+}
+
+/** Whether a page is still worth several times as much to the other class. */
+function isClear(arena: Arena, from: number, to: number): boolean {
+  const { words } = arena
+  watchAll(arena)
+  const pageWorth = (classId: number) =>
+    worthOf(arena, classId) / words[L.classAt(classId) + L.CLASS_PAGE_COUNT]
+  return pageWorth(from) * CLEAR_FACTOR <= pageWorth(to)
+}
+
+function watchAll(arena: Arena): void {
+  watchedOfAll = 0
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    watchedOfAll += watchedOf(arena, classId)
+  }
 }
 
 /** Adds the counters of all classes to the faded counts, and chooses a class that nobody used. */
@@ -161,10 +204,7 @@ function isUnused({ counters }: Arena, classId: number): boolean {
 /** By worth: finds the classes where a page is worth least and most, if they differ enough. */
 function weigh(arena: Arena): void {
   const { words } = arena
-  watchedOfAll = 0
-  for (let classId = 1; classId <= arena.classCount; classId++) {
-    watchedOfAll += watchedOf(arena, classId)
-  }
+  watchAll(arena)
   let least = 0
   let most = 0
   let leastWorth = Number.POSITIVE_INFINITY
@@ -187,26 +227,26 @@ function weigh(arena: Arena): void {
   if (leastWorth >= mostWorth * ratio) return
   least = dueFrom(arena, least, most)
   if (least === 0) return
-  const isClear = leastWorth * CLEAR_FACTOR <= mostWorth
+  const clear = leastWorth * CLEAR_FACTOR <= mostWorth
   const deviation = Math.hypot(deviationOf(arena, least), deviationOf(arena, most))
-  const margin = DEVIATIONS_MIN + (isClear ? 0 : words[L.TRADE_CAUTION] / 1000)
+  const margin = DEVIATIONS_MIN + (clear ? 0 : words[L.TRADE_CAUTION] / 1000)
   if (mostWorth - leastWorth < margin * deviation) return
   trade.from = least
   trade.to = most
-  noteTrade(words, isClear)
-  if (!isClear) return
+  noteTrade(words, clear)
+  if (!clear) return
   words[L.TRADE_FROM] = least
   words[L.TRADE_TO] = most
 }
 
 /** A trade that reverses the last one was chance: the next one needs a larger difference. */
-function noteTrade(words: Int32Array, isClear: boolean): void {
+function noteTrade(words: Int32Array, clear: boolean): void {
   const from = L.classAt(trade.from) + L.CLASS_LAST_TRADE
   const to = L.classAt(trade.to) + L.CLASS_LAST_TRADE
   const isReverse = words[from] === GOT || words[to] === GAVE
   words[from] = GAVE
   words[to] = GOT
-  if (isReverse && !isClear) {
+  if (isReverse && !clear) {
     words[L.TRADE_CAUTION] = Math.min(words[L.TRADE_CAUTION] + CAUTION_STEP, CAUTION_MAX)
   }
 }

@@ -8,6 +8,7 @@ import { chunkWords, HOLD_SLOTS_MAX } from '../../../lib/engine/arena/arena.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import type { Hold } from '../../../lib/engine/items/holds.ts'
 import { resetArena } from '../../../lib/engine/items/keeps.ts'
+import { READS_SLOTS_SHARE } from '../../../lib/engine/limits.ts'
 import { Status } from '../../../lib/engine/status.ts'
 import { Ask } from '../../../lib/engine/storing/ask.ts'
 import { State } from '../../../lib/protocol/conversation.ts'
@@ -198,11 +199,15 @@ t.test('a value that cannot be held is refused, and no session wins it', async t
     status = shard.get(ask, sink)
     if (status === Status.HELD) holds.push(ask.hold)
   }
-  t.equal(holds.length, HOLD_SLOTS_MAX)
+  t.equal(holds.length, HOLD_SLOTS_MAX * READS_SLOTS_SHARE)
+  // Nor may it be copied.
+  const room = host.reply.copyRoom.bytes
+  host.reply.copyRoom.bytes = 0
   const refused = 'SERVER_ERROR out of memory writing get response\r\n'
   t.equal(talk(host, Buffer.from('mg k v\r\nmn\r\n')), `${refused}MN\r\n`)
-  for (const hold of holds) shard.release(hold)
+  host.reply.copyRoom.bytes = room
   t.equal(talk(host, Buffer.from('mg k v\r\n')), `VA ${value.length} X W\r\n${value}\r\n`)
+  for (const hold of holds) shard.release(hold)
   verifyAll(host)
 })
 
