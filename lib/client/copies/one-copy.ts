@@ -216,14 +216,32 @@ export class OneCopy implements Keyed {
     try {
       const answer = await this.ask(job, member, deadlineMs)
       if (overwrites !== true && isChanged(answer)) this.lend(key, member)
-      this.settle(key, member)
-      return answer
+      const again = isPlain ? await this.followKey(job, member, deadlineMs) : undefined
+      if (again === undefined) this.settle(key, member)
+      return isChanged(answer) ? answer : (again ?? answer)
     } catch (error) {
       if (isAway(error)) this.lend(key, member)
       if (wasStale || (overwrites === true && isAway(error))) journal.mark(member, key)
       this.settle(key, member)
       throw error
     }
+  }
+
+  /**
+   * The key went to another server while it was replaced or removed: does it there too, so that
+   * nothing has to miss. Undefined: it did not. Rejects as the server does.
+   */
+  private async followKey<T>(
+    job: Job<T>,
+    member: Member,
+    deadlineMs: number,
+  ): Promise<T | undefined> {
+    const owner = this.options.members.ownerOf(job.key)
+    const now = owner === undefined || owner === member ? undefined : this.memberOf(job.key)
+    if (now === undefined || now === member || loopClock.nowMs() >= deadlineMs) return undefined
+    const answer = await this.change(job, now, deadlineMs)
+    this.journal.mark(member, job.key)
+    return answer
   }
 
   private ask<T>({ key, call, effect }: Job<T>, member: Member, deadlineMs: number): Promise<T> {
