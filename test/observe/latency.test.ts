@@ -64,8 +64,9 @@ t.test('percentiles are those of a sorted list, at most a fifth too high', async
   for (let power = 0; power < 24; power++) {
     const exact = listed.filter(us => us <= 2 ** power).length
     const found = get?.countUpTo(2 ** power) ?? 0
-    // A time at the end of a bucket may fall on either side of it by rounding.
-    t.ok(Math.abs(found - exact) <= 1, `up to 2^${power} us: ${found} for ${exact}`)
+    // Times at the very end of a bucket may fall on either side of it by rounding.
+    const near = listed.filter(us => Math.abs(us / 2 ** power - 1) < 1e-6).length
+    t.ok(Math.abs(found - exact) <= near, `up to 2^${power} us: ${found} for ${exact}`)
   }
   resetLatencies(handle)
   t.ok(readLatencies(handle).every(({ count, longestUs }) => count === 0 && longestUs === 0))

@@ -13,6 +13,7 @@ import { CacheAside } from '../../lib/strategies/aside.ts'
 import { claimKeyOf } from '../../lib/strategies/claims.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { LOCAL, loud } from '../support/doors.ts'
+import { freeze } from '../support/freeze.ts'
 
 const THREAD = new URL('../support/aside-thread.ts', import.meta.url)
 
@@ -58,8 +59,7 @@ t.test('a frozen server costs its deadline, and no load is stored twice', async 
   t.teardown(() => pool.close())
   const errors: unknown[] = []
   const aside = new CacheAside(pool, { ttlS: 100, onError: error => errors.push(error) })
-  process.kill(server.pid, 'SIGSTOP')
-  t.teardown(() => process.kill(server.pid, 'SIGCONT'))
+  await freeze(t, server.pid)
   for (let i = 0; i < 5; i++) {
     t.equal(await aside.getOrSet('a', () => `load ${i}`), `load ${i}`)
     await aside.settled()

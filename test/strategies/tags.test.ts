@@ -5,6 +5,7 @@ import { CacheAside } from '../../lib/strategies/aside.ts'
 import { Tags } from '../../lib/strategies/tags.ts'
 import { DOORS, LOCAL } from '../support/doors.ts'
 import { StalledStore } from '../support/faulty-store.ts'
+import { freeze, thaw } from '../support/freeze.ts'
 import { POOL_KINDS, startPool, untilTrue } from '../support/pool.ts'
 import { HOST } from '../support/process.ts'
 
@@ -69,12 +70,11 @@ t.test('a change stays made when the server of the tag was away and is back', as
   const isFirst = (tag: string) => client.ownerOf(`tag:${tag}`) === `${HOST}:${first.port}`
   const tag = Array.from({ length: 100 }, (_, i) => `t${i}`).find(isFirst) ?? ''
   const before = await tags.key('a', tag)
-  process.kill(first.pid, 'SIGSTOP')
-  t.teardown(() => process.kill(first.pid, 'SIGCONT'))
+  await freeze(t, first.pid)
   await t.rejects(client.get(`tag:${tag}`), { code: 'TIMEOUT' })
   await tags.invalidate(tag)
   const after = await tags.key('a', tag)
-  process.kill(first.pid, 'SIGCONT')
+  thaw(first.pid)
   await untilTrue('back', () => client.away().length === 0)
   const back = await tags.key('a', tag)
   t.not(back, before)

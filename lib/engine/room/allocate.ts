@@ -14,6 +14,7 @@ import { itemBytes, writeHeader } from '../items/item.ts'
 import { freeItem } from '../items/links.ts'
 import { VICTIM_TRIES_MAX } from '../limits.ts'
 import { evictItem } from './evict.ts'
+import { keepPageOf } from './moves.ts'
 import { mayFindFree, stepTowardsFree, TRADES_PER_PAGEFUL } from './room.ts'
 import { pickVictim } from './victims.ts'
 
@@ -158,6 +159,8 @@ function takeOrEvict(arena: Arena, classId: number): Ref {
   for (let tries = 0; tries < VICTIM_TRIES_MAX && ref === NIL; tries++) {
     const victim = pickVictim(arena, classId)
     if (victim === NIL) break
+    // The coldest items all lie on that page: then it stays.
+    if (tries === VICTIM_TRIES_MAX - 1) keepPageOf(arena, classId)
     arena.counters[classCounterAt(classId, ClassCounter.DIRECT_RECLAIMS)]++
     evictItem(arena, victim)
     askForPage(arena, classId)

@@ -288,6 +288,14 @@ export function giveUp(arena: Arena): boolean {
   return enter(arena, MovePhase.UNDO)
 }
 
+/** Gives the move of a page of this class up, if there is one: what it frees is its own again. */
+export function keepPageOf(arena: Arena, classId: number): void {
+  const { words } = arena
+  const phase = words[L.MOVE_PHASE]
+  if (phase !== MovePhase.WITHHOLD && phase !== MovePhase.EVACUATE) return
+  if (words[arena.pagesAt + words[L.MOVE_PAGE]] === classId) giveUp(arena)
+}
+
 function undo(arena: Arena): boolean {
   const { words } = arena
   const classId = words[arena.pagesAt + words[L.MOVE_PAGE]]

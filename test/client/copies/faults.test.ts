@@ -6,6 +6,7 @@ import { ClusterClient } from '../../../lib/client/cluster.ts'
 import type { ClusterOptions } from '../../../lib/client/cluster-options.ts'
 import { MetaNode } from '../../../lib/client/nodes/meta-node.ts'
 import { startDaemon, startDaemonOn } from '../../support/daemon.ts'
+import { freeze } from '../../support/freeze.ts'
 import { skipWithout, startOracle, startOracleOn } from '../../support/oracle.ts'
 import { HOST, type ServerProcess } from '../../support/process.ts'
 import { comesTrue } from '../../support/server-peer.ts'
@@ -90,8 +91,7 @@ for (const kind of KINDS) {
       const [gone, set, count, joined, touched, goneLater, setLater, ...others] = keys
       await Promise.all(keys.map(key => client.set(key, 'old')))
       await client.set(count, '5')
-      process.kill(frozen.pid, 'SIGSTOP')
-      t.teardown(() => process.kill(frozen.pid, 'SIGCONT'))
+      await freeze(t, frozen.pid)
       t.equal(await client.delete(gone), true)
       t.equal(await client.set(set, 'new'), true)
       t.equal(await client.incr(count), 6n)
