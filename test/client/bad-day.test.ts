@@ -14,7 +14,7 @@ import { HOST, type ServerProcess } from '../support/process.ts'
 import { runs, SKIP_UNLESS_ALL } from '../support/runs.ts'
 
 const seed = announceSeed(t)
-const ROUNDS = runs(3, 60)
+const ROUNDS = runs(3, 12)
 /** Copies of the values of each client. */
 const POOLS: [copies: number[], failover: 'next' | 'miss'][] =
   SKIP_UNLESS_ALL !== false
