@@ -70,7 +70,7 @@ export interface DaemonSettings {
   ioUring: boolean
   /** 0: connections may be idle forever. */
   idleTimeoutS: number
-  /** Threads tell of their health, for the admin listener. */
+  /** Threads tell of their health and time requests, for the admin listener. */
   tellsHealth: boolean
   allowed: Allowed
   cluster: ClusterHandle
@@ -138,7 +138,7 @@ export function hostOf(
     counters,
     journal,
     hotKeys: new HotKeys(settings.sketches, task.worker),
-    latency: new Latency(settings.latencies, task.worker),
+    latency: new Latency(settings.latencies, task.worker, settings.tellsHealth),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
     // The main thread handles it, whichever thread sends it.

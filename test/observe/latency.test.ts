@@ -9,7 +9,7 @@ import {
   readLatencies,
   resetLatencies,
 } from '../../lib/observe/latency.ts'
-import { startDaemon } from '../support/daemon.ts'
+import { startWithAdmin } from '../support/admin.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
 import { ask, openPeer, statsOf } from '../support/server-peer.ts'
 
@@ -96,7 +96,7 @@ t.test('one read in SAMPLE_EVERY is timed', async t => {
 })
 
 t.test('stats latency has each command that was sampled, until a reset', async t => {
-  const { port } = await startDaemon(t, ['-t', '1'])
+  const { port } = (await startWithAdmin(t, ['-t', '1'])).daemon
   const peer = await openPeer(port)
   t.same([...(await statsOf(port, 'latency')).keys()], ['sample_every'])
   const round =
