@@ -10,14 +10,17 @@ import { checkOptions, THREADS_ADVISED_MAX, tcpPortOf } from './options/checks.t
 import { type Line, mergeArguments, readConfigFile } from './options/config-file.ts'
 import { normalise } from './options/getopt.ts'
 import { readListen } from './options/listen.ts'
-import { EXIT_FAILURE, isRefusal, type Options, type Refusal } from './options/options.ts'
+import {
+  EXIT_FAILURE,
+  EXIT_USAGE,
+  isRefusal,
+  type Options,
+  type Refusal,
+} from './options/options.ts'
 import { type Action, CONFIG, SWITCHES, type Switch } from './options/switches.ts'
 import { type Given, Refused } from './options/values.ts'
 import { openLog, print, say } from './server/system/log.ts'
 import { packageVersion, readPackageFile } from './server/system/package.ts'
-
-/** As in sysexits.h: the command was used wrongly. */
-const EX_USAGE = 64
 
 /** A valid command line: something to print, or a daemon to start. */
 export type Command = { action: Action } | ServeCommand
@@ -92,7 +95,7 @@ async function withConfigFile(own: string[], words: string[]): Promise<string[]>
   const [word] = words
   const option = own.findLast(arg => arg.startsWith(CONFIG))?.slice(CONFIG.length)
   const isPath = words.length === 1 && word?.includes('/') && option === undefined
-  if (word !== undefined && !isPath) throw new Refused(unknownWord(word), EX_USAGE)
+  if (word !== undefined && !isPath) throw new Refused(unknownWord(word), EXIT_USAGE)
   const path = isPath ? word : option
   if (path === undefined) return own
   const lines = readConfigFile(path)

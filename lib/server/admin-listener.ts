@@ -10,8 +10,7 @@ import type { Roster } from './roster.ts'
 import { say } from './system/log.ts'
 import { contextOptions } from './tls/certificates.ts'
 import { Keyring, type TlsHandle } from './tls/keyring.ts'
-import type { Guards } from './worker-host.ts'
-import { hostOf } from './worker-host.ts'
+import { type Guards, hostOf } from './worker-host.ts'
 import type { Workers } from './workers.ts'
 
 /** How soon new connections get certificates that were read again. */

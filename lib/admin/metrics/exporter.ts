@@ -97,7 +97,6 @@ const SLABS: readonly Row[] = [
   ['slab_chunks_free_end', 'gauge', 'free_chunks_end', 'Free chunks at the end of a page.'],
 ]
 
-/** In memcached_exporter's version `mem_requested` comes from `stats items`. */
 const ITEMS: readonly Row[] = [
   ['slab_current_items', 'gauge', 'number', 'Items of the class.'],
   ['slab_items_age_seconds', 'gauge', 'age', 'How long the oldest item was not used.'],

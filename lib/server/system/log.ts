@@ -13,7 +13,7 @@
 import { resolve } from 'node:path'
 import { KIB } from '../../bytes/units.ts'
 import type { LogFile } from './log-file.ts'
-import { type Level, type LogFormat, plainText, textFormat } from './log-format.ts'
+import { jsonFormat, type Level, type LogFormat, plainText, textFormat } from './log-format.ts'
 import { reasonOf } from './reason.ts'
 
 export type { Level } from './log-format.ts'
@@ -79,12 +79,7 @@ export function say(line: string, level: Level = 'info'): void {
 /** Follows the options from now on. A file that cannot be opened is one line on stderr. */
 export async function openLog({ logFile, logFormat }: LogOptions): Promise<void> {
   if (logFile !== undefined) file = await openFile(resolve(logFile))
-  if (logFormat === 'json') {
-    const { jsonFormat } = await import('./log-format.ts')
-    format = await jsonFormat()
-  } else {
-    format = textFormat(file !== null)
-  }
+  format = logFormat === 'json' ? await jsonFormat() : textFormat(file !== null)
 }
 
 /** Opens the log's file again, after a program has moved it. */
