@@ -52,7 +52,9 @@ const CONNECTIONS_PERCENT_MAX = 80
 const CONNECTIONS_PERCENT_CRITICAL = 95
 const MEMORY_PERCENT_FULL = 90
 const CPU_PERCENT_MAX = 80
+/** The load of one server by the average of its pool; of two servers one is at most twice. */
 const LOAD_RATIO_MAX = 2
+const LOAD_RATIO_OF_TWO_MAX = 1.8
 
 type Rule = (visit: Visit) => Finding | null
 
@@ -67,7 +69,8 @@ export function poolFindingOf(visit: Visit, pool: readonly Visit[]): Finding | n
   const loads = pool.map(requestsASecond)
   const mean = loads.reduce((sum, load) => sum + load, 0) / loads.length
   const load = requestsASecond(visit)
-  if (!(load > LOAD_RATIO_MAX * mean) && !(pool.length === 2 && load > 1.8 * mean)) return null
+  const ratioMax = pool.length === 2 ? LOAD_RATIO_OF_TWO_MAX : LOAD_RATIO_MAX
+  if (!(load > ratioMax * mean)) return null
   return {
     id: 'pool-imbalance',
     severity: 'warning',

@@ -13,6 +13,9 @@ const CLEAR_BELOW = '\x1b[J'
 
 const HELP = 'q quit   s/S sort   r reverse   j/k select   / filter   p pause'
 const FILTER_CHARS_MAX = 64
+/** Of a terminal that does not say how large it is. */
+const COLUMNS_ASSUMED = 80
+const ROWS_ASSUMED = 24
 
 export class Screen {
   readonly choices: Choices = { sort: 0, reversed: false, filter: '', selected: 0 }
@@ -53,8 +56,10 @@ export class Screen {
   }
 
   private readonly draw = (): void => {
-    // Some terminals do not say how large they are.
-    const [columns, rows] = [this.output.columns || 80, this.output.rows || 24]
+    const [columns, rows] = [
+      this.output.columns || COLUMNS_ASSUMED,
+      this.output.rows || ROWS_ASSUMED,
+    ]
     const lines = picture(this.shown, this.choices, columns, rows - 1)
     const below = this.isTyping ? `filter: ${this.choices.filter}_` : this.footer()
     const all = [...lines, below.slice(0, columns)]
