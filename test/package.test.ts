@@ -90,6 +90,22 @@ t.test('the entries of the package', async t => {
   t.ok(Cache && verify, 'the engine has a door of its own')
 })
 
+t.test('what the daemon imports is installed with it', async t => {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const missing = new Set<string>()
+  for (const name of readdirSync(join(COMPILED, 'lib'), { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.js')) continue
+    const text = readFileSync(join(COMPILED, 'lib', name), 'utf8')
+    for (const [, target] of text.matchAll(/^(?:import |[^/*].*? from )'([^'.][^']*)'/gm)) {
+      const [first, second] = target.split('/')
+      const module = first.startsWith('@') ? `${first}/${second}` : first
+      if (!module.startsWith('node:') && dependencies[module] === undefined)
+        missing.add(`${name}: ${module}`)
+    }
+  }
+  t.strictSame([...missing], [])
+})
+
 t.test('declarations for older compilers, and sources for debuggers', async t => {
   const folder = COMPILED
   const seen = new Set<string>()
