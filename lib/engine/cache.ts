@@ -55,8 +55,9 @@ import {
   type EvictionName,
 } from './limits.ts'
 import { POOL } from './room/moves.ts'
-import { Recovery, Shard } from './shard.ts'
-import { Order } from './status.ts'
+import { Shard } from './shard.ts'
+import { Order, Recovery } from './status.ts'
+import { ChangedKeys } from './storing/changed-keys.ts'
 import { Crawl } from './upkeep/crawl.ts'
 import { Upkeep } from './upkeep/upkeep.ts'
 
@@ -68,6 +69,8 @@ const RECOVER_WAIT_MS_MAX = 100
 export class Cache {
   readonly shards: Shard[]
   readonly handle: CacheHandle
+  /** The keys that clients changed while it is filled; null: it is not filled while they use it. */
+  readonly changed: ChangedKeys | null
   private readonly seed0: number
   private readonly seed1: number
   /** Upkeep of the shards that this thread owns. */
@@ -78,6 +81,7 @@ export class Cache {
   private constructor(handle: CacheHandle, holder: number) {
     this.handle = handle
     this.shards = handle.arenas.map(buffer => new Shard(buffer, holder))
+    this.changed = handle.changed === undefined ? null : new ChangedKeys(handle.changed)
     const { words } = this.shards[0].arena
     this.seed0 = words[HASH_SEED_0]
     this.seed1 = words[HASH_SEED_1]

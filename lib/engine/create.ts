@@ -36,6 +36,7 @@ import {
   HASHPOWER_DEFAULT,
   HASHPOWER_MIN,
 } from './limits.ts'
+import { ChangedKeys } from './storing/changed-keys.ts'
 import { Automove } from './upkeep/automove.ts'
 
 /**
@@ -119,12 +120,16 @@ export interface CacheOptions {
   temporaryTtlS?: number
   /** Whether upkeep balances lists and starts crawls by itself. Default true. */
   maintainer?: boolean
+  /** Whether it is filled with items of the past while clients use it. Default false. */
+  filled?: boolean
 }
 
 /** The handle by which another thread attaches: only shared memory, fit for postMessage. */
 export interface CacheHandle {
   arenas: SharedArrayBuffer[]
   startedS: number
+  /** Of a cache that is filled while clients use it: the keys that they changed. */
+  changed?: SharedArrayBuffer
 }
 
 /** An id for a thread without one, unique among all threads that use these arenas. */
@@ -165,7 +170,8 @@ export function createArenas(options: CacheOptions): CacheHandle {
     arena.words[CAS_LOW] = i
     arenas.push(arena.buffer)
   }
-  return { arenas, startedS: monotonicS() }
+  const handle: CacheHandle = { arenas, startedS: monotonicS() }
+  return options.filled === true ? { ...handle, changed: new ChangedKeys().buffer } : handle
 }
 
 /** Bytes to reserve in an arena so that the memory limit can be raised. */

@@ -12,21 +12,25 @@ import { Arena } from './arena/arena.ts'
 import { expiresAt } from './arena/clock.ts'
 import { resetCounters } from './arena/counters.ts'
 import * as L from './arena/layout.ts'
-import { NIL, type Ref } from './arena/layout.ts'
+import { NIL } from './arena/layout.ts'
 import { lock, lockHolder, lockWithin, type OnStuck, unlock, yieldLock } from './arena/lock.ts'
 import { dropHold, type Hold, heldRef, isGood } from './items/holds.ts'
 import { itemBytes } from './items/item.ts'
 import { dropKept, isKept } from './items/keeps.ts'
-import { flushIfDue, isDead, releaseHold, scheduleFlush } from './items/links.ts'
+import { flushIfDue, releaseHold, scheduleFlush } from './items/links.ts'
+import { LiveItems } from './items/live-items.ts'
 import type { Place } from './items/place.ts'
 import { mayUpload } from './items/shares.ts'
 import { findItem } from './items/table.ts'
 import {
   type ClassSet,
   type ItemSink,
+  type TableCursor,
   type WalkCursor,
+  Walked,
   walkColdList,
   walkItems,
+  walkTable,
 } from './items/walk.ts'
 import { UPKEEP_IDLE_MS_MAX, UPKEEP_TURN_MS_MAX } from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
@@ -43,7 +47,7 @@ import {
   stepTowardsRoom,
   tailClass,
 } from './room/room.ts'
-import { type Order, Status } from './status.ts'
+import { type Order, Recovery, Status } from './status.ts'
 import { adjustItem } from './storing/adjust.ts'
 import type { Ask, HitSink } from './storing/ask.ts'
 import { getAndTouchItem, getItem, peekItem, touchItem } from './storing/fetch.ts'
@@ -72,6 +76,9 @@ export const ROOM_STEPS_MAX = 16_384
 export const ROOM_GIVEN_UP_MAX = 8
 export const ROOM_REFUSED_MIN = 32
 
+/** Steps of one call of `walkTable`. */
+const WALK_STEPS_MAX = 16
+
 /** An operation on an arena, as the files of storing/ export them. */
 type Operation = (arena: Arena, ask: Ask, sink: HitSink) => Status
 
@@ -79,19 +86,6 @@ type Operation = (arena: Arena, ask: Ask, sink: HitSink) => Status
 type RoomStep = (arena: Arena, classId: number, chunks: number, step: number) => boolean
 
 const unseen: HitSink = { accept: () => Status.OK }
-
-/** Results of `recover`. */
-export const Recovery = { SOUND: 0, EMPTIED: 1, BUSY: 2 } as const
-export type Recovery = (typeof Recovery)[keyof typeof Recovery]
-
-/** Passes on the live items of a walk. */
-class LiveItems implements ItemSink {
-  sink: ItemSink = this
-
-  take(arena: Arena, ref: Ref): boolean {
-    return isDead(arena, ref) || this.sink.take(arena, ref)
-  }
-}
 
 /** How long upkeep waits for the lock of an arena before it leaves it to the next turn. */
 const UPKEEP_LOCK_WAIT_MS_MAX = 20
@@ -292,6 +286,21 @@ export class Shard {
     const more = walkItems(arena, cursor, classes, this.live)
     this.unlock()
     return more
+  }
+
+  /** Steps of a walk over the live items in the order of the table, until the sink is full. */
+  walkTable(cursor: TableCursor, sink: ItemSink): Walked {
+    const { arena, live } = this
+    live.sink = sink
+    let walked: Walked = Walked.PART
+    this.lock()
+    for (let left = WALK_STEPS_MAX; walked === Walked.PART && left > 0; left--) {
+      if (left < WALK_STEPS_MAX) yieldLock(arena.words, this.holder, this.onStuck)
+      flushIfDue(arena)
+      walked = walkTable(arena, cursor, live)
+    }
+    this.unlock()
+    return walked
   }
 
   /** Shows the newest items of a class's cold list, at most `itemsMax`; 0: no bound of its own. */

@@ -25,8 +25,19 @@ export const Status = {
 
 export type Status = (typeof Status)[keyof typeof Status]
 
-/** How a store treats an existing item. */
-export const Mode = { SET: 0, ADD: 1, REPLACE: 2, APPEND: 3, PREPEND: 4, CAS: 5 } as const
+/**
+ * How a store treats an existing item. FILL adds an item of the past, unless clients stored,
+ * deleted or flushed its key since the fill began; see Ask.
+ */
+export const Mode = {
+  SET: 0,
+  ADD: 1,
+  REPLACE: 2,
+  APPEND: 3,
+  PREPEND: 4,
+  CAS: 5,
+  FILL: 6,
+} as const
 
 export type Mode = (typeof Mode)[keyof typeof Mode]
 
@@ -51,3 +62,7 @@ export const Order = {
 } as const
 
 export type Order = (typeof Order)[keyof typeof Order]
+
+/** Results of cleaning up after dead threads. */
+export const Recovery = { SOUND: 0, EMPTIED: 1, BUSY: 2 } as const
+export type Recovery = (typeof Recovery)[keyof typeof Recovery]

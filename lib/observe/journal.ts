@@ -23,7 +23,10 @@ import type { Prefixes } from './prefixes.ts'
 /** Most watchers at the same time (memcached: 20). */
 export const WATCHERS_MAX = 20
 
-/** Kinds of lines, as bits; PREFIXES asks for counts, not lines (prefixes.ts). */
+/**
+ * Kinds of lines, as bits; PREFIXES asks for counts, not lines (prefixes.ts), and CHANGES for notes
+ * of the keys that are changed while the cache is filled (engine/storing/changed-keys.ts).
+ */
 export const Kind = {
   EVICTIONS: 1 << 0,
   FETCHERS: 1 << 1,
@@ -31,6 +34,7 @@ export const Kind = {
   CONNEVENTS: 1 << 3,
   DELETIONS: 1 << 4,
   PREFIXES: 1 << 5,
+  CHANGES: 1 << 6,
 } as const
 
 /** Number of kinds of lines, counted in the watchers' words from KIND_0 on. */
@@ -202,6 +206,12 @@ export function countPrefixes(handle: LogHandle, on: boolean): void {
   updateWanted(handle)
 }
 
+/** Switches the notes of changed keys on or off, for all threads. */
+export function noteChanges(handle: LogHandle, on: boolean): void {
+  Atomics.store(headerWords(handle), R.NOTES_CHANGES, on ? 1 : 0)
+  updateWanted(handle)
+}
+
 /**
  * Recomputes what is wanted. Several threads may do this at the same time. One that reads first and
  * writes last would undo another's change, so each reads again after it wrote.
@@ -216,7 +226,9 @@ function updateWanted(handle: LogHandle): void {
 }
 
 function wantedKinds(handle: LogHandle): number {
-  let kinds = Atomics.load(headerWords(handle), R.COUNTS_PREFIXES) === 0 ? 0 : Kind.PREFIXES
+  const header = headerWords(handle)
+  let kinds = Atomics.load(header, R.COUNTS_PREFIXES) === 0 ? 0 : Kind.PREFIXES
+  if (Atomics.load(header, R.NOTES_CHANGES) !== 0) kinds |= Kind.CHANGES
   for (let thread = 0; thread < handle.threads; thread++) {
     const words = watcherWords(handle, thread)
     for (let i = 0; i < LINE_KINDS; i++) {

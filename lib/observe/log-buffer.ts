@@ -29,9 +29,13 @@ export const LOG_BLOCK_BYTES = 4 * KIB
 
 const HEADER_BYTES = 64
 const LAST_NUMBER = 0 // BigInt64 index in the header
-/** Header words: the kinds of lines that any watcher wants; whether prefixes are counted. */
+/**
+ * Header words: the kinds of lines that any watcher wants; whether prefixes are counted, and
+ * changed keys noted.
+ */
 export const WANTED = 2
 export const COUNTS_PREFIXES = 3
+export const NOTES_CHANGES = 4
 export const WATCHER_WORDS = 16
 
 const RING_HEADER_BYTES = 64

@@ -2,6 +2,9 @@
 // counts for `stats detail` around them. In memcached every request except a refused store begins
 // with a lookup of its item, which watchers see. Here that is an extra lookup, made only while
 // somebody watches.
+//
+// While the cache is filled with items of the past, keys are noted here before they are changed:
+// the fill must not undo that (engine/storing/changed-keys.ts).
 
 import { classFor } from '../engine/chunks/slabs.ts'
 import { itemBytes, newMeta } from '../engine/items/item.ts'
@@ -14,14 +17,17 @@ import type { Request } from './request.ts'
 
 export const watched: Operations = {
   get(request, sink) {
+    if (!request.isPlain && (request.creates || request.touches)) noteChange(request)
     look(request)
     return noteGet(request, operations.get(request, sink))
   },
   getAndTouch(request, sink) {
+    noteChange(request)
     look(request)
     return noteGet(request, operations.getAndTouch(request, sink))
   },
   touch(request) {
+    noteChange(request)
     look(request)
     noteLook(request)
     return operations.touch(request)
@@ -32,16 +38,19 @@ export const watched: Operations = {
     return operations.peek(request, sink)
   },
   remove(request) {
+    noteChange(request)
     look(request)
     return noteRemove(request, operations.remove(request))
   },
   store(request, value, start) {
+    noteChange(request)
     look(request)
     const status = operations.store(request, value, start)
     countPrefix(request, PrefixCount.SET)
     return noteCommit(request, status)
   },
   begin(request) {
+    noteChange(request)
     look(request)
     const status = operations.begin(request)
     if (status === Status.BUSY) return status
@@ -55,10 +64,16 @@ export const watched: Operations = {
     return noteCommit(request, operations.commit(request))
   },
   adjust(request) {
+    noteChange(request)
     look(request)
     noteLook(request)
     return operations.adjust(request)
   },
+}
+
+/** Notes, before the lock is taken, that a key may change. */
+function noteChange({ journal, cache, hash }: Request): void {
+  if (journal.wants(Kind.CHANGES)) cache.changed?.mark(hash)
 }
 
 /** The item before the request, and the item after a store, or as it would have been. */

@@ -10,6 +10,8 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
   ['lib/engine/index.ts', ['lib/engine/', 'lib/bytes/', 'lib/node-version.ts']],
   ['lib/engine/', ['lib/engine/', 'lib/bytes/']],
   ['lib/observe/', ['lib/observe/', 'lib/engine/', 'lib/bytes/']],
+  ['lib/keeping/snapshot/', ['lib/keeping/snapshot/', 'lib/bytes/']],
+  ['lib/keeping/', ['lib/keeping/', 'lib/engine/', 'lib/bytes/']],
   ['lib/protocol/', ['lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
   ['lib/admin/', ['lib/admin/', 'lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
   ['lib/etcd/', ['lib/etcd/', 'lib/bytes/']],
@@ -23,6 +25,7 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
       'lib/etcd/',
       'lib/protocol/',
       'lib/observe/',
+      'lib/keeping/',
       'lib/engine/',
       'lib/bytes/',
     ],
@@ -65,7 +68,10 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
       'lib/client-node-version.ts',
     ],
   ],
-  ['lib/commands/', ['lib/commands/', 'lib/client/', 'lib/doors/', 'lib/bytes/']],
+  [
+    'lib/commands/',
+    ['lib/commands/', 'lib/client/', 'lib/doors/', 'lib/keeping/snapshot/', 'lib/bytes/'],
+  ],
   ['lib/load.ts', []],
   [
     'lib/cli.ts',
@@ -75,7 +81,15 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
   ['lib/index.ts', ['lib/']],
   [
     'workers/',
-    ['workers/', 'lib/load.ts', 'lib/server/', 'lib/protocol/', 'lib/engine/', 'lib/bytes/'],
+    [
+      'workers/',
+      'lib/load.ts',
+      'lib/server/',
+      'lib/protocol/',
+      'lib/keeping/',
+      'lib/engine/',
+      'lib/bytes/',
+    ],
   ],
   ['scripts/', ['scripts/', 'lib/', 'workers/']],
   ['test/', ['test/', 'scripts/', 'lib/', 'workers/']],
@@ -108,6 +122,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'lib/engine/chunks/': [['fit.ts'], ['slabs.ts'], ['slack.ts']],
   'lib/engine/items/': [
+    ['live-items.ts'],
     ['links.ts', 'walk.ts'],
     ['keeps.ts', 'place.ts', 'shares.ts', 'table.ts'],
     ['ghosts.ts', 'holds.ts', 'item.ts', 'lru.ts'],
@@ -124,8 +139,10 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['successor.ts'],
     ['terms.ts'],
     ['ask.ts'],
+    ['changed-keys.ts'],
   ],
   'lib/engine/upkeep/': [['upkeep.ts'], ['automove.ts'], ['crawl.ts', 'sweep.ts']],
+  'lib/keeping/': [['arenas/', 'image/'], ['fill.ts'], ['snapshot/']],
   'lib/observe/': [
     ['hot-keys.ts', 'journal.ts'],
     ['glance.ts', 'hot-sketch.ts', 'latency.ts', 'log-buffer.ts', 'prefixes.ts'],
@@ -301,6 +318,7 @@ export const GUARDED: Readonly<Record<string, readonly string[]>> = {
   'lib/engine/arena/lock.ts': ['lib/engine/', 'scripts/', 'test/'],
   'lib/engine/arena/layout.ts': [
     'lib/engine/',
+    'lib/keeping/',
     'lib/protocol/report/',
     'lib/protocol/control/',
     'scripts/',

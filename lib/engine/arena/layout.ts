@@ -98,6 +98,8 @@ export const ROOM_WANTED = 59
 export const ROOM_WAS_MADE = 60
 export const ROOM_CHUNKS = 61
 export const ROOM_TAIL = 62
+/** Flushes executed so far. */
+export const FLUSHES = 63
 
 export const BUCKET_COUNT = 64
 export const BUCKET_MASK = 65

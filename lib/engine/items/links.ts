@@ -180,6 +180,7 @@ export function flushIfDue(arena: Arena): void {
   words[L.FLUSHED_CAS_LOW] = words[L.CAS_LOW]
   words[L.FLUSHED_CAS_HIGH] = words[L.CAS_HIGH]
   words[L.FLUSH_AT_S] = 0
+  words[L.FLUSHES]++
   words[L.PROBE_AT_S] = 0
 }
 

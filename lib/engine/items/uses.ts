@@ -12,6 +12,7 @@ import type { Ref } from '../arena/layout.ts'
 import * as L from '../arena/layout.ts'
 
 const FURTHER_MAX = 3
+export const USES_MAX = 1 + FURTHER_MAX
 
 /** When the item was used, as far as that is recorded (lru.ts), seconds of the arena's clock. */
 export function touchedAtS(words: Int32Array, ref: Ref): number {
@@ -39,6 +40,18 @@ export function countFurther(words: Int32Array, ref: Ref): void {
 export function isUsed(words: Int32Array, ref: Ref): boolean {
   const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) !== 0
   return active || (words[ref + L.ITEM_TOUCHED] & FURTHER_MAX) !== 0
+}
+
+/** The uses that the item has left, 0 to USES_MAX. */
+export function usesOf(words: Int32Array, ref: Ref): number {
+  const active = (words[ref + L.ITEM_META] & L.STATE_ACTIVE) === 0 ? 0 : 1
+  return active + (words[ref + L.ITEM_TOUCHED] & FURTHER_MAX)
+}
+
+/** Gives a new item the uses that it had before, 1 to USES_MAX. */
+export function recallUses(words: Int32Array, ref: Ref, uses: number): void {
+  words[ref + L.ITEM_META] |= L.STATE_FETCHED | L.STATE_ACTIVE
+  words[ref + L.ITEM_TOUCHED] += uses - 1
 }
 
 /** Spends one use; nothing if there is none. */

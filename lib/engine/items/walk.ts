@@ -1,6 +1,7 @@
-// Walks over the items of an arena: by pages and chunks in bounded steps, or along a list. Assumes
-// the arena's lock. Other threads may have it between two steps: the cursor names a place, not an
-// item, so an item stored, moved or freed meanwhile is seen once, twice or not at all.
+// Walks over the items of an arena: by pages and chunks or by the table in bounded steps, or along
+// a list. Assumes the arena's lock. Other threads may have it between two steps: the cursor names a
+// place, not an item. So in a walk by pages an item stored, moved or freed meanwhile is seen once,
+// twice or not at all. A walk by the table is slower and misses nothing.
 
 import { type Arena, pageRef } from '../arena/arena.ts'
 import * as L from '../arena/layout.ts'
@@ -11,6 +12,10 @@ import { CLASSES_MAX } from '../limits.ts'
 /** Chunks that one step of a walk visits, and items that one walk along a list shows. */
 const WALK_STEP_CHUNKS_MAX = 256
 const WALK_LIST_ITEMS_MAX = 10_000
+
+/** Items that one step of a walk over the table shows, and buckets that it looks at. */
+const WALK_STEP_ITEMS_MAX = 64
+const WALK_STEP_BUCKETS_MAX = 512
 
 /** Where the next step of a walk begins. A new walk starts at page 0, chunk 0. */
 export interface WalkCursor {
@@ -58,6 +63,54 @@ export function walkItems(
     cursor.chunk = 0
   }
   return false
+}
+
+/** Where the next step of a walk over the table begins. A new walk starts at bucket 0. */
+export interface TableCursor {
+  bucket: number
+  /** Of its items, those that were shown before the walk stopped inside its chain: their CAS. */
+  shown: Set<number>
+}
+
+export function tableCursor(): TableCursor {
+  return { bucket: 0, shown: new Set() }
+}
+
+/** Why a step of a walk ended. */
+export const Walked = { ALL: 0, PART: 1, SINK_FULL: 2 } as const
+export type Walked = (typeof Walked)[keyof typeof Walked]
+
+/**
+ * Shows the next linked items to `sink` in the order of the table, also dead ones. A key that is
+ * there during the whole walk is shown, whatever stores and page moves do meanwhile: an item stays
+ * in its bucket, and the part of a bucket that leaves it goes to one that the walk has still to
+ * come to. Such an item may be shown twice.
+ */
+export function walkTable(arena: Arena, cursor: TableCursor, sink: ItemSink): Walked {
+  const { words } = arena
+  let left = WALK_STEP_ITEMS_MAX
+  let buckets = WALK_STEP_BUCKETS_MAX
+  for (; cursor.bucket < words[L.BUCKET_COUNT]; cursor.bucket++) {
+    if (buckets-- === 0) return Walked.PART
+    const isResumed = cursor.shown.size > 0
+    let ref = words[arena.bucketsAt + cursor.bucket] as Ref
+    for (; ref !== NIL; ref = words[ref + L.ITEM_CHAIN_NEXT] as Ref) {
+      if (isResumed && cursor.shown.has(words[ref + L.ITEM_CAS])) continue
+      const isLast = left-- === 0
+      if (!isLast && sink.take(arena, ref)) continue
+      noteShown(arena, cursor, ref)
+      return isLast ? Walked.PART : Walked.SINK_FULL
+    }
+    if (isResumed) cursor.shown.clear()
+  }
+  return Walked.ALL
+}
+
+/** Notes the items of the cursor's chain before `end` as shown. */
+function noteShown({ words, bucketsAt }: Arena, { bucket, shown }: TableCursor, end: Ref): void {
+  let ref = words[bucketsAt + bucket] as Ref
+  for (; ref !== end; ref = words[ref + L.ITEM_CHAIN_NEXT] as Ref)
+    shown.add(words[ref + L.ITEM_CAS])
 }
 
 /** Shows the newest items of a class's cold list, at most `itemsMax`; 0: as many as allowed. */

@@ -8,6 +8,7 @@
 //   store begin         the key, mode, flags, expiresAtS, cas, valueBytes, dropsOld, waits
 //   extend commit ...   hold and what `begin` asked
 //   adjust              the key, cas, subtracts, delta, creates: createAtS, initial
+//   store begin, FILL   also changed, flushes and uses; a FILL is never plain
 //
 // If the request is not plain, the fields after `isPlain` count as well.
 
@@ -16,6 +17,7 @@ import type { Arena } from '../arena/arena.ts'
 import type { Ref } from '../arena/layout.ts'
 import type { Hold } from '../items/holds.ts'
 import { Mode, type Status } from '../status.ts'
+import type { ChangedKeys } from './changed-keys.ts'
 
 /**
  * Receives a hit under the lock: copies what it wants of the item and returns OK, NO_ROOM to be
@@ -91,6 +93,12 @@ export class Ask {
   invalidates = false
   /** A delete removes the value and the client flags, and leaves the item. */
   clears = false
+  /** Of a fill: the keys changed since it began; null: nobody else could change any. */
+  changed: ChangedKeys | null = null
+  /** Of a fill: the arena's FLUSHES when it began. */
+  flushes = 0
+  /** Of a fill: how often the item had been used, 0 to USES_MAX (items/uses.ts). */
+  uses = 0
 
   /** `begin` returns BUSY while uploads keep too much, instead of a refusal. */
   waits = false

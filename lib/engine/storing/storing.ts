@@ -194,6 +194,9 @@ function judge(arena: Arena, ask: Ask, mode: Mode, old: Ref): Status {
     if (old !== NIL) refreshItem(arena, old)
     return old === NIL ? Status.OK : Status.NOT_STORED
   }
+  if (mode === Mode.FILL) {
+    return old === NIL && !isOvertaken(arena, ask) ? Status.OK : Status.NOT_STORED
+  }
   if (mode !== Mode.CAS) {
     if (old === NIL) return Status.NOT_STORED
     // As in memcached, items without a CAS are appended to whatever CAS is requested.
@@ -208,6 +211,11 @@ function judge(arena: Arena, ask: Ask, mode: Mode, old: Ref): Status {
   const counter = same ? ClassCounter.CAS_HITS : ClassCounter.CAS_BADVAL
   counters[classCounterAt(classOf(arena, old), counter)]++
   return same ? Status.OK : Status.EXISTS
+}
+
+/** Whether clients changed the key of a fill since it began. */
+function isOvertaken(arena: Arena, { changed, hash, flushes }: Ask): boolean {
+  return changed !== null && (changed.has(hash) || arena.words[L.FLUSHES] !== flushes)
 }
 
 /** Replaces `old` by its value and the value of `part`, in the mode's order; frees `part`. */

@@ -6,6 +6,7 @@ import type { Ref } from '../arena/layout.ts'
 import * as L from '../arena/layout.ts'
 import { casHighOf, casLowOf, chosenCasAt, newMeta } from '../items/item.ts'
 import { findLive } from '../items/links.ts'
+import { recallUses } from '../items/uses.ts'
 import { Mode } from '../status.ts'
 import type { Ask } from './ask.ts'
 
@@ -99,6 +100,7 @@ export function settle(arena: Arena, ask: Ask, ref: Ref): void {
     return
   }
   giveCas(arena, ask, ref)
+  if (ask.uses > 0) recallUses(words, ref, ask.uses)
   ask.storedBytes = words[ref + L.ITEM_VALUE_BYTES]
   ask.storedCasHigh = casHighOf(arena, ref)
   ask.storedCasLow = casLowOf(arena, ref)

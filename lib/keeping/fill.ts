@@ -1,0 +1,145 @@
+// Puts items of the past into a cache: from a snapshot, an image or another process. An item is
+// stored only if nobody stored its key before, and, in a cache that clients use meanwhile, only if
+// nobody changed or flushed it since the fill began (Mode.FILL). Room for it is made as for any
+// other item, by eviction: so the coldest items have to come first.
+
+import { type Area, copyBytes } from '../bytes/area.ts'
+import * as L from '../engine/arena/layout.ts'
+import type { Cache } from '../engine/cache.ts'
+import { createPlace, rewind } from '../engine/items/place.ts'
+import type { Shard } from '../engine/shard.ts'
+import { Mode, Status } from '../engine/status.ts'
+import { Ask } from '../engine/storing/ask.ts'
+
+/** An item of the past, except for its value. */
+export interface PastItem {
+  /** Its key. */
+  area: Area
+  keyStart: number
+  keyBytes: number
+  /** The key is shown in base64. */
+  isKeyBinary: boolean
+  valueBytes: number
+  /** Client flags, unsigned 32 bits. */
+  flags: number
+  /** When it expires, on the clock of the cache; 0: never. */
+  expiresAtS: number
+  /** The CAS that it keeps, 32-bit words; 0: the next one of its arena. */
+  casHigh: number
+  casLow: number
+  /** How often it had been used, 0 to USES_MAX (engine/items/uses.ts). */
+  uses: number
+}
+
+/** The outcomes of a fill, by count. */
+export interface Fills {
+  filled: number
+  expired: number
+  /** Clients had stored, deleted or flushed it. */
+  newer: number
+  /** Too large for this cache, or no room. */
+  refused: number
+}
+
+export function noFills(): Fills {
+  return { filled: 0, expired: 0, newer: 0, refused: 0 }
+}
+
+/** The threads of one fill share where it began. */
+export type FillStart = readonly number[]
+
+/** The beginning of a fill: from now on the changes of clients win. */
+export function beginFill({ shards }: Cache): FillStart {
+  return shards.map(({ arena }) => Atomics.load(arena.words, L.FLUSHES))
+}
+
+export class Filler {
+  readonly fills = noFills()
+  private readonly cache: Cache
+  private readonly flushes: FillStart
+  private readonly ask: Ask
+  private readonly place = createPlace()
+  private shard: Shard
+
+  /** One a thread. */
+  constructor(cache: Cache, start: FillStart, area: Area) {
+    this.cache = cache
+    this.flushes = start
+    this.shard = cache.shards[0]
+    this.ask = new Ask(area)
+    this.ask.mode = Mode.FILL
+    this.ask.isPlain = false
+    this.ask.changed = cache.changed
+  }
+
+  /** Stores an item whose complete value is at `start` of `value`. */
+  fill(item: PastItem, value: Area, start: number): void {
+    if (this.prepare(item)) this.count(this.shard.store(this.ask, value, start))
+  }
+
+  /** Begins an item whose value comes in pieces; false: it is not wanted. */
+  begin(item: PastItem): boolean {
+    if (!this.prepare(item)) return false
+    const status = this.shard.begin(this.ask)
+    if (status !== Status.OK) this.count(status)
+    rewind(this.place, item.valueBytes)
+    return status === Status.OK
+  }
+
+  /** The next piece of the value; false: there is no room for it, and the item is given up. */
+  write(piece: Area, start: number, length: number): boolean {
+    const { shard, ask, place } = this
+    for (let done = 0; done < length; ) {
+      if (place.start === place.end) {
+        const status = shard.extend(ask, place)
+        if (status !== Status.OK) {
+          shard.giveUp(ask)
+          this.count(status)
+          return false
+        }
+      }
+      const bytes = Math.min(place.end - place.start, length - done)
+      copyBytes(piece, start + done, shard.arena.area, place.start, bytes)
+      place.start += bytes
+      done += bytes
+    }
+    return true
+  }
+
+  /** The value is complete. */
+  end(): void {
+    this.count(this.shard.commit(this.ask))
+  }
+
+  /** Gives up an item that was begun. */
+  giveUp(): void {
+    this.shard.giveUp(this.ask)
+  }
+
+  private prepare(item: PastItem): boolean {
+    const { ask, cache } = this
+    const { area, keyStart, keyBytes, expiresAtS } = item
+    const hash = cache.hash(area, keyStart, keyBytes)
+    this.shard = cache.shardOf(hash)
+    if (expiresAtS !== 0 && expiresAtS <= this.shard.nowS()) {
+      this.fills.expired++
+      return false
+    }
+    ask.setKey(area, keyStart, keyBytes, hash)
+    ask.flags = item.flags
+    ask.expiresAtS = expiresAtS
+    ask.valueBytes = item.valueBytes
+    ask.newCasHigh = item.casHigh
+    ask.newCasLow = item.casLow
+    ask.isKeyBinary = item.isKeyBinary
+    ask.uses = item.uses
+    ask.flushes = this.flushes[cache.shards.indexOf(this.shard)]
+    return true
+  }
+
+  private count(status: Status): void {
+    if (status === Status.OK) this.fills.filled++
+    else if (status === Status.NOT_STORED) this.fills.newer++
+    else this.fills.refused++
+  }
+}
