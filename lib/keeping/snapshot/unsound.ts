@@ -1,0 +1,2 @@
+/** Why a file is refused as a whole, in one line. */
+export class Unsound extends Error {}
