@@ -1,19 +1,24 @@
 // The admin listener: HTTP for operators, beside the request path, in the main thread alone.
 //
-//   /metrics    Prometheus text or OpenMetrics, as the client asks
-//   /healthz    200 while the daemon can serve anybody
-//   /readyz     200 once every worker takes connections, 503 while it starts or closes
+//   /               the page: what the daemon does now (page-files.ts), and its files below /page/
+//   /events         what the page shows, once a second; /events/watch: lines of watchers
+//   /api/...        what the page asks for and, with --admin-write, changes
+//   /metrics        Prometheus text or OpenMetrics, as the client asks
+//   /healthz        200 while the daemon can serve anybody
+//   /readyz         200 once every worker takes connections, 503 while it starts or closes
 //
-// Only GET and HEAD are answered. What is in progress is bounded: beyond it 503, and connections
-// beyond their bound wait. A peer that is slow to ask or to read is closed.
+// What is in progress is bounded: beyond it 503, and connections beyond their bound wait. A peer
+// that is slow to ask or to read is closed.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Credentials } from '../protocol/auth/credentials.ts'
-import type { Host } from '../protocol/host.ts'
-import { CHALLENGE, mayEnter } from './access.ts'
+import type { DaemonView } from './daemon-view.ts'
+import { CHALLENGE, mayEnter } from './http/access.ts'
+import { prepare, say, sayBusy, send } from './http/answer.ts'
+import { CHANGE_HEADER, isOwnName, mayChange } from './http/origin.ts'
 import {
   ADMIN_CONNECTIONS_MAX,
   ADMIN_HEADER_BYTES_MAX,
@@ -22,8 +27,8 @@ import {
   ADMIN_REQUESTS_MAX,
   ADMIN_SEND_MS_MAX,
 } from './limits.ts'
-import type { MainFacts } from './metrics/facts.ts'
-import { formatOf, Metrics } from './metrics/registry.ts'
+import { Metrics } from './metrics/registry.ts'
+import { type Asked, type Route, Routes } from './routes.ts'
 
 export interface AdminOptions {
   /** A name or an address, and a port; 0 lets the system choose. */
@@ -37,42 +42,17 @@ export interface AdminOptions {
   slabMetrics: boolean
 }
 
-/** What the listener is told of the daemon. */
-export interface Watched {
-  host: Host
-  main: MainFacts
-  /** Whether the daemon is closing. */
-  isClosing(): boolean
-}
-
-type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void
-
-const TEXT = 'text/plain; charset=utf-8'
-/** Every answer is about now, is only text or ours, and is shown in no other page. */
-const HEADERS = {
-  'Cache-Control': 'no-store',
-  'X-Content-Type-Options': 'nosniff',
-  'X-Frame-Options': 'DENY',
-  'Referrer-Policy': 'no-referrer',
-}
-
 export class Admin {
-  private readonly watched: Watched
-  private readonly credentials: Credentials | null
-  private readonly metrics: Metrics
+  private readonly daemon: DaemonView
+  private readonly options: AdminOptions
   private readonly server: Server
-  private readonly answers: ReadonlyMap<string, Answer>
+  private readonly routes: Routes
   private inProgress = 0
 
-  private constructor(options: AdminOptions, watched: Watched) {
-    this.watched = watched
-    this.credentials = options.credentials
-    this.metrics = new Metrics(watched.host, watched.main, options.slabMetrics)
-    this.answers = new Map<string, Answer>([
-      ['/metrics', (request, response) => this.tellMetrics(request, response)],
-      ['/healthz', (_, response) => this.tellHealth(response)],
-      ['/readyz', (_, response) => this.tellReady(response)],
-    ])
+  private constructor(options: AdminOptions, daemon: DaemonView) {
+    this.daemon = daemon
+    this.options = options
+    this.routes = new Routes(daemon, new Metrics(daemon.host, daemon.main, options.slabMetrics))
     this.server = openServer(options.tls)
     this.server.maxConnections = ADMIN_CONNECTIONS_MAX
     this.server.setTimeout(ADMIN_SEND_MS_MAX)
@@ -81,8 +61,8 @@ export class Admin {
   }
 
   /** Resolves once it listens. Rejects as a listener of Node does. */
-  static async listen(options: AdminOptions, watched: Watched): Promise<Admin> {
-    const admin = new Admin(options, watched)
+  static async listen(options: AdminOptions, daemon: DaemonView): Promise<Admin> {
+    const admin = new Admin(options, daemon)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     admin.server.once('error', reject)
     admin.server.listen(options.port, options.host, resolve)
@@ -100,6 +80,7 @@ export class Admin {
   /** Stops listening and closes all connections. */
   async close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
+    this.routes.close()
     this.server.close(() => resolve())
     this.server.closeAllConnections()
     await promise
@@ -115,55 +96,69 @@ export class Admin {
   }
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
-    // A peer that goes meanwhile loses its answer.
-    response.on('error', () => {})
-    const path = pathOf(request)
-    const answer = this.answers.get(path)
-    if (!isOpenTo(path, request, this.credentials)) {
-      response.setHeader('WWW-Authenticate', CHALLENGE)
-      return say(response, 401, 'Log in to see this.')
+    prepare(response)
+    const { path, query } = readUrl(request)
+    const route = this.routes.find(path)
+    if (!this.admits(request, response, route)) return
+    if (route === undefined) return say(response, 404, 'There is no such page.')
+    const answer = answerOf(route, request, response)
+    if (answer === undefined) return
+    if (route.isStream !== true) {
+      if (this.inProgress >= ADMIN_REQUESTS_MAX) return sayBusy(response, 'Too many requests.')
+      this.inProgress++
+      response.once('close', () => this.inProgress--)
     }
-    if (answer === undefined) return say(response, 404, 'There is no such page.')
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD')
-      return say(response, 405, 'Only GET and HEAD are answered.')
-    }
-    if (this.inProgress >= ADMIN_REQUESTS_MAX) {
-      response.setHeader('Retry-After', '1')
-      return say(response, 503, 'Too many requests at once.')
-    }
-    this.inProgress++
-    response.once('close', () => this.inProgress--)
     try {
-      await answer(request, response)
+      await answer({ request, response, query })
     } catch (error) {
-      this.watched.host.log(
-        `admin: ${path} failed: ${error instanceof Error ? error.message : error}`,
-      )
+      const reason = error instanceof Error ? error.message : error
+      this.daemon.host.log(`admin: ${path} failed: ${reason}`)
       if (response.headersSent) response.destroy()
       else say(response, 500, 'This failed; the log says why.')
     }
   }
 
-  private async tellMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { contentType, text } = await this.metrics.scrape(formatOf(request.headers.accept))
-    send(response, 200, contentType, text)
+  /** Access control: false once the request has been refused. */
+  private admits(
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: Route | undefined,
+  ): boolean {
+    const { credentials, host } = this.options
+    // Probes of an orchestrator have no password, and their paths tell nothing that needs one.
+    if (route?.for === 'probes') return true
+    if (!mayEnter(request, credentials)) {
+      response.setHeader('WWW-Authenticate', CHALLENGE)
+      say(response, 401, 'Log in to see this.')
+      return false
+    }
+    if (route?.for !== 'page' || credentials !== null || isOwnName(request, host)) return true
+    say(response, 421, 'Ask by address, or start with --admin-auth: anybody can have this name.')
+    return false
   }
+}
 
-  private tellHealth(response: ServerResponse): void {
-    if (this.watched.main.workersReady() > 0) say(response, 200, 'ok')
-    else say(response, 503, 'No worker takes connections.')
+/** What answers this request; undefined once it has been refused, or its headers were enough. */
+function answerOf(
+  { answers, isStream }: Route,
+  request: IncomingMessage,
+  response: ServerResponse,
+): ((asked: Asked) => Promise<void> | void) | undefined {
+  const { method = '' } = request
+  if (method === 'HEAD' && isStream) {
+    send(response, 200, 'text/event-stream', '')
+    return undefined
   }
-
-  private tellReady(response: ServerResponse): void {
-    const { host, main, isClosing } = this.watched
-    const ready = main.workersReady()
-    const { threads } = host.facts
-    if (isClosing()) say(response, 503, 'Closing.')
-    else if (ready < threads) say(response, 503, `${ready} of ${threads} workers are ready.`)
-    else say(response, 200, 'ok')
+  const answer = answers[(method === 'HEAD' ? 'GET' : method) as keyof typeof answers]
+  if (answer === undefined) {
+    const allowed = Object.keys(answers).flatMap(name => (name === 'GET' ? [name, 'HEAD'] : [name]))
+    response.setHeader('Allow', allowed.join(', '))
+    say(response, 405, allowed.length === 0 ? 'Only with --admin-write.' : 'Not by this method.')
+    return undefined
   }
+  if (method === 'GET' || method === 'HEAD' || mayChange(request)) return answer
+  say(response, 403, `Changes need the header ${CHANGE_HEADER}, and come from no other page.`)
+  return undefined
 }
 
 function openServer(tls: SecureContextOptions | null): Server {
@@ -178,23 +173,12 @@ function openServer(tls: SecureContextOptions | null): Server {
   return createTlsServer({ ...bounds, ...tls, handshakeTimeout: ADMIN_REQUEST_MS_MAX })
 }
 
-/** Probes of an orchestrator have no password, and these paths tell nothing that needs one. */
-function isOpenTo(path: string, request: IncomingMessage, credentials: Credentials | null) {
-  return path === '/healthz' || path === '/readyz' || mayEnter(request, credentials)
-}
-
-function pathOf({ url = '/' }: IncomingMessage): string {
-  const end = url.indexOf('?')
-  return end < 0 ? url : url.slice(0, end)
-}
-
-function say(response: ServerResponse, status: number, text: string): void {
-  send(response, status, TEXT, `${text}\n`)
-}
-
-function send(response: ServerResponse, status: number, type: string, text: string): void {
-  const body = Buffer.from(text)
-  response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.length })
-  // Node sends no body for HEAD.
-  response.end(body)
+function readUrl({ url = '/' }: IncomingMessage): { path: string; query: Map<string, string> } {
+  const [path = '/', text = ''] = url.split('?', 2)
+  const query = new Map<string, string>()
+  for (const pair of text.split('&')) {
+    const [name = '', value = ''] = pair.split('=', 2)
+    query.set(name, value)
+  }
+  return { path, query }
 }

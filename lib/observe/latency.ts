@@ -131,6 +131,27 @@ export class Times {
     return this.longestUs
   }
 
+  /**
+   * The samples since an earlier reading, or all if they were reset meanwhile. The longest one is
+   * at most a fifth too high.
+   */
+  since(earlier: Times): Times {
+    if (earlier.count > this.count) return this
+    const buckets = this.buckets.map((samples, i) => samples - earlier.buckets[i])
+    const last = buckets.findLastIndex(samples => samples > 0)
+    const longestUs = last === BUCKETS - 1 ? this.longestUs : Math.min(endOf(last), this.longestUs)
+    const count = this.count - earlier.count
+    return new Times(this.command, count, this.sumUs - earlier.sumUs, longestUs, buckets)
+  }
+
+  /** The samples of both, under the name of this one. */
+  plus(other: Times): Times {
+    const buckets = this.buckets.map((samples, i) => samples + other.buckets[i])
+    const longestUs = Math.max(this.longestUs, other.longestUs)
+    const sumUs = this.sumUs + other.sumUs
+    return new Times(this.command, this.count + other.count, sumUs, longestUs, buckets)
+  }
+
   /** How many samples took at most this long; exact at whole powers of two. */
   countUpTo(us: number): number {
     let seen = 0

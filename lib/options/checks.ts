@@ -298,6 +298,9 @@ function refuseAccess(options: Options): Refusal | undefined {
   if (tokens && udpPort !== 0) {
     return usage('Cannot use UDP with ascii authentication enabled (-U 0 to disable)')
   }
+  if (options.adminWrite && options.adminAuthFile === undefined && (sasl || tokens)) {
+    return usage('--admin-write needs --admin-auth where clients log in (-S, -Y)')
+  }
   return detailPrefix.length === 1 ? undefined : failure('No delimiter specified')
 }
 

@@ -165,6 +165,8 @@ export interface Options {
   admin: ListenAddress | undefined
   /** File of those who may see it; undefined: everybody may. */
   adminAuthFile: string | undefined
+  /** Operators may delete items, flush and change settings there. */
+  adminWrite: boolean
   /** It has metrics by slab class. */
   metricsSlabs: boolean
 
@@ -278,6 +280,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   etcdTtlS: ETCD_TTL_S,
   admin: undefined,
   adminAuthFile: undefined,
+  adminWrite: false,
   metricsSlabs: false,
   logFile: undefined,
   logFormat: 'text',

@@ -334,7 +334,7 @@ const OWN: Switch[] = [
     name: 'admin',
     value: '<addr>',
     help: [
-      'HTTP for operators: /metrics, /healthz, /readyz; [notls:][<host>:]<port>',
+      'HTTP for operators: a live page, /metrics, probes; [notls:][<host>:]<port>',
       '(default: none; a port alone: on 127.0.0.1; with -Z over TLS, but for notls:)',
     ],
     read: text => ({ admin: readAdmin(text) }),
@@ -345,6 +345,12 @@ const OWN: Switch[] = [
     value: '<file>',
     help: ['who may see it: lines user:password, and bearer:<token>'],
     read: text => ({ adminAuthFile: text }),
+  },
+  {
+    letter: '',
+    name: 'admin-write',
+    help: ['let them delete items, flush and change settings there too'],
+    read: () => ({ adminWrite: true }),
   },
   {
     letter: '',

@@ -1,7 +1,8 @@
 // Opens the admin listener of lib/admin for this daemon, where --admin asks for it: with its
 // access control, its certificates, and what the main thread knows of the workers.
 
-import { Admin, type Watched } from '../admin/admin.ts'
+import { Admin } from '../admin/admin.ts'
+import type { DaemonView } from '../admin/daemon-view.ts'
 import { Cache } from '../engine/cache.ts'
 import type { ListenAddress } from '../options/options.ts'
 import { Credentials } from '../protocol/auth/credentials.ts'
@@ -33,6 +34,8 @@ export interface AdminParts {
   users: SharedArrayBuffer | null
   /** Metrics by slab class too. */
   slabMetrics: boolean
+  /** Operators may change what the daemon holds and does. */
+  mayWrite: boolean
   isClosing(): boolean
   /** Whether etcd has this daemon, 1 or 0; null: it does not register. */
   registered(): number | null
@@ -74,13 +77,21 @@ export async function listenAdmin(
   }
 }
 
-function watchedBy(parts: AdminParts, guards: Guards | null): Watched {
-  const { workers, roster, isClosing, registered } = parts
+function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
+  const { workers, roster, users, mayWrite, isClosing, registered } = parts
   const task = workers.mainThreadTask()
   // Its own, since a host writes to the cache that it has.
   const cache = Cache.attach(task.cache, task.holder)
+  // This thread alone hears of the death of a worker, but not while it waits for its lock.
+  cache.watchLocks(holder => workers.recoverEnded(holder))
+  const { auth, listeners } = task.settings
+  const clientsLogIn = auth !== null || listeners.some(({ peerCheck }) => peerCheck === 'require')
+  const tellsKeys = users !== null || !clientsLogIn
   return {
     host: hostOf(task, cache, roster, new Reply(), guards),
+    places: listeners.map(({ address }) => address),
+    tellsKeys,
+    mayWrite: mayWrite && tellsKeys,
     isClosing,
     main: {
       workersReady: () => workers.readyCount(),

@@ -93,6 +93,7 @@ export async function startDaemon(
       tls,
       users: auth?.admin ?? null,
       slabMetrics: options.metricsSlabs,
+      mayWrite: options.adminWrite,
       isClosing: () => ended !== undefined,
       registered: () => (options.etcd.length === 0 ? null : Number(registration?.isPut ?? 0)),
     })

@@ -165,7 +165,16 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['inserts.ts'],
     ['limits.ts'],
   ],
-  'lib/admin/': [['admin.ts'], ['access.ts', 'metrics/'], ['limits.ts']],
+  'lib/admin/': [
+    ['admin.ts'],
+    ['routes.ts'],
+    ['live/'],
+    ['api/', 'http/'],
+    ['daemon-view.ts'],
+    ['metrics/'],
+    ['limits.ts', 'shapes.ts'],
+  ],
+  'lib/admin/live/': [['watch-stream.ts'], ['broadcast.ts'], ['sampler.ts']],
   'lib/admin/metrics/': [
     ['registry.ts'],
     ['exporter.ts', 'latency-metric.ts', 'own.ts'],

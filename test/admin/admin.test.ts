@@ -23,7 +23,7 @@ t.test('without --admin nothing listens for HTTP', async t => {
   t.notMatch(daemon.output(), 'admin:')
 })
 
-t.test('pages are there for GET and HEAD alone', async t => {
+t.test('paths are there for GET and HEAD alone', async t => {
   const { daemon, admin } = await startWithAdmin(t, ['-v'])
   t.match(daemon.output(), `admin:127.0.0.1:${admin}`)
   t.match(await fetchFrom(admin, '/healthz'), { status: 200, text: 'ok\n' })

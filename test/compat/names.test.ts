@@ -53,6 +53,7 @@ const OWN_SWITCHES = [
   'log-format',
   'admin',
   'admin-auth',
+  'admin-write',
   'metrics-slabs',
 ]
 /** Values that are no numbers; monitors read all others as numbers. */

@@ -72,6 +72,35 @@ t.test('percentiles are those of a sorted list, at most a fifth too high', async
   t.ok(readLatencies(handle).every(({ count, longestUs }) => count === 0 && longestUs === 0))
 })
 
+t.test('two readings have the samples between them, two commands those of both', async t => {
+  const clock = clockOf(t)
+  const handle = createLatencies(1)
+  const latency = new Latency(handle, 0)
+  const note = (command: number, us: number) => {
+    beginSampled(latency)
+    clock.ms += us / 1000
+    latency.note(command)
+  }
+  note(0, 1000)
+  note(0, 1000)
+  const before = readLatencies(handle)
+  note(0, 100)
+  note(1, 10)
+  const [get, gat] = readLatencies(handle).map((times, i) => times.since(before[i] ?? times))
+  if (get === undefined || gat === undefined) throw new Error('no times')
+  t.same([get.count, Math.round(get.sumUs)], [1, 100])
+  t.ok(get.longestUs >= 99.9 && get.longestUs < 120, `${get.longestUs}`)
+  t.equal(get.percentileUs(1), get.longestUs)
+  const both = gat.plus(get)
+  t.same([both.command, both.count], ['gat', 2])
+  t.ok(both.percentileUs(0.5) < 12 && both.percentileUs(1) === get.longestUs)
+  t.equal(before[0]?.since(before[0]).count, 0)
+  resetLatencies(handle)
+  note(0, 5)
+  const [after] = readLatencies(handle)
+  t.equal(before[0] && after?.since(before[0]).count, 1, 'after a reset all are new')
+})
+
 t.test('times out of all bounds are counted', async t => {
   const clock = clockOf(t)
   const handle = createLatencies(1)

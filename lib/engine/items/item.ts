@@ -248,6 +248,18 @@ export function readValue(arena: Arena, ref: Ref, to: Area, toStart: number): vo
   }
 }
 
+/**
+ * Copies the start of the value to that of `to`: what fits there, and of the first chunk. Returns
+ * how many bytes.
+ */
+export function readStart(arena: Arena, ref: Ref, to: Area): number {
+  findPart(arena, source, ref, 0)
+  const length = arena.words[ref + L.ITEM_VALUE_BYTES]
+  const bytes = Math.min(length, source.end - source.start, to.bytes.length)
+  copyBytes(arena.area, source.start, to, 0, bytes)
+  return bytes
+}
+
 /** Copies the whole value in. */
 export function writeValue(arena: Arena, ref: Ref, from: Area, fromStart: number): void {
   const length = arena.words[ref + L.ITEM_VALUE_BYTES]

@@ -2,8 +2,8 @@
 // `user:password` lets in by basic authentication, a line `bearer:TOKEN` by that token.
 
 import type { IncomingMessage } from 'node:http'
-import type { Credentials } from '../protocol/auth/credentials.ts'
-import type { Claim } from '../protocol/authenticator.ts'
+import type { Credentials } from '../../protocol/auth/credentials.ts'
+import type { Claim } from '../../protocol/authenticator.ts'
 
 /** The name of lines that have a token in place of a password. */
 const BEARER = 'bearer'

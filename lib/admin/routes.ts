@@ -1,0 +1,164 @@
+// What each path of the admin listener answers.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { flushAll } from '../protocol/execute.ts'
+import { ThreadCounter } from '../protocol/host.ts'
+import { encodeKey } from './api/key-text.ts'
+import { keyIn, lookUp, remove } from './api/look-up.ts'
+import { listConnections } from './api/peers.ts'
+import type { DaemonView } from './daemon-view.ts'
+import { say, sayBusy, send, sendJson } from './http/answer.ts'
+import { Broadcast, Listeners } from './live/broadcast.ts'
+import { Sampler } from './live/sampler.ts'
+import { kindsOf, streamLines } from './live/watch-stream.ts'
+import { formatOf, type Metrics } from './metrics/registry.ts'
+
+/** One request. Parameters of its URL are still percent-encoded. */
+export interface Asked {
+  request: IncomingMessage
+  response: ServerResponse
+  query: ReadonlyMap<string, string>
+}
+
+type Answer = (asked: Asked) => Promise<void> | void
+
+export interface Route {
+  /** By method; GET answers HEAD too. */
+  answers: { GET?: Answer; POST?: Answer; DELETE?: Answer }
+  /** Who may ask: a probe without a password, any client, or no page but the listener's own. */
+  for: 'probes' | 'clients' | 'page'
+  /** Stays open, so it does not count as a request in progress. */
+  isStream?: boolean
+}
+
+const NO_KEY = 'The parameter key has to name a key of 1 to 250 bytes.'
+const HIDDEN = 'Clients log in here and operators do not: keys are told with --admin-auth.'
+
+export class Routes {
+  private readonly daemon: DaemonView
+  private readonly metrics: Metrics
+  private readonly listeners = new Listeners()
+  private readonly broadcast: Broadcast
+  private readonly table: ReadonlyMap<string, Route>
+
+  constructor(daemon: DaemonView, metrics: Metrics) {
+    this.daemon = daemon
+    this.metrics = metrics
+    this.broadcast = new Broadcast(new Sampler(daemon), this.listeners, error =>
+      this.log(`the sample failed: ${error instanceof Error ? error.message : error}`),
+    )
+    this.table = new Map([
+      ['/healthz', get('probes', ({ response }) => this.tellHealth(response))],
+      ['/readyz', get('probes', ({ response }) => this.tellReady(response))],
+      ['/metrics', get('clients', asked => this.tellMetrics(asked))],
+      ['/events', stream(({ response }) => this.sendSamples(response))],
+      ['/events/watch', stream(asked => this.sendLines(asked))],
+      ['/api/connections', get('page', asked => this.tellConnections(asked))],
+      ['/api/item', this.itemRoute()],
+      ['/api/flush', this.flushRoute()],
+    ])
+  }
+
+  /** Undefined: there is no such path. */
+  find(path: string): Route | undefined {
+    return this.table.get(path)
+  }
+
+  close(): void {
+    this.broadcast.stop()
+  }
+
+  private itemRoute(): Route {
+    const answers: Route['answers'] = { GET: asked => this.tellItem(asked) }
+    if (this.daemon.mayWrite) answers.DELETE = asked => this.deleteItem(asked)
+    return { answers, for: 'page' }
+  }
+
+  private flushRoute(): Route {
+    const { mayWrite } = this.daemon
+    return {
+      answers: mayWrite ? { POST: ({ response }) => this.flush(response) } : {},
+      for: 'page',
+    }
+  }
+
+  private async tellMetrics({ request, response }: Asked): Promise<void> {
+    const { contentType, text } = await this.metrics.scrape(formatOf(request.headers.accept))
+    send(response, 200, contentType, text)
+  }
+
+  private tellHealth(response: ServerResponse): void {
+    if (this.daemon.main.workersReady() > 0) say(response, 200, 'ok')
+    else say(response, 503, 'No worker takes connections.')
+  }
+
+  private tellReady(response: ServerResponse): void {
+    const { host, main, isClosing } = this.daemon
+    const ready = main.workersReady()
+    const { threads } = host.facts
+    if (isClosing()) say(response, 503, 'Closing.')
+    else if (ready < threads) say(response, 503, `${ready} of ${threads} workers are ready.`)
+    else say(response, 200, 'ok')
+  }
+
+  private sendSamples(response: ServerResponse): void {
+    if (!this.broadcast.add(response)) sayBusy(response, 'Too many listeners.')
+  }
+
+  private sendLines({ response, query }: Asked): void {
+    const { host, tellsKeys } = this.daemon
+    if (!tellsKeys) return say(response, 403, HIDDEN)
+    if (!host.allowed.watch) return say(response, 403, 'The daemon was started with -W.')
+    const kinds = kindsOf(query.get('kinds') ?? '')
+    if (kinds === 0) {
+      return say(response, 400, 'kinds: of fetchers, mutations, evictions, connevents, deletions.')
+    }
+    if (!streamLines(response, kinds, host, this.listeners)) {
+      sayBusy(response, 'Too many watchers.')
+    }
+  }
+
+  private tellConnections({ response, query }: Asked): void {
+    if (!this.daemon.tellsKeys) return say(response, 403, HIDDEN)
+    const after = Number(query.get('after') ?? 0)
+    if (!Number.isSafeInteger(after))
+      return say(response, 400, 'after: the number of a connection.')
+    sendJson(response, listConnections(this.daemon.host.facts, after))
+  }
+
+  private tellItem({ response, query }: Asked): void {
+    if (!this.daemon.tellsKeys) return say(response, 403, HIDDEN)
+    const key = keyIn(query)
+    if (key === null) return say(response, 400, NO_KEY)
+    sendJson(response, lookUp(this.daemon.host.cache, key, query.get('value') === '1'))
+  }
+
+  private deleteItem({ response, query }: Asked): void {
+    const key = keyIn(query)
+    if (key === null) return say(response, 400, NO_KEY)
+    const isDeleted = remove(this.daemon.host.cache, key)
+    if (isDeleted) this.log(`deleted ${encodeKey(key)}`)
+    sendJson(response, { deleted: isDeleted })
+  }
+
+  private flush(response: ServerResponse): void {
+    const { host } = this.daemon
+    if (!host.flushAllowed) return say(response, 403, 'The daemon was started with -F.')
+    host.counters[ThreadCounter.CMD_FLUSH]++
+    flushAll(host.cache, 0)
+    this.log('flushed all items')
+    sendJson(response, { flushed: true })
+  }
+
+  private log(line: string): void {
+    this.daemon.host.log(`admin: ${line}`)
+  }
+}
+
+function get(who: Route['for'], answer: Answer): Route {
+  return { answers: { GET: answer }, for: who }
+}
+
+function stream(answer: Answer): Route {
+  return { answers: { GET: answer }, for: 'page', isStream: true }
+}
