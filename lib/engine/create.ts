@@ -2,7 +2,7 @@
 
 import { GIB, KIB, MIB } from '../bytes/units.ts'
 import { createArena } from './arena/arena.ts'
-import { monotonicS } from './arena/clock.ts'
+import { FIRST_S, monotonicS, startClock } from './arena/clock.ts'
 import {
   AUTOMOVE,
   AUTOMOVE_RATIO,
@@ -120,8 +120,18 @@ export interface CacheOptions {
   temporaryTtlS?: number
   /** Whether upkeep balances lists and starts crawls by itself. Default true. */
   maintainer?: boolean
+  /** What it goes on from, as read from an image. Default: a new clock and random seeds. */
+  past?: Past
   /** Whether it is filled with items of the past while clients use it. Default false. */
   filled?: boolean
+}
+
+/** What a cache takes over from an earlier one before it gets its items. */
+export interface Past {
+  /** The seeds of the hash. */
+  seeds: readonly [number, number]
+  /** The clock at this moment. */
+  clockS: number
 }
 
 /** The handle by which another thread attaches: only shared memory, fit for postMessage. */
@@ -144,7 +154,10 @@ export function createArenas(options: CacheOptions): CacheHandle {
   const dataBytes = arenaBytes(options.memoryBytes, count, itemBytesMax)
   // Imported on demand: most threads attach and do not need it.
   const random = process.getBuiltinModule('node:crypto').randomBytes(8)
-  const seeds = [random.readInt32LE(0), random.readInt32LE(4)] as const
+  const { seeds, clockS } = options.past ?? {
+    seeds: [random.readInt32LE(0), random.readInt32LE(4)] as const,
+    clockS: FIRST_S,
+  }
   const hashpower = options.hashpower ?? HASHPOWER_DEFAULT
   const arenas: SharedArrayBuffer[] = []
   for (let i = 0; i < count; i++) {
@@ -164,13 +177,14 @@ export function createArenas(options: CacheOptions): CacheHandle {
       seeds,
     })
     setUp(arena.words, options)
+    startClock(arena.words, clockS)
     arena.words[NEXT_HOLDER] = GIVEN_HOLDER_MIN
     arena.words[CAS_STEP] = count
     arena.words[CAS_FIRST] = i
     arena.words[CAS_LOW] = i
     arenas.push(arena.buffer)
   }
-  const handle: CacheHandle = { arenas, startedS: monotonicS() }
+  const handle: CacheHandle = { arenas, startedS: monotonicS() - (clockS - FIRST_S) }
   return options.filled === true ? { ...handle, changed: new ChangedKeys().buffer } : handle
 }
 

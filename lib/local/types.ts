@@ -10,7 +10,7 @@ export interface AttachOptions {
 }
 
 /** `memoryBytes` for items; `shards`: arenas, about four per busy thread. Default 1. */
-export interface LocalCacheOptions extends Omit<CacheOptions, 'filled'>, AttachOptions {}
+export interface LocalCacheOptions extends Omit<CacheOptions, 'filled' | 'past'>, AttachOptions {}
 
 /** Shared memory only: fit for `workerData` and `postMessage`. */
 export type LocalCacheHandle = CacheHandle

@@ -143,6 +143,13 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'lib/engine/upkeep/': [['upkeep.ts'], ['automove.ts'], ['crawl.ts', 'sweep.ts']],
   'lib/keeping/': [['arenas/', 'image/'], ['fill.ts'], ['snapshot/']],
+  'lib/keeping/image/': [
+    ['load-arena.ts', 'memory-file.ts'],
+    ['carry.ts', 'image-header.ts'],
+    ['adopt.ts', 'arena-image.ts'],
+    ['channel.ts', 'plan.ts'],
+    ['limits.ts'],
+  ],
   'lib/observe/': [
     ['hot-keys.ts', 'journal.ts'],
     ['glance.ts', 'hot-sketch.ts', 'latency.ts', 'log-buffer.ts', 'prefixes.ts'],

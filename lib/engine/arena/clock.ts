@@ -14,10 +14,10 @@ const EXPIRED_S = 1
 /** The last second that fits a word, 68 years after the arena was created. */
 const LAST_S = 2 ** 31 - 1
 
-/** Sets the clock of a new arena to its first second. */
-export function startClock(words: Int32Array): void {
-  words[STARTED_AT_S] = Math.floor(Date.now() / 1000) - FIRST_S
-  words[CLOCK_S] = FIRST_S
+/** Sets the clock of a new arena, to its first second unless it goes on from another one. */
+export function startClock(words: Int32Array, nowS: number = FIRST_S): void {
+  words[STARTED_AT_S] = Math.floor(Date.now() / 1000) - nowS
+  words[CLOCK_S] = nowS
 }
 
 /** Seconds of the monotonic clock that all threads of a process share. */

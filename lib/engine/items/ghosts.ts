@@ -92,9 +92,19 @@ function sizeOf({ words }: Arena, classId: number): number {
   return cold + words[L.listAt(classId, L.LIST_WARM) + L.LIST_COUNT] + 1
 }
 
+/** Words of the sets in use. */
+export function ghostWordsInUse(arena: Arena): number {
+  const bytes = setsOf(arena) * L.GHOSTS_PER_SET * L.GHOST_BYTES
+  return Math.min(bytes, arena.ghosts.byteLength) >> 2
+}
+
+function setsOf({ words }: Arena): number {
+  return Math.max(SETS_MIN, Math.floor(words[L.ITEM_COUNT] / L.GHOSTS_PER_SET))
+}
+
 /** Index of the first ghost of the set that a hash belongs to. */
-function firstOf({ words }: Arena, hash: number): number {
-  const sets = Math.max(SETS_MIN, Math.floor(words[L.ITEM_COUNT] / L.GHOSTS_PER_SET))
+function firstOf(arena: Arena, hash: number): number {
+  const sets = setsOf(arena)
   const mask = 0xffffffff >>> Math.clz32(sets - 1)
   const set = hash & mask
   return (set < sets ? set : set & (mask >> 1)) * L.GHOSTS_PER_SET

@@ -1,0 +1,106 @@
+// The file of -e: the image of a cache between two processes. While a daemon serves, the file is
+// empty, so no old value can ever come back from it. It is written in place: what a process wrote
+// before it was killed can be used. The file stays open, as the user that opened it.
+//
+//   header, HEADER_BYTES | image of arena 0 | image of arena 1 | ...
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { decodeHeader, encodeHeader, type ImageHeader, LOADS_AT, Unusable } from './image-header.ts'
+import { HEADER_BYTES, LOADS_MAX } from './limits.ts'
+
+/** Nobody else may read what clients stored. */
+const MODE = 0o600
+
+export class MemoryFile {
+  readonly path: string
+  private open: number
+  /** It has something else than an image: it is left alone. */
+  private isForeign = false
+
+  /** Creates it if need be. Throws Node's error. */
+  constructor(path: string) {
+    this.path = path
+    this.open = openFile(path)
+  }
+
+  get descriptor(): number {
+    return this.open
+  }
+
+  /** Null: it is empty. Throws Unusable, or Node's error. */
+  readHeader(): ImageHeader | null {
+    if (!fstatSync(this.open).isFile()) throw this.leave('it is not a file')
+    const bytes = Buffer.alloc(HEADER_BYTES)
+    const length = readSync(this.open, bytes, 0, HEADER_BYTES, 0)
+    if (length === 0) return null
+    try {
+      return decodeHeader(bytes.subarray(0, length))
+    } catch (error) {
+      this.isForeign = error instanceof Unusable && error.isForeign
+      throw error
+    }
+  }
+
+  /** Notes that a load begins. Throws Unusable after too many that never ended. */
+  noteLoad(): void {
+    const loads = Buffer.alloc(4)
+    readSync(this.open, loads, 0, 4, LOADS_AT)
+    const begun = loads.readUInt32LE(0)
+    if (begun >= LOADS_MAX) throw new Unusable(`${begun} processes ended while they loaded it`)
+    loads.writeUInt32LE(begun + 1, 0)
+    writeSync(this.open, loads, 0, 4, LOADS_AT)
+  }
+
+  /** From now on it has no image, unless it is somebody else's. */
+  clear(): void {
+    if (!this.isForeign) ftruncateSync(this.open, 0)
+  }
+
+  /** Begins an image. Throws Unusable, or Node's error. */
+  begin(header: ImageHeader): void {
+    if (!this.isInPlace()) {
+      closeSync(this.open)
+      this.open = openFile(this.path)
+      this.readHeader()
+    }
+    if (this.isForeign) throw new Unusable('it is not an image of memslab', true)
+    ftruncateSync(this.open, 0)
+    const bytes = encodeHeader(header)
+    writeSync(this.open, bytes, 0, bytes.length, 0)
+  }
+
+  close(): void {
+    closeSync(this.open)
+  }
+
+  private leave(reason: string): Unusable {
+    this.isForeign = true
+    return new Unusable(reason, true)
+  }
+
+  /** Whether the path still names the open file. */
+  private isInPlace(): boolean {
+    const { ino, dev } = fstatSync(this.open)
+    const there = statSync(this.path, { throwIfNoEntry: false })
+    return there?.ino === ino && there.dev === dev
+  }
+}
+
+/** Where the image of an arena begins in the file. */
+export function sectionAt({ sections }: ImageHeader, index: number): number {
+  const before = sections.slice(0, index)
+  return before.reduce((sum, { imageBytes }) => sum + imageBytes, HEADER_BYTES)
+}
+
+function openFile(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT, MODE)
+}
