@@ -15,7 +15,10 @@
 //              another one evicts. So pages follow a change of item sizes at once
 //
 // Between classes whose items are stored and not asked for again worth says nothing. There the item
-// that was stored first goes first, counted in stores, if it is older by the ratio of automove.
+// goes first whose age, counted in stores, times the square root of its size is largest, if it is
+// larger by the ratio of automove. By age alone a few large items would take the place of many
+// small ones; by age times size, as in GDSF, large ones would hardly be kept at all. Long items of
+// many chunks are kept longer than a short one of mean size: a page of one costs all its pages.
 //
 // Returned items per page are what a page saves if the ghosts of each class are as many as its
 // items: it favours classes that are short of memory, since their ghosts are more. Returned items
@@ -52,6 +55,9 @@ const EVICTED_PRIOR = 20
 
 /** Returned items for each evicted one, up to which a class counts as unread. */
 const UNREAD_SHARE = 0.03
+
+/** An unread long item is due later than its age says: a page of it costs many pages. */
+const LONG_DUE = 0.5
 
 /** Least difference of two worths, in standard deviations. */
 const DEVIATIONS_MIN = 3
@@ -279,29 +285,44 @@ function mayGiveUnused(arena: Arena, classId: number): boolean {
 }
 
 /**
- * The class that should evict for another one: `from` or, if items return to neither, the one that
- * evicts the oldest item; 0: none should.
+ * The class that should evict for another one: `from` or, if items return to neither, the one whose
+ * next victim is most due; 0: none is more due than that of `to`.
  */
 function dueFrom(arena: Arena, from: number, to: number): number {
   if (!isUnread(arena, from) || !isUnread(arena, to)) return from
-  const oldest = oldestUnread(arena)
+  const typical = typicalWords(arena)
   const ratio = arena.words[L.AUTOMOVE_RATIO] / 1000
-  return ageOf(arena, oldest) * ratio > ageOf(arena, to) ? oldest : 0
+  let due = 0
+  let most = dueOf(arena, to, typical)
+  for (let classId = 1; classId <= arena.classCount; classId++) {
+    if (classId === to || !isUnread(arena, classId) || !mayGiveUnused(arena, classId)) continue
+    const classDue = dueOf(arena, classId, typical) * ratio
+    if (classDue <= most) continue
+    due = classId
+    most = classDue
+  }
+  return due
 }
 
-/** Of the classes to which no items return, the one that evicts the oldest item; 0: none. */
-function oldestUnread(arena: Arena): number {
-  let oldest = 0
-  let age = 0
+/** How much the next victim of a class is due: its age, weighed by its size. */
+function dueOf(arena: Arena, classId: number, typical: number): number {
+  const age = ageOf(arena, classId)
+  if (classId === arena.baseClasses) return age * LONG_DUE * Math.sqrt(typical)
+  return age * Math.sqrt(arena.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS])
+}
+
+/** Mean chunk of all items of one chunk, words. */
+function typicalWords(arena: Arena): number {
+  const { words } = arena
+  let chunks = 0
+  let sum = 0
   for (let classId = 1; classId <= arena.classCount; classId++) {
-    if (!isUnread(arena, classId) || !mayGiveUnused(arena, classId)) continue
-    // A page of long items costs an item of many pages.
-    const ratio = classId === arena.baseClasses ? arena.words[L.AUTOMOVE_RATIO] / 1000 : 1
-    if (ageOf(arena, classId) * ratio <= age) continue
-    age = ageOf(arena, classId) * ratio
-    oldest = classId
+    if (classId === arena.baseClasses) continue
+    const at = L.classAt(classId)
+    chunks += words[at + L.CLASS_USED_COUNT]
+    sum += words[at + L.CLASS_USED_COUNT] * words[at + L.CLASS_CHUNK_WORDS]
   }
-  return oldest
+  return sum / Math.max(1, chunks)
 }
 
 /** Whether hardly any evicted item of the class was asked for again. */
@@ -313,7 +334,7 @@ function isUnread({ counters }: Arena, classId: number): boolean {
 /** Stores since the item was stored that the class would evict next; 0: it has none. */
 function ageOf(arena: Arena, classId: number): number {
   const { words } = arena
-  const ref = classId === 0 ? NIL : coldest(arena, classId)
+  const ref = coldest(arena, classId)
   return ref === NIL ? 0 : (words[L.CAS_LOW] - words[ref + L.ITEM_CAS]) >>> 0
 }
 
