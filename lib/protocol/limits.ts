@@ -63,7 +63,13 @@ export const SEAL_BYTES_MAX = KIB
 
 /** Most values of a reply, or parts of them, that are sent from their arena, and their bytes. */
 export const INSERTS_MAX = 64
-export const INSERTS_BYTES_MAX = MIB
+export const INSERTS_BYTES_MAX = 256 * KIB
+
+/**
+ * After this many bytes of such values, of all peers of a thread, others have their turn. The
+ * kernel copies a value while the thread waits, 1 MiB in up to a millisecond.
+ */
+export const ROUND_INSERTS_BYTES = 512 * KIB
 
 /**
  * Values that the sessions of a thread copy to send them, because too much is held, bytes. A get

@@ -4,7 +4,7 @@
 import { Area, copyBytes } from '../bytes/area.ts'
 import { printNumber } from '../bytes/decimal.ts'
 import { Inserts } from './inserts.ts'
-import { COPIES_BYTES_MAX, REPLY_BYTES, SEAL_BYTES_MAX } from './limits.ts'
+import { COPIES_BYTES_MAX, REPLY_BYTES, ROUND_INSERTS_BYTES, SEAL_BYTES_MAX } from './limits.ts'
 
 const CRLF = 0x0a0d
 
@@ -16,6 +16,8 @@ export class Reply {
   limit = REPLY_BYTES
   /** Inserts to send in between; none if the outlet does not support them. */
   inserts = new Inserts()
+  /** Bytes that may still be inserted before other peers have their turn. */
+  roundBytes = ROUND_INSERTS_BYTES
   /** Bytes of values that may still be copied, to be sent without a hold. */
   readonly copyRoom = { bytes: COPIES_BYTES_MAX }
 

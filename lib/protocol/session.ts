@@ -390,6 +390,7 @@ export class Session implements Conversation {
     const { reply, place } = this
     const { arena } = this.request.shard
     if (place.start === place.end && !this.nextPiece(arena)) return this.endSending()
+    if (this.inserting && reply.roundBytes <= 0 && this.outlet.takesTurns) return this.endTurn()
     const room = this.inserting ? reply.inserts.room() : reply.room()
     const bytes = Math.min(place.end - place.start, room)
     if (bytes === 0) {
@@ -398,6 +399,7 @@ export class Session implements Conversation {
     }
     if (this.inserting) {
       reply.inserts.add(reply.length, arena.area, place.start, bytes)
+      reply.roundBytes -= bytes
     } else {
       copyBytes(this.copy ?? arena.area, place.start, reply.area, reply.length, bytes)
       reply.length += bytes

@@ -1,9 +1,21 @@
 // The peers of one thread whose turn is over and who have more to run, in the order in which they
-// go on. One of them has its next turn between two looks at what has arrived. So a peer that
-// pipelines much waits for the others of its kind, and everybody else waits for one turn.
+// go on. In each round, between two looks at what has arrived, one of them has its next turn. So a
+// peer that pipelines much waits for the others of its kind, and everybody else waits for one turn.
+//
+// The values that all peers have sent from their arenas in one round are bounded too: peers that
+// ask for more of them wait here.
+
+import { ROUND_INSERTS_BYTES } from '../protocol/limits.ts'
+import type { Reply } from '../protocol/reply.ts'
 
 export class Turns {
+  private readonly reply: Reply
   private readonly waiting: (() => void)[] = []
+
+  /** `reply`: the thread's. */
+  constructor(reply: Reply) {
+    this.reply = reply
+  }
 
   get isEmpty(): boolean {
     return this.waiting.length === 0
@@ -14,8 +26,9 @@ export class Turns {
     this.waiting.push(goOn)
   }
 
-  /** Runs the next turn, if any peer waits for one. */
+  /** Begins a round, with the next turn if any peer waits for one. */
   step(): void {
-    this.waiting.shift()?.()
+    this.reply.roundBytes = ROUND_INSERTS_BYTES
+    if (this.waiting.length > 0) this.waiting.shift()?.()
   }
 }

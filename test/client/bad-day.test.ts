@@ -14,6 +14,7 @@ import { HOST, type ServerProcess } from '../support/process.ts'
 import { runs, SKIP_UNLESS_ALL } from '../support/runs.ts'
 
 const seed = announceSeed(t)
+// Not more: a server that keeps failing rests twice as long each time, up to a minute.
 const ROUNDS = runs(3, 12)
 /** Copies of the values of each client. */
 const POOLS: [copies: number[], failover: 'next' | 'miss'][] =

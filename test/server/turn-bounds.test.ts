@@ -3,6 +3,8 @@
 import t from 'tap'
 import { ThreadCounter } from '../../lib/protocol/host.ts'
 import {
+  INSERTS_BYTES_MAX,
+  ROUND_INSERTS_BYTES,
   TURN_LOOK_KEYS_BYTES,
   TURN_LOOK_REQUESTS,
   TURN_MS_MAX,
@@ -118,4 +120,26 @@ t.test('the next turn begins when the replies of the last one are sent', async t
   peer.finish()
   t.ok(turns.isEmpty)
   t.equal(peer.got, MISS.repeat(3 * TURN_REQUESTS_MAX))
+})
+
+t.test('a round ends by the long values of all peers', async t => {
+  const { turns, peers } = openPeers(t, 60, true)
+  const [quick, ...readers] = peers
+  const value = 'v'.repeat(60_000)
+  quick.send(`set ${KEY} 0 0 ${value.length}\r\n${value}\r\n`)
+  t.equal(quick.take(), 'STORED\r\n')
+  const sent = () => readers.reduce((sum, { gotInserts }) => sum + gotInserts, 0)
+  for (const reader of readers) reader.send(GET)
+  quick.send('get absent\r\n')
+  t.equal(quick.take(), MISS, 'who asks for little waits for nobody')
+  const inRounds = [sent()]
+  let before = sent()
+  for (; !turns.isEmpty; before = sent()) {
+    turns.step()
+    inRounds.push(sent() - before)
+  }
+  t.ok(Math.max(...inRounds) < ROUND_INSERTS_BYTES + INSERTS_BYTES_MAX, `${inRounds} bytes`)
+  t.equal(before, readers.length * value.length)
+  const frame = `VALUE ${KEY} 0 ${value.length}\r\n\r\nEND\r\n`
+  for (const { got } of readers) t.equal(got, frame)
 })

@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import { Area } from '../../lib/bytes/area.ts'
 import type { Host } from '../../lib/protocol/host.ts'
+import type { Inserts } from '../../lib/protocol/inserts.ts'
 import { READ_BYTES, READ_REST_BYTES_MAX, TURN_REQUESTS_MAX } from '../../lib/protocol/limits.ts'
 import { Connection, type Hall } from '../../lib/server/connection.ts'
 import { type Line, type LineOwner, Sent } from '../../lib/server/line/line.ts'
@@ -15,10 +16,12 @@ import { createHost } from './server-session.ts'
 
 /** The peer and the line of one connection. */
 export class Peer implements Line {
-  readonly takesInserts = false
+  readonly takesInserts: boolean
   readonly ended = false
   readonly unsentBytes = 0
   got = ''
+  /** Bytes of values that it got from their arena. */
+  gotInserts = 0
   /** Replies wait for `finish`. */
   sendsSoon = false
   private readonly replies: Replies
@@ -26,20 +29,22 @@ export class Peer implements Line {
   private readonly input = Area.allocate(READ_REST_BYTES_MAX + READ_BYTES)
   private kept: ReplyBuffer | null = null
 
-  constructor(replies: Replies, owner: LineOwner) {
+  constructor(replies: Replies, owner: LineOwner, takesInserts: boolean) {
+    this.takesInserts = takesInserts
     this.replies = replies
     this.owner = owner
   }
 
   send(requests: string): void
-  send(from: ReplyBuffer, start: number, end: number): Sent
-  send(from: ReplyBuffer | string, start = 0, end = 0): Sent {
+  send(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent
+  send(from: ReplyBuffer | string, start = 0, end = 0, inserts?: Inserts): Sent {
     if (typeof from === 'string') {
       const bytes = this.input.bytes.write(from, READ_REST_BYTES_MAX, 'latin1')
       this.owner.read(this.input, READ_REST_BYTES_MAX, bytes)
       return Sent.ALL
     }
     this.got += from.area.bytes.toString('latin1', start, end)
+    this.gotInserts += inserts?.bytes ?? 0
     if (!this.sendsSoon) return Sent.ALL
     this.replies.keep(from, end)
     this.kept = from
@@ -69,7 +74,7 @@ export class Peer implements Line {
 }
 
 /** Connections of one thread, and its clock, which advances by `stepMs` with each look. */
-export function openPeers(t: Test, count: number) {
+export function openPeers(t: Test, count: number, takesInserts = false) {
   const clock = { stepMs: 0 }
   let nowMs = 0
   t.intercept(performance, 'now', {
@@ -83,7 +88,7 @@ export function openPeers(t: Test, count: number) {
     turn: { requestsMax: TURN_REQUESTS_MAX, repliesMax: 2 ** 29 },
   }
   const roster = Roster.create(1, count)
-  const turns = new Turns()
+  const turns = new Turns(host.reply)
   const hall: Hall = {
     host,
     replies: new Replies(host.reply, REPLY_ROOM_BYTES, 2),
@@ -101,7 +106,7 @@ export function openPeers(t: Test, count: number) {
     new Connection(
       hall,
       owner => {
-        made.line = new Peer(hall.replies, owner)
+        made.line = new Peer(hall.replies, owner, takesInserts)
         return made.line
       },
       slot,
