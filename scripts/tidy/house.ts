@@ -232,7 +232,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['bio.ts', 'context.ts', 'engine.ts', 'keyring.ts'],
     ['certificates.ts', 'openssl.ts'],
   ],
-  'lib/server/native/': [['libc.ts'], ['ffi.ts']],
+  'lib/server/native/': [['libc.ts'], ['unchecked.ts'], ['ffi.ts']],
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],

@@ -10,8 +10,11 @@ import type { FunctionDefinitions, WrappedFunctionsFromDefinitions } from 'node:
 
 export type Ffi = typeof import('node:ffi')
 
-/** The functions that `getFunctions` gives for these definitions. */
-export type FfiFunctions<T extends FunctionDefinitions> = WrappedFunctionsFromDefinitions<T>
+/** Names, arguments and results of functions. */
+export type FfiDefinitions = FunctionDefinitions
+
+/** The functions of these definitions. */
+export type FfiFunctions<T extends FfiDefinitions> = WrappedFunctionsFromDefinitions<T>
 
 /** An address as a number: those of user memory are below 2^47. */
 export type Address = number

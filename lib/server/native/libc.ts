@@ -7,6 +7,7 @@
 
 import { getSystemErrorName } from 'node:util'
 import { type Address, type Ffi, loadFfi } from './ffi.ts'
+import { uncheckedFunctions } from './unchecked.ts'
 
 export interface Native {
   /** io_uring_enter: the number of requests it took, or a negative errno. */
@@ -48,28 +49,36 @@ export function loadNative(): Native | undefined {
   }
 }
 
+const TRANSFER = { arguments: ['i32', 'u64', 'u32'], return: 'i32' } as const
+
+/** Numbers of 64 bits are bigints, which are slow: frequent calls have few. */
+const FUNCTIONS = {
+  syscall: { arguments: ['i32', 'i32', 'u32', 'u32', 'u32', 'u64'], return: 'i32' },
+  // 32 bits, not size_t and ssize_t. No transfer here is that long.
+  read: TRANSFER,
+  write: TRANSFER,
+  sendmsg: { arguments: ['i32', 'u64', 'i32'], return: 'i32' },
+  mmap: { arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'], return: 'i64' },
+  munmap: { arguments: ['u64', 'u64'], return: 'i32' },
+  close: { arguments: ['i32'], return: 'i32' },
+  __errno_location: { arguments: [], return: 'u64' },
+  uv_backend_fd: { arguments: ['u64'], return: 'i32' },
+  uv_backend_timeout: { arguments: ['u64'], return: 'i32' },
+} as const
+
+/** A library object knows one signature for each function, and `syscall` needs two. */
+const LONG_CALL = {
+  syscall: { arguments: ['u64', 'u64', 'u64', 'u64', 'u64'], return: 'i64' },
+} as const
+
 function nativeOf(ffi: Ffi): Native {
-  const library = new ffi.DynamicLibrary(null)
-  // node:ffi has a fast path for at most six arguments, none wider than 64 bits.
-  const enter = library.getFunction('syscall', {
-    arguments: ['i32', 'i32', 'u32', 'u32', 'u32', 'u64'],
-    return: 'i32',
-  })
-  // A library object knows one signature for each function, and `syscall` needs two.
-  const call = new ffi.DynamicLibrary(null).getFunction('syscall', {
-    arguments: ['u64', 'u64', 'u64', 'u64', 'u64'],
-    return: 'i64',
-  })
-  const mmap = library.getFunction('mmap', {
-    arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'],
-    return: 'i64',
-  })
-  const munmap = library.getFunction('munmap', { arguments: ['u64', 'u64'], return: 'i32' })
-  const close = library.getFunction('close', { arguments: ['i32'], return: 'i32' })
-  const errnoAt = library.getFunction('__errno_location', { arguments: [], return: 'u64' })
+  const functions = uncheckedFunctions(new ffi.DynamicLibrary(null), FUNCTIONS)
+  const { syscall: enter, mmap, munmap, close, read, write, sendmsg } = functions
+  const { __errno_location: errnoAt, uv_backend_fd: backendFd } = functions
+  const { uv_backend_timeout: timeout } = functions
+  const { syscall: call } = uncheckedFunctions(new ffi.DynamicLibrary(null), LONG_CALL)
   const errno = (): number => -ffi.getInt32(errnoAt())
-  const backendFd = library.getFunction('uv_backend_fd', { arguments: ['u64'], return: 'i32' })
-  const timeout = library.getFunction('uv_backend_timeout', { arguments: ['u64'], return: 'i32' })
+  const countOf = (result: number): number => (result < 0 ? errno() : result)
   const loop = ffi.getCurrentEventLoop()
   const addressOf = (view: ArrayBuffer | NodeJS.ArrayBufferView) => Number(ffi.getRawPointer(view))
   return {
@@ -83,7 +92,9 @@ function nativeOf(ffi: Ffi): Native {
       if (result < 0) throw failure(name, errno())
       return result
     },
-    ...transfersOf(library, errno),
+    read: (descriptor, to, bytes) => countOf(read(descriptor, BigInt(to), bytes)),
+    write: (descriptor, from, bytes) => countOf(write(descriptor, BigInt(from), bytes)),
+    sendMessage: (descriptor, header) => countOf(sendmsg(descriptor, BigInt(header), 0)),
     map: (bytes, descriptor, offset) => {
       const flags = descriptor < 0 ? MAP_PRIVATE_ANONYMOUS : MAP_SHARED_POPULATE
       const length = BigInt(bytes)
@@ -100,26 +111,6 @@ function nativeOf(ffi: Ffi): Native {
     addressOf,
     loopDescriptor: () => backendFd(loop),
     loopTimeoutMs: () => timeout(loop),
-  }
-}
-
-function transfersOf(
-  library: InstanceType<Ffi['DynamicLibrary']>,
-  errno: () => number,
-): Pick<Native, 'read' | 'write' | 'sendMessage'> {
-  // 32 bits, not size_t and ssize_t: those would be bigints. No transfer here is that long.
-  const transfer = { arguments: ['i32', 'u64', 'u32'], return: 'i32' } as const
-  const read = library.getFunction('read', transfer)
-  const write = library.getFunction('write', transfer)
-  const sendmsg = library.getFunction('sendmsg', {
-    arguments: ['i32', 'u64', 'i32'],
-    return: 'i32',
-  })
-  const countOf = (result: number): number => (result < 0 ? errno() : result)
-  return {
-    read: (descriptor, to, bytes) => countOf(read(descriptor, BigInt(to), bytes)),
-    write: (descriptor, from, bytes) => countOf(write(descriptor, BigInt(from), bytes)),
-    sendMessage: (descriptor, header) => countOf(sendmsg(descriptor, BigInt(header), 0)),
   }
 }
 

@@ -7,6 +7,7 @@
 
 import type { Area } from '../../bytes/area.ts'
 import { type Ffi, type FfiFunctions, loadFfi } from '../native/ffi.ts'
+import { uncheckedFunctions } from '../native/unchecked.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint
@@ -59,13 +60,8 @@ const FUNCTIONS = {
   X509_verify_cert_error_string: { arguments: ['i64'], return: 'u64' },
 } as const
 
-type Functions = ReturnType<InstanceType<Ffi['DynamicLibrary']>['getFunctions']> &
-  FfiFunctions<typeof FUNCTIONS>
-
 export class OpenSsl {
-  readonly call: Functions
-  /** Must live as long as its functions. */
-  readonly library: InstanceType<Ffi['DynamicLibrary']>
+  readonly call: FfiFunctions<typeof FUNCTIONS>
   private readonly ffi: Ffi
   private readonly addresses = new WeakMap<Area, Pointer>()
   /** What a call is reading: the garbage collector does not see pointers. */
@@ -74,8 +70,7 @@ export class OpenSsl {
   /** Throws an Error if a function is missing. */
   constructor(ffi: Ffi) {
     this.ffi = ffi
-    this.library = new ffi.DynamicLibrary(null)
-    this.call = this.library.getFunctions(FUNCTIONS) as Functions
+    this.call = uncheckedFunctions(new ffi.DynamicLibrary(null), FUNCTIONS)
   }
 
   /** The address of an area, which must stay alive. It does not move. */
