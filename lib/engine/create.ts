@@ -224,7 +224,7 @@ export function thousandths(factor: number): number {
 /**
  * The number of arenas for this memory: few enough for long items, enough for the largest arena.
  */
-function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): number {
+export function arenaCount(memoryBytes: number, wanted: number, itemBytesMax: number): number {
   const least = Math.ceil(memoryBytes / ARENA_DATA_BYTES_MAX)
   const bytesMin = Math.max(ARENA_DATA_BYTES_MIN, 2 * itemBytesMax)
   const most = Math.max(least, Math.floor(memoryBytes / bytesMin))

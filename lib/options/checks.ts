@@ -75,6 +75,7 @@ function whatFollows(given: Partial<Options>): Partial<Options> {
   if (unixSocket !== undefined) Object.assign(follows, { tcpEnabled: false, udpPort: 0 })
   else if (udpPort !== 0) follows.port = tcpPortOf(given)
   if (protocol === undefined) follows.protocol = protocolFor(sasl === true, authFile !== undefined)
+  if (given.missCurve === undefined) follows.missCurve = given.admin !== undefined
   return follows
 }
 

@@ -129,6 +129,8 @@ const SUBOPTIONS: ReadonlyMap<string, Suboption> = new Map<string, Suboption>([
   parsed('watcher_logbuf_size', kilobytes => ({ watcherLogbufBytes: kilobytes * KIB })),
   parsed('worker_logbuf_size', kilobytes => ({ workerLogbufBytes: kilobytes * KIB })),
 
+  ['mrc', word({ missCurve: true })],
+  ['no_mrc', word({ missCurve: false })],
   value('cluster_nodes', readClusterNodes),
   ['config_set', word({ configSetAllowed: true })],
   value('etcd_prefix', etcdPrefix => ({ etcdPrefix })),

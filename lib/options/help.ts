@@ -36,6 +36,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['worker_logbuf_size', 'kilobytes of log lines of a thread (default: 64)'],
   ['cluster_nodes', 'nodes for "config get cluster": host:port or host|ip|port;...'],
   ['track_sizes', 'count item sizes for "stats sizes"'],
+  ['mrc', 'sample keys for "stats mrc" and "stats prefix"', '(default with --admin; no_: do not)'],
   [
     'no_io_uring',
     'worker threads use sockets instead of io_uring',

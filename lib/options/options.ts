@@ -169,6 +169,8 @@ export interface Options {
   adminWrite: boolean
   /** It has metrics by slab class. */
   metricsSlabs: boolean
+  /** Keys are sampled for `stats mrc` and `stats prefix`; by default if there is a listener. */
+  missCurve: boolean
 
   // Logs: the daemon's, and those of `watch`.
   /** The file that the log is appended to; undefined: stderr. */
@@ -282,6 +284,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   adminAuthFile: undefined,
   adminWrite: false,
   metricsSlabs: false,
+  missCurve: false,
   logFile: undefined,
   logFormat: 'text',
   watcherLogbufBytes: 256 * KIB,

@@ -5,6 +5,8 @@ import type { Cache } from '../engine/cache.ts'
 import type { HotKeys } from '../observe/hot-keys.ts'
 import type { Journal } from '../observe/journal.ts'
 import type { Latency } from '../observe/latency.ts'
+import type { InsightBoard } from '../observe/miniature/insight.ts'
+import type { Sampler } from '../observe/miniature/key-sampler.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Reply } from './reply.ts'
 
@@ -157,6 +159,9 @@ export interface Host {
   readonly journal: Journal
   readonly hotKeys: HotKeys
   readonly latency: Latency
+  readonly sampler: Sampler
+  /** What the sampled keys show: `stats mrc` and `stats prefix`. */
+  readonly insight: InsightBoard
   readonly allowed: Allowed
   readonly cluster: Cluster
   /** Null: everybody is served. */

@@ -8,6 +8,15 @@ import type { Shard } from '../engine/shard.ts'
 import { Ask } from '../engine/storing/ask.ts'
 import type { HotKeys } from '../observe/hot-keys.ts'
 import type { Journal } from '../observe/journal.ts'
+import type { Sampler } from '../observe/miniature/key-sampler.ts'
+
+/** What all requests of a thread use. */
+export interface Tools {
+  readonly cache: Cache
+  readonly journal: Journal
+  readonly hotKeys: HotKeys
+  readonly sampler: Sampler
+}
 
 export class Request extends Ask {
   /** The key's shard, set with its hash. */
@@ -28,13 +37,16 @@ export class Request extends Ask {
   readonly peerId: number
   /** Where sampled requests are counted. */
   readonly hotKeys: HotKeys
+  /** Samples keys for the miniature caches. */
+  readonly sampler: Sampler
 
-  constructor(area: Area, cache: Cache, journal: Journal, hotKeys: HotKeys, peerId: number) {
+  constructor(area: Area, { cache, journal, hotKeys, sampler }: Tools, peerId: number) {
     super(area)
     this.cache = cache
     this.shard = cache.shards[0]
     this.journal = journal
     this.hotKeys = hotKeys
+    this.sampler = sampler
     this.peerId = peerId
   }
 

@@ -130,9 +130,8 @@ export class Session implements Conversation {
     const { requestsMax, repliesMax } = host.turn
     if (outlet.takesTurns) this.turnRequests = Math.min(requestsMax, repliesMax + 1)
     this.id = id
-    const { reply, cache, journal, hotKeys } = host
-    this.request = new Request(reply.area, cache, journal, hotKeys, id)
-    this.request.copyRoom = reply.copyRoom
+    this.request = new Request(host.reply.area, host, id)
+    this.request.copyRoom = host.reply.copyRoom
     this.endWaits()
   }
 
@@ -143,7 +142,7 @@ export class Session implements Conversation {
     this.replyStart = -1
     forgetAhead()
     beginTurn()
-    this.unwatched = operationsOf(this.host.latency)
+    this.unwatched = operationsOf(this.host)
     let requests = 0
     let lookAt = Math.min(TURN_LOOK_REQUESTS, this.turnRequests)
     while (this.state !== State.ENDED && !this.stuck) {

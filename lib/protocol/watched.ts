@@ -1,4 +1,4 @@
-// The operations while somebody watches: those of execute.ts, with log lines for watchers and
+// The operations while somebody watches: the basic ones, with log lines for watchers and
 // counts for `stats detail` around them. In memcached every request except a refused store begins
 // with a lookup of its item, which watchers see. Here that is an extra lookup, made only while
 // somebody watches.
@@ -12,47 +12,48 @@ import { Mode, Status } from '../engine/status.ts'
 import { Found, Glance } from '../observe/glance.ts'
 import { Kind } from '../observe/journal.ts'
 import { PrefixCount } from '../observe/prefixes.ts'
-import { type Operations, operations } from './execute.ts'
+import type { Operations } from './execute.ts'
 import type { Request } from './request.ts'
+import { basicOperations } from './sampled.ts'
 
 export const watched: Operations = {
   get(request, sink) {
     if (!request.isPlain && (request.creates || request.touches)) noteChange(request)
     look(request)
-    return noteGet(request, operations.get(request, sink))
+    return noteGet(request, basicOf(request).get(request, sink))
   },
   getAndTouch(request, sink) {
     noteChange(request)
     look(request)
-    return noteGet(request, operations.getAndTouch(request, sink))
+    return noteGet(request, basicOf(request).getAndTouch(request, sink))
   },
   touch(request) {
     noteChange(request)
     look(request)
     noteLook(request)
-    return operations.touch(request)
+    return basicOf(request).touch(request)
   },
   peek(request, sink) {
     look(request)
     noteLook(request)
-    return operations.peek(request, sink)
+    return basicOf(request).peek(request, sink)
   },
   remove(request) {
     noteChange(request)
     look(request)
-    return noteRemove(request, operations.remove(request))
+    return noteRemove(request, basicOf(request).remove(request))
   },
   store(request, value, start) {
     noteChange(request)
     look(request)
-    const status = operations.store(request, value, start)
+    const status = basicOf(request).store(request, value, start)
     countPrefix(request, PrefixCount.SET)
     return noteCommit(request, status)
   },
   begin(request) {
     noteChange(request)
     look(request)
-    const status = operations.begin(request)
+    const status = basicOf(request).begin(request)
     if (status === Status.BUSY) return status
     countPrefix(request, PrefixCount.SET)
     if (status !== Status.OK) noteRefusal(request, status)
@@ -61,19 +62,23 @@ export const watched: Operations = {
   commit(request) {
     recallKey(request)
     look(request)
-    return noteCommit(request, operations.commit(request))
+    return noteCommit(request, basicOf(request).commit(request))
   },
   adjust(request) {
     noteChange(request)
     look(request)
     noteLook(request)
-    return operations.adjust(request)
+    return basicOf(request).adjust(request)
   },
 }
 
 /** Notes, before the lock is taken, that a key may change. */
 function noteChange({ journal, cache, hash }: Request): void {
   if (journal.wants(Kind.CHANGES)) cache.changed?.mark(hash)
+}
+
+function basicOf({ sampler }: Request): Operations {
+  return basicOperations(sampler)
 }
 
 /** The item before the request, and the item after a store, or as it would have been. */

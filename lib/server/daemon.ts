@@ -13,6 +13,8 @@ import { createSketches } from '../observe/hot-sketch.ts'
 import { countPrefixes } from '../observe/journal.ts'
 import { createLatencies } from '../observe/latency.ts'
 import { createLogs, type LogHandle } from '../observe/log-buffer.ts'
+import { createInsight } from '../observe/miniature/insight.ts'
+import { createSamples } from '../observe/miniature/key-sampler.ts'
 import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
@@ -21,7 +23,7 @@ import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
 import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
-import { TLS_SESSION_S_MAX } from './limits.ts'
+import { EVALUATION_MS, TLS_SESSION_S_MAX } from './limits.ts'
 import { type Bound, closeAll } from './listen/address.ts'
 import { listenAll } from './listen/listener.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './listen/ports-file.ts'
@@ -105,7 +107,7 @@ export async function startDaemon(
     throw error
   }
   tellPorts(options, addresses, datagrams)
-  const stopTimers = startTimers(cache, () => tls !== null && keyring?.renewTicketKey(tls))
+  const stopTimers = await startTimers(settings, cache, () => tls && keyring?.renewTicketKey(tls))
   auth?.watch()
   registration = await register(options, addresses)
   const end = async () => {
@@ -126,15 +128,26 @@ export async function startDaemon(
   return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
 }
 
-/** The clock of the cache, and new keys for TLS sessions. Returns what stops them. */
-function startTimers(cache: Cache, renewTicketKey: () => void): () => void {
+/**
+ * The clock of the cache, the evaluation of sampled keys, and new keys for TLS sessions. Resolves
+ * to what stops them.
+ */
+async function startTimers(
+  { samples, insight }: DaemonSettings,
+  cache: Cache,
+  renewTicketKey: () => void,
+): Promise<() => void> {
   cache.tick()
-  const clock = setInterval(() => cache.tick(), CLOCK_TICK_MS)
-  const sealing = setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000)
-  return () => {
-    clearInterval(clock)
-    clearInterval(sealing)
+  const timers = [
+    setInterval(() => cache.tick(), CLOCK_TICK_MS),
+    setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000),
+  ]
+  if (samples.isOn) {
+    const { Evaluator } = await import('../observe/miniature/evaluator.ts')
+    const evaluator = new Evaluator(samples, insight, cache)
+    timers.push(setInterval(() => evaluator.step(), EVALUATION_MS))
   }
+  return () => timers.forEach(clearInterval)
 }
 
 function tellPorts({ unixSocket }: Options, tcp: Bound[], datagrams: readonly UdpListener[]): void {
@@ -205,6 +218,8 @@ function settingsOf(
     prefixes: createPrefixes(options.detailPrefix),
     sketches: createSketches(options.threads + 1),
     latencies: createLatencies(options.threads + 1),
+    samples: createSamples(options.missCurve, options.threads + 1, options.detailPrefix),
+    insight: createInsight(options.missCurve),
     features: featuresOf(options),
     lines: [],
     listeners: [],

@@ -29,3 +29,6 @@ export const FAREWELL_MS_MAX = 1000
  * A short read: a request and its value are complete in it, or it is the beginning of a long value.
  */
 export const SHORT_READ_BYTES = KIB
+
+/** How often sampled keys are evaluated: the buffer of samples must not fill in between. */
+export const EVALUATION_MS = 100

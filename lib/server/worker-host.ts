@@ -8,6 +8,8 @@ import type { SketchHandle } from '../observe/hot-sketch.ts'
 import { countWatchers, Journal } from '../observe/journal.ts'
 import { Latency, type LatencyHandle } from '../observe/latency.ts'
 import type { LogHandle } from '../observe/log-buffer.ts'
+import { InsightBoard, type InsightHandle } from '../observe/miniature/insight.ts'
+import { Sampler, type SamplerHandle } from '../observe/miniature/key-sampler.ts'
 import { Prefixes, type PrefixHandle } from '../observe/prefixes.ts'
 import type { PeerCheck } from '../options/options.ts'
 import type { Authenticator } from '../protocol/authenticator.ts'
@@ -83,6 +85,9 @@ export interface DaemonSettings {
   sketches: SketchHandle
   /** Each thread times some of its requests. */
   latencies: LatencyHandle
+  /** Threads sample keys, and the main thread says what they show. */
+  samples: SamplerHandle
+  insight: InsightHandle
   features: Features
   /** Names and values, in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
@@ -139,6 +144,8 @@ export function hostOf(
     journal,
     hotKeys: new HotKeys(settings.sketches, task.worker),
     latency: new Latency(settings.latencies, task.worker, settings.tellsHealth),
+    sampler: new Sampler(settings.samples),
+    insight: new InsightBoard(settings.insight),
     allowed: settings.allowed,
     cluster: new ClusterBoard(settings.cluster),
     // The main thread handles it, whichever thread sends it.

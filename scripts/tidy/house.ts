@@ -102,7 +102,7 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
 export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/engine/': [
     ['index.ts'],
-    ['keeper.ts', 'prefetch.ts', 'thread-end.ts'],
+    ['census.ts', 'keeper.ts', 'prefetch.ts', 'thread-end.ts'],
     ['cache.ts', 'key-sink.ts', 'value-sink.ts'],
     ['create.ts'],
     ['shard.ts'],
@@ -151,8 +151,16 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['limits.ts'],
   ],
   'lib/observe/': [
+    ['miniature/'],
     ['hot-keys.ts', 'journal.ts'],
     ['glance.ts', 'hot-sketch.ts', 'latency.ts', 'log-buffer.ts', 'prefixes.ts'],
+  ],
+  'lib/observe/miniature/': [
+    ['evaluator.ts', 'key-sampler.ts'],
+    ['miniature.ts'],
+    ['mini-worth.ts', 'prefix-table.ts'],
+    ['mini-cache.ts', 'mini-ghosts.ts'],
+    ['insight.ts', 'sample-ring.ts'],
   ],
   'lib/protocol/': [
     ['session.ts'],
@@ -165,6 +173,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['lookahead.ts', 'turn.ts'],
     ['words/'],
     ['conversation.ts', 'timed.ts', 'watched.ts'],
+    ['sampled.ts'],
     ['execute.ts'],
     ['host.ts'],
     ['authenticator.ts'],

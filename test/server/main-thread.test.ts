@@ -13,6 +13,8 @@ import { LOCK_WAIT_MS_MAX } from '../../lib/engine/limits.ts'
 import { createSketches } from '../../lib/observe/hot-sketch.ts'
 import { createLatencies } from '../../lib/observe/latency.ts'
 import { createLogs } from '../../lib/observe/log-buffer.ts'
+import { createInsight } from '../../lib/observe/miniature/insight.ts'
+import { createSamples } from '../../lib/observe/miniature/key-sampler.ts'
 import { createPrefixes } from '../../lib/observe/prefixes.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
@@ -183,6 +185,8 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     prefixes: createPrefixes(':'),
     sketches: createSketches(2),
     latencies: createLatencies(2),
+    samples: createSamples(false, 2, ':'),
+    insight: createInsight(false),
   }
   const task = { worker: 0, holder: 2, cache: cache.handle, roster: roster.handle, settings }
   return { task, cache, roster }

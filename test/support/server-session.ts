@@ -14,6 +14,8 @@ import { createSketches } from '../../lib/observe/hot-sketch.ts'
 import { Journal } from '../../lib/observe/journal.ts'
 import { createLatencies, Latency } from '../../lib/observe/latency.ts'
 import { createLogs } from '../../lib/observe/log-buffer.ts'
+import { createInsight, InsightBoard } from '../../lib/observe/miniature/insight.ts'
+import { createSamples, Sampler } from '../../lib/observe/miniature/key-sampler.ts'
 import { createPrefixes, Prefixes } from '../../lib/observe/prefixes.ts'
 import { ClusterBoard, createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
@@ -47,6 +49,8 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     journal: createJournal(),
     hotKeys: new HotKeys(createSketches(1), 0),
     latency: new Latency(createLatencies(1), 0),
+    sampler: new Sampler(createSamples(false, 1, ':')),
+    insight: new InsightBoard(createInsight(false)),
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
     refreshCertificates: done => done('Error TLS not enabled'),

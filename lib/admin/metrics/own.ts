@@ -42,6 +42,7 @@ export function ownMetrics(): MetricRow[] {
     ...memoryMetrics(),
     ...heldMetrics(),
     ...workerMetrics(),
+    ...curveMetrics(),
     plain('stderr_lines_dropped_total', 'counter', 'Lost lines of the log.', ({ host }) =>
       host.facts.logLinesDropped(),
     ),
@@ -93,6 +94,25 @@ function heldMetrics(): MetricRow[] {
     row('reads_held_bytes', 'gauge', 'Long values that are being sent.', 'reads_held_bytes'),
     row('reads_copied_total', 'counter', 'Values copied to be sent.', 'reads_copied'),
     row('reads_refused_total', 'counter', 'Gets beyond their share.', 'reads_refused'),
+  ]
+}
+
+/** What sampled keys tell of other sizes of the memory. */
+function curveMetrics(): MetricRow[] {
+  return [
+    {
+      name: `${PREFIX}miss_ratio_estimate`,
+      type: 'gauge',
+      help: 'Share of lookups that would miss, by the memory as a multiple of the present one.',
+      labels: ['memory'],
+      read: ({ host }) =>
+        (host.insight.read()?.curve.points ?? []).flatMap(({ memory, missRatio }) =>
+          missRatio === null ? [] : [{ labels: { memory: String(memory) }, value: missRatio }],
+        ),
+    },
+    plain('samples_lost', 'gauge', 'Samples of keys that were lost lately.', ({ host }) => {
+      return host.insight.read()?.curve.lost ?? null
+    }),
   ]
 }
 

@@ -274,7 +274,7 @@ export function pageRef(arena: Arena, page: number): Ref {
 }
 
 /** Bytes of a page in an arena of this size: a power of two, smaller in small arenas. */
-function pageBytesFor(dataBytes: number): number {
+export function pageBytesFor(dataBytes: number): number {
   const wanted = 2 ** Math.floor(Math.log2(dataBytes / PAGES_PER_ARENA_MIN))
   return Math.min(PAGE_BYTES_MAX, Math.max(PAGE_BYTES_MIN, wanted))
 }

@@ -17,6 +17,9 @@ import { dumpColdItems } from './dump.ts'
 const DETAIL_REFUSED = line('CLIENT_ERROR stats detail not allowed')
 const DETAIL_USAGE = line('CLIENT_ERROR usage: stats detail on|off|dump')
 const HOTKEYS_REFUSED = line('CLIENT_ERROR stats hotkeys not allowed')
+const PREFIX_REFUSED = line('CLIENT_ERROR stats prefix not allowed')
+const PREFIX_OFF = line('CLIENT_ERROR stats prefix needs -o mrc or --admin')
+const CURVE_OFF = line('CLIENT_ERROR stats mrc needs -o mrc or --admin')
 const CACHEDUMP_REFUSED = line('CLIENT_ERROR stats cachedump not allowed')
 const CACHEDUMP_USAGE = line('CLIENT_ERROR bad command line')
 const BAD_CLASS = line('CLIENT_ERROR Illegal slab id')
@@ -35,6 +38,13 @@ export function stats(bytes: Buffer, peer: Conversation, speaker: Speaker): void
     case 'hotkeys':
       // They contain keys, so -X refuses them like dumps.
       if (!host.allowed.dump) return speaker.say(HOTKEYS_REFUSED)
+      break
+    case 'prefix':
+      if (!host.allowed.dump) return speaker.say(PREFIX_REFUSED)
+      if (!host.sampler.isOn) return speaker.say(PREFIX_OFF)
+      break
+    case 'mrc':
+      if (!host.sampler.isOn) return speaker.say(CURVE_OFF)
       break
   }
   const report = reportStats(host, name, peer.id)

@@ -29,7 +29,7 @@ const encoded = Buffer.allocUnsafe(3 * KEY_BYTES_MAX)
 /**
  * A key percent-encoded, as in a dump: spaces and bytes beyond ASCII do no harm.
  */
-function encodeKey(key: string): string {
+export function encodeKey(key: string): string {
   const bytes = Buffer.from(key, 'latin1')
   return encoded.toString('latin1', 0, encodeBytes(bytes, 0, bytes.length, encoded, 0))
 }

@@ -12,6 +12,8 @@ import { READ_BYTES } from '../limits.ts'
 import { reportHotKeys } from './hot-keys.ts'
 import { refuseSizes, reportItems, reportSizes, reportSlabs } from './items.ts'
 import { reportLatency } from './latency.ts'
+import { reportCurve } from './mrc.ts'
+import { reportPrefixes } from './prefix.ts'
 import { Lines, Sums } from './rows.ts'
 import { reportSettings } from './settings.ts'
 
@@ -58,6 +60,12 @@ function report(host: Host, name: string, id: number, lines: Lines): boolean {
       break
     case 'latency':
       reportLatency(host, lines)
+      break
+    case 'mrc':
+      reportCurve(host, lines)
+      break
+    case 'prefix':
+      reportPrefixes(host, lines)
       break
     case 'memslab':
       reportOwn(host, lines)

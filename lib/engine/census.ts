@@ -1,0 +1,56 @@
+// What the arenas of a cache have and had, summed up without their locks: each number is right, but
+// they are not all of one instant.
+
+import { ClassCounter, Counter, classCounterAt, counterAt } from './arena/counters.ts'
+import * as L from './arena/layout.ts'
+import type { Cache } from './cache.ts'
+
+/** Lookups of all kinds since the last `stats reset`: gets and touches. */
+export interface Lookups {
+  lookups: number
+  misses: number
+}
+
+export function lookupsOf({ shards }: Cache): Lookups {
+  let hits = 0
+  let misses = 0
+  for (const { arena } of shards) {
+    const { counters } = arena
+    misses += counters[counterAt(Counter.GET_MISSES)] + counters[counterAt(Counter.TOUCH_MISSES)]
+    for (let id = 1; id <= arena.classCount; id++) {
+      const at = classCounterAt(id, 0)
+      hits += counters[at + ClassCounter.GET_HITS] + counters[at + ClassCounter.TOUCH_HITS]
+    }
+  }
+  return { lookups: hits + misses, misses }
+}
+
+/** A number that changes with each flush. */
+export function flushesOf({ shards }: Cache): number {
+  const { words } = shards[0].arena
+  return words[L.FLUSHED_CAS_LOW] + words[L.FLUSHED_CAS_HIGH] * 2 ** 32
+}
+
+/** The pages of slab classes, and what is in them. */
+export interface PageUse {
+  /** Bytes of all pages that classes have, and of the items in them. */
+  pageBytes: number
+  itemBytes: number
+  /** The chunk size of each class that has pages, bytes: once for each arena. */
+  chunkBytes: number[]
+}
+
+export function pageUseOf({ shards }: Cache): PageUse {
+  const use: PageUse = { pageBytes: 0, itemBytes: 0, chunkBytes: [] }
+  for (const { arena } of shards) {
+    for (let id = 1; id <= arena.classCount; id++) {
+      const at = L.classAt(id)
+      const pages = arena.words[at + L.CLASS_PAGE_COUNT]
+      if (pages === 0) continue
+      use.pageBytes += pages * arena.pageWords * 4
+      use.itemBytes += arena.counters[classCounterAt(id, ClassCounter.MEM_REQUESTED)]
+      use.chunkBytes.push(arena.words[at + L.CLASS_CHUNK_WORDS] * 4)
+    }
+  }
+  return use
+}
