@@ -22,7 +22,7 @@ export interface Breach {
   what: string
 }
 
-const FOLDERS = ['lib', 'workers', 'scripts', 'test']
+const FOLDERS = ['lib', 'page', 'workers', 'scripts', 'test']
 const FUNCTION_LINES_MAX = 60
 const FILE_LINES_MAX = 500
 const PARAMETERS_MAX = 5

@@ -12,6 +12,7 @@ import { Broadcast, Listeners } from './live/broadcast.ts'
 import { Sampler } from './live/sampler.ts'
 import { kindsOf, streamLines } from './live/watch-stream.ts'
 import { formatOf, type Metrics } from './metrics/registry.ts'
+import { type PageFile, PageFiles } from './page-files.ts'
 
 /** One request. Parameters of its URL are still percent-encoded. */
 export interface Asked {
@@ -40,6 +41,7 @@ export class Routes {
   private readonly listeners = new Listeners()
   private readonly broadcast: Broadcast
   private readonly table: ReadonlyMap<string, Route>
+  private readonly files = new PageFiles()
 
   constructor(daemon: DaemonView, metrics: Metrics) {
     this.daemon = daemon
@@ -61,7 +63,9 @@ export class Routes {
 
   /** Undefined: there is no such path. */
   find(path: string): Route | undefined {
-    return this.table.get(path)
+    const route = this.table.get(path)
+    const file = route === undefined ? this.files.find(path) : undefined
+    return file === undefined ? route : get('page', asked => sendFile(asked, file))
   }
 
   close(): void {
@@ -153,6 +157,13 @@ export class Routes {
   private log(line: string): void {
     this.daemon.host.log(`admin: ${line}`)
   }
+}
+
+async function sendFile({ request, response }: Asked, found: Promise<PageFile>): Promise<void> {
+  const { type, body, compressed } = await found
+  const isCompressed = /\bgzip\b/.test(String(request.headers['accept-encoding']))
+  if (isCompressed) response.setHeader('Content-Encoding', 'gzip')
+  send(response, 200, type, isCompressed ? compressed : body)
 }
 
 function get(who: Route['for'], answer: Answer): Route {

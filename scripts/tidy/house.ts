@@ -14,6 +14,8 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
   ['lib/keeping/', ['lib/keeping/', 'lib/engine/', 'lib/bytes/']],
   ['lib/protocol/', ['lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
   ['lib/admin/', ['lib/admin/', 'lib/protocol/', 'lib/observe/', 'lib/engine/', 'lib/bytes/']],
+  // A browser's code: of the daemon it knows only what JSON it gets.
+  ['page/', ['page/', 'lib/admin/shapes.ts']],
   ['lib/etcd/', ['lib/etcd/', 'lib/bytes/']],
   ['lib/options/', ['lib/options/', 'lib/etcd/limits.ts', 'lib/engine/limits.ts', 'lib/bytes/']],
   [
@@ -92,7 +94,7 @@ export const FLOORS: readonly (readonly [from: string, to: readonly string[]])[]
     ],
   ],
   ['scripts/', ['scripts/', 'lib/', 'workers/']],
-  ['test/', ['test/', 'scripts/', 'lib/', 'workers/']],
+  ['test/', ['test/', 'scripts/', 'lib/', 'workers/', 'page/']],
 ]
 
 /**
@@ -185,7 +187,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['admin.ts'],
     ['routes.ts'],
     ['live/'],
-    ['api/', 'http/'],
+    ['api/', 'http/', 'page-files.ts'],
     ['daemon-view.ts'],
     ['metrics/'],
     ['limits.ts', 'shapes.ts'],
@@ -288,6 +290,9 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['scripts/bench/pool/'],
   pino: ['lib/server/system/'],
   'prom-client': ['lib/admin/metrics/', 'test/'],
+  uplot: ['page/chart.ts'],
+  'playwright-core': ['test/', 'scripts/screenshots.ts'],
+  'axe-core': ['test/support/browser.ts'],
   autocannon: ['scripts/bench-http.ts'],
   'lru-cache': ['scripts/bench/local/caches.ts'],
   keyv: ['test/'],
