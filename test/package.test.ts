@@ -96,7 +96,9 @@ t.test('what the daemon imports is installed with it', async t => {
   for (const name of readdirSync(join(COMPILED, 'lib'), { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.js')) continue
     const text = readFileSync(join(COMPILED, 'lib', name), 'utf8')
-    for (const [, target] of text.matchAll(/^(?:import (?:.*? from )?|export .*? from |} from )'([^'.][^']*)'/gm)) {
+    for (const [, target] of text.matchAll(
+      /^(?:import (?:.*? from )?|export .*? from |} from )'([^'.][^']*)'/gm,
+    )) {
       const [first, second] = target.split('/')
       const module = first.startsWith('@') ? `${first}/${second}` : first
       if (!module.startsWith('node:') && dependencies[module] === undefined)
