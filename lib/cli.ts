@@ -19,6 +19,7 @@ import {
 } from './options/options.ts'
 import { type Action, CONFIG, SWITCHES, type Switch } from './options/switches.ts'
 import { type Given, Refused } from './options/values.ts'
+import { LEGACY_VARIABLE } from './server/succession/legacy.ts'
 import { openLog, print, say } from './server/system/log.ts'
 import { packageVersion, readPackageFile } from './server/system/package.ts'
 
@@ -126,7 +127,9 @@ async function askForLargePages(): Promise<string[]> {
 
 // Loaded only here, so that -h, -V and wrong options are answered at once.
 async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
-  if (options.largePages) warnings.push(...(await askForLargePages()))
+  // Executed again it would not have the descriptors that it was given.
+  const isSuccessor = process.env[LEGACY_VARIABLE] !== undefined
+  if (options.largePages && !isSuccessor) warnings.push(...(await askForLargePages()))
   if ('permission' in process) {
     const { refuseForbidden } = await import('./server/system/permissions.ts')
     const refusal = refuseForbidden(options)
@@ -137,6 +140,7 @@ async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
     for (const warning of warnings) say(warning, 'warn')
     return runDetached(args)
   }
+  const successor = isSuccessor ? await findSuccessor() : undefined
   const { openPool } = await import('./server/thread-pool.ts')
   const pool = openPool(options.threads)
   await openLog(options)
@@ -147,8 +151,14 @@ async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   const { inlineMore } = await import('./server/system/compiler.ts')
   // Before it becomes a user that may not write there.
   keepCompiled()
-  await runHere(options, fitted => startDaemon(fitted, undefined, pool))
+  await runHere(options, fitted => startDaemon(fitted, undefined, pool, successor))
   inlineMore()
+}
+
+/** Undefined: no other daemon started this one to go on in its place. */
+async function findSuccessor() {
+  const { Successor } = await import('./server/succession/new-process.ts')
+  return Successor.find()
 }
 
 /**

@@ -3,9 +3,16 @@
 
 import { type MessagePort, threadId } from 'node:worker_threads'
 import { Keeper } from '../lib/engine/keeper.ts'
+import { takePart } from '../lib/server/relay/relay.ts'
 import { Service } from '../lib/server/service.ts'
 import { sayThrough } from '../lib/server/system/log.ts'
-import { type Delivery, isGuarded, type Ready, type WorkerTask } from '../lib/server/worker-host.ts'
+import {
+  type Delivery,
+  type Errand,
+  isGuarded,
+  type Ready,
+  type WorkerTask,
+} from '../lib/server/worker-host.ts'
 
 export default async function serve(task: WorkerTask & { port: MessagePort }): Promise<void> {
   const { port, worker } = task
@@ -16,9 +23,13 @@ export default async function serve(task: WorkerTask & { port: MessagePort }): P
     throw error
   })
   let deliveries = 0
-  port.on('message', ({ socket, slot }: Delivery) => {
+  port.on('message', (message: Delivery | Errand) => {
+    if ('relay' in message) {
+      if (takePart(message.relay, worker, service.host.cache)) service.leave()
+      return
+    }
     deliveries++
-    service.serve(socket, slot)
+    service.serve(message.socket, message.slot)
   })
   // A socket that could not be rebuilt here: only the number of its delivery tells which one it
   // was.

@@ -34,6 +34,8 @@ export interface AdminOptions {
   /** A name or an address, and a port; 0 lets the system choose. */
   host: string
   port: number
+  /** A socket that listens there already; undefined: none does. */
+  descriptor: number | undefined
   /** Null: everybody may see it. */
   credentials: Credentials | null
   /** Null: without TLS. */
@@ -45,7 +47,8 @@ export interface AdminOptions {
 export class Admin {
   private readonly daemon: DaemonView
   private readonly options: AdminOptions
-  private readonly server: Server
+  readonly server: Server
+  private closed: Promise<void> | undefined
   private readonly routes: Routes
   private inProgress = 0
 
@@ -65,7 +68,8 @@ export class Admin {
     const admin = new Admin(options, daemon)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     admin.server.once('error', reject)
-    admin.server.listen(options.port, options.host, resolve)
+    const { descriptor: fd, host, port } = options
+    admin.server.listen(fd === undefined ? { host, port } : { fd }, resolve)
     await promise
     admin.server.off('error', reject)
     // A failed accept costs its connection, not the daemon.
@@ -78,12 +82,11 @@ export class Admin {
   }
 
   /** Stops listening and closes all connections. */
-  async close(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
+  close(): Promise<void> {
     this.routes.close()
-    this.server.close(() => resolve())
+    this.closed ??= new Promise<void>(resolve => this.server.close(() => resolve()))
     this.server.closeAllConnections()
-    await promise
+    return this.closed
   }
 
   /** Takes other certificates for new connections. */

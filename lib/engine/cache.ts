@@ -33,6 +33,8 @@ import {
   MEMORY_LIMIT_KIB,
   MOVE_PHASE,
   PAGE_LIMIT,
+  PAGES_USED,
+  POOL_COUNT,
   REASSIGN_ON,
   RESETS,
   UPKEEP_HOLDER,
@@ -309,6 +311,17 @@ export class Cache {
   /** How often an arena was emptied because a dead thread left it torn. */
   resetCount(): number {
     return this.sumOf(RESETS)
+  }
+
+  /** The seeds of the hash. */
+  seeds(): [number, number] {
+    return [this.seed0, this.seed1]
+  }
+
+  /** Bytes of the pages in use. */
+  bytesInUse(): number {
+    const pages = this.sumOf(PAGES_USED) - this.sumOf(POOL_COUNT)
+    return pages * this.shards[0].arena.pageWords * 4
   }
 
   /** Whether crawls are allowed. */

@@ -118,6 +118,8 @@ export interface ServerFacts {
   threads: number
   arenas: number
   connectionsMax: number
+  /** When the statistics began, on the clock of the cache. */
+  countedSinceS: number
   /** Workers that died and were replaced. */
   workerRestarts(): number
   /** memslab's own version, in addition to that of the memcached whose features it has. */

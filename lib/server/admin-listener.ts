@@ -7,6 +7,8 @@ import { Cache } from '../engine/cache.ts'
 import type { ListenAddress } from '../options/options.ts'
 import { Credentials } from '../protocol/auth/credentials.ts'
 import { Reply } from '../protocol/reply.ts'
+import { descriptorOf } from './line/node-handle.ts'
+import type { Inheritance, PassedListener } from './listen/address.ts'
 import type { Roster } from './roster.ts'
 import { say } from './system/log.ts'
 import { contextOptions } from './tls/certificates.ts'
@@ -22,6 +24,8 @@ const LOOPBACK = /^(?:127\.|::1$|localhost$)/
 export interface AdminListener {
   /** As in the line about where the daemon listens: `admin:127.0.0.1:9150`. */
   places: string[]
+  /** What another process needs to go on with it. */
+  passed(): PassedListener
   close(): Promise<void>
 }
 
@@ -37,6 +41,8 @@ export interface AdminParts {
   /** Operators may change what the daemon holds and does. */
   mayWrite: boolean
   isClosing(): boolean
+  /** Of another process, whose listening sockets this one has. */
+  heritage: Inheritance | undefined
   /** Whether etcd has this daemon, 1 or 0; null: it does not register. */
   registered(): number | null
 }
@@ -53,6 +59,7 @@ export async function listenAdmin(
     {
       host: address.host,
       port: address.port,
+      descriptor: parts.heritage?.takeListener('admin', address.host, address.port)?.descriptor,
       credentials: users === null ? null : new Credentials(users),
       tls: tls === null ? null : contextOf(tls),
       slabMetrics: parts.slabMetrics,
@@ -70,6 +77,16 @@ export async function listenAdmin(
   const renewing = tls === null ? undefined : setInterval(renewer(admin, tls), RENEW_MS).unref()
   return {
     places: [`admin:${place}`],
+    passed: () => {
+      // By the host of the options, since the other process looks for that.
+      const { host } = address
+      return {
+        kind: 'admin',
+        address: host,
+        port: bound.port,
+        descriptor: descriptorOf(admin.server),
+      }
+    },
     close: () => {
       clearInterval(renewing)
       return admin.close()

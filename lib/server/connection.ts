@@ -216,6 +216,14 @@ export class Connection implements Outlet, LineOwner {
     this.line.destroy()
   }
 
+  /** Runs no request any more, and closes the connection when its replies are sent. */
+  leave(): void {
+    if (this.flow >= Flow.CLOSING) return
+    this.session.closeReason = CloseReason.NORMAL
+    this.enter(Flow.CLOSING)
+    this.line.leave()
+  }
+
   /** Closes the connection now and releases nothing that it holds: others do. */
   abandon(): void {
     this.enter(Flow.CLOSED)

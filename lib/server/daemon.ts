@@ -8,7 +8,8 @@ import { KIB } from '../bytes/units.ts'
 import { chunkWords } from '../engine/arena/arena.ts'
 import { FIRST_S } from '../engine/arena/clock.ts'
 import { Cache } from '../engine/cache.ts'
-import { CLOCK_TICK_MS, HASHPOWER_DEFAULT } from '../engine/limits.ts'
+import type { Past } from '../engine/create.ts'
+import { HASHPOWER_DEFAULT } from '../engine/limits.ts'
 import { createSketches } from '../observe/hot-sketch.ts'
 import { countPrefixes } from '../observe/journal.ts'
 import { createLatencies } from '../observe/latency.ts'
@@ -20,17 +21,15 @@ import { EXIT_FAILURE, type Options } from '../options/options.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
 import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
-import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
-import { EVALUATION_MS, TLS_SESSION_S_MAX } from './limits.ts'
-import { type Bound, closeAll } from './listen/address.ts'
-import { listenAll } from './listen/listener.ts'
-import { PORTS_FILE_VARIABLE, writePortsFile } from './listen/ports-file.ts'
-import type { Registration } from './listen/registration.ts'
+import { type Bound, closeAll, type Inheritance } from './listen/address.ts'
+import { type Accept, listenAll } from './listen/listener.ts'
 import type { MainThreadService } from './main-thread.ts'
 import { Roster, setVerbosity } from './roster.ts'
+import { type DaemonTls, RunningDaemon } from './running-daemon.ts'
 import { type Found, featuresOf, settingLines } from './settings.ts'
+import type { Successor } from './succession/new-process.ts'
 import { logWords, say } from './system/log.ts'
 import { packageVersion } from './system/package.ts'
 import { openPool } from './thread-pool.ts'
@@ -39,128 +38,63 @@ import type { UdpListener } from './udp.ts'
 import { type DaemonSettings, isGuarded } from './worker-host.ts'
 import { MAIN_HOLDER, type ThreadPool, Workers } from './workers.ts'
 
-export interface Daemon {
-  /** Where it listens, in the order of the options. */
-  addresses: Bound[]
-  /** The same, including UDP and UNIX sockets, as in `stats conns`. */
-  places: string[]
-  /** For monitoring: the shared state of connections and workers. */
-  roster: Roster
-  workers: Workers
-  cache: Cache
-  /** Resolves when no worker is left and none can be started, with the reason in one line. */
-  failed: Promise<string>
-  /** Reads password files and certificates again. */
-  reload(): void
-  /** Stops listening, closes all connections and workers. A second call waits for the same end. */
-  close(): Promise<void>
-}
+export type { RunningDaemon as Daemon } from './running-daemon.ts'
 
 /**
  * Resolves when every listener accepts. Rejects with an Error whose message is one line. `given`:
  * an existing cache, which the daemon serves and leaves as it is when it closes. `early`: a pool
- * that was opened before, which the daemon owns once it has started.
+ * that was opened before, which the daemon owns once it has started. `successor`: another process
+ * gives this one its sockets and its content.
  */
 export async function startDaemon(
   options: Options,
   given?: Cache,
   early?: ThreadPool,
-): Promise<Daemon> {
+  successor?: Successor,
+): Promise<RunningDaemon> {
   const auth = await openAuthFiles(options)
-  const keyring = options.tls ? await import('./tls/keyring.ts') : undefined
-  const tls = keyring?.openKeyring(options, FIRST_S) ?? null
-  const cache = given ?? createCache(options)
+  const tls = await openTls(options)
+  const cache = given ?? createCache(options, successor?.past())
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
-  const settings = settingsOf(options, auth, tls)
+  const settings = settingsOf(options, auth, tls?.handle ?? null)
+  const isNew = given === undefined
+  settings.countedSinceS = successor?.countedSinceS ?? (isNew ? cache.nowS : FIRST_S)
   const door = new Door(roster, options, () => cache.nowS)
-  const { streams, datagrams } = await listen(options, door)
+  const { streams, datagrams } = await listen(options, door, successor)
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.listeners = listeners.map(({ facts }) => facts)
   settings.lines = settingLines(options, foundBy(options, addresses, datagrams, cache))
   const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
   const local = await serveHere(workers, options, streams.length, datagrams)
-  let registration: Registration | undefined
-  let ended: Promise<void> | undefined
-  let admin: AdminListener | undefined
-  const closeDoors = async () => {
-    door.close()
-    await Promise.all([local?.close(), closeAll(listeners), workers.close(), admin?.close()])
-  }
-  try {
-    admin = await openAdmin(options, {
-      workers,
-      roster,
-      tls,
-      users: auth?.admin ?? null,
-      slabMetrics: options.metricsSlabs,
-      mayWrite: options.adminWrite,
-      isClosing: () => ended !== undefined,
-      registered: () => (options.etcd.length === 0 ? null : Number(registration?.isPut ?? 0)),
-    })
-    await workers.start(() =>
-      door.open({ workers, mainThread: options.unixSocket === undefined ? undefined : local }),
-    )
-  } catch (error) {
-    await closeDoors()
-    throw error
-  }
-  tellPorts(options, addresses, datagrams)
-  const stopTimers = await startTimers(settings, cache, () => tls && keyring?.renewTicketKey(tls))
-  auth?.watch()
-  registration = await register(options, addresses)
-  const end = async () => {
-    await registration?.close()
-    stopTimers()
-    auth?.close()
-    await closeDoors()
-  }
-  const close = () => {
-    ended ??= end()
-    return ended
-  }
-  const reload = () => {
-    auth?.reload()
-    if (tls !== null) keyring?.refreshKeyring(tls, cache.nowS, sayFault)
-  }
-  const places = [...listeners.map(({ facts }) => facts.address), ...(admin?.places ?? [])]
-  return { addresses, places, roster, workers, cache, failed: workers.failed, reload, close }
+  const daemon = new RunningDaemon({
+    options,
+    auth,
+    tls,
+    cache,
+    roster,
+    settings,
+    door,
+    listeners,
+    datagrams,
+    workers,
+    local,
+    successor,
+  })
+  await daemon.open()
+  return daemon
 }
 
-/**
- * The clock of the cache, the evaluation of sampled keys, and new keys for TLS sessions. Resolves
- * to what stops them.
- */
-async function startTimers(
-  { samples, insight }: DaemonSettings,
-  cache: Cache,
-  renewTicketKey: () => void,
-): Promise<() => void> {
-  cache.tick()
-  const timers = [
-    setInterval(() => cache.tick(), CLOCK_TICK_MS),
-    setInterval(renewTicketKey, TLS_SESSION_S_MAX * 1000),
-  ]
-  if (samples.isOn) {
-    const { Evaluator } = await import('../observe/miniature/evaluator.ts')
-    const evaluator = new Evaluator(samples, insight, cache)
-    timers.push(setInterval(() => evaluator.step(), EVALUATION_MS))
+async function openTls(options: Options): Promise<DaemonTls | null> {
+  if (!options.tls) return null
+  const { openKeyring, refreshKeyring, renewTicketKey } = await import('./tls/keyring.ts')
+  const handle = openKeyring(options, FIRST_S)
+  return {
+    handle,
+    refresh: (nowS, done) => refreshKeyring(handle, nowS, done),
+    renewTicketKey: () => renewTicketKey(handle),
   }
-  return () => timers.forEach(clearInterval)
-}
-
-function tellPorts({ unixSocket }: Options, tcp: Bound[], datagrams: readonly UdpListener[]): void {
-  const portsFile = process.env[PORTS_FILE_VARIABLE]
-  if (portsFile === undefined || unixSocket !== undefined) return
-  writePortsFile(portsFile, { tcp, udp: datagrams.map(({ bound }) => bound) })
-}
-
-async function openAdmin(options: Options, parts: AdminParts): Promise<AdminListener | undefined> {
-  if (options.admin === undefined) return undefined
-  const { listenAdmin } = await import('./admin-listener.ts')
-  const guards = isGuarded(parts.workers.settings) ? await import('./guards.ts') : null
-  return listenAdmin(options.admin, parts, guards)
 }
 
 function foundBy(
@@ -174,10 +108,6 @@ function foundBy(
     udpPort: udp?.bound.port ?? options.udpPort,
     largestChunkBytes: largestChunkBytes(cache),
   }
-}
-
-function sayFault(fault: string | null): void {
-  if (fault !== null) say(fault, 'error')
 }
 
 function largestChunkBytes({ shards }: Cache): number {
@@ -221,6 +151,7 @@ function settingsOf(
     samples: createSamples(options.missCurve, options.threads + 1, options.detailPrefix),
     insight: createInsight(options.missCurve),
     features: featuresOf(options),
+    countedSinceS: FIRST_S,
     lines: [],
     listeners: [],
     auth: auth?.handle ?? null,
@@ -229,12 +160,13 @@ function settingsOf(
 }
 
 /** Binds all listeners of the options, or none. */
-async function listen(options: Options, door: Door) {
-  const streams = await listenAll(options, (socket, listener) => door.welcome(socket, listener))
+async function listen(options: Options, door: Door, heritage: Inheritance | undefined) {
+  const accept: Accept = (socket, listener) => door.welcome(socket, listener)
+  const streams = await listenAll(options, accept, heritage)
   try {
     if (options.udpPort === 0) return { streams, datagrams: [] }
     const { bindUdp } = await import('./udp.ts')
-    return { streams, datagrams: await bindUdp(options) }
+    return { streams, datagrams: await bindUdp(options, heritage) }
   } catch (error) {
     door.close()
     await closeAll(streams)
@@ -277,13 +209,6 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   return auth
 }
 
-/** Registers this daemon where clients discover it. */
-async function register(options: Options, addresses: readonly Bound[]) {
-  if (options.etcd.length === 0) return undefined
-  const { register } = await import('./listen/registration.ts')
-  return register(options, addresses, say)
-}
-
 function allowedBy(options: Options): Allowed {
   return {
     dump: options.dumpAllowed,
@@ -293,7 +218,7 @@ function allowedBy(options: Options): Allowed {
   }
 }
 
-function createCache(options: Options): Cache {
+function createCache(options: Options, past?: Past): Cache {
   try {
     return Cache.create(
       {
@@ -325,6 +250,7 @@ function createCache(options: Options): Cache {
         automove: options.slabAutomove,
         automoveRatio: options.slabAutomoveRatio,
         automoveWindowS: options.slabAutomoveWindow,
+        past,
       },
       MAIN_HOLDER,
     )

@@ -51,6 +51,11 @@ export class MainThreadService {
     this.service.later(work, 0)
   }
 
+  /** Another process goes on: see Service. */
+  leave(): void {
+    this.service.leave()
+  }
+
   async close(): Promise<void> {
     await this.service.close()
   }

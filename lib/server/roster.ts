@@ -107,6 +107,17 @@ export class Roster {
     return sum
   }
 
+  /** All sums, for the process that goes on after this one. */
+  sums(): number[] {
+    return Object.values(ThreadCounter).map(counter => this.sum(counter))
+  }
+
+  /** Adds the sums of the process before this one to the main thread's. */
+  addSums(sums: readonly number[]): void {
+    for (const [i, counter] of Object.values(ThreadCounter).entries())
+      this.own[counter] += sums[i] ?? 0
+  }
+
   /** Zeroes what `stats reset` zeroes. */
   reset(): void {
     for (let at = 0; at < this.counters.length; at += THREAD_COUNTERS) {

@@ -139,6 +139,12 @@ export class Service implements Hall, TlsHall {
     if (!this.turns.isEmpty) setImmediate(this.goOn)
   }
 
+  /** Another process goes on: no request is run any more, replies on their way are sent. */
+  leave(): void {
+    this.handshakes?.close()
+    for (const connection of this.open) connection.leave()
+  }
+
   /** Closes all connections. Resolves when they have released all holds. */
   async close(): Promise<void> {
     clearInterval(this.clock)

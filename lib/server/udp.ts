@@ -19,7 +19,7 @@
 // daemons cannot be made to answer each other forever.
 
 import assert from 'node:assert/strict'
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { type BindOptions, createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { Area } from '../bytes/area.ts'
@@ -28,7 +28,16 @@ import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { TURN_MS_MAX } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
-import { addressText, type Bound, bindEach, closeAll, type Listener } from './listen/address.ts'
+import { datagramDescriptorOf } from './line/node-handle.ts'
+import {
+  addressText,
+  type Bound,
+  bindEach,
+  closeAll,
+  type Inheritance,
+  type Listener,
+  type PassedListener,
+} from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
 
 /** The longest datagram of a reply, header included (memcached: 1400), and the header. */
@@ -63,7 +72,10 @@ const NOTHING = Buffer.alloc(0)
 /**
  * Binds UDP sockets to the addresses of the options. Each drops what it gets until it is served.
  */
-export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpListener[]> {
+export async function bindUdp(
+  { udpPort, listen, port }: Options,
+  heritage?: Inheritance,
+): Promise<UdpListener[]> {
   const listeners: UdpListener[] = []
   if (udpPort === 0) return listeners
   // A port that -l names is for UDP too.
@@ -76,7 +88,7 @@ export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpLi
       // Two TCP listeners on one host want the same UDP port: one socket serves both.
       const same = listeners.find(({ bound }) => bound.address === host && bound.port === port)
       if (same !== undefined) return same.bound
-      const listener = await bindOne(host, port)
+      const listener = await bindOne(host, port, heritage?.takeListener('udp', host, port))
       listeners.push(listener)
       return listener.bound
     })
@@ -87,23 +99,48 @@ export async function bindUdp({ udpPort, listen, port }: Options): Promise<UdpLi
   return listeners
 }
 
-async function bindOne(host: string, port: number): Promise<UdpListener> {
+async function bindOne(
+  host: string,
+  port: number,
+  passed: PassedListener | undefined,
+): Promise<UdpListener> {
   const ipv6Only = isIPv6(host)
   const type = ipv6Only ? 'udp6' : 'udp4'
   const socket = createSocket({ type, ipv6Only, sendBufferSize: UDP_SEND_BYTES_MAX })
-  const bound = once(socket, 'listening')
-  socket.bind({ address: host, port, exclusive: true })
-  await bound
-  socket.on('error', () => {})
-  const place = socket.address()
+  const bind = async (options: BindOptions) => {
+    const bound = once(socket, 'listening')
+    socket.bind(options)
+    await bound
+    socket.on('error', () => {})
+  }
+  if (passed === undefined) await bind({ address: host, port, exclusive: true })
+  const family = ipv6Only ? 'IPv6' : 'IPv4'
+  const place = passed === undefined ? socket.address() : { ...passed, family }
+  const { address } = place
   const facts = {
-    address: addressText(place.address, place.port, 'udp'),
+    address: addressText(address, place.port, 'udp'),
     state: 'conn_read',
     protocol: 'auto',
     peerCheck: null,
   } as const
-  const close = () => new Promise<void>(resolve => socket.close(resolve))
-  return { facts, bound: place, socket, close }
+  let closed: Promise<void> | undefined
+  const close = () => {
+    closed ??= new Promise<void>(resolve => socket.close(resolve))
+    return closed
+  }
+  return {
+    facts,
+    bound: { address, port: place.port, family: place.family },
+    socket,
+    passed: () => {
+      return { kind: 'udp', address, port: place.port, descriptor: datagramDescriptorOf(socket) }
+    },
+    start: async () => {
+      if (passed !== undefined) await bind({ fd: passed.descriptor, exclusive: true })
+    },
+    leave: () => void close(),
+    close,
+  }
 }
 
 interface Waiting {

@@ -27,6 +27,7 @@ import {
 import type { Reply } from '../protocol/reply.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
+import type { Relay } from './relay/relay.ts'
 import { Phase, type Roster, type RosterHandle } from './roster.ts'
 import { type LogLine, type LogWords, linesDropped, say } from './system/log.ts'
 import type { TlsHandle } from './tls/keyring.ts'
@@ -48,6 +49,11 @@ export interface Delivery {
   socket: Socket
   /** Its index in the roster. */
   slot: number
+}
+
+/** Sent through a worker's port by the main thread: the content goes over. */
+export interface Errand {
+  relay: Relay
 }
 
 /** Sent through its port by a worker: first that it is ready, then its log lines. */
@@ -89,6 +95,8 @@ export interface DaemonSettings {
   samples: SamplerHandle
   insight: InsightHandle
   features: Features
+  /** When the statistics began, on the clock of the cache. */
+  countedSinceS: number
   /** Names and values, in the order of `stats settings`. */
   lines: [name: string, value: string | number][]
   /** In the order that roster slots refer to. */
@@ -157,6 +165,7 @@ export function hostOf(
       threads: task.roster.threads,
       arenas: cache.shards.length,
       connectionsMax: task.roster.slots,
+      countedSinceS: settings.countedSinceS,
       workerRestarts: () => roster.restarts(),
       logLinesDropped: linesDropped,
       ownVersion: settings.ownVersion,

@@ -20,6 +20,7 @@ import type { Cache } from '../engine/cache.ts'
 import { hasEnded, observe } from '../engine/thread-end.ts'
 import { forgetWatchers } from '../observe/journal.ts'
 import { Control } from '../protocol/host.ts'
+import type { Relay } from './relay/relay.ts'
 import type { Roster } from './roster.ts'
 import { say, sayFor } from './system/log.ts'
 import { releaseUring, type UringHandle } from './uring/uring.ts'
@@ -162,6 +163,11 @@ export class Workers {
     } catch {
       return false
     }
+  }
+
+  /** Has every worker take part in giving or taking the content. */
+  relay(relay: Relay): void {
+    for (const { port } of this.workers) port.postMessage({ relay })
   }
 
   /** The task with which the main thread serves peers, with its own id. */

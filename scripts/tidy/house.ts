@@ -214,12 +214,13 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['serve.ts'],
     ['launch.ts'],
     ['daemon.ts'],
+    ['running-daemon.ts'],
     ['admin-listener.ts', 'door.ts', 'udp.ts'],
     ['main-thread.ts', 'process/'],
-    ['service.ts', 'thread-pool.ts'],
+    ['service.ts', 'succession/', 'thread-pool.ts'],
     ['connection.ts', 'listen/', 'workers.ts'],
     ['worker-host.ts'],
-    ['guards.ts', 'thread-health.ts'],
+    ['guards.ts', 'relay/', 'thread-health.ts'],
     ['tls/', 'uring/'],
     ['auth/', 'line/'],
     ['native/', 'system/', 'roster.ts', 'settings.ts', 'turns.ts', 'limits.ts'],
@@ -227,6 +228,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/server/listen/': [
     ['listener.ts'],
     ['ports-file.ts', 'registration.ts', 'unix-listener.ts'],
+    ['passing.ts'],
     ['address.ts', 'listening.ts'],
   ],
   'lib/server/line/': [
@@ -235,6 +237,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['line.ts'],
     ['gather.ts', 'replies.ts'],
   ],
+  'lib/server/relay/': [['relay.ts'], ['assembly.ts']],
+  'lib/server/succession/': [['new-process.ts', 'old-process.ts'], ['legacy.ts'], ['limits.ts']],
   'lib/server/uring/': [['line.ts'], ['loop.ts'], ['uring.ts'], ['layout.ts', 'message.ts']],
   'lib/server/tls/': [
     ['handshakes.ts'],

@@ -163,6 +163,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
   const cache = Cache.create({ memoryBytes: 16 * MIB })
   const roster = Roster.create(1, 10)
   const settings = {
+    countedSinceS: 2,
     ownVersion: '0.0.0',
     version: '',
     flushAllowed: true,

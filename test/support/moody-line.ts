@@ -79,6 +79,10 @@ export class MoodyLine implements Line {
     this.isReading = true
   }
 
+  leave(): void {
+    this.endSoon()
+  }
+
   endSoon(): void {
     this.isEnding = true
     if (!this.isSending) this.due.push(() => this.close())

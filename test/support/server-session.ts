@@ -201,6 +201,7 @@ function createFacts(): ServerFacts {
     },
     threads: 1,
     arenas: 1,
+    countedSinceS: 2,
     connectionsMax: 10,
     workerRestarts: () => 0,
     logLinesDropped: () => 0,

@@ -65,6 +65,10 @@ export class Peer implements Line {
   }
 
   resume(): void {}
+  leave(): void {
+    this.endSoon()
+  }
+
   endSoon(): void {}
   destroy(): void {}
   abandon(): void {}

@@ -3,7 +3,6 @@
 // meaning here is 0.
 
 import type { Arena } from '../../engine/arena/arena.ts'
-import { FIRST_S } from '../../engine/arena/clock.ts'
 import { ClassCounter, Counter } from '../../engine/arena/counters.ts'
 import * as L from '../../engine/arena/layout.ts'
 import { readsLimitBytes, uploadsLimitBytes } from '../../engine/items/shares.ts'
@@ -96,7 +95,7 @@ function reportProcess({ facts, version, cache }: Host, lines: Lines): void {
   lines.add('pid', process.pid)
   // As in memcached one clock makes both, so that their difference tells one daemon from the next.
   const nowS = words[L.CLOCK_S]
-  lines.add('uptime', nowS - FIRST_S)
+  lines.add('uptime', nowS - facts.countedSinceS)
   lines.add('time', nowS + words[L.STARTED_AT_S])
   lines.add('version', version)
   lines.add('libevent', `node-${process.versions.node}`)

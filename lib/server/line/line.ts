@@ -49,6 +49,8 @@ export interface Line {
   resume(): void
   /** Closes when all is sent. */
   endSoon(): void
+  /** As `endSoon`, but requests that come meanwhile do not reset the connection. */
+  leave(): void
   /** Closes now; what was not sent is lost. */
   destroy(): void
   /** As `destroy`, but releases no values: another thread may already have cleared them up. */

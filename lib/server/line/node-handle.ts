@@ -9,7 +9,8 @@
 //
 // A socket whose handle or whose binding is different is served as a stream (line/stream.ts).
 
-import { Socket } from 'node:net'
+import type { Socket as DatagramSocket } from 'node:dgram'
+import { type Server, Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import { Sent } from './line.ts'
 
@@ -63,7 +64,7 @@ function findBinding(): StreamBinding | undefined {
   }
 }
 
-function handleOf(socket: Socket): Handle | null {
+function handleOf(socket: Socket | Server): Handle | null {
   return (socket as unknown as WithHandle)._handle ?? null
 }
 
@@ -74,9 +75,18 @@ export function hasKnownHandle(socket: Socket): boolean {
   return typeof handle.writeBuffer === 'function' && typeof handle.writev === 'function'
 }
 
-/** The file descriptor of a socket; -1: it is closed, or this Node does not say. */
-export function descriptorOf(socket: Socket): number {
-  return handleOf(socket)?.fd ?? -1
+/** The file descriptor of a socket or server; -1: it is closed, or this Node does not say. */
+export function descriptorOf(owner: Socket | Server): number {
+  return handleOf(owner)?.fd ?? -1
+}
+
+/** The same of a UDP socket, which keeps its handle in a state of its own. */
+export function datagramDescriptorOf(socket: DatagramSocket): number {
+  for (const name of Object.getOwnPropertySymbols(socket)) {
+    const state = (socket as unknown as Record<symbol, { handle?: Handle } | undefined>)[name]
+    if (state?.handle?.fd !== undefined) return state.handle.fd
+  }
+  return -1
 }
 
 /** Bytes written to the handle that the kernel has not taken yet. */

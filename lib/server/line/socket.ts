@@ -118,6 +118,10 @@ export class SocketLine implements Line {
     this.socket.destroySoon()
   }
 
+  leave(): void {
+    this.endSoon()
+  }
+
   destroy(): void {
     this.socket.destroy()
   }

@@ -72,6 +72,10 @@ export class StreamLine implements Line {
     socket.end()
   }
 
+  leave(): void {
+    this.endSoon()
+  }
+
   destroy(): void {
     this.socket.destroy()
   }

@@ -15,7 +15,31 @@ export interface Listener {
   facts: ListenerFacts
   /** A UNIX socket has none. */
   bound: Bound | undefined
+  /** What another process needs to go on with it. */
+  passed(): PassedListener
+  /** Begins to accept, where `listen` did not: it was another process's. */
+  start(): Promise<void>
+  /** Stops to accept, and leaves the socket to another process. */
+  leave(): void
   close(): Promise<void>
+}
+
+export type ListenerKind = 'tcp' | 'unix' | 'udp' | 'admin'
+
+/** A listening socket that another process goes on with. */
+export interface PassedListener {
+  kind: ListenerKind
+  /** Its address, or the path of a UNIX socket; and its port. */
+  address: string
+  port: number
+  /** -1: this Node.js does not say. */
+  descriptor: number
+}
+
+/** The listening sockets of another process. */
+export interface Inheritance {
+  /** The one for this address, if there is one. Port 0: any. */
+  takeListener(kind: ListenerKind, address: string, port: number): PassedListener | undefined
 }
 
 /** Prefixes of TCP and UDP addresses, as in memcached. */

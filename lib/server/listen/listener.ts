@@ -1,10 +1,19 @@
 // The listening sockets of the main thread: binds them and passes accepted connections on. They are
 // paused: nothing is read here.
 
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import type { ListenAddress, Options, PeerCheck } from '../../options/options.ts'
-import { addressText, type Bound, bindEach, closeAll, type Listener } from './address.ts'
-import { type Connect, closeServer, listening } from './listening.ts'
+import {
+  addressText,
+  type Bound,
+  bindEach,
+  closeAll,
+  type Inheritance,
+  type Listener,
+  type PassedListener,
+} from './address.ts'
+import { type Connect, listening } from './listening.ts'
+import { passing } from './passing.ts'
 
 /** Called with each accepted socket, paused, and the index of its listener. */
 export type Accept = (socket: Socket, listener: number) => void
@@ -17,7 +26,11 @@ const SOCKET_OPTIONS = {
 } as const
 
 /** Binds all listeners of the options, or none: rejects with the first error. */
-export async function listenAll(options: Options, accept: Accept): Promise<Listener[]> {
+export async function listenAll(
+  options: Options,
+  accept: Accept,
+  heritage?: Inheritance,
+): Promise<Listener[]> {
   const { unixSocket, tcpEnabled, listen, port } = options
   const listeners: Listener[] = []
   const acceptNext = (): Connect => {
@@ -27,11 +40,17 @@ export async function listenAll(options: Options, accept: Accept): Promise<Liste
   try {
     if (unixSocket !== undefined) {
       const { listenUnix } = await import('./unix-listener.ts')
-      listeners.push(await listenUnix(unixSocket, options, SOCKET_OPTIONS, acceptNext()))
+      const server = createServer(SOCKET_OPTIONS, acceptNext())
+      listeners.push(await listenUnix(unixSocket, options, server, heritage))
     }
     if (tcpEnabled) {
       await bindEach(listen, port, async wanted => {
-        const listener = await listenTcp(wanted, options, acceptNext())
+        const listener = await listenTcp(
+          wanted,
+          options,
+          createServer(SOCKET_OPTIONS, acceptNext()),
+          heritage,
+        )
         listeners.push(listener)
         return listener.bound
       })
@@ -49,19 +68,26 @@ const PEER_CHECKS: readonly PeerCheck[] = ['none', 'request', 'require', 'requir
 async function listenTcp(
   { host, port, protocol, tls }: ListenAddress,
   options: Options,
-  connect: Connect,
+  server: Server,
+  heritage: Inheritance | undefined,
 ): Promise<Listener & { bound: Bound }> {
-  const server = createServer(SOCKET_OPTIONS, connect)
   const { backlog } = options
-  await listening(server, () => server.listen({ host, port, backlog, ipv6Only: true }))
-  const bound = server.address() as AddressInfo
+  const passed = heritage?.takeListener('tcp', host, port)
+  if (passed === undefined) {
+    await listening(server, () => server.listen({ host, port, backlog, ipv6Only: true }))
+  }
+  const bound = passed === undefined ? (server.address() as AddressInfo) : boundOf(passed)
   const facts = {
     address: addressText(bound.address, bound.port),
     state: 'conn_listening',
     protocol: protocol ?? options.protocol,
     peerCheck: peerCheckOf(tls, options),
   }
-  return { facts, bound, close: () => closeServer(server) }
+  return { facts, bound, ...passing(server, { kind: 'tcp', ...bound }, passed, backlog) }
+}
+
+function boundOf({ address, port }: PassedListener): Bound {
+  return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' }
 }
 
 function peerCheckOf(tls: ListenAddress['tls'], options: Options): PeerCheck | null {

@@ -40,6 +40,12 @@ export class Registration {
     this.done = this.run()
   }
 
+  /** Leaves the entry to the process that goes on, which puts it under a lease of its own. */
+  leave(): void {
+    this.stop.abort()
+    this.lease = undefined
+  }
+
   /** Removes the entry, if etcd is there. */
   async close(): Promise<void> {
     this.stop.abort()

@@ -3,12 +3,13 @@
 // end a daemon removes only the file that it created.
 
 import { linkSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
-import { connect, createServer, type ServerOpts } from 'node:net'
+import { connect, type Server } from 'node:net'
 import { constants } from 'node:os'
-import { dirname, resolve as resolvePath } from 'node:path'
+import { dirname, join, resolve as resolvePath } from 'node:path'
 import type { Options } from '../../options/options.ts'
-import type { Listener } from './address.ts'
-import { type Connect, closeServer, listening } from './listening.ts'
+import type { Inheritance, Listener } from './address.ts'
+import { listening } from './listening.ts'
+import { passing } from './passing.ts'
 
 /** Longest path, without the NUL after it. */
 const PATH_BYTES_MAX = 107
@@ -20,36 +21,75 @@ const made = new Map<string, string>()
 export async function listenUnix(
   path: string,
   { backlog, unixMask, protocol }: Options,
-  socketOptions: ServerOpts,
-  accept: Connect,
+  server: Server,
+  heritage: Inheritance | undefined,
 ): Promise<Listener> {
   // The runtime removes the file at the end by the given name, and the current folder may have
   // changed.
   const whole = resolvePath(path)
-  const name = Buffer.byteLength(whole) <= PATH_BYTES_MAX ? whole : path
-  const server = createServer(socketOptions, accept)
+  const passed = heritage?.takeListener('unix', whole, 0)
+  let isRemoved = false
   try {
-    if (await isAnswered(whole)) throw systemError('EADDRINUSE')
-    await listening(server, () => {
-      // The file gets its mode when it is created, so that nobody connects before that.
-      const before = process.umask(~unixMask & 0o777)
-      server.listen({ path: name, backlog })
-      process.umask(before)
-      // Recorded now, because the path may later be another daemon's.
-      if (server.listening) made.set(whole, identityOf(whole))
-    })
+    if (passed === undefined) isRemoved = await bindAt(whole, server, { backlog, unixMask, path })
   } catch (error) {
     made.delete(whole)
     throw Object.assign(reasonFor(whole, error), { place: `UNIX socket: ${path}` })
   }
-  const close = async () => {
-    const isOurs = made.get(whole) === identityOf(whole)
-    made.delete(whole)
-    if (isOurs) await closeServer(server)
-    else await keepingFile(whole, () => closeServer(server))
-  }
+  const passes = passing(server, { kind: 'unix', address: whole, port: 0 }, passed, backlog)
+  const closeOnly = () => (isRemoved ? keepingFile(whole, passes.close) : passes.close())
   const facts = { address: `unix:${path}`, state: 'conn_listening', protocol, peerCheck: null }
-  return { facts, bound: undefined, close }
+  return {
+    facts,
+    bound: undefined,
+    ...passes,
+    start: async () => {
+      await passes.start()
+      if (passed !== undefined) made.set(whole, identityOf(whole))
+    },
+    leave: () => {
+      made.delete(whole)
+      void closeOnly()
+    },
+    close: async () => {
+      const isOurs = made.get(whole) === identityOf(whole)
+      made.delete(whole)
+      if (isOurs) unlinkSync(whole)
+      await (isOurs ? passes.close() : closeOnly())
+    },
+  }
+}
+
+/**
+ * The runtime removes the file by the name that it was bound to. So the socket is bound to another
+ * name first, and then gets its own: the process that goes on with it keeps the file. Resolves to
+ * whether that was not possible, so that the runtime removes the file.
+ */
+async function bindAt(
+  whole: string,
+  server: Server,
+  { backlog, unixMask, path }: Pick<Options, 'backlog' | 'unixMask'> & { path: string },
+): Promise<boolean> {
+  if (await isAnswered(whole)) throw systemError('EADDRINUSE')
+  const beside = join(dirname(whole), `.${process.pid.toString(36)}`)
+  const hasRoom = Buffer.byteLength(beside) <= PATH_BYTES_MAX && canBeNamed(whole)
+  const name = Buffer.byteLength(whole) <= PATH_BYTES_MAX ? whole : path
+  await listening(server, () => {
+    // The file gets its mode when it is created, so that nobody connects before that.
+    const before = process.umask(~unixMask & 0o777)
+    server.listen({ path: hasRoom ? beside : name, backlog })
+    process.umask(before)
+    if (!server.listening) return
+    if (hasRoom) renameSync(beside, whole)
+    // Recorded now, because the path may later be another daemon's.
+    made.set(whole, identityOf(whole))
+  })
+  return !hasRoom
+}
+
+/** Nothing is there, so nothing would be replaced, and its length is one that clients can name. */
+function canBeNamed(whole: string): boolean {
+  const isFree = lstatSync(whole, { throwIfNoEntry: false }) === undefined
+  return isFree && Buffer.byteLength(whole) <= PATH_BYTES_MAX
 }
 
 /** Removes the sockets that this process created and did not close. */

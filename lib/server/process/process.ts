@@ -6,7 +6,10 @@ import { spawn } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { isatty } from 'node:tty'
+import { MIB } from '../../bytes/units.ts'
 import { EXIT_OS_ERROR, type Options, type Refusal } from '../../options/options.ts'
+import { LEAVE_MS_MAX } from '../succession/limits.ts'
+import type { HandedOver } from '../succession/old-process.ts'
 import { keepLines, print, reopenLog, say, takeLines } from '../system/log.ts'
 import { fitOpenFiles } from '../system/open-files.ts'
 import { packageVersion } from '../system/package.ts'
@@ -20,6 +23,12 @@ export interface Running {
   failed: Promise<string>
   /** Reads password files and certificates again. */
   reload(): void
+  /** Starts a new process in place of this one: see Daemon. */
+  upgrade(): Promise<HandedOver>
+  /** Another process goes on: this one only waits for its end. */
+  hasLeft(): boolean
+  /** Resolves when the last connection is closed, or `waitMs` is over. */
+  emptied(waitMs: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -41,6 +50,7 @@ interface Held {
   reloads: boolean
   pidFile: string | undefined
   removeSockets: (() => void) | undefined
+  isUpgrading: boolean
 }
 
 /** Set for the background process. */
@@ -67,6 +77,7 @@ export async function runHere(asked: Options, start: Start): Promise<void> {
       reloads: false,
       pidFile: undefined,
       removeSockets: undefined,
+      isUpgrading: false,
     }
     closeOnSignals(held)
     if (options.unixSocket !== undefined) {
@@ -201,6 +212,9 @@ function closeOnSignals(held: Held): void {
   process.on('SIGINT', () => close(() => void print('Signal handled: Interrupt.\n')))
   // Node would open its debugger on this one; memcached stops gracefully.
   process.on('SIGUSR1', () => close(() => say('Gracefully stopping')))
+  process.on('SIGUSR2', () => {
+    if (closingMs === undefined) void upgrade(held)
+  })
   // As in memcached, password files and certificates are read again. The signal also comes when the
   // daemon's terminal is closed; then, unlike memcached, it stops.
   process.on('SIGHUP', () => {
@@ -214,6 +228,31 @@ function closeOnSignals(held: Held): void {
     // Already removed if the daemon was closed, but not if it was still starting.
     held.removeSockets?.()
   })
+}
+
+/** Has a new process go on in place of this one, and ends; or goes on as before. */
+async function upgrade(held: Held): Promise<void> {
+  const { running } = held
+  if (running === undefined || held.isUpgrading) {
+    return say('upgrade: not now, this process is starting or upgrading', 'warn')
+  }
+  held.isUpgrading = true
+  try {
+    const { pid, loaded, waitedMs } = await running.upgrade()
+    const content = `${loaded.items} items, ${Math.round(loaded.bytes / MIB)} MiB`
+    say(
+      `upgrade: process ${pid} serves now, with ${content}; clients waited ${Math.round(waitedMs)} ms`,
+    )
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    held.isUpgrading = false
+    if (!running.hasLeft()) return say(`upgrade: ${reason}; this process goes on`, 'error')
+    say(`upgrade: ${reason}`, 'error')
+  }
+  // Its files are the other process's by now.
+  held.pidFile = undefined
+  await running.emptied(LEAVE_MS_MAX)
+  await closeAndExit(running, 0)
 }
 
 function endOnFailure(held: Held): void {

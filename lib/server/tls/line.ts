@@ -153,6 +153,10 @@ export class TlsLine implements Line, LineOwner, Arriving {
     this.endBelow()
   }
 
+  leave(): void {
+    this.endSoon()
+  }
+
   destroy(): void {
     this.below.destroy()
   }

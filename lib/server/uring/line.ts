@@ -27,7 +27,7 @@ import { KIB } from '../../bytes/units.ts'
 import type { Endpoint } from '../../protocol/conversation.ts'
 import type { Inserts } from '../../protocol/inserts.ts'
 import { READ_BYTES, READ_REST_BYTES_MAX } from '../../protocol/limits.ts'
-import { SHORT_READ_BYTES, URING_BUFFER_BYTES } from '../limits.ts'
+import { FAREWELL_MS_MAX, SHORT_READ_BYTES, URING_BUFFER_BYTES } from '../limits.ts'
 import { gather } from '../line/gather.ts'
 import { endpointOf, type Line, type LineOwner, Sent } from '../line/line.ts'
 import { descriptorOf } from '../line/node-handle.ts'
@@ -78,6 +78,7 @@ export class UringLine implements Line, UringUser {
   private unsent: Uint8Array[] | null = null
   private inserts: Inserts | null = null
   private failure: Error | undefined
+  private isLeaving = false
 
   /** Not reading yet; Node must never have read from `accepted`. */
   constructor(loop: UringLoop, accepted: Socket, owner: LineOwner) {
@@ -126,6 +127,22 @@ export class UringLine implements Line, UringUser {
   endSoon(): void {
     if (!this.isSending) this.destroy()
     else if (this.phase === Phase.OPEN) this.phase = Phase.ENDING
+  }
+
+  leave(): void {
+    this.isLeaving = true
+    if (this.isSending) this.phase = Phase.ENDING
+    else this.farewell()
+  }
+
+  /** This side is closed. Input is read until the peer closes its side too, or takes too long. */
+  private farewell(): void {
+    if (this.ended) return
+    this.phase = Phase.ENDING
+    this.loop.leave()
+    this.socket.end()
+    if (this.receiving === Receiving.OVER) this.destroy()
+    else setTimeout(() => this.destroy(), FAREWELL_MS_MAX).unref()
   }
 
   destroy(): void {
@@ -190,8 +207,9 @@ export class UringLine implements Line, UringUser {
 
   /** The reply is sent; a line that is ending closes now. */
   private tell(): void {
-    if (this.phase === Phase.ENDING) this.destroy()
-    else this.owner.sent()
+    if (this.phase !== Phase.ENDING) this.owner.sent()
+    else if (this.isLeaving) this.farewell()
+    else this.destroy()
   }
 
   private take(bytes: number): void {
@@ -260,6 +278,7 @@ export class UringLine implements Line, UringUser {
   private halfClose(): void {
     this.receiving = Receiving.OVER
     this.owner.halfClosed()
+    if (this.isLeaving && !this.isSending) this.destroy()
   }
 
   private fail(status: number): void {

@@ -193,6 +193,10 @@ class CuttingLine implements Line {
     }
   }
 
+  leave(): void {
+    this.endSoon()
+  }
+
   endSoon(): void {
     this.destroy()
   }

@@ -1,0 +1,51 @@
+// What one process leaves to the next, and what they say to each other. The old process starts the
+// new one with a variable that names the descriptors, and a channel between them:
+//
+//   old: starts new ...
+//   new: Ready         it can serve: its threads are there, its options and files are right
+//   old: Content       no request is run any more; the arenas come through the streams
+//   old: Take          it has all arenas: from now on the new process serves, and the old one ends
+//   new: Serving
+
+import type { ImageHeader } from '../../keeping/image/image-header.ts'
+import type { Loaded } from '../../keeping/image/load-arena.ts'
+import type { PassedListener } from '../listen/address.ts'
+
+/** Names the legacy for the new process. */
+export const LEGACY_VARIABLE = 'MEMSLAB_LEGACY'
+
+export interface Legacy {
+  seeds: readonly [number, number]
+  /** When the clock of the arenas was at its first second (CacheHandle). */
+  startedS: number
+  /** When the statistics began, on that clock. */
+  countedSinceS: number
+  listeners: PassedListener[]
+  /** Descriptors that the arenas come through. */
+  streams: number[]
+}
+
+export interface Ready {
+  ready: true
+}
+
+export interface Content {
+  content: ImageHeader
+  deadlineMs: number
+}
+
+export interface Take {
+  /** Sums of the old process's threads, by ThreadCounter. */
+  take: number[]
+}
+
+export interface Serving {
+  serving: Loaded
+}
+
+/** Which of the streams an arena goes through. */
+export function arenasOf(stream: number, streams: number, arenas: number): number[] {
+  const found: number[] = []
+  for (let index = stream; index < arenas; index += streams) found.push(index)
+  return found
+}

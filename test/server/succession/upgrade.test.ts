@@ -1,0 +1,190 @@
+/** A daemon is replaced while clients use it: no connection is refused, no item lost. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { ClusterClient } from '../../../lib/client/cluster.ts'
+import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
+import { HOST } from '../../support/process.ts'
+import { type Mishaps, noMishaps, ReconnectingPeer } from '../../support/reconnecting-peer.ts'
+import { runs } from '../../support/runs.ts'
+import { isAlive, startDynasty, until } from '../../support/upgrades.ts'
+
+const seed = announceSeed(t)
+
+/** Between two upgrades under load. */
+const CALM_MS = 300
+
+interface Work {
+  goesOn: boolean
+  rounds: number
+}
+
+/** Sets and gets keys of its own, some a round; every value is the last one that was answered. */
+async function pipeline(
+  t: Test,
+  peer: ReconnectingPeer,
+  random: Random,
+  name: string,
+  work: Work,
+): Promise<void> {
+  const model = new Map<string, string>()
+  for (let serial = 0; work.goesOn; serial++) {
+    const keys = Array.from({ length: random.between(1, 40) }, () => `${name}-${random.below(500)}`)
+    const values = keys.map((_, i) => `${serial} ${i} `.padEnd(random.between(10, 2000), 'x'))
+    const sets = keys.map((key, i) => `ms ${key} ${values[i].length}\r\n${values[i]}\r\n`)
+    const stored = await peer.ask(sets)
+    for (const [i, reply] of stored.entries()) if (reply === 'HD') model.set(keys[i], values[i])
+    const wanted = [...new Set(keys)]
+    const gets = await peer.ask(wanted.map(key => `mg ${key} v\r\n`))
+    for (const [i, got] of gets.entries()) {
+      if (got !== model.get(wanted[i])) t.fail(`${wanted[i]} is ${got.slice(0, 20)}`)
+    }
+    work.rounds++
+  }
+  const all = [...model.keys()]
+  const gets = await peer.ask(all.map(key => `mg ${key} v\r\n`))
+  const lost = all.filter((key, i) => gets[i] !== model.get(key))
+  t.equal(lost.length, 0, `${name}: none of ${all.length} items is lost`)
+  peer.close()
+}
+
+/** Connects, asks and closes, again and again. */
+async function visit(open: () => ReturnType<typeof connect>, mishaps: Mishaps, work: Work) {
+  while (work.goesOn) {
+    const peer = new ReconnectingPeer(open, mishaps)
+    await peer.ask(['mn\r\n'])
+    peer.close()
+    await sleep(1)
+  }
+}
+
+async function usePool(t: Test, client: ClusterClient, work: Work): Promise<void> {
+  for (let serial = 0; work.goesOn; serial++) {
+    const key = `pool-${serial % 100}`
+    await client.set(key, serial)
+    const got = await client.get(key)
+    if (got !== serial) t.fail(`the pool got ${got} instead of ${serial}`)
+  }
+}
+
+async function total(port: number, name: string): Promise<number> {
+  const socket = connect(port, HOST)
+  socket.end('stats\r\nquit\r\n')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  return Number(new RegExp(`STAT ${name} (\\S+)`).exec(text)?.[1])
+}
+
+t.test('upgrades under load lose and refuse nothing', async t => {
+  for (const args of [[], ['-o', 'no_io_uring']]) {
+    const dynasty = await startDynasty(t, ['-m', '64', '-t', '2', ...args])
+    const { port } = dynasty.server
+    const open = () => connect(port, HOST)
+    const mishaps = noMishaps()
+    const work: Work = { goesOn: true, rounds: 0 }
+    const client = new ClusterClient([`${HOST}:${port}`])
+    const jobs = [
+      ...Array.from({ length: 4 }, (_, i) => {
+        const peer = new ReconnectingPeer(open, mishaps)
+        return pipeline(t, peer, createRandom(seed, i), `peer${i}`, work)
+      }),
+      visit(open, mishaps, work),
+      usePool(t, client, work),
+    ]
+    const sets = { before: 0 }
+    for (let round = 0; round < runs(2, 20); round++) {
+      const { rounds } = work
+      await until(() => work.rounds > rounds + 5, 'the clients work')
+      await sleep(CALM_MS)
+      sets.before = await total(port, 'cmd_set')
+      await dynasty.upgrade()
+      const sum = await total(port, 'cmd_set')
+      if (sum < sets.before) t.fail(`cmd_set went from ${sets.before} to ${sum}`)
+    }
+    await sleep(CALM_MS)
+    work.goesOn = false
+    await Promise.all(jobs)
+    await client.close()
+    t.match(mishaps, { refused: 0, torn: 0, failed: 0 }, JSON.stringify(mishaps))
+    t.ok(mishaps.closed > 0)
+  }
+})
+
+t.test('a new process that fails changes nothing', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'upgrade-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const config = join(folder, 'options')
+  writeFileSync(config, '-m 64\n')
+  const dynasty = await startDynasty(t, ['-t', '2', '--config', config])
+  const { server, pid } = dynasty
+  const first = pid()
+  const peer = new ReconnectingPeer(() => connect(server.port, HOST), noMishaps())
+  t.strictSame(await peer.ask(['ms a 1\r\n1\r\n']), ['HD'])
+  writeFileSync(config, '-m 64\n-Y /nowhere/users\n')
+  process.kill(first, 'SIGUSR2')
+  await until(() => /this process goes on/.test(server.output()), 'the failure is told')
+  t.match(
+    server.output(),
+    /upgrade: the new process ended .* \(exit code \d+\); this process goes on/,
+  )
+  t.strictSame(await peer.ask(['mg a v\r\n']), ['1'])
+  t.equal(pid(), first)
+  writeFileSync(config, '-m 64\n')
+  await dynasty.upgrade()
+  t.strictSame(await peer.ask(['mg a v\r\n']), ['1'], 'the next attempt is none the worse')
+  t.equal(peer.mishaps.refused, 0)
+  peer.close()
+})
+
+t.test('a new process that is killed on its way changes nothing', async t => {
+  const dynasty = await startDynasty(t, ['-t', '2', '-m', '64'])
+  const { server, pid } = dynasty
+  const mishaps = noMishaps()
+  const peer = new ReconnectingPeer(() => connect(server.port, HOST), mishaps)
+  const keys = Array.from({ length: 2000 }, (_, i) => `key-${i}`)
+  const value = 'v'.repeat(1000)
+  await peer.ask(keys.map(key => `ms ${key} 1000\r\n${value}\r\n`))
+  const random = createRandom(seed)
+  let killed = 0
+  for (let round = 0; round < runs(3, 60); round++) {
+    const old = pid()
+    process.kill(old, 'SIGUSR2')
+    let child = 0
+    await until(() => {
+      child = childOf(old)
+      return child > 0
+    }, 'the new process is there')
+    await sleep(random.below(600))
+    // As soon as it serves, the old one only waits for its end.
+    if (pid() === old && isAlive(old) && childOf(old) === child) {
+      process.kill(child, 'SIGKILL')
+      killed++
+    }
+    await until(() => !isAlive(child) || !isAlive(old), 'one of them ends')
+    await sleep(0)
+    if (!isAlive(child) && /upgrade: the new process ended [^;]*$/m.test(server.output())) {
+      // It was killed in the milliseconds after it had been given all.
+      t.comment('killed when it was the only one')
+      break
+    }
+    const gets = await peer.ask(keys.map(key => `mg ${key} v\r\n`))
+    if (isAlive(old)) t.equal(gets.filter(got => got === value).length, keys.length)
+    const told = () => childOf(pid()) === 0
+    await until(told, 'the attempt is over')
+  }
+  t.comment(`${killed} killed`)
+  t.equal(mishaps.torn, 0)
+  peer.close()
+})
+
+/** 0: it has none. */
+function childOf(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')[0])
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,63 @@
+/** Daemons that are replaced while they serve: by SIGUSR2, again and again. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startDaemon } from './daemon.ts'
+import type { Owner, ServerProcess } from './process.ts'
+
+const UPGRADE_MS_MAX = 60_000
+const POLL_MS = 20
+
+export interface Dynasty {
+  server: ServerProcess
+  /** The process that serves now. */
+  pid(): number
+  /** Sends the signal. Resolves when another process serves and the old one has ended. */
+  upgrade(): Promise<void>
+}
+
+export async function startDynasty(owner: Owner, args: string[]): Promise<Dynasty> {
+  const folder = mkdtempSync(join(tmpdir(), 'dynasty-'))
+  owner.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'pid')
+  const server = await startDaemon(owner, [...args, '-P', file])
+  await until(() => readPid(file) > 0, 'there is a pid file')
+  const pid = () => readPid(file)
+  // Only the first process is a child of this one.
+  owner.teardown(() => {
+    if (pid() > 0 && isAlive(pid())) process.kill(pid(), 'SIGKILL')
+  })
+  const upgrade = async () => {
+    const old = pid()
+    process.kill(old, 'SIGUSR2')
+    await until(() => !isAlive(old), `process ${old} ends\n${server.output()}`)
+    await until(() => pid() !== old && isAlive(pid()), 'the new process has the pid file')
+  }
+  return { server, pid, upgrade }
+}
+
+export async function until(isTrue: () => boolean, what: string): Promise<void> {
+  const endMs = Date.now() + UPGRADE_MS_MAX
+  while (!isTrue()) {
+    if (Date.now() > endMs) throw new Error(`in vain: ${what}`)
+    await sleep(POLL_MS)
+  }
+}
+
+/** Not a zombie: the first process is one until its end is noticed. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
+function readPid(file: string): number {
+  try {
+    return Number(readFileSync(file, 'latin1'))
+  } catch {
+    return 0
+  }
+}
