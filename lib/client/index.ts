@@ -6,11 +6,13 @@ export {} from '../client-node-version.ts'
 // The rest is evaluated after the check of Node's version above.
 
 export type {
+  JournalChange,
   PoolCall,
   ServerChange,
   StrategyError,
   StrategyLoad,
   StrategyRead,
+  TierRead,
 } from '../doors/channels.ts'
 export { CacheError, type CacheErrorCode, type CacheErrorOptions } from '../doors/errors.ts'
 export {

@@ -3,6 +3,8 @@
 //
 //   subscribe('memslab:pool:call', message => ...)       PoolCall: one call on keys of a pool
 //   subscribe('memslab:pool:server', message => ...)     ServerChange: ejected, or back
+//   subscribe('memslab:pool:journal', message => ...)    JournalChange: a copy became stale, or went
+//   subscribe('memslab:tier:read', message => ...)       TierRead: keys were asked for in two tiers
 //   subscribe('memslab:strategy:read', message => ...)   StrategyRead: a value was asked for
 //   subscribe('memslab:strategy:load', message => ...)   StrategyLoad: a loader has ended
 //   subscribe('memslab:strategy:error', message => ...)  StrategyError: what `onError` gets
@@ -33,6 +35,23 @@ export interface ServerChange {
   isUp: boolean
 }
 
+export interface JournalChange {
+  /** The server whose copy it is. */
+  server: string
+  /** Undefined: copies that cannot be listed, those of an epoch. */
+  key: string | undefined
+  /** True: the copy is out of date and is not read. False: it was removed or replaced. */
+  isStale: boolean
+}
+
+export interface TierRead {
+  /** Keys that were asked for, and those found in process. */
+  keys: number
+  nearHits: number
+  /** Whether near copies were used: the log of changes was read in time. */
+  isFresh: boolean
+}
+
 export interface StrategyRead {
   key: string
   /** `stale`: a hit that is loaded anew in the background. */
@@ -53,6 +72,8 @@ export interface StrategyError {
 
 export const POOL_CALLS = channel('memslab:pool:call')
 export const SERVER_CHANGES = channel('memslab:pool:server')
+export const JOURNAL_CHANGES = channel('memslab:pool:journal')
+export const TIER_READS = channel('memslab:tier:read')
 export const STRATEGY_READS = channel('memslab:strategy:read')
 export const STRATEGY_LOADS = channel('memslab:strategy:load')
 export const STRATEGY_ERRORS = channel('memslab:strategy:error')

@@ -6,6 +6,8 @@
 
 import type { Channel } from 'node:diagnostics_channel'
 import {
+  JOURNAL_CHANGES,
+  type JournalChange,
   POOL_CALLS,
   type PoolCall,
   SERVER_CHANGES,
@@ -15,6 +17,8 @@ import {
   STRATEGY_READS,
   type StrategyLoad,
   type StrategyRead,
+  TIER_READS,
+  type TierRead,
 } from './channels.ts'
 import { CacheError } from './errors.ts'
 
@@ -53,6 +57,10 @@ export interface MeterReading {
   errors: Record<string, number>
   /** Servers that were ejected since the meter began. */
   servers: Record<string, ServerCounts>
+  /** Copies on servers that became stale, and those removed or replaced; epochs that began. */
+  journal: { stale: number; removed: number; epochs: number }
+  /** Keys asked for in two tiers, those found in process, and those while near was not used. */
+  tiers: { keys: number; nearHits: number; keysWithoutNear: number }
   /** What strategies were asked for, what they loaded, and errors that they reported. */
   strategies: {
     hit: number
@@ -72,6 +80,8 @@ export class CacheMeter {
   private readonly strategies = {
     ...{ hit: 0, stale: 0, miss: 0, loads: 0, failedLoads: 0, loadMs: 0, errors: 0 },
   }
+  private readonly journal = { stale: 0, removed: 0, epochs: 0 }
+  private readonly tiers = { keys: 0, nearHits: 0, keysWithoutNear: 0 }
   private keys = 0
   private hits = 0
   private readonly subscriptions: readonly (readonly [Channel, (message: unknown) => void])[]
@@ -81,6 +91,8 @@ export class CacheMeter {
     this.subscriptions = [
       [POOL_CALLS, message => this.countCall(message as PoolCall)],
       [SERVER_CHANGES, message => this.countChange(message as ServerChange)],
+      [JOURNAL_CHANGES, message => this.countJournal(message as JournalChange)],
+      [TIER_READS, message => this.countTier(message as TierRead)],
       [STRATEGY_READS, message => this.strategies[(message as StrategyRead).outcome]++],
       [STRATEGY_LOADS, message => this.countLoad(message as StrategyLoad)],
       [STRATEGY_ERRORS, () => this.strategies.errors++],
@@ -90,11 +102,11 @@ export class CacheMeter {
 
   /** A copy of the counts. */
   read(): MeterReading {
-    const { keys, hits } = this
+    const { keys, hits, journal, tiers, strategies } = this
     const calls = Object.fromEntries(this.calls)
     const servers = Object.fromEntries(this.servers)
     const errors = Object.fromEntries(this.errors)
-    return structuredClone({ calls, keys, hits, errors, servers, strategies: this.strategies })
+    return structuredClone({ calls, keys, hits, errors, servers, journal, tiers, strategies })
   }
 
   /** Counts no more: without another subscriber nothing is measured. */
@@ -122,6 +134,17 @@ export class CacheMeter {
     this.servers.set(server, { isUp, ejections: ejections + (isUp ? 0 : 1) })
     const [oldest] = this.servers.keys()
     if (this.servers.size > SERVERS_MAX) this.servers.delete(oldest)
+  }
+
+  private countJournal({ key, isStale }: JournalChange): void {
+    if (key === undefined) this.journal.epochs++
+    else this.journal[isStale ? 'stale' : 'removed']++
+  }
+
+  private countTier({ keys, nearHits, isFresh }: TierRead): void {
+    this.tiers.keys += keys
+    this.tiers.nearHits += nearHits
+    if (!isFresh) this.tiers.keysWithoutNear += keys
   }
 
   private countLoad({ ms, error }: StrategyLoad): void {

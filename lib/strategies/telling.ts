@@ -8,12 +8,20 @@ import {
   type StrategyError,
   type StrategyLoad,
   type StrategyRead,
+  TIER_READS,
+  type TierRead,
 } from '../doors/channels.ts'
 
 export function tellRead(key: string, outcome: StrategyRead['outcome']): void {
   if (!STRATEGY_READS.hasSubscribers) return
   const message: StrategyRead = { key, outcome }
   STRATEGY_READS.publish(message)
+}
+
+export function tellTier(keys: number, nearHits: number, isFresh: boolean): void {
+  if (!TIER_READS.hasSubscribers) return
+  const message: TierRead = { keys, nearHits, isFresh }
+  TIER_READS.publish(message)
 }
 
 export function tellError(key: string, error: unknown): void {

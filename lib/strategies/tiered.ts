@@ -36,6 +36,7 @@ import type {
 import { json, type Serializer } from '../serializer.ts'
 import { ChangeLog } from './change-log.ts'
 import { type OnError, reporter } from './reporter.ts'
+import { tellTier } from './telling.ts'
 
 const STALE_MS = 1000
 const STALE_MS_MIN = 20
@@ -106,7 +107,9 @@ export class TieredCache implements Store<'async'> {
   }
 
   async getItem<T = unknown>(key: string, options?: ReadOptions): Promise<Item<T> | undefined> {
-    const item = this.nearItem(key) ?? (await this.fetch([key])).get(key)
+    const near = this.nearItem(key)
+    tellTier(1, near === undefined ? 0 : 1, this.isFresh)
+    const item = near ?? (await this.fetch([key])).get(key)
     return item && this.opened<T>(item, options)
   }
 
@@ -129,6 +132,7 @@ export class TieredCache implements Store<'async'> {
       if (item === undefined) missed.push(key)
       else found.set(key, item)
     }
+    tellTier(found.size + missed.length, found.size, this.isFresh)
     const rest = missed.length === 0 ? [] : await this.fetch(missed, true)
     const opened = new Map<string, Item<T>>()
     for (const [key, item] of [...found, ...rest]) {

@@ -3,10 +3,13 @@
 
 import { channel } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
+import { MIB } from '../../lib/bytes/units.ts'
 import { ClusterClient } from '../../lib/client/cluster.ts'
-import type { PoolCall, ServerChange } from '../../lib/doors/channels.ts'
+import type { JournalChange, PoolCall, ServerChange, TierRead } from '../../lib/doors/channels.ts'
 import { CacheMeter, LATENCY_BOUNDS_MS } from '../../lib/doors/meter.ts'
+import { LocalCache } from '../../lib/local/local-cache.ts'
 import { CacheAside } from '../../lib/strategies/aside.ts'
+import { TieredCache } from '../../lib/strategies/tiered.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { LOCAL } from '../support/doors.ts'
 import { ONE_THREAD, POOL_KINDS, startPool, untilTrue } from '../support/pool.ts'
@@ -93,6 +96,47 @@ t.test('a server that comes back', async t => {
   await kind.startOn(t, servers[0].port, ONE_THREAD)
   await untilTrue('it is back', () => meter.read().servers[server]?.isUp)
   t.ok((meter.read().servers[server]?.ejections ?? 0) >= 1)
+})
+
+t.test('the journal: what a server missed, and that it is removed', async t => {
+  const kind = POOL_KINDS[0]
+  const terms = { replicas: 2, failures: 1, restMs: 10 }
+  const { client, servers } = await startPool(t, kind, 2, terms)
+  const meter = meterOf(t)
+  const heard = listen<JournalChange>(t, 'memslab:pool:journal')
+  await client.set('a', 'old')
+  const { port, stop } = servers[0]
+  const server = `${HOST}:${port}`
+  await stop()
+  t.ok(await client.set('a', 'new'), 'the other one stores it')
+  t.strictSame(heard, [{ server, key: 'a', isStale: true }])
+  await kind.startOn(t, port, ONE_THREAD)
+  await untilTrue('the copy was removed', () => meter.read().journal.removed > 0)
+  t.match(heard.at(-1), { server, key: 'a', isStale: false })
+  t.match(meter.read().journal, { stale: 1, removed: 1, epochs: 0 })
+})
+
+t.test('two tiers: what was found in process', async t => {
+  const { client } = await startPool(t, POOL_KINDS[0], 1)
+  const near = LocalCache.create({ memoryBytes: 16 * MIB })
+  t.teardown(() => near.close())
+  const meter = meterOf(t)
+  const tiered = new TieredCache(near, client)
+  t.teardown(() => tiered.close())
+  await untilTrue('it is fresh', () => tiered.isFresh)
+  await tiered.set('a', 'one')
+  const heard = listen<TierRead>(t, 'memslab:tier:read')
+  await untilTrue('it is near', async () => {
+    await tiered.getMany(['a', 'b'])
+    return heard.at(-1)?.nearHits === 1
+  })
+  t.match(heard[0], { keys: 2, nearHits: 0, isFresh: true })
+  const { tiers } = meter.read()
+  t.equal(tiers.keys, 2 * heard.length)
+  t.equal(
+    tiers.nearHits,
+    heard.reduce((sum, { nearHits }) => sum + nearHits, 0),
+  )
 })
 
 t.test('reads, loads and errors of strategies', async t => {

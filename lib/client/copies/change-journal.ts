@@ -11,6 +11,7 @@
 // Only this client knows this, and only while it runs.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { JOURNAL_CHANGES, type JournalChange } from '../../doors/channels.ts'
 import type { Member, Members } from '../members/members.ts'
 
 /** Most keys listed for a server by default. */
@@ -123,13 +124,17 @@ export class Journal {
     const page = this.pageOf(name)
     for (const { fresh } of page.epochs) fresh.delete(key)
     const { keysMax = JOURNAL_KEYS_MAX } = this.options
-    if (page.keys.has(key) || page.keys.size < keysMax) page.keys.set(key, { lentTo })
-    else {
+    const isListed = page.keys.has(key)
+    if (isListed || page.keys.size < keysMax) {
+      page.keys.set(key, { lentTo })
+      if (!isListed) tell(name, key, true)
+    } else {
       for (const entry of [...page.keys.values(), { lentTo }]) {
         if (entry.lentTo !== undefined) page.lenders.add(entry.lentTo)
       }
       page.keys.clear()
       page.epochs = [epochOf(() => true)]
+      tell(name, undefined, true)
     }
     if (!page.isTended) void this.tend(name, page)
   }
@@ -140,7 +145,7 @@ export class Journal {
     if (page === undefined) return
     for (const epoch of page.epochs) freshen(epoch, key)
     const entry = page.keys.get(key)
-    page.keys.delete(key)
+    if (page.keys.delete(key)) tell(name, key, false)
     const { lentTo } = entry ?? {}
     if (lentTo !== undefined && lentTo !== name) this.note(lentTo, key, undefined)
   }
@@ -166,6 +171,7 @@ export class Journal {
     const page = this.pageOf(name)
     const isFull = page.epochs.length >= EPOCHS_MAX
     page.epochs = isFull ? [epochOf(() => true)] : [...page.epochs, epochOf(covers)]
+    tell(name, undefined, true)
   }
 
   /** Removes listed copies from a server as soon as it answers. One loop per server. */
@@ -208,6 +214,12 @@ export class Journal {
     await Promise.all(keys.map(key => this.clean(member, key, timeoutMs)))
     await Promise.allSettled(keys.map(renew))
   }
+}
+
+function tell(server: string, key: string | undefined, isStale: boolean): void {
+  if (!JOURNAL_CHANGES.hasSubscribers) return
+  const message: JournalChange = { server, key, isStale }
+  JOURNAL_CHANGES.publish(message)
 }
 
 function epochOf(covers: Epoch['covers']): Epoch {
