@@ -3,7 +3,7 @@
 //
 //   subscribe('memslab:pool:call', message => ...)       PoolCall: one call on keys of a pool
 //   subscribe('memslab:pool:server', message => ...)     ServerChange: ejected, or back
-//   subscribe('memslab:pool:journal', message => ...)    JournalChange: a copy became stale, or went
+//   subscribe('memslab:pool:journal', message => ...)    JournalChange: a copy went out of date
 //   subscribe('memslab:tier:read', message => ...)       TierRead: keys were asked for in two tiers
 //   subscribe('memslab:strategy:read', message => ...)   StrategyRead: a value was asked for
 //   subscribe('memslab:strategy:load', message => ...)   StrategyLoad: a loader has ended
