@@ -5,7 +5,7 @@
 //   /api/...        what the page asks for and, with --admin-write, changes
 //   /metrics        Prometheus text or OpenMetrics, as the client asks
 //   /healthz        200 while the daemon can serve anybody
-//   /readyz         200 once every worker takes connections, 503 while it starts or closes
+//   /readyz         200 once every worker takes connections; 503 while it starts, restores, closes
 //
 // What is in progress is bounded: beyond it 503, and connections beyond their bound wait. A peer
 // that is slow to ask or to read is closed.

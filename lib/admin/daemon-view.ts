@@ -14,4 +14,6 @@ export interface DaemonView {
   mayWrite: boolean
   /** Whether the daemon is closing. */
   isClosing(): boolean
+  /** Share of the restore that is done, 0 to 1; null: none is under way. */
+  restored(): number | null
 }

@@ -97,11 +97,13 @@ export class Routes {
   }
 
   private tellReady(response: ServerResponse): void {
-    const { host, main, isClosing } = this.daemon
+    const { host, main, isClosing, restored } = this.daemon
+    const share = restored()
     const ready = main.workersReady()
     const { threads } = host.facts
     if (isClosing()) say(response, 503, 'Closing.')
     else if (ready < threads) say(response, 503, `${ready} of ${threads} workers are ready.`)
+    else if (share !== null) say(response, 503, `Restoring: ${Math.floor(share * 100)} % is back.`)
     else say(response, 200, 'ok')
   }
 

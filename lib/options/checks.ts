@@ -46,6 +46,10 @@ export const CRAWLER_SLEEP_US_MAX = 1_000_000
 export const TAIL_REPAIR_S_MIN = 10
 export const LRU_PCT_MAX = 79
 export const LRU_PCT_SUM_MAX = 80
+/** Longest time between two snapshots, most that are kept, and zstd's highest level. */
+export const SNAPSHOT_EVERY_S_MAX = 35 * 86_400
+export const SNAPSHOTS_KEPT_MAX = 10_000
+export const SNAPSHOT_LEVEL_MAX = 19
 
 /** All settings, with defaults for those not given; or a refusal for the first invalid one. */
 export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
@@ -63,6 +67,7 @@ export function checkOptions(given: Partial<Options> = {}): Options | Refusal {
     refuseTls(options) ??
     refuseAccess(options) ??
     refuseEtcd(options) ??
+    refuseKeeping(options) ??
     options
   )
 }
@@ -321,6 +326,28 @@ function refuseEtcd(options: Options): Refusal | undefined {
   }
   if (etcd.length === 0 || tcpEnabled || etcdAdvertise !== undefined) return undefined
   return usage('ERROR: --etcd without TCP needs -o etcd_advertise')
+}
+
+function refuseKeeping(options: Options): Refusal | undefined {
+  const { snapshotDir, snapshotEveryS, snapshotAt, snapshotOnExit, snapshotKeep } = options
+  const isWanted = snapshotEveryS > 0 || snapshotAt.length > 0 || snapshotOnExit
+  if (isWanted && snapshotDir === undefined) return usage('Snapshots need --snapshot-dir')
+  if (!isWanted && snapshotDir !== undefined) {
+    return usage('--snapshot-dir needs --snapshot-every, --snapshot-at or --snapshot-on-exit')
+  }
+  if (!isWhole(snapshotEveryS, 0, SNAPSHOT_EVERY_S_MAX)) {
+    return failure('--snapshot-every must be at most 35 days')
+  }
+  const kept = 'count' in snapshotKeep ? snapshotKeep.count : snapshotKeep.days
+  if (!isWhole(kept, 1, SNAPSHOTS_KEPT_MAX)) {
+    return failure(`--snapshot-keep must be from 1 to ${SNAPSHOTS_KEPT_MAX}`)
+  }
+  if (!isWhole(options.snapshotLevel, 0, SNAPSHOT_LEVEL_MAX)) {
+    return failure(`--snapshot-level must be from 0 to ${SNAPSHOT_LEVEL_MAX}`)
+  }
+  const isRestored = options.restorePath !== undefined
+  if (isRestored || !(options.restoreRequired || options.restoreServing)) return undefined
+  return usage('--restore-required and --restore-serving need --restore')
 }
 
 function isEndpoint(url: string): boolean {

@@ -31,6 +31,9 @@ export interface ListenAddress {
   tls?: 'none' | 'basic' | 'mutual'
 }
 
+/** Which snapshots are kept: the newest ones, or those of the last days. */
+export type Keep = { count: number } | { days: number }
+
 /** Client certificates: never, if the client has one, or always. */
 export type PeerCheck = 'none' | 'request' | 'require'
 
@@ -172,6 +175,29 @@ export interface Options {
   /** Keys are sampled for `stats mrc` and `stats prefix`; by default if there is a listener. */
   missCurve: boolean
 
+  // Snapshots.
+  /** Where they are written; undefined: there are none. */
+  snapshotDir: string | undefined
+  /** One each this number of seconds; 0: none. */
+  snapshotEveryS: number
+  /** One at each of these local times, minutes of the day, ascending. */
+  snapshotAt: readonly number[]
+  /** One when the daemon ends. */
+  snapshotOnExit: boolean
+  snapshotKeep: Keep
+  /** File of the key that seals them; undefined: they are not encrypted. */
+  snapshotKeyFile: string | undefined
+  /** Their items have CAS numbers. */
+  snapshotCas: boolean
+  /** Of zstd; 0: they are not compressed. */
+  snapshotLevel: number
+  /** A snapshot, or a directory of some, to start with; undefined: an empty cache. */
+  restorePath: string | undefined
+  /** Without a sound one it does not start. */
+  restoreRequired: boolean
+  /** It serves while it restores. */
+  restoreServing: boolean
+
   // Logs: the daemon's, and those of `watch`.
   /** The file that the log is appended to; undefined: stderr. */
   logFile: string | undefined
@@ -285,6 +311,19 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   adminWrite: false,
   metricsSlabs: false,
   missCurve: false,
+
+  snapshotDir: undefined,
+  snapshotEveryS: 0,
+  snapshotAt: [],
+  snapshotOnExit: false,
+  snapshotKeep: { count: 7 },
+  snapshotKeyFile: undefined,
+  snapshotCas: false,
+  snapshotLevel: 1,
+  restorePath: undefined,
+  restoreRequired: false,
+  restoreServing: false,
+
   logFile: undefined,
   logFormat: 'text',
   watcherLogbufBytes: 256 * KIB,

@@ -2,8 +2,10 @@
 // The help is printed from this table, and arguments are read by it.
 
 import { readExtended } from './extended.ts'
+import { KEEPING } from './keeping.ts'
 import { readAdmin } from './listen.ts'
 import { DEFAULTS, LOG_FORMATS } from './options.ts'
+import type { Switch } from './switch.ts'
 import {
   type Given,
   Refused,
@@ -18,26 +20,7 @@ import {
   wholeOf,
 } from './values.ts'
 
-/** Prints something instead of starting a daemon. */
-export type Action = 'help' | 'version' | 'license'
-
-export interface Switch {
-  /** Empty if it has only a long name: those are memslab's own. */
-  letter: string
-  name: string
-  /** Its value in the help; undefined: it takes none. */
-  value?: string
-  help: string[]
-  action?: Action
-  /** Refused, because memslab does not have this. */
-  missing?: string
-  /** Accepted without effect: the warning. */
-  idle?: string
-  /** Repeated, its values are joined with commas. */
-  adds?: boolean
-  /** Reads the value; undefined: the option is accepted without effect. */
-  read?: (text: string) => Given
-}
+export type { Action, Switch } from './switch.ts'
 
 const NETWORK: Switch[] = [
   {
@@ -380,4 +363,11 @@ function readLogFormat(text: string): Given {
 /** How a normalised --config begins. */
 export const CONFIG = '--config='
 
-export const SWITCHES: readonly Switch[] = [...NETWORK, ...PROCESS, ...MEMORY, ...PROTOCOL, ...OWN]
+export const SWITCHES: readonly Switch[] = [
+  ...NETWORK,
+  ...PROCESS,
+  ...MEMORY,
+  ...PROTOCOL,
+  ...OWN,
+  ...KEEPING,
+]

@@ -45,6 +45,8 @@ export interface AdminParts {
   heritage: Inheritance | undefined
   /** Whether etcd has this daemon, 1 or 0; null: it does not register. */
   registered(): number | null
+  /** Share of the restore that is done; null: none is under way. */
+  restored(): number | null
 }
 
 /** Rejects with Node's error where it cannot listen, with the `place` where. */
@@ -95,7 +97,7 @@ export async function listenAdmin(
 }
 
 function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
-  const { workers, roster, users, mayWrite, isClosing, registered } = parts
+  const { workers, roster, users, mayWrite, isClosing, registered, restored } = parts
   const task = workers.mainThreadTask()
   // Its own, since a host writes to the cache that it has.
   const cache = Cache.attach(task.cache, task.holder)
@@ -110,6 +112,7 @@ function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
     tellsKeys,
     mayWrite: mayWrite && tellsKeys,
     isClosing,
+    restored,
     main: {
       workersReady: () => workers.readyCount(),
       workersWithUring: () => workers.uringCount(),

@@ -23,6 +23,7 @@ import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
 import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
+import type { Keeping } from './keeping/keeping.ts'
 import { type Bound, closeAll, type Inheritance } from './listen/address.ts'
 import { type Accept, listenAll } from './listen/listener.ts'
 import type { MainThreadService } from './main-thread.ts'
@@ -55,6 +56,7 @@ export async function startDaemon(
   const auth = await openAuthFiles(options)
   const tls = await openTls(options)
   const cache = given ?? createCache(options, successor?.past())
+  const keeping = await openKeeping(options, cache, successor)
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
   const settings = settingsOf(options, auth, tls?.handle ?? null)
@@ -81,9 +83,25 @@ export async function startDaemon(
     workers,
     local,
     successor,
+    keeping,
   })
   await daemon.open()
   return daemon
+}
+
+/**
+ * Restores the cache, unless another process gives it its content. Loaded only where the options
+ * ask for it.
+ */
+async function openKeeping(
+  asked: Options,
+  cache: Cache,
+  successor: Successor | undefined,
+): Promise<Keeping | null> {
+  const options = successor === undefined ? asked : { ...asked, restorePath: undefined }
+  if (options.restorePath === undefined && options.snapshotDir === undefined) return null
+  const { Keeping } = await import('./keeping/keeping.ts')
+  return Keeping.open(options, cache)
 }
 
 async function openTls(options: Options): Promise<DaemonTls | null> {
@@ -250,6 +268,7 @@ function createCache(options: Options, past?: Past): Cache {
         automove: options.slabAutomove,
         automoveRatio: options.slabAutomoveRatio,
         automoveWindowS: options.slabAutomoveWindow,
+        filled: options.restoreServing,
         past,
       },
       MAIN_HOLDER,

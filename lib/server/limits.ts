@@ -32,3 +32,6 @@ export const SHORT_READ_BYTES = KIB
 
 /** How often sampled keys are evaluated: the buffer of samples must not fill in between. */
 export const EVALUATION_MS = 100
+
+/** A last snapshot may take this long before the process ends without it. */
+export const SNAPSHOT_ON_EXIT_MS_MAX = 30 * 60_000

@@ -8,6 +8,7 @@ import type { Options } from '../options/options.ts'
 import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
 import type { Door } from './door.ts'
+import type { Keeping } from './keeping/keeping.ts'
 import { EVALUATION_MS, TLS_SESSION_S_MAX } from './limits.ts'
 import { type Bound, closeAll, type Listener } from './listen/address.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './listen/ports-file.ts'
@@ -41,6 +42,8 @@ export interface DaemonParts {
   local: MainThreadService | undefined
   /** Another process gives this one its sockets and its content. */
   successor: Successor | undefined
+  /** Its snapshots, and a restore; null: the options ask for none. */
+  keeping: Keeping | null
 }
 
 export interface DaemonTls {
@@ -64,14 +67,15 @@ export class RunningDaemon {
   /** Starts the threads and lets connections in. Rejects with an Error of one line. */
   async open(): Promise<void> {
     const { parts } = this
-    const { options, workers, door, local, successor, auth } = parts
+    const { options, workers, door, local, successor, auth, keeping } = parts
     const mainThread = options.unixSocket === undefined ? undefined : local
     try {
       if (successor === undefined) await this.openAdmin()
+      keeping?.serve(parts.settings.log)
       await workers.start(() => door.open({ workers, mainThread }))
       if (successor !== undefined) await this.succeed(successor)
     } catch (error) {
-      await this.closeDoors()
+      await Promise.all([this.closeDoors(), keeping?.stop()])
       throw error
     }
     tellPorts(parts, this.addresses)
@@ -150,6 +154,11 @@ export class RunningDaemon {
     return this.ended
   }
 
+  /** How long `close` may take, ms; undefined: not long. */
+  get closeMsMax(): number | undefined {
+    return this.isLeft ? undefined : this.parts.keeping?.closeMsMax
+  }
+
   /** Everything is given and taken: from here on the new process serves. */
   private async succeed(successor: Successor): Promise<void> {
     const { workers, roster, listeners } = this.parts
@@ -161,8 +170,9 @@ export class RunningDaemon {
 
   /** Stops to accept and to run requests, at once. */
   private leave(): void {
-    const { door, listeners, local } = this.parts
+    const { door, listeners, local, keeping } = this.parts
     this.isLeft = true
+    void keeping?.stop()
     this.registration?.leave()
     door.close()
     for (const listener of listeners) listener.leave()
@@ -175,6 +185,8 @@ export class RunningDaemon {
     this.stopTimers()
     this.parts.auth?.close()
     await this.closeDoors()
+    if (this.isLeft) await this.parts.keeping?.stop()
+    else await this.parts.keeping?.close()
   }
 
   private async closeDoors(): Promise<void> {
@@ -195,6 +207,7 @@ export class RunningDaemon {
       heritage: successor,
       isClosing: () => this.ended !== undefined,
       registered: () => (options.etcd.length === 0 ? null : Number(this.registration?.isPut ?? 0)),
+      restored: () => this.parts.keeping?.restored() ?? null,
     })
   }
 }

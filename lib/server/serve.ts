@@ -38,6 +38,9 @@ type Settled =
   | 'pidFile'
   | 'daemonize'
   | 'coreDumps'
+  | 'restorePath'
+  | 'restoreRequired'
+  | 'restoreServing'
 
 /** Options of the daemon. Default: one thread, on port 11211 of 127.0.0.1. */
 export type ServeOptions = Partial<Omit<Options, Settled>>

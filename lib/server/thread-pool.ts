@@ -2,16 +2,35 @@
 // loads its code while the main thread still loads its own.
 
 import { Piscina } from 'piscina'
+import type { TaskPool, Tasks } from './tasks.ts'
 import type { ThreadPool } from './workers.ts'
 
-const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 /** The URL of the file that each thread loads first. */
-export const ENTRY = new URL(`../../workers/entry.${EXTENSION}`, import.meta.url).href
+export const ENTRY = entryOf('entry')
+const TASKS = entryOf('keeping')
 
 /** A pool for `threads` threads, one of which is started. */
 export function openPool(threads: number): ThreadPool {
+  return openThreads(ENTRY, threads)
+}
+
+/** Threads for tasks that end. */
+export function openTaskPool(threads: number): TaskPool {
+  const pool = openThreads(TASKS, threads)
+  return {
+    run: (name, task) => pool.run(task, { name }) as object as ReturnType<Tasks[typeof name]>,
+    close: () => pool.destroy(),
+  }
+}
+
+function entryOf(name: string): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return new URL(`../../workers/${name}.${extension}`, import.meta.url).href
+}
+
+function openThreads(filename: string, threads: number): ThreadPool {
   const pool = new Piscina({
-    filename: ENTRY,
+    filename,
     minThreads: 1,
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,

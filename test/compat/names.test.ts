@@ -55,6 +55,17 @@ const OWN_SWITCHES = [
   'admin-auth',
   'admin-write',
   'metrics-slabs',
+  'snapshot-dir',
+  'snapshot-every',
+  'snapshot-at',
+  'snapshot-on-exit',
+  'snapshot-keep',
+  'snapshot-key',
+  'snapshot-cas',
+  'snapshot-level',
+  'restore',
+  'restore-required',
+  'restore-serving',
 ]
 /** Values that are no numbers; monitors read all others as numbers. */
 const TEXTS = ['memslab_version', 'version', 'libevent', 'slab_reassign_last_busy_status']

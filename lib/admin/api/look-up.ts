@@ -44,5 +44,7 @@ export function remove(cache: Cache, key: Buffer): boolean {
   const ask = new Ask(new Area(key))
   const hash = cache.hash(ask.area, 0, key.length)
   ask.setKey(ask.area, 0, key.length, hash)
+  // A restore that is under way must not bring it back.
+  cache.changed?.mark(hash)
   return cache.shardOf(hash).remove(ask) === Status.OK
 }

@@ -30,6 +30,8 @@ export interface Running {
   /** Resolves when the last connection is closed, or `waitMs` is over. */
   emptied(waitMs: number): Promise<void>
   close(): Promise<void>
+  /** How long that may take, ms; undefined: CLOSE_MS_MAX. */
+  closeMsMax?: number | undefined
 }
 
 export type Start = (options: Options) => Promise<Running>
@@ -264,7 +266,7 @@ function endOnFailure(held: Held): void {
 
 async function closeAndExit(running: Running | undefined, exitCode: number): Promise<void> {
   // A peer that keeps its connection open must not keep the daemon running.
-  setTimeout(() => process.exit(exitCode), CLOSE_MS_MAX).unref()
+  setTimeout(() => process.exit(exitCode), running?.closeMsMax ?? CLOSE_MS_MAX).unref()
   try {
     await running?.close()
     process.exit(exitCode)
