@@ -44,6 +44,7 @@ const OWN_SUBOPTIONS = [
   'etcd_prefix',
   'etcd_advertise',
   'etcd_ttl',
+  'mrc',
 ]
 const OWN_SETTINGS = ['eviction', 'io_uring', 'ssl_engine']
 const OWN_SWITCHES = [
