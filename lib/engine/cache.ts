@@ -11,6 +11,7 @@ import {
   AUTOMOVE_RATIO,
   AUTOMOVE_WINDOW_S,
   BUCKET_COUNT,
+  CAS_SHOWN,
   CLASS_PAGE_COUNT,
   CLOCK_S,
   CRAWL_ITEMS_MAX,
@@ -280,6 +281,21 @@ export class Cache {
   /** Whether items are evicted when memory is full. */
   evicts(): boolean {
     return this.wordOf(EVICTIONS_ON) === 1
+  }
+
+  /** Sets whether items are evicted when memory is full. */
+  setEvictions(on: boolean): void {
+    this.setAll(EVICTIONS_ON, on ? 1 : 0)
+  }
+
+  /** Sets whether peers see and compare CAS numbers. */
+  showCas(on: boolean): void {
+    this.setAll(CAS_SHOWN, on ? -1 : 0)
+  }
+
+  /** Sets whether pages may move between classes. */
+  setReassign(on: boolean): void {
+    this.setAll(REASSIGN_ON, on ? 1 : 0)
   }
 
   /** The memory limit for items, bytes. */

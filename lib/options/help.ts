@@ -52,7 +52,7 @@ export const EXTENDED: readonly (readonly [name: string, ...help: string[]])[] =
   ['slab_automove_ratio', 'ages below this share of the oldest get a page (default: 0.8)'],
   ['slab_automove_window', 'seconds of ages and evictions to judge by (default: 10)'],
   ['slab_automove_freeratio', 'without effect: it is about external storage'],
-  ['config_set', 'allow clients to change the nodes with "config set cluster"'],
+  ['config_set', 'allow clients to change nodes and settings with "config set"'],
   [
     'etcd_advertise',
     'how clients reach this daemon, host:port or host:port:weight',

@@ -152,7 +152,7 @@ export interface Options {
 
   /** Nodes for `config get cluster`, `host|ip|port`; empty: this daemon. */
   clusterNodes: readonly string[]
-  /** Clients may change them by `config set cluster`. */
+  /** Clients may change them, and settings, by `config set`. */
   configSetAllowed: boolean
   /** Endpoints of the etcd in which the daemon registers; empty: none. */
   etcd: readonly string[]

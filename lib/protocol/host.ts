@@ -56,7 +56,29 @@ export const Control = {
   AUTOMOVE_FREE_RATIO: 1,
   /** When the step of a dump began that is under way, milliseconds; 0: none is. See dump.ts. */
   DUMPING: 2,
+  // What `config set` has changed, plus one; 0: as at the start. A switch is 1 off, 2 on.
+  CONNECTIONS_MAX: 3,
+  MAXCONNS_FAST: 4,
+  IDLE_TIMEOUT_S: 5,
+  TURN_REQUESTS: 6,
+  FLUSH_ALLOWED: 7,
+  DUMP_ALLOWED: 8,
+  SHUTDOWN_ALLOWED: 9,
+  WATCHER_BUFFER_BYTES: 10,
 } as const
+
+/** Highest level of `verbosity`, as in memcached. */
+export const VERBOSITY_MAX = 3
+
+/** A number that `config set` may have changed; `atStart`: before. */
+export function overridden(control: Int32Array, word: number, atStart: number): number {
+  return control[word] === 0 ? atStart : control[word] - 1
+}
+
+/** A switch that `config set` may have changed. */
+export function isAllowed(control: Int32Array, word: number, atStart: boolean): boolean {
+  return control[word] === 0 ? atStart : control[word] === 2
+}
 
 export const FREE_RATIO_UNITS = 1000
 
@@ -110,6 +132,12 @@ export interface Cluster {
   set(version: number, nodes: readonly string[]): boolean
 }
 
+/** Who changed which setting last. */
+export interface Changes {
+  note(name: string, who: string): void
+  all(): Iterable<{ name: string; who: string; atS: number }>
+}
+
 /** The server's facts for `stats`. Every number is read when it is requested. */
 export interface ServerFacts {
   /** Names and values in the order of memcached's `stats settings`. */
@@ -120,6 +148,10 @@ export interface ServerFacts {
   connectionsMax: number
   /** When the statistics began, on the clock of the cache. */
   countedSinceS: number
+  /** There is room for so many. */
+  connectionsAtStart: number
+  /** The address of a peer, as in `stats conns`; empty: it has none. */
+  addressOf(id: number): string
   /** Workers that died and were replaced. */
   workerRestarts(): number
   /** memslab's own version, in addition to that of the memcached whose features it has. */
@@ -166,6 +198,7 @@ export interface Host {
   readonly insight: InsightBoard
   readonly allowed: Allowed
   readonly cluster: Cluster
+  readonly changes: Changes
   /** Null: everybody is served. */
   readonly auth: Authenticator | null
   /**

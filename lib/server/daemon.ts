@@ -18,6 +18,7 @@ import { createInsight } from '../observe/miniature/insight.ts'
 import { createSamples } from '../observe/miniature/key-sampler.ts'
 import { createPrefixes } from '../observe/prefixes.ts'
 import { EXIT_FAILURE, type Options } from '../options/options.ts'
+import { createChangeBoard } from '../protocol/control/change-board.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
 import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
@@ -161,6 +162,7 @@ function settingsOf(
     tellsHealth: options.admin !== undefined,
     allowed: allowedBy(options),
     cluster: createClusterBoard(options.clusterNodes, hostname(), options.configSetAllowed),
+    changes: createChangeBoard(),
     log: openLogs(options),
     logWords: logWords(),
     prefixes: createPrefixes(options.detailPrefix),

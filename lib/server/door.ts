@@ -4,6 +4,7 @@
 
 import type { Socket } from 'node:net'
 import type { Options } from '../options/options.ts'
+import { Control, isAllowed, overridden } from '../protocol/host.ts'
 import { addressText } from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
@@ -15,6 +16,9 @@ const DOOR_POLL_MS = 10
 const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
 /** memcached's text for the address of a UNIX socket's peer, which has none. */
 const NO_ADDRESS = '?:<AF 0>'
+
+/** At the start; `config set` may change the first two. */
+type Limits = Pick<Options, 'connectionsMax' | 'maxconnsFast' | 'backlog'>
 
 interface Arrival {
   socket: Socket
@@ -31,22 +35,16 @@ export interface Servers {
 export class Door {
   private readonly roster: Roster
   private readonly nowS: () => number
-  private readonly connectionsMax: number
-  private readonly waitingMax: number
+  private readonly atStart: Limits
   private readonly waiting: Arrival[] = []
   private servers: Servers | undefined
   private poll: NodeJS.Timeout | undefined
   private shutMs = 0
 
-  constructor(
-    roster: Roster,
-    { connectionsMax, maxconnsFast, backlog }: Options,
-    nowS: () => number,
-  ) {
+  constructor(roster: Roster, atStart: Limits, nowS: () => number) {
     this.roster = roster
     this.nowS = nowS
-    this.connectionsMax = connectionsMax
-    this.waitingMax = maxconnsFast ? 0 : backlog
+    this.atStart = atStart
   }
 
   /** Admits the connections that came before, and all from now on. */
@@ -69,6 +67,17 @@ export class Door {
     else this.turnAway(socket)
   }
 
+  private get connectionsMax(): number {
+    const { control } = this.roster
+    return overridden(control, Control.CONNECTIONS_MAX, this.atStart.connectionsMax)
+  }
+
+  private get waitingMax(): number {
+    const { control } = this.roster
+    const isFast = isAllowed(control, Control.MAXCONNS_FAST, this.atStart.maxconnsFast)
+    return isFast ? 0 : this.atStart.backlog
+  }
+
   /** Closes those that wait. */
   close(): void {
     clearInterval(this.poll)
@@ -84,6 +93,7 @@ export class Door {
       return true
     }
     const thread = mainThread === undefined ? workers.leastLoaded() : roster.mainThread
+    if (roster.current() >= this.connectionsMax) return false
     const slot = roster.take(thread, listener, address, this.nowS())
     if (slot < 0) return false
     if (mainThread !== undefined) {

@@ -13,10 +13,10 @@
 
 import { Control, ThreadCounter } from '../protocol/host.ts'
 
-const CONTROL_WORDS = 16
-const RESTARTS = 10
-const SLOTS_TAKEN_MAX = 11
-const SHUT = 12
+const CONTROL_WORDS = 32
+const RESTARTS = 24
+const SLOTS_TAKEN_MAX = 25
+const SHUT = 26
 
 const THREAD_COUNTERS = 32
 

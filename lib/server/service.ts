@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Cache } from '../engine/cache.ts'
-import type { Host } from '../protocol/host.ts'
+import { Control, type Host, overridden } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
 import type { Line, LineOwner } from './line/line.ts'
@@ -20,7 +20,13 @@ import { Turns } from './turns.ts'
 import { UringLine } from './uring/line.ts'
 import { UringLoop } from './uring/loop.ts'
 import type { UringHandle } from './uring/uring.ts'
-import { type Guards, hostOf, type ListenerFacts, type WorkerTask } from './worker-host.ts'
+import {
+  type DaemonSettings,
+  type Guards,
+  hostOf,
+  type ListenerFacts,
+  type WorkerTask,
+} from './worker-host.ts'
 
 /** How long connections may take to close with the thread that serves them. */
 const SERVICE_CLOSE_MS_MAX = 2000
@@ -53,7 +59,8 @@ export class Service implements Hall, TlsHall {
   private readonly handshakes: Handshakes | null
   private readonly health: ThreadHealth | null
   private readonly turns: Turns
-  private readonly idleTimeoutS: number
+  private readonly endsIdle: boolean
+  private readonly settings: DaemonSettings
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
   /** When the thread went on after a pause. */
@@ -83,7 +90,8 @@ export class Service implements Hall, TlsHall {
     this.listeners = settings.listeners
     this.health = settings.tellsHealth ? new ThreadHealth(this.host.counters) : null
     // As in memcached, peers of a UNIX socket may be idle.
-    this.idleTimeoutS = task.worker === this.roster.mainThread ? 0 : settings.idleTimeoutS
+    this.endsIdle = task.worker !== this.roster.mainThread
+    this.settings = settings
     this.fail = fail
     this.tick()
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
@@ -172,14 +180,23 @@ export class Service implements Hall, TlsHall {
   private tick(): void {
     this.cache.tick()
     this.health?.tick()
+    this.applyChanges()
     const nowS = this.cache.nowS
     if (nowS === this.tickedAtS) return
     if (nowS - this.tickedAtS >= PAUSE_S_MIN) this.resumedAtS = nowS
     this.tickedAtS = nowS
     if (this.resumedAtS === nowS) return
     this.handshakes?.sweep()
-    if (this.idleTimeoutS === 0 || nowS - this.resumedAtS < this.idleTimeoutS) return
-    for (const connection of this.open) connection.endIfIdle(nowS - this.idleTimeoutS)
+    const { control } = this.host
+    const idleS = overridden(control, Control.IDLE_TIMEOUT_S, this.settings.idleTimeoutS)
+    if (!this.endsIdle || idleS === 0 || nowS - this.resumedAtS < idleS) return
+    for (const connection of this.open) connection.endIfIdle(nowS - idleS)
+  }
+
+  /** What `config set` changed for new connections. */
+  private applyChanges(): void {
+    const { control, turn } = this.host
+    turn.requestsMax = overridden(control, Control.TURN_REQUESTS, this.settings.turn.requestsMax)
   }
 }
 

@@ -13,6 +13,7 @@ import { Sampler, type SamplerHandle } from '../observe/miniature/key-sampler.ts
 import { Prefixes, type PrefixHandle } from '../observe/prefixes.ts'
 import type { PeerCheck } from '../options/options.ts'
 import type { Authenticator } from '../protocol/authenticator.ts'
+import { ChangeBoard, type ChangeHandle } from '../protocol/control/change-board.ts'
 import { ClusterBoard, type ClusterHandle } from '../protocol/control/cluster-board.ts'
 import type { ProtocolName } from '../protocol/conversation.ts'
 import {
@@ -21,6 +22,8 @@ import {
   Control,
   type Features,
   type Host,
+  isAllowed,
+  overridden,
   ThreadCounter,
   type Turn,
 } from '../protocol/host.ts'
@@ -82,6 +85,8 @@ export interface DaemonSettings {
   tellsHealth: boolean
   allowed: Allowed
   cluster: ClusterHandle
+  /** Who changed which setting. */
+  changes: ChangeHandle
   /** The log of all threads for watchers, and the counts of `stats detail`. */
   log: LogHandle
   /** Counts of this daemon's lines on stderr. */
@@ -146,26 +151,33 @@ export function hostOf(
     cache,
     reply,
     version: settings.version,
-    flushAllowed: settings.flushAllowed,
-    turn: settings.turn,
+    get flushAllowed() {
+      return isAllowed(roster.control, Control.FLUSH_ALLOWED, settings.flushAllowed)
+    },
+    turn: { ...settings.turn },
     counters,
     journal,
     hotKeys: new HotKeys(settings.sketches, task.worker),
     latency: new Latency(settings.latencies, task.worker, settings.tellsHealth),
     sampler: new Sampler(settings.samples),
     insight: new InsightBoard(settings.insight),
-    allowed: settings.allowed,
+    allowed: allowedNow(settings.allowed, roster.control),
     cluster: new ClusterBoard(settings.cluster),
+    changes: new ChangeBoard(settings.changes),
     // The main thread handles it, whichever thread sends it.
     shutdown: graceful => process.kill(process.pid, graceful ? 'SIGUSR1' : 'SIGINT'),
     control: roster.control,
     facts: {
       settings: settings.lines,
-      features: settings.features,
+      features: featuresNow(settings, roster.control),
       threads: task.roster.threads,
       arenas: cache.shards.length,
-      connectionsMax: task.roster.slots,
       countedSinceS: settings.countedSinceS,
+      get connectionsMax() {
+        return overridden(roster.control, Control.CONNECTIONS_MAX, task.roster.slots)
+      },
+      connectionsAtStart: task.roster.slots,
+      addressOf: id => roster.addressOf(id),
       workerRestarts: () => roster.restarts(),
       logLinesDropped: linesDropped,
       ownVersion: settings.ownVersion,
@@ -179,6 +191,34 @@ export function hostOf(
     auth: authenticatorOf(settings.auth, roster, guards),
     refreshCertificates: done => refreshCertificates(settings.tls, clockS(), guards, done),
     log: say,
+  }
+}
+
+/** What peers may do, as `config set` may have changed it. */
+function allowedNow(atStart: Allowed, control: Int32Array): Allowed {
+  return {
+    watch: atStart.watch,
+    get dump() {
+      return isAllowed(control, Control.DUMP_ALLOWED, atStart.dump)
+    },
+    get shutdown() {
+      return isAllowed(control, Control.SHUTDOWN_ALLOWED, atStart.shutdown)
+    },
+    get watcherBufferBytes() {
+      return overridden(control, Control.WATCHER_BUFFER_BYTES, atStart.watcherBufferBytes)
+    },
+  }
+}
+
+function featuresNow({ features, idleTimeoutS }: DaemonSettings, control: Int32Array): Features {
+  return {
+    ...features,
+    get idleTimeout() {
+      return overridden(control, Control.IDLE_TIMEOUT_S, idleTimeoutS) > 0
+    },
+    get maxconnsFast() {
+      return isAllowed(control, Control.MAXCONNS_FAST, features.maxconnsFast)
+    },
   }
 }
 

@@ -18,6 +18,7 @@ import { createSamples } from '../../lib/observe/miniature/key-sampler.ts'
 import { createPrefixes } from '../../lib/observe/prefixes.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { DEFAULTS, isRefusal } from '../../lib/options/options.ts'
+import { createChangeBoard } from '../../lib/protocol/control/change-board.ts'
 import { createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { TURN_UNBOUNDED } from '../../lib/protocol/host.ts'
 import { Session } from '../../lib/protocol/session.ts'
@@ -188,6 +189,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
     latencies: createLatencies(2),
     samples: createSamples(false, 2, ':'),
     insight: createInsight(false),
+    changes: createChangeBoard(),
   }
   const task = { worker: 0, holder: 2, cache: cache.handle, roster: roster.handle, settings }
   return { task, cache, roster }

@@ -17,6 +17,7 @@ import { createLogs } from '../../lib/observe/log-buffer.ts'
 import { createInsight, InsightBoard } from '../../lib/observe/miniature/insight.ts'
 import { createSamples, Sampler } from '../../lib/observe/miniature/key-sampler.ts'
 import { createPrefixes, Prefixes } from '../../lib/observe/prefixes.ts'
+import { ChangeBoard, createChangeBoard } from '../../lib/protocol/control/change-board.ts'
 import { ClusterBoard, createClusterBoard } from '../../lib/protocol/control/cluster-board.ts'
 import { type ProtocolName, State } from '../../lib/protocol/conversation.ts'
 import {
@@ -44,7 +45,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     flushAllowed: true,
     turn: { requestsMax: TURN_UNBOUNDED, repliesMax: TURN_UNBOUNDED },
     counters: new Float64Array(32),
-    control: new Int32Array(8),
+    control: new Int32Array(32),
     facts: createFacts(),
     journal: createJournal(),
     hotKeys: new HotKeys(createSketches(1), 0),
@@ -56,6 +57,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     refreshCertificates: done => done('Error TLS not enabled'),
     log: () => {},
     cluster: new ClusterBoard(createClusterBoard([], 'test-host', false)),
+    changes: new ChangeBoard(createChangeBoard()),
     shutdown: () => {},
   }
 }
@@ -203,6 +205,8 @@ function createFacts(): ServerFacts {
     arenas: 1,
     countedSinceS: 2,
     connectionsMax: 10,
+    connectionsAtStart: 1024,
+    addressOf: () => '127.0.0.1:5000',
     workerRestarts: () => 0,
     logLinesDropped: () => 0,
     ownVersion: '0.0.0',

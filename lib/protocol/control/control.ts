@@ -5,7 +5,7 @@
 
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
-import { Control, ThreadCounter } from '../host.ts'
+import { Control, ThreadCounter, VERBOSITY_MAX } from '../host.ts'
 import { readInt32, readUint32 } from '../words/numbers.ts'
 import { Line } from '../words/print.ts'
 import type { Speaker } from '../words/speaker.ts'
@@ -14,15 +14,13 @@ import { Verb } from '../words/verbs.ts'
 import { crawler } from './crawler.ts'
 import { config, shutdown } from './daemon.ts'
 import { lru, memoryLimit, slabs } from './memory.ts'
+import { noteChange } from './parameters.ts'
 import { PendingAnswer } from './pending-answer.ts'
 import { stats } from './stats.ts'
 import { watch } from './watch.ts'
 
 /** The commands without `noreply`. */
 const ANSWERED: ReadonlySet<Verb> = new Set([Verb.STATS, Verb.VERSION, Verb.WATCH, Verb.CONFIG])
-
-/** Highest level of `verbosity`, as in memcached. */
-const VERBOSITY_MAX = 3
 
 /** Runs the command whose line is in `bytes`. */
 export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
@@ -79,9 +77,10 @@ function flush(bytes: Buffer, { host, request }: Conversation, speaker: Speaker)
   speaker.say(Line.OK)
 }
 
-function verbosity(bytes: Buffer, { host }: Conversation, speaker: Speaker): void {
+function verbosity(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   const level = tokenCount < 2 ? -1 : readUint32(bytes, tokenStart[1], tokenEnd[1])
   if (level < 0) return speaker.say(Line.BAD_FORMAT)
-  host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
+  peer.host.control[Control.VERBOSITY] = Math.min(level, VERBOSITY_MAX)
+  noteChange(peer, 'verbosity')
   speaker.say(Line.OK)
 }

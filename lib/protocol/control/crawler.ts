@@ -11,6 +11,7 @@ import { Line } from '../words/print.ts'
 import { hasRepliesBefore, line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { Dump, META_DUMP, MG_DUMP } from './dump.ts'
+import { noteChange } from './parameters.ts'
 
 const BAD_CLASS = line('BADCLASS invalid class id')
 const BUSY = line('BUSY currently processing crawler request')
@@ -50,15 +51,18 @@ export function crawler(bytes: Buffer, peer: Conversation, speaker: Speaker): vo
   }
 }
 
-function switchTo(word: string, { host }: Conversation) {
+function switchTo(word: string, peer: Conversation) {
+  const { host } = peer
   if (word === 'enable') {
     // As in memcached, it cannot be started twice.
     if (isOn(host)) return START_FAILED
     host.cache.crawlerEnable(true)
+    noteChange(peer, 'lru_crawler')
     return Line.OK
   }
   if (word !== 'disable') return Line.ERROR
   host.cache.crawlerEnable(false)
+  noteChange(peer, 'lru_crawler')
   return Line.OK
 }
 
@@ -92,18 +96,20 @@ function dump(list: string, peer: Conversation, speaker: Speaker, kind: typeof M
   peer.sendSource(new Dump(host, classes, kind.form))
 }
 
-function setItems(bytes: Buffer, { host }: Conversation) {
+function setItems(bytes: Buffer, peer: Conversation) {
   const items = readUint32(bytes, tokenStart[2], tokenEnd[2])
   if (items < 0) return Line.BAD_FORMAT
-  host.cache.setCrawlerItemsMax(Math.min(items, 2 ** 31 - 1))
+  peer.host.cache.setCrawlerItemsMax(Math.min(items, 2 ** 31 - 1))
+  noteChange(peer, 'lru_crawler_tocrawl')
   return Line.OK
 }
 
-function setSleep(bytes: Buffer, { host }: Conversation) {
+function setSleep(bytes: Buffer, peer: Conversation) {
   const sleepUs = readUint32(bytes, tokenStart[2], tokenEnd[2])
   if (sleepUs < 0) return Line.BAD_FORMAT
   if (sleepUs > CRAWL_SLEEP_US_MAX) return SLEEP_TOO_LONG
-  host.cache.setCrawlerSleepUs(sleepUs)
+  peer.host.cache.setCrawlerSleepUs(sleepUs)
+  noteChange(peer, 'lru_crawler_sleep')
   return Line.OK
 }
 

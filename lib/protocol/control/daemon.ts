@@ -9,7 +9,8 @@
 //
 // LENGTH counts the version, the nodes and the \n after each, but not the \r\n that follows. Where
 // it is allowed, `config set cluster 0 LENGTH` followed by the same text changes the nodes for all
-// threads. Without a version they get the next one.
+// threads. Without a version they get the next one. `config set NAME VALUE` changes a setting of
+// this daemon (parameters.ts).
 
 import type { Area } from '../../bytes/area.ts'
 import { CLUSTER_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -23,11 +24,13 @@ import { Line, storedLine } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { CLUSTER_VERSION_MAX } from './cluster-board.ts'
+import { setParameter, whoIs } from './parameters.ts'
 
 const NOT_ENABLED = line('SERVER_ERROR: shutdown not enabled')
 const BAD_MODE = line('CLIENT_ERROR invalid shutdown mode')
 const CONFIG_FIXED = line('CLIENT_ERROR the cluster configuration cannot be changed')
 
+const CONFIG_SET_REFUSED = line('CLIENT_ERROR config set not allowed')
 const BAD_NODES = line('CLIENT_ERROR nodes have to be host|ip|port with spaces between')
 const OLD_VERSION = line('CLIENT_ERROR the version has to be above that of the cluster')
 
@@ -53,6 +56,8 @@ export function config(bytes: Buffer, peer: Conversation, speaker: Speaker): voi
       if (key !== CLUSTER) return speaker.say(Line.END)
       return peer.sendTail(describeCluster(peer))
     case 'set':
+      // Four words have no body. `cluster` has one.
+      if (tokenCount === 4 && key !== CLUSTER) return setSetting(bytes, peer, speaker)
       return setCluster(bytes, peer, speaker)
     case 'add':
     case 'incr':
@@ -62,6 +67,13 @@ export function config(bytes: Buffer, peer: Conversation, speaker: Speaker): voi
     default:
       return speaker.say(Line.ERROR)
   }
+}
+
+function setSetting(bytes: Buffer, peer: Conversation, speaker: Speaker): void {
+  const { host, id } = peer
+  if (!host.cluster.isWritable) return speaker.say(CONFIG_SET_REFUSED)
+  const fault = setParameter(host, wordAt(bytes, 2), wordAt(bytes, 3), whoIs(host, id))
+  speaker.say(fault === null ? Line.OK : line(`CLIENT_ERROR ${fault}`))
 }
 
 function setCluster(bytes: Buffer, peer: Conversation, speaker: Speaker): void {

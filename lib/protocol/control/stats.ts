@@ -13,6 +13,7 @@ import { Line } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { dumpColdItems } from './dump.ts'
+import { noteChange } from './parameters.ts'
 
 const DETAIL_REFUSED = line('CLIENT_ERROR stats detail not allowed')
 const DETAIL_USAGE = line('CLIENT_ERROR usage: stats detail on|off|dump')
@@ -81,6 +82,7 @@ function detail(word: string, peer: Conversation, speaker: Speaker): void {
     case 'on':
     case 'off':
       countPrefixes(journal.handle, word === 'on')
+      noteChange(peer, 'detail_enabled')
       return speaker.say(Line.OK)
     case 'dump':
       return peer.sendTail(dumpPrefixes(peer.host))
