@@ -19,7 +19,7 @@ import {
   sequenceHighOf,
   sizeSlot,
 } from './item.ts'
-import { pushHead, removeFromList, setList } from './lru.ts'
+import { pushHead, removeFromList, setList, takePlace } from './lru.ts'
 import { ruleOf } from './rules.ts'
 import { findItem, hashOfItem, insertItem, removeItem, swapItem } from './table.ts'
 import { touchNew } from './uses.ts'
@@ -46,17 +46,20 @@ export function replaceItem(arena: Arena, hash: number, old: Ref, ref: Ref): voi
 }
 
 /**
- * Replaces an item by a copy that looks the same to every peer: CAS and states stay. The copy is
- * filled; its key and its state of optional words are written.
+ * Replaces an item by a copy that looks the same to every peer: CAS and states stay, and its place
+ * in the list unless the copy is of another class. The copy is filled; its key and its state of
+ * optional words are written.
  */
 export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): void {
   const { words } = arena
-  const kept = words[old + L.ITEM_META] & KEPT_STATES
+  const meta = words[old + L.ITEM_META]
+  const staysInClass = L.metaClass(words[ref + L.ITEM_META]) === L.metaClass(meta)
   countSize(arena, old, -1)
-  removeFromList(arena, old)
+  words[ref + L.ITEM_META] |= L.STATE_LINKED | (meta & KEPT_STATES)
+  setList(arena, ref, L.metaList(meta))
+  if (staysInClass) takePlace(arena, old, ref)
+  else removeFromList(arena, old)
   words[old + L.ITEM_META] &= ~L.STATE_LINKED
-  words[ref + L.ITEM_META] |= L.STATE_LINKED | kept
-  setList(arena, ref, L.metaList(words[old + L.ITEM_META]))
   words[ref + L.ITEM_TOUCHED] = words[old + L.ITEM_TOUCHED]
   words[ref + L.ITEM_CAS] = words[old + L.ITEM_CAS]
   if ((words[ref + L.ITEM_META] & L.STATE_CHOSEN_CAS) !== 0) {
@@ -65,7 +68,7 @@ export function relocateItem(arena: Arena, hash: number, old: Ref, ref: Ref): vo
   }
   countSize(arena, ref, 1)
   swapItem(arena, hash, old, ref)
-  pushHead(arena, ref)
+  if (!staysInClass) pushHead(arena, ref)
   if (!isHeld(arena, old)) freeItem(arena, old)
 }
 

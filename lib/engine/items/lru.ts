@@ -53,6 +53,14 @@ export function replaceInList(arena: Arena, old: Ref, ref: Ref): void {
   else words[next + L.ITEM_LRU_PREV] = ref
 }
 
+/** Puts an item in the place of a listed one of the same class and list, which leaves it. */
+export function takePlace(arena: Arena, old: Ref, ref: Ref): void {
+  const { words } = arena
+  words[ref + L.ITEM_LRU_PREV] = words[old + L.ITEM_LRU_PREV]
+  words[ref + L.ITEM_LRU_NEXT] = words[old + L.ITEM_LRU_NEXT]
+  replaceInList(arena, old, ref)
+}
+
 /** Moves a listed item to the head. */
 export function moveToHead(arena: Arena, ref: Ref): void {
   if (arena.words[ref + L.ITEM_LRU_PREV] === NIL) return

@@ -307,8 +307,17 @@ function dueFrom(arena: Arena, from: number, to: number): number {
 /** How much the next victim of a class is due: its age, weighed by its size. */
 function dueOf(arena: Arena, classId: number, typical: number): number {
   const age = ageOf(arena, classId)
-  if (classId === arena.baseClasses) return age * LONG_DUE * Math.sqrt(typical)
-  return age * Math.sqrt(arena.words[L.classAt(classId) + L.CLASS_CHUNK_WORDS])
+  const size = meanWords(arena, classId)
+  return age * (size > arena.pageWords / 2 ? LONG_DUE * Math.sqrt(typical) : Math.sqrt(size))
+}
+
+/** Words of an item of the class; of one of several chunks, without the last. */
+function meanWords(arena: Arena, classId: number): number {
+  const { words } = arena
+  const at = L.classAt(classId)
+  const size = words[at + L.CLASS_CHUNK_WORDS]
+  if (classId !== arena.baseClasses) return size
+  return (size * words[at + L.CLASS_USED_COUNT]) / Math.max(1, listedCount(arena, classId))
 }
 
 /** Mean chunk of all items of one chunk, words. */

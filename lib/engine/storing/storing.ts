@@ -14,6 +14,7 @@ import {
   copyValue,
   expiryOf,
   itemBytes,
+  itemFlags,
   itemTotalBytes,
   keyAt,
   keyBytesOf,
@@ -234,5 +235,13 @@ function join(arena: Arena, ask: Ask, old: Ref, part: Ref): Status {
   if (isRepeated) arena.counters[classCounterAt(classOf(arena, part), ClassCounter.SET_CMDS)]--
   freeItem(arena, part)
   if (whole !== NIL) return Status.OK
-  return isRepeated ? Status.NO_MEMORY : Status.NOT_STORED
+  if (isRepeated) return Status.NO_MEMORY
+  // As memcached answers a value that gets too long.
+  const fitting = itemFits(
+    arena,
+    keyBytesOf(arena, old),
+    itemFlags(arena, old),
+    oldBytes + partBytes,
+  )
+  return fitting ? refuse(arena, ask, Status.NO_MEMORY) : Status.NOT_STORED
 }
