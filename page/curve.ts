@@ -1,51 +1,68 @@
 // The estimated hit ratio by memory, with the memory of now marked.
 
-import type { CurveFacts } from '../lib/admin/shapes.ts'
+import type { CurveFacts, CurvePoint } from '../lib/admin/shapes.ts'
 import { make, setText } from './dom.ts'
-import { bytes, percent } from './figures.ts'
+import { bytes, exact, percent } from './figures.ts'
 
-const WIDTH = 640
-const HEIGHT = 200
-const LEFT = 46
+const WIDTH_PX_MAX = 900
+const HEIGHT = 210
+const LEFT = 44
 const BOTTOM = 24
-const TOP = 10
-const RIGHT = 16
+const TOP = 12
+/** Between the ends of the lines and the outermost points, for their labels. */
+const MARGIN = 30
 const SVG = 'http://www.w3.org/2000/svg'
 
 export class CurveChart {
   private readonly svg = document.createElementNS(SVG, 'svg')
   private readonly facts = make('p', 'note')
+  private curve: CurveFacts | null = null
 
   constructor(place: HTMLElement) {
-    this.svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`)
     this.svg.setAttribute('class', 'curve')
     this.svg.setAttribute('role', 'img')
     this.svg.setAttribute('aria-label', 'Estimated hit ratio by memory')
     place.append(this.svg, this.facts)
+    new ResizeObserver(() => this.draw()).observe(place)
   }
 
-  show({ nowBytes, points }: CurveFacts): void {
+  show(curve: CurveFacts): void {
+    this.curve = curve
+    this.draw()
+    setText(this.facts, factsOf(curve.points.filter(isKnown), curve.sampledKeys))
+  }
+
+  private draw(): void {
+    const width = Math.min(WIDTH_PX_MAX, this.svg.parentElement?.clientWidth ?? 0)
+    if (this.curve === null || width === 0) return
+    const { nowBytes, points } = this.curve
+    this.svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`)
+    const known = points.filter(isKnown)
     const sizes = [...points.map(point => point.bytes), nowBytes]
     const [least, most] = [Math.log2(Math.min(...sizes)), Math.log2(Math.max(...sizes))]
     const xOf = (size: number) =>
-      LEFT + ((Math.log2(size) - least) / Math.max(1, most - least)) * (WIDTH - LEFT - RIGHT)
+      LEFT +
+      MARGIN +
+      ((Math.log2(size) - least) / (most - least || 1)) * (width - LEFT - 2 * MARGIN)
     const yOf = (ratio: number) => TOP + (1 - ratio) * (HEIGHT - TOP - BOTTOM)
     this.svg.replaceChildren()
     for (const ratio of [0, 0.25, 0.5, 0.75, 1]) {
-      this.line('grid', LEFT, yOf(ratio), WIDTH - RIGHT, yOf(ratio))
+      this.line('grid', LEFT, yOf(ratio), width, yOf(ratio))
       this.text(percent(ratio, 0), LEFT - 8, yOf(ratio) + 4, 'end')
     }
-    for (const point of points)
+    for (const point of points) {
       this.text(bytes(point.bytes), xOf(point.bytes), HEIGHT - 6, 'middle')
-    this.line('now', xOf(nowBytes), TOP, xOf(nowBytes), HEIGHT - BOTTOM)
-    this.text('now', xOf(nowBytes) + 5, TOP + 10, 'start')
-    const path = points.map(({ bytes, hitRatio }) => `${xOf(bytes)},${yOf(hitRatio)}`).join(' ')
-    this.add('polyline', { class: 'curve-line', points: path })
-    for (const { bytes, hitRatio } of points) {
-      this.add('circle', { class: 'curve-dot', cx: xOf(bytes), cy: yOf(hitRatio), r: 3.5 })
     }
-    const told = points.map(point => `${bytes(point.bytes)}: ${percent(point.hitRatio)}`)
-    setText(this.facts, `Estimated hit ratio with ${told.join(', ')}.`)
+    this.line('now', xOf(nowBytes), TOP, xOf(nowBytes), HEIGHT - BOTTOM)
+    this.text('now', xOf(nowBytes) + 6, HEIGHT - BOTTOM - 8, 'start')
+    const path = known.map(({ bytes, hitRatio }) => `${xOf(bytes)},${yOf(hitRatio)}`).join(' ')
+    this.add('polyline', { class: 'curve-line', points: path })
+    for (const point of known) {
+      const [cx, cy] = [xOf(point.bytes), yOf(point.hitRatio)]
+      const state = point.filled < 1 ? 'curve-dot filling' : 'curve-dot'
+      this.add('circle', { class: state, cx, cy, r: 4 })
+      this.text(percent(point.hitRatio), cx, cy < TOP + 30 ? cy + 20 : cy - 10, 'middle')
+    }
   }
 
   private line(className: string, x1: number, y1: number, x2: number, y2: number): void {
@@ -62,4 +79,19 @@ export class CurveChart {
     this.svg.append(made)
     return made
   }
+}
+
+type KnownPoint = CurvePoint & { hitRatio: number }
+
+function isKnown(point: CurvePoint): point is KnownPoint {
+  return point.hitRatio !== null
+}
+
+function factsOf(known: readonly KnownPoint[], sampledKeys: number): string {
+  if (known.length === 0) return 'Nothing was asked for yet.'
+  const told = known.map(point => `${percent(point.hitRatio)} with ${bytes(point.bytes)}`)
+  const filling = known.some(({ filled }) => filled < 1)
+    ? ' Hollow: a cache of this size would not be full yet, and would do better later.'
+    : ''
+  return `Estimated from ${exact(sampledKeys)} keys: ${told.join(', ')}.${filling}`
 }

@@ -40,16 +40,16 @@ export class EvictionsView {
     const stat = (row: string) => last.stats[row] ?? 0
     const now = points.at(-1)
     const { causes } = this
-    causes.show('For memory', count(stat('evictions')), `${count(now?.evicted ?? null)}/s`)
+    causes.show('Evicted', count(stat('evictions')), `${count(now?.evicted ?? null)}/s`)
     const unread = stat('evicted_unfetched')
     causes.show(
-      'Never read of these',
+      'Evicted unread',
       percent(unread / Math.max(1, stat('evictions')), 0),
       exact(unread),
     )
-    causes.show('Still in use of these', count(stat('evicted_active')), 'used since they were new')
-    causes.show('Expired, met by a request', count(stat('reclaimed')))
-    causes.show('Expired, found by a crawl', count(stat('crawler_reclaimed')))
+    causes.show('Evicted in use', count(stat('evicted_active')), 'read again since stored')
+    causes.show('Expired, met', count(stat('reclaimed')), 'by a request')
+    causes.show('Expired, found', count(stat('crawler_reclaimed')), 'by a crawl')
     causes.show('Stores refused', count(stat('store_no_memory')), 'for lack of memory')
     this.classes.show(last.classes.filter(({ evicted }) => evicted > 0))
   }

@@ -4,6 +4,8 @@ import type { Detail, HotKeyFacts, PrefixFacts } from '../lib/admin/shapes.ts'
 import { byId, type Column, column, fillShare, make, RowTable, setText } from './dom.ts'
 import { bytes, count, keyText, percent } from './figures.ts'
 
+/** Shares below this have two decimals. */
+const SMALL = 0.01
 const HIDDEN = 'The daemon does not tell keys here: see --admin-auth and -X.'
 
 export class KeysView {
@@ -12,16 +14,23 @@ export class KeysView {
   private readonly prefixes = new RowTable<PrefixFacts>(
     byId('prefixes'),
     [
-      column('Prefix', ({ prefix }) => keyText(prefix), 'key-cell'),
+      column('Prefix', ({ prefix }) => (prefix === '' ? 'others' : keyText(prefix)), 'key-cell'),
       column('Items', ({ items }) => count(items)),
-      column('Bytes', row => bytes(row.bytes)),
-      column('Hit ratio', ({ hitRatio }) => percent(hitRatio)),
+      {
+        title: 'Bytes',
+        fill: (cell, row) => fillShare(cell, bytes(row.bytes), row.bytes / this.prefixBytes),
+      },
+      {
+        title: 'Hit ratio',
+        fill: (cell, { hitRatio }) => fillShare(cell, percent(hitRatio), hitRatio ?? 0),
+      },
     ],
-    'No key has a prefix.',
+    'No key was sampled yet.',
   )
 
-  /** The largest share of a key, whose bar is full. */
+  /** What fills a bar: the largest share of a key, the bytes of all prefixes. */
   private largest = 1
+  private prefixBytes = 1
 
   /** `lookUp`: shows an item by its encoded key. */
   constructor(lookUp: (key: string) => void) {
@@ -31,7 +40,8 @@ export class KeysView {
         keyColumn(lookUp),
         {
           title: 'Share of requests',
-          fill: (cell, { share }) => fillShare(cell, percent(share), share / this.largest),
+          fill: (cell, { share }) =>
+            fillShare(cell, percent(share, share < SMALL ? 2 : 1), share / this.largest),
         },
         column('Requests', ({ requests }) => count(requests)),
         column('Value', ({ valueBytes }) => (valueBytes === null ? 'no item' : bytes(valueBytes))),
@@ -52,6 +62,7 @@ export class KeysView {
     this.hot.show(hot ?? [])
     this.long.show(long ?? [])
     byId('prefixes-card').hidden = prefixes === null
+    this.prefixBytes = Math.max(1, prefixes?.reduce((sum, row) => sum + row.bytes, 0) ?? 1)
     this.prefixes.show(prefixes ?? [])
   }
 }

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { flushAll } from '../protocol/execute.ts'
 import { ThreadCounter } from '../protocol/host.ts'
-import { encodeKey } from './api/key-text.ts'
+import { encodeKey } from '../protocol/report/hot-keys.ts'
 import { keyIn, lookUp, remove } from './api/look-up.ts'
 import { listConnections } from './api/peers.ts'
 import type { DaemonView } from './daemon-view.ts'
@@ -143,7 +143,7 @@ export class Routes {
     const key = keyIn(query)
     if (key === null) return say(response, 400, NO_KEY)
     const isDeleted = remove(this.daemon.host.cache, key)
-    if (isDeleted) this.log(`deleted ${encodeKey(key)}`)
+    if (isDeleted) this.log(`deleted ${encodeKey(key.toString('latin1'))}`)
     sendJson(response, { deleted: isDeleted })
   }
 

@@ -99,18 +99,30 @@ export interface HotKeyFacts {
   valueBytes: number | null
 }
 
+/** Estimates from the same sample. */
 export interface PrefixFacts {
+  /** Empty: keys without one, and rare ones. */
   prefix: string
   items: number
   bytes: number
+  lookups: number
   /** 0 to 1; null: nothing was asked for. */
   hitRatio: number | null
 }
 
-/** The estimated hit ratio by memory. */
+/** The estimated hit ratio by memory, from a sample of the keys. */
 export interface CurveFacts {
   nowBytes: number
-  points: { bytes: number; hitRatio: number }[]
+  sampledKeys: number
+  points: CurvePoint[]
+}
+
+export interface CurvePoint {
+  bytes: number
+  /** 0 to 1; null: nothing was asked for yet. */
+  hitRatio: number | null
+  /** How full a cache of this size would be, 0 to 1: below 1 the estimate is too low. */
+  filled: number
 }
 
 /** The event `hello`, first on each stream: what does not change while the daemon runs. */

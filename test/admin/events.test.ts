@@ -47,12 +47,29 @@ t.test('a stream begins with all that the page shows', async t => {
   )
 })
 
+t.test('the curve and the prefixes come once keys were sampled', async t => {
+  const { daemon, admin } = await startWithAdmin(t)
+  const peer = await openPeer(daemon.port)
+  for (let i = 0; i < 2000; i++) peer.write(`set user:${i} 0 0 1 noreply\r\n1\r\nget user:${i}\r\n`)
+  await ask(peer, 'mn\r\n', 'MN\r\n')
+  const stream = await openStream(t, admin, '/events')
+  const { curve, prefixes } = await stream.next<Detail>('detail', ({ curve, prefixes }) => {
+    return (curve?.sampledKeys ?? 0) > 0 && (prefixes?.length ?? 0) > 0
+  })
+  const now = curve?.points.find(({ bytes }) => bytes === curve.nowBytes)
+  t.equal(now?.hitRatio, 1, 'all that was asked for was there')
+  t.same(
+    prefixes?.map(({ prefix }) => prefix),
+    ['user'],
+  )
+})
+
 t.test('keys are not in the stream where dumps are refused', async t => {
   const { daemon, admin } = await startWithAdmin(t, ['-X'])
   const peer = await openPeer(daemon.port)
   for (let i = 0; i < 500; i++) await ask(peer, 'get hot\r\n', 'END\r\n')
   const stream = await openStream(t, admin, '/events')
-  t.match(await stream.next<Detail>('detail'), { hot: null, long: null })
+  t.match(await stream.next<Detail>('detail'), { hot: null, long: null, prefixes: null })
 })
 
 t.test('listeners have a bound of their own', async t => {

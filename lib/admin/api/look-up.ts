@@ -5,10 +5,11 @@ import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
 import type { Cache } from '../../engine/cache.ts'
 import { Status } from '../../engine/status.ts'
 import { Ask } from '../../engine/storing/ask.ts'
+import { encodeKey } from '../../protocol/report/hot-keys.ts'
 import { ItemSink } from '../../protocol/report/one-item.ts'
 import { VALUE_SHOWN_BYTES_MAX } from '../limits.ts'
 import type { ItemFacts } from '../shapes.ts'
-import { decodeBytes, encodeKey } from './key-text.ts'
+import { decodeBytes } from './key-text.ts'
 
 /** The key in a query; null if there is none that an item could have. */
 export function keyIn(query: ReadonlyMap<string, string>): Buffer | null {
@@ -23,7 +24,7 @@ export function lookUp(cache: Cache, key: Buffer, withValue: boolean): ItemFacts
   const shard = cache.shardOf(hash)
   const sink = new ItemSink(withValue ? VALUE_SHOWN_BYTES_MAX : 0)
   shard.inspect(hash, area, 0, key.length, sink)
-  const name = encodeKey(key)
+  const name = encodeKey(key.toString('latin1'))
   if (sink.report === null) return { key: name, found: 'not_found' }
   const { state, cas, ttlS, wasFetched, isStale, isClaimed, value, ...facts } = sink.report
   const item = {

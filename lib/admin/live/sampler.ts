@@ -2,15 +2,17 @@
 // scrape of metrics is: no other thread is asked, and how many items there are does not matter.
 
 import { readLatencies, type Times } from '../../observe/latency.ts'
+import type { MissCurve } from '../../observe/miniature/insight.ts'
 import { ThreadCounter } from '../../protocol/host.ts'
+import { encodeKey } from '../../protocol/report/hot-keys.ts'
 import { Cell, readPages } from '../../protocol/report/pages.ts'
-import { encodeKey } from '../api/key-text.ts'
 import type { DaemonView } from '../daemon-view.ts'
 import { LATENCY_WINDOW_SAMPLES, MAP_CELLS_MAX } from '../limits.ts'
 import { Facts } from '../metrics/facts.ts'
 import type {
   ClassFacts,
   CommandTimes,
+  CurveFacts,
   Detail,
   Hello,
   MemoryFacts,
@@ -113,15 +115,20 @@ export class Sampler {
 
   detail(): Detail {
     const { host, tellsKeys } = this.daemon
-    const nothing: Detail = { hot: null, long: null, prefixes: null, curve: null }
-    if (!tellsKeys || !host.allowed.dump) return nothing
+    const known = host.insight.read()
+    const curve = known === null ? null : curveFacts(known.curve)
+    if (!tellsKeys || !host.allowed.dump) return { hot: null, long: null, prefixes: null, curve }
     const { hot, long } = host.hotKeys.report(host.cache)
     return {
-      ...nothing,
       hot: hot.map(({ key, requests, share, valueBytes = null }) => {
         return { key: encodeKey(key), requests, share, valueBytes }
       }),
       long: long.map(({ key, valueBytes }) => ({ key: encodeKey(key), valueBytes })),
+      prefixes:
+        known?.prefixes.map(({ prefix, ...facts }) => {
+          return { ...facts, prefix: encodeKey(prefix) }
+        }) ?? null,
+      curve,
     }
   }
 
@@ -155,6 +162,16 @@ function timesOf(command: string, times: Times): CommandTimes {
     p99Us: times.percentileUs(0.99),
     p999Us: times.percentileUs(0.999),
     longestUs: times.longestUs,
+  }
+}
+
+function curveFacts({ points, sampledKeys }: MissCurve): CurveFacts {
+  return {
+    nowBytes: points.find(({ memory }) => memory === 1)?.memoryBytes ?? 0,
+    sampledKeys,
+    points: points.map(({ memoryBytes, missRatio, filled }) => {
+      return { bytes: memoryBytes, hitRatio: missRatio === null ? null : 1 - missRatio, filled }
+    }),
   }
 }
 
