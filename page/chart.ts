@@ -3,6 +3,7 @@
 
 import uPlot from 'uplot'
 import { make, setText, swatch } from './dom.ts'
+import { brief } from './figures.ts'
 import type { Point } from './history.ts'
 import { color, onThemeChange } from './theme.ts'
 
@@ -214,9 +215,4 @@ function powers(_: uPlot, __: number, min: number, max: number): number[] {
   const first = Math.round(Math.log10(min))
   const last = Math.round(Math.log10(max))
   return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i))
-}
-
-/** Without zeros behind the point: 4.00 k -> 4 k. */
-function brief(text: string): string {
-  return text.replace(/\.0+(?= )|(?<=\.\d*[1-9])0+(?= )/, '')
 }

@@ -2,7 +2,7 @@
 
 import type { CurveFacts, CurvePoint } from '../lib/admin/shapes.ts'
 import { make, setText } from './dom.ts'
-import { bytes, exact, percent } from './figures.ts'
+import { brief, bytes, exact, percent } from './figures.ts'
 
 const WIDTH_PX_MAX = 900
 const HEIGHT = 210
@@ -51,7 +51,7 @@ export class CurveChart {
       this.text(percent(ratio, 0), LEFT - 8, yOf(ratio) + 4, 'end')
     }
     for (const point of points) {
-      this.text(bytes(point.bytes), xOf(point.bytes), HEIGHT - 6, 'middle')
+      this.text(brief(bytes(point.bytes)), xOf(point.bytes), HEIGHT - 6, 'middle')
     }
     this.line('now', xOf(nowBytes), TOP, xOf(nowBytes), HEIGHT - BOTTOM)
     this.text('now', xOf(nowBytes) + 6, HEIGHT - BOTTOM - 8, 'start')
@@ -61,7 +61,10 @@ export class CurveChart {
       const [cx, cy] = [xOf(point.bytes), yOf(point.hitRatio)]
       const state = point.filled < 1 ? 'curve-dot filling' : 'curve-dot'
       this.add('circle', { class: state, cx, cy, r: 4 })
-      this.text(percent(point.hitRatio), cx, cy < TOP + 30 ? cy + 20 : cy - 10, 'middle')
+      const isNow = point.bytes === nowBytes
+      // Beside the line of now, not on it.
+      const [x, anchor] = isNow ? [cx + 7, 'start'] : [cx, 'middle']
+      this.text(percent(point.hitRatio), x, cy < TOP + 30 ? cy + 20 : cy - 10, anchor)
     }
   }
 
@@ -89,7 +92,7 @@ function isKnown(point: CurvePoint): point is KnownPoint {
 
 function factsOf(known: readonly KnownPoint[], sampledKeys: number): string {
   if (known.length === 0) return 'Nothing was asked for yet.'
-  const told = known.map(point => `${percent(point.hitRatio)} with ${bytes(point.bytes)}`)
+  const told = known.map(point => `${percent(point.hitRatio)} with ${brief(bytes(point.bytes))}`)
   const filling = known.some(({ filled }) => filled < 1)
     ? ' Hollow: a cache of this size would not be full yet, and would do better later.'
     : ''

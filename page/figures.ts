@@ -57,6 +57,11 @@ export function age(seconds: number, units = 2): string {
   return parts.slice(0, units).join(' ')
 }
 
+/** Without zeros behind the point: 4.00 k -> 4 k. */
+export function brief(text: string): string {
+  return text.replace(/\.0+(?= )|(?<=\.\d*[1-9])0+(?= )/, '')
+}
+
 /** Percent-encoded bytes as text where they are text, and unchanged where not. */
 export function keyText(encoded: string): string {
   try {

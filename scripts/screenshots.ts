@@ -15,7 +15,7 @@ import { freePort, memslabCommand, startServer, stopServer } from './bench/serve
 const [folder = fileURLToPath(new URL('../docs/monitoring/', import.meta.url))] =
   process.argv.slice(2)
 const CHROMIUM = '/usr/bin/chromium'
-const DESKTOP = { width: 1280, height: 880 }
+const DESKTOP = { width: 1180, height: 800 }
 const PHONE = { width: 390, height: 844 }
 
 /** How long the application has used the daemon before the page is opened, and is looked at. */

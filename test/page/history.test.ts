@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import type { Sample } from '../../lib/admin/shapes.ts'
-import { age, bytes, count, keyText, micros, percent, UNKNOWN } from '../../page/figures.ts'
+import { age, brief, bytes, count, keyText, micros, percent, UNKNOWN } from '../../page/figures.ts'
 import { History, POINTS_MAX, pointOf } from '../../page/history.ts'
 
 function sampleAt(atMs: number, stats: Record<string, number> = {}, cpuUs = [0, 0]): Sample {
@@ -72,6 +72,12 @@ t.test('numbers as people read them', async t => {
   t.equal(age(7322, 1), '2 h')
   t.same([count(null), percent(null), micros(null), bytes(null)], Array(4).fill(UNKNOWN))
   t.equal(percent(0.12345), '12.3 %')
+  t.same(['4.00 k', '1.50 ms', '32.0 MiB', '100 %'].map(brief), [
+    '4 k',
+    '1.5 ms',
+    '32 MiB',
+    '100 %',
+  ])
 })
 
 t.test('keys are shown as text where that is safe', async t => {
