@@ -43,6 +43,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promi
     const { completionText } = await import('./options/completion.ts')
     return (await print(completionText())) ? 0 : EXIT_FAILURE
   },
+  snapshot: async () => (await import('./commands/snapshot/snapshot.ts')).runSnapshot,
   top: async () => (await import('./commands/top/top.ts')).runTop,
 }
 

@@ -12,7 +12,7 @@ export function completionText(): string {
   const files = SWITCHES.filter(({ value }) => value === '<file>').flatMap(({ letter, name }) =>
     letter === '' ? [`--${name}`] : [`-${letter}`, `--${name}`],
   )
-  const commands = COMMAND_LINES.map(([usage]) => usage.split(' ')[0])
+  const commands = [...new Set(COMMAND_LINES.map(([usage]) => usage.split(' ')[0]))]
   return `# Completion of memslab for bash: source <(memslab completion)
 _memslab() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]}

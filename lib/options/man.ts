@@ -9,6 +9,8 @@ export const COMMAND_LINES: readonly (readonly [usage: string, what: string])[] 
   ['drain HOST:PORT --to HOST:PORT...', 'move the items of a server to others'],
   ['top HOST:PORT...', 'rates, hit ratio, memory and hottest keys of servers'],
   ['doctor HOST:PORT...', 'say what is wrong with servers, and what helps'],
+  ['snapshot HOST:PORT --to FILE', 'write the items of a running memslab into a file'],
+  ['snapshot inspect|verify|export FILE', 'look at a snapshot, or print its items'],
   ['completion', 'print the completion script for bash'],
 ]
 

@@ -7,6 +7,9 @@ import type { CloseReason } from '../observe/journal.ts'
 import type { Operations } from './execute.ts'
 import type { Host } from './host.ts'
 import type { Request } from './request.ts'
+import type { Source } from './source.ts'
+
+export type { Source } from './source.ts'
 
 export const State = {
   COMMAND: 0,
@@ -25,21 +28,6 @@ export type ProtocolName = 'auto' | 'ascii' | 'binary'
 
 /** Returned by a step that needs more input. Otherwise it returns how far it consumed. */
 export const NEED_MORE = -1
-
-/**
- * Output of any length, produced piece by piece while the peer reads. Each call is bounded. An
- * empty piece means "not yet": the next call comes after `pauseMs`, and others have their turn in
- * between.
- */
-export interface Source {
-  readonly pauseMs: number
-  /** It delays the answer to a failed log-in: it is dropped if the peer closes. */
-  readonly isPenalty?: boolean
-  /** The next piece, or null after the last. */
-  next(): Buffer | null
-  /** The peer is gone, or `next` returned null. */
-  close(): void
-}
 
 export interface Conversation {
   readonly host: Host

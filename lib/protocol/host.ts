@@ -9,6 +9,7 @@ import type { InsightBoard } from '../observe/miniature/insight.ts'
 import type { Sampler } from '../observe/miniature/key-sampler.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { Reply } from './reply.ts'
+import type { Source } from './source.ts'
 
 /** Counters of one thread, indices into `Host.counters`; only that thread writes them. */
 export const ThreadCounter = {
@@ -206,6 +207,8 @@ export interface Host {
    * or later.
    */
   refreshCertificates(done: (fault: string | null) => void): void
+  /** A snapshot of the cache, as the bytes of its file. */
+  takeSnapshot(hasCas: boolean): Source
   /** One line to the daemon's log; its level is `info` if not given. */
   log(line: string, level?: 'warn' | 'info' | 'debug'): void
   /** Ends the daemon, as SIGINT does, or SIGUSR1 if `graceful`. */

@@ -32,6 +32,7 @@ import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
 import type { Relay } from './relay/relay.ts'
 import { Phase, type Roster, type RosterHandle } from './roster.ts'
+import { SnapshotSource } from './snapshot-source.ts'
 import { type LogLine, type LogWords, linesDropped, say } from './system/log.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UringHandle } from './uring/uring.ts'
@@ -190,6 +191,7 @@ export function hostOf(
     },
     auth: authenticatorOf(settings.auth, roster, guards),
     refreshCertificates: done => refreshCertificates(settings.tls, clockS(), guards, done),
+    takeSnapshot: hasCas => new SnapshotSource(cache, roster.control, hasCas),
     log: say,
   }
 }

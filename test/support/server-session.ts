@@ -55,6 +55,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
     refreshCertificates: done => done('Error TLS not enabled'),
+    takeSnapshot: () => ({ pauseMs: 0, next: () => null, close: () => {} }),
     log: () => {},
     cluster: new ClusterBoard(createClusterBoard([], 'test-host', false)),
     changes: new ChangeBoard(createChangeBoard()),

@@ -41,7 +41,7 @@ export class StatsLink {
    */
   async ask(names: readonly string[]): Promise<Report[]> {
     try {
-      this.socket ??= await this.open()
+      this.socket ??= await openSocket(this.server, this.access)
       const request = names.map(name => `stats${name === '' ? '' : ' '}${name}${CRLF}`).join('')
       return readReports(await talk(this.socket, request, names.length))
     } catch (error) {
@@ -54,22 +54,23 @@ export class StatsLink {
     this.socket?.destroy()
     this.socket = null
   }
+}
 
-  private async open(): Promise<Socket> {
-    const socket = await connected(this.server, this.access)
-    const { login } = this.access
-    if (login === undefined) return socket
-    const claim = login.replace(':', ' ')
-    const answer = await talk(
-      socket,
-      `set auth 0 0 ${Buffer.byteLength(claim)}${CRLF}${claim}${CRLF}`,
-      1,
-      /^(?:STORED|CLIENT_ERROR .*|ERROR)$/,
-    )
-    if (answer.at(-1) === 'STORED') return socket
-    socket.destroy()
-    throw new Error('the login is wrong')
-  }
+/** A connection that is logged in. Rejects with an Error of one line. */
+export async function openSocket(server: RingNode, access: Access): Promise<Socket> {
+  const socket = await connected(server, access)
+  const { login } = access
+  if (login === undefined) return socket
+  const claim = login.replace(':', ' ')
+  const answer = await talk(
+    socket,
+    `set auth 0 0 ${Buffer.byteLength(claim)}${CRLF}${claim}${CRLF}`,
+    1,
+    /^(?:STORED|CLIENT_ERROR .*|ERROR)$/,
+  )
+  if (answer.at(-1) === 'STORED') return socket
+  socket.destroy()
+  throw new Error('the login is wrong')
 }
 
 function connected({ host, port = 0 }: RingNode, { ca }: Access): Promise<Socket> {

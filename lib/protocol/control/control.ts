@@ -1,7 +1,7 @@
 // Operators' commands in the text protocol: they are about the daemon, not about one item. Their
 // words are in tokens.ts. Extra words are ignored, and `noreply` as the last word silences a
-// command, except `stats`, `version`, `watch` and `config`. These commands are rare and may
-// allocate.
+// command, except `stats`, `version`, `watch`, `config` and `snapshot`. These commands are rare and
+// may allocate.
 
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
@@ -16,11 +16,18 @@ import { config, shutdown } from './daemon.ts'
 import { lru, memoryLimit, slabs } from './memory.ts'
 import { noteChange } from './parameters.ts'
 import { PendingAnswer } from './pending-answer.ts'
+import { snapshot } from './snapshot.ts'
 import { stats } from './stats.ts'
 import { watch } from './watch.ts'
 
 /** The commands without `noreply`. */
-const ANSWERED: ReadonlySet<Verb> = new Set([Verb.STATS, Verb.VERSION, Verb.WATCH, Verb.CONFIG])
+const ANSWERED: ReadonlySet<Verb> = new Set([
+  Verb.STATS,
+  Verb.VERSION,
+  Verb.WATCH,
+  Verb.CONFIG,
+  Verb.SNAPSHOT,
+])
 
 /** Runs the command whose line is in `bytes`. */
 export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
@@ -48,6 +55,8 @@ export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speake
       return shutdown(bytes, peer, speaker)
     case Verb.CONFIG:
       return config(bytes, peer, speaker)
+    case Verb.SNAPSHOT:
+      return snapshot(bytes, peer, speaker)
     case Verb.REFRESH_CERTS:
       return refreshCertificates(peer)
     default:

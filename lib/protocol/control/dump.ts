@@ -24,7 +24,7 @@ const DUMP_PIECE_BYTES = 8 * KIB
 const CACHEDUMP_BYTES_MAX = 2 * MIB
 
 /** How long a dump waits while another thread is in a step. */
-const DUMP_WAIT_MS = 2
+export const DUMP_WAIT_MS = 2
 
 /** A step that lasts longer is of a thread that died. */
 const DUMP_STEP_MS_MAX = 1000
@@ -79,13 +79,13 @@ export class Dump implements Source, ItemSink {
       this.isEnded = true
       return Buffer.from(this.form.end)
     }
-    const isMine = beginStep(this.control)
+    const isMine = beginDumpStep(this.control)
     this.pauseMs = isMine ? 0 : DUMP_WAIT_MS
     if (!isMine) return NOTHING
     try {
       return this.step()
     } finally {
-      Atomics.store(this.control, Control.DUMPING, 0)
+      endDumpStep(this.control)
     }
   }
 
@@ -111,11 +111,16 @@ export class Dump implements Source, ItemSink {
   close(): void {}
 }
 
-function beginStep(control: Int32Array): boolean {
+/** Whether this thread may do a step now. */
+export function beginDumpStep(control: Int32Array): boolean {
   const nowMs = (Date.now() & MS_MASK) | 1
   const beganMs = Atomics.load(control, Control.DUMPING)
   if (beganMs !== 0 && Math.abs(nowMs - beganMs) < DUMP_STEP_MS_MAX) return false
   return Atomics.compareExchange(control, Control.DUMPING, beganMs, nowMs) === beganMs
+}
+
+export function endDumpStep(control: Int32Array): void {
+  Atomics.store(control, Control.DUMPING, 0)
 }
 
 /** The reply to `stats cachedump`: newest items of a class's cold lists, END included. */

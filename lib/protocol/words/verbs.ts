@@ -33,6 +33,7 @@ export const Verb = {
   SHUTDOWN: 25,
   CONFIG: 26,
   REFRESH_CERTS: 27,
+  SNAPSHOT: 28,
   MG: 32,
   MS: 33,
   MD: 34,
@@ -157,6 +158,7 @@ const LONG: readonly (readonly [string, Verb])[] = [
   ['shutdown', Verb.SHUTDOWN],
   ['config', Verb.CONFIG],
   ['refresh_certs', Verb.REFRESH_CERTS],
+  ['snapshot', Verb.SNAPSHOT],
 ]
 
 function longVerb(bytes: Buffer, start: number, end: number): Verb {

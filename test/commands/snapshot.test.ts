@@ -1,0 +1,110 @@
+// `memslab snapshot`, `restore` and `warm` against real daemons.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { startDaemon } from '../support/daemon.ts'
+import { HOST, type ServerProcess } from '../support/process.ts'
+import { ask, askOnce, openPeer } from '../support/server-peer.ts'
+
+const MAIN = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+
+interface Ran {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+async function run(...args: string[]): Promise<Ran> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const texts = ['', '']
+  child.stdout.on('data', chunk => {
+    texts[0] += chunk
+  })
+  child.stderr.on('data', chunk => {
+    texts[1] += chunk
+  })
+  const [code] = await once(child, 'close')
+  return { code: Number(code), stdout: texts[0] ?? '', stderr: texts[1] ?? '' }
+}
+
+function nameOf({ port }: ServerProcess): string {
+  return `${HOST}:${port}`
+}
+
+const LONG = 'x'.repeat(300_000)
+
+async function fill(port: number, keys: number): Promise<void> {
+  const sets = Array.from(
+    { length: keys },
+    (_, i) => `set key-${i} ${i} 0 6 noreply\r\nv${10_000 + i}\r\n`,
+  )
+  await askOnce(port, `${sets.join('')}mn\r\n`, 'MN\r\n')
+  await askOnce(port, `set long 1 0 ${LONG.length}\r\n${LONG}\r\n`, 'STORED\r\n')
+  await askOnce(port, 'set soon 2 1000 2\r\nab\r\n', 'STORED\r\n')
+  // A key with a blank in it, and a value that is no text.
+  const peer = await openPeer(port)
+  await ask(peer, Buffer.from('ms YSBi 2 b F3\r\n\xff\xfe\r\n', 'latin1'), 'HD\r\n')
+  peer.destroy()
+}
+
+async function itemsOf(port: number): Promise<number> {
+  const stats = (await askOnce(port, 'stats\r\n', 'END\r\n')).toString()
+  return Number(/STAT curr_items (\d+)/.exec(stats)?.[1])
+}
+
+t.test('a snapshot of a running daemon, looked at and exported', async t => {
+  const folder = t.testdir()
+  const path = `${folder}/it.snapshot`
+  const key = `${folder}/key`
+  writeFileSync(key, 'ab'.repeat(32))
+  const daemon = await startDaemon(t)
+  await fill(daemon.port, 300)
+  for (const sealing of [[], ['--key', key]]) {
+    const taken = await run('snapshot', nameOf(daemon), '--to', path, ...sealing)
+    t.equal(taken.code, 0, taken.stderr)
+    t.match(taken.stderr, /^303 items, \d+ bytes in/)
+    const inspected = await run('snapshot', 'inspect', path, ...sealing)
+    t.match(inspected.stdout, /^items: 303$/m)
+    t.match(inspected.stdout, sealing.length === 0 ? /^encrypted: no$/m : /^encrypted: yes$/m)
+    t.match((await run('snapshot', 'verify', path, ...sealing)).stdout, /is sound: 303 items/)
+  }
+  const locked = await run('snapshot', 'verify', path)
+  t.equal(locked.code, 1)
+  t.match(locked.stderr, /^memslab snapshot: .*: it is encrypted, and no key was given\n$/)
+  const bytes = readFileSync(path)
+  bytes[bytes.length - 60] ^= 1
+  writeFileSync(`${folder}/damaged`, bytes)
+  t.equal((await run('snapshot', 'verify', `${folder}/damaged`, '--key', key)).code, 1)
+  const exported = await run('snapshot', 'export', path, '--key', key)
+  const items = exported.stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  const named = new Map(items.map(item => [item.key, item]))
+  t.equal(items.length, 303)
+  t.same(named.get('key-7'), { key: 'key-7', flags: 7, expires: null, bytes: 6, value: 'v10007' })
+  t.equal(Buffer.from(named.get('long').value64, 'base64').toString(), LONG)
+  t.equal(named.get('a b').value64, '//4=')
+  t.match(named.get('soon').expires, /^20/)
+  const csv = await run('snapshot', 'export', path, '--key', key, '--format', 'csv')
+  t.match(csv.stdout, /^key,flags,expires,value64\n/)
+  t.match(csv.stdout, /^a%20b,3,,\/\/4=$/m)
+  t.match(csv.stdout, /^key-7,7,,djEwMDA3$/m)
+})
+
+t.test('a daemon without dumps, and one that is no memslab, send none', async t => {
+  const path = `${t.testdir()}/it`
+  const daemon = await startDaemon(t, ['-X'])
+  const refused = await run('snapshot', nameOf(daemon), '--to', path)
+  t.equal(refused.code, 1)
+  t.match(refused.stderr, /ERROR snapshot not allowed/)
+  t.equal((await run('snapshot', nameOf(daemon))).code, 64)
+  t.equal((await run('snapshot', 'inspect')).code, 64)
+  await daemon.stop()
+  const gone = await run('snapshot', nameOf(daemon), '--to', path)
+  t.match(gone.stderr, /^memslab snapshot: .*\n$/)
+  t.equal(await itemsOf((await startDaemon(t)).port), 0)
+})
