@@ -296,12 +296,12 @@ export class UringLine implements Line, UringUser {
   }
 
   /** As `sendLong`, with values from their arenas; those are held until all is sent. */
-  private sendInserts({ area }: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent {
-    const between = area.bytes.subarray(start, end)
-    const wrote = this.write(gather(between, inserts, start))
-    if (wrote === between.length + inserts.bytes) return Sent.ALL
+  private sendInserts(from: ReplyBuffer, start: number, end: number, inserts: Inserts): Sent {
+    const wrote = this.loop.message.sendReply(this.descriptor, from, start, end, inserts)
+    if (wrote === end - start + inserts.bytes) return Sent.ALL
     if (wrote < 0 && wrote !== -EAGAIN) return this.refuse(wrote)
-    this.sendLater(behind(gather(Buffer.from(between), inserts, start), Math.max(wrote, 0)))
+    const between = Buffer.from(from.area.bytes.subarray(start, end))
+    this.sendLater(behind(gather(between, inserts, start), Math.max(wrote, 0)))
     this.inserts = this.loop.replies.takeInserts()
     return Sent.LATER
   }
@@ -313,7 +313,7 @@ export class UringLine implements Line, UringUser {
 
   /** The socket has room for more. */
   private sendOn(pieces: Uint8Array[]): void {
-    const wrote = this.write(pieces)
+    const wrote = this.loop.message.sendViews(this.descriptor, pieces)
     if (wrote < 0 && wrote !== -EAGAIN) {
       this.finish()
       return this.fail(wrote)
@@ -322,10 +322,6 @@ export class UringLine implements Line, UringUser {
     if (rest.length > 0) return this.sendLater(rest)
     this.finish()
     this.tell()
-  }
-
-  private write(pieces: Uint8Array[]): number {
-    return this.loop.message.send(this.descriptor, pieces)
   }
 
   /** The reply is sent, or never will be. */
