@@ -23,26 +23,32 @@ const OTHERS = [
   'cmd_touch',
 ]
 
-/** Rates are per second. A number that is not known is null, also in JSON. */
-export interface Measures {
+/** Figures of several servers add up to one of the pool. Rates are per second. */
+const SUMMED = [
+  'gets',
+  'sets',
+  'others',
+  'evictions',
+  'items',
+  'bytes',
+  'limitBytes',
+  'connections',
+  'connectionsMax',
+  'readBytes',
+  'writtenBytes',
+] as const
+
+/** A number that is not known is null, also in JSON. */
+type Figures = Record<(typeof SUMMED)[number], number | null>
+
+export interface Measures extends Figures {
   server: string
   /** Why it does not answer; null: it does. */
   fault: string | null
   version: string | null
   uptimeS: number | null
-  gets: number | null
-  sets: number | null
-  others: number | null
   /** Of the gets since the last sample; without any, of all. */
   hitPercent: number | null
-  evictions: number | null
-  items: number | null
-  bytes: number | null
-  limitBytes: number | null
-  connections: number | null
-  connectionsMax: number | null
-  readBytes: number | null
-  writtenBytes: number | null
   hotKeys: HotKey[]
   classes: ClassRow[]
 }
@@ -77,23 +83,8 @@ export function measure(server: string, before: Sample | undefined, now: Sample)
 
 /** A server that does not answer. */
 export function unmeasured(server: string, fault: string): Measures {
-  const nothing = {
-    version: null,
-    uptimeS: null,
-    gets: null,
-    sets: null,
-    others: null,
-    hitPercent: null,
-    evictions: null,
-    items: null,
-    bytes: null,
-    limitBytes: null,
-    connections: null,
-    connectionsMax: null,
-    readBytes: null,
-    writtenBytes: null,
-  }
-  return { server, fault, ...nothing, hotKeys: [], classes: [] }
+  const rest = { version: null, uptimeS: null, hitPercent: null, hotKeys: [], classes: [] }
+  return { server, fault, ...figuresOf(() => null), ...rest }
 }
 
 /** All servers as one: sums, and the hit ratio weighted by gets. */
@@ -103,26 +94,20 @@ export function totalOf(all: readonly Measures[]): Measures {
     const values = up.map(read).filter(value => value !== null)
     return values.length === 0 ? null : values.reduce((a, b) => a + b, 0)
   }
-  const gets = sum(({ gets }) => gets)
+  const total = figuresOf(name => sum(measures => measures[name]))
   const hits = sum(({ gets, hitPercent }) =>
     gets === null || hitPercent === null ? null : gets * hitPercent,
   )
   return {
     ...unmeasured(`${up.length} of ${all.length}`, ''),
+    ...total,
     fault: null,
-    gets,
-    sets: sum(({ sets }) => sets),
-    others: sum(({ others }) => others),
-    hitPercent: gets === null || hits === null || gets === 0 ? null : hits / gets,
-    evictions: sum(({ evictions }) => evictions),
-    items: sum(({ items }) => items),
-    bytes: sum(({ bytes }) => bytes),
-    limitBytes: sum(({ limitBytes }) => limitBytes),
-    connections: sum(({ connections }) => connections),
-    connectionsMax: sum(({ connectionsMax }) => connectionsMax),
-    readBytes: sum(({ readBytes }) => readBytes),
-    writtenBytes: sum(({ writtenBytes }) => writtenBytes),
+    hitPercent: hits === null || !total.gets ? null : hits / total.gets,
   }
+}
+
+function figuresOf(of: (name: keyof Figures) => number | null): Figures {
+  return Object.fromEntries(SUMMED.map(name => [name, of(name)])) as Figures
 }
 
 function hitPercent(before: Sample | undefined, now: Sample): number | null {
