@@ -10,6 +10,7 @@ import { LookUpView } from './look-up-view.ts'
 import { MemoryView } from './memory-view.ts'
 import { Overview } from './overview.ts'
 import { PeersView } from './peers-view.ts'
+import { SettingsView } from './settings-view.ts'
 import { WatchView } from './watch-view.ts'
 
 const STATES = { waiting: 'Connecting', live: 'Live', lost: 'Reconnecting', paused: 'Paused' }
@@ -24,6 +25,7 @@ class Page {
   private readonly keys = new KeysView(key => this.lookUp.open(key))
   private readonly peers = new PeersView()
   private readonly watch = new WatchView()
+  private readonly settings = new SettingsView()
   private readonly pause = byId('pause')
   private state: State = 'waiting'
   private isPaused = false
@@ -68,6 +70,7 @@ class Page {
     document.title = `memslab ${place} on ${hello.hostName}`
     this.lookUp.allow(hello)
     this.watch.allow(hello)
+    this.settings.allow(hello)
   }
 
   private togglePause(): void {

@@ -1,10 +1,13 @@
 // What each path of the admin listener answers.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setParameter } from '../protocol/control/parameters.ts'
 import { flushAll } from '../protocol/execute.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { encodeKey } from '../protocol/report/hot-keys.ts'
+import { decodeBytes } from './api/key-text.ts'
 import { keyIn, lookUp, remove } from './api/look-up.ts'
+import { listSettings } from './api/parameters-list.ts'
 import { listConnections } from './api/peers.ts'
 import type { DaemonView } from './daemon-view.ts'
 import { say, sayBusy, send, sendJson } from './http/answer.ts'
@@ -58,6 +61,7 @@ export class Routes {
       ['/api/connections', get('page', asked => this.tellConnections(asked))],
       ['/api/item', this.itemRoute()],
       ['/api/flush', this.flushRoute()],
+      ['/api/settings', this.settingsRoute()],
     ])
   }
 
@@ -84,6 +88,14 @@ export class Routes {
       answers: mayWrite ? { POST: ({ response }) => this.flush(response) } : {},
       for: 'page',
     }
+  }
+
+  private settingsRoute(): Route {
+    const answers: Route['answers'] = {
+      GET: ({ response }) => sendJson(response, listSettings(this.daemon.host)),
+    }
+    if (this.daemon.mayWrite) answers.POST = asked => this.changeSetting(asked)
+    return { answers, for: 'page' }
   }
 
   private async tellMetrics({ request, response }: Asked): Promise<void> {
@@ -154,6 +166,15 @@ export class Routes {
     flushAll(host.cache, 0)
     this.log('flushed all items')
     sendJson(response, { flushed: true })
+  }
+
+  private changeSetting({ request, response, query }: Asked): void {
+    const [name, value] = ['name', 'value'].map(word => decodeBytes(query.get(word) ?? ''))
+    if (!name || !value) return say(response, 400, 'The parameters name and value are missing.')
+    const who = `admin:${request.socket.remoteAddress}`
+    const fault = setParameter(this.daemon.host, name.toString(), value.toString(), who)
+    if (fault !== null) return say(response, 400, fault)
+    sendJson(response, { changed: true })
   }
 
   private log(line: string): void {

@@ -185,8 +185,12 @@ export interface ConnectionRow {
   idleS: number
 }
 
-/** `/api/settings`. */
+/** `/api/settings`: rows of `stats settings`. */
 export interface SettingRow {
   name: string
   value: string
+  /** It can change while the daemon runs. */
+  isChangeable: boolean
+  /** Who changed it last, and when, Unix time in seconds; null: nobody did. */
+  changed: { who: string; atS: number } | null
 }

@@ -9,7 +9,7 @@ import {
   CONNECTION_ROWS_MAX,
   VALUE_SHOWN_BYTES_MAX,
 } from '../../lib/admin/limits.ts'
-import type { ConnectionPage, ItemFacts } from '../../lib/admin/shapes.ts'
+import type { ConnectionPage, ItemFacts, SettingRow } from '../../lib/admin/shapes.ts'
 import { type Asked, fetchFrom, startWithAdmin } from '../support/admin.ts'
 import { ask, askOnce, comesTrue, openPeer, readUntil, statsOf } from '../support/server-peer.ts'
 
@@ -115,6 +115,38 @@ t.test('changes need --admin-write, and come from no other page', async t => {
   t.equal(await get(), 'END\r\n')
   t.equal((await statsOf(daemon.port)).get('cmd_flush'), '1')
   t.ok(await comesTrue(() => /admin: deleted a\n(.|\n)*admin: flushed/.test(daemon.output())))
+})
+
+t.test('settings are listed, and changed with --admin-write', async t => {
+  const { daemon, admin } = await startWithAdmin(t, ['--admin-write'])
+  const rows = async (): Promise<SettingRow[]> =>
+    JSON.parse((await fetchFrom(admin, '/api/settings')).text)
+  const rowOf = async (wanted: string) => (await rows()).find(({ name }) => name === wanted)
+  const shown = [...(await statsOf(daemon.port, 'settings')).entries()]
+  t.same(
+    (await rows()).map(({ name, value }) => [name, value]),
+    shown,
+  )
+  t.match(await rowOf('num_threads'), { value: '2', isChangeable: false, changed: null })
+  const change = (query: string, headers: Record<string, string> = OURS) =>
+    fetchFrom(admin, `/api/settings?${query}`, { method: 'POST', headers })
+  t.match(await change('name=eviction&value=segmented', {}), { status: 403 })
+  t.match(await change('name=eviction&value=segmented'), { status: 200 })
+  t.match(await rowOf('eviction'), {
+    value: 'segmented',
+    isChangeable: true,
+    changed: { who: 'admin:127.0.0.1' },
+  })
+  t.match(await change('name=eviction&value=never'), { status: 400, text: /must be one of/ })
+  t.match(await change('name=num_threads&value=4'), { status: 400, text: /needs a restart/ })
+  t.match(await change('name=nothing&value=4'), { status: 400, text: /no such setting/ })
+  for (const query of ['', 'name=eviction', 'name=%&value=1']) {
+    t.match(await change(query), { status: 400 }, query)
+  }
+  const plain = await startWithAdmin(t)
+  t.match(await fetchFrom(plain.admin, '/api/settings', { method: 'POST', headers: OURS }), {
+    status: 405,
+  })
 })
 
 t.test('-F refuses a flush here too', async t => {

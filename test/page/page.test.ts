@@ -145,6 +145,29 @@ pageTest(
   },
 )
 
+pageTest(
+  'with --admin-write a setting is changed',
+  { args: ['--admin-write'] },
+  async (t, { page, port, complaints }) => {
+    await page.locator('#settings').scrollIntoViewIfNeeded()
+    await page.fill('#settings-filter', 'verb')
+    await page.getByRole('button', { name: 'Change verbosity' }).click()
+    await page.fill('#change-value', '2')
+    await page.keyboard.press('Enter')
+    await reads(page, '#settings-note', /verbosity is now 2/)
+    t.equal((await statsOf(port, 'settings')).get('verbosity'), '2')
+    await reads(page, '#settings-list', /by admin:127.0.0.1/)
+    await page.getByRole('button', { name: 'Change verbosity' }).click()
+    await page.fill('#change-value', 'many')
+    await page.click('#change-yes')
+    await reads(page, '#settings-note', /verbosity: value must be a number from 0 to 3/)
+    t.match(complaints.splice(0), [/status of 400/], 'the browser tells of the refusal')
+    await page.fill('#settings-filter', 'num_threads')
+    await reads(page, '#settings-list', /num_threads/)
+    t.equal(await page.locator('#settings-list button:visible').count(), 0, 'it needs a restart')
+  },
+)
+
 pageTest('lines of watchers', {}, async (t, { page, port }) => {
   await page.check('#watch [value=mutations]')
   await page.click('#watch-start')
@@ -184,8 +207,17 @@ pageTest('the keyboard reaches everything, in order', {}, async (t, { page }) =>
   await reads(page, '[aria-live=polite]', /^\d+:\d+:\d+.*: gets .*, sets .*, others /)
   await page.reload()
   await page.locator('#state[data-state=live]').waitFor()
-  const names = await tabThrough(page, 10)
-  const links = ['overview', 'memory', 'evictions', 'keys', 'connections', 'look-up', 'watch']
+  const names = await tabThrough(page, 11)
+  const links = [
+    'overview',
+    'memory',
+    'evictions',
+    'keys',
+    'connections',
+    'look-up',
+    'watch',
+    'settings',
+  ]
   t.same(names, ['#main', '300', 'pause', ...links.map(id => `#${id}`)])
   t.equal(await page.evaluate('document.activeElement.matches(":focus-visible")'), true)
   await page.locator('#pause').press('Enter')
