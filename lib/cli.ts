@@ -44,6 +44,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promi
     return (await print(completionText())) ? 0 : EXIT_FAILURE
   },
   snapshot: async () => (await import('./commands/snapshot/snapshot.ts')).runSnapshot,
+  restore: async () => (await import('./commands/restore.ts')).runRestore,
+  warm: async () => (await import('./commands/warm.ts')).runWarm,
   top: async () => (await import('./commands/top/top.ts')).runTop,
 }
 

@@ -11,6 +11,8 @@ export const COMMAND_LINES: readonly (readonly [usage: string, what: string])[] 
   ['doctor HOST:PORT...', 'say what is wrong with servers, and what helps'],
   ['snapshot HOST:PORT --to FILE', 'write the items of a running memslab into a file'],
   ['snapshot inspect|verify|export FILE', 'look at a snapshot, or print its items'],
+  ['restore FILE HOST:PORT', 'fill a running server from a snapshot'],
+  ['warm HOST:PORT --from FILE|HOST:PORT...', 'fill a node with what it owns, before clients come'],
   ['completion', 'print the completion script for bash'],
 ]
 

@@ -266,7 +266,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['channels.ts', 'errors.ts', 'types.ts'],
   ],
   'lib/commands/': [
-    ['doctor/', 'drain.ts', 'restore.ts', 'ring.ts', 'snapshot/', 'top/', 'warm.ts'],
+    ['doctor/', 'drain.ts', 'ring.ts', 'snapshot/', 'top/', 'warm.ts'],
+    ['restore.ts'],
     ['servers/'],
     ['command-line.ts', 'progress.ts'],
   ],

@@ -5,7 +5,9 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { createRing, ownerOf } from '../../lib/client/ring/ring.ts'
 import { startDaemon } from '../support/daemon.ts'
+import { skipWithout, startOracle } from '../support/oracle.ts'
 import { HOST, type ServerProcess } from '../support/process.ts'
 import { ask, askOnce, openPeer } from '../support/server-peer.ts'
 
@@ -107,4 +109,71 @@ t.test('a daemon without dumps, and one that is no memslab, send none', async t 
   const gone = await run('snapshot', nameOf(daemon), '--to', path)
   t.match(gone.stderr, /^memslab snapshot: .*\n$/)
   t.equal(await itemsOf((await startDaemon(t)).port), 0)
+})
+
+t.test('a snapshot fills running servers, and nothing that they have changes', async t => {
+  const path = `${t.testdir()}/it`
+  const from = await startDaemon(t)
+  await fill(from.port, 2000)
+  t.equal((await run('snapshot', nameOf(from), '--to', path)).code, 0)
+  const lacking = skipWithout('memcached')
+  const targets = [await startDaemon(t), ...(lacking === false ? [await startOracle(t)] : [])]
+  for (const target of targets) {
+    await askOnce(target.port, 'set key-5 0 0 3\r\nnew\r\n', 'STORED\r\n')
+    const restored = await run('restore', path, nameOf(target))
+    t.equal(restored.code, 0, restored.stderr)
+    t.match(restored.stderr, /^2002 items stored in .*, 1 were there, 0 expired, 0 refused\n$/)
+    const found = await askOnce(target.port, 'get key-5 key-6 soon\r\n', 'END\r\n')
+    const values = ['key-5 0 3\r\nnew', 'key-6 6 6\r\nv10006', 'soon 2 2\r\nab']
+    t.equal(found.toString(), `${values.map(value => `VALUE ${value}\r\n`).join('')}END\r\n`)
+    t.match((await askOnce(target.port, 'mg soon t\r\n', '\r\n')).toString(), /^HD t(9\d\d|1000)\r/)
+    t.match((await askOnce(target.port, 'mg YSBi b s\r\n', '\r\n')).toString(), /^HD s2/)
+  }
+  const foreign = await run('restore', MAIN, nameOf(from))
+  t.match(foreign.stderr, /^memslab restore: .*: it is not a snapshot of memslab\n$/)
+  t.equal(foreign.code, 1)
+})
+
+t.test('a node is warmed with what the ring gives it', async t => {
+  const path = `${t.testdir()}/it`
+  const [old, fresh, filed] = [await startDaemon(t), await startDaemon(t), await startDaemon(t)]
+  await fill(old.port, 500)
+  await askOnce(fresh.port, 'set key-5 0 0 3\r\nnew\r\n', 'STORED\r\n')
+  const ring = createRing([
+    { host: HOST, port: fresh.port },
+    { host: HOST, port: old.port },
+  ])
+  const keys = Array.from({ length: 500 }, (_, i) => `key-${i}`)
+  const owned = [...keys, 'long', 'soon'].filter(key => ownerOf(ring, key) === 0)
+  const warmed = await run('warm', nameOf(fresh), '--from', nameOf(old), '--rate', '0')
+  t.equal(warmed.code, 0, warmed.stderr)
+  const there = new Set([...owned, 'key-5'])
+  t.equal(await itemsOf(fresh.port), there.size)
+  const found = await askOnce(fresh.port, `get ${[...there].join(' ')}\r\n`, 'END\r\n')
+  t.match(found.toString(), /VALUE key-5 0 3\r\nnew\r\n/)
+  t.equal(await itemsOf(old.port), 503, 'the source keeps them')
+  // From a file, the same.
+  t.equal((await run('snapshot', nameOf(old), '--to', path)).code, 0)
+  const pool = `${nameOf(filed)},${nameOf(old)}`
+  t.equal((await run('warm', nameOf(filed), '--from', path)).code, 64, 'whose keys?')
+  t.equal((await run('warm', nameOf(filed), '--from', path, '--pool', pool)).code, 0)
+  const ringOfFile = createRing([
+    { host: HOST, port: filed.port },
+    { host: HOST, port: old.port },
+  ])
+  const ownedOfFile = [...keys, 'long', 'soon', 'a b'].filter(key => ownerOf(ringOfFile, key) === 0)
+  t.equal(await itemsOf(filed.port), ownedOfFile.length)
+  t.equal((await run('warm', nameOf(filed), '--from', path, '--all')).code, 0)
+  t.equal(await itemsOf(filed.port), 503)
+})
+
+t.test('a node is warmed from memcached', { skip: skipWithout('memcached') }, async t => {
+  const [old, fresh] = [await startOracle(t), await startDaemon(t)]
+  await fill(old.port, 500)
+  const warmed = await run('warm', nameOf(fresh), '--from', nameOf(old), '--all', '--rate', '5000')
+  t.equal(warmed.code, 0, warmed.stderr)
+  const found = await askOnce(fresh.port, 'get key-7 soon\r\n', 'END\r\n')
+  t.equal(found.toString(), 'VALUE key-7 7 6\r\nv10007\r\nVALUE soon 2 2\r\nab\r\nEND\r\n')
+  // The key with a blank is skipped.
+  t.equal(await itemsOf(fresh.port), 502)
 })

@@ -14,7 +14,7 @@ import { parseServer } from '../members/servers.ts'
 import { type ConnectionOptions, checkAuth, checkConnections } from '../nodes/connection.ts'
 import { keysOf } from '../nodes/key-dump.ts'
 import { MetaNode } from '../nodes/meta-node.ts'
-import { checkKey } from '../nodes/node.ts'
+import { isPlainKey } from '../nodes/node.ts'
 import {
   checkNode,
   createRing,
@@ -143,7 +143,7 @@ async function moveToOwner(key: string, course: Course): Promise<void> {
   const owner = to[ownerOf(ring, key)]
   if (owner.name === from.name) return
   report.seen++
-  if (!isText(key)) {
+  if (!isPlainKey(key)) {
     report.skipped++
     return
   }
@@ -169,13 +169,4 @@ async function moveToOwner(key: string, course: Course): Promise<void> {
 
 function nodeOf(server: string | RingNode): RingNode {
   return typeof server === 'string' ? parseServer(server) : server
-}
-
-function isText(key: string): boolean {
-  try {
-    checkKey(key)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -100,14 +100,18 @@ export interface PoolNode {
 }
 
 /**
- * KEY unless every memcached takes this key: 1 to 250 bytes, no white space, no control characters,
- * no halves of surrogate pairs, which would all be sent as the same character.
+ * Whether every memcached takes this key: 1 to 250 bytes, no white space, no control characters, no
+ * halves of surrogate pairs, which would all be sent as the same character.
  */
-export function checkKey(key: string): void {
+export function isPlainKey(key: string): boolean {
   const bytes = typeof key === 'string' ? Buffer.byteLength(key) : 0
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  const isPlain = bytes >= 1 && bytes <= KEY_BYTES_MAX && !/[\x00-\x20\x7f]/.test(key)
-  if (isPlain && key.isWellFormed()) return
+  return bytes >= 1 && bytes <= KEY_BYTES_MAX && !/[\x00-\x20\x7f]/.test(key) && key.isWellFormed()
+}
+
+/** KEY unless it is a plain key. */
+export function checkKey(key: string): void {
+  if (isPlainKey(key)) return
   const words = `a key is text of 1 to ${KEY_BYTES_MAX} bytes without white space or control characters`
   throw new CacheError('KEY', words)
 }

@@ -29,7 +29,7 @@ export interface Unit {
   band: number
 }
 
-/** Takes what is read, in order. Areas are valid only during the call. */
+/** Takes what is read, in order. The head is valid only during the call, the areas stay. */
 export interface RecordSink {
   /** A record with its complete value at `valueAt`. */
   take(head: RecordHead, payload: Area, keyAt: number, valueAt: number): void
