@@ -98,3 +98,16 @@ export const CLOCK_TICK_MS = 200
 
 /** Keys whose items are prefetched together before their requests run. */
 export const PREFETCH_KEYS_MAX = 32
+
+/** Steps towards room that a request waits for, while others may have the lock in between. */
+export const ROOM_STEPS_MAX = 16_384
+
+/**
+ * Pages that it gives up, because some of their items are held, before it searches free memory no
+ * more, and before it is refused.
+ */
+export const ROOM_GIVEN_UP_MAX = 8
+export const ROOM_REFUSED_MIN = 32
+
+/** How long upkeep waits for the lock of an arena before it leaves it to the next turn. */
+export const UPKEEP_LOCK_WAIT_MS_MAX = 20

@@ -10,7 +10,7 @@
 import type { Area } from '../bytes/area.ts'
 import { Arena } from './arena/arena.ts'
 import { expiresAt } from './arena/clock.ts'
-import { resetCounters } from './arena/counters.ts'
+import { Counter, counterAt, noteStep, resetCounters } from './arena/counters.ts'
 import * as L from './arena/layout.ts'
 import { NIL } from './arena/layout.ts'
 import { lock, lockHolder, lockWithin, type OnStuck, unlock, yieldLock } from './arena/lock.ts'
@@ -32,7 +32,14 @@ import {
   walkItems,
   walkTable,
 } from './items/walk.ts'
-import { UPKEEP_IDLE_MS_MAX, UPKEEP_TURN_MS_MAX } from './limits.ts'
+import {
+  ROOM_GIVEN_UP_MAX,
+  ROOM_REFUSED_MIN,
+  ROOM_STEPS_MAX,
+  UPKEEP_IDLE_MS_MAX,
+  UPKEEP_LOCK_WAIT_MS_MAX,
+  UPKEEP_TURN_MS_MAX,
+} from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
 import { isRoomWanted } from './room/allocate.ts'
 import { startMove } from './room/moves.ts'
@@ -66,16 +73,6 @@ import { isJoin, metaOfStore } from './storing/terms.ts'
 import { Crawl, startCrawl, stopCrawl } from './upkeep/crawl.ts'
 import type { Upkeep } from './upkeep/upkeep.ts'
 
-/** Steps towards room that a request waits for, while others may have the lock in between. */
-export const ROOM_STEPS_MAX = 16_384
-
-/**
- * Pages that it gives up, because some of their items are held, before it searches free memory no
- * more, and before it is refused.
- */
-export const ROOM_GIVEN_UP_MAX = 8
-export const ROOM_REFUSED_MIN = 32
-
 /** Steps of one call of `walkTable`. */
 const WALK_STEPS_MAX = 16
 
@@ -86,9 +83,6 @@ type Operation = (arena: Arena, ask: Ask, sink: HitSink) => Status
 type RoomStep = (arena: Arena, classId: number, chunks: number, step: number) => boolean
 
 const unseen: HitSink = { accept: () => Status.OK }
-
-/** How long upkeep waits for the lock of an arena before it leaves it to the next turn. */
-const UPKEEP_LOCK_WAIT_MS_MAX = 20
 
 export class Shard {
   readonly arena: Arena
@@ -348,7 +342,9 @@ export class Shard {
     let more = true
     while (more && performance.now() < endMs) {
       if (!lockWithin(words, this.holder, UPKEEP_LOCK_WAIT_MS_MAX)) return UPKEEP_IDLE_MS_MAX
+      const lockedAtMs = performance.now()
       more = upkeep.step()
+      noteStep(this.arena.counters, lockedAtMs)
       this.unlock()
     }
     return upkeep.restMs(more)
@@ -390,7 +386,8 @@ export class Shard {
   }
 
   private lock(): void {
-    lock(this.arena.words, this.holder, this.onStuck)
+    const { words, counters } = this.arena
+    if (lock(words, this.holder, this.onStuck)) counters[counterAt(Counter.LOCK_WAITS)]++
   }
 
   private unlock(): void {
@@ -480,15 +477,18 @@ export class Shard {
     const { arena } = this
     const { words } = arena
     let givenUp = 0
+    let lockedAtMs = 0
     for (let steps = 0; steps < ROOM_STEPS_MAX; steps++) {
       const before = words[L.MOVE_GIVEN_UP]
       if (!step(arena, classId, chunks, steps)) return true
+      if (steps > 0) noteStep(this.arena.counters, lockedAtMs)
       if (words[L.MOVE_GIVEN_UP] !== before) {
         givenUp++
         if (givenUp === ROOM_GIVEN_UP_MAX) restSlack(arena)
         if (givenUp === ROOM_REFUSED_MIN) return false
       }
       yieldLock(words, this.holder, this.onStuck)
+      lockedAtMs = performance.now()
     }
     return false
   }

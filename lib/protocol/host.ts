@@ -48,6 +48,8 @@ export const ThreadCounter = {
   CPU_US: 20,
   GC_US: 21,
   LOOP_DELAY_US: 22,
+  /** TLS handshakes that are done, resumed sessions included. */
+  TLS_HANDSHAKES: 23,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */

@@ -11,6 +11,7 @@ import { descriptorOf } from './line/node-handle.ts'
 import type { Inheritance, PassedListener } from './listen/address.ts'
 import type { Roster } from './roster.ts'
 import { say } from './system/log.ts'
+import { ThreadHealth } from './thread-health.ts'
 import { contextOptions } from './tls/certificates.ts'
 import { Keyring, type TlsHandle } from './tls/keyring.ts'
 import { type Guards, hostOf } from './worker-host.ts'
@@ -18,6 +19,9 @@ import type { Workers } from './workers.ts'
 
 /** How soon new connections get certificates that were read again. */
 const RENEW_MS = 1000
+
+/** How often the main thread tells of its health, as workers do. */
+const HEALTH_MS = 1000
 
 const LOOPBACK = /^(?:127\.|::1$|localhost$)/
 
@@ -77,6 +81,9 @@ export async function listenAdmin(
     say(`warning: the admin listener on ${place} is open to the network without ${missing}`, 'warn')
   }
   const renewing = tls === null ? undefined : setInterval(renewer(admin, tls), RENEW_MS).unref()
+  const { roster } = parts
+  const health = new ThreadHealth(roster.countersOf(roster.mainThread))
+  const telling = setInterval(() => health.tick(), HEALTH_MS).unref()
   return {
     places: [`admin:${place}`],
     passed: () => {
@@ -91,6 +98,8 @@ export async function listenAdmin(
     },
     close: () => {
       clearInterval(renewing)
+      clearInterval(telling)
+      health.close()
       return admin.close()
     },
   }
@@ -116,7 +125,9 @@ function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
     main: {
       workersReady: () => workers.readyCount(),
       workersWithUring: () => workers.uringCount(),
+      usesUring: worker => workers.usesUring(worker),
       loadOf: worker => roster.loadOf(worker),
+      mainThread: roster.mainThread,
       counterOf: (worker, counter) => roster.countersOf(worker)[counter],
       registered,
     },

@@ -88,9 +88,11 @@ export class Service implements Hall, TlsHall {
     this.replies = this.loop?.replies ?? new Replies(reply, REPLY_ROOM_BYTES, REPLY_SPARES_MAX)
     this.buffers = new SocketBuffers(this.replies)
     this.listeners = settings.listeners
-    this.health = settings.tellsHealth ? new ThreadHealth(this.host.counters) : null
+    // The admin listener tells of the main thread.
+    const isMain = task.worker === this.roster.mainThread
+    this.health = settings.tellsHealth && !isMain ? new ThreadHealth(this.host.counters) : null
     // As in memcached, peers of a UNIX socket may be idle.
-    this.endsIdle = task.worker !== this.roster.mainThread
+    this.endsIdle = !isMain
     this.settings = settings
     this.fail = fail
     this.tick()

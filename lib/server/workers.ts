@@ -151,6 +151,11 @@ export class Workers {
     return this.workers.filter(({ isReady, uring }) => isReady && uring !== null).length
   }
 
+  /** Whether a worker takes connections by io_uring. */
+  usesUring(index: number): boolean {
+    return this.workers[index]?.isReady === true && this.workers[index].uring !== null
+  }
+
   /** Hands a paused socket over; false if it is gone already. */
   deliver(index: number, socket: Socket, slot: number): boolean {
     const worker = this.workers[index]

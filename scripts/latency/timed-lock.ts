@@ -9,9 +9,10 @@ export { lockHolder } from '../../lib/engine/arena/lock.ts'
 export const holds = new Times()
 let takenMs = 0
 
-export function lock(words: Int32Array, holder: number): void {
-  plain.lock(words, holder)
+export function lock(words: Int32Array, holder: number): boolean {
+  const waited = plain.lock(words, holder)
   takenMs = performance.now()
+  return waited
 }
 
 export function lockWithin(words: Int32Array, holder: number, waitMs: number): boolean {

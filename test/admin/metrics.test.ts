@@ -2,7 +2,7 @@
 // traffic, both formats, and what Prometheus makes of it.
 
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -123,6 +123,47 @@ t.test('evictions and refused stores are counted', async t => {
   t.ok(sum > 100, `${sum} refused`)
 })
 
+t.test('the docs list every metric of our own, and no other', async t => {
+  const { admin } = await startWithAdmin(t)
+  const page = readFileSync(new URL('../../docs/monitoring.md', import.meta.url), 'utf8')
+  const rows = page.split('\n').filter(line => line.startsWith('| `memslab_'))
+  const listed = rows.flatMap(row => row.split('|')[1]?.match(/memslab_\w+/g) ?? [])
+  const shown = [...(await scrape(admin)).keys()].filter(name => name.startsWith('memslab_'))
+  t.same([...new Set(listed)].sort(), shown.sort())
+})
+
+t.test('removals have their causes', async t => {
+  const { daemon, admin } = await startWithAdmin(t, ['-m', '8', '-t', '1'])
+  const peer = await openPeer(daemon.port)
+  const stores = Array.from({ length: 500 }, (_, i) => `set k${i} 0 0 10 noreply\r\nvvvvvvvvvv\r\n`)
+  await ask(peer, `${stores.join('')}flush_all\r\n`, 'OK\r\n')
+  const removed = async (cause: string) =>
+    (await scrape(admin)).get('memslab_items_removed_total')?.samples.get(`{cause="${cause}"}`)
+  const dead = async () => ((await removed('flushed')) ?? 0) + ((await removed('expired')) ?? 0)
+  t.ok(await comesTrue(async () => (await dead()) === 500), 'all are freed, some by list balance')
+  for (const cause of ['memory', 'page_move', 'crawler']) t.equal(await removed(cause), 0, cause)
+})
+
+t.test('a lock that was taken is counted for its arena', async t => {
+  const { daemon, admin } = await startWithAdmin(t, ['-m', '64', '-t', '2'])
+  const before = (await scrape(admin)).get('memslab_lock_waits_total')
+  t.same([...(before?.samples.keys() ?? [])], ['{arena="0"}', '{arena="1"}'])
+  const peers = await Promise.all(Array.from({ length: 4 }, () => openPeer(daemon.port)))
+  const value = 'v'.repeat(20_000)
+  const batch = `${`set k 0 0 20000 noreply\r\n${value}\r\n`.repeat(200)}mn\r\n`
+  const isCounted = async () => {
+    await Promise.all(peers.map(peer => ask(peer, batch, 'MN\r\n')))
+    const samples = (await scrape(admin)).get('memslab_lock_waits_total')?.samples.values() ?? []
+    return [...samples].some(waits => waits > 0)
+  }
+  t.ok(await comesTrue(isCounted), 'two threads that store the same key meet')
+  const step = (await scrape(admin)).get('memslab_lock_longest_step_seconds')?.samples
+  t.ok(
+    [...(step?.values() ?? [])].every(seconds => seconds > 0 && seconds < 60),
+    'steps of upkeep',
+  )
+})
+
 t.test('workers tell of themselves', async t => {
   const { admin } = await startWithAdmin(t)
   const isTold = async () => {
@@ -132,7 +173,15 @@ t.test('workers tell of themselves', async t => {
   t.ok(await comesTrue(isTold), 'CPU time of each worker')
   const metrics = await scrape(admin)
   t.equal(metrics.get('memslab_workers_ready')?.samples.get(''), 2)
-  t.equal(metrics.get('memslab_worker_loop_delay_seconds')?.samples.size, 2)
+  for (const name of ['worker_loop_delay_seconds', 'worker_gc_seconds_total']) {
+    const samples = metrics.get(`memslab_${name}`)?.samples
+    const labels = ['{worker="0"}', '{worker="1"}', '{worker="main"}']
+    t.same([...(samples?.keys() ?? [])], labels, name)
+  }
+  const mainCpu = async () =>
+    (await scrape(admin)).get('memslab_worker_cpu_seconds_total')?.samples.get('{worker="main"}')
+  t.ok(await comesTrue(async () => ((await mainCpu()) ?? 0) > 0), 'CPU time of the main thread')
+  t.equal(metrics.get('memslab_worker_io_uring')?.samples.size, 2)
   t.equal(metrics.get('memslab_registered')?.samples.size, 0, 'it does not register')
 })
 

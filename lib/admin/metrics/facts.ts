@@ -26,6 +26,9 @@ export interface MainFacts {
   /** Workers that take connections, and those of them that use io_uring. */
   workersReady(): number
   workersWithUring(): number
+  usesUring(worker: number): boolean
+  /** The number of the main thread among the workers' numbers. */
+  mainThread: number
   /** How many connections a worker serves. */
   loadOf(worker: number): number
   /** A ThreadCounter of one worker. */

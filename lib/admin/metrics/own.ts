@@ -1,7 +1,7 @@
 // Metrics of memslab's own, for what memcached_exporter has no name.
 
 import { ThreadCounter } from '../../protocol/host.ts'
-import { heldOf } from '../../protocol/report/report.ts'
+import { heldOf, type LockFacts, locksOf, removedOf } from '../../protocol/report/report.ts'
 import type { Facts, MetricRow, Sample } from './facts.ts'
 
 const PREFIX = 'memslab_'
@@ -13,18 +13,12 @@ const COUNTERS: readonly (readonly [name: string, counter: number, help: string]
   ['idle_kicks_total', ThreadCounter.IDLE_KICKS, 'Connections closed because they were idle.'],
   ['meta_commands_total', ThreadCounter.CMD_META, 'Meta commands.'],
   ['replies_refused_total', ThreadCounter.REPLIES_REFUSED, 'Requests for too long replies.'],
+  ['tls_handshakes_total', ThreadCounter.TLS_HANDSHAKES, 'TLS handshakes that were done.'],
   ['tls_handshake_errors_total', ThreadCounter.TLS_ERRORS, 'Failed TLS handshakes.'],
   ['tls_protocol_errors_total', ThreadCounter.TLS_PROTOCOL_ERRORS, 'TLS errors of open peers.'],
   ['tls_sessions_total', ThreadCounter.TLS_SESSIONS, 'New TLS sessions, resumed ones aside.'],
   ['log_lines_written_total', ThreadCounter.LOG_WRITTEN, 'Log lines for watchers.'],
   ['log_lines_dropped_total', ThreadCounter.LOG_DROPPED, 'Log lines lost before any watcher.'],
-]
-
-/** Why items left the cache, but for deletes: causes and the rows of `stats` that count them. */
-const CAUSES: readonly (readonly [cause: string, row: string])[] = [
-  ['memory', 'evictions'],
-  ['expired', 'reclaimed'],
-  ['crawler', 'crawler_reclaimed'],
 ]
 
 export function ownMetrics(): MetricRow[] {
@@ -43,6 +37,7 @@ export function ownMetrics(): MetricRow[] {
     ...heldMetrics(),
     ...workerMetrics(),
     ...curveMetrics(),
+    ...lockMetrics(),
     plain('stderr_lines_dropped_total', 'counter', 'Lost lines of the log.', ({ host }) =>
       host.facts.logLinesDropped(),
     ),
@@ -58,8 +53,7 @@ function memoryMetrics(): MetricRow[] {
       type: 'counter',
       help: 'Items that left the cache other than by a delete, by cause.',
       labels: ['cause'],
-      read: facts =>
-        CAUSES.map(([cause, row]) => ({ labels: { cause }, value: facts.stat(row) ?? 0 })),
+      read: removals,
     },
     plain('slab_pages_moved_total', 'counter', 'Pages moved between classes.', facts =>
       facts.stat('slabs_moved'),
@@ -116,6 +110,43 @@ function curveMetrics(): MetricRow[] {
   ]
 }
 
+/** Why items left the cache, but for deletes and what lookups found dead. */
+function removals(facts: Facts): Sample[] {
+  const { move_evictions: moved, swept } = removedOf(facts.host)
+  const of = (row: string) => facts.stat(row) ?? 0
+  const causes = {
+    memory: Math.max(0, of('evictions') - moved),
+    page_move: moved,
+    expired: of('reclaimed'),
+    crawler: Math.max(0, of('crawler_reclaimed') - swept),
+    flushed: swept,
+  }
+  return Object.entries(causes).map(([cause, value]) => ({ labels: { cause }, value }))
+}
+
+function lockMetrics(): MetricRow[] {
+  const byArena = (name: string, type: MetricRow['type'], help: string, of: keyof LockFacts) => ({
+    name: PREFIX + name,
+    type,
+    help,
+    labels: ['arena'],
+    read: ({ host }: Facts) =>
+      locksOf(host).map((facts, arena) => ({
+        labels: { arena: String(arena) },
+        value: facts[of],
+      })),
+  })
+  return [
+    byArena('lock_waits_total', 'counter', 'How often a lock was taken already.', 'waits'),
+    byArena(
+      'lock_longest_step_seconds',
+      'gauge',
+      'Longest step of upkeep or of making room under the lock since the last stats reset.',
+      'longestStepS',
+    ),
+  ]
+}
+
 function memoryKinds(facts: Facts): Sample[] {
   const { heapUsed, external } = process.memoryUsage()
   const kinds: [string, number][] = [
@@ -140,6 +171,15 @@ function workerMetrics(): MetricRow[] {
         value: read(main, worker),
       })),
   })
+  /** The main thread has these too. */
+  const byThread: typeof byWorker = (name, type, help, read) => {
+    const row = byWorker(name, type, help, read)
+    const ofMain = ({ main }: Facts) => ({
+      labels: { worker: 'main' },
+      value: read(main, main.mainThread),
+    })
+    return { ...row, read: facts => [...row.read(facts), ofMain(facts)] }
+  }
   const us = (counter: number): ReadWorker => {
     return (main, worker) => main.counterOf(worker, counter) / 1e6
   }
@@ -153,22 +193,25 @@ function workerMetrics(): MetricRow[] {
     plain('io_uring_workers', 'gauge', 'Workers that use io_uring.', ({ main }) =>
       main.workersWithUring(),
     ),
+    byWorker('worker_io_uring', 'gauge', 'Whether the worker uses io_uring.', (main, worker) =>
+      Number(main.usesUring(worker)),
+    ),
     byWorker('worker_connections', 'gauge', 'Connections by worker.', (main, worker) =>
       main.loadOf(worker),
     ),
-    byWorker(
+    byThread(
       'worker_cpu_seconds_total',
       'counter',
       'CPU time by worker.',
       us(ThreadCounter.CPU_US),
     ),
-    byWorker(
+    byThread(
       'worker_gc_seconds_total',
       'counter',
       'Pauses for garbage collection by worker.',
       us(ThreadCounter.GC_US),
     ),
-    byWorker(
+    byThread(
       'worker_loop_delay_seconds',
       'gauge',
       'Longest delay of the event loop in the last second by worker.',

@@ -32,6 +32,15 @@ export const Counter = {
   UPLOADS_REFUSED: 19,
   READS_REFUSED: 20,
   READS_COPIED: 21,
+  /** Flushed items that a sweep freed; CRAWLER_RECLAIMED has them too. */
+  SWEPT: 22,
+  /** How often a thread found the lock taken. */
+  LOCK_WAITS: 23,
+  /**
+   * The longest step of upkeep or of making room, under the lock, microseconds. The first step of a
+   * store is not timed: few need another one.
+   */
+  LONGEST_STEP_US: 24,
 } as const
 
 /** Counters of a class: indices from `classCounterAt`. */
@@ -95,6 +104,12 @@ export function counterAt(counter: number): number {
 /** Float64 index of a class counter. */
 export function classCounterAt(classId: number, counter: number): number {
   return CLASS_BASE + classId * CLASS_COUNTERS_MAX + counter
+}
+
+/** A step under the lock that began at `sinceMs` is done. */
+export function noteStep(counters: Float64Array, sinceMs: number): void {
+  const at = counterAt(Counter.LONGEST_STEP_US)
+  counters[at] = Math.max(counters[at], (performance.now() - sinceMs) * 1000)
 }
 
 /** Zeroes what `stats reset` zeroes. Counts of memory in use stay. */

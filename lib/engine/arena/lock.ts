@@ -25,14 +25,15 @@ const WAITERS = 1 << 30
 export type OnStuck = (holder: number) => void
 
 /**
- * Takes the lock for `holder`, a positive number below 2^30 that is unique in the process. Throws
- * after LOCK_WAIT_MS_MAX.
+ * Takes the lock for `holder`, a positive number below 2^30 that is unique in the process. Returns
+ * whether another thread had it. Throws after LOCK_WAIT_MS_MAX.
  */
-export function lock(words: Int32Array, holder: number, onStuck: OnStuck | null = null): void {
-  if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return
+export function lock(words: Int32Array, holder: number, onStuck: OnStuck | null = null): boolean {
+  if (Atomics.compareExchange(words, LOCK, FREE, holder) === FREE) return false
   if (!lockWithin(words, holder, LOCK_WAIT_MS_MAX, onStuck)) {
     throw new Error(`the arena's lock is stuck: thread ${lockHolder(words)} has it`)
   }
+  return true
 }
 
 /** As `lock`, but returns false if the lock cannot be had within `waitMs` of running time. */

@@ -8,7 +8,7 @@
 // SWEEP_AT_S is cleared last, so that a death between two words cannot lose a sweep.
 
 import type { Arena } from '../arena/arena.ts'
-import { ClassCounter, classCounterAt } from '../arena/counters.ts'
+import { ClassCounter, Counter, classCounterAt, counterAt } from '../arena/counters.ts'
 import type { Ref } from '../arena/layout.ts'
 import * as L from '../arena/layout.ts'
 import { expireItem, isFlushed } from '../items/links.ts'
@@ -53,6 +53,7 @@ export class Sweeper implements ItemSink {
     if (this.reclaimsLeft-- === 0) return false
     const classId = L.metaClass(arena.words[ref + L.ITEM_META])
     arena.counters[classCounterAt(classId, ClassCounter.CRAWLER_RECLAIMED)]++
+    arena.counters[counterAt(Counter.SWEPT)]++
     expireItem(arena, ref)
     return true
   }

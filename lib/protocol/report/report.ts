@@ -3,7 +3,7 @@
 // meaning here is 0.
 
 import type { Arena } from '../../engine/arena/arena.ts'
-import { ClassCounter, Counter } from '../../engine/arena/counters.ts'
+import { ClassCounter, Counter, counterAt } from '../../engine/arena/counters.ts'
 import * as L from '../../engine/arena/layout.ts'
 import { readsLimitBytes, uploadsLimitBytes } from '../../engine/items/shares.ts'
 import { type Host, ThreadCounter } from '../host.ts'
@@ -250,7 +250,33 @@ function reportOwn(host: Host, lines: Lines): void {
   lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
   lines.add('stderr_lines_dropped', facts.logLinesDropped())
+  lines.add('lock_waits', sums.counter(Counter.LOCK_WAITS))
   for (const [name, value] of Object.entries(heldOf(host))) lines.add(name, value)
+}
+
+/** Items evicted while a page moved, and flushed items freed by sweeps. */
+export function removedOf(host: Host) {
+  const sums = new Sums(host)
+  return {
+    move_evictions: sums.counter(Counter.MOVE_EVICTIONS_NO_MEMORY),
+    swept: sums.counter(Counter.SWEPT),
+  }
+}
+
+/** The lock of one arena. */
+export interface LockFacts {
+  /** How often a thread found it taken. */
+  waits: number
+  /** The longest step of upkeep or of making room under it, seconds. Requests are not timed. */
+  longestStepS: number
+}
+
+/** The locks of all arenas, in their order. */
+export function locksOf({ cache }: Host): LockFacts[] {
+  return cache.shards.map(({ arena: { counters } }) => ({
+    waits: counters[counterAt(Counter.LOCK_WAITS)],
+    longestStepS: counters[counterAt(Counter.LONGEST_STEP_US)] / 1e6,
+  }))
 }
 
 /** What peers keep of the memory for items, and what was refused for it. */

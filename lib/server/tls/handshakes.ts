@@ -65,6 +65,7 @@ export class Handshakes implements Greeter {
     const arrival = pending.get(peer)
     assert(arrival !== undefined, 'a handshake is done once')
     pending.delete(peer)
+    hall.host.counters[ThreadCounter.TLS_HANDSHAKES]++
     if (settings.sslSessionCache && !isResumed) {
       hall.host.counters[ThreadCounter.TLS_SESSIONS]++
     }

@@ -4,7 +4,12 @@
 import t, { type Test } from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
 import type { Arena } from '../../../lib/engine/arena/arena.ts'
-import { ClassCounter, classCounterAt } from '../../../lib/engine/arena/counters.ts'
+import {
+  ClassCounter,
+  Counter,
+  classCounterAt,
+  counterAt,
+} from '../../../lib/engine/arena/counters.ts'
 import type { Ref } from '../../../lib/engine/arena/layout.ts'
 import * as L from '../../../lib/engine/arena/layout.ts'
 import { Cache } from '../../../lib/engine/cache.ts'
@@ -71,6 +76,7 @@ t.test(
     t.ok(steps >= items / SWEEP_STEP_RECLAIMS_MAX, `${steps} steps`)
     t.equal(words[L.ITEM_COUNT], 0)
     t.equal(crawlerReclaimed(arena), items)
+    t.equal(arena.counters[counterAt(Counter.SWEPT)], items)
     peer.setClock(peer.nowS() + 2 * SWEEP_WAIT_S)
     upkeep.step()
     t.same([words[L.SWEEP_AT_S], words[L.SWEEP_PAGE]], [0, 0], 'none is due')
