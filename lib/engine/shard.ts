@@ -42,7 +42,7 @@ import {
 } from './limits.ts'
 import { releaseHolds, repair } from './repair.ts'
 import { isRoomWanted } from './room/allocate.ts'
-import { startMove } from './room/moves.ts'
+import { orderMove } from './room/moves.ts'
 import {
   endReservation,
   reserveRoom,
@@ -326,7 +326,7 @@ export class Shard {
   /** Orders a page move: OK, BUSY or NO_SPARE. Class 0 is the pool that all classes take from. */
   reassignPage(fromClass: number, toClass: number): Order {
     this.lock()
-    const order = startMove(this.arena, fromClass, toClass)
+    const order = orderMove(this.arena, fromClass, toClass)
     this.unlock()
     return order
   }

@@ -13,6 +13,7 @@ import { ask, comesTrue, openPeer, statsOf } from '../support/server-peer.ts'
 import { verifyAll } from '../support/server-session.ts'
 
 const ITEMS = 400
+const VALUE_BYTES = 5000
 
 t.test('expired items are found without requests, after a death too', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 16 * MIB })
@@ -44,13 +45,17 @@ t.test('pages move and the memory limit changes while it serves', async t => {
   const daemon = await start(t, { threads: 2, memoryLimitBytes: 16 * MIB, slabAutomove: 0 })
   const [{ port }] = daemon.addresses
   const { cache } = daemon
-  await store(port, 'k', 5000)
+  await store(port, 'k', VALUE_BYTES)
   t.equal(cache.reassignPage(-1, POOL), Order.OK)
   const pooled = () => cache.shards.reduce((sum, { arena }) => sum + arena.words[POOL_COUNT], 0)
   t.ok(await comesTrue(() => pooled() === 1))
   t.equal((await statsOf(port)).get('slab_global_page_pool'), '1')
   t.equal((await statsOf(port)).get('slabs_moved'), '1')
-  t.equal(itemCount(daemon), ITEMS * cache.shards.length, 'nothing was lost')
+  const lost = ITEMS * cache.shards.length - itemCount(daemon)
+  t.ok(
+    lost <= (cache.shards[0].arena.pageWords * 4) / VALUE_BYTES,
+    `${lost} items lost: the page was full, and ordered away`,
+  )
   t.equal(cache.setMemoryLimit(64 * MIB), Order.OK)
   t.equal((await statsOf(port)).get('limit_maxbytes'), `${64 * MIB}`)
   t.equal(cache.setMemoryLimit(3 * MIB), Order.OK)

@@ -165,6 +165,8 @@ export const MOVE_LAST_BUSY = 106
 export const REASSIGN_ON = 107
 /** The page whose move was given up last, plus one; another one is tried next. */
 export const MOVE_GIVEN_UP = 111
+/** Whether an operator ordered the move. */
+export const MOVE_ORDERED = 36
 /** Settings of slab_automove as in memcached: the mode, the ratio in thousandths, the window. */
 export const AUTOMOVE = 108
 export const AUTOMOVE_RATIO = 109

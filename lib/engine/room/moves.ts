@@ -4,8 +4,9 @@
 //
 //   WITHHOLD  takes the page's free chunks off the free list; from the start of the move, chunks of
 //             the page that are freed are withheld too
-//   EVACUATE  copies live items and parts of items to free chunks of the class. In a full memory it
-//             evicts the coldest items if there is none. It waits for held items
+//   EVACUATE  copies live items and parts of items to free chunks of the class. If there is none,
+//             it evicts the coldest items in a full memory, and where an operator ordered that the
+//             class gives its page to the pool. It waits for held items
 //   SETTLE    the page is empty: its new class makes room for it, and takes it
 //   UNDO      items stay held, or nothing may be evicted: the chunks go back to the free list
 
@@ -61,6 +62,13 @@ export function startMove(arena: Arena, fromClass: number, toClass: number): Ord
   return begin(arena, page, toClass)
 }
 
+/** As startMove, as an operator orders it: a class must give its page to the pool. */
+export function orderMove(arena: Arena, fromClass: number, toClass: number): Order {
+  const order = startMove(arena, fromClass, toClass)
+  if (order === Order.OK) arena.words[L.MOVE_ORDERED] = 1
+  return order
+}
+
 /** As startMove, for the emptiest page of a class with slack (slack.ts). */
 export function startSlackMove(arena: Arena, fromClass: number, toClass: number): Order {
   const { words } = arena
@@ -91,6 +99,7 @@ function begin(arena: Arena, page: number, toClass: number): Order {
   words[L.MOVE_TO_CLASS] = toClass
   words[L.MOVE_WITHHELD] = 0
   words[L.MOVE_WAITS_SINCE_S] = 0
+  words[L.MOVE_ORDERED] = 0
   enter(arena, fromClass === POOL ? MovePhase.SETTLE : MovePhase.WITHHOLD)
   return Order.OK
 }
@@ -174,8 +183,12 @@ function clear(arena: Arena, classId: number, chunk: Ref): boolean {
     reclaimItem(arena, owner)
     return true
   }
-  if (!hasChunk(arena, classId) && pagesAboveLimit(arena) >= 0) {
-    return evictFor(arena, classId, owner)
+  if (!hasChunk(arena, classId)) {
+    const hasPage = pagesAboveLimit(arena) < 0
+    const isForPool = words[L.MOVE_TO_CLASS] === POOL
+    // The class would take one page of the pool for each that it gives.
+    if (hasPage && isForPool && words[L.MOVE_ORDERED] === 0) return false
+    if (!hasPage || isForPool) return evictFor(arena, classId, owner)
   }
   const to = takeChunk(arena, classId)
   // Another thread may have lowered the limit meanwhile.

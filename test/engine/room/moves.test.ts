@@ -81,6 +81,36 @@ t.test('in a full memory the coldest items are evicted, one for each moved item'
   t.equal(arena.words[L.POOL_COUNT], 0, 'the next class in need takes it')
 })
 
+t.test('orders empty a class into the pool, however much memory is free', async t => {
+  const { peer, arena } = createPeer({ fitted: false })
+  for (let i = 0; i < 1500; i++) peer.set(`k${i}`, makeValue(i, 700))
+  t.equal(evictions(arena), 0)
+  const classId = fullestClass(arena)
+  const pages = pagesOf(arena, classId)
+  assert(pages > 10)
+  for (let left = pages - 1; left > 0; left--) {
+    t.equal(peer.cache.reassignPage(classId, POOL), Order.OK)
+    stepThrough(peer, createRandom(seed, left))
+    t.equal(pagesOf(arena, classId), left)
+  }
+  t.equal(peer.cache.reassignPage(classId, POOL), Order.NO_SPARE)
+  t.equal(arena.words[L.POOL_COUNT], pages - 1)
+  peer.verify()
+})
+
+t.test('a class gives no page to the pool unasked if it would take another one', async t => {
+  const { peer, arena } = createPeer({ fitted: false })
+  for (let i = 0; i < 1500; i++) peer.set(`k${i}`, makeValue(i, 700))
+  const classId = fullestClass(arena)
+  const pages = pagesOf(arena, classId)
+  t.equal(startMove(arena, classId, POOL), Order.OK)
+  stepThrough(peer, createRandom(seed, 3))
+  t.equal(pagesOf(arena, classId), pages)
+  t.equal(counter(arena, Counter.SLABS_MOVED), 0)
+  for (let i = 0; i < 1500; i++) assert(peer.get(`k${i}`), 'nothing is lost')
+  peer.verify()
+})
+
 t.test('without evictions a full class keeps its pages', async t => {
   const { peer, arena } = createPeer({ evictions: false })
   let count = 0
@@ -102,6 +132,7 @@ t.test('without evictions a full class keeps its pages', async t => {
 t.test('a held item moves once it is released, and keeps its page until then', async t => {
   const { peer, arena } = createPeer()
   for (let i = 0; i < 2000; i++) peer.set(`k${i}`, makeValue(i, 700))
+  for (let i = 1800; i < 2000; i++) peer.remove(`k${i}`)
   const classId = fullestClass(arena)
   const short = peer.hold('k0')
   assert(short !== undefined)
@@ -265,7 +296,7 @@ t.test('a limit lowered within a step ends the move', async t => {
   for (let i = 0; i < 100; i++) peer.set(`k${i}`, makeValue(i, 700))
   const classId = fullestClass(arena)
   for (let i = 100; hasChunk(arena, classId); i++) peer.set(`k${i}`, makeValue(i, 700))
-  startMove(arena, classId, POOL)
+  startMove(arena, classId, 2)
   while (arena.words[L.MOVE_PHASE] === MovePhase.WITHHOLD) stepMove(arena)
   let looks = 0
   const get = (words: Int32Array, at: string | symbol) =>
