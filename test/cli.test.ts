@@ -199,7 +199,6 @@ const REFUSED: [args: string, exitCode: number, line: string][] = [
   ],
   ['-a 999', 1, 'Illegal value "999" for -a: an octal number is needed'],
   ['-a 1000', 1, 'Access mask of the UNIX socket must be from 0 to 777, in octal'],
-  ['-e f', 1, '-e is not supported: memslab has not got a memory file'],
   ['-o ext_path=a:1G', 1, '-o ext_path is not supported: memslab keeps items in memory only'],
   ['-o slab_sizes=10', 64, 'slab size 10 is out of valid range'],
   ['-o idle_timeout=abc', 1, 'Illegal value "abc" for -o idle_timeout: a whole number is needed'],

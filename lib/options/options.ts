@@ -127,6 +127,9 @@ export interface Options {
   lockMemory: boolean
   largePages: boolean
 
+  /** The file that has the content between two processes; undefined: none. */
+  memoryFile: string | undefined
+
   // The hash table.
   /** Buckets of an empty hash table as a power of two; 0: the engine's default. */
   hashpowerInit: number
@@ -282,6 +285,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   trackSizes: false,
   lockMemory: false,
   largePages: false,
+  memoryFile: undefined,
 
   hashpowerInit: 0,
   hashExpand: true,

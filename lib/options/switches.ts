@@ -251,8 +251,11 @@ const PROTOCOL: Switch[] = [
     letter: 'e',
     name: 'memory-file',
     value: '<file>',
-    help: ['not supported: items do not outlive the process'],
-    missing: 'a memory file',
+    help: [
+      'keep the content in <file> between two processes: written at a clean end (SIGTERM,',
+      'SIGINT, SIGUSR1), loaded at the next start',
+    ],
+    read: readMemoryFile,
   },
   {
     letter: 'Z',
@@ -347,6 +350,11 @@ function readEndpoints(text: string): Given {
   const etcd = text.split(',').filter(url => url.trim() !== '')
   if (etcd.length === 0) throw new Refused('--etcd names no endpoint')
   return { etcd }
+}
+
+function readMemoryFile(text: string): Given {
+  if (text === '') throw new Refused('-e names no file')
+  return { memoryFile: text }
 }
 
 function readLogFile(text: string): Given {

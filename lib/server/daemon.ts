@@ -3,6 +3,7 @@
 // that only some daemons need is loaded on demand.
 
 import { hostname } from 'node:os'
+import { resolve as resolvePath } from 'node:path'
 import { PROTOCOL_VERSION } from '../bytes/memcached.ts'
 import { KIB } from '../bytes/units.ts'
 import { chunkWords } from '../engine/arena/arena.ts'
@@ -56,8 +57,11 @@ export async function startDaemon(
 ): Promise<RunningDaemon> {
   const auth = await openAuthFiles(options)
   const tls = await openTls(options)
-  const cache = given ?? createCache(options, successor?.past())
-  const keeping = await openKeeping(options, cache, successor)
+  const warm = await openMemoryFile(options, successor)
+  const cache = given ?? createCache(options, successor?.past() ?? warm?.past())
+  // What the last process left is newer than any snapshot.
+  const isFilled = successor !== undefined || warm?.past() !== undefined
+  const keeping = await openKeeping(options, cache, isFilled)
   const roster = Roster.create(options.threads, options.connectionsMax)
   setVerbosity(roster, options.verbosity)
   const settings = settingsOf(options, auth, tls?.handle ?? null)
@@ -85,24 +89,31 @@ export async function startDaemon(
     local,
     successor,
     keeping,
+    warm,
   })
   await daemon.open()
   return daemon
 }
 
 /**
- * Restores the cache, unless another process gives it its content. Loaded only where the options
- * ask for it.
+ * Restores the cache, unless it gets its content from another process. Loaded only where the
+ * options ask for it.
  */
 async function openKeeping(
   asked: Options,
   cache: Cache,
-  successor: Successor | undefined,
+  isFilled: boolean,
 ): Promise<Keeping | null> {
-  const options = successor === undefined ? asked : { ...asked, restorePath: undefined }
+  const options = isFilled ? { ...asked, restorePath: undefined } : asked
   if (options.restorePath === undefined && options.snapshotDir === undefined) return null
   const { Keeping } = await import('./keeping/keeping.ts')
   return Keeping.open(options, cache)
+}
+
+async function openMemoryFile({ memoryFile }: Options, successor: Successor | undefined) {
+  if (memoryFile === undefined) return undefined
+  const { WarmRestart } = await import('./succession/warm-restart.ts')
+  return new WarmRestart(resolvePath(memoryFile), successor === undefined)
 }
 
 async function openTls(options: Options): Promise<DaemonTls | null> {

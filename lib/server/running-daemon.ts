@@ -2,6 +2,7 @@
 // leaves everything to a new process (succession/).
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MIB } from '../bytes/units.ts'
 import type { Cache } from '../engine/cache.ts'
 import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import type { Options } from '../options/options.ts'
@@ -17,6 +18,7 @@ import type { MainThreadService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
 import type { Successor } from './succession/new-process.ts'
 import type { HandedOver } from './succession/old-process.ts'
+import type { WarmRestart } from './succession/warm-restart.ts'
 import { say } from './system/log.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UdpListener } from './udp.ts'
@@ -25,6 +27,10 @@ import type { Workers } from './workers.ts'
 
 /** How often a daemon that ends looks whether its connections are closed. */
 const EMPTIED_POLL_MS = 20
+
+/** How long a daemon with -e may take to close, and how much longer for each MiB that it keeps. */
+const SAVE_MS_MIN = 10_000
+const SAVE_MS_PER_MIB = 20
 
 export interface DaemonParts {
   options: Options
@@ -44,6 +50,8 @@ export interface DaemonParts {
   successor: Successor | undefined
   /** Its snapshots, and a restore; null: the options ask for none. */
   keeping: Keeping | null
+  /** The content is in a file between two processes. */
+  warm: WarmRestart | undefined
 }
 
 export interface DaemonTls {
@@ -67,12 +75,18 @@ export class RunningDaemon {
   /** Starts the threads and lets connections in. Rejects with an Error of one line. */
   async open(): Promise<void> {
     const { parts } = this
-    const { options, workers, door, local, successor, auth, keeping } = parts
+    const { options, workers, door, local, successor, auth, keeping, warm } = parts
     const mainThread = options.unixSocket === undefined ? undefined : local
     try {
       if (successor === undefined) await this.openAdmin()
       keeping?.serve(parts.settings.log)
-      await workers.start(() => door.open({ workers, mainThread }))
+      // Those who come before the content is there wait for it.
+      const open = () => door.open({ workers, mainThread })
+      await workers.start(warm === undefined ? open : () => {})
+      if (warm !== undefined) {
+        warm.load(workers, options.threads)
+        open()
+      }
       if (successor !== undefined) await this.succeed(successor)
     } catch (error) {
       await Promise.all([this.closeDoors(), keeping?.stop()])
@@ -128,7 +142,8 @@ export class RunningDaemon {
    */
   async upgrade(): Promise<HandedOver> {
     const { handOver } = await import('./succession/old-process.ts')
-    const { cache, workers, roster, settings, listeners } = this.parts
+    const { cache, workers, roster, settings, listeners, keeping } = this.parts
+    if (keeping !== null && keeping.restored() !== null) throw new Error('a restore is under way')
     const { ownVersion, countedSinceS } = settings
     const passed = listeners.map(listener => listener.passed())
     if (this.admin !== undefined) passed.push(this.admin.passed())
@@ -156,7 +171,9 @@ export class RunningDaemon {
 
   /** How long `close` may take, ms; undefined: not long. */
   get closeMsMax(): number | undefined {
-    return this.isLeft ? undefined : this.parts.keeping?.closeMsMax
+    const { keeping, warm, cache } = this.parts
+    if (this.isLeft || warm === undefined) return this.isLeft ? undefined : keeping?.closeMsMax
+    return (keeping?.closeMsMax ?? 0) + SAVE_MS_MIN + (cache.bytesInUse() / MIB) * SAVE_MS_PER_MIB
   }
 
   /** Everything is given and taken: from here on the new process serves. */
@@ -181,9 +198,15 @@ export class RunningDaemon {
   }
 
   private async end(): Promise<void> {
+    const { auth, warm, local, workers, options, cache, settings } = this.parts
     await this.registration?.close()
     this.stopTimers()
-    this.parts.auth?.close()
+    auth?.close()
+    if (warm !== undefined && !this.isLeft) {
+      // It listens until the file is written, so that no other daemon takes its place before.
+      await local?.close()
+      await warm.save(workers, options.threads, cache, settings.ownVersion)
+    }
     await this.closeDoors()
     if (this.isLeft) await this.parts.keeping?.stop()
     else await this.parts.keeping?.close()

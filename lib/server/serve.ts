@@ -34,6 +34,7 @@ type Settled =
   | 'casEnabled'
   | 'lockMemory'
   | 'largePages'
+  | 'memoryFile'
   | 'user'
   | 'pidFile'
   | 'daemonize'

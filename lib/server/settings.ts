@@ -35,7 +35,7 @@ export function settingLines(options: Options, found: Found): Line[] {
     ['ext_drop_unread', 'no'],
     ...tlsLines(options),
     ['num_napi_ids', options.napiIds],
-    ['memory_file', '(null)'],
+    ['memory_file', options.memoryFile ?? '(null)'],
     ['client_flags_size', 4],
     ['eviction', options.eviction],
     ['io_uring', yes(options.ioUring)],

@@ -239,7 +239,11 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['gather.ts', 'replies.ts'],
   ],
   'lib/server/relay/': [['relay.ts'], ['assembly.ts']],
-  'lib/server/succession/': [['new-process.ts', 'old-process.ts'], ['legacy.ts'], ['limits.ts']],
+  'lib/server/succession/': [
+    ['new-process.ts', 'old-process.ts', 'warm-restart.ts'],
+    ['legacy.ts'],
+    ['limits.ts'],
+  ],
   'lib/server/uring/': [['line.ts'], ['loop.ts'], ['uring.ts'], ['layout.ts', 'message.ts']],
   'lib/server/tls/': [
     ['handshakes.ts'],

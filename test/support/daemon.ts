@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { type Owner, type ServerProcess, startMemcached, startServerOn } from './process.ts'
 import { startUnixServer, type UnixServer } from './unix.ts'
 
-const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
+export const ENTRY = fileURLToPath(new URL('../../lib/main.ts', import.meta.url))
 
 /** Two threads meet as four do, and start in half of the CPU time. */
 const THREADS = ['-t', '2']

@@ -1,4 +1,4 @@
-// The image of one arena: its parts (plan.ts), a block each. Nobody may change the arena meanwhile.
+// The image of one arena: its parts (plan.ts), a block each. Nobody may change items meanwhile.
 //
 //  block   0 "MSBL"   4 at, word   8 words   12 CRC-32 of these and of the words   16 the words
 
@@ -31,8 +31,11 @@ export function imageBytes(arena: Arena): number {
 /** Writes an arena's image. Returns its bytes. Throws the error of the write. */
 export function writeArena(arena: Arena, to: Channel): number {
   const head = Buffer.allocUnsafeSlow(BLOCK_HEAD_BYTES)
-  let bytes = writeBlock(arena, firstPart(arena), to, head)
-  for (const part of laterParts(arena)) bytes += writeBlock(arena, part, to, head)
+  const all = arena.area.bytes
+  const first = firstPart(arena)
+  // A copy: a thread that only reads may take the lock, or move the clock, between sum and write.
+  let bytes = writeBlock(Buffer.from(all.subarray(0, first.words * 4)), first, to, head)
+  for (const part of laterParts(arena)) bytes += writeBlock(all, part, to, head)
   return bytes
 }
 
@@ -71,13 +74,13 @@ function arenaIn(buffer: SharedArrayBuffer): Arena | null {
   }
 }
 
-function writeBlock({ area }: Arena, { at, words }: Part, to: Channel, head: Buffer): number {
+function writeBlock(from: Buffer, { at, words }: Part, to: Channel, head: Buffer): number {
   const start = at * 4
   const length = words * 4
   fillHead(head, at, words)
-  head.writeUInt32LE(sumOf(head, area.bytes.subarray(start, start + length)), SUM_AT)
+  head.writeUInt32LE(sumOf(head, from.subarray(start, start + length)), SUM_AT)
   to.write(head, 0, BLOCK_HEAD_BYTES)
-  to.write(area.bytes, start, length)
+  to.write(from, start, length)
   return BLOCK_HEAD_BYTES + length
 }
 

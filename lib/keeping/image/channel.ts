@@ -28,6 +28,10 @@ export class Channel {
     this.deadlineMs = deadlineMs
   }
 
+  get isPipe(): boolean {
+    return this.position === null
+  }
+
   /** Writes all of it. Throws Node's error: ENOSPC, EPIPE, ETIMEDOUT ... */
   write(bytes: Buffer, start: number, length: number): void {
     for (let done = 0; done < length; ) {
@@ -48,13 +52,6 @@ export class Channel {
       done += count
     }
     return done
-  }
-
-  /** Passes over bytes that cannot be read; false: a pipe cannot. */
-  skip(bytes: number): boolean {
-    if (this.position === null) return false
-    this.position += bytes
-    return true
   }
 
   /** One call, repeated while the pipe is full or empty. Returns its number of bytes. */

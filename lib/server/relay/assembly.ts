@@ -28,7 +28,7 @@ const LOOK_MS = 50
 export class Assembly {
   readonly buffer: SharedArrayBuffer
   private readonly words: Int32Array
-  private readonly workers: number
+  readonly workers: number
 
   /** For this number of workers. `buffer`: of the one that the main thread made. */
   constructor(
@@ -42,19 +42,19 @@ export class Assembly {
 
   // ---- the main thread
 
-  /** Lets the workers copy once all of them stand still; false: not in time. Waits. */
+  /** Whether all workers stand still; false: not in time. Waits. */
   gather(waitMs: number): boolean {
-    if (!this.waitFor(PARKED, waitMs)) return false
+    return this.waitFor(PARKED, waitMs)
+  }
+
+  /** Lets the workers copy; false: one has given up. */
+  copy(): boolean {
     return this.change(Phase.GATHER, Phase.COPY)
   }
 
   /** Whether every worker has copied its part; false: not in time, or one failed. Waits. */
   copied(waitMs: number): boolean {
     return this.waitFor(DONE, waitMs) && !this.hasFailed
-  }
-
-  get isParked(): boolean {
-    return Atomics.load(this.words, PARKED) === this.workers
   }
 
   get isDone(): boolean {

@@ -8,6 +8,7 @@ import { sharedMs } from '../../keeping/image/channel.ts'
 import { type Loaded, nothingLoaded } from '../../keeping/image/load-arena.ts'
 import type { Inheritance, ListenerKind, PassedListener } from '../listen/address.ts'
 import { Assembly } from '../relay/assembly.ts'
+import { pipes } from '../relay/relay.ts'
 import type { Roster } from '../roster.ts'
 import { StartError } from '../system/start-error.ts'
 import type { Workers } from '../workers.ts'
@@ -66,7 +67,10 @@ export class Successor implements Inheritance {
     const { threads } = roster.handle
     const assembly = new Assembly(threads)
     workers.relay({
+      name: 'upgrade',
       gives: false,
+      keepsCounters: true,
+      places: pipes(streams.length),
       board: assembly.buffer,
       workers: threads,
       header,
@@ -76,7 +80,8 @@ export class Successor implements Inheritance {
       })),
       deadlineMs,
     })
-    const isThere = assembly.gather(GATHER_MS_MAX) && assembly.copied(deadlineMs - sharedMs())
+    const isThere =
+      assembly.gather(GATHER_MS_MAX) && assembly.copy() && assembly.copied(deadlineMs - sharedMs())
     const loaded = isThere ? assembly.sum() : nothingLoaded()
     assembly.resume()
     if (!isThere) throw new StartError('the content of the old process did not arrive')

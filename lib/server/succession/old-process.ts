@@ -16,6 +16,7 @@ import type { Loaded } from '../../keeping/image/load-arena.ts'
 import { descriptorOf } from '../line/node-handle.ts'
 import type { PassedListener } from '../listen/address.ts'
 import { Assembly } from '../relay/assembly.ts'
+import { pipes } from '../relay/relay.ts'
 import type { Roster } from '../roster.ts'
 import type { Workers } from '../workers.ts'
 import {
@@ -123,15 +124,18 @@ function give({ cache, workers, roster, ownVersion }: Estate, child: ChildProces
   const limitMs = HANDOVER_MS_MIN + (cache.bytesInUse() / GIB) * HANDOVER_MS_PER_GIB
   const deadlineMs = sharedMs() + GATHER_MS_MAX + limitMs + HANDOVER_SLACK_MS
   const assembly = new Assembly(threads)
-  const pipes = child.stdio.slice(4).filter(pipe => pipe !== null) as Socket[]
+  const sockets = child.stdio.slice(4).filter(pipe => pipe !== null) as Socket[]
   workers.relay({
+    name: 'upgrade',
     gives: true,
+    keepsCounters: true,
+    places: pipes(sockets.length),
     board: assembly.buffer,
     workers: threads,
     header: null,
-    streams: pipes.map((pipe, i) => ({
-      descriptor: descriptorOf(pipe),
-      arenas: arenasOf(i, pipes.length, cache.shards.length),
+    streams: sockets.map((socket, i) => ({
+      descriptor: descriptorOf(socket),
+      arenas: arenasOf(i, sockets.length, cache.shards.length),
     })),
     deadlineMs,
   })
@@ -139,6 +143,7 @@ function give({ cache, workers, roster, ownVersion }: Estate, child: ChildProces
     if (!assembly.gather(GATHER_MS_MAX)) {
       throw new Error(`the threads did not come to rest in ${GATHER_MS_MAX} ms`)
     }
+    assembly.copy()
     const content: Content = { content: headerOf(cache, ownVersion), deadlineMs }
     child.send(content)
     if (!assembly.copied(limitMs)) {
