@@ -47,6 +47,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promi
   restore: async () => (await import('./commands/restore.ts')).runRestore,
   warm: async () => (await import('./commands/warm.ts')).runWarm,
   top: async () => (await import('./commands/top/top.ts')).runTop,
+  upgrade: async () => (await import('./commands/upgrade.ts')).runUpgrade,
 }
 
 export async function main(argv: string[]): Promise<void> {

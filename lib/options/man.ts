@@ -13,6 +13,7 @@ export const COMMAND_LINES: readonly (readonly [usage: string, what: string])[] 
   ['snapshot inspect|verify|export FILE', 'look at a snapshot, or print its items'],
   ['restore FILE HOST:PORT', 'fill a running server from a snapshot'],
   ['warm HOST:PORT --from FILE|HOST:PORT...', 'fill a node with what it owns, before clients come'],
+  ['upgrade PID|PIDFILE', 'have a new process go on in place of a daemon'],
   ['completion', 'print the completion script for bash'],
 ]
 

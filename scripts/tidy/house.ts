@@ -270,7 +270,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['channels.ts', 'errors.ts', 'types.ts'],
   ],
   'lib/commands/': [
-    ['doctor/', 'drain.ts', 'ring.ts', 'snapshot/', 'top/', 'warm.ts'],
+    ['doctor/', 'drain.ts', 'ring.ts', 'snapshot/', 'top/', 'upgrade.ts', 'warm.ts'],
     ['restore.ts'],
     ['servers/'],
     ['command-line.ts', 'progress.ts'],

@@ -25,11 +25,14 @@ export function noMishaps(): Mishaps {
 export class ReconnectingPeer {
   readonly mishaps: Mishaps
   private readonly open: () => Socket
+  private readonly opened: string
   private socket: Socket | undefined
   private input = Buffer.alloc(0)
 
-  constructor(open: () => Socket, mishaps: Mishaps) {
+  /** `opened`: the event after which it may be written to. */
+  constructor(open: () => Socket, mishaps: Mishaps, opened = 'connect') {
     this.open = open
+    this.opened = opened
     this.mishaps = mishaps
   }
 
@@ -59,7 +62,7 @@ export class ReconnectingPeer {
       const socket = this.open()
       socket.on('error', () => {})
       try {
-        await once(socket, 'connect')
+        await once(socket, this.opened)
         this.input = Buffer.alloc(0)
         return socket
       } catch {

@@ -3,25 +3,29 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startDaemon } from './daemon.ts'
 import type { Owner, ServerProcess } from './process.ts'
 
 const UPGRADE_MS_MAX = 60_000
 const POLL_MS = 20
 
-export interface Dynasty {
-  server: ServerProcess
+export interface Dynasty<Server extends ServerProcess> {
+  server: Server
+  pidFile: string
   /** The process that serves now. */
   pid(): number
   /** Sends the signal. Resolves when another process serves and the old one has ended. */
   upgrade(): Promise<void>
 }
 
-export async function startDynasty(owner: Owner, args: string[]): Promise<Dynasty> {
+export async function startDynasty<Server extends ServerProcess = ServerProcess>(
+  owner: Owner,
+  args: string[],
+  start: (owner: Owner, args: string[]) => Promise<Server>,
+): Promise<Dynasty<Server>> {
   const folder = mkdtempSync(join(tmpdir(), 'dynasty-'))
   owner.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'pid')
-  const server = await startDaemon(owner, [...args, '-P', file])
+  const server = await start(owner, [...args, '-P', file])
   await until(() => readPid(file) > 0, 'there is a pid file')
   const pid = () => readPid(file)
   // Only the first process is a child of this one.
@@ -34,7 +38,7 @@ export async function startDynasty(owner: Owner, args: string[]): Promise<Dynast
     await until(() => !isAlive(old), `process ${old} ends\n${server.output()}`)
     await until(() => pid() !== old && isAlive(pid()), 'the new process has the pid file')
   }
-  return { server, pid, upgrade }
+  return { server, pidFile: file, pid, upgrade }
 }
 
 export async function until(isTrue: () => boolean, what: string): Promise<void> {

@@ -1,13 +1,21 @@
 /** A daemon is replaced while clients use it: no connection is refused, no item lost. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
+import { createAuthority } from '../../support/certificates.ts'
+import { ENTRY, startDaemon, startUnixDaemon } from '../../support/daemon.ts'
+import { skipWithout } from '../../support/oracle.ts'
 import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
-import { HOST } from '../../support/process.ts'
+import { freePort, HOST } from '../../support/process.ts'
 import { type Mishaps, noMishaps, ReconnectingPeer } from '../../support/reconnecting-peer.ts'
 import { runs } from '../../support/runs.ts'
 import { isAlive, startDynasty, until } from '../../support/upgrades.ts'
@@ -16,6 +24,9 @@ const seed = announceSeed(t)
 
 /** Between two upgrades under load. */
 const CALM_MS = 300
+
+/** Its requests wait for an upgrade on a machine that has other work too. */
+const POOL_TIMEOUT_MS = 60_000
 
 interface Work {
   goesOn: boolean
@@ -80,12 +91,12 @@ async function total(port: number, name: string): Promise<number> {
 
 t.test('upgrades under load lose and refuse nothing', async t => {
   for (const args of [[], ['-o', 'no_io_uring']]) {
-    const dynasty = await startDynasty(t, ['-m', '64', '-t', '2', ...args])
+    const dynasty = await startDynasty(t, ['-m', '64', '-t', '2', ...args], startDaemon)
     const { port } = dynasty.server
     const open = () => connect(port, HOST)
     const mishaps = noMishaps()
     const work: Work = { goesOn: true, rounds: 0 }
-    const client = new ClusterClient([`${HOST}:${port}`])
+    const client = new ClusterClient([`${HOST}:${port}`], { timeoutMs: POOL_TIMEOUT_MS })
     const jobs = [
       ...Array.from({ length: 4 }, (_, i) => {
         const peer = new ReconnectingPeer(open, mishaps)
@@ -118,7 +129,7 @@ t.test('a new process that fails changes nothing', async t => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const config = join(folder, 'options')
   writeFileSync(config, '-m 64\n')
-  const dynasty = await startDynasty(t, ['-t', '2', '--config', config])
+  const dynasty = await startDynasty(t, ['-t', '2', '--config', config], startDaemon)
   const { server, pid } = dynasty
   const first = pid()
   const peer = new ReconnectingPeer(() => connect(server.port, HOST), noMishaps())
@@ -140,7 +151,7 @@ t.test('a new process that fails changes nothing', async t => {
 })
 
 t.test('a new process that is killed on its way changes nothing', async t => {
-  const dynasty = await startDynasty(t, ['-t', '2', '-m', '64'])
+  const dynasty = await startDynasty(t, ['-t', '2', '-m', '64'], startDaemon)
   const { server, pid } = dynasty
   const mishaps = noMishaps()
   const peer = new ReconnectingPeer(() => connect(server.port, HOST), mishaps)
@@ -187,4 +198,70 @@ function childOf(pid: number): number {
   } catch {
     return 0
   }
+}
+
+t.test('a UNIX socket stays in its place', async t => {
+  const dynasty = await startDynasty(t, ['-t', '1'], startUnixDaemon)
+  const { path } = dynasty.server
+  const mishaps = noMishaps()
+  const peer = new ReconnectingPeer(() => connect(path), mishaps)
+  const work: Work = { goesOn: true, rounds: 0 }
+  const visits = visit(() => connect(path), mishaps, work)
+  t.strictSame(await peer.ask(['ms a 1\r\n1\r\n']), ['HD'])
+  for (let round = 0; round < 2; round++) {
+    await dynasty.upgrade()
+    t.strictSame(await peer.ask(['mg a v\r\n']), ['1'])
+  }
+  work.goesOn = false
+  await visits
+  t.match(mishaps, { refused: 0, torn: 0, failed: 0 }, JSON.stringify(mishaps))
+  peer.close()
+  process.kill(dynasty.pid(), 'SIGTERM')
+  await until(() => !existsSync(path), 'the last process removes the file')
+})
+
+t.test('UDP, TLS, admin and -e go over', { skip: skipWithout('openssl') }, async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'upgrade-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const [admin, udp] = [await freePort(), await freePort()]
+  const { cert, key } = createAuthority(t, 'ours').sign('server')
+  const file = join(folder, 'memory')
+  const args = ['-t', '1', '-Z', '-o', `ssl_chain_cert=${cert},ssl_key=${key}`]
+  const more = ['-U', String(udp), '--admin', `notls:${admin}`, '-e', file]
+  const dynasty = await startDynasty(t, [...args, ...more], startDaemon)
+  const open = () =>
+    connectTls({ host: HOST, port: dynasty.server.port, rejectUnauthorized: false })
+  const peer = new ReconnectingPeer(open, noMishaps(), 'secureConnect')
+  t.strictSame(await peer.ask(['ms a 1\r\n1\r\n']), ['HD'])
+  const { pid, pidFile } = dynasty
+  const first = pid()
+  const run = promisify(execFile)
+  const { stdout } = await run(process.execPath, [ENTRY, 'upgrade', pidFile])
+  t.equal(stdout, `process ${pid()} serves in place of process ${first}\n`)
+  t.strictSame(await peer.ask(['mg a v\r\n']), ['1'])
+  t.equal(peer.mishaps.refused, 0)
+  t.match(await askUdp(udp, 'mg a v\r\n'), /VA 1\r\n1\r\n$/)
+  t.equal((await fetch(`http://${HOST}:${admin}/readyz`)).status, 200)
+  t.equal(statSync(file).size, 0, 'the old process wrote no image')
+  peer.close()
+  const last = pid()
+  process.kill(last, 'SIGTERM')
+  await until(() => !isAlive(last), 'the last process ends')
+  t.ok(statSync(file).size > 0, 'the last one did')
+  const other = spawn('sleep', ['60'])
+  t.teardown(() => other.kill())
+  const refused = run(process.execPath, [ENTRY, 'upgrade', String(other.pid)])
+  await t.rejects(refused, /is no memslab that could be upgraded/)
+})
+
+async function askUdp(port: number, request: string): Promise<string> {
+  const socket = createSocket('udp4')
+  socket.send(
+    Buffer.concat([Buffer.from([0, 1, 0, 0, 0, 1, 0, 0]), Buffer.from(request)]),
+    port,
+    HOST,
+  )
+  const [reply] = (await once(socket, 'message')) as [Buffer]
+  socket.close()
+  return reply.toString('latin1')
 }
