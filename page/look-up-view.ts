@@ -2,7 +2,7 @@
 
 import type { Hello, ItemFacts } from '../lib/admin/shapes.ts'
 import { byId, make, setText } from './dom.ts'
-import { age, bytes, exact, keyText } from './figures.ts'
+import { age, brief, bytes, exact, keyText } from './figures.ts'
 import { ask } from './live.ts'
 
 const SIGNS = /%[\da-f]{2}/i
@@ -53,7 +53,7 @@ export class LookUpView {
     this.result.append(facts)
     if (item.value !== undefined) this.showValue(item.value, item.valueBytes)
     if (!this.mayWrite) return
-    const button = make('button', 'danger', 'Delete this item')
+    const button = make('button', 'danger below', 'Delete this item')
     button.type = 'button'
     button.addEventListener('click', () => void this.remove(key))
     this.result.append(button)
@@ -64,7 +64,7 @@ export class LookUpView {
     const text = textOf(raw)
     this.result.append(make('pre', '', text ?? hexOf(raw)))
     const kind = text === null ? 'not text, in hexadecimal' : 'as text'
-    const part = raw.length < valueBytes ? `The first ${bytes(raw.length)}, ` : 'All of it, '
+    const part = raw.length < valueBytes ? `The first ${brief(bytes(raw.length))}, ` : 'All of it, '
     this.result.append(make('p', 'note', `${part}${kind}.`))
   }
 

@@ -2,7 +2,7 @@
 
 import type { Hello } from '../lib/admin/shapes.ts'
 import { byId, make, makeScrollable, setText } from './dom.ts'
-import { exact } from './figures.ts'
+import { exact, keyText } from './figures.ts'
 
 /** Most lines that the page keeps. */
 const LINES_MAX = 300
@@ -82,7 +82,13 @@ function lineOf(text: string): HTMLElement {
   line.append(
     make('time', '', new Date(Number(at) * 1000).toTimeString().slice(0, 8)),
     make('span', 'event', type),
-    ` ${rest}`,
+    ` ${rest?.replace(/(?<=\bkey=)\S+/, readable)}`,
   )
   return line
+}
+
+/** A key as text, unless it would look like more than one word. */
+function readable(encoded: string): string {
+  const text = keyText(encoded)
+  return /\s/.test(text) ? encoded : text
 }

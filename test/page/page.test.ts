@@ -174,7 +174,7 @@ pageTest('lines of watchers', {}, async (t, { page, port }) => {
   await reads(page, '#watch-note', /Watching/)
   t.ok(await comesTrue(async () => (await statsOf(port)).get('log_watchers') === '1'))
   await askOnce(port, 'set <b>x</b> 0 0 1\r\n1\r\n', '\r\n')
-  await reads(page, '#watch-lines', /item_store\s+key=%3Cb%3Ex%3C%2Fb%3E status=stored/)
+  await reads(page, '#watch-lines', /item_store\s+key=<b>x<\/b> status=stored/)
   await page.click('#watch-start')
   await reads(page, '#watch-note', /Stopped/)
   t.ok(await comesTrue(async () => (await statsOf(port)).get('log_watchers') === '0'))
