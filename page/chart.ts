@@ -13,6 +13,8 @@ const FILL_ALPHA = '1f'
 /** Room for a label of the time axis, with and without seconds. */
 const SECONDS_PX = 78
 const MINUTES_PX = 52
+/** The part of the time axis, at its beginning, without labels. */
+const FREE_SHARE = 0.06
 /** Longer charts have a label a minute at most. */
 const SECONDS_RANGE_S_MAX = 240
 /** While there are few points, the chart shows this time at least. */
@@ -187,8 +189,11 @@ export class Chart {
   }
 }
 
-function times(_: uPlot, splits: number[]): string[] {
+/** Labels of the time axis; none at its very beginning, where those of the other axis are. */
+function times({ scales: { x } }: uPlot, splits: number[]): string[] {
+  const first = (x?.min ?? 0) + ((x?.max ?? 0) - (x?.min ?? 0)) * FREE_SHARE
   return splits.map(atS => {
+    if (atS < first) return ''
     const text = new Date(atS * 1000).toTimeString()
     return atS % 60 === 0 ? text.slice(0, 5) : text.slice(0, 8)
   })

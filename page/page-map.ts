@@ -3,7 +3,7 @@
 
 import type { ClassFacts, PageMap } from '../lib/admin/shapes.ts'
 import { byId, setText } from './dom.ts'
-import { bytes, exact, percent } from './figures.ts'
+import { brief, bytes, exact, percent } from './figures.ts'
 import { between, color, onThemeChange } from './theme.ts'
 
 const SQUARE_PX_MAX = 15
@@ -85,7 +85,7 @@ export class PageMapView {
     const free = have(unused) + have(pool)
     const one = map.pagesPerCell === 1 ? 'page' : `group of ${map.pagesPerCell} pages`
     const moved = have(moving) === 0 ? '' : `, ${have(moving)} moving`
-    const size = `A square is a ${one} of ${bytes(map.pageBytes)}.`
+    const size = `A square is a ${one} of ${brief(bytes(map.pageBytes))}.`
     const used = percent(1 - free / Math.max(1, cells.length), 0)
     return `${size} ${exact(cells.length)} squares in ${this.arenas.length} arenas: ${used} in use, ${exact(free)} free${moved}.`
   }

@@ -8,7 +8,7 @@ export interface DaemonView {
   main: MainFacts
   /** Where clients connect, as in `stats conns`. */
   places: readonly string[]
-  /** It tells keys, values and peers: not where clients log in and operators do not. */
+  /** It tells keys, values, peers and settings: not where clients log in and operators do not. */
   tellsKeys: boolean
   /** Operators may delete, flush and change settings. */
   mayWrite: boolean

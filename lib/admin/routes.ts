@@ -36,7 +36,7 @@ export interface Route {
 }
 
 const NO_KEY = 'The parameter key has to name a key of 1 to 250 bytes.'
-const HIDDEN = 'Clients log in here and operators do not: keys are told with --admin-auth.'
+const HIDDEN = 'Clients log in here and operators do not: this is told with --admin-auth.'
 
 export class Routes {
   private readonly daemon: DaemonView
@@ -91,9 +91,7 @@ export class Routes {
   }
 
   private settingsRoute(): Route {
-    const answers: Route['answers'] = {
-      GET: ({ response }) => sendJson(response, listSettings(this.daemon.host)),
-    }
+    const answers: Route['answers'] = { GET: ({ response }) => this.tellSettings(response) }
     if (this.daemon.mayWrite) answers.POST = asked => this.changeSetting(asked)
     return { answers, for: 'page' }
   }
@@ -126,7 +124,7 @@ export class Routes {
   private sendLines({ response, query }: Asked): void {
     const { host, tellsKeys } = this.daemon
     if (!tellsKeys) return say(response, 403, HIDDEN)
-    if (!host.allowed.watch) return say(response, 403, 'The daemon was started with -W.')
+    if (!host.allowed.watch) return say(response, 403, 'watch is disabled here (-W).')
     const kinds = kindsOf(query.get('kinds') ?? '')
     if (kinds === 0) {
       return say(response, 400, 'kinds: of fetchers, mutations, evictions, connevents, deletions.')
@@ -161,11 +159,16 @@ export class Routes {
 
   private flush(response: ServerResponse): void {
     const { host } = this.daemon
-    if (!host.flushAllowed) return say(response, 403, 'The daemon was started with -F.')
+    if (!host.flushAllowed) return say(response, 403, 'flush_all is disabled here.')
     host.counters[ThreadCounter.CMD_FLUSH]++
     flushAll(host.cache, 0)
     this.log('flushed all items')
     sendJson(response, { flushed: true })
+  }
+
+  private tellSettings(response: ServerResponse): void {
+    if (!this.daemon.tellsKeys) return say(response, 403, HIDDEN)
+    sendJson(response, listSettings(this.daemon.host))
   }
 
   private changeSetting({ request, response, query }: Asked): void {

@@ -141,7 +141,7 @@ export interface Hello {
   mayWrite: boolean
   mayFlush: boolean
   mayWatch: boolean
-  /** Keys, values and peers are told. */
+  /** Keys, values, peers and settings are told. */
   tellsKeys: boolean
 }
 

@@ -181,7 +181,13 @@ t.test('with a password every name will do', async t => {
 t.test('where clients log in, keys are told to those who log in', async t => {
   const file = t.testdir({ users: USERS })
   const { admin } = await startWithAdmin(t, ['-Y', `${file}/users`])
-  for (const path of ['/api/item?key=a', '/api/connections', '/events/watch?kinds=fetchers']) {
+  const paths = [
+    '/api/item?key=a',
+    '/api/connections',
+    '/api/settings',
+    '/events/watch?kinds=fetchers',
+  ]
+  for (const path of paths) {
     t.match(await fetchFrom(admin, path), { status: 403, text: /--admin-auth/ }, path)
   }
   const args = ['-p', '0', '-Y', `${file}/users`, '--admin', '1', '--admin-write']
