@@ -11,7 +11,14 @@ import { compareByMemcaslap } from './bench/memcaslap.ts'
 import { allowedCores, isInstalled, stopAllOnExit } from './bench/processes.ts'
 import { caseReport, cpuRatio, legend, paceFault, summary } from './bench/report.ts'
 import { type Comparison, compare, type Plan } from './bench/rounds.ts'
-import { memcachedCommand, memslabCommand, type ServerSpec, whyNot } from './bench/servers.ts'
+import { startScraper } from './bench/scraper.ts'
+import {
+  freePort,
+  memcachedCommand,
+  memslabCommand,
+  type ServerSpec,
+  whyNot,
+} from './bench/servers.ts'
 
 // Most CPU per request with several threads, as a multiple of one thread's.
 const SCALE_RATIO_MAX = 1.1
@@ -38,6 +45,10 @@ function readOptions() {
       memcaslap: { type: 'boolean', describe: 'Load from memcaslap instead of the cases' },
       baseline: { type: 'string', describe: 'Command to start instead of memcached' },
       candidate: { type: 'string', describe: 'Command to start instead of memslab' },
+      scrape: {
+        type: 'boolean',
+        describe: 'memslab with an admin listener that is scraped each second, and without',
+      },
       seed: { type: 'number', default: 1, describe: 'Seed of the keys and the order of requests' },
       markdown: { type: 'boolean', describe: 'Print one table in Markdown' },
       json: { type: 'string', describe: 'Save every round to this file' },
@@ -63,8 +74,10 @@ async function main(): Promise<void> {
   }
   const cases = casesOf(options)
   stopAllOnExit()
-  const plan = planOf(options, cases)
+  const adminPort = options.scrape ? await freePort() : undefined
+  const plan = planOf(options, cases, adminPort)
   requireInstalled(plan, options)
+  const scraper = adminPort === undefined ? undefined : startScraper(adminPort)
   const comparisons: Comparison[] = []
   const add = (comparison: Comparison) => {
     comparisons.push(comparison)
@@ -72,7 +85,12 @@ async function main(): Promise<void> {
   }
   if (options.memcaslap) add(await compareByMemcaslap(plan))
   else for (const load of cases) add(await compare(planFor(load, plan, options), load))
+  scraper?.stop()
   print(options, cases, comparisons)
+  if (scraper !== undefined) {
+    const { scrapes, bytes } = scraper.counts
+    console.log(`${scrapes} scrapes of ${Math.round(bytes / Math.max(1, scrapes))} bytes`)
+  }
   if (options.json !== undefined) save(options.json, options, comparisons)
 }
 
@@ -82,11 +100,21 @@ function casesOf({ case: names, scale, memcaslap }: Options): Case[] {
   return selectCases(names?.split(',').filter(name => name !== '') ?? [])
 }
 
-function planOf(options: Options, cases: readonly Case[]): Plan {
+function planOf(options: Options, cases: readonly Case[], adminPort?: number): Plan {
   const { rounds, seconds, warmup: warmupSeconds, seed, threads } = options
   const [serverCore, loadCore] = coresOf(options, threads)
-  const baseline = spec('baseline', 'memcached', options.baseline, memcachedCommand(), threads)
-  const candidate = spec('candidate', 'memslab', options.candidate, memslabCommand(), threads)
+  const ours = memslabCommand()
+  const isScraped = adminPort !== undefined
+  const [name, usual] = isScraped ? ['memslab', ours] : ['memcached', memcachedCommand()]
+  const tried = isScraped ? [...ours, '--admin', String(adminPort)] : ours
+  const baseline = spec('baseline', name, options.baseline, usual, threads)
+  const candidate = spec(
+    'candidate',
+    isScraped ? 'scraped' : 'memslab',
+    options.candidate,
+    tried,
+    threads,
+  )
   const certificate = certificateFor(cases)
   const servers = { baseline, candidate, certificate, serverCore, loadCore }
   return { ...servers, rounds, seconds, warmupSeconds, seed }

@@ -20,7 +20,9 @@ type Rows = Record<string, string | number>
 /** Reports with nothing to say, but for these rows. */
 function sample(
   atMs: number,
-  given: { general?: Rows; settings?: Rows; items?: Rows; slabs?: Rows; hot?: Rows; own?: Rows },
+  given: Partial<
+    Record<'general' | 'settings' | 'items' | 'slabs' | 'hot' | 'own' | 'curve', Rows>
+  >,
 ) {
   const report = (rows: Rows) =>
     new Map(Object.entries(rows).map(([name, value]): [string, string] => [name, String(value)]))
@@ -40,8 +42,8 @@ function sample(
     slab_reassign: 'yes',
     ...given.settings,
   }
-  const { items = {}, slabs = {}, hot = {}, own = {} } = given
-  return sampleOf([general, settings, items, slabs, hot, own].map(report), atMs)
+  const { items = {}, slabs = {}, hot = {}, own = {}, curve = {} } = given
+  return sampleOf([general, settings, items, slabs, hot, own, curve].map(report), atMs)
 }
 
 type Given = Parameters<typeof sample>[1]
@@ -54,6 +56,17 @@ function classRows(id: number, rows: Rows): Rows {
   return Object.fromEntries(
     Object.entries(rows).map(([name, value]) => [`items:${id}:${name}`, value]),
   )
+}
+
+/** Hits with half, the same, twice and four times the memory, percent. */
+function curveRows(half: number, now: number, twice: number, four: number): Rows {
+  return {
+    lookups: 10_000,
+    '0.5:hit_percent': half,
+    '1:hit_percent': now,
+    '2:hit_percent': twice,
+    '4:hit_percent': four,
+  }
 }
 
 const ids = (given: Given, before: Given = {}) =>
@@ -103,6 +116,22 @@ const RULES: [id: string, found: Given, not: Given][] = [
     { general: { cmd_get: 99, get_hits: 0 } },
   ],
   ['evictions', { general: { evictions: 101 } }, { general: { evictions: 100 } }],
+  [
+    'more-memory',
+    { general: { evictions: 1, cmd_get: 99, get_hits: 60 }, curve: curveRows(55, 60, 63, 70) },
+    { general: { evictions: 1, cmd_get: 99, get_hits: 60 }, curve: curveRows(55, 60, 62.9, 70) },
+  ],
+  [
+    'more-memory',
+    { general: { evictions: 1 }, curve: curveRows(55, 60, 63, 70) },
+    { curve: curveRows(55, 60, 63, 70) },
+  ],
+  ['less-memory', { curve: curveRows(89.5, 90, 90, 90) }, { curve: curveRows(89.4, 90, 90, 90) }],
+  [
+    'less-memory',
+    { curve: curveRows(90, 90, 90, 90) },
+    { curve: { ...curveRows(90, 90, 90, 90), lookups: 9999 } },
+  ],
   [
     'never-expire',
     { items: classRows(1, { number: 1, evicted: 200, evicted_nonzero: 20 }) },

@@ -88,7 +88,7 @@ async function examine(patients: Patient[], forMs: number): Promise<Diagnosis[]>
     }
     const pool = poolFindingOf(visit, visits)
     const findings = [...findingsOf(visit), ...(pool === null ? [] : [pool])]
-    const order = { critical: 0, warning: 1 }
+    const order = { critical: 0, warning: 1, advice: 2 }
     findings.sort((a, b) => order[a.severity] - order[b.severity])
     return { server, fault: null, version: versionOf(visit.last), findings }
   })
@@ -112,7 +112,7 @@ function exitCodeOf(diagnoses: readonly Diagnosis[]): number {
   const severities = diagnoses.flatMap(({ findings }) => findings.map(({ severity }) => severity))
   if (severities.includes('critical')) return EXIT.critical
   if (diagnoses.some(({ fault }) => fault !== null)) return EXIT.unknown
-  return severities.length > 0 ? EXIT.warning : EXIT.ok
+  return severities.includes('warning') ? EXIT.warning : EXIT.ok
 }
 
 function textOf({ server, fault, version, findings }: Diagnosis): string {

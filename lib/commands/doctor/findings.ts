@@ -1,6 +1,7 @@
 // What `memslab doctor` can find: each rule looks at the first and the last sample of a server and
 // says in words what an experienced operator would, with its evidence. Knows no socket.
 
+import { MIB } from '../../bytes/units.ts'
 import {
   type ClassRow,
   classesOf,
@@ -12,7 +13,8 @@ import {
   sumOf,
 } from '../servers/sample.ts'
 
-export type Severity = 'warning' | 'critical'
+/** Advice is not a fault: it leaves the exit code alone. */
+export type Severity = 'advice' | 'warning' | 'critical'
 
 export interface Finding {
   /** A name for monitoring; it does not change. */
@@ -55,6 +57,10 @@ const CPU_PERCENT_MAX = 80
 /** The load of one server by the average of its pool; of two servers one is at most twice. */
 const LOAD_RATIO_MAX = 2
 const LOAD_RATIO_OF_TWO_MAX = 1.8
+/** Lookups behind an estimate; percentage points that twice the memory brings, or half costs. */
+const CURVE_LOOKUPS_MIN = 10_000
+const MORE_POINTS_MIN = 3
+const LESS_POINTS_MAX = 0.5
 
 type Rule = (visit: Visit) => Finding | null
 
@@ -88,6 +94,8 @@ const RULES: readonly Rule[] = [
   busy,
   missesMuch,
   evictsLive,
+  moreMemoryHits,
+  halfIsEnough,
   evictsForever,
   evictsUnread,
   memoryInWrongClass,
@@ -191,6 +199,33 @@ function evictsLive({ first, last }: Visit): Finding | null {
     evidence: `${round(evictions)} a second; the least age at which a class evicts ${age}`,
     run: 'give it more memory (-m), add a server, or store with shorter expiry what is not read again',
     brings: `at most ${round(evictions)} misses a second fewer`,
+  }
+}
+
+function moreMemoryHits({ first, last }: Visit): Finding | null {
+  const [now, twice, four] = [1, 2, 4].map(size => hitPercentAt(last, size))
+  if (!(twice - now >= MORE_POINTS_MIN) || !(grown(first, last, 'evictions') > 0)) return null
+  const fewer = (rateOf(first, last, ['cmd_get']) * (twice - now)) / 100
+  return {
+    id: 'more-memory',
+    severity: 'warning',
+    says: 'More memory would bring hits.',
+    evidence: `${now.toFixed(1)} % of lookups hit; with twice the memory ${twice.toFixed(1)} % would, with four times ${four.toFixed(1)} % (stats mrc)`,
+    run: `double -m, now ${megabytes(last)} MiB, or add servers of the same size`,
+    brings: `about ${round(fewer)} misses a second fewer`,
+  }
+}
+
+function halfIsEnough({ last }: Visit): Finding | null {
+  const [half, now] = [0.5, 1].map(size => hitPercentAt(last, size))
+  if (!(now - half <= LESS_POINTS_MAX)) return null
+  return {
+    id: 'less-memory',
+    severity: 'advice',
+    says: 'Half of the memory would hit as often.',
+    evidence: `${now.toFixed(1)} % of lookups hit; with half the memory ${half.toFixed(1)} % would (stats mrc)`,
+    run: `halve -m, now ${megabytes(last)} MiB, once a whole day was watched`,
+    brings: 'memory for something else',
   }
 }
 
@@ -362,6 +397,16 @@ function grownClasses(first: Sample, last: Sample, read: (row: ClassRow) => numb
 function outOfMemory({ items }: Sample): number {
   const rows = [...items.keys()].filter(row => row.endsWith(':outofmemory'))
   return sumOf(items, rows)
+}
+
+/** What share of lookups would hit with so many times the memory; NaN: that is not known. */
+function hitPercentAt({ curve }: Sample, size: number): number {
+  if (!(numberOf(curve, 'lookups') >= CURVE_LOOKUPS_MIN)) return Number.NaN
+  return numberOf(curve, `${size}:hit_percent`)
+}
+
+function megabytes(sample: Sample): string {
+  return round(of(sample, 'limit_maxbytes') / MIB)
 }
 
 function memoryPercent(sample: Sample): number {

@@ -14,17 +14,19 @@ export interface Sample {
   hotKeys: Report
   /** Of memslab's own; empty for memcached. */
   own: Report
+  /** What other sizes of the memory would hit; empty where keys are not sampled. */
+  curve: Report
 }
 
 /** The reports of a sample, in the order of `sampleOf`. */
-export const REPORTS = ['', 'settings', 'items', 'slabs', 'hotkeys', 'memslab'] as const
+export const REPORTS = ['', 'settings', 'items', 'slabs', 'hotkeys', 'memslab', 'mrc'] as const
 
 const NONE: Report = new Map()
 
 export function sampleOf(reports: readonly Report[], atMs: number): Sample {
-  const [general = NONE, settings = NONE, items = NONE, slabs = NONE, hotKeys = NONE, own = NONE] =
-    reports
-  return { atMs, general, settings, items, slabs, hotKeys, own }
+  const [general = NONE, settings = NONE, items = NONE, slabs = NONE, ...ours] = reports
+  const [hotKeys = NONE, own = NONE, curve = NONE] = ours
+  return { atMs, general, settings, items, slabs, hotKeys, own, curve }
 }
 
 /** A number of a report; NaN if it has no such row. */
