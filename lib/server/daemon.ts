@@ -29,6 +29,7 @@ import type { Keeping } from './keeping/keeping.ts'
 import { type Bound, closeAll, type Inheritance } from './listen/address.ts'
 import { type Accept, listenAll } from './listen/listener.ts'
 import type { MainThreadService } from './main-thread.ts'
+import { activation } from './process/service-manager.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { type DaemonTls, RunningDaemon } from './running-daemon.ts'
 import { type Found, featuresOf, settingLines } from './settings.ts'
@@ -68,7 +69,7 @@ export async function startDaemon(
   const isNew = given === undefined
   settings.countedSinceS = successor?.countedSinceS ?? (isNew ? cache.nowS : FIRST_S)
   const door = new Door(roster, options, () => cache.nowS)
-  const { streams, datagrams } = await listen(options, door, successor)
+  const { streams, datagrams } = await listen(options, door, successor ?? activation())
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.listeners = listeners.map(({ facts }) => facts)

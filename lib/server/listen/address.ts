@@ -34,12 +34,19 @@ export interface PassedListener {
   port: number
   /** -1: this Node.js does not say. */
   descriptor: number
+  /** A service manager listens on it too. */
+  isActivated?: boolean
 }
 
 /** The listening sockets of another process. */
 export interface Inheritance {
   /** The one for this address, if there is one. Port 0: any. */
   takeListener(kind: ListenerKind, address: string, port: number): PassedListener | undefined
+  /**
+   * TCP sockets that a service manager listens on, in place of those of the options. Without an
+   * address they accept from the start.
+   */
+  takeActivated(): PassedListener[]
 }
 
 /** Prefixes of TCP and UDP addresses, as in memcached. */

@@ -3,6 +3,7 @@
 
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import type { ListenAddress, Options, PeerCheck } from '../../options/options.ts'
+import { StartError } from '../system/start-error.ts'
 import {
   addressText,
   type Bound,
@@ -38,6 +39,11 @@ export async function listenAll(
     return socket => accept(socket, index)
   }
   try {
+    for (const passed of heritage?.takeActivated() ?? []) {
+      const server = createServer(SOCKET_OPTIONS, acceptNext())
+      listeners.push(await listenActivated(passed, options, server))
+    }
+    if (listeners.length > 0) return listeners
     if (unixSocket !== undefined) {
       const { listenUnix } = await import('./unix-listener.ts')
       const server = createServer(SOCKET_OPTIONS, acceptNext())
@@ -84,6 +90,31 @@ async function listenTcp(
     peerCheck: peerCheckOf(tls, options),
   }
   return { facts, bound, ...passing(server, { kind: 'tcp', ...bound }, passed, backlog) }
+}
+
+/** A socket that a service manager listens on: the options of all listeners count for it. */
+async function listenActivated(
+  passed: PassedListener,
+  options: Options,
+  server: Server,
+): Promise<Listener> {
+  const { protocol, backlog } = options
+  const startsHere = passed.address === ''
+  if (startsHere) {
+    await listening(server, () => server.listen({ fd: passed.descriptor, backlog }))
+  }
+  const bound = startsHere ? server.address() : boundOf(passed)
+  if (bound === null || typeof bound === 'string') {
+    throw new StartError('of the sockets in LISTEN_FDS only those of TCP are taken')
+  }
+  const facts = {
+    address: addressText(bound.address, bound.port),
+    state: 'conn_listening',
+    protocol,
+    peerCheck: peerCheckOf(undefined, options),
+  }
+  const place = { kind: 'tcp', isActivated: true, ...bound } as const
+  return { facts, bound, ...passing(server, place, startsHere ? undefined : passed, backlog) }
 }
 
 function boundOf({ address, port }: PassedListener): Bound {

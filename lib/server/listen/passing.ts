@@ -8,7 +8,7 @@ import { closeServer, listening } from './listening.ts'
 /** How a server is passed on, or begins with the socket that was passed to this process. */
 export function passing(
   server: Server,
-  { kind, address, port }: Omit<PassedListener, 'descriptor'>,
+  { kind, address, port, isActivated }: Omit<PassedListener, 'descriptor'>,
   passed: PassedListener | undefined,
   backlog: number,
 ): Pick<Listener, 'passed' | 'start' | 'leave' | 'close'> {
@@ -18,7 +18,7 @@ export function passing(
     return closed
   }
   return {
-    passed: () => ({ kind, address, port, descriptor: descriptorOf(server) }),
+    passed: () => ({ kind, address, port, isActivated, descriptor: descriptorOf(server) }),
     start: async () => {
       if (passed === undefined) return
       await listening(server, () => server.listen({ fd: passed.descriptor, backlog }))

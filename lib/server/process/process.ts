@@ -14,6 +14,7 @@ import { keepLines, print, reopenLog, say, takeLines } from '../system/log.ts'
 import { fitOpenFiles } from '../system/open-files.ts'
 import { packageVersion } from '../system/package.ts'
 import { reasonFor, reasonOf } from '../system/reason.ts'
+import { notify } from './service-manager.ts'
 import { assume, identityFor } from './user.ts'
 
 export interface Running {
@@ -91,6 +92,7 @@ export async function runHere(asked: Options, start: Start): Promise<void> {
     held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
     if (held.pidFile !== undefined) writePidFile(held.pidFile)
     await tellStarted(held.running, isTalking)
+    notify('READY=1')
     endOnFailure(held)
   } catch (error) {
     await tellRefused(refusalFrom(error, asked))
@@ -241,6 +243,7 @@ async function upgrade(held: Held): Promise<void> {
   held.isUpgrading = true
   try {
     const { pid, loaded, waitedMs } = await running.upgrade()
+    notify(`MAINPID=${pid}`, 'READY=1')
     const content = `${loaded.items} items, ${Math.round(loaded.bytes / MIB)} MiB`
     say(
       `upgrade: process ${pid} serves now, with ${content}; clients waited ${Math.round(waitedMs)} ms`,
@@ -265,6 +268,7 @@ function endOnFailure(held: Held): void {
 }
 
 async function closeAndExit(running: Running | undefined, exitCode: number): Promise<void> {
+  if (running?.hasLeft() !== true) notify('STOPPING=1')
   // A peer that keeps its connection open must not keep the daemon running.
   setTimeout(() => process.exit(exitCode), running?.closeMsMax ?? CLOSE_MS_MAX).unref()
   try {

@@ -54,6 +54,13 @@ export class Successor implements Inheritance {
     return index < 0 ? undefined : listeners.splice(index, 1)[0]
   }
 
+  takeActivated(): PassedListener[] {
+    const { listeners } = this.legacy
+    const found = listeners.filter(({ isActivated }) => isActivated === true)
+    this.legacy.listeners = listeners.filter(({ isActivated }) => isActivated !== true)
+    return found
+  }
+
   /**
    * Takes the content, once all threads are there. Resolves when the old process runs no request
    * any more. Rejects with an Error of one line.
