@@ -128,6 +128,6 @@ t.test('what is wrong is one line with its place', async t => {
   t.equal(await changes([missing]), reason)
   t.equal(await changes(['/']), '[/] is no file of options')
   const word =
-    'Unknown word "b": memslab ring, drain, doctor, completion, top, a file of options, or options (memslab -h)'
+    'Unknown word "b": memslab ring, drain, doctor, completion, snapshot, restore, warm, top, a file of options, or options (memslab -h)'
   t.equal(await changes([path, 'b']), word.replace('"b"', `"${path}"`))
 })
