@@ -3,6 +3,7 @@
 
 import { Admin } from '../admin/admin.ts'
 import type { DaemonView } from '../admin/daemon-view.ts'
+import type { SnapshotFacts } from '../admin/metrics/facts.ts'
 import { Cache } from '../engine/cache.ts'
 import type { ListenAddress } from '../options/options.ts'
 import { Credentials } from '../protocol/auth/credentials.ts'
@@ -51,6 +52,8 @@ export interface AdminParts {
   registered(): number | null
   /** Share of the restore that is done; null: none is under way. */
   restored(): number | null
+  /** Null: it writes no snapshots. */
+  snapshots(): SnapshotFacts | null
 }
 
 /** Rejects with Node's error where it cannot listen, with the `place` where. */
@@ -106,7 +109,7 @@ export async function listenAdmin(
 }
 
 function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
-  const { workers, roster, users, mayWrite, isClosing, registered, restored } = parts
+  const { workers, roster, users, mayWrite, isClosing, registered, restored, snapshots } = parts
   const task = workers.mainThreadTask()
   // Its own, since a host writes to the cache that it has.
   const cache = Cache.attach(task.cache, task.holder)
@@ -130,6 +133,7 @@ function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
       mainThread: roster.mainThread,
       counterOf: (worker, counter) => roster.countersOf(worker)[counter],
       registered,
+      snapshots,
     },
   }
 }

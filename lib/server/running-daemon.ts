@@ -231,6 +231,7 @@ export class RunningDaemon {
       isClosing: () => this.ended !== undefined,
       registered: () => (options.etcd.length === 0 ? null : Number(this.registration?.isPut ?? 0)),
       restored: () => this.parts.keeping?.restored() ?? null,
+      snapshots: () => this.parts.keeping?.facts() ?? null,
     })
   }
 }

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { startWithAdmin } from '../support/admin.ts'
+import { scrape, startWithAdmin } from '../support/admin.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { type Owner, startMemcached } from '../support/process.ts'
 import { ask, askOnce, comesTrue, openPeer } from '../support/server-peer.ts'
@@ -68,11 +68,18 @@ t.test('the last snapshot is what the next daemon starts with', async t => {
 t.test('a schedule writes them, and keeps the newest', async t => {
   const folder = `${t.testdir()}/snapshots`
   const times = ['--snapshot-every', '1s', '--snapshot-keep', '2']
-  const daemon = await startDaemon(t, ['-v', '--snapshot-dir', folder, ...times])
+  const args = ['-v', '--snapshot-dir', folder, ...times]
+  const { daemon, admin } = await startWithAdmin(t, args)
   await fill(daemon.port, 10)
   const written = () => daemon.output().split('snapshot of 10 items').length - 1
   await comesTrue(() => written() >= 3)
   await comesTrue(() => snapshotsIn(folder).length === 2)
+  const metrics = await scrape(admin)
+  const valueIn = (name: string) => metrics.get(`memslab_${name}`)?.samples.get('') ?? 0
+  t.ok(valueIn('snapshots_total') >= 3)
+  t.equal(valueIn('snapshots_failed_total'), 0)
+  t.equal(valueIn('snapshot_last_items'), 10)
+  t.ok(Math.abs(valueIn('snapshot_last_timestamp_seconds') - Date.now() / 1000) < 60)
   await daemon.stop()
 })
 

@@ -35,6 +35,19 @@ export interface MainFacts {
   counterOf(worker: number, counter: number): number
   /** Whether etcd has this daemon, 1 or 0; null: it does not register. */
   registered(): number | null
+  /** Null: the daemon writes no snapshots. */
+  snapshots(): SnapshotFacts | null
+}
+
+/** What has become of the snapshots of the daemon so far. */
+export interface SnapshotFacts {
+  written: number
+  failed: number
+  /** Of the last one that was written: Unix time at its end, duration, size, items. 0: none yet. */
+  lastMs: number
+  lastTookMs: number
+  lastBytes: number
+  lastItems: number
 }
 
 /** The reports of one scrape. Each is made at most once. */

@@ -1,8 +1,9 @@
 // Metrics of memslab's own, for what memcached_exporter has no name.
 
 import { ThreadCounter } from '../../protocol/host.ts'
+
 import { heldOf, type LockFacts, locksOf, removedOf } from '../../protocol/report/report.ts'
-import type { Facts, MetricRow, Sample } from './facts.ts'
+import type { Facts, MetricRow, Sample, SnapshotFacts } from './facts.ts'
 
 const PREFIX = 'memslab_'
 
@@ -19,6 +20,31 @@ const COUNTERS: readonly (readonly [name: string, counter: number, help: string]
   ['tls_sessions_total', ThreadCounter.TLS_SESSIONS, 'New TLS sessions, resumed ones aside.'],
   ['log_lines_written_total', ThreadCounter.LOG_WRITTEN, 'Log lines for watchers.'],
   ['log_lines_dropped_total', ThreadCounter.LOG_DROPPED, 'Log lines lost before any watcher.'],
+]
+
+/** Only of a daemon that writes snapshots. */
+const SNAPSHOTS: readonly (readonly [
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  read: (facts: SnapshotFacts) => number,
+])[] = [
+  ['snapshots_total', 'counter', 'Snapshots that were written.', ({ written }) => written],
+  ['snapshots_failed_total', 'counter', 'Snapshots that failed.', ({ failed }) => failed],
+  [
+    'snapshot_last_timestamp_seconds',
+    'gauge',
+    'When the last snapshot was complete, Unix time.',
+    ({ lastMs }) => lastMs / 1000,
+  ],
+  [
+    'snapshot_last_duration_seconds',
+    'gauge',
+    'How long it took.',
+    ({ lastTookMs }) => lastTookMs / 1000,
+  ],
+  ['snapshot_last_bytes', 'gauge', 'Bytes of its file.', ({ lastBytes }) => lastBytes],
+  ['snapshot_last_items', 'gauge', 'Its items.', ({ lastItems }) => lastItems],
 ]
 
 export function ownMetrics(): MetricRow[] {
@@ -38,6 +64,12 @@ export function ownMetrics(): MetricRow[] {
     ...workerMetrics(),
     ...curveMetrics(),
     ...lockMetrics(),
+    ...SNAPSHOTS.map(([name, type, help, read]) =>
+      plain(name, type, help, ({ main }) => {
+        const facts = main.snapshots()
+        return facts === null ? null : read(facts)
+      }),
+    ),
     plain('stderr_lines_dropped_total', 'counter', 'Lost lines of the log.', ({ host }) =>
       host.facts.logLinesDropped(),
     ),

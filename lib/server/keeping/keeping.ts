@@ -1,13 +1,14 @@
 // What a daemon keeps beyond its life, where its options ask for that: it restores its cache at the
 // start, or while it serves, and writes snapshots.
 
+import type { SnapshotFacts } from '../../admin/metrics/facts.ts'
 import type { Cache } from '../../engine/cache.ts'
 import { noteChanges } from '../../observe/journal.ts'
 import type { LogHandle } from '../../observe/log-buffer.ts'
 import type { Options } from '../../options/options.ts'
 import { say } from '../system/log.ts'
 import { Restore } from './restore.ts'
-import { type SnapshotFacts, Snapshots } from './snapshots.ts'
+import { Snapshots } from './snapshots.ts'
 
 export class Keeping {
   private readonly snapshots: Snapshots | null

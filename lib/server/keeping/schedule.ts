@@ -1,6 +1,6 @@
 // When snapshots are due: at an interval, and at times of the day. The interval counts on a clock
 // that nobody sets. Times of the day are those of the wall clock, in the system's time zone: one
-// that a change of the clock skips is made up for at once, one that comes twice counts once a day.
+// that summer time skips comes an hour later, one that comes twice counts once.
 
 export interface Times {
   /** 0: at no interval. */
@@ -29,7 +29,7 @@ export class Schedule {
     const isDue = clockMs >= this.everyAtMs || wallMs >= this.atMs
     if (clockMs >= this.everyAtMs) this.everyAtMs = clockMs + this.times.everyS * 1000
     const next = nextAt(this.times.at, wallMs)
-    // Set back by more than a day at most, the clock brings forward what is due.
+    // The clock was set back by more than a day.
     if (wallMs >= this.atMs || next < this.atMs - DAY_MS) this.atMs = next
     return isDue
   }

@@ -3,6 +3,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { SnapshotFacts } from '../../admin/metrics/facts.ts'
 import type { Cache } from '../../engine/cache.ts'
 import { removeAbandoned } from '../../keeping/snapshot/aside-file.ts'
 import { removeOld, snapshotName } from '../../keeping/snapshot/folder.ts'
@@ -15,17 +16,6 @@ import { StartError } from '../system/start-error.ts'
 import { Shared, type SharedWords, type SnapshotReport, sharedWords } from '../tasks.ts'
 import { openTaskPool } from '../thread-pool.ts'
 import { Schedule } from './schedule.ts'
-
-/** What has become of the snapshots so far. */
-export interface SnapshotFacts {
-  written: number
-  failed: number
-  /** Of the last one that was written: Unix time at its end, duration, size, items. 0: none yet. */
-  lastMs: number
-  lastTookMs: number
-  lastBytes: number
-  lastItems: number
-}
 
 /** Cleans up after a thread that died, by its id for locks. */
 export type Recover = (holder: number) => void
