@@ -127,7 +127,7 @@ t.test('what is wrong is one line with its place', async t => {
   const reason = `Could not open the file of options [${missing}]: No such file or directory`
   t.equal(await changes([missing]), reason)
   t.equal(await changes(['/']), '[/] is no file of options')
-  const word =
-    'Unknown word "b": memslab ring, drain, doctor, completion, snapshot, restore, warm, top, a file of options, or options (memslab -h)'
-  t.equal(await changes([path, 'b']), word.replace('"b"', `"${path}"`))
+  const told = String(await changes([path, 'b']))
+  t.ok(told.startsWith(`Unknown word "${path}": memslab ring, drain, `), told)
+  t.ok(told.endsWith(', a file of options, or options (memslab -h)'), told)
 })
