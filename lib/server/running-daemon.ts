@@ -178,8 +178,8 @@ export class RunningDaemon {
 
   /** Everything is given and taken: from here on the new process serves. */
   private async succeed(successor: Successor): Promise<void> {
-    const { workers, roster, listeners } = this.parts
-    const loaded = await successor.receive(workers, roster)
+    const { cache, workers, roster, listeners } = this.parts
+    const loaded = await successor.receive(cache, workers, roster)
     for (const listener of listeners) await listener.start()
     await this.openAdmin()
     successor.serving(loaded)

@@ -15,6 +15,8 @@ import { imageBytes } from './arena-image.ts'
 import { HEADER_BYTES } from './limits.ts'
 import { firstPart } from './plan.ts'
 
+export { LAYOUT_VERSION } from '../../engine/arena/layout.ts'
+
 const MAGIC = 'memslab image\n\0\0'
 const IMAGE_VERSION = 1
 const VERSION_AT = 16

@@ -15,6 +15,9 @@ import type { PassedListener } from '../listen/address.ts'
 export const LEGACY_VARIABLE = 'MEMSLAB_LEGACY'
 
 export interface Legacy {
+  /** How the arenas are laid out (LAYOUT_VERSION), and the form of each (adopt.ts). */
+  layout: number
+  forms: string[]
   seeds: readonly [number, number]
   /** When the clock of the arenas was at its first second (CacheHandle). */
   startedS: number
@@ -26,7 +29,8 @@ export interface Legacy {
 }
 
 export interface Ready {
-  ready: true
+  /** Whether its arenas have the form of the old ones; else the items go over one by one. */
+  ready: { isSameForm: boolean }
 }
 
 export interface Content {

@@ -9,6 +9,8 @@ export const GATHER_MS_MAX = 2_000
 /** How long clients wait at most: this, and more for each GiB of content. */
 export const HANDOVER_MS_MIN = 3_000
 export const HANDOVER_MS_PER_GIB = 4_000
+/** Where the memory options differ, and the items go over one by one. */
+export const CARRIED_MS_PER_GIB = 60_000
 
 /** Workers give up a little later than the main thread, which is the one to decide. */
 export const HANDOVER_SLACK_MS = 1_000

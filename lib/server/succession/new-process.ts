@@ -3,8 +3,11 @@
 
 import { closeSync } from 'node:fs'
 import { FIRST_S, monotonicS } from '../../engine/arena/clock.ts'
+import type { Cache } from '../../engine/cache.ts'
 import type { Past } from '../../engine/create.ts'
+import { formOf } from '../../keeping/image/adopt.ts'
 import { sharedMs } from '../../keeping/image/channel.ts'
+import { LAYOUT_VERSION } from '../../keeping/image/image-header.ts'
 import { type Loaded, nothingLoaded } from '../../keeping/image/load-arena.ts'
 import type { Inheritance, ListenerKind, PassedListener } from '../listen/address.ts'
 import { Assembly } from '../relay/assembly.ts'
@@ -12,7 +15,14 @@ import { pipes } from '../relay/relay.ts'
 import type { Roster } from '../roster.ts'
 import { StartError } from '../system/start-error.ts'
 import type { Workers } from '../workers.ts'
-import { arenasOf, type Content, LEGACY_VARIABLE, type Legacy, type Take } from './legacy.ts'
+import {
+  arenasOf,
+  type Content,
+  LEGACY_VARIABLE,
+  type Legacy,
+  type Ready,
+  type Take,
+} from './legacy.ts'
 import { GATHER_MS_MAX } from './limits.ts'
 
 export class Successor implements Inheritance {
@@ -65,12 +75,20 @@ export class Successor implements Inheritance {
    * Takes the content, once all threads are there. Resolves when the old process runs no request
    * any more. Rejects with an Error of one line.
    */
-  async receive(workers: Workers, roster: Roster): Promise<Loaded> {
-    process.send?.({ ready: true })
+  async receive({ shards }: Cache, workers: Workers, roster: Roster): Promise<Loaded> {
+    const { layout, forms, streams } = this.legacy
+    if (layout !== LAYOUT_VERSION) {
+      throw new StartError('the old process lays its memory out differently: restart it')
+    }
+    const isSameForm = formsEqual(
+      forms,
+      shards.map(({ arena }) => formOf(arena)),
+    )
+    const ready: Ready = { ready: { isSameForm } }
+    process.send?.(ready)
     const said = (await this.next('content')) as Content | null
     if (said === null) throw gone()
     const { content: header, deadlineMs } = said
-    const { streams } = this.legacy
     const { threads } = roster.handle
     const assembly = new Assembly(threads)
     workers.relay({
@@ -131,6 +149,10 @@ export class Successor implements Inheritance {
     else this.messages.push(message)
     for (const listen of this.waiting) listen(message)
   }
+}
+
+function formsEqual(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((form, i) => form === others[i])
 }
 
 function gone(): StartError {

@@ -10,8 +10,9 @@ import type { Socket } from 'node:net'
 import { resolve as resolvePath } from 'node:path'
 import { GIB } from '../../bytes/units.ts'
 import type { Cache } from '../../engine/cache.ts'
+import { formOf } from '../../keeping/image/adopt.ts'
 import { sharedMs } from '../../keeping/image/channel.ts'
-import { headerOf } from '../../keeping/image/image-header.ts'
+import { headerOf, LAYOUT_VERSION } from '../../keeping/image/image-header.ts'
 import type { Loaded } from '../../keeping/image/load-arena.ts'
 import { descriptorOf } from '../line/node-handle.ts'
 import type { PassedListener } from '../listen/address.ts'
@@ -29,6 +30,7 @@ import {
   type Take,
 } from './legacy.ts'
 import {
+  CARRIED_MS_PER_GIB,
   GATHER_MS_MAX,
   HANDOVER_MS_MIN,
   HANDOVER_MS_PER_GIB,
@@ -70,9 +72,9 @@ export async function handOver(estate: Estate, leave: (pid: number) => void): Pr
   const child = startSuccessor(estate)
   let hasLeft = false
   try {
-    await messageOf<Ready>(child, 'ready', UPGRADE_START_MS_MAX)
+    const { ready } = await messageOf<Ready>(child, 'ready', UPGRADE_START_MS_MAX)
     const startedMs = performance.now()
-    give(estate, child)
+    give(estate, child, ready.isSameForm)
     hasLeft = true
     const { pid = 0 } = child
     leave(pid)
@@ -90,6 +92,8 @@ function startSuccessor(estate: Estate): ChildProcess {
   const streams = Math.min(cache.shards.length, STREAMS_MAX)
   const firstFree = 4
   const legacy: Legacy = {
+    layout: LAYOUT_VERSION,
+    forms: cache.shards.map(({ arena }) => formOf(arena)),
     seeds: cache.seeds(),
     startedS: cache.handle.startedS,
     countedSinceS,
@@ -118,10 +122,12 @@ function startSuccessor(estate: Estate): ChildProcess {
 }
 
 /** Gives the content. Throws if that fails: then the threads go on as before. */
-function give({ cache, workers, roster, ownVersion }: Estate, child: ChildProcess): void {
+function give(estate: Estate, child: ChildProcess, isSameForm: boolean): void {
+  const { cache, workers, roster, ownVersion } = estate
   const threads = roster.handle.threads
   if (workers.readyCount() < threads) throw new Error('a worker is being replaced just now')
-  const limitMs = HANDOVER_MS_MIN + (cache.bytesInUse() / GIB) * HANDOVER_MS_PER_GIB
+  const msPerGib = isSameForm ? HANDOVER_MS_PER_GIB : CARRIED_MS_PER_GIB
+  const limitMs = HANDOVER_MS_MIN + (cache.bytesInUse() / GIB) * msPerGib
   const deadlineMs = sharedMs() + GATHER_MS_MAX + limitMs + HANDOVER_SLACK_MS
   const assembly = new Assembly(threads)
   const sockets = child.stdio.slice(4).filter(pipe => pipe !== null) as Socket[]

@@ -265,3 +265,23 @@ async function askUdp(port: number, request: string): Promise<string> {
   socket.close()
   return reply.toString('latin1')
 }
+
+t.test('with other memory options the items go over one by one', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'upgrade-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const config = join(folder, 'options')
+  writeFileSync(config, '-m 64\n-t 2\n')
+  const dynasty = await startDynasty(t, ['--config', config], startDaemon)
+  const peer = new ReconnectingPeer(() => connect(dynasty.server.port, HOST), noMishaps())
+  const keys = Array.from({ length: 3000 }, (_, i) => `key-${i}`)
+  const value = 'v'.repeat(700)
+  await peer.ask(keys.map(key => `ms ${key} 700 T1000 F5\r\n${value}\r\n`))
+  await peer.ask(['ms long 700000\r\n'.concat('l'.repeat(700_000), '\r\n')])
+  writeFileSync(config, '-m 96\n-t 3\n-f 1.6\n')
+  await dynasty.upgrade()
+  const gets = await peer.ask(keys.map(key => `mg ${key} v\r\n`))
+  t.equal(gets.filter(got => got === value).length, keys.length)
+  t.strictSame(await peer.ask(['mg long v\r\n']), ['l'.repeat(700_000)])
+  t.match(await peer.ask(['mg key-1 f t\r\n']), [/^HD f5 t(1000|99\d)$/])
+  peer.close()
+})
