@@ -115,7 +115,9 @@ t.test('evictions and refused stores are counted', async t => {
   const evicting = await startWithAdmin(t, ['-m', '4'])
   await fill(evicting.daemon.port)
   const removed = (await scrape(evicting.admin)).get('memslab_items_removed_total')?.samples
-  t.ok((removed?.get('{cause="memory"}') ?? 0) > 100)
+  // How many of them a page move evicts depends on when upkeep has its turns.
+  const evictions = ['memory', 'page_move'].map(cause => removed?.get(`{cause="${cause}"}`) ?? 0)
+  t.ok(evictions.reduce((a, b) => a + b) > 100, `${evictions} evicted`)
   const refusing = await startWithAdmin(t, ['-m', '4', '-M'])
   await fill(refusing.daemon.port)
   const refused = (await scrape(refusing.admin)).get('memcached_slab_items_outofmemory_total')
