@@ -11,6 +11,8 @@ const BOTTOM = 24
 const TOP = 12
 /** Between the ends of the lines and the outermost points, for their labels. */
 const MARGIN = 30
+/** A cache that is this full has begun to evict: the rest are ends of pages. */
+const FULL = 0.95
 const SVG = 'http://www.w3.org/2000/svg'
 
 export class CurveChart {
@@ -59,7 +61,7 @@ export class CurveChart {
     this.add('polyline', { class: 'curve-line', points: path })
     for (const point of known) {
       const [cx, cy] = [xOf(point.bytes), yOf(point.hitRatio)]
-      const state = point.filled < 1 ? 'curve-dot filling' : 'curve-dot'
+      const state = point.filled < FULL ? 'curve-dot filling' : 'curve-dot'
       this.add('circle', { class: state, cx, cy, r: 4 })
       const isNow = point.bytes === nowBytes
       // Beside the line of now, not on it.
@@ -93,7 +95,7 @@ function isKnown(point: CurvePoint): point is KnownPoint {
 function factsOf(known: readonly KnownPoint[], sampledKeys: number): string {
   if (known.length === 0) return 'Nothing was asked for yet.'
   const told = known.map(point => `${percent(point.hitRatio)} with ${brief(bytes(point.bytes))}`)
-  const filling = known.some(({ filled }) => filled < 1)
+  const filling = known.some(({ filled }) => filled < FULL)
     ? ' Hollow: a cache of this size would not be full yet, and would do better later.'
     : ''
   return `Estimated from ${exact(sampledKeys)} keys: ${told.join(', ')}.${filling}`

@@ -40,16 +40,14 @@ export class EvictionsView {
     const stat = (row: string) => last.stats[row] ?? 0
     const now = points.at(-1)
     const { causes } = this
-    causes.show('Evicted', count(stat('evictions')), `${count(now?.evicted ?? null)}/s`)
-    const unread = stat('evicted_unfetched')
-    causes.show(
-      'Evicted unread',
-      percent(unread / Math.max(1, stat('evictions')), 0),
-      exact(unread),
-    )
-    causes.show('Evicted in use', count(stat('evicted_active')), 'read again since stored')
-    causes.show('Expired, met', count(stat('reclaimed')), 'by a request')
-    causes.show('Expired, found', count(stat('crawler_reclaimed')), 'by a crawl')
+    const { removed } = last
+    const evicted = removed.memory + removed.page_move
+    const unread = stat('evicted_unfetched') / Math.max(1, evicted)
+    causes.show('Evicted for room', count(removed.memory), `${count(now?.evicted ?? null)}/s`)
+    causes.show('Evicted by a page move', count(removed.page_move), 'its page changed its class')
+    causes.show('Unread of these', percent(unread, 0), `in use ${count(stat('evicted_active'))}`)
+    causes.show('Expired', count(removed.expired), 'met when room was wanted')
+    causes.show('Found by a crawl', count(removed.crawler + removed.flushed), 'expired or flushed')
     causes.show('Stores refused', count(stat('store_no_memory')), 'for lack of memory')
     this.classes.show(last.classes.filter(({ evicted }) => evicted > 0))
   }

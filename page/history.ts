@@ -52,6 +52,14 @@ export class History {
     if (this.points.length > POINTS_MAX) this.points.shift()
   }
 
+  /** A counter of an arena by the second. */
+  lockWaitRate(arena: number): number | null {
+    const { last, before } = this
+    const [now, then] = [last?.arenas[arena], before?.arenas[arena]]
+    if (last === null || before === null || now === undefined || then === undefined) return null
+    return rate(before, last, then.lockWaits, now.lockWaits)
+  }
+
   /** A counter of each slab class by the second since the sample before; null if not known. */
   classRate(id: number, counter: 'evicted' | 'evictedUnfetched'): number | null {
     const { last, before } = this
@@ -70,7 +78,7 @@ export function pointOf(before: Sample | null, now: Sample): Point {
   const gets = of('cmd_get')
   const hits = of('get_hits')
   const all = now.latency[0]
-  const loads = now.workers.map((worker, i) => {
+  const loads = now.workers.slice(0, -1).map((worker, i) => {
     const then = before?.workers[i]
     return before === null || then === undefined
       ? null

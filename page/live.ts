@@ -16,7 +16,7 @@ export interface Receiver {
 }
 
 export function listen(receiver: Receiver): void {
-  const events = new EventSource('/events')
+  const events = new EventSource('events')
   const on = <T>(name: string, take: (value: T) => void) => {
     events.addEventListener(name, event => take(JSON.parse((event as MessageEvent<string>).data)))
   }

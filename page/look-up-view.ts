@@ -36,7 +36,7 @@ export class LookUpView {
 
   private async lookUp(key: string): Promise<void> {
     const value = this.withValue.checked ? '&value=1' : ''
-    await this.tell(async () => this.showItem(await ask<ItemFacts>(`/api/item?key=${key}${value}`)))
+    await this.tell(async () => this.showItem(await ask<ItemFacts>(`api/item?key=${key}${value}`)))
   }
 
   private showItem({ key, found, item }: ItemFacts): void {
@@ -71,7 +71,7 @@ export class LookUpView {
   private async remove(key: string): Promise<void> {
     if (!(await confirm(`Delete “${keyText(key)}”?`, 'Delete'))) return
     await this.tell(async () => {
-      const { deleted } = await ask<{ deleted: boolean }>(`/api/item?key=${key}`, 'DELETE')
+      const { deleted } = await ask<{ deleted: boolean }>(`api/item?key=${key}`, 'DELETE')
       const words = deleted ? ' was deleted.' : ' was gone already.'
       const line = make('p')
       line.append(make('b', '', keyText(key)), words)
@@ -84,7 +84,7 @@ export class LookUpView {
     if (!(await confirm('Make every item of this daemon invalid?', 'Flush'))) return
     const note = byId('flush-result')
     try {
-      await ask('/api/flush', 'POST')
+      await ask('api/flush', 'POST')
       setText(note, `Flushed at ${new Date().toLocaleTimeString()}.`)
     } catch (error) {
       setText(note, String(error))

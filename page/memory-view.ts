@@ -1,8 +1,9 @@
 // Memory: what it is used for, the picture of the pages, and the slab classes.
 
-import type { ClassFacts, MemoryFacts, PageMap, Sample } from '../lib/admin/shapes.ts'
+import type { ArenaFacts, ClassFacts, MemoryFacts, PageMap, Sample } from '../lib/admin/shapes.ts'
 import { byId, type Column, column, fillShare, make, RowTable, setText, swatch } from './dom.ts'
-import { bytes, exact, percent } from './figures.ts'
+import { bytes, count, exact, micros, percent } from './figures.ts'
+import type { History } from './history.ts'
 import { PageMapView } from './page-map.ts'
 
 /** Parts of the memory limit: names, colours of page.css, sizes. */
@@ -19,15 +20,31 @@ const KEYS: readonly (readonly [name: string, color: string, className: string])
   ['never used', '--unused', 'outline'],
 ]
 
+interface ArenaRow extends ArenaFacts {
+  number: number
+  waitRate: number | null
+}
+
 export class MemoryView {
   private readonly map = new PageMapView()
   private readonly classes: RowTable<ClassFacts>
+  private readonly locks: RowTable<ArenaRow>
   private readonly bars: HTMLElement[] = []
   private readonly sizes: HTMLElement[] = []
 
   constructor() {
     const { map } = this
     this.classes = new RowTable(byId('classes'), classColumns(map), 'No class has a page yet.')
+    this.locks = new RowTable(
+      byId('arenas'),
+      [
+        column('Arena', ({ number }) => String(number)),
+        column('Lock waits per second', ({ waitRate }) => count(waitRate)),
+        column('Lock waits', ({ lockWaits }) => exact(lockWaits)),
+        column('Longest step under the lock', ({ longestStepUs }) => micros(longestStepUs)),
+      ],
+      'No arena.',
+    )
     this.classes.onPoint = row => map.highlight(row?.id ?? null)
     for (const [name, color] of PARTS) this.addPart(name, `var(${color})`)
     this.addPart(FREE, 'var(--unused)')
@@ -38,7 +55,18 @@ export class MemoryView {
     this.map.showMap(map)
   }
 
-  show({ memory, classes }: Sample): void {
+  show(history: History): void {
+    const { last } = history
+    if (last === null) return
+    this.showSample(last)
+    this.locks.show(
+      last.arenas.map((arena, number) => {
+        return { ...arena, number, waitRate: history.lockWaitRate(number) }
+      }),
+    )
+  }
+
+  private showSample({ memory, classes }: Sample): void {
     this.map.showClasses(classes)
     this.classes.show(classes)
     const sizes = PARTS.map(([, , of]) => Math.max(0, of(memory)))

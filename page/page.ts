@@ -100,7 +100,7 @@ class Page {
     const { history } = this
     if (history.last === null) return
     this.overview.show(history, this.windowS)
-    this.memory.show(history.last)
+    this.memory.show(history)
     this.evictions.show(history)
     this.peers.show(history)
   }

@@ -7,7 +7,7 @@ import type { History } from './history.ts'
 import { ask } from './live.ts'
 
 interface WorkerRow extends WorkerFacts {
-  number: number
+  name: string
   load: number | null
 }
 
@@ -15,7 +15,7 @@ export class PeersView {
   private readonly workers = new RowTable<WorkerRow>(
     byId('workers'),
     [
-      column('Worker', ({ number }) => String(number)),
+      column('Thread', ({ name }) => name),
       column('Connections', ({ connections }) => exact(connections)),
       {
         title: 'CPU',
@@ -57,7 +57,8 @@ export class PeersView {
       const then = before?.workers[number]
       const us = then === undefined || before === null ? null : worker.cpuUs - then.cpuUs
       const load = us === null || before === null ? null : us / 1000 / (last.atMs - before.atMs)
-      return { ...worker, number, load }
+      const name = number === last.workers.length - 1 ? 'main' : `worker ${number}`
+      return { ...worker, name, load }
     })
     this.workers.show(rows)
   }
@@ -65,7 +66,7 @@ export class PeersView {
   private async load(after: number): Promise<void> {
     const note = byId('peers-note')
     try {
-      const page = await ask<ConnectionPage>(`/api/connections?after=${after}`)
+      const page = await ask<ConnectionPage>(`api/connections?after=${after}`)
       this.rows = after === 0 ? page.rows : [...this.rows, ...page.rows]
       this.next = page.next
       this.peers.show(this.rows)

@@ -39,7 +39,7 @@ export class SettingsView {
 
   private async load(): Promise<void> {
     try {
-      this.rows = await ask<SettingRow[]>('/api/settings')
+      this.rows = await ask<SettingRow[]>('api/settings')
       this.show()
     } catch (error) {
       setText(this.note, error instanceof Error ? error.message : String(error))
@@ -76,7 +76,7 @@ export class SettingsView {
     if (this.dialog.returnValue !== 'yes') return
     const value = this.value.value.trim()
     try {
-      await ask(`/api/settings?name=${name}&value=${encodeURIComponent(value)}`, 'POST')
+      await ask(`api/settings?name=${name}&value=${encodeURIComponent(value)}`, 'POST')
       setText(this.note, `${name} is now ${value}.`)
     } catch (error) {
       setText(this.note, `${name}: ${error instanceof Error ? error.message : error}.`)

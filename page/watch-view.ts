@@ -42,7 +42,7 @@ export class WatchView {
     if (kinds === '') return setText(this.note, 'Choose what to watch.')
     this.lines.replaceChildren()
     this.leftOut = 0
-    const events = new EventSource(`/events/watch?kinds=${kinds}`)
+    const events = new EventSource(`events/watch?kinds=${kinds}`)
     this.events = events
     setText(this.button, 'Stop')
     setText(this.note, 'Watching.')

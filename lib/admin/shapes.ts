@@ -9,7 +9,11 @@ export interface Sample {
   stats: Record<string, number>
   /** Commands that were timed in the last LATENCY_WINDOW_S seconds. */
   latency: CommandTimes[]
+  /** Items that left the cache, but for deletes, by cause. */
+  removed: Record<RemovalCause, number>
+  /** The workers and, last, the main thread. */
   workers: WorkerFacts[]
+  arenas: ArenaFacts[]
   /** Slab classes that have a page. */
   classes: ClassFacts[]
   memory: MemoryFacts
@@ -23,6 +27,16 @@ export interface CommandTimes {
   p99Us: number
   p999Us: number
   longestUs: number
+}
+
+/** As in the metric memslab_items_removed_total. */
+export type RemovalCause = 'memory' | 'page_move' | 'expired' | 'crawler' | 'flushed'
+
+export interface ArenaFacts {
+  /** How often a thread found its lock taken. */
+  lockWaits: number
+  /** The longest step of upkeep or of making room under its lock. */
+  longestStepUs: number
 }
 
 export interface WorkerFacts {

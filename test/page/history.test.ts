@@ -5,15 +5,21 @@ import type { Sample } from '../../lib/admin/shapes.ts'
 import { age, brief, bytes, count, keyText, micros, percent, UNKNOWN } from '../../page/figures.ts'
 import { History, POINTS_MAX, pointOf } from '../../page/history.ts'
 
-function sampleAt(atMs: number, stats: Record<string, number> = {}, cpuUs = [0, 0]): Sample {
+function sampleAt(atMs: number, stats: Record<string, number> = {}, cpuUs = [0, 0, 0]): Sample {
   const workers = cpuUs.map(us => ({ connections: 1, cpuUs: us, loopDelayUs: 0 }))
   const memory = { limitBytes: 0, slabBytes: 0, itemBytes: 0, tableBytes: 0, freePages: 0 }
-  return { atMs, stats, latency: [], workers, classes: [], memory }
+  const removed = { memory: 0, page_move: 0, expired: 0, crawler: 0, flushed: 0 }
+  const arenas = [{ lockWaits: atMs, longestStepUs: 0 }]
+  return { atMs, stats, latency: [], removed, workers, arenas, classes: [], memory }
 }
 
 t.test('a point has what happened since the sample before, by the second', async t => {
-  const before = sampleAt(1000, { cmd_get: 100, get_hits: 50, cmd_set: 7 }, [0, 1_000_000])
-  const now = sampleAt(3000, { cmd_get: 500, get_hits: 350, cmd_set: 7, incr_hits: 4 }, [1e6, 2e6])
+  const before = sampleAt(1000, { cmd_get: 100, get_hits: 50, cmd_set: 7 }, [0, 1_000_000, 0])
+  const now = sampleAt(
+    3000,
+    { cmd_get: 500, get_hits: 350, cmd_set: 7, incr_hits: 4 },
+    [1e6, 2e6, 9e6],
+  )
   t.match(pointOf(before, now), {
     atS: 3,
     gets: 200,
@@ -42,6 +48,8 @@ t.test('the history has a bound', async t => {
   t.equal(history.points.length, POINTS_MAX)
   t.equal(history.points.at(-1)?.gets, 1)
   t.equal(history.points[0]?.atS, 10)
+  t.equal(history.lockWaitRate(0), 1000)
+  t.equal(history.lockWaitRate(1), null)
 })
 
 t.test('numbers as people read them', async t => {

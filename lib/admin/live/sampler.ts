@@ -6,9 +6,11 @@ import type { MissCurve } from '../../observe/miniature/insight.ts'
 import { ThreadCounter } from '../../protocol/host.ts'
 import { encodeKey } from '../../protocol/report/hot-keys.ts'
 import { Cell, readPages } from '../../protocol/report/pages.ts'
+import { locksOf } from '../../protocol/report/report.ts'
 import type { DaemonView } from '../daemon-view.ts'
 import { LATENCY_WINDOW_SAMPLES, MAP_CELLS_MAX } from '../limits.ts'
 import { Facts } from '../metrics/facts.ts'
+import { causesOf } from '../metrics/own.ts'
 import type {
   ClassFacts,
   CommandTimes,
@@ -98,7 +100,12 @@ export class Sampler {
       atMs: Date.now(),
       stats,
       latency: this.latency(),
-      workers: Array.from({ length: host.facts.threads }, (_, worker) => this.worker(worker)),
+      removed: causesOf(facts),
+      // The main thread has the number behind those of the workers.
+      workers: Array.from({ length: main.mainThread + 1 }, (_, worker) => this.worker(worker)),
+      arenas: locksOf(host).map(({ waits, longestStepS }) => {
+        return { lockWaits: waits, longestStepUs: longestStepS * 1e6 }
+      }),
       classes: facts.classes('slabs').map(id => classFacts(facts, id)),
       memory: memoryFacts(facts),
     }

@@ -3,6 +3,7 @@
 import { ThreadCounter } from '../../protocol/host.ts'
 
 import { heldOf, type LockFacts, locksOf, removedOf } from '../../protocol/report/report.ts'
+import type { RemovalCause } from '../shapes.ts'
 import type { Facts, MetricRow, Sample, SnapshotFacts } from './facts.ts'
 
 const PREFIX = 'memslab_'
@@ -143,17 +144,20 @@ function curveMetrics(): MetricRow[] {
 }
 
 /** Why items left the cache, but for deletes and what lookups found dead. */
-function removals(facts: Facts): Sample[] {
+export function causesOf(facts: Facts): Record<RemovalCause, number> {
   const { move_evictions: moved, swept } = removedOf(facts.host)
   const of = (row: string) => facts.stat(row) ?? 0
-  const causes = {
+  return {
     memory: Math.max(0, of('evictions') - moved),
     page_move: moved,
     expired: of('reclaimed'),
     crawler: Math.max(0, of('crawler_reclaimed') - swept),
     flushed: swept,
   }
-  return Object.entries(causes).map(([cause, value]) => ({ labels: { cause }, value }))
+}
+
+function removals(facts: Facts): Sample[] {
+  return Object.entries(causesOf(facts)).map(([cause, value]) => ({ labels: { cause }, value }))
 }
 
 function lockMetrics(): MetricRow[] {
