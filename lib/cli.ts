@@ -155,7 +155,7 @@ async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   const { inlineMore } = await import('./server/system/compiler.ts')
   // Before it becomes a user that may not write there.
   keepCompiled()
-  await runHere(options, fitted => startDaemon(fitted, undefined, pool, successor))
+  await runHere(options, fitted => startDaemon(fitted, undefined, pool, successor), isSuccessor)
   inlineMore()
 }
 

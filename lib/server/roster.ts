@@ -3,6 +3,7 @@
 //
 //   control   Int32: the protocols' Control words, then the server's own
 //   open      Int32 per thread: how many connections it serves
+//   beats     Int32 per thread: it changes once a second while the thread runs
 //   counters  Float64, THREAD_COUNTERS per thread; only that thread writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, the thread that serves it, when
 //             the peer last spoke, the listener, the number of its delivery, what it is in the
@@ -57,6 +58,7 @@ export interface Occupant {
 export class Roster {
   readonly handle: RosterHandle
   readonly control: Int32Array
+  readonly beats: Int32Array
   private readonly open: Int32Array
   private readonly counters: Float64Array
   /** The main thread's. */
@@ -69,11 +71,13 @@ export class Roster {
   constructor(handle: RosterHandle) {
     const { buffer, threads, slots } = handle
     const openAt = CONTROL_WORDS * 4
-    const countersAt = openAt + Math.ceil((threads + 1) / 2) * 8
+    const beatsAt = openAt + (threads + 1) * 4
+    const countersAt = beatsAt + (threads + 1) * 4
     this.slotsAt = countersAt + (threads + 1) * THREAD_COUNTERS * 8
     this.handle = handle
     this.control = new Int32Array(buffer, 0, CONTROL_WORDS)
     this.open = new Int32Array(buffer, openAt, threads + 1)
+    this.beats = new Int32Array(buffer, beatsAt, threads + 1)
     this.counters = new Float64Array(buffer, countersAt, (threads + 1) * THREAD_COUNTERS)
     this.own = this.countersOf(threads)
     this.slots = new Int32Array(buffer, this.slotsAt, slots * SLOT_WORDS)
@@ -83,7 +87,7 @@ export class Roster {
   /** Room for this number of threads and connections. */
   static create(threads: number, slots: number): Roster {
     const counterWords = (threads + 1) * THREAD_COUNTERS * 2
-    const words = CONTROL_WORDS + threads + 3 + counterWords + slots * SLOT_WORDS
+    const words = CONTROL_WORDS + 2 * (threads + 1) + counterWords + slots * SLOT_WORDS
     return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots })
   }
 

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MIB } from '../bytes/units.ts'
 import type { Cache } from '../engine/cache.ts'
+import { lookupsOf } from '../engine/census.ts'
 import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import type { Options } from '../options/options.ts'
 import type { AdminListener, AdminParts } from './admin-listener.ts'
@@ -15,6 +16,7 @@ import { type Bound, closeAll, type Listener } from './listen/address.ts'
 import { PORTS_FILE_VARIABLE, writePortsFile } from './listen/ports-file.ts'
 import type { Registration } from './listen/registration.ts'
 import type { MainThreadService } from './main-thread.ts'
+import type { Vitals } from './process/service-watch.ts'
 import type { Roster } from './roster.ts'
 import type { Successor } from './succession/new-process.ts'
 import type { HandedOver } from './succession/old-process.ts'
@@ -129,11 +131,31 @@ export class RunningDaemon {
     return this.parts.workers.failed
   }
 
-  /** Reads password files and certificates again. */
-  reload = (): void => {
+  /** Reads password files and certificates again. Resolves when that is done. */
+  reload = async (): Promise<void> => {
     const { auth, tls, cache } = this.parts
     auth?.reload()
-    tls?.refresh(cache.nowS, sayFault)
+    if (tls === null) return
+    const { promise, resolve } = Promise.withResolvers<string | null>()
+    tls.refresh(cache.nowS, resolve)
+    sayFault(await promise)
+  }
+
+  /** See Watched. */
+  beats(): number[] {
+    const { workers, roster } = this.parts
+    return workers.readiness().map((isReady, i) => (isReady ? roster.beats[i] : -1))
+  }
+
+  vitals(): Vitals {
+    const { cache, roster } = this.parts
+    return {
+      items: cache.itemCount(),
+      usedBytes: cache.bytesInUse(),
+      limitBytes: cache.memoryLimitBytes(),
+      ...lookupsOf(cache),
+      connections: roster.current(),
+    }
   }
 
   /**

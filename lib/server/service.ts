@@ -61,6 +61,7 @@ export class Service implements Hall, TlsHall {
   private readonly turns: Turns
   private readonly endsIdle: boolean
   private readonly settings: DaemonSettings
+  private readonly thread: number
   private readonly clock: NodeJS.Timeout
   private tickedAtS = 0
   /** When the thread went on after a pause. */
@@ -94,6 +95,7 @@ export class Service implements Hall, TlsHall {
     // As in memcached, peers of a UNIX socket may be idle.
     this.endsIdle = !isMain
     this.settings = settings
+    this.thread = task.worker
     this.fail = fail
     this.tick()
     this.clock = setInterval(() => this.tick(), SERVICE_TICK_MS)
@@ -181,6 +183,7 @@ export class Service implements Hall, TlsHall {
 
   private tick(): void {
     this.cache.tick()
+    this.roster.beats[this.thread]++
     this.health?.tick()
     this.applyChanges()
     const nowS = this.cache.nowS

@@ -146,6 +146,11 @@ export class Workers {
     return this.workers.filter(({ isReady }) => isReady).length
   }
 
+  /** Of each worker, whether it takes connections. */
+  readiness(): boolean[] {
+    return this.workers.map(({ isReady }) => isReady)
+  }
+
   /** How many of them use io_uring. */
   uringCount(): number {
     return this.workers.filter(({ isReady, uring }) => isReady && uring !== null).length

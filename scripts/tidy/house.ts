@@ -238,6 +238,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['line.ts'],
     ['gather.ts', 'replies.ts'],
   ],
+  'lib/server/process/': [['process.ts'], ['service-manager.ts', 'service-watch.ts', 'user.ts']],
   'lib/server/relay/': [['relay.ts'], ['assembly.ts']],
   'lib/server/succession/': [
     ['new-process.ts', 'old-process.ts', 'warm-restart.ts'],

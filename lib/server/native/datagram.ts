@@ -1,10 +1,12 @@
-// One datagram to a UNIX socket, which Node has no call for. Through node:ffi (native/ffi.ts),
-// Linux only. The addresses that it passes are of buffers that live until the call has returned.
+// One datagram to a UNIX socket, which Node has no call for. It never waits for the reader. Through
+// node:ffi (native/ffi.ts), Linux only. The addresses that it passes are of buffers that live until
+// the call has returned.
 
 import { type Ffi, loadFfi } from './ffi.ts'
 
 const AF_UNIX = 1
 const SOCK_DGRAM_CLOEXEC = 0x80002
+const MSG_DONTWAIT = 0x40
 const PATH_AT = 2
 /** Longest path, without the NUL after it. */
 const PATH_BYTES_MAX = 107
@@ -39,7 +41,14 @@ function send(ffi: Ffi, path: string, text: string): boolean {
   if (descriptor < 0) return false
   const at = (buffer: Buffer) => BigInt(ffi.getRawPointer(buffer))
   const addressBytes = isAbstract ? length : length + 1
-  const sent = sendto(descriptor, at(bytes), BigInt(bytes.length), 0, at(address), addressBytes)
+  const sent = sendto(
+    descriptor,
+    at(bytes),
+    BigInt(bytes.length),
+    MSG_DONTWAIT,
+    at(address),
+    addressBytes,
+  )
   close(descriptor)
   return Number(sent) === bytes.length
 }

@@ -14,16 +14,23 @@ import { keepLines, print, reopenLog, say, takeLines } from '../system/log.ts'
 import { fitOpenFiles } from '../system/open-files.ts'
 import { packageVersion } from '../system/package.ts'
 import { reasonFor, reasonOf } from '../system/reason.ts'
-import { notify } from './service-manager.ts'
+import {
+  notify,
+  notifyReloading,
+  notifyStopping,
+  notifyUpgraded,
+  notifyUpgrading,
+} from './service-manager.ts'
+import type { ServiceWatch, Watched } from './service-watch.ts'
 import { assume, identityFor } from './user.ts'
 
-export interface Running {
+export interface Running extends Watched {
   /** Where it listens, as `stats conns` prints it: `tcp:127.0.0.1:11211`. */
   places: readonly string[]
   /** Resolves when it cannot serve any more, with the reason in one line. */
   failed: Promise<string>
-  /** Reads password files and certificates again. */
-  reload(): void
+  /** Reads password files and certificates again. Resolves when that is done. */
+  reload(): Promise<void>
   /** Starts a new process in place of this one: see Daemon. */
   upgrade(): Promise<HandedOver>
   /** Another process goes on: this one only waits for its end. */
@@ -54,6 +61,8 @@ interface Held {
   pidFile: string | undefined
   removeSockets: (() => void) | undefined
   isUpgrading: boolean
+  /** What a service manager hears meanwhile; undefined: there is none. */
+  watch: ServiceWatch | undefined
 }
 
 /** Set for the background process. */
@@ -67,9 +76,13 @@ export function isDetached(): boolean {
   return process.env[DETACHED_VARIABLE] !== undefined
 }
 
-/** Starts the daemon in this process. Returns when it listens or has failed. */
-export async function runHere(asked: Options, start: Start): Promise<void> {
+/**
+ * Starts the daemon in this process. Returns when it listens or has failed. `goesOn`: in place of
+ * another process.
+ */
+export async function runHere(asked: Options, start: Start, goesOn: boolean): Promise<void> {
   const isTalking = asked.verbosity > 0
+  nameProcess()
   if (isDetached() && !isTalking) keepLines()
   try {
     const [options, warning] = fitOpenFiles(asked)
@@ -81,19 +94,22 @@ export async function runHere(asked: Options, start: Start): Promise<void> {
       pidFile: undefined,
       removeSockets: undefined,
       isUpgrading: false,
+      watch: undefined,
     }
     closeOnSignals(held)
     if (options.unixSocket !== undefined) {
       held.removeSockets = (await import('../listen/unix-listener.ts')).removeOwnSockets
     }
     held.running = await start(options)
-    if (held.reloads) held.running.reload()
+    if (held.reloads) await held.running.reload()
     if (identity !== undefined) assume(identity, options.unixSocket)
     held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
     if (held.pidFile !== undefined) writePidFile(held.pidFile)
     await tellStarted(held.running, isTalking)
-    notify('READY=1')
+    // The process before this one says that this one serves.
+    if (!goesOn) notify('READY=1')
     endOnFailure(held)
+    if (process.env.NOTIFY_SOCKET !== undefined) await serveManager(held, held.running)
   } catch (error) {
     await tellRefused(refusalFrom(error, asked))
   }
@@ -126,6 +142,23 @@ export async function runDetached(args: string[]): Promise<void> {
   }
   if (child.connected) child.disconnect()
   child.unref()
+}
+
+/** Not `node-MainThread`, for `ps`, `top` and `pgrep`. */
+function nameProcess(): void {
+  try {
+    writeFileSync('/proc/self/comm', 'memslab')
+  } catch {
+    // Not Linux, or no /proc.
+  }
+}
+
+async function serveManager(held: Held, running: Running): Promise<void> {
+  const { ServiceWatch, watchdogMs } = await import('./service-watch.ts')
+  held.watch = new ServiceWatch(notify, watchdogMs())
+  held.watch.start(running)
+  // Loaded now: when an upgrade is asked for, the files may be another version's.
+  await import('../succession/old-process.ts')
 }
 
 /** Without /proc the runtime knows its own program only by the name of the call. */
@@ -225,13 +258,19 @@ function closeOnSignals(held: Held): void {
     reopenLog()
     if (!terminals.every(isatty)) close(() => void print('Signal handled: Hangup.\n'))
     else if (held.running === undefined) held.reloads = true
-    else held.running.reload()
+    else void reload(held.running)
   })
   process.on('exit', () => {
     if (held.pidFile !== undefined) removePidFile(held.pidFile)
     // Already removed if the daemon was closed, but not if it was still starting.
     held.removeSockets?.()
   })
+}
+
+async function reload(running: Running): Promise<void> {
+  notifyReloading()
+  await running.reload()
+  notify('READY=1')
 }
 
 /** Has a new process go on in place of this one, and ends; or goes on as before. */
@@ -241,9 +280,12 @@ async function upgrade(held: Held): Promise<void> {
     return say('upgrade: not now, this process is starting or upgrading', 'warn')
   }
   held.isUpgrading = true
+  const watchdogMs = held.watch?.watchdogMs ?? 0
+  notifyUpgrading(watchdogMs)
   try {
     const { pid, loaded, waitedMs } = await running.upgrade()
-    notify(`MAINPID=${pid}`, 'READY=1')
+    held.watch?.stop()
+    notifyUpgraded(watchdogMs, pid)
     const content = `${loaded.items} items, ${Math.round(loaded.bytes / MIB)} MiB`
     say(
       `upgrade: process ${pid} serves now, with ${content}; clients waited ${Math.round(waitedMs)} ms`,
@@ -251,7 +293,10 @@ async function upgrade(held: Held): Promise<void> {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     held.isUpgrading = false
-    if (!running.hasLeft()) return say(`upgrade: ${reason}; this process goes on`, 'error')
+    if (!running.hasLeft()) {
+      notifyUpgraded(watchdogMs)
+      return say(`upgrade: ${reason}; this process goes on`, 'error')
+    }
     say(`upgrade: ${reason}`, 'error')
   }
   // Its files are the other process's by now.
@@ -268,7 +313,7 @@ function endOnFailure(held: Held): void {
 }
 
 async function closeAndExit(running: Running | undefined, exitCode: number): Promise<void> {
-  if (running?.hasLeft() !== true) notify('STOPPING=1')
+  if (running?.hasLeft() !== true) notifyStopping(running?.closeMsMax)
   // A peer that keeps its connection open must not keep the daemon running.
   setTimeout(() => process.exit(exitCode), running?.closeMsMax ?? CLOSE_MS_MAX).unref()
   try {

@@ -102,7 +102,8 @@ function startSuccessor(estate: Estate): ChildProcess {
       return { ...listener, descriptor: firstFree + streams + i }
     }),
   }
-  const { MEMSLAB_DETACHED, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...env } = process.env
+  const { MEMSLAB_DETACHED, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, WATCHDOG_PID, ...env } =
+    process.env
   const [, script = ''] = process.argv
   const program = process.argv0.includes('/')
     ? resolvePath(STARTED_IN, process.argv0)
