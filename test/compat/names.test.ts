@@ -26,6 +26,7 @@ const OWN_STATS = [
   'arena_resets',
   'worker_restarts',
   'stderr_lines_dropped',
+  'lock_waits',
   'uploads_held_bytes',
   'uploads_limit_bytes',
   'uploads_refused',
