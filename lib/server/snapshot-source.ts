@@ -38,7 +38,9 @@ export class SnapshotSource implements Source {
     this.pauseMs = isMine ? 0 : DUMP_WAIT_MS
     if (!isMine) return NOTHING
     try {
-      return taker.step()
+      const piece = taker.step()
+      // It is still being sent while the next one is made.
+      return piece === null ? null : Buffer.from(piece)
     } finally {
       this.pauseMs = taker.pauseMs
       endDumpStep(control)

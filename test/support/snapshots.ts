@@ -27,7 +27,7 @@ export function takeSnapshot(
     between()
     const piece = taker.step()
     if (piece === null) return Buffer.concat(pieces)
-    pieces.push(piece)
+    pieces.push(Buffer.from(piece))
   }
 }
 

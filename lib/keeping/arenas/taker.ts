@@ -80,6 +80,8 @@ export class Taker implements ItemSink {
   /** Of the cache, when the snapshot began. */
   private readonly begunAtS: number
   private readonly bands: Band[] = Array.from({ length: BANDS }, openBand)
+  /** For the blocks of a long item; always of length 0. */
+  private readonly span = openBand()
   private readonly head = new RecordHead()
   private readonly hold: Hold = { slot: 0, generation: 0 }
   private readonly place = createPlace()
@@ -106,7 +108,10 @@ export class Taker implements ItemSink {
     this.encoder = new BlockEncoder(seal, options.level)
   }
 
-  /** Does one bounded step. Returns the next piece, empty if there is none yet, null at the end. */
+  /**
+   * Does one bounded step. Returns the next piece, which is valid until the next step, empty if
+   * there is none yet; null at the end.
+   */
   step(): Buffer | null {
     switch (this.state) {
       case 'header':
@@ -204,8 +209,8 @@ export class Taker implements ItemSink {
     rewind(place, head.valueBytes)
     if (headBytes(this.hasCas) + head.keyBytes + head.valueBytes > PAYLOAD_BYTES_MAX) {
       this.isSpanning = true
-      const area = Area.allocate(PAYLOAD_BYTES_MAX)
-      const valueAt = this.put({ area, length: 0, records: 0 }, arena, ref)
+      const { area } = this.span
+      const valueAt = this.put(this.span, arena, ref)
       const end = this.readPlace(arena, ref, area, valueAt)
       this.records++
       this.itemBytes += head.keyBytes + head.valueBytes
@@ -221,7 +226,7 @@ export class Taker implements ItemSink {
   }
 
   private stepSpanning(arena: Arena, ref: Ref): Buffer {
-    const area = Area.allocate(PAYLOAD_BYTES_MAX)
+    const { area } = this.span
     const end = this.readPlace(arena, ref, area, 0)
     if (end > 0) return this.block(Kind.MORE, 0, area.bytes.subarray(0, end))
     this.isSpanning = false

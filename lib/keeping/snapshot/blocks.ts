@@ -39,10 +39,14 @@ export const LEVEL_MAX = 19
 /** Fast, and three quarters of what slow levels save. */
 export const LEVEL_DEFAULT = 1
 
-/** Encodes the blocks of one file, in order. */
+/**
+ * Encodes the blocks of one file, in order. What it returns is valid until the next call: garbage
+ * would be collected at some moment, perhaps while an arena is locked.
+ */
 export class BlockEncoder {
   private readonly seal: Seal | null
   private readonly level: number
+  private readonly output = Buffer.alloc(F.BLOCK_HEAD_BYTES + F.PAYLOAD_BYTES_MAX + F.SEAL_BYTES)
   private number = 0
 
   /** `level`: of zstd, 0 for none. */
@@ -55,7 +59,7 @@ export class BlockEncoder {
     const shorter = this.level === 0 ? null : compress(payload, this.level)
     const encoded = shorter ?? payload
     const storedBytes = encoded.length + (this.seal === null ? 0 : F.SEAL_BYTES)
-    const head = Buffer.alloc(F.BLOCK_HEAD_BYTES)
+    const head = this.output.subarray(0, F.BLOCK_HEAD_BYTES)
     head.writeUInt32LE(F.BLOCK_MAGIC, F.BLOCK_MAGIC_AT)
     head[F.BLOCK_KIND] = kind
     head[F.BLOCK_BAND] = band
@@ -67,7 +71,8 @@ export class BlockEncoder {
     const stored = this.seal?.close(this.number, head, encoded) ?? encoded
     head.writeUInt32LE(checksum(head, stored), F.BLOCK_CHECKSUM)
     this.number++
-    return Buffer.concat([head, stored])
+    const bytes = stored.copy(this.output, F.BLOCK_HEAD_BYTES)
+    return this.output.subarray(0, F.BLOCK_HEAD_BYTES + bytes)
   }
 
   trailer({ records, itemBytes, endedMs, casHigh }: Totals): Buffer {

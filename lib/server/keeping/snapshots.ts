@@ -49,7 +49,8 @@ export class Snapshots {
     try {
       const { snapshotKeyFile } = options
       this.secret = snapshotKeyFile === undefined ? null : readSecret(snapshotKeyFile)
-      mkdirSync(this.folder, { recursive: true })
+      // With -u the folder is to be that user's, who writes there.
+      if (options.user === undefined) mkdirSync(this.folder, { recursive: true })
     } catch (error) {
       throw new StartError(`--snapshot-dir: ${reasonOf(error)}`)
     }
@@ -99,6 +100,7 @@ export class Snapshots {
     const startedMs = performance.now()
     const path = join(this.folder, snapshotName(Date.now()))
     try {
+      mkdirSync(this.folder, { recursive: true })
       removeAbandoned(this.folder)
       this.note(await this.take(path), performance.now() - startedMs, path)
       removeOld(this.folder, this.options.snapshotKeep)
