@@ -71,3 +71,11 @@ export async function runCommand(
     return EX_USAGE
   }
 }
+
+/** What a command says where it fails, in one line. Returns the exit code. Throws Misused again. */
+export function failed(command: string, error: unknown): number {
+  if (error instanceof Misused) throw error
+  const reason = error instanceof Error ? error.message : error
+  process.stderr.write(`memslab ${command}: ${reason}\n`)
+  return 1
+}

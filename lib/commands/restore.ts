@@ -1,7 +1,7 @@
 // `memslab restore FILE HOST:PORT`: fills a running server from a snapshot.
 
 import { readSecret } from '../keeping/snapshot/seal.ts'
-import { Misused, readArguments, runCommand } from './command-line.ts'
+import { failed, Misused, readArguments, runCommand } from './command-line.ts'
 import { type FillReport, fillFromFile } from './servers/fill-from-file.ts'
 import { ACCESS_SWITCHES, ACCESS_USAGE, accessOf, serversOf } from './servers/watch-switches.ts'
 
@@ -39,10 +39,7 @@ export function runRestore(words: readonly string[]): Promise<number> {
       process.stderr.write(`${textOf(report, startedMs)}\n`)
       return report.refused === 0 ? 0 : 1
     } catch (error) {
-      if (error instanceof Misused) throw error
-      const reason = error instanceof Error ? error.message : error
-      process.stderr.write(`memslab restore: ${path}: ${reason}\n`)
-      return 1
+      return failed(`restore: ${path}`, error)
     }
   })
 }

@@ -13,7 +13,7 @@ import {
 } from '../client/ring/ring.ts'
 import { CacheError } from '../doors/errors.ts'
 import { readSecret } from '../keeping/snapshot/seal.ts'
-import { Misused, type Parsed, readArguments, runCommand } from './command-line.ts'
+import { failed, Misused, type Parsed, readArguments, runCommand } from './command-line.ts'
 import { Progress } from './progress.ts'
 import { textOf } from './restore.ts'
 import { fillFromFile } from './servers/fill-from-file.ts'
@@ -61,10 +61,7 @@ export function runWarm(words: readonly string[]): Promise<number> {
     try {
       return await warmNode(parsed, nodeOf(name), from)
     } catch (error) {
-      if (error instanceof Misused) throw error
-      const reason = error instanceof Error ? error.message : error
-      process.stderr.write(`memslab warm: ${reason}\n`)
-      return 1
+      return failed('warm', error)
     }
   })
 }

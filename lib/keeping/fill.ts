@@ -11,24 +11,28 @@ import type { Shard } from '../engine/shard.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { Ask } from '../engine/storing/ask.ts'
 
-/** An item of the past, except for its value. */
-export interface PastItem {
+/** An item of the past, except for its value. One a thread, reused. */
+export class PastItem {
   /** Its key. */
   area: Area
-  keyStart: number
-  keyBytes: number
+  keyStart = 0
+  keyBytes = 0
   /** The key is shown in base64. */
-  isKeyBinary: boolean
-  valueBytes: number
+  isKeyBinary = false
+  valueBytes = 0
   /** Client flags, unsigned 32 bits. */
-  flags: number
+  flags = 0
   /** When it expires, on the clock of the cache; 0: never. */
-  expiresAtS: number
+  expiresAtS = 0
   /** The CAS that it keeps, 32-bit words; 0: the next one of its arena. */
-  casHigh: number
-  casLow: number
+  casHigh = 0
+  casLow = 0
   /** How often it had been used, 0 to USES_MAX (engine/items/uses.ts). */
-  uses: number
+  uses = 0
+
+  constructor(area: Area) {
+    this.area = area
+  }
 }
 
 /** The outcomes of a fill, by count. */

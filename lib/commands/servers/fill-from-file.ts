@@ -9,7 +9,6 @@ import {
   openSnapshot,
   type RecordSink,
   SnapshotReader,
-  type Unit,
   verifySnapshot,
 } from '../../keeping/snapshot/reader.ts'
 import type { RecordHead } from '../../keeping/snapshot/records.ts'
@@ -61,7 +60,7 @@ async function fill(reader: SnapshotReader, link: FillLink, order: FillOrder): P
   const sender = new Sender(reader, link, order)
   const progress = new Progress('fill')
   const startedMs = performance.now()
-  const units = unitsOf(reader, order.hottestFirst)
+  const units = reader.ordered(order.hottestFirst)
   try {
     for (const [index, unit] of units.entries()) {
       reader.read(unit, sender)
@@ -75,11 +74,6 @@ async function fill(reader: SnapshotReader, link: FillLink, order: FillOrder): P
   } finally {
     progress.end()
   }
-}
-
-function unitsOf({ units }: SnapshotReader, hottestFirst: boolean): Unit[] {
-  const sign = hottestFirst ? -1 : 1
-  return [...units].sort((a, b) => sign * (a.band - b.band) || a.first - b.first)
 }
 
 /** Sends records to a server. */

@@ -3,7 +3,7 @@
 import { LEVEL_DEFAULT, LEVEL_MAX } from '../../keeping/snapshot/blocks.ts'
 import { type SnapshotReader, verifySnapshot } from '../../keeping/snapshot/reader.ts'
 import { readSecret } from '../../keeping/snapshot/seal.ts'
-import { Misused, type Parsed, readArguments, runCommand } from '../command-line.ts'
+import { failed, Misused, type Parsed, readArguments, runCommand } from '../command-line.ts'
 import { Progress } from '../progress.ts'
 import { StatsLink } from '../servers/stats-link.ts'
 import { ACCESS_SWITCHES, ACCESS_USAGE, accessOf, serversOf } from '../servers/watch-switches.ts'
@@ -49,10 +49,7 @@ export function runSnapshot(words: readonly string[]): Promise<number> {
       const secret = key === undefined ? null : readSecret(key)
       return await (work === undefined ? take(parsed, secret) : work(rest[0], secret, parsed))
     } catch (error) {
-      if (error instanceof Misused) throw error
-      const reason = error instanceof Error ? error.message : error
-      process.stderr.write(`memslab snapshot: ${rest[0] ?? first}: ${reason}\n`)
-      return 1
+      return failed(`snapshot: ${rest[0] ?? first}`, error)
     }
   })
 }

@@ -8,7 +8,7 @@
 import type { Area } from '../../bytes/area.ts'
 import { CAS_HIGH } from '../../engine/arena/layout.ts'
 import type { Cache } from '../../engine/cache.ts'
-import { Filler, type FillStart, type Fills, type PastItem } from '../fill.ts'
+import { Filler, type FillStart, type Fills, PastItem } from '../fill.ts'
 import type { RecordSink, SnapshotReader, Unit } from '../snapshot/reader.ts'
 import type { RecordHead } from '../snapshot/records.ts'
 
@@ -28,18 +28,7 @@ export class Restorer implements RecordSink {
   constructor(cache: Cache, { fills, clockOffsetS }: RestoreStart, area: Area) {
     this.filler = new Filler(cache, fills, area)
     this.clockOffsetS = clockOffsetS
-    this.item = {
-      area,
-      keyStart: 0,
-      keyBytes: 0,
-      isKeyBinary: false,
-      valueBytes: 0,
-      flags: 0,
-      expiresAtS: 0,
-      casHigh: 0,
-      casLow: 0,
-      uses: 0,
-    }
+    this.item = new PastItem(area)
   }
 
   get fills(): Fills {
@@ -98,12 +87,9 @@ export function clockOffsetOf(
   return elapsedS === null ? null : nowS - elapsedS - begunS
 }
 
-/** The units in the order in which they are restored. */
-export function restoreOrder({ units }: SnapshotReader, cache: Cache): Unit[] {
-  const isColder = (a: Unit, b: Unit) => a.band - b.band || a.first - b.first
-  const order = [...units].sort(isColder)
-  // Without evictions the first ones stay.
-  return cache.evicts() ? order : order.reverse()
+/** The units in the order in which they are restored: without evictions the first ones stay. */
+export function restoreOrder(reader: SnapshotReader, cache: Cache): Unit[] {
+  return reader.ordered(!cache.evicts())
 }
 
 /** Lets the numbers of new versions begin above those that a snapshot has. Before clients come. */

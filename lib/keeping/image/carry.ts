@@ -21,14 +21,14 @@ import {
 } from '../../engine/items/item.ts'
 import { isFlushed } from '../../engine/items/links.ts'
 import { touchedAtS, usesOf } from '../../engine/items/uses.ts'
-import type { Filler, PastItem } from '../fill.ts'
+import { type Filler, PastItem } from '../fill.ts'
 
 /** Refs are below this: a time and a Ref make one number to sort by. */
 const REF_SPAN = 2 ** 31
 
 /** Fills the cache of `filler` with the items of `arena`. Both have the same clock. */
 export function carryItems(arena: Arena, lostPages: ReadonlySet<number>, filler: Filler): void {
-  const item = pastItem(arena)
+  const item = new PastItem(arena.area)
   let scratch = Area.allocate(0)
   for (const entry of oldestFirst(arena, lostPages)) {
     const ref = (entry % REF_SPAN) as Ref
@@ -41,21 +41,6 @@ export function carryItems(arena: Arena, lostPages: ReadonlySet<number>, filler:
     if (scratch.bytes.length < valueBytes) scratch = Area.allocate(valueBytes)
     readValue(arena, ref, scratch, 0)
     filler.fill(item, scratch, 0)
-  }
-}
-
-function pastItem({ area }: Arena): PastItem {
-  return {
-    area,
-    keyStart: 0,
-    keyBytes: 0,
-    isKeyBinary: false,
-    valueBytes: 0,
-    flags: 0,
-    expiresAtS: 0,
-    casHigh: 0,
-    casLow: 0,
-    uses: 0,
   }
 }
 

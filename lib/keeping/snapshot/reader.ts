@@ -67,6 +67,12 @@ export class SnapshotReader {
     this.units = unitsOf(this.blocks)
   }
 
+  /** The units by how recently their items were used. */
+  ordered(hottestFirst: boolean): Unit[] {
+    const sign = hottestFirst ? -1 : 1
+    return [...this.units].sort((a, b) => sign * (a.band - b.band) || a.first - b.first)
+  }
+
   /** Reads all records of a unit into `sink`. Throws Unsound. */
   read({ first, end }: Unit, sink: RecordSink): void {
     const block = this.blocks[first]
