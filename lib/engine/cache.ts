@@ -25,6 +25,7 @@ import {
   HASH_SEED_1,
   ITEM_BYTES_LIMIT,
   ITEM_COUNT,
+  ITEM_WORDS,
   LRU_HOT_FACTOR,
   LRU_HOT_PERCENT,
   LRU_TEMPORARY_TTL_S,
@@ -50,6 +51,7 @@ import {
   giveHolder,
   thousandths,
 } from './create.ts'
+import { reserveBuckets } from './items/table.ts'
 import { allClasses, type ClassSet } from './items/walk.ts'
 import {
   AUTOMOVE_WINDOW_S_MAX,
@@ -317,6 +319,16 @@ export class Cache {
     this.setAll(PAGE_LIMIT, pages)
     this.setAll(MEMORY_LIMIT_KIB, Math.floor(bytes / KIB))
     return Order.OK
+  }
+
+  /**
+   * Prepares an empty cache that nobody else uses yet for `items` items of `itemBytes` bytes on
+   * average, or for those that fit: its tables need not grow while these are stored.
+   */
+  reserve(items: number, itemBytes: number): void {
+    const fitting = Math.floor(this.memoryLimitBytes() / (itemBytes + ITEM_WORDS * 4))
+    const share = Math.ceil(Math.min(items, fitting) / this.shards.length)
+    for (const { arena } of this.shards) reserveBuckets(arena, share)
   }
 
   /** The number of items. */

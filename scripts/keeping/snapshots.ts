@@ -97,6 +97,7 @@ function take(cache: Cache, path: string, level: number): void {
 function restore(path: string, cache: Cache): void {
   const fd = openSync(path, 'r')
   const reader = new SnapshotReader(fd, null)
+  cache.reserve(reader.totals.records, reader.totals.itemBytes / reader.totals.records)
   const start = { fills: beginFill(cache), clockOffsetS: clockOffsetOf(reader, cache, 0) }
   const restorer = new Restorer(cache, start, Area.allocate(1))
   for (const unit of restoreOrder(reader, cache)) reader.read(unit, restorer)

@@ -42,6 +42,8 @@ export function restoreFile(
   const fd = openSync(path, 'r')
   const reader = new SnapshotReader(fd, secret)
   raiseCas(reader, cache)
+  const { records, itemBytes } = reader.totals
+  if (records > 0) cache.reserve(records, itemBytes / records)
   const elapsedS = secondsBetween(reader.header.begun, now)
   const start = { fills: beginFill(cache), clockOffsetS: clockOffsetOf(reader, cache, elapsedS) }
   const restorer = new Restorer(cache, start, Area.allocate(1))

@@ -93,6 +93,16 @@ function setTag(arena: Arena, hash: number, ref: Ref): void {
   words[ref + L.ITEM_META] = meta | (tagOf(hash) << L.META_TAG_SHIFT)
 }
 
+/** Gives the table of an empty arena buckets for so many items, as if it had grown to them. */
+export function reserveBuckets({ words, bucketsAt }: Arena, items: number): void {
+  const before = words[L.BUCKET_COUNT]
+  const count = Math.min(items, words[L.BUCKETS_MAX])
+  if (words[L.ITEM_COUNT] > 0 || count <= before) return
+  words.fill(NIL, bucketsAt + before, bucketsAt + count)
+  words[L.BUCKET_COUNT] = count
+  words[L.BUCKET_MASK] = 2 ** Math.ceil(Math.log2(count)) - 1
+}
+
 function addBucket(arena: Arena): void {
   const { words } = arena
   const added = words[L.BUCKET_COUNT]

@@ -99,6 +99,7 @@ export class Snapshots {
   private async write(): Promise<void> {
     const startedMs = performance.now()
     const path = join(this.folder, snapshotName(Date.now()))
+    this.shared = sharedWords()
     try {
       mkdirSync(this.folder, { recursive: true })
       removeAbandoned(this.folder)
@@ -116,8 +117,7 @@ export class Snapshots {
     const { secret, cache } = this
     const holder = cache.newHolder()
     const pool = openTaskPool(1)
-    this.shared = sharedWords()
-    const shared = this.shared
+    const { shared } = this
     try {
       const task = { cache: cache.handle, holder, path, secret, hasCas, level, shared }
       return await pool.run('snapshot', task)

@@ -14,6 +14,7 @@ import {
   hashOfItem,
   insertItem,
   removeItem,
+  reserveBuckets,
 } from '../../../lib/engine/items/table.ts'
 import { areaOf, createSmallArena, hashOf, makeItem } from '../../support/engine-arena.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
@@ -40,6 +41,20 @@ t.test('finds what a Map has, at every size of the table', async t => {
   for (const [key, ref] of model) remove(arena, key, ref)
   assertTable(arena, new Map())
   t.equal(arena.words[L.ITEM_COUNT], 0)
+})
+
+t.test('a table with buckets for its items finds them, and grows on', async t => {
+  for (const items of [64, 100, 1000, 4096, 5000]) {
+    const arena = createSmallArena()
+    reserveBuckets(arena, items)
+    t.equal(arena.words[L.BUCKET_COUNT], items)
+    const model = new Map<string, Ref>()
+    for (let i = 0; i < items + 500; i++) model.set(`k${i}`, insert(arena, `k${i}`))
+    assertTable(arena, model)
+    t.equal(arena.words[L.BUCKET_COUNT], items + 500)
+    reserveBuckets(arena, 50_000)
+    t.equal(arena.words[L.BUCKET_COUNT], items + 500, 'only while it is empty')
+  }
 })
 
 t.test('adds one bucket at a time, each power of two in its turn', async t => {
