@@ -31,6 +31,24 @@ export function flushesOf({ shards }: Cache): number {
   return words[L.FLUSHED_CAS_LOW] + words[L.FLUSHED_CAS_HIGH] * 2 ** 32
 }
 
+/** What operators may change of the eviction rules. */
+export interface Tuning {
+  /** Shares of a class for its lists HOT and WARM, 0 to 1, under `segmented`. */
+  hotShare: number
+  warmShare: number
+  /** By worth: a class gives a page for less than this share of what it is worth elsewhere. */
+  ratio: number
+}
+
+export function tuningOf({ shards }: Cache): Tuning {
+  const { words } = shards[0].arena
+  return {
+    hotShare: words[L.LRU_HOT_PERCENT] / 100,
+    warmShare: words[L.LRU_WARM_PERCENT] / 100,
+    ratio: words[L.AUTOMOVE_RATIO] / 1000,
+  }
+}
+
 /** The pages of slab classes, and what is in them. */
 export interface PageUse {
   /** Bytes of all pages that classes have, and of the items in them. */

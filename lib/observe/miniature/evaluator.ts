@@ -9,7 +9,7 @@
 import { MIB } from '../../bytes/units.ts'
 import { pageBytesFor } from '../../engine/arena/arena.ts'
 import type { Cache } from '../../engine/cache.ts'
-import { flushesOf, lookupsOf, pageUseOf } from '../../engine/census.ts'
+import { flushesOf, lookupsOf, pageUseOf, tuningOf } from '../../engine/census.ts'
 import { arenaCount } from '../../engine/create.ts'
 import type { EvictionName } from '../../engine/limits.ts'
 import {
@@ -78,7 +78,6 @@ export class Evaluator {
   private readonly ring: RingDrain
   private readonly board: InsightBoard
   private readonly cache: Cache
-  private readonly sweeps = Math.ceil(ENTRIES_MAX / MINI_CLASSES / 128)
   private rule: EvictionName = 'worth'
   private minis: Miniature[] = []
   private prefixes = new PrefixTable()
@@ -118,7 +117,7 @@ export class Evaluator {
     if (this.cache.eviction() !== this.rule || flushesOf(this.cache) !== this.flushed) this.begin()
     for (const { cache } of this.minis) {
       cache.nowS = this.secondS
-      for (let left = this.sweeps; left > 0; left--) cache.sweep()
+      cache.sweep()
     }
     this.lookAtCounters()
     this.adapt()
@@ -210,8 +209,10 @@ export class Evaluator {
   private resize(): void {
     this.measureFill()
     const limitBytes = this.cache.memoryLimitBytes()
+    const tuning = tuningOf(this.cache)
     for (const [index, { memory }] of CURVE.entries()) {
       this.minis[index].setMemory(this.memoryOf(limitBytes * memory))
+      this.minis[index].tune(tuning)
     }
   }
 

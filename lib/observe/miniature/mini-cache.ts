@@ -36,8 +36,6 @@ export const FURTHER_ONE = 1 << 9
 export const FURTHER = 3 << 9
 
 const BUCKET_SPREAD = 0x85ebca6b
-/** Entries that one step of a sweep looks at. */
-const SWEEP_STEP = 4096
 
 /** Tags are below this. */
 export const TAGS_MAX = 256
@@ -97,7 +95,6 @@ export class MiniCache {
   private readonly wasUsed = new Uint8Array(MINI_CLASSES)
   private free = NIL
   private fresh = 1
-  private sweptTo = 1
 
   /** `capacity`: most entries, at most 65,535. `hasClasses` false: all are in class 0. */
   constructor(capacity: number, hasClasses: boolean) {
@@ -232,11 +229,9 @@ export class MiniCache {
     this.push(entry, list)
   }
 
-  /** Removes those of the next entries that have expired. */
+  /** Removes the entries that have expired. */
   sweep(): void {
-    for (let left = Math.min(SWEEP_STEP, this.fresh - 1); left > 0; left--) {
-      if (this.sweptTo >= this.fresh) this.sweptTo = 1
-      const entry = this.sweptTo++
+    for (let entry = 1; entry < this.fresh; entry++) {
       if (this.bytes[entry] !== 0 && this.isExpired(entry)) this.remove(entry)
     }
   }

@@ -2,6 +2,7 @@
 // cache had so much memory. The rules are those of engine/items/rules.ts. `lru` and `segmented`
 // move pages by age, so that all sizes compete as in one class.
 
+import type { Tuning } from '../../engine/census.ts'
 import type { EvictionName } from '../../engine/limits.ts'
 import {
   ACTIVE,
@@ -27,16 +28,11 @@ const BALANCE_MAX = 64
 /** A hit moves an entry under `lru` at most this often, seconds, as in engine/items/lru.ts. */
 const BUMP_INTERVAL_S = 60
 
-/** Shares of a segmented cache for its lists HOT and WARM. */
-export interface ListShares {
-  hot: number
-  warm: number
-}
-
 export class Miniature {
   readonly cache: MiniCache
   readonly worth: MiniWorth
-  shares: ListShares = { hot: 0.2, warm: 0.4 }
+  private hotShare = 0.2
+  private warmShare = 0.4
   private readonly rule: EvictionName
   private readonly ghosts: MiniGhosts
 
@@ -51,6 +47,13 @@ export class Miniature {
   setMemory(memory: MiniMemory): void {
     this.cache.setMemory(memory)
     this.worth.setMemory(memory)
+  }
+
+  /** Sets what operators may change of the rules. */
+  tune({ hotShare, warmShare, ratio }: Tuning): void {
+    this.hotShare = hotShare
+    this.warmShare = warmShare
+    this.worth.ratio = ratio
   }
 
   /** Whether a get hits. */
@@ -215,11 +218,11 @@ export class Miniature {
 
   /** Segmented: HOT and WARM have their shares; what was used again goes to WARM. */
   private balance(): void {
-    const { cache, shares } = this
+    const { cache } = this
     let left = BALANCE_MAX
     for (const [list, share] of [
-      [HOT, shares.hot],
-      [WARM, shares.warm],
+      [HOT, this.hotShare],
+      [WARM, this.warmShare],
     ] as const) {
       while (cache.listCount(0, list) > cache.count * share && left-- > 0) {
         const entry = cache.tailOf(0, list)

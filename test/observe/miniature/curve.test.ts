@@ -10,9 +10,10 @@ import { type Access, generatedTraces } from '../../../scripts/bench/traces.ts'
 import { EngineReplay } from '../../../scripts/mrc/engine-run.ts'
 import { scrape, startWithAdmin } from '../../support/admin.ts'
 import { startDaemon } from '../../support/daemon.ts'
+import { SKIP_UNLESS_ALL } from '../../support/runs.ts'
 import { ask, askOnce, comesTrue, openPeer, statsOf } from '../../support/server-peer.ts'
 
-const ACCESSES = 240_000
+const ACCESSES = 200_000
 const MEMORY_BYTES = 16 * MIB
 
 for (const [name, eviction, ...memories] of [
@@ -20,7 +21,9 @@ for (const [name, eviction, ...memories] of [
   ['zipf-0.9', 'segmented', 2],
   ['zipf-0.9', 'lru', 0.5],
 ] as const) {
-  t.test(`${name}, ${eviction}: estimates are near what caches of these sizes miss`, async t => {
+  const title = `${name}, ${eviction}: estimates are near what caches of these sizes miss`
+  const skip = eviction === 'worth' ? false : SKIP_UNLESS_ALL
+  t.test(title, { skip }, async t => {
     const trace = generatedTraces(ACCESSES, MEMORY_BYTES, 1).find(trace => trace.name === name)
     const replay = (memory: number, samples: boolean) => {
       const options = { memoryBytes: MEMORY_BYTES * memory, shards: 1, eviction }
