@@ -49,6 +49,11 @@ export function tuningOf({ shards }: Cache): Tuning {
   }
 }
 
+/** Bytes of the pages that no class has any more. */
+export function freePageBytesOf({ shards }: Cache): number {
+  return shards.reduce((sum, { arena }) => sum + arena.words[L.POOL_COUNT] * arena.pageWords * 4, 0)
+}
+
 /** The pages of slab classes, and what is in them. */
 export interface PageUse {
   /** Bytes of all pages that classes have, and of the items in them. */

@@ -50,6 +50,8 @@ export const ThreadCounter = {
   LOOP_DELAY_US: 22,
   /** TLS handshakes that are done, resumed sessions included. */
   TLS_HANDSHAKES: 23,
+  /** With an admin listener, once a second: bytes in use of the thread's heap. */
+  HEAP_BYTES: 24,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */

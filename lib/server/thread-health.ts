@@ -3,6 +3,7 @@
 // its own counters, so that nobody has to ask it.
 
 import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks'
+import { getHeapStatistics } from 'node:v8'
 import { ThreadCounter } from '../protocol/host.ts'
 
 /** How often the delay of the event loop is measured. */
@@ -27,6 +28,7 @@ export class ThreadHealth {
   tick(): void {
     const { user, system } = process.threadCpuUsage()
     this.counters[ThreadCounter.CPU_US] = user + system
+    this.counters[ThreadCounter.HEAP_BYTES] = getHeapStatistics().used_heap_size
     // The sampling interval is a part of each measured delay.
     const delayUs = this.delay.max / 1000 - DELAY_SAMPLE_MS * 1000
     this.counters[ThreadCounter.LOOP_DELAY_US] = Math.max(0, Math.round(delayUs))

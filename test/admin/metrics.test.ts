@@ -184,6 +184,11 @@ t.test('workers tell of themselves', async t => {
     (await scrape(admin)).get('memslab_worker_cpu_seconds_total')?.samples.get('{worker="main"}')
   t.ok(await comesTrue(async () => ((await mainCpu()) ?? 0) > 0), 'CPU time of the main thread')
   t.equal(metrics.get('memslab_worker_io_uring')?.samples.size, 2)
+  const memory = async (kind: string) =>
+    (await scrape(admin)).get('memslab_memory_bytes')?.samples.get(`{kind="${kind}"}`) ?? 0
+  // Three threads with a heap each.
+  t.ok(await comesTrue(async () => (await memory('heaps')) > 6e6), 'heaps of all threads')
+  t.equal(await memory('free_pages'), 0)
   t.equal(metrics.get('memslab_registered')?.samples.size, 0, 'it does not register')
 })
 

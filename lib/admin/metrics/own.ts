@@ -1,5 +1,6 @@
 // Metrics of memslab's own, for what memcached_exporter has no name.
 
+import { freePageBytesOf } from '../../engine/census.ts'
 import { ThreadCounter } from '../../protocol/host.ts'
 
 import { heldOf, type LockFacts, locksOf, removedOf } from '../../protocol/report/report.ts'
@@ -97,7 +98,7 @@ function memoryMetrics(): MetricRow[] {
     {
       name: `${PREFIX}memory_bytes`,
       type: 'gauge',
-      help: 'Memory by kind: items, hash table, pages of classes, heaps of the runtime.',
+      help: 'Memory by kind: items, hash table, pages of classes, free pages, heaps of the runtime.',
       labels: ['kind'],
       read: memoryKinds,
     },
@@ -189,6 +190,8 @@ function memoryKinds(facts: Facts): Sample[] {
     ['items', facts.stat('bytes') ?? 0],
     ['table', facts.stat('hash_bytes') ?? 0],
     ['slabs', facts.number('slabs', 'total_malloced') ?? 0],
+    ['free_pages', freePageBytesOf(facts.host.cache)],
+    ['heaps', facts.host.facts.sum(ThreadCounter.HEAP_BYTES)],
     ['main_heap', heapUsed],
     ['main_external', external],
   ]

@@ -38,17 +38,16 @@ const OTHER_BYTES = 256 * 1024
 const ENTRIES_MAX = Math.floor((EVALUATOR_BYTES_MAX - OTHER_BYTES) / ENTRY_BYTES)
 
 /**
- * The sizes: the memory as a multiple of the present one, and its part of the entries. Then how far
- * two errors that are known for the present size are expected there too, as powers: what the sample
- * misses too much in the cache itself, and what the simulation does beside that. These powers were
- * fitted to 60 runs of generated traces (`npm run bench:mrc`).
+ * The sizes: the memory as a multiple of the present one, and its part of the entries. `likeness`:
+ * how far what the simulation misses too much at the present size is expected there too, as a
+ * power. It was fitted to 60 runs of generated traces (`npm run bench:mrc`).
  */
 const CURVE = [
-  { memory: 0.25, part: 0.07, bySample: 1, bySimulation: 0.65 },
-  { memory: 0.5, part: 0.12, bySample: 1, bySimulation: 0.7 },
-  { memory: 1, part: 0.19, bySample: 1, bySimulation: 1 },
-  { memory: 2, part: 0.27, bySample: 1, bySimulation: 0.4 },
-  { memory: 4, part: 0.35, bySample: 0, bySimulation: 0.15 },
+  { memory: 0.25, part: 0.07, likeness: 0.5 },
+  { memory: 0.5, part: 0.12, likeness: 0.7 },
+  { memory: 1, part: 0.19, likeness: 1 },
+  { memory: 2, part: 0.27, likeness: 1 },
+  { memory: 4, part: 0.35, likeness: 1 },
 ] as const
 const PRESENT = 2
 
@@ -71,8 +70,17 @@ const CORRECTED_MISSES_MIN = 20
 const FILL_FIRST = 0.88
 const FILL_WEIGHT = 0.1
 const PAGES_PART = 0.975
-/** Slab classes of a mini class where the cache has none yet. */
+/**
+ * Slab classes of a mini class where the cache has none yet, and the part of them all that also
+ * caches of other sizes have.
+ */
 const LEAST_PAGES = 1.55
+const LEAST_PAGES_PART = 0.8
+/**
+ * A sampled item of more than this part of the smallest miniature cache is left out: there it would
+ * take the place of many, which it does not in a cache.
+ */
+const ITEM_PART_MAX = 1 / 4
 
 export class Evaluator {
   private readonly ring: RingDrain
@@ -84,6 +92,8 @@ export class Evaluator {
   private readonly leastPages = new Float64Array(MINI_CLASSES)
   private share = SHARE_FIRST
   private fill = FILL_FIRST
+  /** Longer items are left out. */
+  private bytesMax = 0
   private secondS = -1
   private flushed = 0
   private fadedAtS = 0
@@ -138,7 +148,7 @@ export class Evaluator {
 
   private readonly take = (sample: ReadSample): void => {
     // Some wait that were sampled when the share was larger.
-    if (!isInShare(sample.hash, this.share)) return
+    if (!isInShare(sample.hash, this.share) || sample.bytes > this.bytesMax) return
     switch (sample.kind) {
       case SampleKind.HIT:
       case SampleKind.MISS:
@@ -214,6 +224,7 @@ export class Evaluator {
       this.minis[index].setMemory(this.memoryOf(limitBytes * memory))
       this.minis[index].tune(tuning)
     }
+    this.bytesMax = this.minis[0].cache.limitBytes * ITEM_PART_MAX
   }
 
   private memoryOf(bytes: number): MiniMemory {
@@ -239,7 +250,7 @@ export class Evaluator {
       this.leastPages[id] += 1 / this.cache.shards.length
     }
     for (let id = 0; id < MINI_CLASSES; id++) {
-      if (this.leastPages[id] === 0) this.leastPages[id] = LEAST_PAGES
+      this.leastPages[id] = (this.leastPages[id] || LEAST_PAGES) * LEAST_PAGES_PART
     }
     if (pageBytes < this.cache.memoryLimitBytes() / 2) return
     this.fill += (itemBytes / pageBytes - this.fill) * FILL_WEIGHT
@@ -319,10 +330,10 @@ export class Evaluator {
     const simulated = ratioOf(this.misses[index])
     const few = Math.min(this.misses[PRESENT], this.missesHere) < CORRECTED_MISSES_MIN
     if (few || measured === 0) return Math.min(1, simulated)
-    const { bySample, bySimulation } = CURVE[index]
+    // The sample misses more or less than all keys do, and its simulation more or less than it.
     const ofSample = measured / ratioOf(this.missesHere)
-    const ofSimulation = this.missesHere / this.misses[PRESENT]
-    return Math.min(1, simulated * ofSample ** bySample * ofSimulation ** bySimulation)
+    const ofSimulation = (this.missesHere / this.misses[PRESENT]) ** CURVE[index].likeness
+    return Math.min(1, simulated * ofSample * ofSimulation)
   }
 
   private prefixFacts(): PrefixFacts[] {
