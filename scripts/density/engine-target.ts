@@ -3,18 +3,17 @@
 // are hashed with fixed seeds, the clock moves only in `wait`, and upkeep is bounded by steps.
 
 import { Area } from '../../lib/bytes/area.ts'
-import { CLOCK_S, HASH_SEED_0, HASH_SEED_1 } from '../../lib/engine/arena/layout.ts'
+import { CLOCK_S } from '../../lib/engine/arena/layout.ts'
 import { lock, unlock } from '../../lib/engine/arena/lock.ts'
-import { Cache } from '../../lib/engine/cache.ts'
-import { createArenas } from '../../lib/engine/create.ts'
+import type { Cache } from '../../lib/engine/cache.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
 import { Upkeep } from '../../lib/engine/upkeep/upkeep.ts'
 import type { Entry } from '../bench/caller.ts'
+import { fixedCache } from '../bench/fixed-cache.ts'
 import { holds } from '../latency/timed-lock.ts'
 import type { Target } from './patterns.ts'
 
-const HOLDER = 1
 const PAGE_WORDS = 1024
 const VALUE_BYTES_MAX = 2 ** 20
 /** Turns of upkeep in a wait, for each arena, and steps of a turn. */
@@ -32,13 +31,7 @@ export class EngineTarget implements Target {
 
   constructor(memoryBytes: number, shards: number, evictions: boolean) {
     const options = { memoryBytes, shards, evictions, eviction: 'worth' } as const
-    const handle = createArenas(options)
-    for (const buffer of handle.arenas) {
-      const words = new Int32Array(buffer)
-      words[HASH_SEED_0] = 1
-      words[HASH_SEED_1] = 2
-    }
-    this.#cache = Cache.attach(handle, HOLDER)
+    this.#cache = fixedCache(options)
     this.#upkeeps = this.#cache.shards.map(({ arena }) => new Upkeep(arena))
     // No hold may wait for the kernel to provide a page.
     for (const { arena } of this.#cache.shards) {

@@ -2,17 +2,16 @@
 // set. With fixed hash seeds and a clock that follows the trace, so that a run repeats itself.
 
 import { Area } from '../../lib/bytes/area.ts'
-import { CLOCK_S, HASH_SEED_0, HASH_SEED_1 } from '../../lib/engine/arena/layout.ts'
-import { Cache, type CacheOptions } from '../../lib/engine/cache.ts'
-import { createArenas } from '../../lib/engine/create.ts'
+import { CLOCK_S } from '../../lib/engine/arena/layout.ts'
+import type { Cache, CacheOptions } from '../../lib/engine/cache.ts'
 import { Mode, Status } from '../../lib/engine/status.ts'
 import { Ask, type HitSink } from '../../lib/engine/storing/ask.ts'
 import { Evaluator } from '../../lib/observe/miniature/evaluator.ts'
 import { createInsight, type Insight, InsightBoard } from '../../lib/observe/miniature/insight.ts'
 import { createSamples, Sampler } from '../../lib/observe/miniature/key-sampler.ts'
+import { fixedCache } from '../bench/fixed-cache.ts'
 import type { Access } from '../bench/traces.ts'
 
-const HOLDER = 1
 const KEY_BYTES_MAX = 250
 const VALUE_BYTES_MAX = 2 ** 20
 /** Accesses in a second of the cache's clock, and from one turn of upkeep to the next. */
@@ -43,13 +42,7 @@ export class EngineReplay {
 
   /** `samples`: keys are sampled, as with `-o mrc`. */
   constructor(options: CacheOptions, samples: boolean) {
-    const handle = createArenas(options)
-    for (const buffer of handle.arenas) {
-      const words = new Int32Array(buffer)
-      words[HASH_SEED_0] = 1
-      words[HASH_SEED_1] = 2
-    }
-    this.#cache = Cache.attach(handle, HOLDER)
+    this.#cache = fixedCache(options)
     this.#samples = createSamples(samples, 1, ':')
     this.#insight = createInsight(samples)
     this.#sampler = new Sampler(this.#samples)

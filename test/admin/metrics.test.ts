@@ -134,6 +134,18 @@ t.test('the docs list every metric of our own, and no other', async t => {
   t.same([...new Set(listed)].sort(), shown.sort())
 })
 
+t.test('the dashboard and the alerts name metrics that are there', async t => {
+  const { admin } = await startWithAdmin(t, ['--metrics-slabs'])
+  const known = new Set((await scrape(admin)).keys())
+  for (const name of ['dashboard.json', 'alerts.yml']) {
+    const text = readFileSync(new URL(`../../docs/monitoring/${name}`, import.meta.url), 'utf8')
+    const named = text.match(/\b(?:memslab|memcached)_[a-z_]+\b/g) ?? []
+    const metrics = new Set(named.map(metric => metric.replace(/_bucket$/, '')))
+    t.ok(metrics.size > 5, `${name} names ${metrics.size}`)
+    for (const metric of metrics) t.ok(known.has(metric), `${name}: ${metric}`)
+  }
+})
+
 t.test('removals have their causes', async t => {
   const { daemon, admin } = await startWithAdmin(t, ['-m', '8', '-t', '1'])
   const peer = await openPeer(daemon.port)
