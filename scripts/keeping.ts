@@ -1,5 +1,6 @@
 // `npm run bench:keeping`: how long it takes to keep a cache beyond its process and to have it
-// back, and how long the lock of an arena is held meanwhile. One thread, in process.
+// back, and how long the lock of an arena is held meanwhile: one thread, in process. Then warm
+// restarts of whole servers, beside memcached's.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,12 +8,15 @@ import { join } from 'node:path'
 import yargs from 'yargs'
 import { plainTable } from './bench/report.ts'
 import { HEAD, measureSnapshots } from './keeping/snapshots.ts'
+import { measureWarmRestarts, WARM_HEAD } from './keeping/warm-restart.ts'
 
-const { mib, folder } = await yargs(process.argv.slice(2))
+const { mib, folder, memory, only } = await yargs(process.argv.slice(2))
   .scriptName('bench:keeping')
   .usage('$0 [options]\n\nSeconds and lock holds of snapshots and restores.')
   .options({
     mib: { type: 'number', default: 1024, describe: 'Bytes of all values, MiB' },
+    only: { choices: ['snapshots', 'restarts'] as const, describe: 'One of the two' },
+    memory: { type: 'string', default: '/dev/shm', describe: 'Where the files of -e are written' },
     folder: { type: 'string', default: tmpdir(), describe: 'Where the files are written' },
   })
   .strict()
@@ -20,10 +24,19 @@ const { mib, folder } = await yargs(process.argv.slice(2))
   .version(false)
   .parseAsync()
 
+const VALUE_BYTES = [100, 4096]
+
 const place = mkdtempSync(join(folder, 'keeping-'))
 try {
-  const rows = [100, 4096].flatMap(valueBytes => measureSnapshots(place, mib, valueBytes))
-  console.log(plainTable([HEAD, ...rows]))
+  if (only !== 'restarts') {
+    const rows = VALUE_BYTES.flatMap(valueBytes => measureSnapshots(place, mib, valueBytes))
+    console.log(plainTable([HEAD, ...rows]))
+  }
+  if (only !== 'snapshots') {
+    const rows: string[][] = []
+    for (const bytes of VALUE_BYTES) rows.push(...(await measureWarmRestarts(memory, mib, bytes)))
+    console.log(plainTable([WARM_HEAD, ...rows]))
+  }
 } finally {
   rmSync(place, { recursive: true, force: true })
 }
