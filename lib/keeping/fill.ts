@@ -115,11 +115,6 @@ export class Filler {
     this.count(this.shard.commit(this.ask))
   }
 
-  /** Gives up an item that was begun. */
-  giveUp(): void {
-    this.shard.giveUp(this.ask)
-  }
-
   private prepare(item: PastItem): boolean {
     const { ask, cache } = this
     const { area, keyStart, keyBytes, expiresAtS } = item

@@ -12,12 +12,7 @@ import {
   type Totals,
 } from '../../keeping/snapshot/blocks.ts'
 import { readHeader, writeHeader } from '../../keeping/snapshot/header.ts'
-import {
-  BLOCK_HEAD_BYTES,
-  HEADER_BYTES,
-  type Kind,
-  Kind as Kinds,
-} from '../../keeping/snapshot/layout.ts'
+import { BLOCK_HEAD_BYTES, HEADER_BYTES, Kind } from '../../keeping/snapshot/layout.ts'
 import { SnapshotLink } from '../servers/snapshot-link.ts'
 import type { Access } from '../servers/stats-link.ts'
 
@@ -60,7 +55,7 @@ async function copy(link: SnapshotLink, file: AsideFile, order: TakeOrder): Prom
     const head = await link.read(BLOCK_HEAD_BYTES)
     const block = readBlockHead(head, 0, number)
     const payload = readPayload(block, head, await link.read(block.storedBytes), null)
-    if (block.kind === Kinds.TRAILER) {
+    if (block.kind === Kind.TRAILER) {
       const totals = readTotals(payload, number)
       file.write(encoder.trailer(totals))
       return totals

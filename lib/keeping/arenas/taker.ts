@@ -132,14 +132,6 @@ export class Taker implements ItemSink {
     this.state = 'ended'
   }
 
-  /** Share of the work that is done. */
-  progress(): number {
-    const { shards } = this.cache
-    if (this.shard >= shards.length) return 1
-    const buckets = shards[this.shard].arena.words[L.BUCKET_COUNT]
-    return (this.shard + Math.min(1, this.cursor.bucket / buckets)) / shards.length
-  }
-
   /** Copies an item, under the lock. */
   take(arena: Arena, ref: Ref): boolean {
     if (this.isHolding) return false
