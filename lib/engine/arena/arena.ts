@@ -320,18 +320,18 @@ function itemsMax(pageCount: number, pageWords: number): number {
   return (pageCount * pageWords) / L.ITEM_WORDS
 }
 
-/** Words for as many ghosts as there can be items, and one set. */
+/** Words for the ghosts of as many items as there can be, and one set. */
 function ghostWords(pageCount: number, pageWords: number): number {
-  const ghosts = itemsMax(pageCount, pageWords) + L.GHOSTS_PER_SET
+  const ghosts = itemsMax(pageCount, pageWords) / L.ITEMS_PER_GHOST + L.GHOSTS_PER_SET
   return Math.ceil((ghosts * L.GHOST_BYTES) / 4)
 }
 
 /**
- * Pages for items: the limit without the hash table and a ghost for each bucket, but at least half
- * of it.
+ * Pages for items: the limit without the hash table and the ghosts for as many items as it has
+ * buckets, but at least half of it.
  */
 export function roomBeside(buckets: number, pageLimit: number, pageWords: number): number {
-  const tableWords = buckets * (1 + L.GHOST_BYTES / 4)
+  const tableWords = buckets * (1 + L.GHOST_BYTES / 4 / L.ITEMS_PER_GHOST)
   return Math.max(pageLimit - Math.ceil(tableWords / pageWords), Math.ceil(pageLimit / 2))
 }
 

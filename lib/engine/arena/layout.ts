@@ -45,7 +45,7 @@ export type Ref = number & { readonly brand: 'Ref' }
 export const NIL = 0 as Ref
 
 export const ARENA_MAGIC = 0x6d736c62
-export const LAYOUT_VERSION = 3
+export const LAYOUT_VERSION = 4
 
 // Header, words
 export const MAGIC = 0
@@ -281,6 +281,7 @@ export const TOUCHED_SHIFT = 2
 // Ghosts (items/ghosts.ts)
 export const GHOSTS_PER_SET = 8
 export const GHOST_BYTES = 2
+export const ITEMS_PER_GHOST = 4
 export const PROBATION_ONE = 2 ** 30
 export const PROBATION_FIRST = PROBATION_ONE / 10
 

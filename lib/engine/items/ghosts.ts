@@ -1,8 +1,9 @@
-// Ghosts: fingerprints of the keys that were evicted last, about as many as there are items. A key
-// that comes back while it is a ghost was evicted too early. Its item goes to WARM without
-// probation, and its class learns two things: whether its share for new items is too small or too
-// large (probation), and what more memory would be worth (room/worth.ts). Used by rules that go by
-// worth. Assumes the arena's lock.
+// Ghosts: fingerprints of the keys that were evicted last, about one for four items. More of them
+// would welcome keys that come back too late to be worth their place. A key that comes back while
+// it is a ghost was evicted too early. Its item goes to WARM without probation, and its class
+// learns two things: whether its share for new items is too small or too large (probation), and
+// what more memory would be worth (room/worth.ts). Used by rules that go by worth. Assumes the
+// arena's lock.
 //
 //  set    eight ghosts, the newest first; the newest replaces the eighth
 //  ghost  16 bits: whether it was in WARM (bit 0), fingerprint of the hash (bits 1-15); 0: none
@@ -17,6 +18,7 @@ import * as L from '../arena/layout.ts'
 
 /** Sets that are in use in a small cache. */
 const SETS_MIN = 8
+const ITEMS_PER_SET = L.GHOSTS_PER_SET * L.ITEMS_PER_GHOST
 
 /** The share for new items begins with this and stays within these bounds (probation). */
 const PROBATION_LEAST = L.PROBATION_ONE * 0.05
@@ -99,7 +101,7 @@ export function ghostWordsInUse(arena: Arena): number {
 }
 
 function setsOf({ words }: Arena): number {
-  return Math.max(SETS_MIN, Math.floor(words[L.ITEM_COUNT] / L.GHOSTS_PER_SET))
+  return Math.max(SETS_MIN, Math.floor(words[L.ITEM_COUNT] / ITEMS_PER_SET))
 }
 
 /** Index of the first ghost of the set that a hash belongs to. */

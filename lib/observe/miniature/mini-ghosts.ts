@@ -1,9 +1,10 @@
-// Ghosts of a miniature cache: fingerprints of the entries that it evicted last, about as many as
-// it has entries. As engine/items/ghosts.ts: sets of eight, the newest first, in linear hashing.
+// Ghosts of a miniature cache: fingerprints of the entries that it evicted last, about one for four
+// entries. As engine/items/ghosts.ts: sets of eight, the newest first, in linear hashing.
 
 /** Sets that are in use in a small cache, and ghosts of a set. */
 const SETS_MIN = 8
 export const GHOSTS_PER_SET = 8
+const ENTRIES_PER_SET = 4 * GHOSTS_PER_SET
 
 const KIND_MASK = 1
 const EMPTY = 0
@@ -23,7 +24,7 @@ export class MiniGhosts {
 
   /** `entries`: most entries of the cache. */
   constructor(entries: number) {
-    const sets = Math.max(SETS_MIN, Math.floor(entries / GHOSTS_PER_SET))
+    const sets = Math.max(SETS_MIN, Math.floor(entries / ENTRIES_PER_SET))
     this.ghosts = new Uint16Array(sets * GHOSTS_PER_SET)
   }
 
@@ -57,7 +58,7 @@ export class MiniGhosts {
 }
 
 function firstOf(hash: number, entries: number): number {
-  const sets = Math.max(SETS_MIN, Math.floor(entries / GHOSTS_PER_SET))
+  const sets = Math.max(SETS_MIN, Math.floor(entries / ENTRIES_PER_SET))
   const mask = 0xffffffff >>> Math.clz32(sets - 1)
   const set = (Math.imul(hash ^ (hash >>> 13), SET_SPREAD) >>> 5) & mask
   return (set < sets ? set : set & (mask >> 1)) * GHOSTS_PER_SET

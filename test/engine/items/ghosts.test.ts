@@ -27,9 +27,9 @@ t.test('as a model of sets, while their number changes', async t => {
   let found = 0
   for (let i = 0; i < 50_000; i++) {
     // Sets come and go at the end; a set in use keeps what it has.
-    if (i % 1000 === 0) arena.words[L.ITEM_COUNT] = 100 + random.below(900)
+    if (i % 1000 === 0) arena.words[L.ITEM_COUNT] = 400 + random.below(3600)
     const hash = random.below(2000) * 0x01000193
-    const set = setOf(hash, Math.max(8, arena.words[L.ITEM_COUNT] >> 3))
+    const set = setOf(hash, Math.max(8, arena.words[L.ITEM_COUNT] >> 5))
     const ghosts = model.get(set) ?? []
     if (random.below(2) === 0) {
       const warm = random.below(3) === 0

@@ -83,9 +83,9 @@ t.test('classes that are equally hot trade few pages', async t => {
     peer.verify()
     return counters[counterAt(Counter.SLABS_MOVED)] - before
   })
-  // About 190 each, by chance from 20 to 260; 345 where moves do not change what is expected.
+  // From 1 to 14 each; about 190 if as many evicted keys are remembered as there are items.
   const mean = moved.reduce((a, b) => a + b) / moved.length
-  t.ok(mean < 320, `${moved} pages moved in 150,000 requests`)
+  t.ok(mean < 60, `${moved} pages moved in 150,000 requests`)
 })
 
 /** Gets, and stores after a miss, of items of four sizes, each in use as much as the others. */
