@@ -70,8 +70,8 @@ export class MemoryFile {
     if (!this.isInPlace()) {
       closeSync(this.open)
       this.open = openFile(this.path)
-      this.readHeader()
     }
+    this.lookWhose()
     if (this.isForeign) throw new Unusable('it is not an image of memslab', true)
     ftruncateSync(this.open, 0)
     const bytes = encodeHeader(header)
@@ -82,6 +82,16 @@ export class MemoryFile {
     closeSync(this.open)
   }
 
+  /** Somebody may have written to it meanwhile. */
+  private lookWhose(): void {
+    this.isForeign = false
+    try {
+      this.readHeader()
+    } catch (error) {
+      if (!(error instanceof Unusable)) throw error
+    }
+  }
+
   private leave(reason: string): Unusable {
     this.isForeign = true
     return new Unusable(reason, true)
@@ -90,8 +100,13 @@ export class MemoryFile {
   /** Whether the path still names the open file. */
   private isInPlace(): boolean {
     const { ino, dev } = fstatSync(this.open)
-    const there = statSync(this.path, { throwIfNoEntry: false })
-    return there?.ino === ino && there.dev === dev
+    try {
+      const there = statSync(this.path, { throwIfNoEntry: false })
+      return there?.ino === ino && there.dev === dev
+    } catch {
+      // This user may not look there, but may write to what it has open.
+      return true
+    }
   }
 }
 

@@ -20,6 +20,7 @@ import { verify } from '../../../lib/engine/verify.ts'
 import { writeArena } from '../../../lib/keeping/image/arena-image.ts'
 import { Channel } from '../../../lib/keeping/image/channel.ts'
 import { headerOf, pastOf, Unusable } from '../../../lib/keeping/image/image-header.ts'
+import { LOADS_MAX } from '../../../lib/keeping/image/limits.ts'
 import {
   addLoaded,
   type Loaded,
@@ -231,4 +232,28 @@ t.test('the time in between counts', async t => {
     t.ok(after.get('long'))
     t.ok(after.get('endless'))
   }
+})
+
+t.test('an image whose loads never end is given up', async t => {
+  const path = pathFor(t)
+  save(Cache.create(OPTIONS), path)
+  for (let load = 0; load < LOADS_MAX; load++) {
+    const file = new MemoryFile(path)
+    t.ok(file.readHeader())
+    file.noteLoad()
+    file.close()
+  }
+  const file = new MemoryFile(path)
+  t.throws(() => file.noteLoad(), /ended while they loaded it/)
+  file.close()
+})
+
+t.test('what somebody else wrote to the file meanwhile is left alone', async t => {
+  const path = pathFor(t)
+  const file = new MemoryFile(path)
+  t.equal(file.readHeader(), null)
+  writeFileSync(path, 'precious')
+  t.throws(() => file.begin(headerOf(Cache.create(OPTIONS), 'test')), /not an image/)
+  t.equal(readFileSync(path, 'latin1'), 'precious')
+  file.close()
 })
