@@ -63,6 +63,12 @@ const LOST_FACTOR_MIN = 0.25
 const FADE_S = 600
 const FADE_SAMPLES_MIN = 10_000
 
+/**
+ * Other sizes below this are not estimated: most pages of so small a cache are the only ones of
+ * their class.
+ */
+export const CURVE_BYTES_MIN = 8 * MIB
+
 /** Misses of the sample before the simulation is corrected by them. */
 const CORRECTED_MISSES_MIN = 20
 
@@ -74,7 +80,7 @@ const PAGES_PART = 0.975
  * Slab classes of a mini class where the cache has none yet, and the part of them all that also
  * caches of other sizes have.
  */
-const LEAST_PAGES = 1.55
+const LEAST_PAGES = 3.1
 const LEAST_PAGES_PART = 0.8
 /**
  * A sampled item of more than this part of the smallest miniature cache is left out: there it would
@@ -324,6 +330,7 @@ export class Evaluator {
     if (this.lookups <= 0) return null
     const measured = this.missed / this.lookups
     if (index === PRESENT) return measured
+    if (this.cache.memoryLimitBytes() * CURVE[index].memory < CURVE_BYTES_MIN) return null
     // Lost samples missed as the others did.
     const lost = (this.seen + this.lost) / Math.max(1, this.seen)
     const ratioOf = (misses: number) => (misses / this.share / this.lookups) * lost
@@ -367,6 +374,6 @@ function inOrder(points: CurvePoint[]): CurvePoint[] {
 }
 
 function bounded(by: (a: number, b: number) => number, one: CurvePoint, next: CurvePoint) {
-  if (one.missRatio === null || next.missRatio === null) return null
+  if (one.missRatio === null || next.missRatio === null) return one.missRatio
   return by(one.missRatio, next.missRatio)
 }

@@ -10,7 +10,7 @@ export interface CurvePoint {
   /** The memory as a multiple of the present one. */
   memory: number
   memoryBytes: number
-  /** Share of lookups that would miss, 0 to 1; null: nothing was asked for yet. */
+  /** Share of lookups that would miss, 0 to 1; null: none yet, or the memory is too small. */
   missRatio: number | null
   /** How full the miniature cache of this size is, 0 to 1; below 1 it has not evicted yet. */
   filled: number

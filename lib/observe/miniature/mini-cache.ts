@@ -2,9 +2,9 @@
 // arena nor lock: one thread has it.
 //
 //   entry    a key by its hash, its bytes, when it expires, its place in a list of its class
-//   class    two for each doubling of the bytes, where pages belong to classes; else one
+//   class    one for each doubling of the bytes, where pages belong to classes; else one
 //   list     COLD and WARM, and HOT for segmented lists, as in engine/items/rules.ts
-//   memory   a class has the bytes of its entries, but no less than its least pages (setPages): in
+//   memory   a class has the bytes of its entries, but no less than its least pages (setMemory): in
 //            a small cache those are a large part of it
 //
 // Entries are indices from 1, NIL is 0. All arrays are made once: ENTRY_BYTES for each entry.
@@ -19,10 +19,9 @@ export const MiniList = { COLD: 0, WARM: 1, HOT: 2 } as const
 export type MiniList = (typeof MiniList)[keyof typeof MiniList]
 const LISTS = 3
 
-/** Classes of a doubling, and the power of two where the first one begins. */
-const CLASSES_A_DOUBLING = 2
+/** The classes begin at powers of two, from this one on; the last one has the long items. */
 const FIRST_POWER = 5
-export const MINI_CLASSES = 32
+export const MINI_CLASSES = 17
 /** The class of the items that are longer than any chunk. */
 export const LONG_CLASS = MINI_CLASSES - 1
 
@@ -130,8 +129,7 @@ export class MiniCache {
   classFor(bytes: number): number {
     if (!this.hasClasses) return 0
     if (bytes > this.longBytes) return LONG_CLASS
-    const doublings = Math.log2(Math.max(1, bytes)) - FIRST_POWER
-    const id = Math.floor(doublings * CLASSES_A_DOUBLING)
+    const id = 31 - Math.clz32(bytes) - FIRST_POWER
     return Math.min(Math.max(id, 0), LONG_CLASS - 1)
   }
 

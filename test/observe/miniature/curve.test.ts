@@ -64,7 +64,7 @@ function bytesOf(root: object, seen: Set<object>): number {
 }
 
 t.test('stats mrc and stats prefix follow the traffic, and so do the metrics', async t => {
-  const { daemon, admin } = await startWithAdmin(t, ['-m', '4', '-t', '1'])
+  const { daemon, admin } = await startWithAdmin(t, ['-m', '16', '-t', '1'])
   const peer = await openPeer(daemon.port)
   const isEvaluated = () => comesTrue(async () => (await statsOf(daemon.port, 'mrc')).size > 4)
   t.ok(await isEvaluated())
@@ -81,12 +81,14 @@ t.test('stats mrc and stats prefix follow the traffic, and so do the metrics', a
   t.equal(curve.get('1:hit_percent'), '75.00', 'measured')
   const hitPercentOf4 = Number(curve.get('4:hit_percent'))
   t.ok(hitPercentOf4 >= 75 && hitPercentOf4 < 82, `${hitPercentOf4} %: more memory brings nothing`)
-  t.equal(curve.get('1:limit_maxbytes'), String(4 * MIB))
-  t.equal(curve.get('0.25:limit_maxbytes'), String(MIB))
+  t.equal(curve.get('1:limit_maxbytes'), String(16 * MIB))
+  t.equal(curve.get('0.25:limit_maxbytes'), String(4 * MIB))
+  t.equal(curve.get('0.25:hit_percent'), undefined, 'too small to be estimated')
+  t.ok(Number(curve.get('0.5:hit_percent')) <= 75)
   const metric = (await scrape(admin)).get('memslab_miss_ratio_estimate')
   t.equal(metric?.type, 'gauge')
   t.ok(Math.abs((metric?.samples.get('{memory="1"}') ?? 0) - 0.25) < 1e-6)
-  t.equal(metric?.samples.size, 5)
+  t.equal(metric?.samples.size, 4, 'but for a quarter, which is too small')
   const prefixes = await statsOf(daemon.port, 'prefix')
   t.equal(prefixes.get('1:prefix'), 'user')
   const items = Number(prefixes.get('1:items'))
