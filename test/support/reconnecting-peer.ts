@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 
+const CONNECTS_MAX = 5
 const CRLF = Buffer.from('\r\n')
 
 /** What went wrong, of all clients together. */
@@ -41,7 +42,7 @@ export class ReconnectingPeer {
     const replies: string[] = []
     for (let tries = 0; tries < 2; tries++) {
       this.socket ??= await this.connect()
-      this.socket.write(requests.slice(replies.length).join(''))
+      this.socket?.write(requests.slice(replies.length).join(''))
       while (replies.length < requests.length) {
         const reply = await this.reply()
         if (reply === undefined) break
@@ -57,8 +58,9 @@ export class ReconnectingPeer {
     this.socket?.destroy()
   }
 
-  private async connect(): Promise<Socket> {
-    for (;;) {
+  /** Undefined: it was refused again and again. */
+  private async connect(): Promise<Socket | undefined> {
+    for (let tries = 0; tries < CONNECTS_MAX; tries++) {
       const socket = this.open()
       socket.on('error', () => {})
       try {
@@ -69,6 +71,7 @@ export class ReconnectingPeer {
         this.mishaps.refused++
       }
     }
+    return undefined
   }
 
   /** Undefined: the connection was closed. */
