@@ -153,6 +153,13 @@ t.test('while it serves, what clients do wins', async t => {
   t.ok(restored > KEYS / 4, `${restored} of those that nobody touched`)
   peer.destroy()
   await second.stop()
+  // A flush at any moment of it.
+  const third = await startDaemon(t, serving)
+  await askOnce(third.port, 'flush_all\r\n', 'OK\r\n')
+  await comesTrue(() => third.output().includes('restored '))
+  const left = await askOnce(third.port, `${gets}mn\r\n`, 'MN\r\n')
+  t.notMatch(left.toString(), /VA/, 'nothing comes back')
+  await third.stop()
 })
 
 t.test('a full disk is one line of the log', async t => {

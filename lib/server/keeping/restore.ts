@@ -7,7 +7,7 @@ import { closeSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { Cache } from '../../engine/cache.ts'
 import { clockOffsetOf, type RestoreStart, raiseCas } from '../../keeping/arenas/restorer.ts'
-import { beginFill, type Fills, noFills } from '../../keeping/fill.ts'
+import { beginFill, type FillStart, type Fills, noFills } from '../../keeping/fill.ts'
 import { snapshotsIn } from '../../keeping/snapshot/folder.ts'
 import { momentNow, secondsBetween } from '../../keeping/snapshot/moment.ts'
 import { openSnapshot, SnapshotReader } from '../../keeping/snapshot/reader.ts'
@@ -36,11 +36,14 @@ export class Restore {
   private shared: SharedWords = sharedWords()
   private isStopped = false
   private sound: Sound | null = null
+  /** Before clients are served: what they flush stays flushed. */
+  private readonly fills: FillStart
   private secret: Buffer | null = null
 
   constructor(options: Options, cache: Cache, recover: Recover) {
     this.options = options
     this.cache = cache
+    this.fills = beginFill(cache)
     this.recover = recover
     this.threads = Math.min(options.threads, availableParallelism())
     this.pool = openTaskPool(this.threads)
@@ -81,7 +84,7 @@ export class Restore {
     }
     raiseCas(sound.reader, cache)
     if (!this.options.restoreServing) makeReady(cache, sound.reader)
-    const fills = beginFill(cache)
+    const { fills } = this
     const clockOffsetS = clockOffsetOf(sound.reader, cache, elapsedS)
     try {
       const done = sum(await this.fillAll(sound, { fills, clockOffsetS }))
