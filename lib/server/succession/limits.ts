@@ -3,7 +3,7 @@
 /** How long the new process may take until it could serve. */
 export const UPGRADE_START_MS_MAX = 60_000
 
-/** How long the workers may take to come to the end of their turns. */
+/** How long the workers may take to come to the end of their turns while clients wait. */
 export const GATHER_MS_MAX = 2_000
 
 /** How long clients wait at most: this, and more for each GiB of content. */
@@ -23,3 +23,7 @@ export const TAKE_MS_MAX = 10_000
 
 /** How long the old process waits for its connections to close. */
 export const LEAVE_MS_MAX = 10_000
+
+/** How long a load at the start (-e) may take: this, and more for each GiB of the file. */
+export const LOAD_MS_MIN = 60_000
+export const LOAD_MS_PER_GIB = 240_000

@@ -23,7 +23,6 @@ import {
   type Ready,
   type Take,
 } from './legacy.ts'
-import { GATHER_MS_MAX } from './limits.ts'
 
 export class Successor implements Inheritance {
   private readonly legacy: Legacy
@@ -106,7 +105,9 @@ export class Successor implements Inheritance {
       deadlineMs,
     })
     const isThere =
-      assembly.gather(GATHER_MS_MAX) && assembly.copy() && assembly.copied(deadlineMs - sharedMs())
+      assembly.gather(deadlineMs - sharedMs()) &&
+      assembly.copy() &&
+      assembly.copied(deadlineMs - sharedMs())
     const loaded = isThere ? assembly.sum() : nothingLoaded()
     assembly.resume()
     if (!isThere) throw new StartError('the content of the old process did not arrive')

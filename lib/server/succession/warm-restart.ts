@@ -3,7 +3,7 @@
 // the file is one line in the log: the daemon serves all the same.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MIB } from '../../bytes/units.ts'
+import { GIB, MIB } from '../../bytes/units.ts'
 import type { Cache } from '../../engine/cache.ts'
 import type { Past } from '../../engine/create.ts'
 import { headerOf, type ImageHeader, pastOf } from '../../keeping/image/image-header.ts'
@@ -13,8 +13,9 @@ import { Assembly } from '../relay/assembly.ts'
 import { places, type Relay } from '../relay/relay.ts'
 import { say } from '../system/log.ts'
 import { reasonOf } from '../system/reason.ts'
+import { StartError } from '../system/start-error.ts'
 import type { Workers } from '../workers.ts'
-import { GATHER_MS_MAX } from './limits.ts'
+import { LOAD_MS_MIN, LOAD_MS_PER_GIB } from './limits.ts'
 
 /** How often it looks whether the file is written. */
 const SAVE_POLL_MS = 5
@@ -53,8 +54,12 @@ export class WarmRestart {
     const assembly = new Assembly(threads)
     const begin = places(header.sections.map((_, index) => sectionAt(header, index)))
     workers.relay(this.relay(file, assembly, begin, header))
-    const isLoaded =
-      assembly.gather(GATHER_MS_MAX) && assembly.copy() && assembly.copied(Number.POSITIVE_INFINITY)
+    const limitMs = LOAD_MS_MIN + (bytesOf(header) / GIB) * LOAD_MS_PER_GIB
+    const isLoaded = assembly.gather(LOAD_MS_MIN) && assembly.copy() && assembly.copied(limitMs)
+    if (!assembly.isDone) {
+      // A thread may still write to an arena, or is dead: nothing of this can be served.
+      throw new StartError(`${this.name}: it was not loaded in ${Math.round(limitMs / 1000)} s`)
+    }
     assembly.resume()
     // From here on the image is old.
     this.attempt(() => file.clear(), 'it stays as it is')
@@ -71,7 +76,7 @@ export class WarmRestart {
     const begin = places(cache.shards.map(() => 0))
     workers.relay(this.relay(file, assembly, begin, null))
     const isSaving = this.attempt(() => {
-      if (!assembly.gather(GATHER_MS_MAX)) throw new Error('a thread does not stand still')
+      if (!assembly.gather(LOAD_MS_MIN)) throw new Error('a thread does not stand still')
       // Only now nothing grows any more.
       const header = headerOf(cache, ownVersion)
       file.begin(header)
@@ -129,6 +134,10 @@ function came(
   ]
   const back = `${items} of ${header.items} items came back, ${Math.round(bytes / MIB)} MiB`
   return [back, ...lost].join(', ')
+}
+
+function bytesOf({ sections }: ImageHeader): number {
+  return sections.reduce((sum, { imageBytes }) => sum + imageBytes, 0)
 }
 
 function secondsSince(startedMs: number): string {
