@@ -48,7 +48,7 @@ t.test('the files of the package', async t => {
   const listed: unknown = JSON.parse(printed)
   const [{ files }] = (Array.isArray(listed) ? listed : Object.values(listed as object)) as Packed[]
   const paths = new Set(files.map(({ path }) => path))
-  const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'scripts/memslab.service']
+  const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'scripts/debian/memslab.service']
   for (const page of readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')))
     wanted.push(`docs/${page}`)
   for (const file of readdirSync(join(ROOT, 'examples'))) wanted.push(`examples/${file}`)
@@ -56,7 +56,8 @@ t.test('the files of the package', async t => {
     wanted.filter(path => !paths.has(path)),
     [],
   )
-  const other = /^(dist\/(?!cache\/)|docs\/|examples\/)|^[\w.-]+$|^scripts\/memslab.service$/
+  const other =
+    /^(dist\/(?!cache\/)|docs\/|examples\/)|^[\w.-]+$|^scripts\/debian\/memslab\.(conf|service|sysusers)$/
   t.strictSame(
     [...paths].filter(path => !other.test(path)),
     [],

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /usr/lib/memslab/node /usr/lib/memslab/dist/lib/main.js "$@"

@@ -1,0 +1,161 @@
+// The Debian package on a bare Debian with systemd: installed, reloaded, hung, killed, upgraded,
+// downgraded, removed, purged. It takes minutes and needs root: `npm run test:deploy`.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { basename } from 'node:path'
+import t, { type Test } from 'tap'
+import { bootDebian, type DebianHost } from '../support/debian-host.ts'
+
+const skip = process.env.MEMSLAB_DEPLOY === undefined && 'npm run test:deploy runs it'
+const UNIT = 'memslab.service'
+const OLD = '0.4.0-1'
+const NEW = '0.4.1-1'
+const EXPOSURE_MAX = 2
+/** Of a package that was purged. /var/log has the system's own lines. */
+const TRACES = `find / -xdev \\( -path /proc -o -path /sys -o -path /root -o -path /var/log \\) -prune -o -name '*memslab*' -print`
+
+interface Place {
+  host: DebianHost
+  /** Installs this version. Returns what dpkg printed. */
+  install(version: string): string
+}
+
+/** Builds one in a folder. Returns its path. Packed fast. */
+function build(folder: string, version: string): string {
+  const words = ['scripts/build-deb.ts', '--level', '0', '--to', folder, '--version', version]
+  return execFileSync(process.execPath, words, { encoding: 'utf8' }).trim()
+}
+
+function mainPid(host: DebianHost): number {
+  return Number(host.show(UNIT, 'MainPID'))
+}
+
+/** In their order: each begins where the one before it ended. */
+const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> = {
+  'an installation serves, on loopback alone, as its own user': async (t, { host, install }) => {
+    install(OLD)
+    t.equal(host.show(UNIT, 'ActiveState'), 'active')
+    t.equal(host.show(UNIT, 'Type'), 'notify')
+    t.equal(host.show(UNIT, 'UnitFileState'), 'enabled')
+    t.equal(host.ask("'set kept 0 0 3' abc 'get kept'"), 'STORED\nVALUE kept 0 3\nabc\nEND')
+    const pid = mainPid(host)
+    t.equal(host.run(`cat /proc/${pid}/comm`), 'memslab')
+    t.equal(host.run(`stat -c %U /proc/${pid}`), 'memslab')
+    t.match(host.run("grep -c '0100007F:2BCB .* 0A ' /proc/net/tcp"), '1')
+    t.match(host.journal(UNIT), /memslab 0\.4\.0 listens on tcp:127\.0\.0\.1:11211\n/)
+    t.notMatch(host.journal(UNIT), /cannot use io_uring/)
+    t.match(host.run('memslab -V'), /^memslab 0\.4\.0 /)
+    t.ok(host.run('ls -d /usr/lib/memslab/dist/cache/*-$(id -u memslab)'), 'and V8s code is there')
+    await host.until(`systemctl show --property StatusText ${UNIT} | grep '1 items, .* hit ratio'`)
+  },
+
+  'a reload': async (t, { host }) => {
+    const pid = mainPid(host)
+    host.run(`systemctl reload ${UNIT}`)
+    await host.until(`systemctl is-active ${UNIT}`)
+    t.equal(mainPid(host), pid)
+    t.match(host.journal(UNIT), /Reloaded memslab/)
+  },
+
+  'an upgrade keeps the cache, the process after it is watched': async (t, { host, install }) => {
+    const pid = mainPid(host)
+    t.match(install(NEW), /process \d+ serves in place of process \d+/)
+    t.not(mainPid(host), pid)
+    t.equal(host.show(UNIT, 'ActiveState'), 'active')
+    t.equal(host.show(UNIT, 'NRestarts'), '0')
+    t.equal(host.ask("'get kept'"), 'VALUE kept 0 3\nabc\nEND')
+    t.match(host.ask('version'), 'VERSION')
+    t.match(host.journal(UNIT), /memslab 0\.4\.1 listens/)
+    t.match(host.journal(UNIT), /upgrade: process \d+ serves now, with 1 items/)
+    host.run(`kill -KILL ${mainPid(host)}`)
+    await host.until(`[ $(systemctl show --value --property NRestarts ${UNIT}) = 1 ]`)
+    await host.until(`systemctl is-active ${UNIT}`)
+    t.equal(host.ask("'get kept'"), 'END', 'a crash is the end of the content')
+  },
+
+  'a restart keeps the cache': async (t, { host }) => {
+    host.ask("'set kept 0 0 3' def")
+    host.run(`systemctl restart ${UNIT}`)
+    t.match(host.journal(UNIT), /1 of 1 items came back/)
+    t.equal(host.ask("'get kept'"), 'VALUE kept 0 3\ndef\nEND')
+  },
+
+  'a downgrade keeps the cache': async (t, { host, install }) => {
+    install(OLD)
+    t.equal(host.ask("'get kept'"), 'VALUE kept 0 3\ndef\nEND')
+    t.match(host.ask("'stats memslab'"), /STAT memslab_version 0\.4\.0\n/)
+  },
+
+  'a daemon that hangs is ended and started again': async (t, { host }) => {
+    host.run(`mkdir -p /run/systemd/system/${UNIT}.d`)
+    host.run(`printf '[Service]\\nWatchdogSec=4s\\n' >/run/systemd/system/${UNIT}.d/short.conf`)
+    host.run(`systemctl daemon-reload; systemctl restart ${UNIT}`)
+    const before = mainPid(host)
+    host.run(`kill -STOP ${before}`)
+    await host.until(`journalctl --unit ${UNIT} | grep 'Watchdog timeout'`)
+    await host.until(
+      `systemctl is-active ${UNIT} && [ $(systemctl show --value --property MainPID ${UNIT}) != ${before} ]`,
+    )
+    t.match(host.ask('version'), 'VERSION')
+    host.run(`rm -r /run/systemd/system/${UNIT}.d; systemctl daemon-reload`)
+  },
+
+  'another instance, and the socket': async (t, { host, install }) => {
+    host.run(
+      "sed 's/11211/11311/; s#/run/memslab/#/run/memslab-two/#' /etc/memslab.conf >/etc/memslab_two.conf",
+    )
+    host.run('systemctl start memslab@two.service')
+    t.match(host.ask('version', 11311), 'VERSION')
+    host.run('systemctl stop memslab@two.service; rm /etc/memslab_two.conf')
+    host.run(`systemctl stop ${UNIT}; systemctl start memslab.socket`)
+    t.equal(host.show(UNIT, 'ActiveState'), 'inactive')
+    t.equal(host.ask("'set a 0 0 1' 1"), 'STORED', 'the first connection starts it')
+    t.equal(host.show(UNIT, 'ActiveState'), 'active')
+    install(NEW)
+    t.equal(host.ask("'get a'"), 'VALUE a 0 1\n1\nEND', 'an upgrade goes on with the socket')
+    host.run(`systemctl stop memslab.socket ${UNIT}; systemctl start ${UNIT}`)
+  },
+
+  'remove leaves the options, purge leaves nothing': async (t, { host }) => {
+    const pid = mainPid(host)
+    host.run('dpkg --remove memslab')
+    t.equal(host.try(`kill -0 ${pid}`).code, 1, 'it has ended')
+    t.equal(host.run('ls -d /etc/memslab*'), '/etc/memslab.conf')
+    t.equal(host.try('ls /usr/lib/memslab').code, 2)
+    host.run('dpkg --purge memslab')
+    t.equal(host.run(TRACES), '')
+    t.equal(host.try('getent passwd memslab').code, 2)
+  },
+}
+
+t.test('the Debian package', { skip }, async t => {
+  const folder = t.testdir({})
+  const files = { [OLD]: build(folder, OLD), [NEW]: build(folder, NEW) }
+
+  await t.test('lintian has nothing to say', async t => {
+    const { stdout, status } = spawnSync('lintian', ['--fail-on', 'warning', files[OLD]], {
+      encoding: 'utf8',
+    })
+    t.equal(stdout, '')
+    t.equal(status, 0)
+  })
+
+  await t.test('the units are closed tightly', async t => {
+    for (const unit of ['memslab.service', 'memslab@.service']) {
+      const words = ['security', '--offline=true', '--no-pager', `scripts/debian/${unit}`]
+      const said = execFileSync('systemd-analyze', words, { encoding: 'utf8' })
+      const exposure = Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1])
+      t.ok(exposure <= EXPOSURE_MAX, `${unit}: ${exposure}`)
+    }
+  })
+
+  const host = await bootDebian(t)
+  const paths = Object.fromEntries(
+    Object.entries(files).map(([version, file]) => [version, host.give(file, basename(file))]),
+  )
+  const install = (version: string) => host.run(`dpkg --install ${paths[version]}`)
+
+  for (const [name, step] of Object.entries(STEPS)) {
+    await t.test(name, t => step(t, { host, install }))
+  }
+})
