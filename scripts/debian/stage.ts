@@ -114,11 +114,7 @@ function setModes(root: string): void {
 }
 
 function isProgram(path: string): boolean {
-  return (
-    path.endsWith('/usr/bin/memslab') ||
-    path.endsWith('/main.js') ||
-    path.endsWith(`/${LIBRARY}/node`)
-  )
+  return path.endsWith('/usr/bin/memslab') || path.endsWith(`/${LIBRARY}/node`)
 }
 
 function filesOf(root: string): string[] {
