@@ -38,7 +38,9 @@ export function licencesText(project: string): string {
   const paragraphs = packages.map(({ path, licence }) => {
     const name = LICENCES[licence]
     if (name === undefined) throw new Error(`${path} has an unknown licence: ${licence}`)
-    const copyright = holdersOf(join(project, path)).join('\n           ')
+    // The text of Apache's licence names nobody.
+    const holders = licence === 'Apache-2.0' ? [] : holdersOf(join(project, path))
+    const copyright = (holders.length > 0 ? holders : ['its contributors']).join('\n           ')
     return `Files: usr/lib/memslab/${path}/*\nCopyright: ${copyright}\nLicense: ${name}\n`
   })
   return [...paragraphs, EXPAT, ISC, APACHE].join('\n')
@@ -47,10 +49,8 @@ export function licencesText(project: string): string {
 function holdersOf(folder: string): string[] {
   const file = readdirSync(folder).find(name => /^licen[cs]e/i.test(name))
   const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8')
-  const holders = [...text.matchAll(/^\s*(?:Copyright )(?:\(c\)|©)?\s*(.+)$/gim)].map(([, it]) =>
-    it.trim(),
-  )
-  return holders.length > 0 ? holders : ['its contributors']
+  const lines = text.matchAll(/^\s*Copyright (?:\(c\)|©)?\s*(.+)$/gim)
+  return [...lines].map(([, holder]) => holder.trim())
 }
 
 const EXPAT = `License: Expat
