@@ -5,13 +5,16 @@ import {
   chmodSync,
   cpSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { KIB } from '../../lib/bytes/units.ts'
@@ -141,22 +144,22 @@ function controlText(root: string, template: string, version: string): string {
 
 /** The Debian packages of the libraries that Node.js is linked with. */
 function librariesOf(root: string): string {
-  const folder = join(root, '../', `${basename(root)}-shlibs`)
-  mkdirSync(join(folder, 'debian'), { recursive: true })
-  writeFileSync(
-    join(folder, 'debian/control'),
-    'Source: memslab\n\nPackage: memslab\nArchitecture: amd64\n',
-  )
-  const node = join(root, LIBRARY, 'node')
-  const said = execFileSync('dpkg-shlibdeps', ['-O', node], {
-    cwd: folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
-  execFileSync('rm', ['-r', folder])
-  const depends = /^shlibs:Depends=(.+)$/m.exec(said)?.[1]
-  if (depends === undefined) throw new Error('dpkg-shlibdeps found no libraries')
-  return depends
+  const folder = mkdtempSync(join(tmpdir(), 'memslab-libraries-'))
+  try {
+    mkdirSync(join(folder, 'debian'))
+    const control = 'Source: memslab\n\nPackage: memslab\nArchitecture: amd64\n'
+    writeFileSync(join(folder, 'debian/control'), control)
+    const said = execFileSync('dpkg-shlibdeps', ['-O', join(root, LIBRARY, 'node')], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    const depends = /^shlibs:Depends=(.+)$/m.exec(said)?.[1]
+    if (depends === undefined) throw new Error('dpkg-shlibdeps found no libraries')
+    return depends
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
 function copyrightText(head: string): string {
