@@ -1,6 +1,7 @@
 // A process that was busy or stopped does not take its servers for dead, and a pool without servers
 // asks the owner of a key all the same.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../lib/client/cluster.ts'
 import type { ClusterOptions } from '../../lib/client/cluster-options.ts'
@@ -81,8 +82,13 @@ t.test('requests that are late together are one failure', async t => {
     if (line.startsWith('mg k0 ')) setTimeout(() => socket.write('EN\r\n'), 50)
     return undefined
   })
-  const client = clientOf(t, [port], { timeoutMs: 1000, failures: 2, retries: 0 })
+  const client = clientOf(t, [port], { timeoutMs: 1000, failures: 3, retries: 0 })
   const [first, ...others] = KEYS.map(key => client.get(key))
+  // Sent a little later, and late a little later.
+  for (let i = 0; i < 5; i++) {
+    await sleep(1)
+    others.push(client.get(`later${i}`))
+  }
   t.equal(await first, undefined, 'the server is not silent')
   await Promise.all(others.map(call => t.rejects(call, { code: 'TIMEOUT' })))
   t.strictSame(client.away(), [])

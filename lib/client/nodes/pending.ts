@@ -42,6 +42,9 @@ export interface LineOwner {
 
 export const NO_ANSWER = 'no answer in time'
 
+/** Requests that are late within this time are one failure: they were sent at once. */
+const TOGETHER_MS = 20
+
 /** Errors of requests that were not sent, because their time was over. */
 const unsent = new WeakSet<CacheError>()
 
@@ -62,6 +65,9 @@ export class PendingLine<What> {
   private timer: NodeJS.Timeout | undefined
   private check: NodeJS.Immediate | undefined
   private timerAtMs = Number.POSITIVE_INFINITY
+  /** What the last late requests were rejected with, and when. */
+  private late: CacheError | undefined
+  private lateAtMs = 0
   /** When the last request was answered completely. */
   private lastDoneMs = 0
 
@@ -180,14 +186,12 @@ export class PendingLine<What> {
     loopClock.turn()
     const nowMs = loopClock.nowMs()
     let nextMs = Number.POSITIVE_INFINITY
-    // One error, because all of them together are one failure of the server.
-    const late = new CacheError('TIMEOUT', NO_ANSWER, { server: this.server })
     for (let i = this.first; i < this.waiting.length; i++) {
       const pending = this.waiting[i]
       if (pending.isDone) continue
       if (pending.deadlineMs <= nowMs) {
         if (this.lastDoneMs <= pending.startedMs) return this.owner.giveUp()
-        if (!pending.isAbandoned) pending.reject(late)
+        if (!pending.isAbandoned) pending.reject(this.lateError(nowMs))
         pending.isAbandoned = true
         pending.deadlineMs += nowMs - pending.startedMs
         pending.startedMs = nowMs
@@ -195,5 +199,14 @@ export class PendingLine<What> {
       nextMs = Math.min(nextMs, pending.deadlineMs)
     }
     this.checkAt(nextMs)
+  }
+
+  /** One error for all that are late together: an error counts as one failure. */
+  private lateError(nowMs: number): CacheError {
+    if (this.late === undefined || nowMs - this.lateAtMs > TOGETHER_MS) {
+      this.late = new CacheError('TIMEOUT', NO_ANSWER, { server: this.server })
+      this.lateAtMs = nowMs
+    }
+    return this.late
   }
 }
