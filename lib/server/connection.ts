@@ -35,7 +35,7 @@ import { CloseReason, Kind } from '../observe/journal.ts'
 import { HEADER_BYTES, REQUEST_MAGIC } from '../protocol/binary/layout.ts'
 import { type Endpoint, State } from '../protocol/conversation.ts'
 import { Control, type Host, ThreadCounter } from '../protocol/host.ts'
-import { READ_REST_BYTES_MAX, TURN_REPLY_BYTES } from '../protocol/limits.ts'
+import { READ_REST_BYTES_MAX, ROUND_INSERTS_BYTES, TURN_REPLY_BYTES } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
 import { SHORT_READ_BYTES } from './limits.ts'
 import { type Line, type LineOwner, Sent } from './line/line.ts'
@@ -189,8 +189,9 @@ export class Connection implements Outlet, LineOwner {
     this.hall.later(() => this.wake(), pauseMs)
   }
 
-  /** The pause is over. */
+  /** The pause is over: others had their turn. */
   private wake(): void {
+    this.hall.host.reply.roundBytes = ROUND_INSERTS_BYTES
     if (this.flow === Flow.PAUSED) this.goOn()
   }
 

@@ -58,7 +58,7 @@ export class Service implements Hall, TlsHall {
   private readonly loop: UringLoop | null
   private readonly handshakes: Handshakes | null
   private readonly health: ThreadHealth | null
-  private readonly turns: Turns
+  private readonly turns = new Turns()
   private readonly endsIdle: boolean
   private readonly settings: DaemonSettings
   private readonly thread: number
@@ -81,7 +81,6 @@ export class Service implements Hall, TlsHall {
     this.cache = Cache.attach(task.cache, task.holder)
     this.roster = new Roster(task.roster)
     const reply = new Reply()
-    this.turns = new Turns(reply)
     this.host = hostOf(task, this.cache, this.roster, reply, guards)
     this.handshakes = this.openHandshakes(task, guards)
     const usesUring = mayUseUring && settings.ioUring && this.isDirectTls

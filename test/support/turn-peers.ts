@@ -92,7 +92,7 @@ export function openPeers(t: Test, count: number, takesInserts = false) {
     turn: { requestsMax: TURN_REQUESTS_MAX, repliesMax: 2 ** 29 },
   }
   const roster = Roster.create(1, count)
-  const turns = new Turns(host.reply)
+  const turns = new Turns()
   const hall: Hall = {
     host,
     replies: new Replies(host.reply, REPLY_ROOM_BYTES, 2),

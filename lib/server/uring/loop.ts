@@ -132,7 +132,7 @@ export class UringLoop {
     do {
       uring.submit(waits && turns.isEmpty)
       for (let left = uring.completed(); left > 0 && uring.next(); left--) this.tell()
-      turns.step()
+      if (!turns.isEmpty) turns.step()
     } while (waits && !this.isLeaving)
     uring.submit(false)
     // As an immediate: libuv must run in between, and a port delivers all its messages at once.

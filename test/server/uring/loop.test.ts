@@ -35,7 +35,7 @@ t.test('timers run, however many completions there are', { skip }, async t => {
 })
 
 t.test('turns without end keep neither timers nor completions waiting', { skip }, async t => {
-  const turns = new Turns(new Reply())
+  const turns = new Turns()
   const loop = open(t, turns)
   const descriptor = openSync(fileURLToPath(import.meta.url), 'r')
   t.teardown(() => closeSync(descriptor))
@@ -57,14 +57,14 @@ t.test('turns without end keep neither timers nor completions waiting', { skip }
   t.ok(counts.turns < counts.turnsMax, `${counts.turns} turns`)
 })
 
-function open(t: Test, turns = new Turns(new Reply())): UringLoop {
+function open(t: Test, turns = new Turns()): UringLoop {
   const loop = new UringLoop(native as Native, new Reply(), turns)
   t.teardown(() => loop.close())
   return loop
 }
 
 function canOpen(): boolean {
-  const loop = native === undefined ? null : UringLoop.open(new Reply(), new Turns(new Reply()))
+  const loop = native === undefined ? null : UringLoop.open(new Reply(), new Turns())
   loop?.close()
   return loop !== null
 }

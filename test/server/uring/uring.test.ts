@@ -185,7 +185,7 @@ t.test('an idle loop sleeps', { skip }, async t => {
     enters++
     return known.enter(...request)
   }
-  const loop = new UringLoop({ ...known, enter }, new Reply(), new Turns(new Reply()))
+  const loop = new UringLoop({ ...known, enter }, new Reply(), new Turns())
   for (let i = 0; i < TIMERS; i++) await turn(5)
   loop.close()
   t.ok(enters > 0)
