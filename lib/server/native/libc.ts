@@ -19,6 +19,8 @@ export interface Native {
   write(descriptor: number, from: Address, bytes: number): number
   /** As `write`, for all that a struct msghdr points to. */
   sendMessage(descriptor: number, header: Address): number
+  /** As `read`, into all that a struct msghdr points to. */
+  receiveMessage(descriptor: number, header: Address): number
   /**
    * Maps the memory of a descriptor, or with -1 anonymous memory. Throws an Error with the errno's
    * name.
@@ -51,13 +53,16 @@ export function loadNative(): Native | undefined {
 
 const TRANSFER = { arguments: ['i32', 'u64', 'u32'], return: 'i32' } as const
 
+const MESSAGE = { arguments: ['i32', 'u64', 'i32'], return: 'i32' } as const
+
 /** Numbers of 64 bits are bigints, which are slow: frequent calls have few. */
 const FUNCTIONS = {
   syscall: { arguments: ['i32', 'i32', 'u32', 'u32', 'u32', 'u64'], return: 'i32' },
   // 32 bits, not size_t and ssize_t. No transfer here is that long.
   read: TRANSFER,
   write: TRANSFER,
-  sendmsg: { arguments: ['i32', 'u64', 'i32'], return: 'i32' },
+  sendmsg: MESSAGE,
+  recvmsg: MESSAGE,
   mmap: { arguments: ['u64', 'u64', 'i32', 'i32', 'i32', 'i64'], return: 'i64' },
   munmap: { arguments: ['u64', 'u64'], return: 'i32' },
   close: { arguments: ['i32'], return: 'i32' },
@@ -73,7 +78,7 @@ const LONG_CALL = {
 
 function nativeOf(ffi: Ffi): Native {
   const functions = uncheckedFunctions(new ffi.DynamicLibrary(null), FUNCTIONS)
-  const { syscall: enter, mmap, munmap, close, read, write, sendmsg } = functions
+  const { syscall: enter, mmap, munmap, close, read, write, sendmsg, recvmsg } = functions
   const { __errno_location: errnoAt, uv_backend_fd: backendFd } = functions
   const { uv_backend_timeout: timeout } = functions
   const { syscall: call } = uncheckedFunctions(new ffi.DynamicLibrary(null), LONG_CALL)
@@ -95,6 +100,7 @@ function nativeOf(ffi: Ffi): Native {
     read: (descriptor, to, bytes) => countOf(read(descriptor, BigInt(to), bytes)),
     write: (descriptor, from, bytes) => countOf(write(descriptor, BigInt(from), bytes)),
     sendMessage: (descriptor, header) => countOf(sendmsg(descriptor, BigInt(header), 0)),
+    receiveMessage: (descriptor, header) => countOf(recvmsg(descriptor, BigInt(header), 0)),
     map: (bytes, descriptor, offset) => {
       const flags = descriptor < 0 ? MAP_PRIVATE_ANONYMOUS : MAP_SHARED_POPULATE
       const length = BigInt(bytes)

@@ -226,17 +226,26 @@ export class UringLine implements Line, UringUser {
   /** There is something to read. */
   private readLong(): void {
     const { owner, loop, descriptor } = this
-    const { native, longInput } = loop
+    const { native, message, longInput, longAddress } = loop
     for (let read = 0; read < URING_LONG_TURN_BYTES && !this.ended; ) {
       const view = owner.fillView()
-      const wanted = view?.length ?? (owner.readsShort() ? SHORT_READ_BYTES : READ_BYTES)
-      const to = view === null ? loop.longAddress : native.addressOf(view)
-      const bytes = native.read(descriptor, to, wanted)
+      const short = owner.readsShort() ? SHORT_READ_BYTES : READ_BYTES
+      // Behind the value comes at least the end of its line.
+      const behind = view !== null && owner.awaitsBytes() > view.length ? 0 : short
+      const wanted = (view?.length ?? 0) + behind
+      const bytes =
+        view === null
+          ? native.read(descriptor, longAddress, wanted)
+          : message.receive(descriptor, view, longAddress, behind)
       if (bytes === 0) return this.halfClose()
       if (bytes < 0) return bytes === -EAGAIN ? undefined : this.fail(bytes)
       read += bytes
-      const goesOn =
-        view === null ? owner.read(longInput, READ_REST_BYTES_MAX, bytes) : owner.filled(bytes)
+      const filled = Math.min(bytes, view?.length ?? 0)
+      let goesOn = filled === 0 || owner.filled(filled)
+      const rest = bytes - filled
+      if (rest > 0 && !this.ended) {
+        goesOn = owner.read(longInput, READ_REST_BYTES_MAX, rest) && goesOn
+      }
       const isLong = view !== null || bytes >= URING_LONG_BYTES_MIN
       this.longReads = isLong ? URING_LONG_MEMORY : this.longReads - 1
       if (!goesOn) return this.pause()

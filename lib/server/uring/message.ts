@@ -1,5 +1,5 @@
-// Sends several pieces in one system call. The struct msghdr and its struct iovecs are created once
-// and filled for each call.
+// Sends or receives several pieces in one system call. The struct msghdr and its struct iovecs are
+// created once and filled for each call.
 
 import type { Area } from '../../bytes/area.ts'
 import type { Inserts } from '../../protocol/inserts.ts'
@@ -62,6 +62,14 @@ export class Message {
       this.add(i, this.baseOf(view.buffer) + view.byteOffset, view.length)
     }
     return this.send(descriptor, views.length)
+  }
+
+  /** Reads into `view`, and then to `then`. Returns the number of bytes, or a negative errno. */
+  receive(descriptor: number, view: Uint8Array, then: Address, thenBytes: number): number {
+    this.add(0, this.baseOf(view.buffer) + view.byteOffset, view.length)
+    this.add(1, then, thenBytes)
+    this.words[PIECE_COUNT] = 2
+    return this.native.receiveMessage(descriptor, this.address)
   }
 
   private send(descriptor: number, pieces: number): number {
