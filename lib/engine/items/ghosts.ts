@@ -20,9 +20,11 @@ import * as L from '../arena/layout.ts'
 const SETS_MIN = 8
 const ITEMS_PER_SET = L.GHOSTS_PER_SET * L.ITEMS_PER_GHOST
 
-/** The share for new items begins with this and stays within these bounds (probation). */
-const PROBATION_LEAST = L.PROBATION_ONE * 0.05
-const PROBATION_MOST = L.PROBATION_ONE * 0.9
+/** Bounds of the share for new items (probation). */
+export const PROBATION_SHARE_LEAST = 0.05
+export const PROBATION_SHARE_MOST = 0.9
+const PROBATION_LEAST = L.PROBATION_ONE * PROBATION_SHARE_LEAST
+const PROBATION_MOST = L.PROBATION_ONE * PROBATION_SHARE_MOST
 
 /** A hash is multiplied by this for its fingerprint: 2^32 / golden ratio. */
 const SPREAD = 0x9e3779b1

@@ -41,17 +41,17 @@ import { AUTOMOVE_PAGES_MIN } from '../limits.ts'
 import { canGivePage } from './donors.ts'
 
 /** Least evictions between two comparisons: pagefuls, and items. */
-const LOOK_PAGEFULS = 4
-const LOOK_ITEMS = 100
+export const LOOK_PAGEFULS = 4
+export const LOOK_ITEMS = 100
 
 /** Weight of the older counts at each comparison. */
-const FADE = 0.97
+export const FADE = 0.97
 
 /** Weight of an evicted item; a returned one has weight 1. */
-const EVICTED_WEIGHT = 0.03
+export const EVICTED_WEIGHT = 0.03
 
 /** Items that a class is assumed to have evicted in addition: few ghosts say little. */
-const EVICTED_PRIOR = 20
+export const EVICTED_PRIOR = 20
 
 /** Returned items for each evicted one, up to which a class counts as unread. */
 const UNREAD_SHARE = 0.03
@@ -75,13 +75,13 @@ const GAVE = 2
  * Returned items are expected to fall with this power of the pages. With 1 pages come to rest
  * sooner, and misses are 1 % more; with 0 they never do.
  */
-const MOVE_EXPONENT = 0.7
+export const MOVE_EXPONENT = 0.7
 
 /** With worths this many times apart, pages move until the next comparison. */
 const CLEAR_FACTOR = 4
 
 /** Long items of many chunks keep this part of the memory while they are in use. */
-const LONG_SHARE = 8
+export const LONG_SHARE = 8
 
 /** Which class gives a page to which; `from` 0: none does. */
 export interface Trade {

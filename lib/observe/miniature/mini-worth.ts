@@ -2,23 +2,20 @@
 // few entries. Pages are shares of the memory here. A difference between two classes counts at
 // once, though it may be chance: with few entries it would take too long to be sure.
 
+import { PROBATION_SHARE_LEAST, PROBATION_SHARE_MOST } from '../../engine/items/ghosts.ts'
+import {
+  EVICTED_PRIOR,
+  EVICTED_WEIGHT,
+  FADE,
+  LONG_SHARE,
+  LOOK_ITEMS,
+  LOOK_PAGEFULS,
+  MOVE_EXPONENT,
+} from '../../engine/room/worth.ts'
 import { LONG_CLASS, MINI_CLASSES, type MiniCache, type MiniMemory } from './mini-cache.ts'
 import { GHOSTS_PER_SET, type TakenGhost } from './mini-ghosts.ts'
 
-/** Evictions between two comparisons: pages, and items of an arena. */
-const LOOK_PAGES = 4
-const LOOK_ITEMS = 100
-
-// As in engine/room/worth.ts and engine/items/ghosts.ts.
-const FADE = 0.97
-const EVICTED_WEIGHT = 0.03
-const EVICTED_PRIOR = 20
-const MOVE_EXPONENT = 0.7
-/** Long items keep this part of the memory. */
-const LONG_SHARE = 8
 const PROBATION_FIRST = 0.1
-const PROBATION_LEAST = 0.05
-const PROBATION_MOST = 0.9
 
 const NONE = -1
 
@@ -79,14 +76,14 @@ export class MiniWorth {
     const warm = this.ghostsWarm[id] + 1
     const weight = (2 * (wasWarm ? cold : -warm)) / (cold + warm)
     const share = this.probation[id] - weight / (this.cache.classCount(id) + 1)
-    this.probation[id] = Math.min(Math.max(share, PROBATION_LEAST), PROBATION_MOST)
+    this.probation[id] = Math.min(Math.max(share, PROBATION_SHARE_LEAST), PROBATION_SHARE_MOST)
     this.returned[id]++
     this.returnedEarly[id] += 1 - (place + 0.5) / GHOSTS_PER_SET
   }
 
   /** Compares the classes, if enough was evicted since the last comparison. */
   compare(): void {
-    if (this.evictedBytes < LOOK_PAGES * this.pageBytes) return
+    if (this.evictedBytes < LOOK_PAGEFULS * this.pageBytes) return
     if (this.evictedEntries < LOOK_ITEMS * this.scale) return
     this.evictedBytes = 0
     this.evictedEntries = 0
