@@ -9,9 +9,9 @@ import {
   classAt,
   HOLD_COUNT,
   ITEM_COUNT,
-  LOCK,
   RESETS,
 } from '../../lib/engine/arena/layout.ts'
+import { lock } from '../../lib/engine/arena/lock.ts'
 import { GIVEN_HOLDER_MIN } from '../../lib/engine/create.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { isRefusal, type Options } from '../../lib/options/options.ts'
@@ -86,7 +86,7 @@ t.test('an arena emptied after a death leaves values in flight intact', async t 
   }
   t.ok(await comesTrue(() => heldCount(daemon) === 4))
   for (const { arena } of daemon.cache.shards) {
-    arena.words[LOCK] = FIRST_WORKER
+    lock(arena.words, FIRST_WORKER)
     arena.words[ITEM_COUNT]++
   }
   await daemon.workers.pool.threads[0].terminate()

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { KIB, MIB } from '../../lib/bytes/units.ts'
-import { HOLD_COUNT, ITEM_COUNT, LOCK, RESETS } from '../../lib/engine/arena/layout.ts'
+import { HOLD_COUNT, ITEM_COUNT, RESETS } from '../../lib/engine/arena/layout.ts'
+import { lock } from '../../lib/engine/arena/lock.ts'
 import { GIVEN_HOLDER_MIN } from '../../lib/engine/create.ts'
 import { checkOptions } from '../../lib/options/checks.ts'
 import { isRefusal, type Options } from '../../lib/options/options.ts'
@@ -75,7 +76,7 @@ t.test('a worker that dies inside the lock of a sound arena loses nothing', asyn
   const daemon = await start(t, { threads: 2 })
   const port = portOf(daemon)
   await keepValues(port)
-  for (const { arena } of daemon.cache.shards) arena.words[LOCK] = FIRST_WORKER
+  for (const { arena } of daemon.cache.shards) lock(arena.words, FIRST_WORKER)
   const waiting = await openPeer(port)
   const other = await openPeer(port)
   const answers = [waiting, other].map(peer => ask(peer, 'get kept1\r\n', 'END\r\n'))
@@ -99,7 +100,7 @@ t.test('a worker that leaves an arena torn costs only that arena', async t => {
   const [torn, sound] = daemon.cache.shards.map(({ arena }) => arena.words)
   const before = sound[ITEM_COUNT]
   t.equal(before + torn[ITEM_COUNT], KEPT)
-  torn[LOCK] = FIRST_WORKER
+  lock(torn, FIRST_WORKER)
   torn[ITEM_COUNT]++
   await daemon.workers.pool.threads[0].terminate()
   t.ok(await comesTrue(() => daemon.roster.restarts() === 1))
@@ -109,7 +110,7 @@ t.test('a worker that leaves an arena torn costs only that arena', async t => {
   await keepValues(port)
   t.equal(await keptCount(port), KEPT, 'and the emptied one serves again')
   t.ok(await allServe(daemon))
-  torn[LOCK] = FIRST_WORKER + 2
+  lock(torn, FIRST_WORKER + 2)
   await Promise.all(daemon.workers.pool.threads.map(thread => thread.terminate()))
   t.ok(await comesTrue(() => daemon.roster.restarts() === 3))
   t.equal(await keptCount(port), KEPT, 'a second death finds it sound')
@@ -122,7 +123,7 @@ t.test('all workers may die at the same time, each inside a lock', async t => {
   await keepValues(port)
   const { shards } = daemon.cache
   shards.forEach(({ arena }, i) => {
-    arena.words[LOCK] = FIRST_WORKER + shards.length - 1 - i
+    lock(arena.words, FIRST_WORKER + shards.length - 1 - i)
   })
   await Promise.all(daemon.workers.pool.threads.map(thread => thread.terminate()))
   t.ok(await comesTrue(() => daemon.roster.restarts() === 2))
@@ -156,7 +157,7 @@ t.test('connections that a dying worker was about to take are served or closed',
   const first = await openPeer(port)
   await ask(first, 'get none\r\n', 'END\r\n')
   const files = openFiles(process.pid)
-  words[LOCK] = FIRST_WORKER
+  lock(words, FIRST_WORKER)
   first.write('get none\r\n')
   await sleep(50)
   const queued = await Promise.all(Array.from({ length: 10 }, () => openPeer(port)))
