@@ -253,7 +253,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['bio.ts', 'context.ts', 'engine.ts', 'keyring.ts'],
     ['certificates.ts', 'openssl.ts'],
   ],
-  'lib/server/native/': [['datagram.ts', 'libc.ts'], ['unchecked.ts'], ['ffi.ts']],
+  'lib/server/native/': [['datagram.ts', 'libc.ts'], ['ffi.ts']],
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],

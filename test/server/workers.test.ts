@@ -118,6 +118,10 @@ t.test('a worker that leaves an arena torn costs only that arena', async t => {
 })
 
 t.test('all workers may die at the same time, each inside a lock', async t => {
+  for (let round = 0; round < runs(1, 20); round++) await killAll(t)
+})
+
+async function killAll(t: Test): Promise<void> {
   const daemon = await start(t, { threads: 2 })
   const port = portOf(daemon)
   await keepValues(port)
@@ -129,7 +133,7 @@ t.test('all workers may die at the same time, each inside a lock', async t => {
   t.ok(await comesTrue(() => daemon.roster.restarts() === 2))
   await valuesAreKept(t, daemon)
   await endsClean(t, daemon)
-})
+}
 
 t.test('a worker that dies with values in flight leaves no holds', async t => {
   const daemon = await start(t, { threads: 1, memoryLimitBytes: 64 * MIB })

@@ -6,8 +6,7 @@
 // writes) and uring/loop.ts. Each keeps the memory alive that it passes.
 
 import { getSystemErrorName } from 'node:util'
-import { type Address, type Ffi, loadFfi } from './ffi.ts'
-import { uncheckedFunctions } from './unchecked.ts'
+import { type Address, type Ffi, functionsOf, loadFfi } from './ffi.ts'
 
 export interface Native {
   /** io_uring_enter: the number of requests it took, or a negative errno. */
@@ -77,11 +76,11 @@ const LONG_CALL = {
 } as const
 
 function nativeOf(ffi: Ffi): Native {
-  const functions = uncheckedFunctions(new ffi.DynamicLibrary(null), FUNCTIONS)
+  const functions = functionsOf(new ffi.DynamicLibrary(null), FUNCTIONS)
   const { syscall: enter, mmap, munmap, close, read, write, sendmsg, recvmsg } = functions
   const { __errno_location: errnoAt, uv_backend_fd: backendFd } = functions
   const { uv_backend_timeout: timeout } = functions
-  const { syscall: call } = uncheckedFunctions(new ffi.DynamicLibrary(null), LONG_CALL)
+  const { syscall: call } = functionsOf(new ffi.DynamicLibrary(null), LONG_CALL)
   const errno = (): number => -ffi.getInt32(errnoAt())
   const countOf = (result: number): number => (result < 0 ? errno() : result)
   const loop = ffi.getCurrentEventLoop()

@@ -6,8 +6,7 @@
 // memory: the callers in this folder keep alive what they pass, and free what they asked for.
 
 import type { Area } from '../../bytes/area.ts'
-import { type Ffi, type FfiFunctions, loadFfi } from '../native/ffi.ts'
-import { uncheckedFunctions } from '../native/unchecked.ts'
+import { type Ffi, type FfiFunctions, functionsOf, loadFfi } from '../native/ffi.ts'
 
 /** A pointer, 0n: none. */
 export type Pointer = bigint
@@ -62,6 +61,8 @@ const FUNCTIONS = {
 
 export class OpenSsl {
   readonly call: FfiFunctions<typeof FUNCTIONS>
+  /** Must live as long as its functions. */
+  readonly library: InstanceType<Ffi['DynamicLibrary']>
   private readonly ffi: Ffi
   private readonly addresses = new WeakMap<Area, Pointer>()
   /** What a call is reading: the garbage collector does not see pointers. */
@@ -70,7 +71,8 @@ export class OpenSsl {
   /** Throws an Error if a function is missing. */
   constructor(ffi: Ffi) {
     this.ffi = ffi
-    this.call = uncheckedFunctions(new ffi.DynamicLibrary(null), FUNCTIONS)
+    this.library = new ffi.DynamicLibrary(null)
+    this.call = functionsOf(this.library, FUNCTIONS)
   }
 
   /** The address of an area, which must stay alive. It does not move. */
