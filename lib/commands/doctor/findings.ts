@@ -8,6 +8,7 @@ import {
   hotKeysOf,
   longValuesOf,
   numberOf,
+  OTHER_REQUESTS,
   rateOf,
   type Sample,
   sumOf,
@@ -364,17 +365,7 @@ function oldSettings({ last }: Visit): Finding | null {
 
 // ---- figures
 
-const REQUESTS = [
-  'cmd_get',
-  'cmd_set',
-  'cmd_touch',
-  'delete_hits',
-  'delete_misses',
-  'incr_hits',
-  'incr_misses',
-  'decr_hits',
-  'decr_misses',
-]
+const REQUESTS = ['cmd_get', 'cmd_set', ...OTHER_REQUESTS]
 
 function requestsASecond({ first, last }: Visit): number {
   return rateOf(first, last, REQUESTS) || 0

@@ -21,6 +21,17 @@ export interface Sample {
 /** The reports of a sample, in the order of `sampleOf`. */
 export const REPORTS = ['', 'settings', 'items', 'slabs', 'hotkeys', 'memslab', 'mrc'] as const
 
+/** Counters of requests that are neither gets nor sets. */
+export const OTHER_REQUESTS: readonly string[] = [
+  'cmd_touch',
+  'delete_hits',
+  'delete_misses',
+  'incr_hits',
+  'incr_misses',
+  'decr_hits',
+  'decr_misses',
+]
+
 const NONE: Report = new Map()
 
 export function sampleOf(reports: readonly Report[], atMs: number): Sample {

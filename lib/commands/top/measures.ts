@@ -6,6 +6,7 @@ import {
   type HotKey,
   hotKeysOf,
   numberOf,
+  OTHER_REQUESTS,
   rateOf,
   type Sample,
   sumOf,
@@ -13,15 +14,6 @@ import {
 } from '../servers/sample.ts'
 
 const GETS = ['cmd_get']
-const OTHERS = [
-  'delete_hits',
-  'delete_misses',
-  'incr_hits',
-  'incr_misses',
-  'decr_hits',
-  'decr_misses',
-  'cmd_touch',
-]
 
 /** Figures of several servers add up to one of the pool. Rates are per second. */
 const SUMMED = [
@@ -55,7 +47,7 @@ export interface Measures extends Figures {
 
 /** `before` undefined: there are no rates yet. */
 export function measure(server: string, before: Sample | undefined, now: Sample): Measures {
-  const rate = (names: string[]) =>
+  const rate = (names: readonly string[]) =>
     before === undefined ? null : known(rateOf(before, now, names))
   const { general } = now
   const of = (name: string) => known(numberOf(general, name))
@@ -66,7 +58,7 @@ export function measure(server: string, before: Sample | undefined, now: Sample)
     uptimeS: of('uptime'),
     gets: rate(GETS),
     sets: rate(['cmd_set']),
-    others: rate(OTHERS),
+    others: rate(OTHER_REQUESTS),
     hitPercent: hitPercent(before, now),
     evictions: rate(['evictions']),
     items: of('curr_items'),

@@ -2,7 +2,7 @@
 // node:ffi (native/ffi.ts), Linux only. The addresses that it passes are of buffers that live until
 // the call has returned.
 
-import { type Ffi, loadFfi } from './ffi.ts'
+import { type Ffi, functionsOf, loadFfi } from './ffi.ts'
 
 const AF_UNIX = 1
 const SOCK_DGRAM_CLOEXEC = 0x80002
@@ -30,7 +30,7 @@ export function sendDatagram(path: string, text: string): boolean {
 }
 
 function send(ffi: Ffi, path: string, text: string): boolean {
-  const { socket, sendto, close } = new ffi.DynamicLibrary(null).getFunctions(FUNCTIONS)
+  const { socket, sendto, close } = functionsOf(new ffi.DynamicLibrary(null), FUNCTIONS)
   const address = Buffer.alloc(PATH_AT + PATH_BYTES_MAX + 1)
   address.writeUInt16LE(AF_UNIX, 0)
   const length = PATH_AT + address.write(path, PATH_AT)

@@ -19,7 +19,7 @@ export type FfiFunctions<T extends FfiDefinitions> = WrappedFunctionsFromDefinit
 /**
  * The functions of a library object, which must live as long as they do. Throws an Error if one is
  * missing. Node checks the arguments of each call, in code that all functions share: a call costs
- * 100 to 400 ns. What it hides is faster, and ends the process when threads come and go.
+ * 100 to 400 ns. The functions inside are faster, but crash when threads end and start beside them.
  */
 export function functionsOf<T extends FfiDefinitions>(
   library: InstanceType<Ffi['DynamicLibrary']>,
