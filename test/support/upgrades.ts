@@ -27,16 +27,23 @@ export async function startDynasty<Server extends ServerProcess = ServerProcess>
   const file = join(folder, 'pid')
   const server = await start(owner, [...args, '-P', file])
   await until(() => readPid(file) > 0, 'there is a pid file')
-  const pid = () => readPid(file)
+  const pid = () => {
+    const found = readPid(file)
+    // A signal to process 0 would go to the whole group, with the runner of the tests.
+    if (found <= 0) throw new Error(`there is no pid file\n${server.output()}`)
+    return found
+  }
   // Only the first process is a child of this one.
   owner.teardown(() => {
-    if (pid() > 0 && isAlive(pid())) process.kill(pid(), 'SIGKILL')
+    const last = readPid(file)
+    if (last > 0 && isAlive(last)) process.kill(last, 'SIGKILL')
   })
   const upgrade = async () => {
     const old = pid()
     process.kill(old, 'SIGUSR2')
     await until(() => !isAlive(old), `process ${old} ends\n${server.output()}`)
-    await until(() => pid() !== old && isAlive(pid()), 'the new process has the pid file')
+    const hasFile = () => readPid(file) !== old && isAlive(readPid(file))
+    await until(hasFile, 'the new process has the pid file')
   }
   return { server, pidFile: file, pid, upgrade }
 }

@@ -57,6 +57,8 @@ export interface HandedOver {
   waitedMs: number
 }
 
+/** Behind the three standard streams and the channel for messages. */
+const FIRST_PIPE = 4
 /** Before a daemon in the background changes its folder. */
 const STARTED_IN = process.cwd()
 
@@ -90,16 +92,15 @@ export async function handOver(estate: Estate, leave: (pid: number) => void): Pr
 function startSuccessor(estate: Estate): ChildProcess {
   const { cache, listeners, countedSinceS } = estate
   const streams = Math.min(cache.shards.length, STREAMS_MAX)
-  const firstFree = 4
   const legacy: Legacy = {
     layout: LAYOUT_VERSION,
     forms: cache.shards.map(({ arena }) => formOf(arena)),
     seeds: cache.seeds(),
     startedS: cache.handle.startedS,
     countedSinceS,
-    streams: Array.from({ length: streams }, (_, i) => firstFree + i),
+    streams: Array.from({ length: streams }, (_, i) => FIRST_PIPE + i),
     listeners: listeners.map((listener, i) => {
-      return { ...listener, descriptor: firstFree + streams + i }
+      return { ...listener, descriptor: FIRST_PIPE + streams + i }
     }),
   }
   const { MEMSLAB_DETACHED, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, WATCHDOG_PID, ...env } =
@@ -108,7 +109,7 @@ function startSuccessor(estate: Estate): ChildProcess {
   const program = process.argv0.includes('/')
     ? resolvePath(STARTED_IN, process.argv0)
     : process.argv0
-  return spawn(program, [...process.execArgv, script, ...process.argv.slice(2)], {
+  const child = spawn(program, [...process.execArgv, script, ...process.argv.slice(2)], {
     cwd: STARTED_IN,
     env: { ...env, [LEGACY_VARIABLE]: JSON.stringify(legacy) },
     stdio: [
@@ -120,6 +121,14 @@ function startSuccessor(estate: Estate): ChildProcess {
       ...listeners.map(({ descriptor }) => descriptor),
     ],
   })
+  // The threads that write into the pipes tell what went wrong. Here it would end this process.
+  for (const pipe of pipesOf(child)) pipe.on('error', () => {})
+  return child
+}
+
+/** One for each stream of the content. */
+function pipesOf(child: ChildProcess): Socket[] {
+  return child.stdio.slice(FIRST_PIPE).filter(pipe => pipe !== null) as Socket[]
 }
 
 /** Gives the content. Throws if that fails: then the threads go on as before. */
@@ -131,7 +140,7 @@ function give(estate: Estate, child: ChildProcess, isSameForm: boolean): void {
   const limitMs = HANDOVER_MS_MIN + (cache.bytesInUse() / GIB) * msPerGib
   const deadlineMs = sharedMs() + GATHER_MS_MAX + limitMs + HANDOVER_SLACK_MS
   const assembly = new Assembly(threads)
-  const sockets = child.stdio.slice(4).filter(pipe => pipe !== null) as Socket[]
+  const sockets = pipesOf(child)
   workers.relay({
     name: 'upgrade',
     gives: true,
@@ -146,20 +155,26 @@ function give(estate: Estate, child: ChildProcess, isSameForm: boolean): void {
     })),
     deadlineMs,
   })
+  let isCopying = false
   try {
     if (!assembly.gather(GATHER_MS_MAX)) {
       throw new Error(`the threads did not come to rest in ${GATHER_MS_MAX} ms`)
     }
     assembly.copy()
+    isCopying = true
     const content: Content = { content: headerOf(cache, ownVersion), deadlineMs }
     child.send(content)
     if (!assembly.copied(limitMs)) {
-      throw new Error(`the new process did not take the content in ${Math.ceil(limitMs / 1000)} s`)
+      const how = assembly.hasFailed ? '' : ` in ${Math.ceil(limitMs / 1000)} s`
+      throw new Error(`the new process did not take the content${how}`)
     }
     if (!assembly.leave()) throw new Error('a thread did not wait')
   } catch (error) {
     // Before anybody goes on: it must not come to life with what is old by then.
     child.kill('SIGKILL')
+    // Nor may a thread write into a pipe that this one closes when it hears of that end: its number
+    // may be a client's connection by then.
+    if (isCopying) assembly.copied(HANDOVER_SLACK_MS)
     assembly.resume()
     throw error
   }

@@ -8,19 +8,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { MIB } from '../../../lib/bytes/units.ts'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
 import { createAuthority } from '../../support/certificates.ts'
 import { ENTRY, startDaemon, startUnixDaemon } from '../../support/daemon.ts'
 import { skipWithout } from '../../support/oracle.ts'
 import { announceSeed, createRandom, type Random } from '../../support/prng.ts'
-import { freePort, HOST } from '../../support/process.ts'
+import { freePort, HOST, type Owner, startMemcached } from '../../support/process.ts'
 import { type Mishaps, noMishaps, ReconnectingPeer } from '../../support/reconnecting-peer.ts'
 import { runs } from '../../support/runs.ts'
 import { isAlive, startDynasty, until } from '../../support/upgrades.ts'
 
 const seed = announceSeed(t)
+
+const DYING = fileURLToPath(new URL('../../support/dying-successor.ts', import.meta.url))
 
 /** Between two upgrades under load. */
 const CALM_MS = 300
@@ -147,6 +151,26 @@ t.test('a new process that fails changes nothing', async t => {
   await dynasty.upgrade()
   t.strictSame(await peer.ask(['mg a v\r\n']), ['1'], 'the next attempt is none the worse')
   t.equal(peer.mishaps.refused, 0)
+  peer.close()
+})
+
+t.test('a new process that dies with half of the content changes nothing', async t => {
+  const start = (owner: Owner, args: string[]) =>
+    startMemcached(owner, process.execPath, [DYING, ...args])
+  const { server, pid } = await startDynasty(t, ['-t', '2', '-m', '64'], start)
+  const first = pid()
+  const peer = new ReconnectingPeer(() => connect(server.port, HOST), noMishaps())
+  const value = 'v'.repeat(MIB / 2)
+  const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+  await peer.ask(keys.map(key => `ms ${key} ${value.length}\r\n${value}\r\n`))
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    process.kill(first, 'SIGUSR2')
+    const failures = () => server.output().match(/did not take the content.*this process/g)
+    await until(() => failures()?.length === attempt, 'the failure is told')
+    const gets = await peer.ask(keys.map(key => `mg ${key} v\r\n`))
+    t.equal(gets.filter(got => got === value).length, keys.length)
+  }
+  t.equal(pid(), first)
   peer.close()
 })
 
