@@ -1,7 +1,6 @@
 // How long requests take, by command: from the read that completed a request to its reply in the
-// reply buffer. One read in SAMPLE_EVERY, at random, is timed; all other reads cost one decrement.
-// Only with an admin listener: a thread that has timed some requests needs up to a fifth more for
-// each key of a get of many, since V8 inlines the operations no longer.
+// reply buffer; a get of many is one command. One read in SAMPLE_EVERY, at random, is timed; all
+// other reads cost one decrement. Only with an admin listener.
 //
 // Shared memory, Float64: for each thread and command the number of samples, the sum of their
 // times, the longest, and BUCKETS counts. Only that thread writes, any thread reads. A reset by
@@ -15,6 +14,19 @@ export const LATENCY_SAMPLE_EVERY = 64
 
 /** The commands that are told apart; decr counts as incr. */
 export const LATENCY_COMMANDS = ['get', 'gat', 'touch', 'set', 'delete', 'incr', 'me'] as const
+
+/** What a request counts as: indices of LATENCY_COMMANDS, or nothing. */
+export const Timed = {
+  NOTHING: -1,
+  GET: 0,
+  GAT: 1,
+  TOUCH: 2,
+  SET: 3,
+  DELETE: 4,
+  INCR: 5,
+  ME: 6,
+} as const
+export type Timed = (typeof Timed)[keyof typeof Timed]
 
 const BUCKETS_A_DOUBLING = 4
 const BUCKETS = 24 * BUCKETS_A_DOUBLING
@@ -65,8 +77,8 @@ export class Latency {
     return true
   }
 
-  /** A request of this read is done. `command` is an index into LATENCY_COMMANDS. */
-  note(command: number): void {
+  /** A request of this read is done. */
+  note(command: Exclude<Timed, -1>): void {
     const us = (performance.now() - this.startedMs) * 1000
     const at = command * COMMAND_NUMBERS
     const { numbers } = this

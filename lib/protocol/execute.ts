@@ -3,12 +3,15 @@
 // which the protocol prints.
 //
 // Protocols call them through the session's `Operations`: these, or those of watched.ts while
-// somebody watches.
+// somebody watches. Latencies and sampled keys have no operations of their own: V8 inlines these
+// only as long as a thread has called no others.
 
 import type { Area } from '../bytes/area.ts'
 import type { Cache } from '../engine/cache.ts'
 import { Status } from '../engine/status.ts'
 import type { HitSink } from '../engine/storing/ask.ts'
+import { isJoin } from '../engine/storing/terms.ts'
+import { Timed } from '../observe/latency.ts'
 import type { Request } from './request.ts'
 
 export interface Operations {
@@ -48,56 +51,73 @@ export const operations: Operations = {
 }
 
 export function get(request: Request, sink: HitSink): Status {
-  count(request)
+  count(request, Timed.GET)
   if (!request.isPlain) setTimes(request)
-  return request.shard.get(request, sink)
+  const status = request.shard.get(request, sink)
+  if (request.sampler.takes(request.hash)) noteFetch(request, status)
+  return status
 }
 
 export function getAndTouch(request: Request, sink: HitSink): Status {
-  count(request)
+  count(request, Timed.GAT)
   setTimes(request)
-  return request.shard.getAndTouch(request, sink)
+  const status = request.shard.getAndTouch(request, sink)
+  if (request.sampler.takes(request.hash)) noteFetch(request, status)
+  return status
 }
 
 export function touch(request: Request): Status {
-  count(request)
+  count(request, Timed.TOUCH)
   setTimes(request)
-  return request.shard.touch(request)
+  const status = request.shard.touch(request)
+  if (request.sampler.takes(request.hash)) noteFetch(request, status)
+  return status
 }
 
 export function peek(request: Request, sink: HitSink): Status {
-  count(request)
+  count(request, Timed.ME)
   return request.shard.peek(request, sink)
 }
 
 export function remove(request: Request): Status {
-  count(request)
+  count(request, Timed.DELETE)
   if (!request.isPlain) setTimes(request)
-  return request.shard.remove(request)
+  const status = request.shard.remove(request)
+  if (request.sampler.takes(request.hash)) noteRemove(request, status)
+  return status
 }
 
 export function store(request: Request, value: Area, start: number): Status {
-  count(request)
+  count(request, Timed.SET)
   setTimes(request)
+  const isSampled = request.sampler.takes(request.hash)
+  const isNew = isSampled && !request.sampler.finds(request.shard, request)
   const status = request.shard.store(request, value, start)
   if (status === Status.OK) measure(request)
+  if (isSampled) noteStore(request, status, isNew)
   return status
 }
 
 export function begin(request: Request): Status {
-  count(request)
+  count(request, Timed.NOTHING)
   setTimes(request)
   const status = request.shard.begin(request)
-  if (status === Status.OK) measure(request)
+  if (status !== Status.OK) return status
+  measure(request)
+  // At its end the key is there no more.
+  if (request.sampler.takes(request.hash)) {
+    noteStore(request, status, !request.sampler.finds(request.shard, request))
+  }
   return status
 }
 
 export function commit(request: Request): Status {
+  request.timed = Timed.SET
   return request.shard.commit(request)
 }
 
 export function adjust(request: Request): Status {
-  count(request)
+  count(request, Timed.INCR)
   setTimes(request)
   return request.shard.adjust(request)
 }
@@ -124,8 +144,9 @@ function setTimes(request: Request): void {
   if (request.recaches) request.recacheAtS = shard.expiresAtS(request.recacheExptime)
 }
 
-/** Counts down to the next request that is sampled for hot keys. */
-function count(request: Request): void {
+/** Tells a timed read what it runs, and counts down to the next request sampled for hot keys. */
+function count(request: Request, timed: Timed): void {
+  request.timed = timed
   if (--request.hotKeys.left === 0) sample(request)
 }
 
@@ -139,4 +160,24 @@ function measure({ hotKeys, hash, area, keyStart, keyBytes, valueBytes }: Reques
   if (valueBytes > hotKeys.longBytes) {
     hotKeys.measure(hash, area, keyStart, keyBytes, valueBytes)
   }
+}
+
+// ---- keys that are sampled for the miniature caches (observe/miniature/)
+
+function noteFetch(request: Request, status: Status): void {
+  const { sampler, shard } = request
+  const isCreated = !request.isPlain && request.created
+  if (status === Status.MISS || isCreated) sampler.missed(shard, request)
+  else if (status === Status.OK || status === Status.HELD) sampler.hit(shard, request)
+}
+
+function noteRemove(request: Request, status: Status): void {
+  const isGone = request.isPlain || !request.invalidates
+  if (status === Status.OK && isGone) request.sampler.removed(request.shard, request)
+}
+
+/** A join has only a part of its item: the next hit tells how long that is. */
+function noteStore(request: Request, status: Status, isNew: boolean): void {
+  if (status !== Status.OK || isJoin(request.mode)) return
+  request.sampler.stored(request.shard, request, isNew)
 }

@@ -8,6 +8,7 @@ import type { Shard } from '../engine/shard.ts'
 import { Ask } from '../engine/storing/ask.ts'
 import type { HotKeys } from '../observe/hot-keys.ts'
 import type { Journal } from '../observe/journal.ts'
+import { Timed } from '../observe/latency.ts'
 import type { Sampler } from '../observe/miniature/key-sampler.ts'
 
 /** What all requests of a thread use. */
@@ -30,6 +31,8 @@ export class Request extends Ask {
   createExptime = 0
   recacheExptime = 0
   noreply = false
+  /** What the request that runs counts as in `stats latency`. */
+  timed: Timed = Timed.NOTHING
 
   readonly cache: Cache
   /** Where requests are logged for watchers, and the peer's number. */

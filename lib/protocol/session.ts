@@ -24,6 +24,7 @@ import { createPlace, nextPlace, rewind } from '../engine/items/place.ts'
 import { Status } from '../engine/status.ts'
 import { isJoin } from '../engine/storing/terms.ts'
 import { CloseReason } from '../observe/journal.ts'
+import { Timed } from '../observe/latency.ts'
 import {
   type Conversation,
   type Endpoint,
@@ -49,7 +50,6 @@ import {
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
-import { operationsOf } from './timed.ts'
 import { beginTurn, isLate } from './turn.ts'
 import { watched } from './watched.ts'
 
@@ -83,8 +83,6 @@ export class Session implements Conversation {
   readonly request: Request
   readonly id: number
   operations: Operations = operations
-  /** The operations of this read while nobody watches. */
-  private unwatched: Operations = operations
   state: State = State.COMMAND
   closeReason: CloseReason = CloseReason.ERROR
   replyStart = 0
@@ -142,7 +140,8 @@ export class Session implements Conversation {
     this.replyStart = -1
     forgetAhead()
     beginTurn()
-    this.unwatched = operationsOf(this.host)
+    const isTimed = this.host.latency.begins()
+    if (isTimed) this.request.timed = Timed.NOTHING
     let requests = 0
     let lookAt = Math.min(TURN_LOOK_REQUESTS, this.turnRequests)
     while (this.state !== State.ENDED && !this.stuck) {
@@ -160,12 +159,20 @@ export class Session implements Conversation {
       const next = this.step(input, at, end)
       if (next === NEED_MORE) break
       at = next
+      if (isTimed && this.state !== State.KEYS) this.noteTime()
       if (isRequest) requests++
       if (requests >= lookAt || !isRequest || isJoin(this.request.mode)) {
         lookAt = this.look(requests, at < end)
       }
     }
     return this.state === State.WATCHING ? end : at
+  }
+
+  /** The request of a timed read is done, up to a long value that is still to be sent. */
+  private noteTime(): void {
+    const { request } = this
+    if (request.timed !== Timed.NOTHING) this.host.latency.note(request.timed)
+    request.timed = Timed.NOTHING
   }
 
   /** Ends the turn if it has reached a bound. Returns at how many requests to look again. */
@@ -334,7 +341,7 @@ export class Session implements Conversation {
   }
 
   private step(input: Area, at: number, end: number): number {
-    this.operations = this.request.journal.wanted() === 0 ? this.unwatched : watched
+    this.operations = this.request.journal.wanted() === 0 ? operations : watched
     if (this.state === State.SENDING) {
       this.sendPiece()
       return at

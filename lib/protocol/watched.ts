@@ -12,48 +12,47 @@ import { Mode, Status } from '../engine/status.ts'
 import { Found, Glance } from '../observe/glance.ts'
 import { Kind } from '../observe/journal.ts'
 import { PrefixCount } from '../observe/prefixes.ts'
-import type { Operations } from './execute.ts'
+import { type Operations, operations } from './execute.ts'
 import type { Request } from './request.ts'
-import { basicOperations } from './sampled.ts'
 
 export const watched: Operations = {
   get(request, sink) {
     if (!request.isPlain && (request.creates || request.touches)) noteChange(request)
     look(request)
-    return noteGet(request, basicOf(request).get(request, sink))
+    return noteGet(request, operations.get(request, sink))
   },
   getAndTouch(request, sink) {
     noteChange(request)
     look(request)
-    return noteGet(request, basicOf(request).getAndTouch(request, sink))
+    return noteGet(request, operations.getAndTouch(request, sink))
   },
   touch(request) {
     noteChange(request)
     look(request)
     noteLook(request)
-    return basicOf(request).touch(request)
+    return operations.touch(request)
   },
   peek(request, sink) {
     look(request)
     noteLook(request)
-    return basicOf(request).peek(request, sink)
+    return operations.peek(request, sink)
   },
   remove(request) {
     noteChange(request)
     look(request)
-    return noteRemove(request, basicOf(request).remove(request))
+    return noteRemove(request, operations.remove(request))
   },
   store(request, value, start) {
     noteChange(request)
     look(request)
-    const status = basicOf(request).store(request, value, start)
+    const status = operations.store(request, value, start)
     countPrefix(request, PrefixCount.SET)
     return noteCommit(request, status)
   },
   begin(request) {
     noteChange(request)
     look(request)
-    const status = basicOf(request).begin(request)
+    const status = operations.begin(request)
     if (status === Status.BUSY) return status
     countPrefix(request, PrefixCount.SET)
     if (status !== Status.OK) noteRefusal(request, status)
@@ -62,23 +61,19 @@ export const watched: Operations = {
   commit(request) {
     recallKey(request)
     look(request)
-    return noteCommit(request, basicOf(request).commit(request))
+    return noteCommit(request, operations.commit(request))
   },
   adjust(request) {
     noteChange(request)
     look(request)
     noteLook(request)
-    return basicOf(request).adjust(request)
+    return operations.adjust(request)
   },
 }
 
 /** Notes, before the lock is taken, that a key may change. */
 function noteChange({ journal, cache, hash }: Request): void {
   if (journal.wants(Kind.CHANGES)) cache.changed?.mark(hash)
-}
-
-function basicOf({ sampler }: Request): Operations {
-  return basicOperations(sampler)
 }
 
 /** The item before the request, and the item after a store, or as it would have been. */

@@ -8,6 +8,7 @@ import {
   Latency,
   readLatencies,
   resetLatencies,
+  type Timed,
 } from '../../lib/observe/latency.ts'
 import { startWithAdmin } from '../support/admin.ts'
 import { announceSeed, createRandom } from '../support/prng.ts'
@@ -76,7 +77,7 @@ t.test('two readings have the samples between them, two commands those of both',
   const clock = clockOf(t)
   const handle = createLatencies(1)
   const latency = new Latency(handle, 0)
-  const note = (command: number, us: number) => {
+  const note = (command: Exclude<Timed, -1>, us: number) => {
     beginSampled(latency)
     clock.ms += us / 1000
     latency.note(command)
@@ -142,6 +143,14 @@ t.test('stats latency has each command that was sampled, until a reset', async t
       `${p50} ${p99} ${p999} ${longest}`,
     )
   }
+  t.equal(new Set(LATENCY_COMMANDS.map(name => stats.get(`${name}:samples`))).size, 1, 'once each')
   t.equal(await ask(peer, 'stats reset\r\n', '\r\n'), 'RESET\r\n')
   t.notOk((await statsOf(port, 'latency')).has('get:samples'))
+  // A get of many keys is one command.
+  const keys = Array.from({ length: 50 }, (_, i) => `k${i}`).join(' ')
+  for (let i = 0; i < 4 * LATENCY_SAMPLE_EVERY; i++) {
+    await ask(peer, `get ${keys}\r\nmd a q\r\nmn\r\n`, 'MN\r\n')
+  }
+  const many = await statsOf(port, 'latency')
+  t.equal(many.get('get:samples'), many.get('delete:samples'))
 })
