@@ -4,8 +4,10 @@
 // before them, as if its options were written first. What memslab does not have is refused where
 // somebody could rely on it, and accepted without effect where it only tunes.
 
+import { resolve } from 'node:path'
 import { PROTOCOL_VERSION } from './bytes/memcached.ts'
 import { keepCompiled } from './load.ts'
+import { ALLOW } from './options/access.ts'
 import { checkOptions, THREADS_ADVISED_MAX, tcpPortOf } from './options/checks.ts'
 import { type Line, mergeArguments, readConfigFile } from './options/config-file.ts'
 import { normalise } from './options/getopt.ts'
@@ -79,11 +81,13 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
   try {
     const { action, args: own, words } = normalise(argv)
     if (action !== undefined) return { action }
-    const args = await withConfigFile(own, words)
+    const path = configFileOf(own, words)
+    const args = path === undefined ? own : await withConfigFile(own, path)
     const { listenText, ...given } = await readArguments(args)
     const listen = listenText === undefined ? [] : readListen(listenText, tcpPortOf(given))
     const saslFile = given.saslFile ?? process.env.MEMCACHED_SASL_PWDB
-    const options = checkOptions({ ...given, listen, listenText, saslFile })
+    const allowConfig = own.some(arg => arg.startsWith(ALLOW)) ? undefined : path && resolve(path)
+    const options = checkOptions({ ...given, listen, listenText, saslFile, allowConfig })
     if (isRefusal(options)) return options
     return { action: 'serve', options, warnings: warningsOf(options, args), args }
   } catch (error) {
@@ -93,16 +97,19 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
 }
 
 /**
- * The arguments with those of the file that --config names. As for Debian's scripts, a single word
- * that is a path names it too.
+ * The file of options, if there is one. As for Debian's scripts, a single word that is a path names
+ * it too.
  */
-async function withConfigFile(own: string[], words: string[]): Promise<string[]> {
+function configFileOf(own: string[], words: string[]): string | undefined {
   const [word] = words
   const option = own.findLast(arg => arg.startsWith(CONFIG))?.slice(CONFIG.length)
   const isPath = words.length === 1 && word?.includes('/') && option === undefined
   if (word !== undefined && !isPath) throw new Refused(unknownWord(word), EXIT_USAGE)
-  const path = isPath ? word : option
-  if (path === undefined) return own
+  return isPath ? word : option
+}
+
+/** The arguments with those of the file before them. */
+async function withConfigFile(own: string[], path: string): Promise<string[]> {
   const lines = readConfigFile(path)
   for (const line of lines) await checkLine(path, line)
   const fromFile = lines.flatMap(({ args }) => args)

@@ -331,7 +331,7 @@ t.test('impossible values are refused in one line', async t => {
 
 t.test('an empty value, as of an unset variable, is refused', async t => {
   const NO_VALUES = ['-p', '-m', '-l', '-s', '-c', '-t', '-I', '-f', '-n', '-b', '-B', '-a', '-D']
-  for (const option of [...NO_VALUES, '-R', '-N', '-U', '--etcd', '-l=', '--listen=']) {
+  for (const option of [...NO_VALUES, '-R', '-N', '-U', '--etcd', '--allow', '-l=', '--listen=']) {
     t.ok(isRefusal(await readCommandLine([option, ''])), option)
   }
   t.same(await readCommandLine(['-l', ' ']), {

@@ -12,6 +12,7 @@ import {
   EXIT_OS_ERROR,
   EXIT_USAGE,
   HASH_ALGORITHMS,
+  type ListenAddress,
   type Options,
   type ProtocolName,
   type Refusal,
@@ -308,6 +309,32 @@ function refuseAccess(options: Options): Refusal | undefined {
     return usage('--admin-write needs --admin-auth where clients log in (-S, -Y)')
   }
   return detailPrefix.length === 1 ? undefined : failure('No delimiter specified')
+}
+
+const LOOPBACK = /^(?:127\.|::1$|localhost$)/
+
+/**
+ * The first address of the network on which everybody is served; undefined: there is none, or
+ * something says who may.
+ */
+export function openAddressOf(options: Options): string | undefined {
+  const { unixSocket, tcpEnabled, udpPort, listen, allow, authFile, sasl, port } = options
+  if (unixSocket !== undefined || !(tcpEnabled || udpPort !== 0)) return undefined
+  if (allow.length > 0 || authFile !== undefined || sasl) return undefined
+  const all = listen.length > 0 ? listen : [{ host: '0.0.0.0', port }]
+  const found = all.find(
+    address => !LOOPBACK.test(address.host) && !asksCertificate(address, options),
+  )
+  if (found === undefined) return undefined
+  return found.host.includes(':') ? `[${found.host}]` : found.host
+}
+
+function asksCertificate(
+  address: ListenAddress,
+  { tls, sslVerifyMode, udpPort }: Options,
+): boolean {
+  if (!tls || udpPort !== 0) return false
+  return address.tls === undefined ? sslVerifyMode >= 2 : address.tls === 'mutual'
 }
 
 function refuseEtcd(options: Options): Refusal | undefined {

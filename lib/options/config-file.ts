@@ -4,6 +4,7 @@
 
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { KIB } from '../bytes/units.ts'
+import { ALLOW, readAllow } from './access.ts'
 import { normalise } from './getopt.ts'
 import { CONFIG } from './switches.ts'
 import { Refused } from './values.ts'
@@ -28,6 +29,13 @@ const IGNORED = new Set(['--daemon'])
 export function readConfigFile(path: string): Line[] {
   const lines = readText(path).split(/\r?\n/)
   return lines.flatMap((text, index) => readLine(path, index + 1, text))
+}
+
+/** What its --allow lists; empty: it has none. Throws Refused with the file and the line. */
+export function readAllowOf(path: string): string[] {
+  return readConfigFile(path).flatMap(({ args }) =>
+    args.filter(arg => arg.startsWith(ALLOW)).flatMap(arg => readAllow(arg.slice(ALLOW.length))),
+  )
 }
 
 function readText(path: string): string {

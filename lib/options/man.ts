@@ -52,7 +52,7 @@ export function manText(version: string, date: string): string {
     'End the daemon.',
     '.TP',
     '.B SIGHUP',
-    'Reads password files and certificates again, and opens the log file again.',
+    'Reads password files, lists of addresses and certificates again, and opens the log file again.',
     '.SH ENVIRONMENT',
     ...ENVIRONMENT.flatMap(([name, what]) => ['.TP', `.B ${name}`, quoted(what)]),
     '.SH EXIT STATUS',

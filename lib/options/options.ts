@@ -86,6 +86,10 @@ export interface Options {
   saslFile: string | undefined
   /** Password file for text connections; undefined: none is needed. */
   authFile: string | undefined
+  /** Who may connect: addresses, networks, `@file` for a file of them; empty: everybody. */
+  allow: readonly string[]
+  /** The file of options that `allow` may come from, read again on request. */
+  allowConfig: string | undefined
 
   // TLS.
   tls: boolean
@@ -255,6 +259,8 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   sasl: false,
   saslFile: undefined,
   authFile: undefined,
+  allow: [],
+  allowConfig: undefined,
 
   tls: false,
   sslChainCert: undefined,

@@ -1,6 +1,7 @@
 // The switches of the command line: memcached's letters and long names, in the order of its help.
 // The help is printed from this table, and arguments are read by it.
 
+import { ACCESS } from './access.ts'
 import { readExtended } from './extended.ts'
 import { KEEPING } from './keeping.ts'
 import { readAdmin } from './listen.ts'
@@ -377,5 +378,6 @@ export const SWITCHES: readonly Switch[] = [
   ...MEMORY,
   ...PROTOCOL,
   ...OWN,
+  ...ACCESS,
   ...KEEPING,
 ]

@@ -52,6 +52,8 @@ export const ThreadCounter = {
   TLS_HANDSHAKES: 23,
   /** With an admin listener, once a second: bytes in use of the thread's heap. */
   HEAP_BYTES: 24,
+  /** Only in the main thread: connections and datagrams of addresses that may not connect. */
+  ADDRESSES_REFUSED: 25,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */

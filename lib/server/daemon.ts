@@ -23,6 +23,7 @@ import { createChangeBoard } from '../protocol/control/change-board.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
 import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
+import { AllowList } from './access/allow-list.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import type { Keeping } from './keeping/keeping.ts'
@@ -68,17 +69,19 @@ export async function startDaemon(
   const settings = settingsOf(options, auth, tls?.handle ?? null)
   const isNew = given === undefined
   settings.countedSinceS = successor?.countedSinceS ?? (isNew ? cache.nowS : FIRST_S)
-  const door = new Door(roster, options, () => cache.nowS)
+  const allowed = new AllowList(options)
+  const door = new Door(roster, options, allowed, () => cache.nowS)
   const { streams, datagrams } = await listen(options, door, successor ?? activation())
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.listeners = listeners.map(({ facts }) => facts)
   settings.lines = settingLines(options, foundBy(options, addresses, datagrams, cache))
   const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
-  const local = await serveHere(workers, options, streams.length, datagrams)
+  const local = await serveHere(workers, options, streams.length, datagrams, allowed)
   const daemon = new RunningDaemon({
     options,
     auth,
+    allowed,
     tls,
     cache,
     roster,
@@ -212,6 +215,7 @@ async function serveHere(
   { unixSocket }: Options,
   streamCount: number,
   datagrams: readonly UdpListener[],
+  allowed: AllowList,
 ): Promise<MainThreadService | undefined> {
   if (unixSocket === undefined && datagrams.length === 0) return undefined
   const { MainThreadService } = await import('./main-thread.ts')
@@ -220,7 +224,7 @@ async function serveHere(
   if (datagrams.length === 0) return local
   const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {
-    new UdpService(local, listener, streamCount + index + 1)
+    new UdpService(local, listener, streamCount + index + 1, allowed)
   }
   return local
 }

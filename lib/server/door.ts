@@ -1,13 +1,17 @@
-// Admits connections: each gets a slot in the roster and a thread that serves it. Above the limit a
-// connection is turned away with memcached's message. With -o no_maxconns_fast it waits instead,
-// unread, until a slot is free; at most as many wait as the backlog holds.
+// Admits connections: each gets a slot in the roster and a thread that serves it. Addresses that
+// may not connect are closed first. Above the limit a connection is turned away with memcached's
+// message. With -o no_maxconns_fast it waits instead, unread, until a slot is free; at most as many
+// wait as the backlog holds.
 
 import type { Socket } from 'node:net'
 import type { Options } from '../options/options.ts'
-import { Control, isAllowed, overridden } from '../protocol/host.ts'
+import { Control, isAllowed, overridden, ThreadCounter } from '../protocol/host.ts'
+import type { AllowList } from './access/allow-list.ts'
 import { addressText } from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
 import type { Roster } from './roster.ts'
+import { say } from './system/log.ts'
+import { RareLog } from './system/rare-log.ts'
 import type { Workers } from './workers.ts'
 
 /** How often a free slot is searched while connections wait (memcached: 10 ms). */
@@ -18,7 +22,7 @@ const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
 const NO_ADDRESS = '?:<AF 0>'
 
 /** At the start; `config set` may change the first two. */
-type Limits = Pick<Options, 'connectionsMax' | 'maxconnsFast' | 'backlog'>
+type Limits = Pick<Options, 'connectionsMax' | 'maxconnsFast' | 'backlog' | 'unixSocket'>
 
 interface Arrival {
   socket: Socket
@@ -36,15 +40,21 @@ export class Door {
   private readonly roster: Roster
   private readonly nowS: () => number
   private readonly atStart: Limits
+  private readonly allowed: AllowList
+  private readonly refusals: RareLog
   private readonly waiting: Arrival[] = []
   private servers: Servers | undefined
   private poll: NodeJS.Timeout | undefined
   private shutMs = 0
 
-  constructor(roster: Roster, atStart: Limits, nowS: () => number) {
+  constructor(roster: Roster, atStart: Limits, allowed: AllowList, nowS: () => number) {
     this.roster = roster
     this.nowS = nowS
     this.atStart = atStart
+    this.allowed = allowed
+    this.refusals = new RareLog(line => {
+      if (roster.control[Control.VERBOSITY] > 0) say(line, 'warn')
+    })
   }
 
   /** Admits the connections that came before, and all from now on. */
@@ -55,6 +65,7 @@ export class Door {
 
   welcome(socket: Socket, listener: number): void {
     socket.on('error', () => {})
+    if (!this.maySee(socket)) return
     const arrival = { socket, listener }
     const { servers, waiting } = this
     if (servers === undefined) {
@@ -65,6 +76,18 @@ export class Door {
     if (waiting.length === 0 && this.admit(arrival, servers)) return
     if (waiting.length < this.waitingMax) this.wait(arrival, servers)
     else this.turnAway(socket)
+  }
+
+  /** Whether this address may connect; otherwise the connection is closed without a word. */
+  private maySee(socket: Socket): boolean {
+    const { remoteAddress } = socket
+    // A peer of a UNIX socket has no address, and one that is gone has none any more.
+    if (this.atStart.unixSocket !== undefined || remoteAddress === undefined) return true
+    if (this.allowed.admits(remoteAddress)) return true
+    this.roster.countersOf(this.roster.mainThread)[ThreadCounter.ADDRESSES_REFUSED]++
+    this.refusals.note(`connection refused: ${remoteAddress} may not connect (--allow)`)
+    socket.destroy()
+    return false
   }
 
   private get connectionsMax(): number {

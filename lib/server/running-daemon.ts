@@ -7,6 +7,7 @@ import type { Cache } from '../engine/cache.ts'
 import { lookupsOf } from '../engine/census.ts'
 import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import type { Options } from '../options/options.ts'
+import type { AllowList } from './access/allow-list.ts'
 import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
 import type { Door } from './door.ts'
@@ -22,6 +23,7 @@ import type { Successor } from './succession/new-process.ts'
 import type { HandedOver } from './succession/old-process.ts'
 import type { WarmRestart } from './succession/warm-restart.ts'
 import { say } from './system/log.ts'
+import { reasonOf } from './system/reason.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UdpListener } from './udp.ts'
 import { type DaemonSettings, isGuarded } from './worker-host.ts'
@@ -37,6 +39,8 @@ const SAVE_MS_PER_MIB = 20
 export interface DaemonParts {
   options: Options
   auth: AuthFiles | null
+  /** Which addresses may connect. */
+  allowed: AllowList
   /** Its certificates, and what reads them again. */
   tls: DaemonTls | null
   cache: Cache
@@ -131,10 +135,11 @@ export class RunningDaemon {
     return this.parts.workers.failed
   }
 
-  /** Reads password files and certificates again. Resolves when that is done. */
+  /** Reads passwords, lists of addresses and certificates again. Resolves when that is done. */
   reload = async (): Promise<void> => {
-    const { auth, tls, cache } = this.parts
+    const { auth, allowed, tls, cache } = this.parts
     auth?.reload()
+    sayFault(faultOf(() => allowed.reload()))
     if (tls === null) return
     const { promise, resolve } = Promise.withResolvers<string | null>()
     tls.refresh(cache.nowS, resolve)
@@ -288,6 +293,16 @@ async function openAdmin(options: Options, parts: AdminParts): Promise<AdminList
   const { listenAdmin } = await import('./admin-listener.ts')
   const guards = isGuarded(parts.workers.settings) ? await import('./guards.ts') : null
   return listenAdmin(options.admin, parts, guards)
+}
+
+/** Why something failed, in one line, or null. */
+function faultOf(work: () => void): string | null {
+  try {
+    work()
+    return null
+  } catch (error) {
+    return reasonOf(error)
+  }
 }
 
 function sayFault(fault: string | null): void {

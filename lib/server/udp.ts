@@ -28,6 +28,7 @@ import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { TURN_MS_MAX } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
+import type { AllowList } from './access/allow-list.ts'
 import { datagramDescriptorOf } from './line/node-handle.ts'
 import {
   addressText,
@@ -154,6 +155,7 @@ export class UdpService implements Outlet {
   private readonly socket: Socket
   private readonly port: number
   private readonly id: number
+  private readonly allowed: Pick<AllowList, 'admits'>
   private readonly waiting: Waiting[] = []
   private waitingBytes = 0
   /** The current reply, as far as it was flushed. */
@@ -167,13 +169,15 @@ export class UdpService implements Outlet {
     mainThread: Pick<MainThreadService, 'host' | 'guard' | 'later'>,
     { socket, bound }: Pick<UdpListener, 'socket' | 'bound'>,
     id: number,
+    allowed: Pick<AllowList, 'admits'>,
   ) {
     this.mainThread = mainThread
     this.socket = socket
     this.port = bound.port
     this.id = id
+    this.allowed = allowed
     socket.on('message', (datagram, peer) => {
-      if (this.isRequest(datagram, peer)) this.enqueue(datagram, peer)
+      if (this.isWelcome(peer) && this.isRequest(datagram, peer)) this.enqueue(datagram, peer)
     })
   }
 
@@ -190,6 +194,12 @@ export class UdpService implements Outlet {
   /** A reply that would have to wait is not sent by UDP. */
   later(): void {
     this.isDropped = true
+  }
+
+  private isWelcome({ address }: RemoteInfo): boolean {
+    if (this.allowed.admits(address)) return true
+    this.mainThread.host.counters[ThreadCounter.ADDRESSES_REFUSED]++
+    return false
   }
 
   private isRequest(datagram: Buffer, { port }: RemoteInfo): boolean {

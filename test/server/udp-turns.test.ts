@@ -73,7 +73,7 @@ function serve(t: Test, stepMs = 0) {
   const guard = (work: () => void) => work()
   const mainThread = { host, guard, later: (work: () => void) => void later.push(work) }
   const bound = { address: '127.0.0.1', port: 11211, family: 'IPv4' }
-  new UdpService(mainThread, { socket, bound }, 1)
+  new UdpService(mainThread, { socket, bound }, 1, { admits: () => true })
   const receive = (request: string, id: number) =>
     socket.emit('message', datagramOf({ id, sequence: 0, total: 1 }, request), PEER)
   return { receive, later, sent, queue }

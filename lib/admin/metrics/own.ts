@@ -13,6 +13,11 @@ const PREFIX = 'memslab_'
 const COUNTERS: readonly (readonly [name: string, counter: number, help: string])[] = [
   ['auth_attempts_total', ThreadCounter.AUTH_CMDS, 'Attempts to log in.'],
   ['auth_failures_total', ThreadCounter.AUTH_ERRORS, 'Failed attempts to log in.'],
+  [
+    'addresses_refused_total',
+    ThreadCounter.ADDRESSES_REFUSED,
+    'Connections and datagrams of addresses that may not connect.',
+  ],
   ['idle_kicks_total', ThreadCounter.IDLE_KICKS, 'Connections closed because they were idle.'],
   ['meta_commands_total', ThreadCounter.CMD_META, 'Meta commands.'],
   ['replies_refused_total', ThreadCounter.REPLIES_REFUSED, 'Requests for too long replies.'],

@@ -250,6 +250,7 @@ function reportOwn(host: Host, lines: Lines): void {
   lines.add('arena_resets', sums.word(L.RESETS))
   lines.add('worker_restarts', facts.workerRestarts())
   lines.add('stderr_lines_dropped', facts.logLinesDropped())
+  lines.add('addresses_refused', facts.sum(ThreadCounter.ADDRESSES_REFUSED))
   lines.add('lock_waits', sums.counter(Counter.LOCK_WAITS))
   for (const [name, value] of Object.entries(heldOf(host))) lines.add(name, value)
 }

@@ -4,10 +4,8 @@
 import { Credentials } from '../../protocol/auth/credentials.ts'
 import { Penalties } from '../../protocol/auth/penalties.ts'
 import type { Authenticator, Claim } from '../../protocol/authenticator.ts'
+import { RareLog } from '../system/rare-log.ts'
 import type { AuthHandle } from './files.ts'
-
-/** A worker logs failures at most this often. */
-export const AUTH_LOG_MS_MIN = 1000
 
 const IPV6 = /^tcp6:\[([\da-f:]+)/
 const IPV6_GROUPS = 8
@@ -24,14 +22,13 @@ export class FileAuthenticator implements Authenticator {
   private readonly sasl: Credentials | null
   private readonly surroundings: Surroundings
   private readonly penalties = new Penalties()
-  private loggedMs = Number.NEGATIVE_INFINITY
-  /** Failures since the last logged line. */
-  private unlogged = 0
+  private readonly failures: RareLog
 
   constructor({ text, sasl }: AuthHandle, surroundings: Surroundings) {
     this.text = text === null ? null : new Credentials(text)
     this.sasl = sasl === null ? null : new Credentials(sasl)
     this.surroundings = surroundings
+    this.failures = new RareLog(line => surroundings.log(line))
   }
 
   get textNeeded(): boolean {
@@ -53,17 +50,8 @@ export class FileAuthenticator implements Authenticator {
   judge(id: number, failures: number, right: boolean): number {
     const address = this.surroundings.addressOf(id)
     const nowMs = performance.now()
-    if (!right) this.logFailure(address, nowMs)
+    if (!right) this.failures.note(`authentication failed: ${address}`)
     return this.penalties.judge(originOf(address), failures, right, nowMs)
-  }
-
-  private logFailure(address: string, nowMs: number): void {
-    this.unlogged++
-    if (nowMs - this.loggedMs < AUTH_LOG_MS_MIN) return
-    const others = this.unlogged > 1 ? `, and ${this.unlogged - 1} more since the last line` : ''
-    this.surroundings.log(`authentication failed: ${address}${others}`)
-    this.loggedMs = nowMs
-    this.unlogged = 0
   }
 }
 

@@ -7,6 +7,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { isatty } from 'node:tty'
 import { MIB } from '../../bytes/units.ts'
+import { openAddressOf } from '../../options/checks.ts'
 import { EXIT_OS_ERROR, type Options, type Refusal } from '../../options/options.ts'
 import { LEAVE_MS_MAX } from '../succession/limits.ts'
 import type { HandedOver } from '../succession/old-process.ts'
@@ -101,6 +102,7 @@ export async function runHere(asked: Options, start: Start, goesOn: boolean): Pr
       held.removeSockets = (await import('../listen/unix-listener.ts')).removeOwnSockets
     }
     held.running = await start(options)
+    warnOfOpenAddress(options)
     if (held.reloads) await held.running.reload()
     if (identity !== undefined) assume(identity, options.unixSocket)
     held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
@@ -226,6 +228,13 @@ function removePidFile(pidFile: string): void {
   } catch {
     // It was removed, or this user may not remove it: either is fine at the end.
   }
+}
+
+function warnOfOpenAddress(options: Options): void {
+  const address = openAddressOf(options)
+  if (address === undefined) return
+  const advice = 'listen on 127.0.0.1 (-l), or say who may (--allow, -Y, -S, TLS with certificates)'
+  say(`warning: everybody who reaches ${address} may read and change everything: ${advice}`, 'warn')
 }
 
 // ---- signals

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { AUTH_FAILURES_MAX } from '../../../lib/protocol/auth/gate.ts'
 import { AUTH_DELAY_MS_MIN, AUTH_FAILURES_FREE } from '../../../lib/protocol/auth/penalties.ts'
-import { AUTH_LOG_MS_MIN } from '../../../lib/server/auth/file-authenticator.ts'
+import { RARE_LOG_MS_MIN } from '../../../lib/server/system/rare-log.ts'
 import { frame, Op, plain, readResponses, Sasl } from '../../support/auth.ts'
 import { startDaemon, startUnixDaemon } from '../../support/daemon.ts'
 import { HOST } from '../../support/process.ts'
@@ -199,9 +199,9 @@ t.test('failures are logged at -v, with the peer, at a bounded rate', async t =>
   }
   t.ok(await comesTrue(() => logged().length > 0))
   t.match(logged()[0], /^authentication failed: tcp:127\.0\.6\.1:\d+$/)
-  const linesMax = 1 + (performance.now() - startMs) / AUTH_LOG_MS_MIN
+  const linesMax = 1 + (performance.now() - startMs) / RARE_LOG_MS_MIN
   t.ok(logged().length <= linesMax, `${logged().length} lines`)
-  await new Promise(resolve => setTimeout(resolve, AUTH_LOG_MS_MIN))
+  await new Promise(resolve => setTimeout(resolve, RARE_LOG_MS_MIN))
   t.equal(await answerTo(t, port, 'user', 'secret?', '127.0.6.99'), FAILURE)
   t.ok(await comesTrue(() => /127\.0\.6\.99:\d+/.test(logged().at(-1) ?? '')))
   t.notMatch(daemon.output(), /secret/)
