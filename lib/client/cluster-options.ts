@@ -11,6 +11,7 @@ import {
   refuse,
   TIMER_MS_MAX,
 } from '../doors/arguments.ts'
+import type { HedgeOptions, HedgeTerms } from './copies/hedge.ts'
 import type { Discovery } from './discovery/source.ts'
 import {
   CLIENT_FAILURES,
@@ -66,6 +67,11 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOpt
    * keys all of whose servers are away: they miss, or calls reject with CONNECTION.
    */
   replicas?: number | undefined
+  /**
+   * With two copies or more: a read that its first server has not answered after a while asks a
+   * second one too, and the value that comes first counts. Default: it waits for the first.
+   */
+  hedge?: HedgeOptions | undefined
   /** Called with the names of all servers once they are known, and after each change. */
   onServers?: ((names: string[]) => void) | undefined
   /** Called with the reason why servers could not be looked up. The known ones stay. */
@@ -81,6 +87,7 @@ const NAMES: Record<keyof Required<ClusterOptions>, true> = {
   failover: true,
   warmupMs: true,
   replicas: true,
+  hedge: true,
   onServers: true,
   onDiscoveryError: true,
   kind: true,
@@ -96,6 +103,10 @@ const NAMES: Record<keyof Required<ClusterOptions>, true> = {
   compression: true,
 }
 const COMPRESSION_NAMES = ['method', 'thresholdBytes', 'level']
+const HEDGE_NAMES = ['afterMs', 'percentile', 'share']
+const HEDGE_PERCENTILE = 95
+const HEDGE_PERCENTILES = [50, 99.9] as const
+const HEDGE_SHARE = 0.05
 const DRIVERS = ['meta', 'memjs']
 const FAILOVERS = ['next', 'miss']
 const METHODS = ['zlib', 'brotli']
@@ -104,8 +115,9 @@ const ZLIB_LEVEL_MAX = 9
 const COUNT_MAX = 2 ** 31 - 1
 
 /** Options with defaults for all numbers. */
-export type CheckedOptions = ClusterOptions &
-  Required<
+export type CheckedOptions = Omit<ClusterOptions, 'hedge'> & {
+  hedge: HedgeTerms | undefined
+} & Required<
     Pick<ClusterOptions, 'timeoutMs' | 'retries' | 'failures' | 'restMs' | 'warmupMs' | 'replicas'>
   >
 
@@ -127,6 +139,7 @@ export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
   checkConnections(options)
   countOption(options, 'pendingMax', CLIENT_PENDING_MAX, [1, COUNT_MAX])
   countOption(options, 'pendingBytesMax', CLIENT_PENDING_BYTES_MAX, [1, Number.MAX_SAFE_INTEGER])
+  const replicas = countOption(options, 'replicas', 1, [1, COPIES_MAX])
   return {
     ...options,
     timeoutMs: numberOption(options, 'timeoutMs', CLIENT_TIMEOUT_MS, [1, TIMER_MS_MAX]),
@@ -134,7 +147,8 @@ export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
     failures: countOption(options, 'failures', CLIENT_FAILURES, [1, COUNT_MAX]),
     restMs: numberOption(options, 'restMs', CLIENT_REST_MS, [1, TIMER_MS_MAX]),
     warmupMs: numberOption(options, 'warmupMs', CLIENT_WARMUP_MS, [0, TIMER_MS_MAX]),
-    replicas: countOption(options, 'replicas', 1, [1, COPIES_MAX]),
+    replicas,
+    hedge: hedgeOf(options.hedge, replicas),
   }
 }
 
@@ -146,6 +160,24 @@ export function isDiscovery(servers: Servers): servers is Discovery {
   const isSource = typeof servers === 'object' && servers !== null && 'watch' in servers
   if (isSource && typeof servers.watch === 'function') return true
   return refuse('servers', 'a list of servers, or a source that tells of them', servers)
+}
+
+function hedgeOf(hedge: ClusterOptions['hedge'], replicas: number): HedgeTerms | undefined {
+  if (hedge === undefined) return undefined
+  checkOptions(hedge, HEDGE_NAMES)
+  if (replicas < 2) refuse('replicas', 'at least 2 for hedge', replicas)
+  const { afterMs } = hedge
+  if (afterMs !== undefined && hedge.percentile !== undefined) {
+    refuse('hedge.percentile', 'none beside afterMs', hedge.percentile)
+  }
+  return {
+    afterMs:
+      afterMs === undefined
+        ? undefined
+        : numberOption(hedge, 'afterMs', afterMs, [1, TIMER_MS_MAX]),
+    percentile: numberOption(hedge, 'percentile', HEDGE_PERCENTILE, HEDGE_PERCENTILES),
+    share: numberOption(hedge, 'share', HEDGE_SHARE, [Number.MIN_VALUE, 1]),
+  }
 }
 
 function checkCodec({ codec, serializer, compression }: CodecOptions): void {

@@ -8,6 +8,7 @@ export {} from '../client-node-version.ts'
 export type {
   JournalChange,
   PoolCall,
+  PoolHedge,
   ServerChange,
   StrategyError,
   StrategyLoad,
@@ -42,6 +43,7 @@ export type {
 export { json, type Serializer, structured, ValueFlags } from '../serializer.ts'
 export { ClusterClient } from './cluster.ts'
 export type { ClusterOptions, Servers } from './cluster-options.ts'
+export type { HedgeOptions } from './copies/hedge.ts'
 export { type DnsOptions, dnsServers } from './discovery/dns.ts'
 export { type ElastiCacheOptions, elastiCacheServers } from './discovery/elasticache.ts'
 export { type EtcdOptions, etcdServers } from './discovery/etcd.ts'

@@ -14,6 +14,8 @@ import {
   type Servers,
 } from './cluster-options.ts'
 import { Copies } from './copies/copies.ts'
+import { Hedge } from './copies/hedge.ts'
+import { Hedged } from './copies/hedged.ts'
 import type { Keyed } from './copies/keyed.ts'
 import { Observed } from './copies/observed.ts'
 import { OneCopy } from './copies/one-copy.ts'
@@ -202,7 +204,7 @@ export class ServerPool {
     return loopClock.nowMs() + this.timeoutMs
   }
 
-  private keyedBy({ retries, failover, replicas }: CheckedOptions): Keyed {
+  private keyedBy({ retries, failover, replicas, hedge: hedging }: CheckedOptions): Keyed {
     const terms = {
       members: this.members,
       timeoutMs: this.timeoutMs,
@@ -211,7 +213,10 @@ export class ServerPool {
       signal: this.closing.signal,
       known: () => this.begin(),
     }
-    return replicas === 1 ? new OneCopy(terms) : new Copies({ ...terms, copies: replicas })
+    if (replicas === 1) return new OneCopy(terms)
+    const hedge = hedging && new Hedge(hedging)
+    const copies = new Copies({ ...terms, copies: replicas, hedge })
+    return hedge === undefined ? copies : new Hedged(copies, hedge)
   }
 
   /** At the start of each call. CLOSED: no more of them. Undefined: the servers are known. */

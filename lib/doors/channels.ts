@@ -4,6 +4,7 @@
 //   subscribe('memslab:pool:call', message => ...)       PoolCall: one call on keys of a pool
 //   subscribe('memslab:pool:server', message => ...)     ServerChange: ejected, or back
 //   subscribe('memslab:pool:journal', message => ...)    JournalChange: a copy went out of date
+//   subscribe('memslab:pool:hedge', message => ...)      PoolHedge: a second server was asked
 //   subscribe('memslab:tier:read', message => ...)       TierRead: keys were asked for in two tiers
 //   subscribe('memslab:strategy:read', message => ...)   StrategyRead: a value was asked for
 //   subscribe('memslab:strategy:load', message => ...)   StrategyLoad: a loader has ended
@@ -44,6 +45,21 @@ export interface JournalChange {
   isStale: boolean
 }
 
+export interface PoolHedge {
+  /** The server that was late, and those that were asked instead of it. */
+  slow: string
+  servers: readonly string[]
+  /** How many keys were asked for. */
+  keys: number
+  /** After which time, ms. */
+  afterMs: number
+  /**
+   * `won`: the others gave all values first. `lost`: the first server answered or failed first.
+   * `refused`: nobody was asked, because the share of the reads was used up.
+   */
+  outcome: 'won' | 'lost' | 'refused'
+}
+
 export interface TierRead {
   /** Keys that were asked for, and those found in process. */
   keys: number
@@ -73,6 +89,7 @@ export interface StrategyError {
 export const POOL_CALLS = channel('memslab:pool:call')
 export const SERVER_CHANGES = channel('memslab:pool:server')
 export const JOURNAL_CHANGES = channel('memslab:pool:journal')
+export const POOL_HEDGES = channel('memslab:pool:hedge')
 export const TIER_READS = channel('memslab:tier:read')
 export const STRATEGY_READS = channel('memslab:strategy:read')
 export const STRATEGY_LOADS = channel('memslab:strategy:load')

@@ -9,7 +9,9 @@ import {
   JOURNAL_CHANGES,
   type JournalChange,
   POOL_CALLS,
+  POOL_HEDGES,
   type PoolCall,
+  type PoolHedge,
   SERVER_CHANGES,
   type ServerChange,
   STRATEGY_ERRORS,
@@ -59,6 +61,8 @@ export interface MeterReading {
   servers: Record<string, ServerCounts>
   /** Copies on servers that became stale, and those removed or replaced; epochs that began. */
   journal: { stale: number; removed: number; epochs: number }
+  /** Reads that asked a second server, those that this answered, those that were refused it. */
+  hedges: { sent: number; won: number; refused: number }
   /** Keys asked for in two tiers, those found in process, and those while near was not used. */
   tiers: { keys: number; nearHits: number; keysWithoutNear: number }
   /** What strategies were asked for, what they loaded, and errors that they reported. */
@@ -81,6 +85,7 @@ export class CacheMeter {
     ...{ hit: 0, stale: 0, miss: 0, loads: 0, failedLoads: 0, loadMs: 0, errors: 0 },
   }
   private readonly journal = { stale: 0, removed: 0, epochs: 0 }
+  private readonly hedges = { sent: 0, won: 0, refused: 0 }
   private readonly tiers = { keys: 0, nearHits: 0, keysWithoutNear: 0 }
   private keys = 0
   private hits = 0
@@ -92,6 +97,7 @@ export class CacheMeter {
       [POOL_CALLS, message => this.countCall(message as PoolCall)],
       [SERVER_CHANGES, message => this.countChange(message as ServerChange)],
       [JOURNAL_CHANGES, message => this.countJournal(message as JournalChange)],
+      [POOL_HEDGES, message => this.countHedge(message as PoolHedge)],
       [TIER_READS, message => this.countTier(message as TierRead)],
       [STRATEGY_READS, message => this.strategies[(message as StrategyRead).outcome]++],
       [STRATEGY_LOADS, message => this.countLoad(message as StrategyLoad)],
@@ -102,11 +108,12 @@ export class CacheMeter {
 
   /** A copy of the counts. */
   read(): MeterReading {
-    const { keys, hits, journal, tiers, strategies } = this
+    const { keys, hits, journal, hedges, tiers, strategies } = this
     const calls = Object.fromEntries(this.calls)
     const servers = Object.fromEntries(this.servers)
     const errors = Object.fromEntries(this.errors)
-    return structuredClone({ calls, keys, hits, errors, servers, journal, tiers, strategies })
+    const pools = { calls, keys, hits, errors, servers, journal, hedges }
+    return structuredClone({ ...pools, tiers, strategies })
   }
 
   /** Counts no more: without another subscriber nothing is measured. */
@@ -139,6 +146,12 @@ export class CacheMeter {
   private countJournal({ key, isStale }: JournalChange): void {
     if (key === undefined) this.journal.epochs++
     else this.journal[isStale ? 'stale' : 'removed']++
+  }
+
+  private countHedge({ outcome }: PoolHedge): void {
+    if (outcome === 'refused') this.hedges.refused++
+    else this.hedges.sent++
+    if (outcome === 'won') this.hedges.won++
   }
 
   private countTier({ keys, nearHits, isFresh }: TierRead): void {

@@ -1,5 +1,6 @@
 /** A fake server in the test's memory, which can die, or receive requests without answering. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type {
   Arithmetic,
   Hit,
@@ -20,6 +21,8 @@ export class FakeNode implements PoolNode {
   readonly items = new Map<string, Hit>()
   readonly life: Life
   state: FakeState = 'up'
+  /** How long the next request and its reply are on their way together. */
+  delay = () => 0
   private lastCas = 0n
 
   constructor(name: string) {
@@ -119,9 +122,11 @@ export class FakeNode implements PoolNode {
   }
 
   private async answer<T>(act: () => T): Promise<T> {
+    const wayMs = this.delay() / 2
+    if (wayMs > 0) await sleep(wayMs)
     const answer = this.state === 'deaf' ? undefined : act()
     // Replies take a turn of the event loop, as over a network.
-    await new Promise(resolve => setImmediate(resolve))
+    await (wayMs > 0 ? sleep(wayMs) : new Promise(resolve => setImmediate(resolve)))
     if (this.state !== 'up')
       throw new CacheError('TIMEOUT', 'no answer in time', { server: this.name })
     return answer as T

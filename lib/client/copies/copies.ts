@@ -29,7 +29,9 @@ export class Copies extends Holders implements Keyed {
     const deadlineMs = await this.begin()
     const isRead = exptime === undefined
     const call: Call<Hit | undefined> = (node, ms) => node.get(key, ms, exptime)
-    const found = await this.first(key, undefined, call, deadlineMs, isRead)
+    const found = isRead
+      ? await this.read(key, call, deadlineMs)
+      : await this.first(key, undefined, call, deadlineMs, false)
     const { answer, lead, lacking, rest } = found
     if (answer === undefined || lead === undefined) return undefined
     if (!isRead) await this.spread(key, lead, rest, touchBy(key, exptime), deadlineMs)
@@ -46,7 +48,8 @@ export class Copies extends Holders implements Keyed {
     for (let turn = 0; turn < copies; turn++) {
       const left = [...askable.keys()].filter(key => !found.has(key))
       const ask = async ([member, group]: [Member, string[]]) => {
-        const hits = await this.getGroup(member, group, deadlineMs, copies - turn)
+        const asking = { keys: group, deadlineMs, turns: copies - turn }
+        const hits = await this.readGroup(member, asking, found)
         for (const key of hits === undefined ? [] : group) {
           const hit = hits?.get(key)
           const before = lacking.get(key) ?? []

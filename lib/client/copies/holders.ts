@@ -7,13 +7,16 @@ import { isAway, type Member } from '../members/members.ts'
 import type { Hit, PoolNode } from '../nodes/node.ts'
 import { casOf, isOf, lifeOf } from '../nodes/version.ts'
 import { Journal } from './change-journal.ts'
+import type { Hedge } from './hedge.ts'
 import type { KeyedOptions } from './keyed.ts'
-import { isRefusal } from './one-copy.ts'
+import { groupBy, isRefusal } from './one-copy.ts'
 import { Repairs } from './repairs.ts'
 
 export interface CopiesOptions extends KeyedOptions {
   /** Servers that each value is kept on, at least 2. */
   copies: number
+  /** Undefined: reads ask one server at a time. */
+  hedge?: Hedge | undefined
 }
 
 /** The result of asking one holder after the other. */
@@ -43,6 +46,8 @@ interface Asking<T> {
   deadlineMs: number
   /** It changes nothing. */
   isRead: boolean
+  /** The answers of holders that were asked already. */
+  asked?: ReadonlyMap<Member, Promise<T>>
 }
 
 /** No item has this version: a request with it only shows whether there is an item. */
@@ -100,14 +105,16 @@ export class Holders {
   protected async among<T>(
     holders: readonly Member[],
     none: T,
-    { key, call, deadlineMs, isRead }: Asking<T>,
+    { key, call, deadlineMs, isRead, asked }: Asking<T>,
   ): Promise<Found<T>> {
     const lacking: Member[] = []
     let failure: unknown
     for (const [i, member] of holders.entries()) {
-      if (member.hasLeft) continue
+      const sent = asked?.get(member)
+      if (member.hasLeft && sent === undefined) continue
       try {
-        const answer = await this.ask(member, call, deadlineMs, holders.length - i, isRead)
+        const turns = holders.length - i
+        const answer = await (sent ?? this.ask(member, call, deadlineMs, turns, isRead))
         if (answer !== none) return { answer, lead: member, lacking, rest: holders.slice(i + 1) }
         lacking.push(member)
       } catch (error) {
@@ -158,6 +165,82 @@ export class Holders {
       if (isAway(error) || isRefusal(error)) return undefined
       throw error
     }
+  }
+
+  /** Asks one holder after the other, and two at once where the first is late. */
+  protected async read(
+    key: string,
+    call: Call<Hit | undefined>,
+    deadlineMs: number,
+  ): Promise<Found<Hit | undefined>> {
+    const { hedge } = this.options
+    const holders = this.askable(key, true)
+    const asking = { key, call, deadlineMs, isRead: true }
+    const [first, second] = holders
+    if (hedge === undefined || second === undefined) return this.among(holders, undefined, asking)
+    const asked = new Map<Member, Promise<Hit | undefined>>()
+    const send = (member: Member, turns: number) => {
+      const answer = this.ask(member, call, deadlineMs, turns, true)
+      asked.set(member, hedge.measure(member, 'one', answer))
+      return asked.get(member) as Promise<Hit | undefined>
+    }
+    const ask = () => {
+      if (!this.askable(key, true).includes(second)) return undefined
+      const hasHit = (hit: Hit | undefined) => hit !== undefined
+      return send(second, holders.length - 1).then(hasHit, () => false)
+    }
+    const answer = send(first, holders.length)
+    const read = { kind: 'one', keys: [key], first, seconds: [second], answer, ask } as const
+    const isWon = await hedge.isWon(read)
+    if (!isWon) return this.among(holders, undefined, { ...asking, asked })
+    return { answer: await asked.get(second), lead: second, lacking: [], rest: [] }
+  }
+
+  /**
+   * What one holder has of these keys, as `getGroup`. Values that other holders gave before it goes
+   * to `found`.
+   */
+  protected async readGroup(
+    member: Member,
+    { keys, deadlineMs, turns }: { keys: string[]; deadlineMs: number; turns: number },
+    found: Map<string, Hit>,
+  ): Promise<Map<string, Hit> | undefined> {
+    const { hedge, copies } = this.options
+    const group = () => this.getGroup(member, keys, deadlineMs, turns)
+    if (hedge === undefined || turns < copies) return group()
+    const groups = this.secondsOf(keys, member)
+    if (groups === undefined) return group()
+    const first = hedge.measure(member, 'many', group())
+    const more = new Map<string, Hit>()
+    const ask = () => {
+      const now = this.secondsOf(keys, member)
+      if (now === undefined || now.size > groups.size) return undefined
+      const one = async ([second, part]: [Member, string[]]) => {
+        const answer = this.getGroup(second, part, deadlineMs, turns - 1)
+        for (const [key, hit] of (await hedge.measure(second, 'many', answer)) ?? []) {
+          more.set(key, hit)
+        }
+      }
+      const isAll = () => more.size === keys.length
+      return Promise.all([...now].map(one)).then(isAll, () => false)
+    }
+    const seconds = [...groups.keys()]
+    const isWon = await hedge.isWon({
+      kind: 'many',
+      keys,
+      first: member,
+      seconds,
+      answer: first,
+      ask,
+    })
+    for (const [key, hit] of isWon ? more : []) found.set(key, hit)
+    return isWon ? undefined : first
+  }
+
+  /** Keys by the holder after the first; undefined: some have none. */
+  private secondsOf(keys: readonly string[], first: Member): Map<Member, string[]> | undefined {
+    const next = (key: string) => this.askable(key, true).find(member => member !== first)
+    return keys.every(key => next(key) !== undefined) ? groupBy(keys, next) : undefined
   }
 
   protected holders(key: string): Member[] {

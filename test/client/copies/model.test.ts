@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { STALE_GONE_MS } from '../../../lib/client/copies/change-journal.ts'
 import { Copies } from '../../../lib/client/copies/copies.ts'
+import { Hedge } from '../../../lib/client/copies/hedge.ts'
+import { Hedged } from '../../../lib/client/copies/hedged.ts'
+import type { Keyed } from '../../../lib/client/copies/keyed.ts'
 import { Health } from '../../../lib/client/members/health.ts'
 import { Members } from '../../../lib/client/members/members.ts'
 import type { Hit, StoreMode } from '../../../lib/client/nodes/node.ts'
@@ -19,6 +22,8 @@ const MODES: StoreMode[] = ['set', 'set', 'set', 'add', 'replace', 'append', 'pr
 
 interface Pool {
   copies: Copies
+  /** The same, and its hedges if it has some. */
+  keyed: Keyed
   nodes: FakeNode[]
   members: Members
 }
@@ -26,7 +31,7 @@ interface Pool {
 function poolOf(
   owner: { teardown(handler: () => unknown): void },
   count: number,
-  copies = 2,
+  hedge?: Hedge,
 ): Pool {
   const nodes = Array.from({ length: count }, (_, i) => new FakeNode(`server${i}:1`))
   const members = new Members(
@@ -45,7 +50,9 @@ function poolOf(
   })
   const { signal } = closing
   const terms = { members, timeoutMs: 1000, retries: 1, isMissing: false, known: () => undefined }
-  return { copies: new Copies({ ...terms, copies, signal }), nodes, members }
+  const copies = new Copies({ ...terms, copies: 2, signal, hedge })
+  const keyed = hedge === undefined ? copies : new Hedged(copies, hedge)
+  return { copies, keyed, nodes, members }
 }
 
 /** The values of a key's copies. */
@@ -75,7 +82,7 @@ async function writeAgain({ copies }: Pool, model: Map<string, string>): Promise
 }
 
 /** One random operation on the pool and on the model. Returns the difference. */
-async function step(copies: Copies, model: Map<string, string>, random: Random) {
+async function step(copies: Keyed, model: Map<string, string>, random: Random) {
   const key = KEYS[random.between(0, KEYS.length - 1)]
   const old = model.get(key)
   const what = random.between(0, 9)
@@ -154,34 +161,38 @@ t.test('a server that left for good is forgotten', async t => {
   t.ok(await comesTrue(async () => copies.isSettled()))
 })
 
-t.test('one server at a time fails, in any way', async t => {
-  const random = createRandom(seed)
-  const pool = poolOf(t, 3)
-  const { copies, nodes } = pool
-  const model = new Map<string, string>()
-  for (let round = 0; round < 12; round++) {
-    const node = nodes[random.between(0, 2)]
-    const done: unknown[] = []
-    for (let i = 0; i < 60; i++) {
-      // Steps are done one by one: requests in flight when a server fails are tested elsewhere.
-      if (i === 15) node.state = random.between(0, 1) === 0 ? 'deaf' : 'mute'
-      if (i === 15 && random.between(0, 1) === 0) node.items.clear()
-      if (i === 45) node.state = 'up'
-      if (i % 20 === 0) await sleep(1)
-      const [what, key, got, wanted] = await step(copies, model, random)
-      done.push(`${node.name} ${node.state}: ${what} ${key} ${got}`)
-      if (got !== wanted) {
-        t.equal(got, wanted, `round ${round}, step ${i}: ${what} ${key}`)
-        t.comment(done.slice(-20).join('\n'))
+for (const isHedged of [false, true]) {
+  t.test(`one server at a time fails, in any way${isHedged ? ', hedged' : ''}`, async t => {
+    const random = createRandom(seed)
+    const hedge = isHedged ? new Hedge({ afterMs: 1, percentile: 95, share: 1 }) : undefined
+    const pool = poolOf(t, 3, hedge)
+    const { keyed, nodes } = pool
+    for (const node of isHedged ? nodes : []) node.delay = () => (random.once(8) ? 8 : 0)
+    const model = new Map<string, string>()
+    for (let round = 0; round < 12; round++) {
+      const node = nodes[random.between(0, 2)]
+      const done: unknown[] = []
+      for (let i = 0; i < 60; i++) {
+        // Steps are done one by one: requests in flight when a server fails are tested elsewhere.
+        if (i === 15) node.state = random.between(0, 1) === 0 ? 'deaf' : 'mute'
+        if (i === 15 && random.between(0, 1) === 0) node.items.clear()
+        if (i === 45) node.state = 'up'
+        if (i % 20 === 0) await sleep(1)
+        const [what, key, got, wanted] = await step(keyed, model, random)
+        done.push(`${node.name} ${node.state}: ${what} ${key} ${got}`)
+        if (got !== wanted) {
+          t.equal(got, wanted, `round ${round}, step ${i}: ${what} ${key}`)
+          t.comment(done.slice(-20).join('\n'))
+          return
+        }
+      }
+      if (!(await comesTrue(() => isMended(pool, model), 20_000))) {
+        t.fail(`round ${round}: copies differ`)
+        for (const key of KEYS) t.comment(key, copiesOf(pool, key), model.get(key))
         return
       }
+      await writeAgain(pool, model)
     }
-    if (!(await comesTrue(() => isMended(pool, model), 20_000))) {
-      t.fail(`round ${round}: copies differ`)
-      for (const key of KEYS) t.comment(key, copiesOf(pool, key), model.get(key))
-      return
-    }
-    await writeAgain(pool, model)
-  }
-  t.pass('as if nothing had failed')
-})
+    t.pass('as if nothing had failed')
+  })
+}
