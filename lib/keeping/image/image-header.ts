@@ -37,16 +37,20 @@ export interface Section {
   imageBytes: number
 }
 
-export interface ImageHeader {
+/** A moment: on the wall clock, and since the machine was started, which `boot` names. */
+export interface Clocks {
+  wallS: number
+  monotonicS: number
+  boot: string
+}
+
+export interface ImageHeader extends Clocks {
   /** memslab's version that wrote it. */
   ownVersion: string
   layout: number
   seeds: [number, number]
-  /** The arenas' clock, and when it was read: on the wall clock, and since this boot. */
+  /** The arenas' clock, when it was read. */
   clockS: number
-  wallS: number
-  monotonicS: number
-  boot: string
   /** Above the high words of all CAS numbers that it gave. */
   casHigh: number
   items: number
@@ -61,9 +65,7 @@ export function headerOf(cache: Cache, ownVersion: string): ImageHeader {
     layout: L.LAYOUT_VERSION,
     seeds: [words[L.HASH_SEED_0], words[L.HASH_SEED_1]],
     clockS: cache.nowS,
-    wallS: Math.floor(Date.now() / 1000),
-    monotonicS: monotonicS(),
-    boot: bootId(),
+    ...clocksNow(),
     casHigh: Math.max(...cache.shards.map(({ arena }) => arena.words[L.CAS_HIGH])) + 1,
     items: cache.itemCount(),
     sections: cache.shards.map(({ arena }) => ({
@@ -130,12 +132,16 @@ function isPlausible({ sections }: ImageHeader): boolean {
  * which no one can set, unless the machine was started again; then it is the wall clock's, and
  * nothing if that went back.
  */
-export function pastOf(header: ImageHeader): Past {
-  const sinceBootS = monotonicS() - header.monotonicS
-  const wallS = Math.floor(Date.now() / 1000) - header.wallS
-  const isSameBoot = header.boot !== '' && header.boot === bootId() && sinceBootS >= 0
+export function pastOf(header: ImageHeader, now: Clocks = clocksNow()): Past {
+  const sinceBootS = now.monotonicS - header.monotonicS
+  const wallS = now.wallS - header.wallS
+  const isSameBoot = header.boot !== '' && header.boot === now.boot && sinceBootS >= 0
   const awayS = isSameBoot ? sinceBootS : Math.max(0, wallS)
   return { seeds: header.seeds, clockS: header.clockS + awayS }
+}
+
+function clocksNow(): Clocks {
+  return { wallS: Math.floor(Date.now() / 1000), monotonicS: monotonicS(), boot: bootId() }
 }
 
 function bootId(): string {
