@@ -35,6 +35,12 @@ export interface Totals {
   casHigh: number
 }
 
+/**
+ * zlib works into chunks of 16 KiB if it is not told better, and joins them. A chunk has this more
+ * than is needed, which shows that the end was reached.
+ */
+const CHUNK_BYTES_SPARE = 64
+
 export const LEVEL_MAX = 19
 /** Fast, and three quarters of what slow levels save. */
 export const LEVEL_DEFAULT = 1
@@ -142,13 +148,20 @@ export function damaged(number: number): Unsound {
 /** Null if it gets no shorter. */
 function compress(payload: Buffer, level: number): Buffer | null {
   const params = { [constants.ZSTD_c_compressionLevel]: level }
-  const compressed = zstdCompressSync(payload, { params })
+  const compressed = zstdCompressSync(payload, {
+    params,
+    chunkSize: F.PAYLOAD_BYTES_MAX,
+    pledgedSrcSize: payload.length,
+  })
   return compressed.length < payload.length ? compressed : null
 }
 
 function decompress(encoded: Buffer, { rawBytes, number }: Block): Buffer {
   try {
-    return zstdDecompressSync(encoded, { maxOutputLength: Math.max(1, rawBytes) })
+    return zstdDecompressSync(encoded, {
+      maxOutputLength: Math.max(1, rawBytes),
+      chunkSize: rawBytes + CHUNK_BYTES_SPARE,
+    })
   } catch {
     throw damaged(number)
   }
