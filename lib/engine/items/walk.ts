@@ -90,6 +90,7 @@ export function walkTable(arena: Arena, cursor: TableCursor, sink: ItemSink): Wa
   const { words } = arena
   let left = WALK_STEP_ITEMS_MAX
   let buckets = WALK_STEP_BUCKETS_MAX
+  prefetchBuckets(arena, cursor.bucket)
   for (; cursor.bucket < words[L.BUCKET_COUNT]; cursor.bucket++) {
     if (buckets-- === 0) return Walked.PART
     const isResumed = cursor.shown.size > 0
@@ -104,6 +105,32 @@ export function walkTable(arena: Arena, cursor: TableCursor, sink: ItemSink): Wa
     if (isResumed) cursor.shown.clear()
   }
   return Walked.ALL
+}
+
+/** Words from one cache line to the next. */
+const LINE_WORDS = 16
+/** The items that the next buckets begin with. */
+const heads = new Int32Array(WALK_STEP_ITEMS_MAX)
+/** Written so that the compiler cannot remove the loads. */
+export let loaded = 0
+
+/**
+ * Loads the first two items of each of the next buckets, so that their cache misses overlap: they
+ * lie anywhere in the arena. The loops are short, because a CPU executes only some 500 instructions
+ * ahead (see prefetch.ts).
+ */
+function prefetchBuckets({ words, bucketsAt }: Arena, first: number): void {
+  const count = Math.min(WALK_STEP_ITEMS_MAX, words[L.BUCKET_COUNT] - first)
+  const refMax = words.length - 2 * LINE_WORDS - 1
+  let sum = 0
+  for (let i = 0; i < count; i++) heads[i] = words[bucketsAt + first + i]
+  for (let i = 0; i < count; i++) {
+    const ref = Math.min(heads[i], refMax)
+    sum ^= words[ref + LINE_WORDS] ^ words[ref + 2 * LINE_WORDS]
+    heads[i] = words[ref + L.ITEM_CHAIN_NEXT]
+  }
+  for (let i = 0; i < count; i++) sum ^= words[heads[i] + L.ITEM_META]
+  loaded = sum
 }
 
 /** Notes the items of the cursor's chain before `end` as shown. */
