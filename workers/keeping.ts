@@ -52,7 +52,7 @@ export function restore({ fd, secret, shared, cache: handle, holder, start }: Re
   const reader = new SnapshotReader(fd, secretOf(secret))
   const restorer = new Restorer(cache, start, Area.allocate(1))
   for (const unit of unitsFor(restoreOrder(reader, cache), shared)) reader.read(unit, restorer)
-  return restorer.fills
+  return restorer.finish()
 }
 
 function writeAll(taker: Taker, file: AsideFile, shared: SharedWords): void {

@@ -116,7 +116,12 @@ export class Cache {
 
   /** The shard that a hash belongs to. */
   shardOf(hash: number): Shard {
-    return this.shards[arenaOf(hash, this.shards.length)]
+    return this.shards[this.indexOf(hash)]
+  }
+
+  /** The number of that shard. */
+  indexOf(hash: number): number {
+    return arenaOf(hash, this.shards.length)
   }
 
   /** The clock of the cache: seconds since it was created. */

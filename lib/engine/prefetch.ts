@@ -30,7 +30,7 @@ export let loaded = 0
 
 /** Loads the bucket and the item of each of the first `count` hashes, at most PREFETCH_KEYS_MAX. */
 export function prefetch({ shards }: Cache, hashes: Int32Array, count: number): void {
-  if (shards.length === 1) return load(shards[0].arena, hashes, count)
+  if (shards.length === 1) return prefetchIn(shards[0].arena, hashes, count)
   let left = count
   for (let i = 0; i < count; i++) others[i] = hashes[i]
   while (left > 0) {
@@ -42,12 +42,13 @@ export function prefetch({ shards }: Cache, hashes: Int32Array, count: number): 
       if (arenaOf(hash, shards.length) === index) mine[picked++] = hash
       else others[kept++] = hash
     }
-    load(shards[index].arena, mine, picked)
+    prefetchIn(shards[index].arena, mine, picked)
     left = kept
   }
 }
 
-function load({ words, bucketsAt }: Arena, hashes: Int32Array, count: number): void {
+/** The same of hashes that all belong to one arena. */
+export function prefetchIn({ words, bucketsAt }: Arena, hashes: Int32Array, count: number): void {
   const mask = words[L.BUCKET_MASK]
   const halfMask = mask >> 1
   const buckets = words[L.BUCKET_COUNT]

@@ -44,9 +44,10 @@ import { releaseHolds, repair } from './repair.ts'
 import { isRoomWanted } from './room/allocate.ts'
 import { orderMove } from './room/moves.ts'
 import {
-  endReservation,
+  beginAgain,
+  endRoom,
+  reserveItem,
   reserveRoom,
-  reserveTail,
   restSlack,
   roomChunks,
   roomClass,
@@ -58,6 +59,7 @@ import { type Order, Recovery, Status } from './status.ts'
 import { adjustItem } from './storing/adjust.ts'
 import type { Ask, HitSink } from './storing/ask.ts'
 import { getAndTouchItem, getItem, peekItem, touchItem } from './storing/fetch.ts'
+import type { FillBatch } from './storing/fill-batch.ts'
 import { removeItem } from './storing/remove.ts'
 import { appendInPlace, rewriteItem } from './storing/rewrite.ts'
 import {
@@ -160,13 +162,21 @@ export class Shard {
       status = storeItem(arena, ask, value, start)
       if (status === Status.NO_MEMORY && isRoomWanted(arena)) {
         if (made) this.makeRoomToStore(ask, true)
-        this.beginAgain()
+        beginAgain(this.arena)
         status = storeItem(arena, ask, value, start)
       }
-      this.endRoom()
+      endRoom(this.arena)
     }
     this.unlock()
     return status
+  }
+
+  /** Stores items of the past, from number `first` of the batch on: see FillBatch. */
+  fill(batch: FillBatch, area: Area, first: number): number {
+    this.lock()
+    const next = batch.store(this.arena, area, first)
+    this.unlock()
+    return next
   }
 
   /**
@@ -190,7 +200,7 @@ export class Shard {
     let status = this.extendOnce(ask, place)
     if (status === Status.NO_MEMORY && this.makeWanted()) {
       status = this.extendOnce(ask, place)
-      this.endRoom()
+      endRoom(this.arena)
     }
     this.unlock()
     return status
@@ -203,12 +213,12 @@ export class Shard {
     this.lock()
     if (isJoin(ask.mode) && isGood(arena, ask.hold)) {
       this.makeRoomForJoined(bytesJoinedBy(arena, ask, heldRef(arena, ask.hold.slot)))
-      this.beginAgain()
+      beginAgain(this.arena)
     }
     // The lock was given away meanwhile.
     if (isGood(arena, ask.hold)) {
       status = commitItem(arena, ask, dropHold(arena, ask.hold.slot))
-      this.endRoom()
+      endRoom(this.arena)
     } else {
       this.dropLost(ask.hold)
     }
@@ -398,7 +408,7 @@ export class Shard {
   private again(operation: Operation, ask: Ask, sink: HitSink = unseen): Status {
     if (!this.makeWanted()) return Status.NO_MEMORY
     const status = operation(this.arena, ask, sink)
-    this.endRoom()
+    endRoom(this.arena)
     return status
   }
 
@@ -407,23 +417,8 @@ export class Shard {
     const { arena } = this
     if (!isRoomWanted(arena)) return false
     this.makeRoom(arena.words[L.ROOM_WANTED] << 2, false, true)
-    this.beginAgain()
+    beginAgain(this.arena)
     return true
-  }
-
-  /** The operation that is repeated now asks for no more room. */
-  private beginAgain(): void {
-    const { words } = this.arena
-    words[L.ROOM_WANTED] = 0
-    words[L.ROOM_WAS_MADE] = 1
-  }
-
-  /** The operation that room was made for is done. */
-  private endRoom(): void {
-    const { words } = this.arena
-    if ((words[L.ROOM_WAS_MADE] | words[L.ROOM_MADE_FOR]) === 0) return
-    words[L.ROOM_WAS_MADE] = 0
-    endReservation(this.arena)
   }
 
   private extendOnce(ask: Ask, place: Place): Status {
@@ -444,12 +439,8 @@ export class Shard {
 
   /** As makeRoom, for what a join makes, and reserves it. */
   private makeRoomForJoined(bytes: number, isAsked = false): boolean {
-    const { arena } = this
     const made = this.makeRoom(bytes, false, isAsked)
-    const itemWords = (bytes + 3) >> 2
-    endReservation(arena)
-    reserveRoom(arena, roomClass(arena, itemWords), roomChunks(arena, itemWords))
-    reserveTail(arena, tailClass(arena, itemWords))
+    reserveItem(this.arena, (bytes + 3) >> 2)
     return made
   }
 

@@ -7,9 +7,11 @@ import { type Area, copyBytes } from '../bytes/area.ts'
 import * as L from '../engine/arena/layout.ts'
 import type { Cache } from '../engine/cache.ts'
 import { createPlace, rewind } from '../engine/items/place.ts'
+import { prefetchIn } from '../engine/prefetch.ts'
 import type { Shard } from '../engine/shard.ts'
 import { Mode, Status } from '../engine/status.ts'
 import { Ask } from '../engine/storing/ask.ts'
+import { BATCHED_BYTES_MAX, FillBatch } from '../engine/storing/fill-batch.ts'
 
 /** An item of the past, except for its value. One a thread, reused. */
 export class PastItem {
@@ -58,32 +60,55 @@ export function beginFill({ shards }: Cache): FillStart {
 }
 
 export class Filler {
-  readonly fills = noFills()
+  private readonly fills = noFills()
   private readonly cache: Cache
   private readonly flushes: FillStart
   private readonly ask: Ask
+  /** For an item of a batch that is stored alone. */
+  private readonly again: Ask
   private readonly place = createPlace()
   private shard: Shard
+  /** Items that wait, a batch for each arena; all are in one area. */
+  private readonly batches: readonly FillBatch[]
+  private batched: Area
 
   /** One a thread. */
   constructor(cache: Cache, start: FillStart, area: Area) {
     this.cache = cache
     this.flushes = start
     this.shard = cache.shards[0]
-    this.ask = new Ask(area)
-    this.ask.mode = Mode.FILL
-    this.ask.isPlain = false
-    this.ask.changed = cache.changed
+    this.ask = fillAsk(cache, area)
+    this.again = fillAsk(cache, area)
+    this.batches = start.map(flushes => new FillBatch(flushes, cache.changed))
+    this.batched = area
   }
 
-  /** Stores an item whose complete value is at `start` of `value`. */
+  /**
+   * Stores an item whose complete value is at `start` of `value`: at once, or with others, which is
+   * why key and value have to stay where they are until the area changes or `end`.
+   */
   fill(item: PastItem, value: Area, start: number): void {
-    if (this.prepare(item)) this.count(this.shard.store(this.ask, value, start))
+    if (!this.prepare(item)) return
+    const { ask } = this
+    const { area, keyStart, keyBytes, valueBytes } = item
+    const index = this.cache.indexOf(ask.hash)
+    const isBehind = value === area && start === keyStart + keyBytes
+    if (!isBehind || keyBytes + valueBytes > BATCHED_BYTES_MAX) {
+      this.store(index)
+      ask.flushes = this.flushes[index]
+      this.count(this.shard.store(ask, value, start))
+      return
+    }
+    if (area !== this.batched) this.flush()
+    this.batched = area
+    if (this.batches[index].add(ask)) this.store(index)
   }
 
   /** Begins an item whose value comes in pieces; false: it is not wanted. */
   begin(item: PastItem): boolean {
+    this.flush()
     if (!this.prepare(item)) return false
+    this.ask.flushes = this.flushes[this.cache.indexOf(this.ask.hash)]
     const status = this.shard.begin(this.ask)
     if (status !== Status.OK) this.count(status)
     rewind(this.place, item.valueBytes)
@@ -111,8 +136,40 @@ export class Filler {
   }
 
   /** The value is complete. */
-  end(): void {
+  commit(): void {
     this.count(this.shard.commit(this.ask))
+  }
+
+  /** Stores what waits. Returns what became of all items. */
+  end(): Fills {
+    this.flush()
+    return this.fills
+  }
+
+  /** An item has expired, though its time is unknown. */
+  leaveOut(): void {
+    this.fills.expired++
+  }
+
+  private flush(): void {
+    for (const index of this.batches.keys()) this.store(index)
+  }
+
+  /** Stores a batch: under one lock, except for items that room has to be made for. */
+  private store(index: number): void {
+    const batch = this.batches[index]
+    if (batch.length === 0) return
+    const { batched: area, again } = this
+    const shard = this.cache.shards[index]
+    prefetchIn(shard.arena, batch.hashes, batch.length)
+    for (let next = shard.fill(batch, area, 0); next < batch.length; ) {
+      const start = batch.recall(next, area, again)
+      this.count(shard.store(again, area, start))
+      next = shard.fill(batch, area, next + 1)
+    }
+    this.fills.filled += batch.filled
+    this.fills.newer += batch.newer
+    batch.clear()
   }
 
   private prepare(item: PastItem): boolean {
@@ -132,7 +189,6 @@ export class Filler {
     ask.newCasLow = item.casLow
     ask.isKeyBinary = item.isKeyBinary
     ask.uses = item.uses
-    ask.flushes = this.flushes[cache.shards.indexOf(this.shard)]
     return true
   }
 
@@ -141,4 +197,12 @@ export class Filler {
     else if (status === Status.NOT_STORED) this.fills.newer++
     else this.fills.refused++
   }
+}
+
+function fillAsk({ changed }: Cache, area: Area): Ask {
+  const ask = new Ask(area)
+  ask.mode = Mode.FILL
+  ask.isPlain = false
+  ask.changed = changed
+  return ask
 }

@@ -101,6 +101,7 @@ function restore(path: string, cache: Cache): void {
   const start = { fills: beginFill(cache), clockOffsetS: clockOffsetOf(reader, cache, 0) }
   const restorer = new Restorer(cache, start, Area.allocate(1))
   for (const unit of restoreOrder(reader, cache)) reader.read(unit, restorer)
+  restorer.finish()
   closeSync(fd)
 }
 

@@ -137,7 +137,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['balance.ts', 'donors.ts', 'evict.ts', 'reap.ts', 'victims.ts'],
   ],
   'lib/engine/storing/': [
-    ['adjust.ts', 'fetch.ts', 'remove.ts', 'rewrite.ts', 'storing.ts'],
+    ['adjust.ts', 'fetch.ts', 'fill-batch.ts', 'remove.ts', 'rewrite.ts', 'storing.ts'],
     ['successor.ts'],
     ['terms.ts'],
     ['ask.ts'],

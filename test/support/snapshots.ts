@@ -49,7 +49,7 @@ export function restoreFile(
   const restorer = new Restorer(cache, start, Area.allocate(1))
   for (const unit of restoreOrder(reader, cache)) reader.read(unit, restorer)
   closeSync(fd)
-  return restorer.fills
+  return restorer.finish()
 }
 
 export function restoreBytes(

@@ -128,13 +128,28 @@ export function reserveRoom({ words }: Arena, classId: number, chunks: number): 
   words[L.ROOM_CHUNKS] = before + chunks
 }
 
-/** Reserves one chunk of another class too. */
-export function reserveTail({ words }: Arena, classId: number): void {
-  words[L.ROOM_TAIL] = classId
+/** Reserves all chunks of an item of this many words, and nothing else. */
+export function reserveItem(arena: Arena, itemWords: number): void {
+  endReservation(arena)
+  reserveRoom(arena, roomClass(arena, itemWords), roomChunks(arena, itemWords))
+  arena.words[L.ROOM_TAIL] = tailClass(arena, itemWords)
 }
 
-/** The operation that room was made for has taken it, or failed. */
-export function endReservation({ words }: Arena): void {
+/** The operation that is repeated now asks for no more room. */
+export function beginAgain({ words }: Arena): void {
+  words[L.ROOM_WANTED] = 0
+  words[L.ROOM_WAS_MADE] = 1
+}
+
+/** The operation that room was made for, if it was, has taken it or failed. */
+export function endRoom(arena: Arena): void {
+  const { words } = arena
+  if ((words[L.ROOM_WAS_MADE] | words[L.ROOM_MADE_FOR]) === 0) return
+  words[L.ROOM_WAS_MADE] = 0
+  endReservation(arena)
+}
+
+function endReservation({ words }: Arena): void {
   words[L.ROOM_MADE_FOR] = 0
   words[L.ROOM_CHUNKS] = 0
   words[L.ROOM_TAIL] = 0
@@ -146,7 +161,7 @@ export function restSlack({ words }: Arena): void {
 }
 
 /** Whether this many chunks are available without emptying a page, beside what is reserved. */
-function isAtHand(arena: Arena, classId: number, chunks: number): boolean {
+export function isAtHand(arena: Arena, classId: number, chunks: number): boolean {
   const { words } = arena
   if (words[L.ROOM_MADE_FOR] !== 0) return isLeft(arena, classId, chunks)
   const missing = chunks - freeCount(arena, classId)

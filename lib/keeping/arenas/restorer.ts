@@ -31,10 +31,6 @@ export class Restorer implements RecordSink {
     this.item = new PastItem(area)
   }
 
-  get fills(): Fills {
-    return this.filler.fills
-  }
-
   take(head: RecordHead, payload: Area, keyAt: number, valueAt: number): void {
     if (this.describe(head, payload, keyAt)) this.filler.fill(this.item, payload, valueAt)
   }
@@ -49,14 +45,19 @@ export class Restorer implements RecordSink {
   }
 
   end(): void {
-    if (!this.isGivenUp) this.filler.end()
+    if (!this.isGivenUp) this.filler.commit()
+  }
+
+  /** After the last record: stores what waits. Returns what became of all records. */
+  finish(): Fills {
+    return this.filler.end()
   }
 
   /** False: it has expired. */
   private describe(head: RecordHead, area: Area, keyAt: number): boolean {
     const { item, clockOffsetS } = this
     if (head.expiresAtS !== 0 && clockOffsetS === null) {
-      this.fills.expired++
+      this.filler.leaveOut()
       return false
     }
     item.area = area

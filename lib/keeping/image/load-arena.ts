@@ -82,8 +82,8 @@ function carry(cache: Cache, header: ImageHeader, { arena, lostPages, bytes }: R
   flushIfDue(arena)
   const filler = new Filler(cache, beginFill(cache), Area.allocate(0))
   carryItems(arena, lostPages, filler)
+  const { filled } = filler.end()
   if (words[L.FLUSH_AT_S] !== 0) for (const shard of cache.shards) shard.flush(words[L.FLUSH_AT_S])
-  const { filled } = filler.fills
   return { items: filled, bytes, lostArenas: 0, lostPages: lostPages.size, carried: filled }
 }
 
