@@ -32,19 +32,19 @@ export class FillBatch {
   /** What became of its items. */
   filled = 0
   newer = 0
-  readonly hashes = new Int32Array(ITEMS_MAX)
+  readonly hashes: Int32Array = new Int32Array(ITEMS_MAX)
   /** FLUSHES of the arena when the fill began. */
   readonly flushes: number
   readonly changed: ChangedKeys | null
   private bytes = 0
-  private readonly metas = new Int32Array(ITEMS_MAX)
-  private readonly keyStarts = new Int32Array(ITEMS_MAX)
-  private readonly valueBytes = new Int32Array(ITEMS_MAX)
-  private readonly flags = new Int32Array(ITEMS_MAX)
-  private readonly expiresAtS = new Int32Array(ITEMS_MAX)
-  private readonly casHigh = new Int32Array(ITEMS_MAX)
-  private readonly casLow = new Int32Array(ITEMS_MAX)
-  private readonly uses = new Int32Array(ITEMS_MAX)
+  private readonly metas: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly keyStarts: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly valueBytes: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly flags: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly expiresAtS: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly casHigh: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly casLow: Int32Array = new Int32Array(ITEMS_MAX)
+  private readonly uses: Int32Array = new Int32Array(ITEMS_MAX)
 
   constructor(flushes: number, changed: ChangedKeys | null) {
     this.flushes = flushes
