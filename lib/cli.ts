@@ -6,12 +6,14 @@
 
 import { resolve } from 'node:path'
 import { PROTOCOL_VERSION } from './bytes/memcached.ts'
+import { MIB } from './bytes/units.ts'
 import { keepCompiled } from './load.ts'
 import { ALLOW } from './options/access.ts'
 import { checkOptions, THREADS_ADVISED_MAX, tcpPortOf } from './options/checks.ts'
 import { type Line, mergeArguments, readConfigFile } from './options/config-file.ts'
 import { normalise } from './options/getopt.ts'
 import { readListen } from './options/listen.ts'
+import { fits, type Machine, readMachine } from './options/machine.ts'
 import {
   EXIT_FAILURE,
   EXIT_USAGE,
@@ -20,7 +22,7 @@ import {
   type Refusal,
 } from './options/options.ts'
 import { type Action, CONFIG, SWITCHES, type Switch } from './options/switches.ts'
-import { type Given, Refused } from './options/values.ts'
+import { type Given, Refused, withFitting } from './options/values.ts'
 import { LEGACY_VARIABLE } from './server/succession/legacy.ts'
 import { openLog, print, say } from './server/system/log.ts'
 import { packageVersion, readPackageFile } from './server/system/package.ts'
@@ -83,13 +85,14 @@ export async function readCommandLine(argv: string[]): Promise<Command | Refusal
     if (action !== undefined) return { action }
     const path = configFileOf(own, words)
     const args = path === undefined ? own : await withConfigFile(own, path)
-    const { listenText, ...given } = await readArguments(args)
+    const machine = readMachine()
+    const { listenText, ...given } = withFitting(await readArguments(args), machine)
     const listen = listenText === undefined ? [] : readListen(listenText, tcpPortOf(given))
     const saslFile = given.saslFile ?? process.env.MEMCACHED_SASL_PWDB
     const allowConfig = own.some(arg => arg.startsWith(ALLOW)) ? undefined : path && resolve(path)
     const options = checkOptions({ ...given, listen, listenText, saslFile, allowConfig })
     if (isRefusal(options)) return options
-    return { action: 'serve', options, warnings: warningsOf(options, args), args }
+    return { action: 'serve', options, warnings: warningsOf(options, args, machine), args }
   } catch (error) {
     if (error instanceof Refused) return { line: error.message, exitCode: error.exitCode }
     throw error
@@ -189,11 +192,16 @@ function unknownWord(word: string): string {
   return `Unknown word "${word}": ${names}, a file of options, or options (memslab -h)`
 }
 
-function warningsOf(options: Options, args: string[]): string[] {
+function warningsOf(options: Options, args: string[], machine: Machine): string[] {
   const idle = SWITCHES.filter(({ name }) => args.includes(`--${name}`)).map(({ idle }) => idle)
   const warnings = idle.filter(line => line !== undefined)
   if (options.threads > THREADS_ADVISED_MAX) {
     warnings.push('WARNING: Setting a high number of workerthreads is not recommended.')
+  }
+  if (!fits(machine, options.memoryLimitBytes, options.threads)) {
+    const mib = Math.floor((machine.memoryLimitBytes ?? 0) / MIB)
+    const what = `-m ${Math.floor(options.memoryLimitBytes / MIB)} and -t ${options.threads}`
+    warnings.push(`warning: ${what} do not fit into this container's ${mib} MiB: see -m auto`)
   }
   const { tcpEnabled, udpPort, unixSocket } = options
   if (!tcpEnabled && udpPort === 0 && unixSocket === undefined) {

@@ -17,6 +17,7 @@ import {
   readPort,
   readPrefix,
   readProtocol,
+  readThreads,
   readUnixMask,
   wholeOf,
 } from './values.ts'
@@ -99,7 +100,7 @@ const PROCESS: Switch[] = [
     letter: 'm',
     name: 'memory-limit',
     value: '<num>',
-    help: ['memory for items, megabytes (default: 64)'],
+    help: ['memory for items, megabytes (default: 64; auto: what the container or machine has)'],
     read: readMemoryLimit,
   },
   {
@@ -174,8 +175,11 @@ const MEMORY: Switch[] = [
     letter: 't',
     name: 'threads',
     value: '<num>',
-    help: [`threads that serve connections (default: ${DEFAULTS.threads})`],
-    read: text => ({ threads: wholeOf(text, '-t') }),
+    help: [
+      `threads that serve connections (default: ${DEFAULTS.threads}; auto: one for each processor`,
+      'that the container or machine has)',
+    ],
+    read: readThreads,
   },
   {
     letter: 'R',

@@ -3,9 +3,16 @@
 // in options/checks.ts, because settings come from programs too.
 
 import { GIB, KIB, MIB } from '../bytes/units.ts'
-import { EXIT_FAILURE, EXIT_USAGE, type Options } from './options.ts'
+import { fittingMemory, fittingThreads, type Machine, readMachine } from './machine.ts'
+import { DEFAULTS, EXIT_FAILURE, EXIT_USAGE, type Options } from './options.ts'
 
-export type Given = Partial<Options>
+export type Given = Partial<Options> & {
+  /** The memory limit is what fits: it follows from other options (`withFitting`). */
+  memoryFits?: boolean
+}
+
+/** In place of a number: what the machine, or the container, has. */
+const AUTO = 'auto'
 
 const PROTOCOLS = ['auto', 'ascii', 'binary'] as const
 
@@ -42,7 +49,19 @@ export function readNapiIds(text: string): Given {
 }
 
 export function readMemoryLimit(text: string): Given {
+  if (text === AUTO) return { memoryFits: true }
   return { memoryLimitBytes: wholeOf(text.replace(/m$/i, ''), '-m', text) * MIB }
+}
+
+export function readThreads(text: string): Given {
+  return { threads: text === AUTO ? fittingThreads(readMachine()) : wholeOf(text, '-t') }
+}
+
+/** With a number where the memory limit is what fits. */
+export function withFitting({ memoryFits = false, ...given }: Given, machine: Machine): Given {
+  if (!memoryFits) return given
+  const { threads = DEFAULTS.threads, memoryFile } = given
+  return { ...given, memoryLimitBytes: fittingMemory(machine, threads, memoryFile) }
 }
 
 export function readItemSize(text: string): Given {

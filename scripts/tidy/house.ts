@@ -209,7 +209,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['access.ts', 'extended.ts', 'keeping.ts', 'listen.ts'],
     ['switch.ts'],
     ['checks.ts', 'values.ts'],
-    ['options.ts'],
+    ['machine.ts', 'options.ts'],
   ],
   'lib/server/': [
     ['serve.ts'],
