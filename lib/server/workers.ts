@@ -99,6 +99,8 @@ export class Workers {
   private earlyDeaths = 0
   /** Threads that died before they served, since the last one that served. */
   private startFailures = 0
+  /** The reason is the same for all threads: one line is enough. */
+  private saidNoUring = false
   private nudging: NodeJS.Timeout | undefined
   /** Why no worker can be started. */
   private fault: Error | undefined
@@ -265,8 +267,9 @@ export class Workers {
     if (!isDirectTls && tls?.settings.sslEngine === 'direct') {
       say(`worker ${worker}: cannot call OpenSSL directly, TLS goes through Node`, 'warn')
     }
-    if (uring === null && ioUring && isDirectTls) {
-      say(`worker ${worker}: cannot use io_uring, uses sockets`, 'warn')
+    if (uring === null && ioUring && isDirectTls && !this.saidNoUring) {
+      this.saidNoUring = true
+      say('cannot use io_uring, uses sockets', 'warn')
     }
   }
 
