@@ -117,7 +117,7 @@ async function openKeeping(
 async function openMemoryFile({ memoryFile }: Options, successor: Successor | undefined) {
   if (memoryFile === undefined) return undefined
   const { WarmRestart } = await import('./succession/warm-restart.ts')
-  return new WarmRestart(resolvePath(memoryFile), successor === undefined)
+  return new WarmRestart(resolvePath(memoryFile), successor)
 }
 
 async function openTls(options: Options): Promise<DaemonTls | null> {

@@ -169,12 +169,21 @@ export class RunningDaemon {
    */
   async upgrade(): Promise<HandedOver> {
     const { handOver } = await import('./succession/old-process.ts')
-    const { cache, workers, roster, settings, listeners, keeping } = this.parts
+    const { cache, workers, roster, settings, listeners, keeping, warm } = this.parts
     if (keeping !== null && keeping.restored() !== null) throw new Error('a restore is under way')
     const { ownVersion, countedSinceS } = settings
     const passed = listeners.map(listener => listener.passed())
     if (this.admin !== undefined) passed.push(this.admin.passed())
-    const estate = { cache, workers, roster, ownVersion, countedSinceS, listeners: passed }
+    const memoryFile = warm?.passed()
+    const estate = {
+      cache,
+      workers,
+      roster,
+      ownVersion,
+      countedSinceS,
+      listeners: passed,
+      memoryFile,
+    }
     return handOver(estate, () => this.leave())
   }
 

@@ -241,7 +241,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'lib/server/process/': [['process.ts'], ['service-manager.ts', 'service-watch.ts', 'user.ts']],
   'lib/server/relay/': [['relay.ts'], ['assembly.ts']],
   'lib/server/succession/': [
-    ['new-process.ts', 'old-process.ts', 'warm-restart.ts'],
+    ['old-process.ts', 'warm-restart.ts'],
+    ['new-process.ts'],
     ['legacy.ts'],
     ['limits.ts'],
   ],
@@ -253,7 +254,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['bio.ts', 'context.ts', 'engine.ts', 'keyring.ts'],
     ['certificates.ts', 'openssl.ts'],
   ],
-  'lib/server/native/': [['datagram.ts', 'libc.ts'], ['ffi.ts']],
+  'lib/server/native/': [['datagram.ts', 'file-lock.ts', 'libc.ts'], ['ffi.ts']],
   'lib/client/': [
     ['index.ts'],
     ['cluster.ts', 'drain/'],

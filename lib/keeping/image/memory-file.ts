@@ -1,6 +1,7 @@
 // The file of -e: the image of a cache between two processes. While a daemon serves, the file is
-// empty, so no old value can ever come back from it. It is written in place: what a process wrote
-// before it was killed can be used. The file stays open, as the user that opened it.
+// empty, on the disk too, so no old value can ever come back from it. It is written in place: what
+// a process wrote before it was killed can be used. The file stays open, as the user that opened
+// it, and locked: no other daemon has it meanwhile.
 //
 //   header, HEADER_BYTES | image of arena 0 | image of arena 1 | ...
 
@@ -8,28 +9,50 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsync,
+  fsyncSync,
   ftruncateSync,
   openSync,
   readSync,
   statSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { decodeHeader, encodeHeader, type ImageHeader, LOADS_AT, Unusable } from './image-header.ts'
 import { HEADER_BYTES, LOADS_MAX } from './limits.ts'
 
 /** Nobody else may read what clients stored. */
 const MODE = 0o600
 
+/** An open file that another process goes on with. */
+export interface PassedFile {
+  path: string
+  descriptor: number
+}
+
+/** Locks an open file against all other processes; false: one of them has it. */
+export type LockFile = (descriptor: number) => boolean
+
 export class MemoryFile {
   readonly path: string
+  private readonly lock: LockFile
   private open: number
   /** It has something else than an image: it is left alone. */
   private isForeign = false
 
-  /** Creates it if need be. Throws Node's error. */
-  constructor(path: string) {
+  /**
+   * Creates it if need be. `given`: the descriptor of the process before this one, which has locked
+   * it. Throws Unusable if another process has it, or Node's error.
+   */
+  constructor(path: string, lock: LockFile, given?: number) {
     this.path = path
-    this.open = openFile(path)
+    this.lock = lock
+    this.open = given ?? openFile(path, lock)
+  }
+
+  passed(): PassedFile {
+    return { path: this.path, descriptor: this.open }
   }
 
   get descriptor(): number {
@@ -60,22 +83,45 @@ export class MemoryFile {
     writeSync(this.open, loads, 0, 4, LOADS_AT)
   }
 
-  /** From now on it has no image, unless it is somebody else's. */
+  /**
+   * From now on it has no image, unless it is somebody else's: not after a crash of the machine
+   * either, since clients change what is in it.
+   */
   clear(): void {
-    if (!this.isForeign) ftruncateSync(this.open, 0)
+    if (this.isForeign) return
+    ftruncateSync(this.open, 0)
+    fsyncSync(this.open)
   }
 
   /** Begins an image. Throws Unusable, or Node's error. */
   begin(header: ImageHeader): void {
     if (!this.isInPlace()) {
+      const open = openFile(this.path, this.lock)
       closeSync(this.open)
-      this.open = openFile(this.path)
+      this.open = open
     }
     this.lookWhose()
     if (this.isForeign) throw new Unusable('it is not an image of memslab', true)
     ftruncateSync(this.open, 0)
     const bytes = encodeHeader(header)
     writeSync(this.open, bytes, 0, bytes.length, 0)
+  }
+
+  /** Makes what was written durable, and the file's name. Rejects with Node's error. */
+  async sync(): Promise<void> {
+    await promisify(fsync)(this.open)
+    let folder = -1
+    try {
+      folder = openSync(dirname(this.path), 'r')
+    } catch {
+      // This user may not read it.
+      return
+    }
+    try {
+      await promisify(fsync)(folder)
+    } finally {
+      closeSync(folder)
+    }
   }
 
   close(): void {
@@ -116,6 +162,9 @@ export function sectionAt({ sections }: ImageHeader, index: number): number {
   return before.reduce((sum, { imageBytes }) => sum + imageBytes, HEADER_BYTES)
 }
 
-function openFile(path: string): number {
-  return openSync(path, constants.O_RDWR | constants.O_CREAT, MODE)
+function openFile(path: string, lock: LockFile): number {
+  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT, MODE)
+  if (lock(descriptor)) return descriptor
+  closeSync(descriptor)
+  throw new Unusable('another process uses it')
 }

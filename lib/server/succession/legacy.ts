@@ -9,6 +9,7 @@
 
 import type { ImageHeader } from '../../keeping/image/image-header.ts'
 import type { Loaded } from '../../keeping/image/load-arena.ts'
+import type { PassedFile } from '../../keeping/image/memory-file.ts'
 import type { PassedListener } from '../listen/address.ts'
 
 /** Names the legacy for the new process. */
@@ -24,6 +25,8 @@ export interface Legacy {
   /** When the statistics began, on that clock. */
   countedSinceS: number
   listeners: PassedListener[]
+  /** The file of -e, which stays locked. */
+  memoryFile?: PassedFile | undefined
   /** Descriptors that the arenas come through. */
   streams: number[]
 }

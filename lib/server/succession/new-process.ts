@@ -63,6 +63,14 @@ export class Successor implements Inheritance {
     return index < 0 ? undefined : listeners.splice(index, 1)[0]
   }
 
+  /** The descriptor of the file of -e, if the old process has it. */
+  takeMemoryFile(path: string): number | undefined {
+    const { memoryFile } = this.legacy
+    if (memoryFile?.path !== path) return undefined
+    this.legacy.memoryFile = undefined
+    return memoryFile.descriptor
+  }
+
   takeActivated(): PassedListener[] {
     const { listeners } = this.legacy
     const found = listeners.filter(({ isActivated }) => isActivated === true)
@@ -119,8 +127,9 @@ export class Successor implements Inheritance {
 
   /** This process serves. Closes what the options do not ask for. */
   serving(loaded: Loaded): void {
-    const { listeners, streams } = this.legacy
-    for (const descriptor of [...streams, ...listeners.map(({ descriptor }) => descriptor)]) {
+    const { listeners, streams, memoryFile } = this.legacy
+    const files = memoryFile === undefined ? listeners : [...listeners, memoryFile]
+    for (const descriptor of [...streams, ...files.map(({ descriptor }) => descriptor)]) {
       closeSync(descriptor)
     }
     if (!process.connected) return

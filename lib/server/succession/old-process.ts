@@ -14,6 +14,7 @@ import { formOf } from '../../keeping/image/adopt.ts'
 import { sharedMs } from '../../keeping/image/channel.ts'
 import { headerOf, LAYOUT_VERSION } from '../../keeping/image/image-header.ts'
 import type { Loaded } from '../../keeping/image/load-arena.ts'
+import type { PassedFile } from '../../keeping/image/memory-file.ts'
 import { descriptorOf } from '../line/node-handle.ts'
 import type { PassedListener } from '../listen/address.ts'
 import { Assembly } from '../relay/assembly.ts'
@@ -48,6 +49,8 @@ export interface Estate {
   ownVersion: string
   countedSinceS: number
   listeners: PassedListener[]
+  /** The file of -e. */
+  memoryFile: PassedFile | undefined
 }
 
 export interface HandedOver {
@@ -90,8 +93,10 @@ export async function handOver(estate: Estate, leave: (pid: number) => void): Pr
 }
 
 function startSuccessor(estate: Estate): ChildProcess {
-  const { cache, listeners, countedSinceS } = estate
+  const { cache, listeners, countedSinceS, memoryFile } = estate
   const streams = Math.min(cache.shards.length, STREAMS_MAX)
+  const files = memoryFile === undefined ? listeners : [...listeners, memoryFile]
+  const firstFile = FIRST_PIPE + streams
   const legacy: Legacy = {
     layout: LAYOUT_VERSION,
     forms: cache.shards.map(({ arena }) => formOf(arena)),
@@ -99,9 +104,8 @@ function startSuccessor(estate: Estate): ChildProcess {
     startedS: cache.handle.startedS,
     countedSinceS,
     streams: Array.from({ length: streams }, (_, i) => FIRST_PIPE + i),
-    listeners: listeners.map((listener, i) => {
-      return { ...listener, descriptor: FIRST_PIPE + streams + i }
-    }),
+    listeners: listeners.map((listener, i) => ({ ...listener, descriptor: firstFile + i })),
+    memoryFile: memoryFile && { ...memoryFile, descriptor: firstFile + listeners.length },
   }
   const { MEMSLAB_DETACHED, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, WATCHDOG_PID, ...env } =
     process.env
@@ -118,7 +122,7 @@ function startSuccessor(estate: Estate): ChildProcess {
       'inherit',
       'ipc',
       ...legacy.streams.map(() => 'pipe' as const),
-      ...listeners.map(({ descriptor }) => descriptor),
+      ...files.map(({ descriptor }) => descriptor),
     ],
   })
   // The threads that write into the pipes tell what went wrong. Here it would end this process.

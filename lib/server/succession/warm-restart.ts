@@ -8,7 +8,8 @@ import type { Cache } from '../../engine/cache.ts'
 import type { Past } from '../../engine/create.ts'
 import { headerOf, type ImageHeader, pastOf } from '../../keeping/image/image-header.ts'
 import type { Loaded } from '../../keeping/image/load-arena.ts'
-import { MemoryFile, sectionAt } from '../../keeping/image/memory-file.ts'
+import { MemoryFile, type PassedFile, sectionAt } from '../../keeping/image/memory-file.ts'
+import { lockFile } from '../native/file-lock.ts'
 import { Assembly } from '../relay/assembly.ts'
 import { places, type Relay } from '../relay/relay.ts'
 import { say } from '../system/log.ts'
@@ -16,6 +17,7 @@ import { reasonOf } from '../system/reason.ts'
 import { StartError } from '../system/start-error.ts'
 import type { Workers } from '../workers.ts'
 import { LOAD_MS_MIN, LOAD_MS_PER_GIB } from './limits.ts'
+import type { Successor } from './new-process.ts'
 
 /** How often it looks whether the file is written. */
 const SAVE_POLL_MS = 5
@@ -26,18 +28,24 @@ export class WarmRestart {
   private header: ImageHeader | null = null
   private readonly name: string
 
-  /** `loads`: false if the content comes from elsewhere. */
-  constructor(path: string, loads: boolean) {
+  /** `before`: the process that this one goes on from, with the content; undefined: none. */
+  constructor(path: string, before: Successor | undefined) {
     this.name = `-e ${path}`
-    this.file = this.attempt(() => new MemoryFile(path), 'nothing is kept')
+    const given = before?.takeMemoryFile(path)
+    this.file = this.attempt(() => new MemoryFile(path, lockFile, given), 'nothing is kept')
     const { file } = this
-    if (file === null || !loads) return
+    if (file === null || before !== undefined) return
     this.header = this.attempt(() => {
       const header = file.readHeader()
       if (header !== null) file.noteLoad()
       return header
     }, 'the cache starts empty')
     if (this.header === null) this.attempt(() => file.clear(), 'it stays as it is')
+  }
+
+  /** What another process needs to go on with it; undefined: nothing is kept. */
+  passed(): PassedFile | undefined {
+    return this.file?.passed()
   }
 
   /** What the cache goes on from; undefined: nothing. */
@@ -87,6 +95,9 @@ export class WarmRestart {
     // The main thread stays awake: another signal ends the process at once.
     while (!assembly.isDone) await sleep(SAVE_POLL_MS)
     assembly.leave()
+    await file.sync().catch((error: unknown) => {
+      say(`${this.name}: ${reasonOf(error)}; it may be lost with the machine`, 'error')
+    })
     const { bytes } = assembly.sum()
     const kept = assembly.hasFailed ? 'only a part is kept' : `${cache.itemCount()} items are kept`
     say(`${this.name}: ${kept}, ${Math.round(bytes / MIB)} MiB, in ${secondsSince(startedMs)}`)

@@ -42,7 +42,7 @@ function pathFor(t: Test): string {
 }
 
 function save(cache: Cache, path: string): void {
-  const file = new MemoryFile(path)
+  const file = new MemoryFile(path, () => true)
   const header = headerOf(cache, 'test')
   file.begin(header)
   for (const [index, { arena }] of cache.shards.entries()) {
@@ -52,7 +52,7 @@ function save(cache: Cache, path: string): void {
 }
 
 function load(path: string, options: CacheOptions): { cache: Cache; loaded: Loaded } {
-  const file = new MemoryFile(path)
+  const file = new MemoryFile(path, () => true)
   const header = file.readHeader()
   if (header === null) throw new Error('the file is empty')
   const cache = Cache.create({ ...options, past: pastOf(header) })
@@ -241,19 +241,19 @@ t.test('an image whose loads never end is given up', async t => {
   const path = pathFor(t)
   save(Cache.create(OPTIONS), path)
   for (let load = 0; load < LOADS_MAX; load++) {
-    const file = new MemoryFile(path)
+    const file = new MemoryFile(path, () => true)
     t.ok(file.readHeader())
     file.noteLoad()
     file.close()
   }
-  const file = new MemoryFile(path)
+  const file = new MemoryFile(path, () => true)
   t.throws(() => file.noteLoad(), /ended while they loaded it/)
   file.close()
 })
 
 t.test('what somebody else wrote to the file meanwhile is left alone', async t => {
   const path = pathFor(t)
-  const file = new MemoryFile(path)
+  const file = new MemoryFile(path, () => true)
   t.equal(file.readHeader(), null)
   writeFileSync(path, 'precious')
   t.throws(() => file.begin(headerOf(Cache.create(OPTIONS), 'test')), /not an image/)

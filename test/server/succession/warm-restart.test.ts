@@ -12,7 +12,7 @@ import { announceSeed, createRandom } from '../../support/prng.ts'
 import { HOST, type ServerProcess, startMemcached } from '../../support/process.ts'
 import { noMishaps, ReconnectingPeer } from '../../support/reconnecting-peer.ts'
 import { runs } from '../../support/runs.ts'
-import { isAlive } from '../../support/upgrades.ts'
+import { isAlive, startDynasty, until } from '../../support/upgrades.ts'
 
 const seed = announceSeed(t)
 const KEYS = Array.from({ length: 3000 }, (_, i) => `key-${i}`)
@@ -100,6 +100,38 @@ t.test('a file that cannot be opened costs the file', async t => {
     t.strictSame(await peer.ask(['mn\r\n']), ['MN'])
   })
   t.match(output, /-e \S+: No such file or directory; nothing is kept/)
+})
+
+t.test('two daemons never have one file', async t => {
+  const file = fileFor(t)
+  const args = [...BASE, '-e', file]
+  const taken = /-e \S+: another process uses it; nothing is kept/
+  const dynasty = await startDynasty(t, args, startDaemon)
+  const peer = new ReconnectingPeer(() => connect(dynasty.server.port, HOST), noMishaps())
+  await store(peer, 1)
+  const isLockedOut = async () => {
+    const output = await during(t, args, async other => {
+      t.equal(await count(t, other, 1), 0, 'the second one serves, and is empty')
+    })
+    t.match(output, taken)
+    t.equal(statSync(file).size, 0, 'and writes nothing at its end')
+  }
+  await isLockedOut()
+  await dynasty.upgrade()
+  t.notMatch(dynasty.server.output(), taken, 'the next process is let in')
+  await isLockedOut()
+  t.equal(await count(t, peer, 1), KEYS.length)
+  peer.close()
+  const last = dynasty.pid()
+  process.kill(last, 'SIGTERM')
+  await until(() => !isAlive(last), 'it ends')
+  const output = await during(t, args, async (next, { pid }) => {
+    t.equal(await count(t, next, 1), KEYS.length, 'the next process has kept it')
+    process.kill(pid, 'SIGKILL')
+  })
+  t.notMatch(output, taken)
+  const next = await during(t, args, async peer => void (await peer.ask(['mn\r\n'])))
+  t.notMatch(next, taken, 'a process that was killed has no lock')
 })
 
 t.test('an image with a damaged header is one line', async t => {
