@@ -17,7 +17,7 @@ export const CLIENT_ENTRIES: Readonly<Record<string, string>> = {
   './adapters/fastify-session': './adapters/fastify-session',
 }
 const NODE = '>=22'
-const IMPORT = /^(?:im|ex)port\s[^;]*?from\s+'([^']+)'|^import '([^']+)'/gm
+const IMPORT = /^(?:im|ex)port\s[^;]*?from\s+['"]([^'"]+)['"]|^import ['"]([^'"]+)['"]/gm
 
 interface Manifest {
   version: string

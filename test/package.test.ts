@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { bundle } from '../scripts/bundle.ts'
 import { CLIENT_ENTRIES, clientPackage, writeClientPackage } from '../scripts/client-package.ts'
 import { runExample, withSources } from './support/examples.ts'
 import { freePort } from './support/process.ts'
@@ -32,6 +33,7 @@ const COMPILED = t.testdir()
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 const LINE = [TSC, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', COMPILED]
 execFileSync(process.execPath, LINE, { cwd: ROOT })
+await bundle(COMPILED)
 
 interface Entry {
   types: string
@@ -98,7 +100,7 @@ t.test('what the daemon imports is installed with it', async t => {
     if (!name.endsWith('.js')) continue
     const text = readFileSync(join(COMPILED, 'lib', name), 'utf8')
     for (const [, target] of text.matchAll(
-      /^(?:import (?:.*? from )?|export .*? from |} from )'([^'.][^']*)'/gm,
+      /^(?:import (?:.*? from )?|export .*? from |} from )["']([^"'.][^"']*)["']/gm,
     )) {
       const [first, second] = target.split('/')
       const module = first.startsWith('@') ? `${first}/${second}` : first
@@ -127,16 +129,28 @@ t.test('declarations for older compilers, and sources for debuggers', async t =>
   }
   for (const door of DOORS) follow(join(folder, 'lib', `${door}.d.ts`))
   t.ok(seen.size > 30, `${seen.size} declarations`)
-  const map = JSON.parse(readFileSync(join(folder, 'lib/index.js.map'), 'utf8'))
-  t.match(map.sourcesContent, [/the cache in process/])
+  const { sources, sourcesContent } = mapOf('lib/index.js')
+  const index = sources.indexOf('lib/local/local-cache.ts')
+  t.equal(sourcesContent[index], readFileSync(join(ROOT, 'lib/local/local-cache.ts'), 'utf8'))
 })
+
+/** The source map of a file of the package; its sources as paths below the project. */
+function mapOf(file: string): { sources: string[]; sourcesContent: string[] } {
+  const { sources, sourcesContent } = JSON.parse(
+    readFileSync(join(COMPILED, `${file}.map`), 'utf8'),
+  )
+  const folder = dirname(join(COMPILED, file))
+  const places = sources.map((source: string) => relative(ROOT, join(folder, source)))
+  return { sources: places, sourcesContent }
+}
 
 t.test('@memslab/client: its files, dependencies and size', async t => {
   const { files, packages, bytes, loadedBytes } = clientPackage(COMPILED)
   t.strictSame(packages, ['memjs'])
   const foreign = /^lib\/(?!(adapters|bytes|client|doors|etcd|strategies)\/|[\w-]+\.)/
+  const sources = files.flatMap(file => (file.endsWith('.js') ? mapOf(file).sources : [file]))
   t.strictSame(
-    files.filter(file => foreign.test(file) || file.startsWith('lib/node-version')),
+    sources.filter(file => foreign.test(file) || file.startsWith('lib/node-version')),
     [],
     'nothing of the daemon',
   )

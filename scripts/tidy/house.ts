@@ -149,7 +149,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['load-arena.ts', 'memory-file.ts'],
     ['carry.ts', 'image-header.ts'],
     ['adopt.ts', 'arena-image.ts'],
-    ['channel.ts', 'plan.ts'],
+    ['channel.ts', 'crc32.ts', 'plan.ts'],
     ['limits.ts'],
   ],
   'lib/observe/': [
@@ -324,6 +324,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   express: ['test/'],
   'express-session': ['test/'],
   typescript: ['scripts/'],
+  esbuild: ['scripts/bundle.ts'],
   tap: ['test/'],
   'fast-check': ['test/'],
   'node:net': [

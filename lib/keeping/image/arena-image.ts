@@ -2,9 +2,9 @@
 //
 //  block   0 "MSBL"   4 at, word   8 words   12 CRC-32 of these and of the words   16 the words
 
-import { crc32 } from 'node:zlib'
 import { Arena } from '../../engine/arena/arena.ts'
 import type { Channel } from './channel.ts'
+import { crc32 } from './crc32.ts'
 import { firstPart, isWithin, laterParts, type Part, sizeOfParts } from './plan.ts'
 
 const BLOCK_MAGIC = 0x4c42534d

@@ -4,7 +4,6 @@
 //   28 loads begun         32  the text: JSON
 
 import { readFileSync } from 'node:fs'
-import { crc32 } from 'node:zlib'
 import { monotonicS } from '../../engine/arena/clock.ts'
 import * as L from '../../engine/arena/layout.ts'
 import type { Cache } from '../../engine/cache.ts'
@@ -12,6 +11,7 @@ import type { Past } from '../../engine/create.ts'
 import { ARENA_BYTES_MAX, ARENAS_MAX } from '../../engine/limits.ts'
 import { formOf } from './adopt.ts'
 import { imageBytes } from './arena-image.ts'
+import { crc32 } from './crc32.ts'
 import { HEADER_BYTES } from './limits.ts'
 import { firstPart } from './plan.ts'
 
