@@ -52,6 +52,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promi
   warm: async () => (await import('./commands/warm.ts')).runWarm,
   top: async () => (await import('./commands/top/top.ts')).runTop,
   upgrade: async () => (await import('./commands/upgrade.ts')).runUpgrade,
+  scale: async () => (await import('./commands/scale/scale.ts')).runScale,
 }
 
 export async function main(argv: string[]): Promise<void> {

@@ -5,7 +5,7 @@
 //   key    PREFIX + host:port, under the lease of the daemon that registered it
 //   value  host:port or host:port:weight, as clients connect to it
 //
-// Used by server/listen/registration.ts and client/discovery/etcd.ts.
+// Used by server/listen/registration.ts, client/discovery/etcd.ts and commands/scale/.
 
 import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from './limits.ts'
 
@@ -13,6 +13,13 @@ import { ETCD_ENDPOINTS_MAX, ETCD_REPLY_BYTES_MAX, ETCD_TIMEOUT_MS } from './lim
 export interface Listing {
   values: string[]
   revision: bigint
+}
+
+/** One entry; `lease` is undefined where it stays until it is removed. */
+export interface Stored {
+  key: string
+  value: string
+  lease: string | undefined
 }
 
 /** etcd answered with an error. */
@@ -25,7 +32,8 @@ interface Answer {
   ID?: string
   TTL?: string
   token?: string
-  kvs?: { key?: string; value?: string }[]
+  kvs?: { key?: string; value?: string; lease?: string }[]
+  succeeded?: boolean
   result?: Answer
   events?: unknown[]
   canceled?: boolean
@@ -71,8 +79,38 @@ export class EtcdGateway {
     return Number(result?.TTL ?? 0) > 0
   }
 
-  async put(key: string, value: string, lease: string, signal?: AbortSignal): Promise<void> {
+  /** Without a lease the entry stays until it is removed. */
+  async put(key: string, value: string, lease?: string, signal?: AbortSignal): Promise<void> {
     await this.call('kv/put', { key: encode(key), value: encode(value), lease }, signal)
+  }
+
+  /** Puts it only where there is no such entry. Returns whether it did. */
+  async create(key: string, value: string, lease: string, signal?: AbortSignal): Promise<boolean> {
+    const absent = {
+      key: encode(key),
+      target: 'CREATE',
+      result: 'EQUAL',
+      create_revision: '0',
+    }
+    const put = { request_put: { key: encode(key), value: encode(value), lease } }
+    const answer = await this.call('kv/txn', { compare: [absent], success: [put] }, signal)
+    return answer.succeeded === true
+  }
+
+  /** Undefined: there is no such entry. */
+  async read(key: string, signal?: AbortSignal): Promise<Stored | undefined> {
+    const { kvs = [] } = await this.call('kv/range', { key: encode(key) }, signal)
+    return kvs.map(storedOf)[0]
+  }
+
+  /** All entries under a prefix, those behind a further slash too. */
+  async entries(prefix: string, signal?: AbortSignal): Promise<Stored[]> {
+    const { kvs = [] } = await this.call('kv/range', rangeOf(prefix), signal)
+    return kvs.map(storedOf)
+  }
+
+  async remove(key: string, signal?: AbortSignal): Promise<void> {
+    await this.call('kv/deleterange', { key: encode(key) }, signal)
   }
 
   /** Revokes the lease, which deletes the entries under it. */
@@ -219,6 +257,19 @@ function decoded(text: string): string {
   } catch {
     throw new RangeError('name or password of an endpoint of etcd is badly encoded')
   }
+}
+
+function storedOf({
+  key = '',
+  value = '',
+  lease,
+}: {
+  key?: string
+  value?: string
+  lease?: string
+}) {
+  const isLeased = lease !== undefined && lease !== '0'
+  return { key: decode(key), value: decode(value), lease: isLeased ? lease : undefined }
 }
 
 /** The range of all keys with this prefix. */

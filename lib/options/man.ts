@@ -14,6 +14,7 @@ export const COMMAND_LINES: readonly (readonly [usage: string, what: string])[] 
   ['restore FILE HOST:PORT', 'fill a running server from a snapshot'],
   ['warm HOST:PORT --from FILE|HOST:PORT...', 'fill a node with what it owns, before clients come'],
   ['upgrade PID|PIDFILE', 'have a new process go on in place of a daemon'],
+  ['scale --config FILE', 'scale a pool by its load: start, drain and end nodes'],
   ['completion', 'print the completion script for bash'],
 ]
 

@@ -40,12 +40,15 @@ export interface DrainOptions extends RingOptions, ConnectionOptions {
   keep?: boolean
   /** Called with the progress at intervals. */
   onProgress?: (report: DrainReport) => void
+  /** Ends it early: it rejects with the signal's reason. What was moved by then stays moved. */
+  signal?: AbortSignal
 }
 
 const OPTION_NAMES: Record<keyof Required<DrainOptions>, true> = {
   atOnce: true,
   keep: true,
   onProgress: true,
+  signal: true,
   kind: true,
   keyHash: true,
   hashTag: true,
@@ -94,6 +97,9 @@ export async function drain(
   checkConnections(options)
   checkType('keep', options.keep, 'boolean')
   checkType('onProgress', options.onProgress, 'function')
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    refuse('signal', 'an AbortSignal', options.signal)
+  }
   countOption(options, 'atOnce', DRAIN_AT_ONCE, [1, DRAIN_AT_ONCE_MAX])
   if (!Array.isArray(servers)) refuse('servers', 'a list of servers', servers)
   const leaving = nodeOf(server)
@@ -124,7 +130,10 @@ async function moveListed(leaving: RingNode, course: Course): Promise<void> {
   const { options } = course
   const keys = keysOf(leaving, options)
   const work = async () => {
-    for await (const key of sharing(keys)) await moveToOwner(key, course)
+    for await (const key of sharing(keys)) {
+      options.signal?.throwIfAborted()
+      await moveToOwner(key, course)
+    }
   }
   try {
     await Promise.all(Array.from({ length: options.atOnce ?? DRAIN_AT_ONCE }, work))

@@ -25,6 +25,8 @@ export interface WarmOptions extends ConnectionOptions {
   /** Whether the server owns a key. */
   owns(key: string): boolean
   onProgress(report: WarmReport): void
+  /** Ends it early: it rejects with the signal's reason. */
+  signal?: AbortSignal
 }
 
 /** What came of the items, by count. */
@@ -76,6 +78,7 @@ async function list(
 ): Promise<void> {
   const nowS = Math.floor(Date.now() / 1000)
   for await (const { key, usedAtS } of listedBy(address, options)) {
+    options.signal?.throwIfAborted()
     if (!options.owns(key)) continue
     report.seen++
     const ageS = Math.max(0, nowS - usedAtS)
@@ -97,6 +100,7 @@ async function copyAll(
   let begun = 0
   const work = async () => {
     for (const item of items) {
+      options.signal?.throwIfAborted()
       begun++
       const dueMs = options.rate === 0 ? 0 : startedMs + (begun / options.rate) * 1000
       if (dueMs > performance.now()) await sleep(dueMs - performance.now())

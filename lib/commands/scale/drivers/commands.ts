@@ -1,0 +1,88 @@
+// Nodes by commands of the operator's, such as a cloud's auto scaling group. No shell reads them.
+//
+//   list   prints the nodes, one host:port a line
+//   out    is to bring the pool to MEMSLAB_SCALE_DESIRED nodes
+//   in     is to end MEMSLAB_SCALE_NODE, and to keep MEMSLAB_SCALE_DESIRED
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CommandsOptions } from '../config/schema.ts'
+import { checkedNames } from '../pool/names.ts'
+import { execute } from '../run-program.ts'
+import type { Driver } from './driver.ts'
+
+/** How often it is asked whether nodes have come. */
+const LIST_MS = 1000
+
+type Action = 'list' | 'out' | 'in'
+
+export class CommandDriver implements Driver {
+  readonly name = 'command'
+  private readonly options: CommandsOptions
+  /** The fewest and the most that the configuration allows, for the commands to know. */
+  private readonly range: { least: number; most: number }
+
+  constructor(options: CommandsOptions, range: { least: number; most: number }) {
+    this.options = options
+    this.range = range
+  }
+
+  async nodes(signal: AbortSignal): Promise<string[]> {
+    const printed = await this.run('list', {}, signal)
+    return checkedNames(
+      printed
+        .split('\n')
+        .map(line => line.trim())
+        .filter(line => line !== ''),
+    )
+  }
+
+  async grow(to: number, have: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.run('out', environmentOf(to, have), signal)
+    const untilMs = performance.now() + this.options.ready
+    while ((await this.nodes(signal)).length < to) {
+      if (performance.now() > untilMs) throw new Error(`fewer than ${to} nodes in time`)
+      await sleep(LIST_MS, undefined, { signal })
+    }
+  }
+
+  async remove(
+    node: string,
+    to: number,
+    have: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.run('in', { ...environmentOf(to, have), MEMSLAB_SCALE_NODE: node }, signal)
+    const untilMs = performance.now() + this.options.ready
+    while ((await this.nodes(signal)).includes(node)) {
+      if (performance.now() > untilMs) throw new Error(`${node} is still there`)
+      await sleep(LIST_MS, undefined, { signal })
+    }
+  }
+
+  /** Whoever runs the nodes starts them again. */
+  async repair(): Promise<string[]> {
+    return []
+  }
+
+  private run(
+    action: Action,
+    own: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const env = {
+      MEMSLAB_SCALE_ACTION: action,
+      MEMSLAB_SCALE_LEAST: String(this.range.least),
+      MEMSLAB_SCALE_MOST: String(this.range.most),
+      ...own,
+    }
+    return execute({ words: this.options[action], env, timeoutMs: this.options.timeout, signal })
+  }
+}
+
+function environmentOf(to: number, have: readonly string[]): Record<string, string> {
+  return {
+    MEMSLAB_SCALE_DESIRED: String(to),
+    MEMSLAB_SCALE_CURRENT: String(have.length),
+    MEMSLAB_SCALE_NODES: have.join(','),
+  }
+}
