@@ -7,8 +7,8 @@
 //   in         choose the node whose loss is the least; tell clients, wait, drain it, end it
 //
 // What fails is told and tried again after a pause that doubles. The state is the driver's nodes
-// and what clients were told: a scaler that takes over in the middle of a change finds a node that
-// is not announced, and announces it.
+// and what clients were told: a scaler that takes over in the middle of a change announces nodes
+// that are not announced, and first of all moves items to where they belong.
 
 import type { Seat } from './acting/seat.ts'
 import type { Announcer } from './announce/announcer.ts'
@@ -19,6 +19,7 @@ import type { NodeLook } from './decide/look.ts'
 import { leastLoss } from './decide/loss.ts'
 import { decisionText, leavingText } from './decision-text.ts'
 import type { Driver } from './drivers/driver.ts'
+import { MOVE_REST_MS, MOVE_ROUNDS_MAX } from './limits.ts'
 import type { Moving } from './pool/mover.ts'
 import type { Watching } from './pool/node-watch.ts'
 import type { Clock } from './scale-clock.ts'
@@ -71,7 +72,7 @@ export class Scaler {
   private announced: readonly string[] | null = null
   /** Not everybody has heard it. */
   private isUntold = false
-  /** Nodes that had come before these may have items of theirs. */
+  /** Some nodes may have items that belong to others. */
   private isUneven = false
   /** A node that is drained, and that the driver still has to end. */
   private drained: string | null = null
@@ -130,7 +131,8 @@ export class Scaler {
     this.desired = null
     this.missingSinceMs = null
     this.isUntold = false
-    this.isUneven = false
+    // It may have died before all items were where they belong.
+    this.isUneven = true
   }
 
   private async step(signal: AbortSignal): Promise<void> {
@@ -139,8 +141,8 @@ export class Scaler {
     const found = await this.attempt('driver', signal, () => driver.nodes(signal))
     this.isBlind = found === undefined
     if (found === undefined) return
-    if (!this.isDry && !(await this.settle(found, signal))) return
-    const nodes = found.filter(name => name !== this.drained)
+    const nodes = this.isDry ? found : await this.settle(found, signal)
+    if (nodes === null) return
     const looks = await watch.look(nodes)
     signal.throwIfAborted()
     const nowMs = clock.nowMs()
@@ -148,31 +150,30 @@ export class Scaler {
     const decision = this.decider.decide(looks, this.schedule.boundsAt(nowMs), nowMs, isSteady)
     Object.assign(this.tally, { looks, decision, lookedAtMs: nowMs })
     this.countUnread(looks)
-    if (decision.kind === 'hold') return this.tellOnce(decisionText(decision))
-    if (this.isResting()) return this.tellOnce(`${decisionText(decision)}; waits after a failure`)
+    if (decision.kind === 'hold') return this.tellHeld(decision)
+    if (this.isResting()) return this.tellHeld({ ...decision, reason: 'waits after a failure' })
     if (this.isDry) return this.wouldChange(decision, nowMs)
     if (decision.kind === 'out') await this.grow(decision, nodes, signal)
     else await this.shrink(decision, looks, signal)
   }
 
-  /** Brings to an end what was begun. Resolves with whether the pool can be looked at. */
-  private async settle(found: readonly string[], signal: AbortSignal): Promise<boolean> {
+  /** Brings to an end what was begun. Resolves with the nodes to look at; null: it has failed. */
+  private async settle(
+    found: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly string[] | null> {
     const { driver } = this.parts
     if (this.drained !== null && !found.includes(this.drained)) this.drained = null
-    if (this.isResting()) return true
+    const { drained } = this
+    const nodes = found.filter(name => name !== drained)
+    if (this.isResting()) return nodes
     const repaired = await this.attempt('driver', signal, () => driver.repair(signal))
     for (const name of repaired ?? []) this.tellNow(`${name} had died and was started again`)
     this.tally.restarted += repaired?.length ?? 0
     // Those that came back know nothing.
     if (repaired === undefined || repaired.length > 0) this.isUntold = true
-    if (this.drained !== null) {
-      const { drained } = this
-      await this.end(drained, found, signal)
-    }
-    return this.converge(
-      found.filter(name => name !== this.drained),
-      signal,
-    )
+    if (drained !== null) await this.end(drained, found, signal)
+    return (await this.converge(nodes, signal)) ? nodes : null
   }
 
   // ---- telling clients
@@ -201,6 +202,10 @@ export class Scaler {
       this.isUneven ||= arrived.length > 0 && before.length > 0
     }
     if (!this.isUneven) return true
+    if (nodes.length < 2) {
+      this.isUneven = false
+      return true
+    }
     await clock.sleep(this.config.announce.settle, signal)
     return this.even(nodes, signal)
   }
@@ -216,15 +221,41 @@ export class Scaler {
 
   /** Moves to each node what belongs to it. Resolves with false where that failed. */
   private async even(nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
-    for (const name of nodes) {
-      const moved = await this.attempt('move', signal, () =>
-        this.parts.mover.drain(name, nodes, signal),
-      )
-      if (moved === undefined) return false
-      this.tally.itemsMoved += moved
+    const done = await this.attempt('move', signal, () => this.drainAll(nodes, nodes, signal))
+    this.isUneven = done === undefined
+    return done !== undefined
+  }
+
+  /**
+   * Moves what these nodes have of others' items. Clients ask previous owners for a short time
+   * only, so that one that fails does not hold up the others, and is tried again soon.
+   */
+  private async drainAll(
+    from: readonly string[],
+    nodes: readonly string[],
+    signal: AbortSignal,
+  ): Promise<number> {
+    let left = from
+    let total = 0
+    for (let round = 0; left.length > 0; round++) {
+      const failed: string[] = []
+      let reason: unknown
+      for (const name of left) {
+        try {
+          const moved = await this.parts.mover.drain(name, nodes, signal)
+          total += moved
+          this.tally.itemsMoved += moved
+        } catch (error) {
+          signal.throwIfAborted()
+          failed.push(name)
+          reason = error
+        }
+      }
+      if (failed.length > 0 && round === MOVE_ROUNDS_MAX) throw reason
+      left = failed
+      if (left.length > 0) await this.parts.clock.sleep(MOVE_REST_MS * 2 ** round, signal)
     }
-    this.isUneven = false
-    return true
+    return total
   }
 
   // ---- changing the pool
@@ -249,9 +280,9 @@ export class Scaler {
   }
 
   private async shrink(decision: Decision, looks: readonly NodeLook[], signal: AbortSignal) {
-    const { announcer, clock, mover } = this.parts
+    const { announcer, clock } = this.parts
     const leaving = leastLoss(looks, this.config.leave)
-    if (leaving === null) return this.tellOnce(`${decisionText(decision)}; no node can be read`)
+    if (leaving === null) return this.tellHeld({ ...decision, reason: 'no node can be read' })
     const { name } = leaving
     const all = looks.map(look => look.name)
     this.tellNow(`${decisionText(decision)}; ${leavingText(leaving, this.config.leave)}`)
@@ -265,13 +296,12 @@ export class Scaler {
     if (heard === undefined) return
     this.isUntold = !heard
     await clock.sleep(this.config.announce.settle, signal)
-    const moved = await this.attempt('move', signal, () => mover.drain(name, rest, signal))
+    const moved = await this.attempt('move', signal, () => this.drainAll([name], rest, signal))
     if (moved === undefined) {
       // It has items that nobody else has: clients need it again, at once.
       await this.converge(all, signal)
       return
     }
-    this.tally.itemsMoved += moved
     this.tellNow(`${name} is drained of ${moved} items`)
     this.drained = name
     this.desired = rest.length
@@ -355,11 +385,12 @@ export class Scaler {
     this.parts.tell(line)
   }
 
-  /** A decision to hold is told where its reason or what is wanted changes, not at every look. */
-  private tellOnce(line: string): void {
-    const form = line.replace(/ [\d.]+ of /g, ' of ')
+  /** What is not done is told where its reason changes, not at every look. */
+  private tellHeld(decision: Decision): void {
+    const { from, bounds, reason } = decision
+    const form = `${from} ${reason} ${bounds.least} ${bounds.most}`
     if (form === this.told) return
     this.told = form
-    this.parts.tell(line)
+    this.parts.tell(decisionText({ ...decision, kind: 'hold' }))
   }
 }

@@ -38,6 +38,7 @@ export function parseConfig(path: string, text: string): Config {
   const checked = CONFIG.safeParse(contentOf(path, document))
   if (checked.success) return checked.data
   const faults = checked.error.issues.flatMap(issue => faultsOf(issue, document))
+  faults.sort(([a], [b]) => a - b)
   throw new ConfigFaults(faults.map(([offset, line]) => placed(offset, line)))
 }
 

@@ -154,7 +154,7 @@ export const CONFIG = form
 
 /** Rules between fields. */
 function* faultsOf(given: Form): Generator<[path: Path, message: string]> {
-  const { least, most, policies, driver, etcd, backoff, warm } = given
+  const { least, most, policies, driver, etcd, backoff, warm, announce } = given
   if (least > most) yield [['least'], `is above most, ${most}`]
   if (Object.keys(policies).length === 0) yield [['policies'], 'takes at least one policy']
   const { curve } = policies
@@ -173,7 +173,7 @@ function* faultsOf(given: Form): Generator<[path: Path, message: string]> {
   }
   yield* processFaults(given)
   const { by, command } = announceOf(given)
-  if ((by === 'etcd' || by === 'nodes') && etcd === undefined) {
+  if (announce !== undefined && (by === 'etcd' || by === 'nodes') && etcd === undefined) {
     yield [['announce', 'by'], `${by} needs the section etcd`]
   }
   if ((by === 'command') !== command.length > 0) {

@@ -2,8 +2,8 @@
 // looks. The rules that keep it from swinging:
 //
 //   out   any policy wants more, in every look of `window.out`; by the least of what they wanted
-//   in    all policies want fewer, in every look of `window.in`; by the most of what they wanted,
-//         and by one node. What cannot be read, of any node, wants no fewer.
+//   in    all policies want fewer, in every look of `window.in`; one node at a time. Every node has
+//         to be read, now and in at least half of these looks.
 //   rest  `cooldown.out` after the last growth; `cooldown.in` after the last change of either kind
 //
 // least and most need neither: a pool outside of them is brought back at once.
@@ -27,16 +27,17 @@ export interface Decision {
 }
 
 /** What one look wanted of the pool. */
-interface Record {
+interface Wanted {
   atMs: number
   /** Null: no policy knew anything. */
   more: number | null
-  fewer: number
+  /** Null: a policy did not know the figure of every node. */
+  fewer: number | null
 }
 
 export class Decider {
   private readonly config: Config
-  private history: Record[] = []
+  private history: Wanted[] = []
   private grownMs = Number.NEGATIVE_INFINITY
   private changedMs: number
 
@@ -68,11 +69,6 @@ export class Decider {
     if (kind === 'out') this.grownMs = nowMs
   }
 
-  /** Forgets what it has seen, as after a time in which it saw nothing. */
-  forget(): void {
-    this.history = []
-  }
-
   private byPolicies(decision: Decision, nowMs: number, isSteady: boolean): Decision {
     const { from, bounds } = decision
     const { window, cooldown, step } = this.config
@@ -86,6 +82,7 @@ export class Decider {
       if (restMs > 0) return { ...decision, reason: 'cooldown out' }
       return { ...decision, kind: 'out', to: Math.min(lowest, from + step, bounds.most) }
     }
+    if (now.fewer === null) return { ...decision, reason: 'not all is known' }
     if (now.fewer >= from) return decision
     if (from <= bounds.least) return { ...decision, reason: 'at least' }
     if (!isSteady) return { ...decision, reason: 'nodes are missing' }
@@ -105,13 +102,13 @@ export class Decider {
   /** What looks since then wanted at most; infinite where they do not reach that far. */
   private highest(sinceMs: number): number {
     const looks = this.since(sinceMs)
-    return looks.length === 0
-      ? Number.POSITIVE_INFINITY
-      : Math.max(...looks.map(look => look.fewer))
+    const known = looks.flatMap(({ fewer }) => fewer ?? [])
+    const isKnown = looks.length > 0 && known.length * 2 >= looks.length
+    return isKnown ? Math.max(...known) : Number.POSITIVE_INFINITY
   }
 
   /** The looks since then, with the one that was the last before it; none without that one. */
-  private since(sinceMs: number): Record[] {
+  private since(sinceMs: number): Wanted[] {
     const first = this.history.findLastIndex(({ atMs }) => atMs <= sinceMs)
     return first < 0 ? [] : this.history.slice(first)
   }
@@ -122,10 +119,10 @@ export class Decider {
     if (last !== undefined && nowMs - last.atMs > LOOKS_MISSED_MAX * every) this.history = []
     const known = wants.flatMap(({ nodes }) => nodes ?? [])
     const more = known.length === 0 ? null : Math.max(...known)
-    const fewer = wants.map(({ nodes, isComplete }) => {
-      return nodes === null || !isComplete ? Math.max(count, nodes ?? 0) : nodes
-    })
-    this.history.push({ atMs: nowMs, more, fewer: Math.max(...fewer, 1) })
+    const isComplete = wants.every(({ isComplete }) => isComplete)
+    // That more are needed is known without the others.
+    const isKnown = isComplete || (more ?? 0) > count
+    this.history.push({ atMs: nowMs, more, fewer: isKnown ? more : null })
     const oldestMs = nowMs - Math.max(window.out, window.in)
     const first = this.history.findLastIndex(({ atMs }) => atMs <= oldestMs)
     if (first > 0) this.history.splice(0, first)

@@ -80,7 +80,8 @@ function roomWant(nodes: readonly NodeLook[], room: number): Want {
   const isComplete = bytes.length === read.length && limits.length === read.length
   // The largest node may be the one that leaves.
   const left = sum(limits) - Math.max(0, ...limits)
-  const fits = isComplete && sum(bytes) <= (left * room) / 100
+  if (!isComplete) return { ...want, nodes: null, isComplete }
+  const fits = sum(bytes) <= (left * room) / 100
   return { ...want, nodes: fits ? Math.max(1, nodes.length - 1) : nodes.length, isComplete }
 }
 
