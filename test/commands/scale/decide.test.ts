@@ -72,14 +72,37 @@ t.test('the curve: what another node brings, and what one fewer costs', async t 
     return wantOf(pool(count, { curve }), '{ curve: { gain: 1, loss: 0.5 } }')
   }
   // A quarter more memory is log2(1.25) = 0.32 of the way to twice the memory.
-  t.match(wanted([[0.5, 80], [1, 90], [2, 94]])[0], { nodes: 5, policy: 'curve' }) // biome-ignore format: a row
-  t.match(wanted([[0.5, 80], [1, 90], [2, 93]])[0], { nodes: 4 }) // biome-ignore format: a row
-  t.match(wanted([[0.5, 89], [1, 90], [2, 90.5]])[0], { nodes: 3 }) // biome-ignore format: a row
+  const rows: readonly [half: number, twice: number, nodes: number][] = [
+    [80, 94, 5],
+    [80, 93, 4],
+    [89, 90.5, 3],
+  ]
+  for (const [half, twice, nodes] of rows) {
+    const points: [number, number][] = [
+      [0.5, half],
+      [1, 90],
+      [2, twice],
+    ]
+    t.match(wanted(points)[0], { nodes, policy: 'curve' }, `${half} ${twice}`)
+  }
   t.match(wanted([[1, 90]])[0], { nodes: null, isComplete: false })
-  t.equal(wanted([[1, 90], [2, 91]])[0].nodes, 4, 'what fewer costs is not known') // biome-ignore format: a row
-  t.equal(wanted([[1, 90], [2, 91]]).length, 1, 'it takes the place of room') // biome-ignore format: a row
+  const above: [number, number][] = [
+    [1, 90],
+    [2, 91],
+  ]
+  t.equal(wanted(above)[0].nodes, 4, 'what fewer costs is not known')
+  t.equal(wanted(above).length, 1, 'it takes the place of room')
   const half = pool(2, {})
-  half[0].figures = figures({ curve: { lookups: 1e5, points: [[0.5, 89], [1, 90], [2, 90]] } }) // biome-ignore format: a row
+  half[0].figures = figures({
+    curve: {
+      lookups: 1e5,
+      points: [
+        [0.5, 89],
+        [1, 90],
+        [2, 90],
+      ],
+    },
+  })
   t.match(wantOf(half, '{ curve: { gain: 1, loss: 0.5 } }')[0], { isComplete: false })
 })
 
