@@ -166,7 +166,13 @@ async function serve({ options, warnings, args }: ServeCommand): Promise<void> {
   const { inlineMore } = await import('./server/system/compiler.ts')
   // Before it becomes a user that may not write there.
   keepCompiled()
-  await runHere(options, fitted => startDaemon(fitted, undefined, pool, successor), isSuccessor)
+  const { activation } = await import('./server/process/activation.ts')
+  const start = (fitted: Options) => {
+    // A daemon that a program starts in its own process is not what the sockets are for.
+    const activated = isSuccessor ? undefined : activation()
+    return startDaemon(fitted, undefined, pool, successor, activated)
+  }
+  await runHere(options, start, isSuccessor)
   inlineMore()
 }
 

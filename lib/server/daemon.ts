@@ -27,10 +27,9 @@ import { AllowList } from './access/allow-list.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
 import type { Keeping } from './keeping/keeping.ts'
-import { type Bound, closeAll, type Inheritance } from './listen/address.ts'
+import { type Bound, closeAll, type Inheritance, type Listener } from './listen/address.ts'
 import { type Accept, listenAll } from './listen/listener.ts'
 import type { MainThreadService } from './main-thread.ts'
-import { activation } from './process/service-manager.ts'
 import { Roster, setVerbosity } from './roster.ts'
 import { type DaemonTls, RunningDaemon } from './running-daemon.ts'
 import { type Found, featuresOf, settingLines } from './settings.ts'
@@ -49,13 +48,14 @@ export type { RunningDaemon as Daemon } from './running-daemon.ts'
  * Resolves when every listener accepts. Rejects with an Error whose message is one line. `given`:
  * an existing cache, which the daemon serves and leaves as it is when it closes. `early`: a pool
  * that was opened before, which the daemon owns once it has started. `successor`: another process
- * gives this one its sockets and its content.
+ * gives this one its sockets and its content. `activated`: sockets of a service manager.
  */
 export async function startDaemon(
   options: Options,
   given?: Cache,
   early?: ThreadPool,
   successor?: Successor,
+  activated?: Inheritance,
 ): Promise<RunningDaemon> {
   const auth = await openAuthFiles(options)
   const tls = await openTls(options)
@@ -71,13 +71,13 @@ export async function startDaemon(
   settings.countedSinceS = successor?.countedSinceS ?? (isNew ? cache.nowS : FIRST_S)
   const allowed = new AllowList(options)
   const door = new Door(roster, options, allowed, () => cache.nowS)
-  const { streams, datagrams } = await listen(options, door, successor ?? activation())
+  const { streams, datagrams } = await listen(options, door, successor ?? activated)
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.listeners = listeners.map(({ facts }) => facts)
   settings.lines = settingLines(options, foundBy(options, addresses, datagrams, cache))
   const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
-  const local = await serveHere(workers, options, streams.length, datagrams, allowed)
+  const local = await serveHere(workers, streams, datagrams, allowed)
   const daemon = new RunningDaemon({
     options,
     auth,
@@ -196,12 +196,13 @@ function settingsOf(
 
 /** Binds all listeners of the options, or none. */
 async function listen(options: Options, door: Door, heritage: Inheritance | undefined) {
-  const accept: Accept = (socket, listener) => door.welcome(socket, listener)
+  const accept: Accept = (socket, ...place) => door.welcome(socket, ...place)
   const streams = await listenAll(options, accept, heritage)
   try {
-    if (options.udpPort === 0) return { streams, datagrams: [] }
+    const activated = heritage?.takeActivated(['udp']) ?? []
+    if (options.udpPort === 0 && activated.length === 0) return { streams, datagrams: [] }
     const { bindUdp } = await import('./udp.ts')
-    return { streams, datagrams: await bindUdp(options, heritage) }
+    return { streams, datagrams: await bindUdp(options, heritage, activated) }
   } catch (error) {
     door.close()
     await closeAll(streams)
@@ -212,19 +213,19 @@ async function listen(options: Options, door: Door, heritage: Inheritance | unde
 /** Lets the main thread serve what workers cannot, if needed. */
 async function serveHere(
   workers: Workers,
-  { unixSocket }: Options,
-  streamCount: number,
+  streams: readonly Listener[],
   datagrams: readonly UdpListener[],
   allowed: AllowList,
 ): Promise<MainThreadService | undefined> {
-  if (unixSocket === undefined && datagrams.length === 0) return undefined
+  const hasUnix = streams.some(({ bound }) => bound === undefined)
+  if (!hasUnix && datagrams.length === 0) return undefined
   const { MainThreadService } = await import('./main-thread.ts')
   const guards = isGuarded(workers.settings) ? await import('./guards.ts') : null
   const local = new MainThreadService(workers, guards)
   if (datagrams.length === 0) return local
   const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {
-    new UdpService(local, listener, streamCount + index + 1, allowed)
+    new UdpService(local, listener, streams.length + index + 1, allowed)
   }
   return local
 }

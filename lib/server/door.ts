@@ -22,17 +22,19 @@ const TOO_MANY_CONNECTIONS = 'ERROR Too many open connections\r\n'
 const NO_ADDRESS = '?:<AF 0>'
 
 /** At the start; `config set` may change the first two. */
-type Limits = Pick<Options, 'connectionsMax' | 'maxconnsFast' | 'backlog' | 'unixSocket'>
+type Limits = Pick<Options, 'connectionsMax' | 'maxconnsFast' | 'backlog'>
 
 interface Arrival {
   socket: Socket
   listener: number
+  /** It came by a UNIX socket, which workers cannot serve. */
+  isUnix: boolean
 }
 
 /** The threads that serve connections. */
 export interface Servers {
   workers: Workers
-  /** Set for the connections of a UNIX socket, which workers cannot serve. */
+  /** For the connections of UNIX sockets. */
   mainThread: MainThreadService | undefined
 }
 
@@ -60,13 +62,15 @@ export class Door {
   /** Admits the connections that came before, and all from now on. */
   open(servers: Servers): void {
     this.servers = servers
-    for (const { socket, listener } of this.waiting.splice(0)) this.welcome(socket, listener)
+    for (const { socket, listener, isUnix } of this.waiting.splice(0)) {
+      this.welcome(socket, listener, isUnix)
+    }
   }
 
-  welcome(socket: Socket, listener: number): void {
+  welcome(socket: Socket, listener: number, isUnix: boolean): void {
     socket.on('error', () => {})
-    if (!this.maySee(socket)) return
-    const arrival = { socket, listener }
+    if (!isUnix && !this.maySee(socket)) return
+    const arrival = { socket, listener, isUnix }
     const { servers, waiting } = this
     if (servers === undefined) {
       if (waiting.length < this.connectionsMax) waiting.push(arrival)
@@ -81,8 +85,8 @@ export class Door {
   /** Whether this address may connect; otherwise the connection is closed without a word. */
   private maySee(socket: Socket): boolean {
     const { remoteAddress } = socket
-    // A peer of a UNIX socket has no address, and one that is gone has none any more.
-    if (this.atStart.unixSocket !== undefined || remoteAddress === undefined) return true
+    // One that is gone has no address any more.
+    if (remoteAddress === undefined) return true
     if (this.allowed.admits(remoteAddress)) return true
     this.roster.countersOf(this.roster.mainThread)[ThreadCounter.ADDRESSES_REFUSED]++
     this.refusals.note(`connection refused: ${remoteAddress} may not connect (--allow)`)
@@ -108,8 +112,10 @@ export class Door {
   }
 
   /** Hands a connection to a thread. False: no slot is free. */
-  private admit({ socket, listener }: Arrival, { workers, mainThread }: Servers): boolean {
+  private admit({ socket, listener, isUnix }: Arrival, servers: Servers): boolean {
     const { roster } = this
+    const { workers } = servers
+    const mainThread = isUnix ? servers.mainThread : undefined
     const address = mainThread === undefined ? peerText(socket) : NO_ADDRESS
     if (address === undefined) {
       socket.destroy()

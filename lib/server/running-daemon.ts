@@ -82,12 +82,11 @@ export class RunningDaemon {
   async open(): Promise<void> {
     const { parts } = this
     const { options, workers, door, local, successor, auth, keeping, warm } = parts
-    const mainThread = options.unixSocket === undefined ? undefined : local
     try {
       if (successor === undefined) await this.openAdmin()
       keeping?.serve(parts.settings.log)
       // Those who come before the content is there wait for it.
-      const open = () => door.open({ workers, mainThread })
+      const open = () => door.open({ workers, mainThread: local })
       await workers.start(warm === undefined ? open : () => {})
       if (warm !== undefined) {
         warm.load(workers, options.threads)

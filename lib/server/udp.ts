@@ -19,7 +19,7 @@
 // daemons cannot be made to answer each other forever.
 
 import assert from 'node:assert/strict'
-import { type BindOptions, createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
 import { Area } from '../bytes/area.ts'
@@ -71,13 +71,16 @@ const TOO_LARGE = Buffer.from('SERVER_ERROR reply too large for UDP\r\n')
 const NOTHING = Buffer.alloc(0)
 
 /**
- * Binds UDP sockets to the addresses of the options. Each drops what it gets until it is served.
+ * Binds UDP sockets to the addresses of the options, or takes those of a service manager in their
+ * place. Each drops what it gets until it is served.
  */
 export async function bindUdp(
   { udpPort, listen, port }: Options,
   heritage?: Inheritance,
+  activated: readonly PassedListener[] = [],
 ): Promise<UdpListener[]> {
   const listeners: UdpListener[] = []
+  if (activated.length > 0) return Promise.all(activated.map(openActivated))
   if (udpPort === 0) return listeners
   // A port that -l names is for UDP too.
   const list = listen.map(wanted => ({
@@ -100,23 +103,31 @@ export async function bindUdp(
   return listeners
 }
 
+function openActivated(passed: PassedListener): Promise<UdpListener> {
+  const { address, family, port } = passed
+  return bindOne(address || (family === 'IPv6' ? '::' : '0.0.0.0'), port, passed)
+}
+
 async function bindOne(
   host: string,
   port: number,
   passed: PassedListener | undefined,
 ): Promise<UdpListener> {
   const ipv6Only = isIPv6(host)
+  const isActivated = passed?.isActivated === true
+  const startsHere = passed === undefined || passed.address === ''
   const type = ipv6Only ? 'udp6' : 'udp4'
   const socket = createSocket({ type, ipv6Only, sendBufferSize: UDP_SEND_BYTES_MAX })
-  const bind = async (options: BindOptions) => {
+  const wanted = passed === undefined ? { address: host, port } : { fd: passed.descriptor }
+  const bind = async () => {
     const bound = once(socket, 'listening')
-    socket.bind(options)
+    socket.bind({ ...wanted, exclusive: true })
     await bound
     socket.on('error', () => {})
   }
-  if (passed === undefined) await bind({ address: host, port, exclusive: true })
+  if (startsHere) await bind()
   const family = ipv6Only ? 'IPv6' : 'IPv4'
-  const place = passed === undefined ? socket.address() : { ...passed, family }
+  const place = startsHere ? socket.address() : { ...passed, family }
   const { address } = place
   const facts = {
     address: addressText(address, place.port, 'udp'),
@@ -134,10 +145,11 @@ async function bindOne(
     bound: { address, port: place.port, family: place.family },
     socket,
     passed: () => {
-      return { kind: 'udp', address, port: place.port, descriptor: datagramDescriptorOf(socket) }
+      const descriptor = datagramDescriptorOf(socket)
+      return { kind: 'udp', address, port: place.port, isActivated, descriptor }
     },
     start: async () => {
-      if (passed !== undefined) await bind({ fd: passed.descriptor, exclusive: true })
+      if (!startsHere) await bind()
     },
     leave: () => void close(),
     close,

@@ -245,7 +245,10 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['line.ts'],
     ['gather.ts', 'replies.ts'],
   ],
-  'lib/server/process/': [['process.ts'], ['service-manager.ts', 'service-watch.ts', 'user.ts']],
+  'lib/server/process/': [
+    ['process.ts'],
+    ['activation.ts', 'service-manager.ts', 'service-watch.ts', 'user.ts'],
+  ],
   'lib/server/relay/': [['relay.ts'], ['assembly.ts']],
   'lib/server/succession/': [
     ['old-process.ts', 'warm-restart.ts'],

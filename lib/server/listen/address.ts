@@ -36,6 +36,8 @@ export interface PassedListener {
   descriptor: number
   /** A service manager listens on it too. */
   isActivated?: boolean
+  /** Of UDP without an address. */
+  family?: string
 }
 
 /** The listening sockets of another process. */
@@ -43,10 +45,10 @@ export interface Inheritance {
   /** The one for this address, if there is one. Port 0: any. */
   takeListener(kind: ListenerKind, address: string, port: number): PassedListener | undefined
   /**
-   * TCP sockets that a service manager listens on, in place of those of the options. Without an
-   * address they accept from the start.
+   * Sockets of these kinds that a service manager listens on, in place of those of the options.
+   * Without an address they accept from the start.
    */
-  takeActivated(): PassedListener[]
+  takeActivated(kinds: readonly ListenerKind[]): PassedListener[]
 }
 
 /** Prefixes of TCP and UDP addresses, as in memcached. */

@@ -3,7 +3,6 @@
 
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import type { ListenAddress, Options, PeerCheck } from '../../options/options.ts'
-import { StartError } from '../system/start-error.ts'
 import {
   addressText,
   type Bound,
@@ -17,7 +16,7 @@ import { type Connect, listening } from './listening.ts'
 import { passing } from './passing.ts'
 
 /** Called with each accepted socket, paused, and the index of its listener. */
-export type Accept = (socket: Socket, listener: number) => void
+export type Accept = (socket: Socket, listener: number, isUnix: boolean) => void
 
 const SOCKET_OPTIONS = {
   pauseOnConnect: true,
@@ -34,19 +33,19 @@ export async function listenAll(
 ): Promise<Listener[]> {
   const { unixSocket, tcpEnabled, listen, port } = options
   const listeners: Listener[] = []
-  const acceptNext = (): Connect => {
+  const acceptNext = (isUnix = false): Connect => {
     const index = listeners.length
-    return socket => accept(socket, index)
+    return socket => accept(socket, index, isUnix)
   }
   try {
-    for (const passed of heritage?.takeActivated() ?? []) {
-      const server = createServer(SOCKET_OPTIONS, acceptNext())
+    for (const passed of heritage?.takeActivated(['tcp', 'unix']) ?? []) {
+      const server = createServer(SOCKET_OPTIONS, acceptNext(passed.kind === 'unix'))
       listeners.push(await listenActivated(passed, options, server))
     }
     if (listeners.length > 0) return listeners
     if (unixSocket !== undefined) {
       const { listenUnix } = await import('./unix-listener.ts')
-      const server = createServer(SOCKET_OPTIONS, acceptNext())
+      const server = createServer(SOCKET_OPTIONS, acceptNext(true))
       listeners.push(await listenUnix(unixSocket, options, server, heritage))
     }
     if (tcpEnabled) {
@@ -103,18 +102,25 @@ async function listenActivated(
   if (startsHere) {
     await listening(server, () => server.listen({ fd: passed.descriptor, backlog }))
   }
-  const bound = startsHere ? server.address() : boundOf(passed)
-  if (bound === null || typeof bound === 'string') {
-    throw new StartError('of the sockets in LISTEN_FDS only those of TCP are taken')
+  const state = 'conn_listening'
+  const rest = startsHere ? undefined : passed
+  if (passed.kind === 'unix') {
+    const path = startsHere ? String(server.address()) : passed.address
+    const place = { kind: 'unix', isActivated: true, address: path, port: 0 } as const
+    // The name of an abstract one begins with NUL.
+    const address = `unix:${path.replace('\0', '@')}`
+    const facts = { address, state, protocol, peerCheck: null }
+    return { facts, bound: undefined, ...passing(server, place, rest, backlog) }
   }
+  const bound = startsHere ? (server.address() as AddressInfo) : boundOf(passed)
   const facts = {
     address: addressText(bound.address, bound.port),
-    state: 'conn_listening',
+    state,
     protocol,
     peerCheck: peerCheckOf(undefined, options),
   }
   const place = { kind: 'tcp', isActivated: true, ...bound } as const
-  return { facts, bound, ...passing(server, place, startsHere ? undefined : passed, backlog) }
+  return { facts, bound, ...passing(server, place, rest, backlog) }
 }
 
 function boundOf({ address, port }: PassedListener): Bound {

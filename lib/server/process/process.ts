@@ -104,7 +104,7 @@ export async function runHere(asked: Options, start: Start, goesOn: boolean): Pr
     held.running = await start(options)
     warnOfOpenAddress(options)
     if (held.reloads) await held.running.reload()
-    if (identity !== undefined) assume(identity, options.unixSocket)
+    if (identity !== undefined) assume(identity, ownSocket(options, held.running))
     held.pidFile = options.pidFile === undefined ? undefined : resolvePath(options.pidFile)
     if (held.pidFile !== undefined) writePidFile(held.pidFile)
     await tellStarted(held.running, isTalking)
@@ -115,6 +115,11 @@ export async function runHere(asked: Options, start: Start, goesOn: boolean): Pr
   } catch (error) {
     await tellRefused(refusalFrom(error, asked))
   }
+}
+
+/** The UNIX socket of the options, unless a service manager has given others. */
+function ownSocket({ unixSocket }: Options, { places }: Running): string | undefined {
+  return places.includes(`unix:${unixSocket}`) ? unixSocket : undefined
 }
 
 /** Starts the same command line in the background. Returns when it listens or has failed. */

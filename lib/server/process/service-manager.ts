@@ -1,11 +1,8 @@
-// What a service manager such as systemd is told, by datagrams to NOTIFY_SOCKET, and what it gives:
-// listening sockets as descriptors (LISTEN_FDS), which begin at 3.
+// What a service manager such as systemd is told, by datagrams to NOTIFY_SOCKET. What it gives is
+// in activation.ts.
 
 import { execFile } from 'node:child_process'
-import type { Inheritance, PassedListener } from '../listen/address.ts'
 import { sendDatagram } from '../native/datagram.ts'
-
-const FIRST_DESCRIPTOR = 3
 
 /** Tells the service manager, if there is one: READY=1, MAINPID=123 ... */
 export function notify(...states: string[]): void {
@@ -40,15 +37,4 @@ export function notifyUpgraded(watchdogMs: number, pid?: number): void {
   const main = pid === undefined ? [] : [`MAINPID=${pid}`]
   const food = watchdogMs > 0 ? ['WATCHDOG=1', `WATCHDOG_USEC=${watchdogMs * 1000}`] : []
   notify(...main, 'READY=1', ...food)
-}
-
-/** The sockets that the service manager listens on for this process; undefined: none. */
-export function activation(): Inheritance | undefined {
-  const { LISTEN_PID, LISTEN_FDS } = process.env
-  const count = Number(LISTEN_FDS)
-  if (Number(LISTEN_PID) !== process.pid || !Number.isInteger(count) || count <= 0) return undefined
-  const activated = Array.from({ length: count }, (_, i): PassedListener => {
-    return { kind: 'tcp', address: '', port: 0, descriptor: FIRST_DESCRIPTOR + i }
-  })
-  return { takeListener: () => undefined, takeActivated: () => activated.splice(0) }
 }

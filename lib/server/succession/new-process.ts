@@ -71,11 +71,12 @@ export class Successor implements Inheritance {
     return memoryFile.descriptor
   }
 
-  takeActivated(): PassedListener[] {
+  takeActivated(kinds: readonly ListenerKind[]): PassedListener[] {
     const { listeners } = this.legacy
-    const found = listeners.filter(({ isActivated }) => isActivated === true)
-    this.legacy.listeners = listeners.filter(({ isActivated }) => isActivated !== true)
-    return found
+    const isTaken = ({ isActivated, kind }: PassedListener) =>
+      isActivated === true && kinds.includes(kind)
+    this.legacy.listeners = listeners.filter(listener => !isTaken(listener))
+    return listeners.filter(isTaken)
   }
 
   /**
