@@ -8,10 +8,14 @@
 // delete its record. A response whose request began before that is stored under the old id, where
 // nobody finds it.
 //
+// Whoever has read a response to its end finds it at once in the same process: a get waits for the
+// stores of its URI whose bodies have ended.
+//
 // If the cache fails, requests go to their origin and `onError` is called.
 
 import '../client-node-version.ts'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { Writable } from 'node:stream'
 import { KIB, MIB } from '../bytes/units.ts'
 import { checkOptions, checkType, countOption } from '../doors/arguments.ts'
@@ -81,6 +85,8 @@ export class HttpCacheStore {
   private readonly prefix: string
   private readonly bodyBytesMax: number
   private readonly report: OnError
+  /** Bodies that are on their way into the cache, by URI. */
+  private readonly writing = new Map<string, Set<Writable>>()
 
   /** CacheError ARGUMENT for wrong options. */
   constructor(cache: Store, options: HttpCacheOptions = {}) {
@@ -97,6 +103,7 @@ export class HttpCacheStore {
   /** The stored response to such a request; undefined if there is none or the cache failed. */
   async get(request: HttpRequestKey): Promise<CachedHttpResponse | undefined> {
     try {
+      await this.written(request)
       const record = (await this.recordOf(request))?.record
       if (record === undefined) return undefined
       const keys = record.variants.map(names => this.keyOf(record, request, names))
@@ -119,7 +126,7 @@ export class HttpCacheStore {
     const { bodyBytesMax } = this
     const parts: Buffer[] = []
     let bytes = 0
-    return new Writable({
+    const stream = new Writable({
       write(part: Buffer, _, done) {
         bytes += part.length
         parts.push(part)
@@ -138,6 +145,8 @@ export class HttpCacheStore {
           )
       },
     })
+    this.note(uriOf(request), stream)
+    return stream
   }
 
   /** Deletes all responses of a URI. Never rejects: undici would not catch it. */
@@ -147,6 +156,23 @@ export class HttpCacheStore {
     } catch (error) {
       this.report(error, uriOf(request))
     }
+  }
+
+  private note(uri: string, stream: Writable): void {
+    const streams = this.writing.get(uri) ?? new Set()
+    this.writing.set(uri, streams.add(stream))
+    stream.once('close', () => {
+      streams.delete(stream)
+      if (streams.size === 0 && this.writing.get(uri) === streams) this.writing.delete(uri)
+    })
+  }
+
+  /** Resolves when the responses of a URI are stored whose bodies have ended. */
+  private async written(request: HttpRequestKey): Promise<void> {
+    const streams = this.writing.get(uriOf(request))
+    if (streams === undefined) return
+    const ended = [...streams].filter(({ writableEnded }) => writableEnded)
+    await Promise.all(ended.map(stream => once(stream, 'close').catch(() => {})))
   }
 
   private async put(

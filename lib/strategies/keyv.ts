@@ -5,7 +5,8 @@
 //
 // A namespace is a tag: `clear` gives it a new version. That costs one request, however many items
 // the namespace has, and changes nothing else in the cache. Each call first looks the version up.
-// In the cache items expire up to two seconds late; Keyv hides expired ones to the millisecond.
+// In the cache items expire up to two seconds late, never early; Keyv hides expired ones to the
+// millisecond.
 //
 //   in the cache   KEY@VERSION       spaces and control characters of KEY percent-encoded
 //
@@ -37,6 +38,9 @@ export interface KeyvEntry<Value = unknown> {
 
 /** Times below are times to live, ms. */
 const TIME_MS_MIN = 1e12
+
+/** A cache counts whole seconds: an item of one second may be gone after a tenth of one. */
+const WHOLE_S_MS = 1000
 
 /** Values that are read at once by an iterator. */
 const ITERATOR_BATCH_KEYS = 256
@@ -72,8 +76,8 @@ const CAPABILITIES = {
 export class KeyvStore extends EventEmitter {
   /** Set by Keyv. */
   namespace: string | undefined
-  /** Keyv 6 reads the capabilities of a store, Keyv 5 does not. */
-  private isKeyv6 = false
+  /** Keyv 5 reads the options of a store, Keyv 6 its capabilities. */
+  private isKeyv5 = false
   private readonly store: Store
   private readonly serializer: Serializer
   private readonly tags: Tags
@@ -91,8 +95,14 @@ export class KeyvStore extends EventEmitter {
 
   /** `expires: true`: times are absolute, as in Keyv 6. */
   get capabilities() {
-    this.isKeyv6 = true
+    this.isKeyv5 = false
     return CAPABILITIES
+  }
+
+  /** Read by Keyv 5 alone. */
+  get opts(): undefined {
+    this.isKeyv5 = true
+    return undefined
   }
 
   async get<Value>(key: string): Promise<Value | undefined> {
@@ -137,7 +147,7 @@ export class KeyvStore extends EventEmitter {
   async deleteMany(keys: string[]): Promise<boolean[] | boolean> {
     const own = await this.keysOf(keys)
     const done = await Promise.all(own.map(key => this.store.delete(key)))
-    return this.isKeyv6 ? done : done.every(Boolean)
+    return this.isKeyv5 ? done.every(Boolean) : done
   }
 
   async has(key: string): Promise<boolean> {
@@ -190,7 +200,8 @@ export class KeyvStore extends EventEmitter {
       return true
     }
     const { bytes, flags } = encode(value, this.serializer, undefined)
-    return this.store.set(key, bytes, { expiresAt, flags })
+    const lateAt = expiresAt === undefined ? undefined : expiresAt + WHOLE_S_MS
+    return this.store.set(key, bytes, { expiresAt: lateAt, flags })
   }
 
   /** The keys in the cache for these. */

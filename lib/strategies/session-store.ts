@@ -17,11 +17,14 @@ const SESSION_TTL_S = 86_400
 
 /** A session's data, as express-session passes it. */
 export interface SessionFacts {
-  cookie: {
-    /** Undefined, or `false` in older applications: the cookie has no expiry. */
-    expires?: Date | string | boolean | null | undefined
-    originalMaxAge?: number | null | undefined
-  }
+  /** Undefined where an application stores sessions itself. */
+  cookie?:
+    | {
+        /** Undefined, or `false` in older applications: the cookie has no expiry. */
+        expires?: Date | string | boolean | null | undefined
+        originalMaxAge?: number | null | undefined
+      }
+    | undefined
 }
 
 export interface SessionOptions {
@@ -84,7 +87,7 @@ async function read(cache: Store, key: string): Promise<never> {
 
 /** A session expires with its cookie, or after its own time. */
 function expiryOf({ cookie }: SessionFacts, ttlS: number): ExpiryOptions {
-  const { expires } = cookie
+  const expires = cookie?.expires
   if (!(expires instanceof Date || typeof expires === 'string')) return { ttlS }
   return { expiresAt: new Date(expires) }
 }

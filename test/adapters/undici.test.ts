@@ -185,3 +185,63 @@ t.test('a URI has a bounded number of variants', async t => {
   const record = await cache.get<{ variants: string[][] }>('http:http://a:/')
   t.equal(record?.variants.length, 16)
 })
+
+for (const { name, skip, open } of DOORS) {
+  t.test(`what undici asks of its own stores, ${name}`, { skip }, async t => {
+    const [here, there] = await open(t)
+    const fail = (error: unknown) => t.fail(String(error))
+    const options = { bodyBytesMax: 6, onError: fail }
+    const store = new HttpCacheStore(here, options)
+    const other = new HttpCacheStore(there, options)
+    const now = Date.now()
+    const keyOf = (path: string, headers = {}) => {
+      return { origin: 'http://a', path, method: 'GET', headers }
+    }
+    const put = (key: ReturnType<typeof keyOf>, pieces: string[], more = {}) => {
+      const times = { cachedAt: now, staleAt: now + 10_000, deleteAt: now + 60_000 }
+      const facts = { ...FACTS, ...times, etag: '"e"', ...more }
+      const stream = store.createWriteStream(key, facts)
+      for (const piece of pieces) stream?.write(Buffer.from(piece))
+      stream?.end()
+      return facts
+    }
+    const found = async (key: ReturnType<typeof keyOf>, from = store) => {
+      const response = await from.get(structuredClone(key))
+      return response && { ...response, body: Buffer.concat(response.body).toString() }
+    }
+
+    t.equal(await found(keyOf('/')), undefined)
+    const facts = put(keyOf('/'), ['asd', '123'])
+    t.match(await found(keyOf('/')), { ...facts, body: 'asd123' }, 'at once, up to the most bytes')
+    t.match(await found(keyOf('/'), other), { ...facts, body: 'asd123' })
+    t.equal(await found(keyOf('/asd')), undefined, 'another path')
+    put(keyOf('/'), ['foo'], { headers: { foo: 'baz' } })
+    t.match(await found(keyOf('/')), { headers: { foo: 'baz' }, body: 'foo' }, 'the newest')
+
+    const stale = put(keyOf('/stale'), ['s'], { cachedAt: now - 9, staleAt: now - 1 })
+    t.match(await found(keyOf('/stale')), { staleAt: stale.staleAt, body: 's' })
+
+    const [ada, bob] = ['ada', 'bob'].map(user => keyOf('/vary', { user }))
+    put(ada, ['of a'], { vary: { user: 'ada' } })
+    t.equal((await found(ada))?.body, 'of a')
+    t.equal(await found(bob), undefined)
+    put(bob, ['of b'], { vary: { user: 'bob' } })
+    t.strictSame([(await found(bob))?.body, (await found(ada, other))?.body], ['of b', 'of a'])
+    await store.delete(ada)
+    t.strictSame([await found(ada), await found(bob, other)], [undefined, undefined])
+  })
+}
+
+t.test('a get does not wait for a body that is still coming, nor for one that failed', async t => {
+  const [cache] = await LOCAL.open(t)
+  const store = new HttpCacheStore(cache, { bodyBytesMax: 3 })
+  const key = { origin: 'http://a', path: '/', method: 'GET', headers: {} }
+  const now = Date.now()
+  const facts = { ...FACTS, cachedAt: now, staleAt: now + 10_000, deleteAt: now + 20_000 }
+  const [coming, long] = [1, 2].map(() => store.createWriteStream(key, facts))
+  coming?.write(Buffer.from('a'))
+  long?.end(Buffer.from('too long'))
+  t.equal(await store.get(key), undefined)
+  coming?.end(Buffer.from('b'))
+  t.equal(String((await store.get(key))?.body), 'ab')
+})

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Keyv6, { detectKeyvStorage, type KeyvStorageAdapter } from 'keyv'
 import Keyv5 from 'keyv5'
 import t from 'tap'
+import type { SetOptions } from '../../lib/doors/types.ts'
 import { KeyvStore } from '../../lib/strategies/keyv.ts'
 import { DOORS, LOCAL } from '../support/doors.ts'
 
@@ -106,6 +107,37 @@ t.test('Keyv recognises the adapter', async t => {
   const { compatible, store: kind } = detectKeyvStorage(store)
   t.strictSame([compatible, kind], [true, 'keyvStorage'])
   t.match(store.capabilities, { compatible, store: kind, expires: true })
+})
+
+t.test('an item does not expire early, though the cache counts whole seconds', async t => {
+  const [here] = await LOCAL.open(t)
+  const times: unknown[] = []
+  const spying = new Proxy(here, {
+    get: (store, name) =>
+      name === 'set'
+        ? (key: string, value: unknown, options: SetOptions) => {
+            times.push(options.expiresAt)
+            return store.set(key, value, options)
+          }
+        : Reflect.get(store, name).bind(store),
+  })
+  const inMs = Date.now() + 500
+  const store = new KeyvStore(spying)
+  await store.set('a', 'v', inMs)
+  await store.setMany([{ key: 'b', value: 'v', expires: inMs }])
+  await store.set('c', 'v')
+  t.strictSame(times, [inMs + 1000, inMs + 1000, undefined])
+})
+
+t.test('a store of its own answers as Keyv 6 wants it', async t => {
+  const [here] = await LOCAL.open(t)
+  const store = new KeyvStore(here)
+  await store.setMany([
+    { key: 'a', value: 1 },
+    { key: 'b', value: 2 },
+  ])
+  t.strictSame(await store.deleteMany(['a', 'x', 'b']), [true, false, true])
+  t.strictSame(await store.deleteMany([]), [])
 })
 
 t.test('values without a serializer in Keyv', async t => {

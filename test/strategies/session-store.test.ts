@@ -57,6 +57,8 @@ t.test('a session expires with its cookie, or after its own TTL', async t => {
   t.equal(await ttlOf('b'), undefined)
   await call('set', 'c', false)
   t.equal(await ttlOf('c'), 500, 'as long as the browser is open')
+  await new Promise(resolve => store.set('d', { views: 1 } as unknown as SessionData, resolve))
+  t.equal(await ttlOf('d'), 500, 'an application stored it, without a cookie')
 })
 
 t.test('errors of the cache reach the application', async t => {
