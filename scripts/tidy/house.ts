@@ -285,7 +285,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['doctor/', 'drain.ts', 'ring.ts', 'scale/', 'snapshot/', 'top/', 'upgrade.ts', 'warm.ts'],
     ['restore.ts'],
     ['servers/'],
-    ['command-line.ts', 'progress.ts'],
+    ['command-line.ts', 'found-servers.ts', 'progress.ts'],
   ],
   'lib/commands/scale/': [
     ['scale.ts'],
