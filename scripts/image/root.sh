@@ -21,13 +21,14 @@ for folder in bin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 dpkg-deb --fsys-tarfile "$package" | tar -xf - -C "$root" --no-same-owner \
   ./usr/bin/memslab ./usr/lib/memslab ./usr/share/doc/memslab/copyright
 
-# The shell, the libraries of both, and what loads them: each by the name that is looked for.
+# A shell that can wait, for hooks, the libraries of both, and what loads them: each by the name that is looked for.
 cp /usr/bin/dash "$root/usr/bin/dash"
 ln -s dash "$root/usr/bin/sh"
+cp /usr/bin/sleep "$root/usr/bin/sleep"
 ldd "$root/usr/lib/memslab/node" /usr/bin/dash | sed -n 's/.*=> \(\/[^ ]*\) (.*/\1/p' | sort -u |
   while read -r library; do cp -L "$library" "$root/usr/lib/$machine/"; done
 cp -L /lib64/ld-linux-x86-64.so.2 "$root/usr/lib64/"
-for name in libc6 libgcc-s1 libstdc++6 libatomic1 dash; do
+for name in libc6 libgcc-s1 libstdc++6 libatomic1 dash coreutils; do
   mkdir -p "$root/usr/share/doc/$name"
   cp -L "/usr/share/doc/$name/copyright" "$root/usr/share/doc/$name/copyright" 2>/dev/null || true
 done

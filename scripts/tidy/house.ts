@@ -329,7 +329,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['scripts/bench/pool/'],
   pino: ['lib/server/system/'],
   'prom-client': ['lib/admin/metrics/', 'lib/commands/scale/metrics.ts', 'test/'],
-  yaml: ['lib/commands/scale/config/file.ts'],
+  yaml: ['lib/commands/scale/config/file.ts', 'test/'],
   zod: ['lib/commands/scale/config/'],
   croner: ['lib/commands/scale/config/kinds.ts', 'lib/commands/scale/decide/bounds.ts'],
   uplot: ['page/chart.ts'],

@@ -82,6 +82,7 @@ t.test('the image without Docker', { skip }, async t => {
       'dash',
       'memslab',
       'sh',
+      'sleep',
     ])
   })
 
