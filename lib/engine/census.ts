@@ -38,6 +38,8 @@ export interface Tuning {
   warmShare: number
   /** By worth: a class gives a page for less than this share of what it is worth elsewhere. */
   ratio: number
+  /** Items that expire within this many seconds have their own list; 0: none. */
+  temporaryTtlS: number
 }
 
 export function tuningOf({ shards }: Cache): Tuning {
@@ -46,6 +48,7 @@ export function tuningOf({ shards }: Cache): Tuning {
     hotShare: words[L.LRU_HOT_PERCENT] / 100,
     warmShare: words[L.LRU_WARM_PERCENT] / 100,
     ratio: words[L.AUTOMOVE_RATIO] / 1000,
+    temporaryTtlS: Math.max(0, words[L.LRU_TEMPORARY_TTL_S]),
   }
 }
 

@@ -12,6 +12,7 @@ import type { Cache } from '../../engine/cache.ts'
 import { flushesOf, lookupsOf, pageUseOf, tuningOf } from '../../engine/census.ts'
 import { arenaCount } from '../../engine/create.ts'
 import type { EvictionName } from '../../engine/limits.ts'
+import { corrected, inOrder } from './correction.ts'
 import {
   type CurvePoint,
   type Insight,
@@ -20,6 +21,7 @@ import {
   PREFIXES_SHOWN_MAX,
   type PrefixFacts,
 } from './insight.ts'
+import { SAMPLES_A_SECOND_MAX } from './key-sampler.ts'
 import { ENTRY_BYTES, MINI_CLASSES, type MiniMemory, TAGS_MAX } from './mini-cache.ts'
 import { Miniature } from './miniature.ts'
 import { PrefixTable } from './prefix-table.ts'
@@ -38,16 +40,15 @@ const OTHER_BYTES = 256 * 1024
 const ENTRIES_MAX = Math.floor((EVALUATOR_BYTES_MAX - OTHER_BYTES) / ENTRY_BYTES)
 
 /**
- * The sizes: the memory as a multiple of the present one, and its part of the entries. `likeness`:
- * how far what the simulation misses too much at the present size is expected there too, as a
- * power. It was fitted to 60 runs of generated traces (`npm run bench:mrc`).
+ * The sizes: the memory as a multiple of the present one, each twice the one before, and its part
+ * of the entries.
  */
 const CURVE = [
-  { memory: 0.25, part: 0.07, likeness: 0.5 },
-  { memory: 0.5, part: 0.12, likeness: 0.7 },
-  { memory: 1, part: 0.19, likeness: 1 },
-  { memory: 2, part: 0.27, likeness: 1 },
-  { memory: 4, part: 0.35, likeness: 1 },
+  { memory: 0.25, part: 0.07 },
+  { memory: 0.5, part: 0.12 },
+  { memory: 1, part: 0.19 },
+  { memory: 2, part: 0.27 },
+  { memory: 4, part: 0.35 },
 ] as const
 const PRESENT = 2
 
@@ -55,6 +56,13 @@ const PRESENT = 2
 const SHARE_FIRST = 1 / 8
 const SHARE_STEP = 0.85
 const SHARE_MIN = 2 ** -24
+/**
+ * How often it may rise again by that factor, and which part of the entries and of the samples in a
+ * second may be in use then.
+ */
+const RAISE_S = 120
+const RAISE_USE_MAX = 0.7
+
 /** Lost samples, as a part of all, above which the share falls; the least factor then. */
 const LOST_MAX = 0.05
 const LOST_FACTOR_MIN = 0.25
@@ -97,6 +105,12 @@ export class Evaluator {
   private prefixes = new PrefixTable()
   private readonly leastPages = new Float64Array(MINI_CLASSES)
   private share = SHARE_FIRST
+  /** The keys of this share had the time to be stored; misses of others are not counted yet. */
+  private countedShare = SHARE_FIRST
+  private raisedAtS = 0
+  /** Samples, the lost ones included, of the busiest second since then; whether some were lost. */
+  private busiest = 0
+  private wasBusy = false
   private fill = FILL_FIRST
   /** Longer items are left out. */
   private bytesMax = 0
@@ -137,6 +151,7 @@ export class Evaluator {
     }
     this.lookAtCounters()
     this.adapt()
+    this.raise()
     this.resize()
     this.fade()
     this.board.publish(this.insight())
@@ -170,12 +185,13 @@ export class Evaluator {
   private lookUp(sample: ReadSample): void {
     const isHit = sample.kind === SampleKind.HIT
     const tag = this.tagOf(sample)
+    const isCounted = isInShare(sample.hash, this.countedShare)
     this.seen += sample.times
-    if (!isHit) this.missesHere++
+    if (!isHit && isCounted) this.missesHere++
     ;(isHit ? this.prefixes.hits : this.prefixes.misses)[tag] += sample.times
     for (const [index, mini] of this.minis.entries()) {
       if (mini.get(sample.hash)) continue
-      this.misses[index]++
+      if (isCounted) this.misses[index]++
       // A client would store now what it got here.
       if (isHit) this.put(mini, sample, tag)
     }
@@ -202,13 +218,10 @@ export class Evaluator {
   /** Samples fewer keys from now on. What was counted is what they would have had. */
   private lower(factor: number): void {
     const share = Math.max(this.share * factor, SHARE_MIN)
-    const kept = share / this.share
-    this.share = share
-    this.ring.setShare(share)
     for (const mini of this.minis) mini.keep(hash => isInShare(hash, share))
-    this.misses = this.misses.map(count => count * kept)
-    this.missesHere *= kept
-    this.prefixes.fade(kept)
+    this.raisedAtS = this.cache.nowS
+    this.sample(share)
+    this.count(Math.min(this.countedShare, share))
     this.resize()
   }
 
@@ -218,8 +231,36 @@ export class Evaluator {
     const all = this.lastSeen + lost
     this.lost += lost
     this.lastSeen = 0
+    this.busiest = Math.max(this.busiest, all)
+    if (lost > 0) this.wasBusy = true
     if (lost <= all * LOST_MAX) return
     this.lower(Math.max(LOST_FACTOR_MIN, ((all - lost) / all) * (1 - LOST_MAX)))
+  }
+
+  /** Samples more keys again, once there are fewer of them, or fewer requests. */
+  private raise(): void {
+    if (this.cache.nowS - this.raisedAtS < RAISE_S) return
+    this.raisedAtS = this.cache.nowS
+    this.count(this.share)
+    const isBusy = this.wasBusy || this.busiest > SAMPLES_A_SECOND_MAX * RAISE_USE_MAX
+    this.busiest = 0
+    this.wasBusy = false
+    const isFull = this.minis.some(({ cache }) => cache.count > cache.capacity * RAISE_USE_MAX)
+    if (isBusy || isFull || this.share >= SHARE_FIRST) return
+    this.sample(Math.min(this.share / SHARE_STEP, SHARE_FIRST))
+  }
+
+  private sample(share: number): void {
+    this.prefixes.fade(share / this.share)
+    this.share = share
+    this.ring.setShare(share)
+  }
+
+  private count(share: number): void {
+    const factor = share / this.countedShare
+    this.countedShare = share
+    this.misses = this.misses.map(count => count * factor)
+    this.missesHere *= factor
   }
 
   private resize(): void {
@@ -314,33 +355,32 @@ export class Evaluator {
 
   private points(): CurvePoint[] {
     const limitBytes = this.cache.memoryLimitBytes()
-    const points = CURVE.map(({ memory }, index) => {
+    const ratios = this.missRatios()
+    return CURVE.map(({ memory }, index) => {
       const { cache } = this.minis[index]
+      const isTooSmall = index !== PRESENT && limitBytes * memory < CURVE_BYTES_MIN
       return {
         memory,
         memoryBytes: Math.round(limitBytes * memory),
-        missRatio: this.missRatioOf(index),
+        missRatio: isTooSmall ? null : (ratios?.[index] ?? null),
         filled: Math.min(1, cache.usedBytes / cache.limitBytes),
       }
     })
-    return inOrder(points)
   }
 
-  private missRatioOf(index: number): number | null {
+  /** By size; null: nothing was asked for yet. */
+  private missRatios(): number[] | null {
     if (this.lookups <= 0) return null
-    const measured = this.missed / this.lookups
-    if (index === PRESENT) return measured
-    if (this.cache.memoryLimitBytes() * CURVE[index].memory < CURVE_BYTES_MIN) return null
     // Lost samples missed as the others did.
     const lost = (this.seen + this.lost) / Math.max(1, this.seen)
-    const ratioOf = (misses: number) => (misses / this.share / this.lookups) * lost
-    const simulated = ratioOf(this.misses[index])
-    const few = Math.min(this.misses[PRESENT], this.missesHere) < CORRECTED_MISSES_MIN
-    if (few || measured === 0) return Math.min(1, simulated)
-    // The sample misses more or less than all keys do, and its simulation more or less than it.
-    const ofSample = measured / ratioOf(this.missesHere)
-    const ofSimulation = (this.missesHere / this.misses[PRESENT]) ** CURVE[index].likeness
-    return Math.min(1, simulated * ofSample * ofSimulation)
+    const ratioOf = (misses: number) => (misses / this.countedShare / this.lookups) * lost
+    const ratios = this.misses.map(ratioOf)
+    const ofAll = this.missed / this.lookups
+    if (Math.min(this.misses[PRESENT], this.missesHere) < CORRECTED_MISSES_MIN || ofAll === 0) {
+      const plain = ratios.map((ratio, index) => (index === PRESENT ? ofAll : Math.min(1, ratio)))
+      return inOrder(plain, PRESENT)
+    }
+    return corrected({ ratios, present: PRESENT, ofSample: ratioOf(this.missesHere), ofAll })
   }
 
   private prefixFacts(): PrefixFacts[] {
@@ -360,20 +400,4 @@ export class Evaluator {
     }
     return facts.sort((a, b) => b.bytes - a.bytes).slice(0, PREFIXES_SHOWN_MAX)
   }
-}
-
-/** More memory never misses more. Where chance says otherwise, the size next to it counts. */
-function inOrder(points: CurvePoint[]): CurvePoint[] {
-  for (let index = PRESENT + 1; index < points.length; index++) {
-    points[index].missRatio = bounded(Math.min, points[index], points[index - 1])
-  }
-  for (let index = PRESENT - 1; index >= 0; index--) {
-    points[index].missRatio = bounded(Math.max, points[index], points[index + 1])
-  }
-  return points
-}
-
-function bounded(by: (a: number, b: number) => number, one: CurvePoint, next: CurvePoint) {
-  if (one.missRatio === null || next.missRatio === null) return one.missRatio
-  return by(one.missRatio, next.missRatio)
 }

@@ -3,7 +3,7 @@
 //
 //   entry    a key by its hash, its bytes, when it expires, its place in a list of its class
 //   class    one for each doubling of the bytes, where pages belong to classes; else one
-//   list     COLD and WARM, and HOT for segmented lists, as in engine/items/rules.ts
+//   list     COLD and WARM, HOT for segmented lists, and TEMP, as in engine/items/rules.ts
 //   memory   a class has the bytes of its entries, but no less than its least pages (setMemory): in
 //            a small cache those are a large part of it
 //
@@ -15,9 +15,9 @@ export const ENTRY_BYTES = 29
 export const NIL = 0
 
 /** The lists of a class. */
-export const MiniList = { COLD: 0, WARM: 1, HOT: 2 } as const
+export const MiniList = { COLD: 0, WARM: 1, HOT: 2, TEMP: 3 } as const
 export type MiniList = (typeof MiniList)[keyof typeof MiniList]
-const LISTS = 3
+const LISTS = 4
 
 /** The classes begin at powers of two, from this one on; the last one has the long items. */
 const FIRST_POWER = 5
@@ -149,7 +149,7 @@ export class MiniCache {
   /** Entries of a class. */
   classCount(id: number): number {
     const at = id * LISTS
-    return this.counts[at] + this.counts[at + 1] + this.counts[at + 2]
+    return this.counts[at] + this.counts[at + 1] + this.counts[at + 2] + this.counts[at + 3]
   }
 
   /** The entry at the end of a list; NIL: it is empty. */

@@ -19,7 +19,7 @@ import {
 import { MiniGhosts } from './mini-ghosts.ts'
 import { MiniWorth } from './mini-worth.ts'
 
-const { COLD, WARM, HOT } = MiniList
+const { COLD, WARM, HOT, TEMP } = MiniList
 
 /** Entries that are tried in search of a victim, and moved in one balance of the lists. */
 const VICTIM_TRIES_MAX = 50
@@ -33,6 +33,7 @@ export class Miniature {
   readonly worth: MiniWorth
   private hotShare = 0.2
   private warmShare = 0.4
+  private temporaryTtlS = 0
   private readonly rule: EvictionName
   private readonly ghosts: MiniGhosts
 
@@ -50,9 +51,10 @@ export class Miniature {
   }
 
   /** Sets what operators may change of the rules. */
-  tune({ hotShare, warmShare, ratio }: Tuning): void {
+  tune({ hotShare, warmShare, ratio, temporaryTtlS }: Tuning): void {
     this.hotShare = hotShare
     this.warmShare = warmShare
+    this.temporaryTtlS = temporaryTtlS
     this.worth.ratio = ratio
   }
 
@@ -78,7 +80,9 @@ export class Miniature {
     const { cache } = this
     const known = cache.find(key.hash)
     const id = cache.classFor(key.bytes)
-    if (known !== NIL && cache.classOf(known) === id) {
+    const list = this.firstListOf(key.expiresAtS)
+    const staysTemp = known !== NIL && (cache.listOf(known) === TEMP) === (list === TEMP)
+    if (staysTemp && cache.classOf(known) === id) {
       cache.rewrite(known, key.bytes, key.expiresAtS)
       this.renew(known)
       return true
@@ -87,7 +91,7 @@ export class Miniature {
     if (key.bytes > cache.limitBytes) return true
     this.makeRoom(id, key.bytes)
     if (cache.isFull) return false
-    this.link(key, known !== NIL)
+    this.link(key, list, known !== NIL)
     return true
   }
 
@@ -101,18 +105,23 @@ export class Miniature {
     this.cache.keep(kept)
   }
 
-  private link(key: MiniKey, wasKnown: boolean): void {
+  private link(key: MiniKey, list: MiniList, wasKnown: boolean): void {
     const { cache } = this
-    if (this.rule !== 'worth') {
-      cache.add(key, this.rule === 'lru' ? COLD : HOT)
-      if (this.rule === 'segmented') this.balance()
-      return
-    }
-    const ghost = wasKnown ? null : this.ghosts.take(key.hash, cache.count)
-    const entry = cache.add(key, ghost === null ? COLD : WARM)
+    const mayReturn = this.rule === 'worth' && list === COLD && !wasKnown
+    const ghost = mayReturn ? this.ghosts.take(key.hash, cache.count) : null
+    const entry = cache.add(key, ghost === null ? list : WARM)
+    if (this.rule === 'segmented') this.balance()
     if (ghost === null) return
     cache.states[entry] |= ACTIVE
     this.worth.noteReturned(cache.classOf(entry), ghost)
+  }
+
+  /** What expires soon has a list of its own, where operators want that. */
+  private firstListOf(expiresAtS: number): MiniList {
+    const { temporaryTtlS, cache } = this
+    const endsSoon = expiresAtS !== 0 && expiresAtS - cache.nowS <= temporaryTtlS
+    if (endsSoon && temporaryTtlS > 0) return TEMP
+    return this.rule === 'segmented' ? HOT : COLD
   }
 
   /** A hit. */
@@ -122,7 +131,7 @@ export class Miniature {
     if (this.rule === 'lru') {
       if (nowS - touchedS[entry] < BUMP_INTERVAL_S) return
       touchedS[entry] = nowS
-      this.cache.move(entry, COLD)
+      this.cache.move(entry, this.cache.listOf(entry))
     } else if (this.rule === 'segmented') {
       states[entry] = state | ((state & FETCHED) === 0 ? FETCHED : ACTIVE)
     } else if ((state & ACTIVE) === 0) {
@@ -136,7 +145,7 @@ export class Miniature {
   private renew(entry: number): void {
     const { cache } = this
     cache.touchedS[entry] = cache.nowS
-    if (this.rule === 'lru') cache.move(entry, COLD)
+    if (this.rule === 'lru') cache.move(entry, cache.listOf(entry))
     else cache.states[entry] |= ACTIVE
   }
 
@@ -172,8 +181,9 @@ export class Miniature {
   private evict(entry: number): void {
     const { cache } = this
     const id = cache.classOf(entry)
-    if (this.rule === 'worth' && !cache.isExpired(entry)) {
-      const wasWarm = cache.listOf(entry) === WARM
+    const list = cache.listOf(entry)
+    if (this.rule === 'worth' && list !== TEMP && !cache.isExpired(entry)) {
+      const wasWarm = list === WARM
       this.ghosts.add(cache.hashes[entry], wasWarm, cache.count)
       this.worth.noteEvicted(id, cache.bytes[entry], wasWarm)
     }
@@ -191,7 +201,8 @@ export class Miniature {
       cache.move(entry, WARM)
       if (this.rule === 'segmented') this.balance()
     }
-    return cache.tailOf(id, COLD) || cache.tailOf(id, HOT) || cache.tailOf(id, WARM)
+    const [cold, hot, warm, temp] = [COLD, HOT, WARM, TEMP].map(list => cache.tailOf(id, list))
+    return cold || hot || warm || temp
   }
 
   private listToEvict(id: number): MiniList {

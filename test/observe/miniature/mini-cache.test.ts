@@ -150,3 +150,34 @@ t.test('it says when it has no entry left, and keeps those of a smaller sample',
   t.ok(mini.has(98))
   t.notOk(mini.has(99))
 })
+
+for (const rule of ['lru', 'segmented', 'worth'] as const) {
+  t.test(`${rule}: what expires soon is kept apart where temporary_ttl asks for it`, async t => {
+    const keptAfter = (temporaryTtlS: number) => {
+      const mini = new Miniature(2000, rule)
+      mini.setMemory(memoryOf(100_000))
+      mini.tune({ hotShare: 0.2, warmShare: 0.4, ratio: 0.8, temporaryTtlS })
+      for (let hash = 0; hash < 100; hash++) mini.put({ hash, bytes: 100, expiresAtS: 30, tag: 0 })
+      for (let hash = 1000; hash < 3000; hash++)
+        mini.put({ hash, bytes: 100, expiresAtS: 0, tag: 0 })
+      return Array.from({ length: 100 }, (_, hash) => hash).filter(hash => mini.has(hash)).length
+    }
+    t.equal(keptAfter(0), 0, 'evicted with the others')
+    t.equal(keptAfter(20), 0, 'they last longer than that')
+    t.equal(keptAfter(60), 100, 'evicted last')
+  })
+}
+
+t.test('a store moves an entry to the list of what expires soon, and back', async t => {
+  const mini = new Miniature(10, 'worth')
+  mini.setMemory(memoryOf(10_000))
+  mini.tune({ hotShare: 0.2, warmShare: 0.4, ratio: 0.8, temporaryTtlS: 60 })
+  const listAfter = (expiresAtS: number) => {
+    mini.put({ hash: 1, bytes: 100, expiresAtS, tag: 0 })
+    return mini.cache.listOf(mini.cache.find(1))
+  }
+  t.equal(listAfter(0), MiniList.COLD)
+  t.equal(listAfter(30), MiniList.TEMP)
+  t.equal(listAfter(90), MiniList.COLD)
+  t.equal(mini.cache.count, 1)
+})
