@@ -1,5 +1,5 @@
-// The picture of all pages: a square a page (or for some of its neighbours, where there are too
-// many), in the colour of its class, arena below arena.
+// The picture of all pages: a square a page, in the colour of its class, arena below arena. Where
+// there are too many pages a square is a group of neighbours, in stripes of their colours.
 
 import type { ClassFacts, PageMap } from '../lib/admin/shapes.ts'
 import { byId, setText } from './dom.ts'
@@ -26,7 +26,8 @@ export class PageMapView {
   private readonly canvas = byId<HTMLCanvasElement>('map')
   private readonly tip = byId('map-tip')
   private map: PageMap | null = null
-  private arenas: Uint8Array[] = []
+  /** By arena, the parts of each square. */
+  private arenas: Uint8Array[][] = []
   private classes: readonly ClassFacts[] = []
   /** By class: a colour from small chunks to large ones. */
   private colors = new Map<number, string>()
@@ -44,7 +45,7 @@ export class PageMapView {
 
   showMap(map: PageMap): void {
     this.map = map
-    this.arenas = map.arenas.map(text => Uint8Array.from(atob(text), char => char.charCodeAt(0)))
+    this.arenas = map.arenas.map(text => squaresOf(text, map.partsPerCell))
     this.draw()
     setText(byId('map-facts'), this.facts())
   }
@@ -79,15 +80,15 @@ export class PageMapView {
   private facts(): string {
     const { map } = this
     if (map === null) return ''
-    const { unused, pool, moving } = map.codes
-    const cells = this.arenas.flatMap(arena => [...arena])
-    const have = (code: number) => cells.filter(cell => cell === code).length
-    const free = have(unused) + have(pool)
-    const one = map.pagesPerCell === 1 ? 'page' : `group of ${map.pagesPerCell} pages`
-    const moved = have(moving) === 0 ? '' : `, ${have(moving)} moving`
-    const size = `A square is a ${one} of ${brief(bytes(map.pageBytes))}.`
-    const used = percent(1 - free / Math.max(1, cells.length), 0)
-    return `${size} ${exact(cells.length)} squares in ${this.arenas.length} arenas: ${used} in use, ${exact(free)} free${moved}.`
+    const { pages, freePages, movingPages, pagesPerCell } = map
+    const ofOne = brief(bytes(map.pageBytes))
+    const square =
+      pagesPerCell === 1
+        ? `A square is a page of ${ofOne}.`
+        : `A square is ${pagesPerCell} pages of ${ofOne}, in stripes of their colours.`
+    const used = percent(1 - freePages / Math.max(1, pages), 0)
+    const moved = movingPages === 0 ? '' : `, ${exact(movingPages)} moving`
+    return `${square} ${exact(pages)} pages in ${this.arenas.length} arenas: ${used} in use, ${exact(freePages)} free${moved}.`
   }
 
   private draw(): void {
@@ -102,11 +103,11 @@ export class PageMapView {
     this.canvas.style.height = `${layout.heightPx}px`
     context.scale(ratio, ratio)
     const paint = this.painter(context, this.map)
-    for (const [i, cells] of this.arenas.entries()) {
+    for (const [i, squares] of this.arenas.entries()) {
       const top = layout.tops[i] ?? 0
-      for (const [at, code] of cells.entries()) {
+      for (const [at, parts] of squares.entries()) {
         const x = (at % layout.columns) * layout.squarePx
-        paint(code, x, top + Math.floor(at / layout.columns) * layout.squarePx)
+        paint(parts, x, top + Math.floor(at / layout.columns) * layout.squarePx)
       }
     }
     this.canvas.setAttribute('aria-label', 'The pages of all arenas by slab class')
@@ -120,15 +121,22 @@ export class PageMapView {
       [codes.kept, color('--kept')],
     ])
     const [poolInk, unusedInk] = [color('--pool'), color('--unused')]
-    return (code: number, x: number, y: number) => {
-      context.globalAlpha = this.pointed === null || this.pointed === code ? 1 : PALE
-      if (code === codes.unused || code === codes.pool) {
-        context.strokeStyle = code === codes.pool ? poolInk : unusedInk
+    const isFree = (code: number) => code === codes.unused || code === codes.pool
+    return (parts: Uint8Array, x: number, y: number) => {
+      const isPointed = this.pointed === null || parts.includes(this.pointed)
+      context.globalAlpha = isPointed ? 1 : PALE
+      if (parts.every(isFree)) {
+        context.strokeStyle = parts.includes(codes.pool) ? poolInk : unusedInk
         context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1)
         return
       }
-      context.fillStyle = fixed.get(code) ?? this.colorOf(code)
-      context.fillRect(x, y, size, size)
+      const width = size / parts.length
+      for (const [i, code] of parts.entries()) {
+        if (isFree(code)) continue
+        context.globalAlpha = this.pointed === null || this.pointed === code ? 1 : PALE
+        context.fillStyle = fixed.get(code) ?? this.colorOf(code)
+        context.fillRect(x + i * width, y, width, size)
+      }
     }
   }
 
@@ -137,16 +145,27 @@ export class PageMapView {
     const arena = tops.findLastIndex(top => top <= offsetY)
     const row = Math.floor((offsetY - (tops[arena] ?? 0)) / squarePx)
     const at = row * columns + Math.floor(offsetX / squarePx)
-    const code = offsetX < columns * squarePx ? this.arenas[arena]?.[at] : undefined
-    this.tip.hidden = code === undefined
-    if (code === undefined) return
-    setText(
-      this.tip,
-      `Arena ${arena}, page ${at * (this.map?.pagesPerCell ?? 1)}: ${this.nameOf(code)}`,
-    )
+    const parts = offsetX < columns * squarePx ? this.arenas[arena]?.[at] : undefined
+    this.tip.hidden = parts === undefined
+    if (parts === undefined) return
+    setText(this.tip, `Arena ${arena}, ${this.placeOf(at)}: ${this.mixOf(parts)}`)
     const left = Math.min(offsetX + 12, this.canvas.clientWidth - this.tip.offsetWidth)
     this.tip.style.left = `${Math.max(0, left)}px`
     this.tip.style.top = `${offsetY + 14}px`
+  }
+
+  private placeOf(square: number): string {
+    const pages = this.map?.pagesPerCell ?? 1
+    const first = square * pages
+    return pages === 1 ? `page ${first}` : `pages from ${first} to ${first + pages - 1}`
+  }
+
+  private mixOf(parts: Uint8Array): string {
+    const codes = [...new Set(parts)]
+    if (codes.length === 1) return this.nameOf(codes[0] ?? 0)
+    const shareOf = (code: number) => parts.filter(part => part === code).length / parts.length
+    const shares = codes.map(code => `${percent(shareOf(code), 0)} ${this.nameOf(code)}`)
+    return `about ${shares.join('; ')}`
   }
 
   private nameOf(code: number): string {
@@ -162,15 +181,22 @@ export class PageMapView {
   }
 }
 
+function squaresOf(base64: string, parts: number): Uint8Array[] {
+  const bytes = Uint8Array.from(atob(base64), char => char.charCodeAt(0))
+  return Array.from({ length: bytes.length / parts }, (_, square) =>
+    bytes.subarray(square * parts, (square + 1) * parts),
+  )
+}
+
 /** The largest squares with which the picture is not too high. */
-function layOut(arenas: readonly Uint8Array[], widthPx: number): Layout {
+function layOut(arenas: readonly Uint8Array[][], widthPx: number): Layout {
   for (let squarePx = SQUARE_PX_MAX; ; squarePx--) {
     const columns = Math.max(1, Math.floor(widthPx / squarePx))
     const tops: number[] = []
     let heightPx = 0
-    for (const cells of arenas) {
+    for (const squares of arenas) {
       tops.push(heightPx)
-      heightPx += Math.ceil(cells.length / columns) * squarePx + ARENA_GAP_PX
+      heightPx += Math.ceil(squares.length / columns) * squarePx + ARENA_GAP_PX
     }
     heightPx = Math.max(0, heightPx - ARENA_GAP_PX)
     if (heightPx <= HEIGHT_PX || squarePx === SQUARE_PX_MIN) {

@@ -77,9 +77,18 @@ export interface MemoryFacts {
 /** The event `map`: the pages of all arenas, sent when they change. */
 export interface PageMap {
   pageBytes: number
-  /** A cell is the first page of this number of neighbours. */
+  pages: number
+  /** Those that no class has. */
+  freePages: number
+  /** Those that are about to leave their class. */
+  movingPages: number
+  /** A cell is this number of neighbouring pages, and has so many parts. */
   pagesPerCell: number
-  /** By arena: one byte a cell, in base64: the number of a class, or one of CellCodes. */
+  partsPerCell: number
+  /**
+   * By arena: one byte for each part of a cell, in base64: the number of a class, or one of
+   * CellCodes. Together the parts are about as its pages are.
+   */
   arenas: string[]
   codes: CellCodes
 }

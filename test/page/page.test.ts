@@ -89,7 +89,7 @@ pageTest('all that is live is shown', {}, async (t, { page, port }) => {
     (await drawn(page, '#map')).every(one => one.colours > 2),
     'pages are drawn',
   )
-  t.match(await textOf(page, '#map-facts'), /squares in 2 arenas: .* in use/)
+  t.match(await textOf(page, '#map-facts'), /pages in 2 arenas: .* in use/)
   t.ok((await page.locator('#classes tbody tr').count()) > 0)
   t.equal(await page.locator('#workers tbody tr').count(), 3)
   t.equal(await page.locator('#arenas tbody tr').count(), 2)

@@ -112,12 +112,9 @@ export class Sampler {
   }
 
   map(): PageMap {
-    const { pageBytes, pagesPerCell, arenas } = readPages(
-      this.daemon.host.cache.shards,
-      MAP_CELLS_MAX,
-    )
-    const cells = arenas.map(bytes => Buffer.from(bytes).toString('base64'))
-    return { pageBytes, pagesPerCell, arenas: cells, codes: CODES }
+    const pages = readPages(this.daemon.host.cache.shards, MAP_CELLS_MAX)
+    const arenas = pages.arenas.map(bytes => Buffer.from(bytes).toString('base64'))
+    return { ...pages, arenas, codes: CODES }
   }
 
   detail(): Detail {

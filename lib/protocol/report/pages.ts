@@ -17,11 +17,22 @@ export const Cell = {
   MOVING: 255,
 } as const
 
+/** Most parts of a cell: so finely it shows which pages a group has. */
+const PARTS_MAX = 4
+
 export interface Pages {
   pageBytes: number
-  /** A cell is the first of this number of neighbouring pages. */
+  /** All that are shown; those that no class has; those that are about to leave theirs. */
+  pages: number
+  freePages: number
+  movingPages: number
+  /** A cell is so many neighbouring pages, and has this number of parts, each one byte. */
   pagesPerCell: number
-  /** One byte a cell: a class, or a value of Cell. */
+  partsPerCell: number
+  /**
+   * By arena, the parts of each cell: a class or a value of Cell, in the order of these numbers. A
+   * group of pages has as many parts of each as its pages, about, but always one that moves.
+   */
   arenas: Uint8Array[]
 }
 
@@ -30,10 +41,17 @@ export function readPages(shards: readonly Shard[], cellsMax: number): Pages {
   const arenas = shards.map(({ arena }) => arena)
   const pages = arenas.reduce((sum, arena) => sum + shownPages(arena), 0)
   const pagesPerCell = Math.max(1, Math.ceil(pages / cellsMax))
+  const partsPerCell = Math.min(pagesPerCell, PARTS_MAX)
+  const codes = arenas.map(readCodes)
+  const have = (code: number) => codes.reduce((sum, some) => sum + countOf(some, code), 0)
   return {
     pageBytes: arenas[0].pageWords * 4,
+    pages,
+    freePages: have(Cell.UNUSED) + have(Cell.POOL),
+    movingPages: have(Cell.MOVING),
     pagesPerCell,
-    arenas: arenas.map(arena => readCells(arena, pagesPerCell)),
+    partsPerCell,
+    arenas: codes.map(some => grouped(some, pagesPerCell, partsPerCell)),
   }
 }
 
@@ -41,19 +59,38 @@ function shownPages(arena: Arena): number {
   return Math.min(arena.pageCount, Math.max(arena.words[L.PAGES_USED], pageRoom(arena)))
 }
 
-function readCells(arena: Arena, pagesPerCell: number): Uint8Array {
+/** What each page is. */
+function readCodes(arena: Arena): Uint8Array {
   const { words, pagesAt } = arena
   const used = words[L.PAGES_USED]
-  const cells = new Uint8Array(Math.ceil(shownPages(arena) / pagesPerCell))
-  for (let cell = 0; cell < cells.length; cell++) {
-    const page = cell * pagesPerCell
+  const codes = new Uint8Array(shownPages(arena))
+  for (let page = 0; page < codes.length; page++) {
     const owner = words[pagesAt + page]
-    if (owner > 0) cells[cell] = owner
-    else if (owner < 0) cells[cell] = Cell.KEPT
-    else cells[cell] = page < used ? Cell.POOL : Cell.UNUSED
+    if (owner > 0) codes[page] = owner
+    else if (owner < 0) codes[page] = Cell.KEPT
+    else codes[page] = page < used ? Cell.POOL : Cell.UNUSED
   }
-  if (words[L.MOVE_PHASE] !== 0) {
-    cells[Math.floor(words[L.MOVE_PAGE] / pagesPerCell)] = Cell.MOVING
+  if (words[L.MOVE_PHASE] !== 0) codes[words[L.MOVE_PAGE]] = Cell.MOVING
+  return codes
+}
+
+/** The parts of cells of so many pages. */
+function grouped(codes: Uint8Array, pagesPerCell: number, partsPerCell: number): Uint8Array {
+  if (pagesPerCell === 1) return codes
+  const cells = Math.ceil(codes.length / pagesPerCell)
+  const parts = new Uint8Array(cells * partsPerCell)
+  for (let cell = 0; cell < cells; cell++) {
+    const group = codes.slice(cell * pagesPerCell, (cell + 1) * pagesPerCell).sort()
+    const first = cell * partsPerCell
+    // The pages in the middle of as many equal parts.
+    for (let part = 0; part < partsPerCell; part++) {
+      parts[first + part] = group[Math.floor(((part + 0.5) * group.length) / partsPerCell)]
+    }
+    if (group.at(-1) === Cell.MOVING) parts[first + partsPerCell - 1] = Cell.MOVING
   }
-  return cells
+  return parts
+}
+
+function countOf(codes: Uint8Array, code: number): number {
+  return codes.reduce((sum, other) => sum + (other === code ? 1 : 0), 0)
 }

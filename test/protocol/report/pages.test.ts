@@ -35,13 +35,49 @@ t.test('each page has one cell, of the class that has it', async t => {
   t.ok(moving.arenas.every(cells => cells[3] === Cell.MOVING))
 })
 
-t.test('the number of cells has a bound', async t => {
+t.test('the number of cells has a bound, and each shows the mix of its pages', async t => {
   const { cache } = createHost({ memoryBytes: 64 * MIB, shards: 3 })
-  const all = readPages(cache.shards, MANY).arenas.reduce((sum, { length }) => sum + length, 0)
-  for (const cellsMax of [1, 10, 64, all - 1, all]) {
-    const { arenas, pagesPerCell } = readPages(cache.shards, cellsMax)
-    const cells = arenas.reduce((sum, { length }) => sum + length, 0)
+  const random = createRandom(seed, 1)
+  for (const { arena } of cache.shards) {
+    const used = Math.floor(arena.pageCount / 2)
+    arena.words[L.PAGES_USED] = used
+    for (let page = 0; page < used; page++) {
+      arena.words[arena.pagesAt + page] = random.once(4) ? 0 : 1 + random.below(5)
+    }
+    arena.words[L.MOVE_PHASE] = 1
+    arena.words[L.MOVE_PAGE] = random.below(used)
+  }
+  const exact = readPages(cache.shards, MANY)
+  t.equal(exact.movingPages, 3)
+  for (const cellsMax of [1, 10, 64, exact.pages - 1, exact.pages]) {
+    const { arenas, pagesPerCell, partsPerCell, ...rest } = readPages(cache.shards, cellsMax)
+    const cells = arenas.reduce((sum, { length }) => sum + length / partsPerCell, 0)
     t.ok(cells <= cellsMax + arenas.length, `${cells} for ${cellsMax}`)
-    t.ok(cells * pagesPerCell >= all)
+    t.ok(cells * pagesPerCell >= exact.pages)
+    t.equal(rest.freePages, exact.freePages)
+    for (const [index, parts] of arenas.entries()) {
+      const pages = exact.arenas[index]
+      for (let first = 0; first < pages.length; first += pagesPerCell) {
+        const at = (first / pagesPerCell) * partsPerCell
+        const cell = parts.subarray(at, at + partsPerCell)
+        const group = pages.subarray(first, first + pagesPerCell)
+        const wrong = wrongOf(cell, group)
+        if (wrong !== null) throw new Error(`cell ${at}: ${cell} for ${group}: ${wrong}`)
+      }
+    }
   }
 })
+
+/** Why the parts of a cell are not the mix of its pages; null: they are. */
+function wrongOf(parts: Uint8Array, pages: Uint8Array): string | null {
+  const shareOf = (codes: Uint8Array, code: number) =>
+    codes.filter(other => other === code).length / codes.length
+  for (const code of new Set([...parts, ...pages])) {
+    const [shown, is] = [shareOf(parts, code), shareOf(pages, code)]
+    if (shown > 0 && is === 0) return `it has no ${code}`
+    if (code === Cell.MOVING && shown === 0) return 'nothing moves'
+    // One part is rounded, another one may be of the page that moves.
+    if (Math.abs(shown - is) > 2 / parts.length) return `${shown} of ${code} for ${is}`
+  }
+  return null
+}
