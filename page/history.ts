@@ -28,15 +28,6 @@ export interface Point {
   cpuMost: number | null
 }
 
-const OTHERS = [
-  'cmd_touch',
-  'delete_hits',
-  'delete_misses',
-  'incr_hits',
-  'incr_misses',
-  'decr_hits',
-  'decr_misses',
-]
 const EXPIRED = ['reclaimed', 'crawler_reclaimed']
 
 export class History {
@@ -89,7 +80,7 @@ export function pointOf(before: Sample | null, now: Sample): Point {
     atS: now.atMs / 1000,
     gets,
     sets: of('cmd_set'),
-    others: of(...OTHERS),
+    others: before === null ? null : rate(before, now, before.others, now.others),
     hitRatio: gets === null || hits === null || gets === 0 ? null : hits / gets,
     p50Us: all?.p50Us ?? null,
     p99Us: all?.p99Us ?? null,

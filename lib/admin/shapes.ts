@@ -7,6 +7,8 @@ export interface Sample {
   atMs: number
   /** Rows of `stats` that are numbers, as SAMPLED_ROWS names them. */
   stats: Record<string, number>
+  /** Requests that are neither gets nor sets. */
+  others: number
   /** Commands that were timed in the last LATENCY_WINDOW_S seconds. */
   latency: CommandTimes[]
   /** Items that left the cache, but for deletes, by cause. */

@@ -14,5 +14,16 @@ export const KEY_BYTES_MAX = 250
 /** Longest item that -I may allow, bytes. */
 export const ITEM_BYTES_MAX = GIB
 
+/** Rows of `stats` that count requests that are neither gets nor sets. */
+export const OTHER_REQUESTS: readonly string[] = [
+  'cmd_touch',
+  'delete_hits',
+  'delete_misses',
+  'incr_hits',
+  'incr_misses',
+  'decr_hits',
+  'decr_misses',
+]
+
 /** Longest list of a cluster's nodes in `config get cluster`, bytes. */
 export const CLUSTER_BYTES_MAX = 16 * KIB

@@ -165,8 +165,8 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['glance.ts', 'hot-sketch.ts', 'latency.ts', 'log-buffer.ts', 'prefixes.ts'],
   ],
   'lib/observe/miniature/': [
-    ['evaluator.ts', 'key-sampler.ts'],
-    ['miniature.ts'],
+    ['evaluator.ts'],
+    ['correction.ts', 'key-sampler.ts', 'miniature.ts'],
     ['mini-worth.ts', 'prefix-table.ts'],
     ['mini-cache.ts', 'mini-ghosts.ts'],
     ['insight.ts', 'sample-ring.ts'],

@@ -10,7 +10,8 @@ function sampleAt(atMs: number, stats: Record<string, number> = {}, cpuUs = [0, 
   const memory = { limitBytes: 0, slabBytes: 0, itemBytes: 0, tableBytes: 0, freePages: 0 }
   const removed = { memory: 0, page_move: 0, expired: 0, crawler: 0, flushed: 0 }
   const arenas = [{ lockWaits: atMs, longestStepUs: 0 }]
-  return { atMs, stats, latency: [], removed, workers, arenas, classes: [], memory }
+  const others = stats.incr_hits ?? 0
+  return { atMs, stats, others, latency: [], removed, workers, arenas, classes: [], memory }
 }
 
 t.test('a point has what happened since the sample before, by the second', async t => {

@@ -1,6 +1,7 @@
 // What the page shows of the daemon at one moment. It is read from counters in shared memory, as a
 // scrape of metrics is: no other thread is asked, and how many items there are does not matter.
 
+import { OTHER_REQUESTS } from '../../bytes/memcached.ts'
 import { readLatencies, type Times } from '../../observe/latency.ts'
 import type { MissCurve } from '../../observe/miniature/insight.ts'
 import { ThreadCounter } from '../../protocol/host.ts'
@@ -31,17 +32,10 @@ export const SAMPLED_ROWS = [
   'rejected_connections',
   'cmd_get',
   'cmd_set',
-  'cmd_touch',
   'get_hits',
   'get_misses',
   'get_expired',
   'get_flushed',
-  'delete_hits',
-  'delete_misses',
-  'incr_hits',
-  'incr_misses',
-  'decr_hits',
-  'decr_misses',
   'store_too_large',
   'store_no_memory',
   'bytes_read',
@@ -99,6 +93,7 @@ export class Sampler {
     return {
       atMs: Date.now(),
       stats,
+      others: OTHER_REQUESTS.reduce((sum, row) => sum + (facts.stat(row) ?? 0), 0),
       latency: this.latency(),
       removed: causesOf(facts),
       // The main thread has the number behind those of the workers.

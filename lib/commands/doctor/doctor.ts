@@ -2,8 +2,9 @@
 // what is wrong with them. The exit code is that of monitoring plugins.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { printable } from '../../bytes/printable.ts'
 import { Misused, readArguments, runCommand } from '../command-line.ts'
-import { printable, REPORTS, type Sample, sampleOf, versionOf } from '../servers/sample.ts'
+import { REPORTS, type Sample, sampleOf, versionOf } from '../servers/sample.ts'
 import { StatsLink } from '../servers/stats-link.ts'
 import { ACCESS_SWITCHES, ACCESS_USAGE, accessOf, serversOf } from '../servers/watch-switches.ts'
 import { type Finding, findingsOf, poolFindingOf, type Visit } from './findings.ts'

@@ -1,6 +1,7 @@
 // What `memslab doctor` can find: each rule looks at the first and the last sample of a server and
 // says in words what an experienced operator would, with its evidence. Knows no socket.
 
+import { OTHER_REQUESTS } from '../../bytes/memcached.ts'
 import { MIB } from '../../bytes/units.ts'
 import {
   type ClassRow,
@@ -8,7 +9,6 @@ import {
   hotKeysOf,
   longValuesOf,
   numberOf,
-  OTHER_REQUESTS,
   rateOf,
   type Sample,
   sumOf,

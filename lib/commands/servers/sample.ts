@@ -21,17 +21,6 @@ export interface Sample {
 /** The reports of a sample, in the order of `sampleOf`. */
 export const REPORTS = ['', 'settings', 'items', 'slabs', 'hotkeys', 'memslab', 'mrc'] as const
 
-/** Counters of requests that are neither gets nor sets. */
-export const OTHER_REQUESTS: readonly string[] = [
-  'cmd_touch',
-  'delete_hits',
-  'delete_misses',
-  'incr_hits',
-  'incr_misses',
-  'decr_hits',
-  'decr_misses',
-]
-
 const NONE: Report = new Map()
 
 export function sampleOf(reports: readonly Report[], atMs: number): Sample {
@@ -128,9 +117,4 @@ function numbered(report: Report, kind: string): string[] {
 export function versionOf({ general, own }: Sample): string {
   const version = own.get('memslab_version')
   return version === undefined ? `memcached ${general.get('version') ?? '?'}` : `memslab ${version}`
-}
-
-/** Text of a server that must not act on the terminal. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?')
 }

@@ -1,12 +1,12 @@
 // What `memslab top` shows of a server: figures of one sample and rates since the one before.
 
+import { OTHER_REQUESTS } from '../../bytes/memcached.ts'
 import {
   type ClassRow,
   classesOf,
   type HotKey,
   hotKeysOf,
   numberOf,
-  OTHER_REQUESTS,
   rateOf,
   type Sample,
   sumOf,

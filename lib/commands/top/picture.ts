@@ -1,8 +1,8 @@
 // The picture of `memslab top`: measures and what the operator chose -> lines of a terminal. Knows
 // no terminal.
 
+import { printable } from '../../bytes/printable.ts'
 import { KIB } from '../../bytes/units.ts'
-import { printable } from '../servers/sample.ts'
 import { type Measures, totalOf } from './measures.ts'
 
 /** What the operator chose by key presses. */

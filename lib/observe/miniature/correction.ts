@@ -1,14 +1,14 @@
 // Corrects what the simulation says by what is known of the present size.
 //
 // Two things are wrong with it. The sample misses more or less than all keys do: that is known, and
-// taken for the same at all sizes. And a miniature cache misses more or less than a cache of its size,
-// because its memory goes further, or not as far. So the present size is looked for on the
-// simulated curve, where it misses what it does in truth, and all sizes are moved as far along the
-// curve:
+// taken for the same at all sizes. And a miniature cache misses more or less than a cache of its
+// size, because its memory goes further, or not as far. So the present size is looked for on the
+// simulated curve, where it misses what the sample does in the cache, and all sizes are moved as
+// far along the curve:
 //
 //   missed |\   simulated                  where the curve is flat, as at sizes that hold all keys,
 //          | \                             nothing changes
-//          |  o<--x present, in truth
+//          |  o<--x present, in the cache
 //          |   `--.______
 //          +---------------> memory, in doublings
 

@@ -11,6 +11,7 @@
 // Lines may contain input of peers. Control characters are escaped, as in `\x1b`.
 
 import { resolve } from 'node:path'
+import { printable } from '../../bytes/printable.ts'
 import { KIB } from '../../bytes/units.ts'
 import type { LogFile } from './log-file.ts'
 import { jsonFormat, type Level, type LogFormat, plainText, textFormat } from './log-format.ts'
@@ -30,12 +31,6 @@ const LINES_KEPT_MAX = 64
 const DROPPED = 0
 const WAITING = 1
 const WORDS = 2
-
-/**
- * Characters to escape. Line feeds are not: some texts have several lines, and peers' texts have
- * none.
- */
-const ACTED_ON = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** The words of a log, fit for postMessage. */
 export type LogWords = Int32Array<SharedArrayBuffer>
@@ -71,7 +66,8 @@ let kept: string[] | null = null
 
 /** Logs one line. */
 export function say(line: string, level: Level = 'info'): void {
-  const text = line.replace(ACTED_ON, escaped)
+  // Some texts have several lines; those of peers have none.
+  const text = line.split('\n').map(printable).join('\n')
   if (through === null) write(text, level)
   else send(through, text, level)
 }
@@ -185,10 +181,4 @@ function guard(stderr: NodeJS.WriteStream): void {
 function lose(lines: number): void {
   unsaid += lines
   Atomics.add(words, DROPPED, lines)
-}
-
-function escaped(character: string): string {
-  if (character === '\n') return character
-  const code = character.codePointAt(0) ?? 0
-  return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
 }
