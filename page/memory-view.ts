@@ -16,6 +16,7 @@ const FREE = 'free'
 
 const KEYS: readonly (readonly [name: string, color: string, className: string])[] = [
   ['moving', '--moving', ''],
+  ['kept until a value is sent', '--kept', ''],
   ['free', '--pool', 'outline'],
   ['never used', '--unused', 'outline'],
 ]

@@ -162,10 +162,10 @@ export class PageMapView {
 
   private mixOf(parts: Uint8Array): string {
     const codes = [...new Set(parts)]
-    if (codes.length === 1) return this.nameOf(codes[0] ?? 0)
+    if (codes.length === 1) return this.nameOf(codes[0] ?? 0) + this.useOf(codes[0] ?? 0)
     const shareOf = (code: number) => parts.filter(part => part === code).length / parts.length
     const shares = codes.map(code => `${percent(shareOf(code), 0)} ${this.nameOf(code)}`)
-    return `about ${shares.join('; ')}`
+    return `about ${shares.join(', ')}`
   }
 
   private nameOf(code: number): string {
@@ -175,9 +175,16 @@ export class PageMapView {
     if (code === codes?.moving) return 'moving to another class'
     if (code === codes?.kept) return 'kept until a value is sent'
     const row = this.classes.find(({ id }) => id === code)
-    if (row === undefined) return `class ${code}`
-    const used = percent(row.usedChunks / Math.max(1, row.chunks), 0)
-    return `class ${code}, chunks of ${bytes(row.chunkBytes)}, ${used} of them in use`
+    return row === undefined
+      ? `class ${code}`
+      : `class ${code} (chunks of ${bytes(row.chunkBytes)})`
+  }
+
+  /** How much of its class is in use; nothing for other pages. */
+  private useOf(code: number): string {
+    const row = this.classes.find(({ id }) => id === code)
+    if (row === undefined) return ''
+    return `, ${percent(row.usedChunks / Math.max(1, row.chunks), 0)} of the class in use`
   }
 }
 

@@ -30,6 +30,7 @@ class Page {
   private state: State = 'waiting'
   private isPaused = false
   private isDue = false
+  private wasDrawn = false
   private windowS = 300
 
   constructor() {
@@ -103,7 +104,14 @@ class Page {
     this.memory.show(history)
     this.evictions.show(history)
     this.peers.show(history)
+    if (!this.wasDrawn) goToSection()
+    this.wasDrawn = true
   }
+}
+
+/** Goes to the section of the address once the ones above it have their height. */
+function goToSection(): void {
+  if (location.hash !== '') document.getElementById(location.hash.slice(1))?.scrollIntoView()
 }
 
 /** Marks the link of the section that is being read. */

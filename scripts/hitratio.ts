@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import yargs from 'yargs'
 import { Caller, type Entry } from './bench/caller.ts'
 import { stopAllOnExit } from './bench/processes.ts'
-import { markdownTable, plainTable } from './bench/report.ts'
 import {
   memcachedCommand,
   memslabCommand,
@@ -16,7 +15,8 @@ import {
   stopServer,
   whyNot,
 } from './bench/servers.ts'
-import { type Access, generatedTraces, type Trace, traceOfFile } from './bench/traces.ts'
+import { chosenTraces, TRACE_OPTIONS, tableOf } from './bench/trace-options.ts'
+import { type Access, type Trace, traceOfFile } from './bench/traces.ts'
 
 /** Of the second half of a trace, after the caches have filled. */
 interface Misses {
@@ -26,7 +26,6 @@ interface Misses {
   settled: number
 }
 
-const MIB = 2 ** 20
 /** Requests in flight: what misses is stored before the next are asked for. */
 const BATCH = 64
 /**
@@ -52,14 +51,9 @@ const options = await yargs(process.argv.slice(2))
   .scriptName('bench:hitratio')
   .usage('$0 [options] [trace.csv ...]\n\nCompares the misses of memslab and memcached.')
   .options({
-    memory: { type: 'number', default: 64, describe: 'Limit of each server, MiB (-m)' },
-    accesses: { type: 'number', default: 2_000_000, describe: 'Length of a generated trace' },
-    threads: { type: 'number', default: 4, describe: 'Threads of each server (-t)' },
-    only: { type: 'string', describe: 'Only traces whose name has this in it' },
+    ...TRACE_OPTIONS,
     baseline: { type: 'string', describe: 'Command to start in place of memcached' },
     candidate: { type: 'string', describe: 'Command to start in place of memslab' },
-    markdown: { type: 'boolean', describe: 'Print the table in Markdown' },
-    seed: { type: 'number', default: 1, describe: 'Of the traces' },
   })
   .strictOptions()
   .help()
@@ -83,7 +77,7 @@ async function main(): Promise<void> {
     console.log(rows.at(-1)?.join('  '))
   }
   console.log(`\n-m ${options.memory} -t ${options.threads}`)
-  console.log(options.markdown ? markdownTable(rows) : plainTable(rows))
+  console.log(tableOf(rows, options))
   console.log(`geometric mean of the ratios: ${meanOf(ratios)} (below 1: memslab misses less)`)
   console.log(`of the ratios of bytes: ${meanOf(byteRatios)}`)
 }
@@ -95,9 +89,7 @@ function meanOf(ratios: readonly number[]): string {
 
 function traces(): Trace[] {
   const files = options._.map(String)
-  if (files.length > 0) return files.map(traceOfFile)
-  const all = generatedTraces(options.accesses, options.memory * MIB, options.seed)
-  return all.filter(({ name }) => name.includes(options.only ?? ''))
+  return files.length > 0 ? files.map(traceOfFile) : chosenTraces(options)
 }
 
 function specOf(name: string, given: string | undefined, usual: string[]): ServerSpec {

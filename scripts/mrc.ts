@@ -3,25 +3,20 @@
 // this process, with a clock that follows the trace.
 
 import yargs from 'yargs'
+import { MIB } from '../lib/bytes/units.ts'
 import { EVICTIONS } from '../lib/engine/limits.ts'
-import { markdownTable, plainTable } from './bench/report.ts'
-import { type Access, generatedTraces } from './bench/traces.ts'
+import { chosenTraces, TRACE_OPTIONS, tableOf } from './bench/trace-options.ts'
+import type { Access } from './bench/traces.ts'
 import { EngineReplay } from './mrc/engine-run.ts'
 
-const MIB = 2 ** 20
 const MEMORIES = [0.25, 0.5, 1, 2, 4] as const
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('bench:mrc')
   .usage('$0 [options]\n\nCompares the estimates of `stats mrc` with runs at those sizes.')
   .options({
-    memory: { type: 'number', default: 64, describe: 'Memory of the cache that estimates, MiB' },
-    accesses: { type: 'number', default: 2_000_000, describe: 'Length of a trace' },
-    threads: { type: 'number', default: 4, describe: 'Arenas, as those of a daemon with -t' },
+    ...TRACE_OPTIONS,
     eviction: { choices: EVICTIONS, default: 'worth' as const, describe: 'The eviction rule' },
-    only: { type: 'string', describe: 'Only traces whose name has this in it' },
-    markdown: { type: 'boolean', describe: 'Print the table in Markdown' },
-    seed: { type: 'number', default: 1, describe: 'Of the traces' },
   })
   .strictOptions()
   .help()
@@ -29,11 +24,10 @@ const options = await yargs(process.argv.slice(2))
   .parseAsync()
 
 function main(): void {
-  const { accesses, memory, seed, only = '', markdown } = options
+  const { accesses, memory } = options
   const rows = [['trace', ...MEMORIES.flatMap(size => [`${size} missed`, 'error']), 'keys sampled']]
   const errors: number[] = []
-  for (const { name, accesses: each } of generatedTraces(accesses, memory * MIB, seed)) {
-    if (!name.includes(only)) continue
+  for (const { name, accesses: each } of chosenTraces(options)) {
     const replay = (size: number, samples: boolean) =>
       new EngineReplay(cacheOptions(size), samples).run(each() as Iterable<Access>, accesses)
     const estimated = replay(1, true).insight?.curve
@@ -48,7 +42,7 @@ function main(): void {
     console.log(rows.at(-1)?.join('  '))
   }
   console.log(`\n-m ${memory} -t ${options.threads} -o eviction=${options.eviction}`)
-  console.log(markdown ? markdownTable(rows) : plainTable(rows))
+  console.log(tableOf(rows, options))
   const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length
   console.log(`largest error ${Math.max(...errors).toFixed(4)}, mean ${mean.toFixed(4)}`)
 }

@@ -103,6 +103,31 @@ pageTest('all that is live is shown', {}, async (t, { page, port }) => {
   )
 })
 
+pageTest(
+  'a square of several pages shows their mix',
+  { args: ['-m', '9000'] },
+  async (t, { page, port }) => {
+    const peer = await openPeer(port)
+    for (let i = 0; i < 1500; i++) {
+      const value = 'v'.repeat(20_000 * (i % 5))
+      peer.write(`set mix:${i} 0 0 ${value.length} noreply\r\n${value}\r\n`)
+    }
+    await ask(peer, 'mn\r\n', 'MN\r\n')
+    peer.destroy()
+    await reads(page, '#map-facts', /A square is 3 pages of 1 MiB, .* 9,\d{3} pages in \d+ arenas/)
+    const box = await page.locator('#map').boundingBox()
+    const mixed = async () => {
+      for (let x = 4; x < (box?.width ?? 0); x += 5) {
+        await page.locator('#map').hover({ position: { x, y: 3 }, force: true })
+        const text = await textOf(page, '#map-tip')
+        if (/^Arena 0, pages from \d+ to \d+: about \d+ % class/.test(text)) return true
+      }
+      return false
+    }
+    t.ok(await comesTrue(mixed), 'the tip tells it')
+  },
+)
+
 pageTest('a key is looked up, by hand and from the list', {}, async (t, { page, port }) => {
   await askOnce(port, 'set a%b 3 100 4\r\n\0\x01\x02\x03\r\n', '\r\n')
   await page.locator('#hot button', { hasText: HOT }).click()
