@@ -2,8 +2,8 @@
 // SIGINT; the nodes go on without it.
 
 import { readFileSync } from 'node:fs'
+import { printable } from '../../bytes/printable.ts'
 import { EX_USAGE, failed, Misused, readArguments, runCommand } from '../command-line.ts'
-import { printable } from '../servers/sample.ts'
 import type { Access } from '../servers/stats-link.ts'
 import { ConfigFaults, readConfig } from './config/file.ts'
 import type { Config } from './config/schema.ts'
