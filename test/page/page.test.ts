@@ -114,7 +114,11 @@ pageTest(
     }
     await ask(peer, 'mn\r\n', 'MN\r\n')
     peer.destroy()
-    await reads(page, '#map-facts', /A square is 3 pages of 1 MiB, .* [89],\d{3} pages in \d+ arenas/)
+    await reads(
+      page,
+      '#map-facts',
+      /A square is 3 pages of 1 MiB, .* [89],\d{3} pages in \d+ arenas/,
+    )
     const box = await page.locator('#map').boundingBox()
     const mixed = async () => {
       for (let x = 4; x < (box?.width ?? 0); x += 5) {
