@@ -1,7 +1,8 @@
 // `npm run bench:pool` compares the pool client's two drivers with npm's clients on one memslab
 // daemon, and with ioredis on Redis where that is installed: operations per second, client CPU per
 // operation, and how long the slowest hundredth of them takes. Then it freezes the daemon and shows
-// how many requests the drivers and memjs accept and how much memory those take.
+// how many requests the drivers and memjs accept and how much memory those take, and counts what a
+// hit and a miss of cache-aside ask.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +11,7 @@ import { Histogram } from './bench/histogram.ts'
 import { type Door, KINDS, type Kind, openDoor, REDIS_KIND } from './bench/pool/doors.ts'
 import { startRedis } from './bench/pool/redis.ts'
 import { runSelf } from './bench/pool/self.ts'
+import { countRequests } from './bench/pool/strategy-requests.ts'
 import { stop, stopAllOnExit } from './bench/processes.ts'
 import { plainTable } from './bench/report.ts'
 import { memslabCommand, type Server, startServer, stopServer } from './bench/servers.ts'
@@ -96,6 +98,7 @@ async function compare(): Promise<void> {
   }
   await freeze(server)
   await stopServer(server)
+  console.log(`\n${await countRequests()}`)
 }
 
 async function freeze(server: Server): Promise<void> {

@@ -29,6 +29,7 @@ import {
   wantsBytes,
 } from '../doors/arguments.ts'
 import { exptimeOf, secondsUntil, secondsUntilTold } from '../doors/expiry.ts'
+import { KEEPS_ORDER, type Ordered } from '../doors/order.ts'
 import { isUnreadable } from '../doors/stored.ts'
 import type {
   CasResult,
@@ -51,7 +52,7 @@ import { ServerPool } from './server-pool.ts'
 import { Codec } from './values/codec.ts'
 import { type Calls, withSignal } from './with-signal.ts'
 
-export class ClusterClient extends ServerPool implements Store<'async'> {
+export class ClusterClient extends ServerPool implements Store<'async'>, Ordered {
   private readonly codec: Codec
 
   /** As ServerPool. CacheError ARGUMENT for wrong servers and options. */
@@ -211,6 +212,10 @@ export class ClusterClient extends ServerPool implements Store<'async'> {
   withSignal(signal: AbortSignal): Calls {
     if (!(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal)
     return withSignal(this, signal)
+  }
+
+  [KEEPS_ORDER](key: string, other: string): boolean {
+    return this.keyed.keepsOrder?.(key, other) ?? false
   }
 
   private async store(

@@ -23,6 +23,7 @@
 
 import { checkKeys } from '../doors/arguments.ts'
 import { CacheError } from '../doors/errors.ts'
+import { keepsOrder } from '../doors/order.ts'
 import type { Awaitable, Item, Store } from '../doors/types.ts'
 import { Batch, type Make, type ManyLoader, withoutNone } from './aside-many.ts'
 import {
@@ -37,7 +38,7 @@ import {
   termsOf,
 } from './aside-options.ts'
 import { AsideValues, type Encoded } from './aside-values.ts'
-import { type Claim, Claims } from './claims.ts'
+import { type Claim, Claims, claimKeyOf } from './claims.ts'
 import { encode } from './encoding.ts'
 import { Owed } from './owed.ts'
 import { Tags } from './tags.ts'
@@ -367,12 +368,18 @@ export class CacheAside {
   ): Promise<void> {
     // A store that fails may have been carried out.
     let mayBeStored = encoded !== undefined && ttlS !== undefined
+    let released: Promise<boolean> | undefined
     try {
       if (encoded === undefined) return
-      if (ttlS !== undefined) mayBeStored = await this.replace(key, encoded, ttlS, old)
-      else if (old !== undefined) await this.store.delete(key, { cas: old.cas })
+      if (ttlS !== undefined) {
+        const isOrdered = old === undefined && keepsOrder(this.store, key, claimKeyOf(key))
+        const storing = this.replace(key, encoded, ttlS, old)
+        if (isOrdered) released = claim && this.claims.release(key, claim)
+        released?.catch(() => {})
+        mayBeStored = await storing
+      } else if (old !== undefined) await this.store.delete(key, { cas: old.cas })
     } finally {
-      await this.finish(key, claim, mayBeStored ? encoded : undefined)
+      await this.finish(key, claim, mayBeStored ? encoded : undefined, released)
     }
   }
 
@@ -394,10 +401,11 @@ export class CacheAside {
     key: string,
     claim: Claim | undefined,
     stored: Encoded<T> | undefined,
+    released?: Promise<boolean>,
   ): Promise<void> {
     if (claim === undefined) return
     try {
-      if (await this.claims.release(key, claim)) return
+      if (await (released ?? this.claims.release(key, claim))) return
     } catch (error) {
       this.settings.report(error, key)
     }
@@ -419,10 +427,13 @@ export class CacheAside {
   /** First the claim: either its owner finds it gone, or this finds what its owner stored. */
   private async remove(key: string): Promise<boolean> {
     let failure: unknown
-    await this.claims.revoke(key).catch(error => {
+    const isOrdered = keepsOrder(this.store, claimKeyOf(key), key)
+    const revoking = this.claims.revoke(key).catch(error => {
       failure = error
     })
+    if (!isOrdered) await revoking
     const wasThere = await this.store.delete(key)
+    await revoking
     if (failure !== undefined) throw failure
     return wasThere
   }

@@ -8,6 +8,9 @@
 //   read both          the value may be there already; and the version of the claim
 //   store user:1, then delete this version of the claim
 //
+// Where both lie on one server and one connection, the first two go out together, and the last two:
+// the server carries them out in their order.
+//
 // A claim is revoked by deleting it: so `delete` of a value deletes the claim first. An owner that
 // cannot delete its claim at the end knows that, and deletes what it stored.
 //
@@ -16,6 +19,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { keepsOrder } from '../doors/order.ts'
 import type { Item, Store } from '../doors/types.ts'
 import { fitKey } from './keys.ts'
 
@@ -132,8 +136,13 @@ export class Claims {
     const token = `${this.owner}.${this.count}`
     this.live.add(token)
     try {
-      const isAdded = await this.store.add(claimKeyOf(key), token, { ttlS: this.claimS })
-      return { isAdded, token, seen: await this.look(key) }
+      // Sent at once where the look follows the add all the same.
+      const isOrdered = keepsOrder(this.store, claimKeyOf(key), key)
+      const adding = this.store.add(claimKeyOf(key), token, { ttlS: this.claimS })
+      const looking = isOrdered ? this.look(key) : undefined
+      looking?.catch(() => {})
+      const isAdded = await adding
+      return { isAdded, token, seen: await (looking ?? this.look(key)) }
     } catch (error) {
       this.lose(key, token, true)
       throw error

@@ -277,7 +277,7 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['limits.ts', 'loop-clock.ts'],
   ],
   'lib/doors/': [
-    ['expiry.ts', 'meter.ts', 'stored.ts'],
+    ['expiry.ts', 'meter.ts', 'order.ts', 'stored.ts'],
     ['arguments.ts'],
     ['channels.ts', 'errors.ts', 'types.ts'],
   ],

@@ -18,6 +18,8 @@ export interface Keyed {
   adjust(request: Arithmetic): Promise<bigint | undefined>
   lease(key: string, request: ClaimRequest): Promise<Claim | undefined>
   expire(key: string, cas: bigint): Promise<boolean>
+  /** As doors/order.ts says. Undefined: never. */
+  keepsOrder?(key: string, other: string): boolean
 }
 
 export interface KeyedOptions {

@@ -63,6 +63,10 @@ export class Observed implements Keyed {
     const answer = this.keyed.expire(key, cas)
     return POOL_CALLS.hasSubscribers ? tell('expire', 1, answer, doneOf) : answer
   }
+
+  keepsOrder(key: string, other: string): boolean {
+    return this.keyed.keepsOrder?.(key, other) ?? false
+  }
 }
 
 async function tell<T>(

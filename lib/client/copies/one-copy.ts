@@ -120,6 +120,14 @@ export class OneCopy implements Keyed {
     return this.run({ key, call, effect: 'changes' })
   }
 
+  /** Both are asked of one connection, and neither needs another request first. */
+  keepsOrder(key: string, other: string): boolean {
+    const { members } = this.options
+    if (members.count === 0 || members.isWarming || !this.journal.isQuiet) return false
+    const member = this.memberOf(key)
+    return member?.node.keepsOrder === true && member === this.memberOf(other)
+  }
+
   /** Whether no copy waits to be removed. */
   isSettled(): boolean {
     return this.journal.isEmpty()

@@ -38,6 +38,7 @@ interface Reading<T> {
 
 export class MetaNode implements PoolNode {
   readonly name: string
+  readonly keepsOrder: boolean
   private readonly address: ServerAddress
   private readonly options: ConnectionOptions
   private readonly login: Login
@@ -48,7 +49,9 @@ export class MetaNode implements PoolNode {
   constructor(address: ServerAddress, options: ConnectionOptions = {}) {
     this.name = addressText(address)
     this.login = new Login(this.name)
-    this.links = new Connections(options.connections ?? 1, onEnd => this.open(onEnd))
+    const { connections = 1 } = options
+    this.keepsOrder = connections === 1
+    this.links = new Connections(connections, onEnd => this.open(onEnd))
     this.address = address
     this.options = options
   }

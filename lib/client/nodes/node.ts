@@ -73,6 +73,8 @@ export interface Arithmetic {
 export interface PoolNode {
   /** host:port, or the path of a UNIX socket. */
   readonly name: string
+  /** Requests are carried out in the order of the calls. */
+  readonly keepsOrder?: boolean
   /** With an exptime, the item gets it. */
   get(key: string, timeoutMs: number, exptime?: number): Promise<Hit | undefined>
   /** The hits among these keys. */
