@@ -169,7 +169,8 @@ for (const [copies, failover] of POOLS) {
     const names = servers.map(({ port }) => `${HOST}:${port}`)
     const terms = { timeoutMs: TIMEOUT_MS, failures: 2, restMs: 100, warmupMs: WARMUP_MS, failover }
     const writers = copies.map((replicas, i) => {
-      const client = new ClusterClient(names, { ...terms, replicas })
+      const hedge = replicas > 1 ? { afterMs: 10, share: 0.5 } : undefined
+      const client = new ClusterClient(names, { ...terms, replicas, hedge })
       t.teardown(() => client.close())
       return new Writer(`c${i}`, client)
     })

@@ -1,11 +1,13 @@
 // A client with a server that is slow, silent, endless or missing; and TLS.
 
 import { readFileSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:tls'
 import t from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
+import { CLIENT_KEEP_ALIVE_MS } from '../../../lib/client/limits.ts'
 import { MemjsNode } from '../../../lib/client/nodes/memjs-node.ts'
 import { MetaNode } from '../../../lib/client/nodes/meta-node.ts'
 import { createAuthority } from '../../support/certificates.ts'
@@ -251,3 +253,21 @@ t.test('requests for a key keep their order on several connections', async t => 
   node.close()
   await Promise.allSettled(calls)
 })
+
+for (const Node of [MetaNode, MemjsNode]) {
+  t.test(`the system asks silent peers whether they are there, by ${Node.name}`, async t => {
+    const { port } = await startServing(t)
+    const { setKeepAlive } = Socket.prototype
+    const asked: unknown[][] = []
+    t.intercept(Socket.prototype, 'setKeepAlive', {
+      value(this: Socket, ...args: [boolean, number]) {
+        asked.push([this.remotePort ?? port, ...args])
+        return setKeepAlive.apply(this, args)
+      },
+    })
+    const node = new Node({ host: HOST, port })
+    t.teardown(() => node.close())
+    t.equal(await node.touch('a', 1, 20_000), false)
+    t.strictSame(asked.at(-1), [port, true, CLIENT_KEEP_ALIVE_MS])
+  })
+}
