@@ -2,7 +2,7 @@
 // in order then costs one round trip.
 
 /** A store may have this method; one that has not keeps no order. */
-export const KEEPS_ORDER = Symbol('keeps order')
+export const KEEPS_ORDER: unique symbol = Symbol.for('memslab keeps order')
 
 export interface Ordered {
   /**
