@@ -36,6 +36,14 @@ export function makeScrollable(place: HTMLElement, name: string): void {
   place.ariaLabel = name
 }
 
+/** Shows a dialog. Resolves to whether it was left by its button `yes`. */
+export async function isAccepted(dialog: HTMLDialogElement): Promise<boolean> {
+  dialog.returnValue = 'no'
+  dialog.showModal()
+  await new Promise(resolve => dialog.addEventListener('close', resolve, { once: true }))
+  return dialog.returnValue === 'yes'
+}
+
 /** Facts as tiles: a name, a large value with its unit, and a line below. */
 export class Tiles {
   private readonly place: HTMLElement

@@ -51,6 +51,11 @@ export class History {
     return rate(before, last, then.lockWaits, now.lockWaits)
   }
 
+  /** Share of a core that a worker or, last, the main thread takes. */
+  threadLoad(number: number): number | null {
+    return this.last === null ? null : loadOf(this.before, this.last, number)
+  }
+
   /** A counter of each slab class by the second since the sample before; null if not known. */
   classRate(id: number, counter: 'evicted' | 'evictedUnfetched'): number | null {
     const { last, before } = this
@@ -69,13 +74,8 @@ export function pointOf(before: Sample | null, now: Sample): Point {
   const gets = of('cmd_get')
   const hits = of('get_hits')
   const all = now.latency[0]
-  const loads = now.workers.slice(0, -1).map((worker, i) => {
-    const then = before?.workers[i]
-    return before === null || then === undefined
-      ? null
-      : rate(before, now, then.cpuUs, worker.cpuUs)
-  })
-  const known = loads.filter(load => load !== null).map(us => us / 1e6)
+  const loads = now.workers.slice(0, -1).map((_, worker) => loadOf(before, now, worker))
+  const known = loads.filter(load => load !== null)
   return {
     atS: now.atMs / 1000,
     gets,
@@ -91,6 +91,13 @@ export function pointOf(before: Sample | null, now: Sample): Point {
     cpuMean: known.length === 0 ? null : known.reduce((a, b) => a + b) / known.length,
     cpuMost: known.length === 0 ? null : Math.max(...known),
   }
+}
+
+function loadOf(before: Sample | null, now: Sample, thread: number): number | null {
+  const [then, since] = [before?.workers[thread], now.workers[thread]]
+  if (before === null || then === undefined || since === undefined) return null
+  const us = rate(before, now, then.cpuUs, since.cpuUs)
+  return us === null ? null : us / 1e6
 }
 
 function sum({ stats }: Sample, rows: readonly string[]): number {

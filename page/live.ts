@@ -35,6 +35,11 @@ export function listen(receiver: Receiver): void {
   })
 }
 
+/** What `ask` was rejected with, in words. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The JSON of a path. Rejects with the reason that the daemon gives. */
 export async function ask<T>(path: string, method = 'GET'): Promise<T> {
   const response = await fetch(path, { method, headers: { 'X-Memslab': '1' } })

@@ -1,9 +1,9 @@
 // One item: looked up by its key and, where that is allowed, deleted; and the flush of all.
 
 import type { Hello, ItemFacts } from '../lib/admin/shapes.ts'
-import { byId, make, setText } from './dom.ts'
+import { byId, isAccepted, make, setText } from './dom.ts'
 import { age, brief, bytes, exact, keyText } from './figures.ts'
-import { ask } from './live.ts'
+import { ask, reasonOf } from './live.ts'
 
 const SIGNS = /%[\da-f]{2}/i
 
@@ -87,7 +87,7 @@ export class LookUpView {
       await ask('api/flush', 'POST')
       setText(note, `Flushed at ${new Date().toLocaleTimeString()}.`)
     } catch (error) {
-      setText(note, String(error))
+      setText(note, reasonOf(error))
     }
   }
 
@@ -95,8 +95,7 @@ export class LookUpView {
     try {
       await work()
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.result.replaceChildren(make('p', 'bad', reason))
+      this.result.replaceChildren(make('p', 'bad', reasonOf(error)))
     }
   }
 }
@@ -150,12 +149,8 @@ function hexOf(raw: Uint8Array): string {
   return Array.from(raw, byte => byte.toString(16).padStart(2, '0')).join(' ')
 }
 
-async function confirm(question: string, yes: string): Promise<boolean> {
-  const dialog = byId<HTMLDialogElement>('confirm')
+function confirm(question: string, yes: string): Promise<boolean> {
   setText(byId('confirm-text'), question)
   setText(byId('confirm-yes'), yes)
-  dialog.returnValue = 'no'
-  dialog.showModal()
-  await new Promise(resolve => dialog.addEventListener('close', resolve, { once: true }))
-  return dialog.returnValue === 'yes'
+  return isAccepted(byId<HTMLDialogElement>('confirm'))
 }

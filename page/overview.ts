@@ -74,7 +74,7 @@ export class Overview {
       column('p99.9', row => micros(row.p999Us)),
       column('Longest', row => micros(row.longestUs)),
     ],
-    'No request was timed. One read in 64 is.',
+    'No request was timed: one read in 64 is.',
   )
 
   constructor(say: Say) {

@@ -1,6 +1,6 @@
 // The page: gives what the daemon tells to the sections, at most once a frame.
 
-import type { Hello } from '../lib/admin/shapes.ts'
+import type { Detail, Hello, PageMap } from '../lib/admin/shapes.ts'
 import { byId, make, setText } from './dom.ts'
 import { EvictionsView } from './evictions-view.ts'
 import { History } from './history.ts'
@@ -29,6 +29,9 @@ class Page {
   private readonly pause = byId('pause')
   private state: State = 'waiting'
   private isPaused = false
+  /** What came since it was drawn last. */
+  private map: PageMap | null = null
+  private detail: Detail | null = null
   private isDue = false
   private wasDrawn = false
   private windowS = 300
@@ -51,11 +54,13 @@ class Page {
         this.history.push(sample)
         this.drawSoon()
       },
-      map: map => this.memory.showMap(map),
+      map: map => {
+        this.map = map
+        this.drawSoon()
+      },
       detail: detail => {
-        if (this.isPaused) return
-        this.keys.show(detail)
-        this.evictions.showCurve(detail.curve)
+        this.detail = detail
+        this.drawSoon()
       },
       state: state => {
         this.state = state
@@ -104,8 +109,20 @@ class Page {
     this.memory.show(history)
     this.evictions.show(history)
     this.peers.show(history)
+    this.drawNews()
     if (!this.wasDrawn) goToSection()
     this.wasDrawn = true
+  }
+
+  /** What is sent only where it changed. */
+  private drawNews(): void {
+    const { map, detail } = this
+    this.map = null
+    this.detail = null
+    if (map !== null) this.memory.showMap(map)
+    if (detail === null) return
+    this.keys.show(detail)
+    this.evictions.showCurve(detail.curve)
   }
 }
 

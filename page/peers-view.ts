@@ -4,7 +4,7 @@ import type { ConnectionPage, ConnectionRow, WorkerFacts } from '../lib/admin/sh
 import { byId, column, fillShare, RowTable, setText } from './dom.ts'
 import { age, exact, micros, percent } from './figures.ts'
 import type { History } from './history.ts'
-import { ask } from './live.ts'
+import { ask, reasonOf } from './live.ts'
 
 interface WorkerRow extends WorkerFacts {
   name: string
@@ -51,14 +51,12 @@ export class PeersView {
     }).observe(byId('peers'))
   }
 
-  show({ last, before }: History): void {
+  show(history: History): void {
+    const { last } = history
     if (last === null) return
     const rows = last.workers.map((worker, number) => {
-      const then = before?.workers[number]
-      const us = then === undefined || before === null ? null : worker.cpuUs - then.cpuUs
-      const load = us === null || before === null ? null : us / 1000 / (last.atMs - before.atMs)
       const name = number === last.workers.length - 1 ? 'main' : `worker ${number}`
-      return { ...worker, name, load }
+      return { ...worker, name, load: history.threadLoad(number) }
     })
     this.workers.show(rows)
   }
@@ -73,7 +71,7 @@ export class PeersView {
       this.more.hidden = page.next === null
       setText(note, `${exact(this.rows.length)} of ${exact(page.total)}`)
     } catch (error) {
-      setText(note, error instanceof Error ? error.message : String(error))
+      setText(note, reasonOf(error))
     }
   }
 }

@@ -1,9 +1,9 @@
 // The settings: asked for when somebody looks, and changed where that is allowed.
 
 import type { Hello, SettingRow } from '../lib/admin/shapes.ts'
-import { byId, column, make, RowTable, setText } from './dom.ts'
+import { byId, column, isAccepted, make, RowTable, setText } from './dom.ts'
 import { keyText } from './figures.ts'
-import { ask } from './live.ts'
+import { ask, reasonOf } from './live.ts'
 
 export class SettingsView {
   private readonly filter = byId<HTMLInputElement>('settings-filter')
@@ -42,7 +42,7 @@ export class SettingsView {
       this.rows = await ask<SettingRow[]>('api/settings')
       this.show()
     } catch (error) {
-      setText(this.note, error instanceof Error ? error.message : String(error))
+      setText(this.note, reasonOf(error))
     }
   }
 
@@ -69,17 +69,15 @@ export class SettingsView {
     if (row === undefined) return
     setText(byId('change-title'), name)
     this.value.value = row.value
-    this.dialog.returnValue = 'no'
-    this.dialog.showModal()
+    const accepted = isAccepted(this.dialog)
     this.value.select()
-    await new Promise(resolve => this.dialog.addEventListener('close', resolve, { once: true }))
-    if (this.dialog.returnValue !== 'yes') return
+    if (!(await accepted)) return
     const value = this.value.value.trim()
     try {
       await ask(`api/settings?name=${name}&value=${encodeURIComponent(value)}`, 'POST')
       setText(this.note, `${name} is now ${value}.`)
     } catch (error) {
-      setText(this.note, `${name}: ${error instanceof Error ? error.message : error}.`)
+      setText(this.note, `${name}: ${reasonOf(error)}.`)
     }
     await this.load()
   }

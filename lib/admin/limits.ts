@@ -38,9 +38,8 @@ export const LATENCY_WINDOW_SAMPLES = 10
 /** Most cells in the picture of all pages. */
 export const MAP_CELLS_MAX = 4096
 
-/** Most rows in a page of connections, and prefixes in a report. */
+/** Most rows in a page of connections. */
 export const CONNECTION_ROWS_MAX = 50
-export const PREFIX_ROWS_MAX = 50
 
 /** Bytes of a value that a look-up shows. */
 export const VALUE_SHOWN_BYTES_MAX = 4 * KIB

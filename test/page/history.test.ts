@@ -53,6 +53,18 @@ t.test('the history has a bound', async t => {
   t.equal(history.lockWaitRate(1), null)
 })
 
+t.test('the load of a thread is a share of a core', async t => {
+  const history = new History()
+  t.equal(history.threadLoad(0), null)
+  history.push(sampleAt(1000, {}, [0, 5e6, 0]))
+  t.equal(history.threadLoad(0), null, 'the first sample')
+  history.push(sampleAt(3000, {}, [1e6, 1e6, 0]))
+  t.same(
+    [0, 1, 2, 3].map(thread => history.threadLoad(thread)),
+    [0.5, null, 0, null],
+  )
+})
+
 t.test('numbers as people read them', async t => {
   t.same([0, 7, 1.25, 99.4, 999, 999.7, 1000, 12_345, 4.2e6, 7e13].map(count), [
     '0',

@@ -132,6 +132,28 @@ pageTest(
   },
 )
 
+pageTest('paused, it stands still, and then shows what came meanwhile', {}, async (t, opened) => {
+  const { page, port } = opened
+  await reads(page, '#map-facts', /in use/)
+  const shown = () => Promise.all([textOf(page, '#map-facts'), textOf(page, '#classes')])
+  await page.locator('#pause').press('Enter')
+  await reads(page, '#state', /Paused/)
+  const before = await shown()
+  const value = 'v'.repeat(400_000)
+  for (let i = 0; i < 30; i++)
+    await askOnce(port, `set long:${i} 0 0 400000\r\n${value}\r\n`, 'STORED\r\n')
+  const samples = `new Promise(done => {
+    let left = 3
+    const events = new EventSource('events')
+    events.addEventListener('sample', () => --left > 0 || done(events.close()))
+  })`
+  await page.evaluate(samples)
+  t.same(await shown(), before)
+  await page.locator('#pause').press('Enter')
+  const isNew = async () => (await shown()).every((text, i) => text !== before[i])
+  t.ok(await comesTrue(isNew), 'the picture too, which is sent only where it changes')
+})
+
 pageTest('a key is looked up, by hand and from the list', {}, async (t, { page, port }) => {
   await askOnce(port, 'set a%b 3 100 4\r\n\0\x01\x02\x03\r\n', '\r\n')
   await page.locator('#hot button', { hasText: HOT }).click()
