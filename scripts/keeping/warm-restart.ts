@@ -97,7 +97,8 @@ async function measure(
   ]
 }
 
-async function fill({ port }: Server, items: number, valueBytes: number): Promise<void> {
+/** Stores items of this size. */
+export async function fill({ port }: Server, items: number, valueBytes: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
   socket.resume()
