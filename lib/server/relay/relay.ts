@@ -35,6 +35,8 @@ export interface Relay {
   streams: Stream[]
   /** Where each stream begins in its file, or PIPE; known when all threads stand still. */
   places: Float64Array<SharedArrayBuffer>
+  /** What it gives has sums. */
+  hasSums: boolean
   /** The counters of the arenas go on too. */
   keepsCounters: boolean
   /** When a worker gives up, on the clock of `sharedMs`. */
@@ -55,7 +57,10 @@ export function takePart(relay: Relay, worker: number, cache: Cache): boolean {
       if (index % workers !== worker) continue
       const place = relay.places[index] === PIPE ? null : relay.places[index]
       const channel = new Channel(stream.descriptor, place, deadlineMs)
-      addLoaded(sum, gives ? give(channel, stream, cache) : take(relay, channel, stream, cache))
+      addLoaded(
+        sum,
+        gives ? give(relay, channel, stream, cache) : take(relay, channel, stream, cache),
+      )
     }
   } catch (error) {
     isCopied = false
@@ -65,10 +70,10 @@ export function takePart(relay: Relay, worker: number, cache: Cache): boolean {
   return assembly.settle(isCopied, deadlineMs, sharedMs)
 }
 
-function give(channel: Channel, { arenas }: Stream, { shards }: Cache): Loaded {
+function give({ hasSums }: Relay, channel: Channel, { arenas }: Stream, { shards }: Cache): Loaded {
   const sum = nothingLoaded()
   for (const index of arenas) {
-    sum.bytes += writeArena(shards[index].arena, channel)
+    sum.bytes += writeArena(shards[index].arena, channel, hasSums)
   }
   if (!channel.isPipe) return sum
   const answer = Buffer.alloc(1)

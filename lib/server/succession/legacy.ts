@@ -33,7 +33,11 @@ export interface Legacy {
 
 export interface Ready {
   /** Whether its arenas have the form of the old ones; else the items go over one by one. */
-  ready: { isSameForm: boolean }
+  ready: {
+    isSameForm: boolean
+    /** Whether it looks at sums; undefined: it is of a version that does. */
+    needsSums?: boolean
+  }
 }
 
 export interface Content {

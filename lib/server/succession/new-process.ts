@@ -92,7 +92,7 @@ export class Successor implements Inheritance {
       forms,
       shards.map(({ arena }) => formOf(arena)),
     )
-    const ready: Ready = { ready: { isSameForm } }
+    const ready: Ready = { ready: { isSameForm, needsSums: false } }
     process.send?.(ready)
     const said = (await this.next('content')) as Content | null
     if (said === null) throw gone()
@@ -102,6 +102,7 @@ export class Successor implements Inheritance {
     workers.relay({
       name: 'upgrade',
       gives: false,
+      hasSums: false,
       keepsCounters: true,
       places: pipes(streams.length),
       board: assembly.buffer,

@@ -79,7 +79,7 @@ export async function handOver(estate: Estate, leave: (pid: number) => void): Pr
   try {
     const { ready } = await messageOf<Ready>(child, 'ready', UPGRADE_START_MS_MAX)
     const startedMs = performance.now()
-    give(estate, child, ready.isSameForm)
+    give(estate, child, ready)
     hasLeft = true
     const { pid = 0 } = child
     leave(pid)
@@ -136,7 +136,11 @@ function pipesOf(child: ChildProcess): Socket[] {
 }
 
 /** Gives the content. Throws if that fails: then the threads go on as before. */
-function give(estate: Estate, child: ChildProcess, isSameForm: boolean): void {
+function give(
+  estate: Estate,
+  child: ChildProcess,
+  { isSameForm, needsSums = true }: Ready['ready'],
+): void {
   const { cache, workers, roster, ownVersion } = estate
   const threads = roster.handle.threads
   if (workers.readyCount() < threads) throw new Error('a worker is being replaced just now')
@@ -148,6 +152,7 @@ function give(estate: Estate, child: ChildProcess, isSameForm: boolean): void {
   workers.relay({
     name: 'upgrade',
     gives: true,
+    hasSums: needsSums,
     keepsCounters: true,
     places: pipes(sockets.length),
     board: assembly.buffer,

@@ -112,6 +112,7 @@ export class WarmRestart {
     return {
       name: this.name,
       gives: header === null,
+      hasSums: true,
       board: assembly.buffer,
       workers: assembly.workers,
       header,

@@ -195,7 +195,8 @@ t.test('of an image that was not written to its end the sound pages come back', 
   for (let round = 0; round < runs(20, 300); round++) {
     writeFileSync(path, image)
     const descriptor = openSync(path, 'r+')
-    const length = round === 0 ? size - 1 : 1 + random.below(size - 1)
+    // The last page alone may have had no item.
+    const length = round === 0 ? Math.floor(size * 0.8) : 1 + random.below(size - 1)
     ftruncateSync(descriptor, length)
     closeSync(descriptor)
     try {
@@ -205,7 +206,7 @@ t.test('of an image that was not written to its end the sound pages come back', 
       if (!(error instanceof Unusable)) throw error
     }
   }
-  t.ok(last > before / 2 && last < before, `${last} of ${before} items came back`)
+  t.ok(last > before / 4 && last < before, `${last} of ${before} items came back`)
 })
 
 t.test('the time in between counts', async t => {
