@@ -7,6 +7,7 @@
 //             mn                               MN
 
 import { ITEM_BYTES_MAX } from '../../bytes/memcached.ts'
+import { MIB } from '../../bytes/units.ts'
 
 /** A server's reply to one request. */
 export interface Reply {
@@ -22,43 +23,70 @@ export interface Reply {
 const CR = 13
 const LF = 10
 const LINE_BYTES_MAX = 8192
+const LINE_END_BYTES = 2
+const NOTHING = Buffer.alloc(0)
+
+/** Memory for a value whose end is still to come: at first, and by how much more then. */
+const VALUE_BYTES_FIRST = 16 * MIB
+const VALUE_GROWTH = 4
 
 /** Takes replies out of a stream of bytes. */
 export class ReplyReader {
-  private parts: Buffer[] = []
-  private bytes = 0
+  /** The beginning of a line. */
+  private rest: Buffer | undefined
   /** A VA whose value is incomplete. */
   private waiting: Reply | undefined
+  /** Its length, and what there is of it: `filled` bytes of the value and the line end. */
   private valueBytes = 0
+  private value: Buffer = NOTHING
+  private filled = 0
 
   /** Passes every complete reply to `give`. Error for bytes that are no reply. */
   read(part: Buffer, give: (reply: Reply) => void): void {
-    this.parts.push(part)
-    this.bytes += part.length
-    // A long value is joined once, when it is complete.
-    if (this.waiting !== undefined && this.bytes < this.valueBytes + 2) return
-    let input = this.parts.length === 1 ? part : Buffer.concat(this.parts)
-    this.parts = []
+    let input = this.rest === undefined ? part : Buffer.concat([this.rest, part])
+    this.rest = undefined
     for (;;) {
-      const reply = this.waiting ?? this.readLine(input)
-      if (reply === undefined) break
-      if (this.waiting === undefined) input = input.subarray(input.indexOf(LF) + 1)
-      if (reply.word === 'VA') {
-        const end = this.valueBytes + 2
-        if (input.length < end) {
-          this.waiting = reply
-          break
-        }
+      if (this.waiting !== undefined) {
+        const reply = this.waiting
+        input = this.fill(input)
+        if (this.filled < this.valueBytes + LINE_END_BYTES) return
         this.waiting = undefined
-        if (input[end - 2] !== CR || input[end - 1] !== LF)
-          throw new Error('a value without an end')
-        reply.value = Buffer.from(input.subarray(0, this.valueBytes))
-        input = input.subarray(end)
+        reply.value = endedValue(this.value, this.valueBytes)
+        this.value = NOTHING
+        give(reply)
       }
-      give(reply)
+      const reply = this.readLine(input)
+      if (reply === undefined) break
+      input = input.subarray(input.indexOf(LF) + 1)
+      const end = this.valueBytes + LINE_END_BYTES
+      if (reply.word !== 'VA') give(reply)
+      else if (input.length >= end) {
+        reply.value = Buffer.from(endedValue(input, this.valueBytes))
+        input = input.subarray(end)
+        give(reply)
+      } else {
+        this.waiting = reply
+        this.filled = 0
+      }
     }
-    this.parts = input.length > 0 ? [input] : []
-    this.bytes = input.length
+    if (input.length > 0) this.rest = input
+  }
+
+  /** Takes what belongs to the value. Returns the rest. */
+  private fill(input: Buffer): Buffer {
+    const end = this.valueBytes + LINE_END_BYTES
+    const bytes = Math.min(input.length, end - this.filled)
+    const room = this.value.length
+    if (this.filled + bytes > room) {
+      // What a server only says that it will send takes no memory yet.
+      const grown = Math.max(this.filled + bytes, room * VALUE_GROWTH, VALUE_BYTES_FIRST)
+      const value = Buffer.allocUnsafe(Math.min(end, grown))
+      this.value.copy(value, 0, 0, this.filled)
+      this.value = value
+    }
+    input.copy(this.value, this.filled, 0, bytes)
+    this.filled += bytes
+    return input.subarray(bytes)
   }
 
   private readLine(input: Buffer): Reply | undefined {
@@ -80,6 +108,12 @@ export class ReplyReader {
     }
     return { word, tokens, value: undefined }
   }
+}
+
+/** The value at the beginning of these bytes. Error if no line end follows. */
+function endedValue(bytes: Buffer, length: number): Buffer {
+  if (bytes[length] === CR && bytes[length + 1] === LF) return bytes.subarray(0, length)
+  throw new Error('a value without an end')
 }
 
 /** The text of a flag of a reply, without its letter; undefined if it has no such flag. */

@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { ITEM_BYTES_MAX } from '../../../lib/bytes/memcached.ts'
+import { MIB } from '../../../lib/bytes/units.ts'
 import { flagOf, type Reply, ReplyReader } from '../../../lib/client/nodes/meta.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
 
@@ -50,6 +51,32 @@ t.test('cut at every byte, and in random pieces', async t => {
       at += length
     }
     if (JSON.stringify(readAll(pieces)) !== JSON.stringify(whole)) t.fail(`round ${round}`)
+  }
+})
+
+t.test('long values in pieces, one after the other', async t => {
+  const random = createRandom(seed)
+  const values = [40, 1, 17].map(mib => Buffer.alloc(mib * MIB + 3, `of ${mib}`))
+  const stream = Buffer.concat(
+    values.flatMap(value => [Buffer.from(`VA ${value.length} f0\r\n`), value, Buffer.from('\r\n')]),
+  )
+  const pieces: Buffer[] = []
+  for (let at = 0; at < stream.length; ) {
+    const length = random.once(2) ? random.between(1, 100) : random.between(100, MIB)
+    pieces.push(stream.subarray(at, at + length))
+    at += length
+  }
+  const replies = readAll(pieces)
+  t.strictSame(
+    replies.map(({ value }, i) => value?.equals(values[i])),
+    [true, true, true],
+  )
+})
+
+t.test('a value without its end is refused, wherever it is cut', async t => {
+  const text = Buffer.from('VA 3 f0\r\nabcd\r\n')
+  for (let cut = 0; cut < text.length; cut++) {
+    t.throws(() => readAll([text.subarray(0, cut), text.subarray(cut)]), /without an end/)
   }
 })
 
