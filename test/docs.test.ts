@@ -5,7 +5,7 @@ import { startDaemon } from './support/daemon.ts'
 import { compileExamples, examplesOf, runExample, writeExamples } from './support/examples.ts'
 import { freePort } from './support/process.ts'
 
-const PAGES = ['local.md', 'pool.md', 'strategies.md', 'discovery.md', 'adapters.md']
+const PAGES = ['local.md', 'pool.md', 'strategies.md', 'discovery.md', 'scaling.md', 'adapters.md']
 /** Examples of this page start their own daemon. */
 const SERVING = 'local.md'
 

@@ -62,6 +62,12 @@ export interface ClusterOptions extends RingOptions, ConnectionOptions, CodecOpt
    */
   warmupMs?: number | undefined
   /**
+   * At each change of servers whoever makes it moves all items to their owners, as `memslab scale`
+   * does. What a server has of keys that it owns again is then kept. Otherwise it is removed once
+   * `warmupMs` of an earlier change are over, since it may be old. Default false.
+   */
+  drained?: boolean | undefined
+  /**
    * Number of servers that keep each value, 1 to 8: the owner and those after it on the hash ring.
    * Default 1. With more, the loss of a server loses no value. `failover` then says what happens to
    * keys all of whose servers are away: they miss, or calls reject with CONNECTION.
@@ -86,6 +92,7 @@ const NAMES: Record<keyof Required<ClusterOptions>, true> = {
   restMs: true,
   failover: true,
   warmupMs: true,
+  drained: true,
   replicas: true,
   hedge: true,
   onServers: true,
@@ -128,6 +135,7 @@ export function checkClusterOptions(options: ClusterOptions): CheckedOptions {
   checkChoice('kind', options.kind, RING_KINDS)
   checkChoice('keyHash', options.keyHash, KEY_HASHES)
   checkType('hashTag', options.hashTag, 'string')
+  checkType('drained', options.drained, 'boolean')
   checkType('onServers', options.onServers, 'function')
   checkType('onDiscoveryError', options.onDiscoveryError, 'function')
   checkSerializer(options.serializer)

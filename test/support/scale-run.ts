@@ -1,7 +1,8 @@
 /** `memslab scale` as a process, and what it tells. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ENTRY } from './daemon.ts'
 import type { Owner } from './process.ts'
@@ -10,6 +11,8 @@ export interface ScaleRun {
   readonly pid: number
   /** What it told so far. */
   output(): string
+  /** Resolves with its exit code once it has ended by itself. */
+  ended(): Promise<number | null>
   /** By SIGTERM, or at once. Resolves with its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
@@ -24,19 +27,31 @@ export function startScale(owner: Owner, path: string, ...more: string[]): Scale
       output += chunk
     })
   }
-  const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
-    if (!isRunning(child)) return child.exitCode
-    const closed = once(child, 'close')
-    child.kill(signal)
+  const closed = once(child, 'close')
+  const ended = async () => {
     await closed
     return child.exitCode
   }
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
+    if (isRunning(child)) child.kill(signal)
+    return ended()
+  }
   owner.teardown(() => stop('SIGKILL'))
-  return { pid: child.pid ?? 0, output: () => output, stop }
+  return { pid: child.pid ?? 0, output: () => output, ended, stop }
 }
 
 function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode === null && signalCode === null
+}
+
+/** A folder for the nodes of a test, which end with it. */
+export function nodeFolder(owner: Owner): string {
+  const folder = mkdtempSync(join(tmpdir(), 'nodes-'))
+  owner.teardown(() => {
+    endNodes(folder)
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return folder
 }
 
 /** The process ids of the nodes in a folder of the driver, by port. */
@@ -51,7 +66,7 @@ export function nodesIn(folder: string): Map<number, number> {
 }
 
 /** Ends the nodes of a folder: they outlive their scaler. */
-export function endNodes(folder: string): void {
+function endNodes(folder: string): void {
   for (const pid of nodesIn(folder).values()) {
     try {
       process.kill(pid, 'SIGKILL')

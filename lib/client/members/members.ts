@@ -44,6 +44,8 @@ export interface MemberOptions extends RingOptions {
   probeMs: number
   /** How long after a change previous owners are remembered, ms. */
   warmupMs: number
+  /** All items are moved to their owners at each change: no server has old ones. */
+  drained?: boolean | undefined
 }
 
 /** The servers at one time; members are in the order of the ring's node indices. */
@@ -86,7 +88,7 @@ export class Members {
     const before = this.view
     this.view = this.viewOf(servers)
     this.servers = [...servers]
-    if (this.hasForgotten) {
+    if (this.hasForgotten && this.options.drained !== true) {
       this.onRegain((key, count) =>
         successorsOf(before.ring, key, count).map(index => before.members[index].node.name),
       )

@@ -1,6 +1,7 @@
 // A loaded pool grows from three servers to four and shrinks again: no request misses, none is
 // answered with what is old. Without what keeps it warm many do, so the test can tell.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ClusterClient } from '../../../lib/client/cluster.ts'
 import type { ClusterOptions } from '../../../lib/client/cluster-options.ts'
@@ -17,6 +18,8 @@ const KINDS = [
 ]
 const KEYS = 2000
 const ROUND = 1500
+/** So short that each change is forgotten before the next one. */
+const WARMUP_MS = 50
 
 for (const { name, start, skip } of KINDS) {
   /** Growing, shrinking and after that: misses and stale hits of each. */
@@ -59,6 +62,26 @@ for (const { name, start, skip } of KINDS) {
     const none = { misses: 0, stale: 0 }
     const counts = await scale(t, { warmupMs: 600_000 })
     t.strictSame(counts, { grown: none, evened: none, shrunk: none, after: none })
+  })
+
+  t.test(`changes that the client has forgotten, on ${name}`, { skip }, async t => {
+    const misses = async (drained: boolean) => {
+      const servers = await Promise.all([0, 1].map(() => start(t, ['-t', '1'])))
+      const both = servers.map(({ port }) => `${HOST}:${port}`)
+      const client = new ClusterClient(both, { timeoutMs: 20_000, warmupMs: WARMUP_MS, drained })
+      t.teardown(() => client.close())
+      const keys = Array.from({ length: 200 }, (_, i) => `key:${i}`)
+      for (const key of keys) await client.set(key, 'v')
+      for (const names of [both.slice(0, 1), both, both.slice(1), both]) {
+        client.setMembers(names)
+        for (const server of both) await drain(server, names)
+        await sleep(4 * WARMUP_MS)
+      }
+      const found = await client.getMany(keys)
+      return keys.length - found.size
+    }
+    t.equal(await misses(true), 0, 'what was moved is kept')
+    t.ok((await misses(false)) > 50, 'else it may be old, and is removed')
   })
 
   t.test(`without a window many miss, on ${name}`, { skip }, async t => {

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Entries } from '../../../lib/commands/scale/announce/entries.ts'
@@ -16,21 +16,20 @@ import { ENTRY, startDaemon } from '../../support/daemon.ts'
 import { startEtcd } from '../../support/etcd.ts'
 import { skipWithout } from '../../support/oracle.ts'
 import { freePort, HOST } from '../../support/process.ts'
-import { endNodes, nodesIn } from '../../support/scale-run.ts'
+import { nodeFolder, nodesIn } from '../../support/scale-run.ts'
 import { askOnce, comesTrue } from '../../support/server-peer.ts'
 
 const PROGRAM = [process.execPath, ENTRY]
 const { signal } = new AbortController()
 
 async function processes(t: Test, more = {}) {
-  const dir = join(t.testdir(), 'nodes')
+  const dir = nodeFolder(t)
   const first = await freePort()
   const last = first + 9
   const driver = { processes: { dir, ports: { first, last }, args: ['-t', '1'], ...more } }
   const given = { least: 1, most: 4, policies: { cpu: 60 }, driver }
   const options = parseConfig('it', JSON.stringify(given)).driver.processes
   if (options === undefined) throw new Error('no options')
-  t.teardown(() => endNodes(dir))
   const create = () => new ProcessesDriver(options, PROGRAM)
   return { dir, create, driver: create() }
 }
@@ -71,7 +70,6 @@ t.test('processes: a number that another process has is not a node', async t => 
   const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
   t.teardown(() => stranger.kill('SIGKILL'))
   await once(stranger, 'spawn')
-  mkdirSync(dir, { recursive: true })
   const port = await freePort()
   writeFileSync(join(dir, `${port}.pid`), `${stranger.pid}\n`)
   t.strictSame(await driver.nodes(), [`${HOST}:${port}`])
@@ -85,11 +83,10 @@ t.test('processes: ports that are taken, options that are wrong', async t => {
   await driver.grow(1, [], signal)
   const [port] = nodesIn(dir).keys()
   const ports = { first: port, last: port + 9 }
-  const other = await processes(t, { dir: join(t.testdirName, 'other'), ports })
-  t.teardown(() => endNodes(join(t.testdirName, 'other')))
+  const other = await processes(t, { ports })
   await other.driver.grow(1, [], signal)
   t.notSame(await other.driver.nodes(), await driver.nodes())
-  const wrong = await processes(t, { dir: join(t.testdirName, 'wrong'), args: ['--nonsense'] })
+  const wrong = await processes(t, { args: ['--nonsense'] })
   await t.rejects(wrong.driver.grow(1, [], signal), { message: /exit code 1: .*nonsense/ })
 })
 

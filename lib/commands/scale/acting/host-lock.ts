@@ -1,6 +1,7 @@
 // The seat among the scalers of one host and one folder, where there is no etcd: a socket in the
 // kernel's abstract namespace, which is free again as soon as its process has ended.
 
+import { hash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,7 +17,8 @@ export class HostSeat implements Seat {
 
   /** `what`: the folder that only one scaler may change. */
   constructor(what: string, tell: Tell) {
-    this.path = `\0memslab-scale:${what}`
+    // Such a name has at most 107 bytes.
+    this.path = `\0memslab-scale:${hash('sha256', what)}`
     this.tell = tell
     void this.run()
   }
@@ -42,7 +44,9 @@ export class HostSeat implements Seat {
         return this.tell('acting')
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
-        if (tries === 0) this.tell(`standing by: another scaler of this host acts (${code})`)
+        const reason =
+          code === 'EADDRINUSE' ? 'another scaler acts on this folder' : `no lock: ${code}`
+        if (tries === 0) this.tell(`standing by: ${reason}`)
       }
       await sleep(STANDBY_MS, undefined, { signal }).catch(() => {})
     }
