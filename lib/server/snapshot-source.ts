@@ -1,6 +1,12 @@
 // The reply to `snapshot`: a snapshot that is taken while it is sent, step by step, as fast as the
 // peer reads. As with dumps, one thread at a time is in a step (control/dump.ts). The code is
 // loaded for the first one.
+//
+// The daemon's own snapshots have a thread and a task of their own (keeping/snapshots.ts). This one
+// is made by the thread that has the connection, which is itself a task of the pool: a connection
+// cannot be written to by another thread, so each block would have to be sent over, with a protocol
+// that makes one wait for the other. What takes long, to compress and to encrypt, the peer does. A
+// step is what a dump's step is: some hundred items, a checksum and one write.
 
 import type { Cache } from '../engine/cache.ts'
 import type { Taker } from '../keeping/arenas/taker.ts'

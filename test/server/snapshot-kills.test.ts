@@ -24,7 +24,7 @@ t.test('a writer that is killed leaves complete snapshots alone', async t => {
   const random = createRandom(seed)
   const folder = t.testdir()
   let seen = 0
-  for (let round = 0; round < runs(20, 300); round++) {
+  for (let round = 0; round < runs(20, 500); round++) {
     const child = spawn(process.execPath, [WRITER, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -51,7 +51,7 @@ t.test('a daemon that is killed comes up again, with values that it had', async 
   const latest = new Map<number, number>()
   const args = ['-m', '64', '--snapshot-dir', folder, '--snapshot-every', '1s', '--restore', folder]
   let found = 0
-  for (let round = 0; round < runs(5, 60); round++) {
+  for (let round = 0; round < runs(5, 150); round++) {
     const serving = random.once(2) ? ['--restore-serving'] : []
     const daemon = await startDaemon(t, [...args, ...serving])
     const peer = await openPeer(daemon.port)

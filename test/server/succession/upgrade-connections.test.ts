@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { MIB } from '../../../lib/bytes/units.ts'
+import { frame, Op, store as storeFrame } from '../../support/binary-frames.ts'
 import { createAuthority } from '../../support/certificates.ts'
 import { startDaemon, startUnixDaemon } from '../../support/daemon.ts'
 import { skipWithout } from '../../support/oracle.ts'
@@ -76,39 +77,67 @@ async function ask({ open }: Way, requests: readonly string[]): Promise<string[]
   return replies
 }
 
-/** Stores versions of some keys quietly, each batch acknowledged by one MN. */
+/** How a client stores quietly, and asks whether the server has come so far. */
+interface Quiet {
+  set(key: string, value: string): string
+  question: string
+  /** The answer, from a connection that is asked nothing else. */
+  answer: string
+}
+
+const QUIET: Record<string, Quiet> = {
+  meta: {
+    set: (key, value) => `ms ${key} ${value.length} q\r\n${value}\r\n`,
+    question: 'mn\r\n',
+    answer: 'MN\r\n',
+  },
+  text: {
+    set: (key, value) => `set ${key} 0 0 ${value.length} noreply\r\n${value}\r\n`,
+    question: 'mn\r\n',
+    answer: 'MN\r\n',
+  },
+  binary: {
+    set: (key, value) => storeFrame(Op.SETQ, key, value),
+    question: frame(Op.NOOP),
+    answer: frame(Op.NOOP, { magic: 0x81 }),
+  },
+}
+
+/** Stores versions of some keys quietly, each batch with a question behind it. */
 class QuietWriter {
   acknowledged = 0
+  private readonly quiet: Quiet
   private readonly keys: readonly string[]
   private version = 0
 
   constructor(name: string) {
+    this.quiet = QUIET[name]
     this.keys = Array.from({ length: 50 }, (_, i) => `${name}-${i}`)
   }
 
-  /** Writes until the connection is closed. Returns whatever came that is no MN. */
+  /** Writes until the connection is closed. Returns whatever came that is no answer. */
   async run(socket: Socket): Promise<string> {
-    let rest = ''
-    let strange = ''
+    const { keys, quiet } = this
+    const { answer, question } = quiet
+    let text = ''
     const closed = restOf(socket)
     socket.on('data', (chunk: Buffer) => {
-      const lines = (rest + chunk.toString('latin1')).split('\r\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        if (line === 'MN') this.acknowledged++
-        else strange += `${line}\r\n`
+      text += chunk.toString('latin1')
+      while (text.startsWith(answer)) {
+        this.acknowledged++
+        text = text.slice(answer.length)
       }
     })
     while (!socket.destroyed && !socket.readableEnded) {
       this.version++
       const value = String(this.version).padEnd(300 + (this.version % 50), '.')
-      const sets = this.keys.map(key => `ms ${key} ${value.length} q\r\n${value}\r\n`)
-      const goesOn = socket.write(`${sets.join('')}mn\r\n`)
+      const sets = keys.map(key => quiet.set(key, value))
+      const goesOn = socket.write(`${sets.join('')}${question}`, 'latin1')
       if (!goesOn) await Promise.race([once(socket, 'drain').catch(() => {}), closed])
       await sleep(1)
     }
     await closed
-    return strange + rest
+    return text
   }
 
   /** The lowest version of a key that is there. */
@@ -139,7 +168,7 @@ for (const [name, start] of Object.entries(WAYS)) {
     const slow = await way.open()
     slow.write('mg long v\r\nmg half v\r\nmg long v\r\n')
     await once(slow, 'readable')
-    const writers = ['one', 'two'].map(word => new QuietWriter(word))
+    const writers = Object.keys(QUIET).map(dialect => new QuietWriter(dialect))
     const written = writers.map(async writer => writer.run(await way.open()))
     while (writers.some(({ acknowledged }) => acknowledged < 20)) await sleep(5)
 
@@ -151,7 +180,7 @@ for (const [name, start] of Object.entries(WAYS)) {
       ['MN\r\n', ''],
       'so is one with half a request, after the replies to those before it',
     )
-    t.strictSame(await Promise.all(written), ['', ''], 'only whole replies')
+    t.strictSame(await Promise.all(written), ['', '', ''], 'only whole replies')
     // The first reply had begun. Each of the others is whole or not there.
     const whole = [
       `VA ${LONG_BYTES}\r\n${long}\r\n`,

@@ -1,7 +1,15 @@
 /** -e: the content is in a file between two processes, whatever happens to them and to it. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { ENTRY, startDaemon } from '../../support/daemon.ts'
 import { announceSeed, createRandom } from '../../support/prng.ts'
-import { HOST, type ServerProcess, startMemcached } from '../../support/process.ts'
+import { HOST, type Owner, type ServerProcess, startMemcached } from '../../support/process.ts'
 import { noMishaps, ReconnectingPeer } from '../../support/reconnecting-peer.ts'
 import { runs } from '../../support/runs.ts'
 import { isAlive, startDynasty, until } from '../../support/upgrades.ts'
@@ -17,6 +25,8 @@ import { isAlive, startDynasty, until } from '../../support/upgrades.ts'
 const seed = announceSeed(t)
 const KEYS = Array.from({ length: 3000 }, (_, i) => `key-${i}`)
 const BASE = ['-m', '64', '-t', '2']
+/** Less than KEYS take. */
+const SMALL_BYTES = 800 * 1024
 
 function fileFor(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'warm-'))
@@ -168,13 +178,52 @@ t.test('on a full disk a part is kept', async t => {
   t.match(output, /damaged pages were left out|cannot be used/)
 })
 
+/** A file system of SMALL_BYTES in memory; undefined: this user may not mount one. */
+function mountSmall(owner: Owner): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'small-'))
+  owner.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_BYTES}`, 'none', folder])
+  if (mount.status !== 0) return undefined
+  owner.teardown(() => spawnSync('umount', [folder]))
+  return folder
+}
+
+const skipMount = mountSmall(t) === undefined && 'this user may not mount a file system'
+
+t.test('on a small file system a part is kept, and no snapshot', { skip: skipMount }, async t => {
+  const folder = mountSmall(t) ?? ''
+  const file = join(folder, 'memory')
+  const snapshots = join(folder, 'snapshots')
+  mkdirSync(snapshots)
+  const kept = ['-e', file]
+  const every = ['--snapshot-dir', snapshots, '--snapshot-every', '1s', '--snapshot-level', '0']
+  const output = await during(t, [...BASE, ...kept, ...every], async (peer, server) => {
+    await store(peer, 1)
+    await until(() => /no snapshot was written to /.test(server.output()), 'it is told')
+    t.equal(await count(t, peer, 1), KEYS.length, 'it goes on')
+    const link = `${HOST}:${server.port}`
+    const words = [ENTRY, 'snapshot', link, '--to', join(folder, 'asked'), '--level', '0']
+    const asked = spawnSync(process.execPath, words, { encoding: 'utf8' })
+    t.not(asked.status, 0)
+    t.match(asked.stderr, /^.*No space left on device.*\n$/i, 'one line')
+  })
+  t.match(output, /-e \S+: .*(only a part is kept|nothing is kept)/)
+  t.notMatch(output, /\n {4}at /)
+  t.strictSame(readdirSync(folder).sort(), ['memory', 'snapshots'])
+  t.strictSame(readdirSync(snapshots), [])
+  await during(t, [...BASE, ...kept], async peer => {
+    const found = await count(t, peer, 1)
+    t.ok(found < KEYS.length, `${found} came back`)
+  })
+})
+
 t.test('whatever is killed, nothing is wrong or stale', async t => {
   const file = fileFor(t)
   const args = [...BASE, '-e', file]
   const random = createRandom(seed)
   let back = 0
   let round = 0
-  for (let left = runs(3, 100); left > 0; left--) {
+  for (let left = runs(3, 300); left > 0; left--) {
     // Killed while it loads, once at most: see LOADS_MAX.
     if (random.once(2)) await killAfter(spawnDaemon(args), 250 + random.below(200))
     await during(t, args, async (peer, { pid }) => {
