@@ -7,8 +7,8 @@
 //   /healthz        200 while the daemon can serve anybody
 //   /readyz         200 once every worker takes connections; 503 while it starts, restores, closes
 //
-// What is in progress is bounded: beyond it 503, and connections beyond their bound wait. A peer
-// that is slow to ask or to read is closed.
+// What is in progress is bounded: requests beyond it get 503, connections beyond theirs are closed,
+// and so is a peer that is slow to ask or to read.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'

@@ -11,7 +11,7 @@ export const ADMIN_LISTENERS_MAX = 16
 /** Most bytes that may wait for a listener that does not read; then it is dropped. */
 export const LISTENER_BYTES_MAX = 256 * KIB
 
-/** Connections at the same time; the kernel lets more of them wait. */
+/** Connections at the same time; more are closed. */
 export const ADMIN_CONNECTIONS_MAX = 64
 
 /** How long a peer may take to send its request. */
