@@ -18,10 +18,13 @@ interface Terms {
   copies?: number
   isMissing?: boolean
   warmupMs?: number
+  /** Those of another process. */
+  shared?: FakeNode[]
 }
 
-function poolOf(t: Test, count: number, { copies = 1, isMissing = false, warmupMs = 0 }: Terms) {
-  const nodes = Array.from({ length: count }, (_, i) => new FakeNode(`server${i}:1`))
+function poolOf(t: Test, count: number, terms: Terms) {
+  const { copies = 1, isMissing = false, warmupMs = 0, shared } = terms
+  const nodes = shared ?? Array.from({ length: count }, (_, i) => new FakeNode(`server${i}:1`))
   const members = new Members(
     nodes.map((_, i) => serverOf(i)),
     {
@@ -32,15 +35,17 @@ function poolOf(t: Test, count: number, { copies = 1, isMissing = false, warmupM
     },
   )
   const closing = new AbortController()
-  t.teardown(() => {
+  const end = () => {
     closing.abort()
     members.close()
-  })
+  }
+  t.teardown(end)
   const { signal } = closing
   const known = () => undefined
   const journalKeysMax = KEYS_MAX
-  const terms = { members, journalKeysMax, timeoutMs: 20_000, retries: 1, isMissing, signal, known }
-  const keyed = copies === 1 ? new OneCopy(terms) : new Copies({ ...terms, copies })
+  const options = { members, journalKeysMax, timeoutMs: 20_000, retries: 1, isMissing, signal }
+  const keyed =
+    copies === 1 ? new OneCopy({ ...options, known }) : new Copies({ ...options, known, copies })
   const set = (key: string, text: string) => {
     const value = Buffer.from(text)
     return keyed.store({ mode: 'set', key, value, flags: 0, exptime: 0, cas: undefined })
@@ -59,10 +64,26 @@ function poolOf(t: Test, count: number, { copies = 1, isMissing = false, warmupM
     for (const node of these) node.state = 'up'
     await comesTrue(() => members.all().every(({ health }) => health.isUp()))
   }
-  return { nodes, members, keyed, set, get, owner, eject, back }
+  return { nodes, members, keyed, set, get, owner, eject, back, end }
 }
 
 for (const copies of [1, 2]) {
+  t.test(`a process that begins in an outage does not know it, copies: ${copies}`, async t => {
+    for (const isEmptied of [false, true]) {
+      const before = poolOf(t, 3, { copies })
+      await before.set('k', 'old')
+      const owner = before.owner('k')
+      await before.eject(owner)
+      await before.set('k', 'new')
+      before.end()
+      const after = poolOf(t, 3, { copies, shared: before.nodes })
+      if (isEmptied) owner.items.clear()
+      owner.state = 'up'
+      const kept = copies === 1 ? undefined : 'new'
+      t.equal(await after.get('k'), isEmptied ? kept : 'old', `emptied: ${isEmptied}`)
+    }
+  })
+
   t.test(`an old value does not come back, copies: ${copies}`, async t => {
     const { nodes, keyed, set, get, owner, eject, back } = poolOf(t, 3, { copies })
     await set('k', 'old')
