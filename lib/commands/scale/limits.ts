@@ -24,6 +24,9 @@ export const STANDBY_MS = 1000
 /** Lookups behind an estimate of the miss-ratio curve that is believed. */
 export const CURVE_LOOKUPS_MIN = 10_000
 
+/** How long nodes have to be missing before what is there is the new number. */
+export const MISSING_MS_MIN = 60_000
+
 /** How often moving items is tried again at once, and the first pause, which doubles. */
 export const MOVE_ROUNDS_MAX = 3
 export const MOVE_REST_MS = 2000

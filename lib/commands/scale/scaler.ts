@@ -19,7 +19,7 @@ import type { NodeLook } from './decide/look.ts'
 import { leastLoss } from './decide/loss.ts'
 import { decisionText, leavingText } from './decision-text.ts'
 import type { Driver } from './drivers/driver.ts'
-import { MOVE_REST_MS, MOVE_ROUNDS_MAX } from './limits.ts'
+import { MISSING_MS_MIN, MOVE_REST_MS, MOVE_ROUNDS_MAX } from './limits.ts'
 import type { Moving } from './pool/mover.ts'
 import type { Watching } from './pool/node-watch.ts'
 import type { Clock } from './scale-clock.ts'
@@ -181,10 +181,13 @@ export class Scaler {
   /** Has clients use exactly these nodes. Resolves with false where that failed. */
   private async converge(nodes: readonly string[], signal: AbortSignal): Promise<boolean> {
     const { announcer, clock } = this.parts
+    // Nobody is told of a pool without nodes: that is no news to act on.
+    if (nodes.length === 0) return true
     if (this.announced === null) {
       const seen = await this.attempt('announce', signal, () => announcer.seen(nodes, signal))
       if (seen === undefined) return false
-      // Where nobody knows, clients are taken to know all of them.
+      // Where nobody knows, clients are told, and taken to know all of them already.
+      this.isUntold ||= seen === null
       this.announced = seen ?? nodes
     }
     const before = this.announced.filter(name => nodes.includes(name))
@@ -340,7 +343,8 @@ export class Scaler {
       return true
     }
     this.missingSinceMs ??= nowMs
-    const isLong = nowMs - this.missingSinceMs >= this.config.window.in
+    const longMs = Math.max(MISSING_MS_MIN, this.config.window.in)
+    const isLong = nowMs - this.missingSinceMs >= longMs
     // More than there should be are somebody's wish.
     if (count > this.desired || isLong) this.desired = count
     return false

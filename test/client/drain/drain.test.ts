@@ -12,6 +12,7 @@ import { startDaemon } from '../../support/daemon.ts'
 import { skipWithout, startOracle } from '../../support/oracle.ts'
 import { HOST } from '../../support/process.ts'
 import { startScripted } from '../../support/scripted-server.ts'
+import { askOnce } from '../../support/server-peer.ts'
 
 const KINDS = [
   { name: 'memslab', start: startDaemon, skip: false as const },
@@ -149,3 +150,14 @@ async function run(...words: string[]): Promise<{ code: number; text: string }> 
   const [code] = await once(child, 'close')
   return { code, text }
 }
+
+t.test('a signal ends it early', async t => {
+  const [from, to] = [await startDaemon(t, ['-t', '1']), await startDaemon(t, ['-t', '1'])]
+  const names = [from, to].map(({ port }) => `${HOST}:${port}`)
+  await askOnce(from.port, 'set k 0 0 1\r\nv\r\n', 'STORED\r\n')
+  const signal = AbortSignal.abort(new Error('no longer'))
+  await t.rejects(drain(names[0], names.slice(1), { signal }), { message: 'no longer' })
+  t.match((await askOnce(from.port, 'get k\r\n', 'END\r\n')).toString(), /^VALUE k 0 1/)
+  const wrong = { signal: 1 as unknown as AbortSignal }
+  await t.rejects(drain(names[0], names.slice(1), wrong), { code: 'ARGUMENT' })
+})
