@@ -17,6 +17,9 @@ export interface ScaleRun {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
+/** Ends each scaler of this process: one that runs would start its nodes again. */
+const RUNNING = new Set<() => Promise<unknown>>()
+
 /** Starts it with a file of the configuration. */
 export function startScale(owner: Owner, path: string, ...more: string[]): ScaleRun {
   const args = [ENTRY, 'scale', '--config', path, ...more]
@@ -36,7 +39,9 @@ export function startScale(owner: Owner, path: string, ...more: string[]): Scale
     if (isRunning(child)) child.kill(signal)
     return ended()
   }
-  owner.teardown(() => stop('SIGKILL'))
+  const end = () => stop('SIGKILL')
+  RUNNING.add(end)
+  owner.teardown(end)
   return { pid: child.pid ?? 0, output: () => output, ended, stop }
 }
 
@@ -47,7 +52,9 @@ function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
 /** A folder for the nodes of a test, which end with it. */
 export function nodeFolder(owner: Owner): string {
   const folder = mkdtempSync(join(tmpdir(), 'nodes-'))
-  owner.teardown(() => {
+  owner.teardown(async () => {
+    await Promise.all([...RUNNING].map(end => end()))
+    RUNNING.clear()
     endNodes(folder)
     rmSync(folder, { recursive: true, force: true })
   })
