@@ -53,7 +53,10 @@ t.test('the files of the package', async t => {
   const wanted = ['LICENSE', 'README.md', 'CHANGELOG.md', 'scripts/debian/memslab.service']
   for (const page of readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')))
     wanted.push(`docs/${page}`)
-  for (const file of readdirSync(join(ROOT, 'examples'))) wanted.push(`examples/${file}`)
+  const examples = readdirSync(join(ROOT, 'examples'), { recursive: true, withFileTypes: true })
+  for (const file of examples.filter(entry => entry.isFile())) {
+    wanted.push(relative(ROOT, join(file.parentPath, file.name)))
+  }
   t.strictSame(
     wanted.filter(path => !paths.has(path)),
     [],
