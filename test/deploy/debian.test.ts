@@ -23,6 +23,8 @@ interface Place {
   host: DebianHost
   /** Installs this version. Returns what dpkg printed. */
   install(version: string): string
+  /** Its files there, by version. */
+  paths: Readonly<Record<string, string>>
 }
 
 function mainPid(host: DebianHost): number {
@@ -52,6 +54,7 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     t.match(host.journal(UNIT), /memslab 0\.4\.0 listens on tcp:127\.0\.0\.1:11211\n/)
     t.notMatch(host.journal(UNIT), /cannot use io_uring/)
     t.match(host.run('memslab -V'), /^memslab 0\.4\.0 /)
+    t.match(host.run('zcat /usr/share/doc/memslab/node.copyright.gz'), /^Node\.js is licensed/)
     t.ok(host.run('ls -d /usr/lib/memslab/dist/cache/*-$(id -u memslab)'), 'and V8s code is there')
     await host.until(`systemctl show --property StatusText ${UNIT} | grep '1 items, .* hit ratio'`)
   },
@@ -93,6 +96,22 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     t.match(host.ask("'stats memslab'"), /STAT memslab_version 0\.4\.0\n/)
   },
 
+  'an upgrade that fails becomes a restart, which keeps the cache': async (t, { host, paths }) => {
+    const pid = mainPid(host)
+    // In place of a version that cannot take the content.
+    host.run('mkdir /root/bin')
+    host.run(
+      `printf '%s\\n' '#!/bin/sh' '[ "$1" != upgrade ] && exec /usr/bin/memslab "$@"' 'echo refused; exit 1' >/root/bin/memslab`,
+    )
+    host.run('chmod +x /root/bin/memslab')
+    t.match(host.run(`PATH=/root/bin:$PATH dpkg --install ${paths[NEW]}`), /^refused$/m)
+    t.not(mainPid(host), pid)
+    t.equal(host.show(UNIT, 'ActiveState'), 'active')
+    t.match(host.ask("'stats memslab'"), /STAT memslab_version 0\.4\.1\n/)
+    t.equal(host.ask("'get kept'"), 'VALUE kept 0 3\ndef\nEND')
+    host.run('rm -r /root/bin')
+  },
+
   'a daemon that hangs is ended and started again': async (t, { host }) => {
     host.run(`mkdir -p /run/systemd/system/${UNIT}.d`)
     host.run(`printf '[Service]\\nWatchdogSec=4s\\n' >/run/systemd/system/${UNIT}.d/short.conf`)
@@ -127,8 +146,8 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     t.equal(host.show(UNIT, 'ActiveState'), 'inactive')
     t.equal(host.ask("'set a 0 0 1' 1"), 'STORED', 'the first connection starts it')
     t.equal(host.show(UNIT, 'ActiveState'), 'active')
-    install(NEW)
-    t.equal(host.ask("'get a'"), 'VALUE a 0 1\n1\nEND', 'an upgrade goes on with the socket')
+    install(OLD)
+    t.equal(host.ask("'get a'"), 'VALUE a 0 1\n1\nEND', 'another version goes on with the socket')
     host.run(`systemctl stop memslab.socket ${UNIT}; systemctl start ${UNIT}`)
   },
 
@@ -172,6 +191,6 @@ t.test('the Debian package', { skip }, async t => {
     t.equal((await lintian).stdout, '')
   })
   for (const [name, step] of Object.entries(STEPS)) {
-    await t.test(name, t => step(t, { host, install }))
+    await t.test(name, t => step(t, { host, install, paths }))
   }
 })
