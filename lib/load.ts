@@ -10,7 +10,8 @@
 import { enableCompileCache, flushCompileCache, registerHooks } from 'node:module'
 
 const HERE = new URL('.', import.meta.url)
-const ROOT = new URL('..', HERE).href
+/** The folder that has `lib`. Bundled, this file is one of its `parts`. */
+const ROOT = new URL(HERE.pathname.endsWith('/lib/parts/') ? '../..' : '..', HERE).href
 const FORMAT = import.meta.url.endsWith('.ts') ? 'module-typescript' : 'module'
 
 /** Call before this thread loads anything else. */

@@ -32,7 +32,7 @@ const NODE = join(PROJECT, 'node_modules/.bin/node')
 
 /** What a package of npm has beside its code, and types, which nobody compiles against here. */
 const UNUSED =
-  /\.([cm]?ts|sh|map|md|markdown|html|ico|yml)$|\/(LICEN[CS]E|AUTHORS|CHANGELOG|CNAME)[^/]*$|\/bin\.js$/i
+  /\.([cm]?ts|sh|map|md|markdown|html|ico|yml)$|\/(LICEN[CS]E|AUTHORS|CHANGELOG|CNAME)[^/]*$|\/bin\.m?js$/i
 const UNUSED_FOLDERS = /\/(bench(mark)?s?|docs?|examples?|scripts|src|test(-jest)?s?|\.[^/]+)$/
 
 /** Every file of the package, and DEBIAN/. `version`: of the Debian package. */
