@@ -24,10 +24,11 @@ export async function openPeer(place: Place, host = HOST): Promise<Socket> {
   return socket
 }
 
-/** Sends a request and resolves with the reply once it ends with `ending`. */
+/** Sends a request and resolves with the reply once it ends with `ending`. '': sends nothing. */
 export async function ask(socket: Socket, request: string | Buffer, ending: string) {
   const reply = readUntil(socket, ending)
-  socket.write(request)
+  // To a server that has closed already, a write would end the socket before its reply is read.
+  if (request.length > 0) socket.write(request)
   return (await reply).toString('latin1')
 }
 
