@@ -111,16 +111,23 @@ export async function bootDebian(owner: Owner): Promise<DebianHost> {
 async function leaderOf({ pid, ...nspawn }: ChildProcess, output: () => string): Promise<number> {
   const endMs = Date.now() + WAIT_MS_MAX
   while (Date.now() < endMs && (nspawn.exitCode ?? null) === null) {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim()
-    if (/^\d+$/.test(children)) return Number(children)
+    const children = childrenOf(pid)
+    if (children.length === 1) return children[0]
     await sleep(POLL_MS)
   }
   throw new Error(`no boot: ${output()}`)
 }
 
+/** Ends its first process, and with that all others. Without systemd-nspawn they would live on. */
 async function end(nspawn: ChildProcess): Promise<void> {
   if (nspawn.exitCode !== null || nspawn.signalCode !== null) return
   const ended = new Promise(resolve => nspawn.once('exit', resolve))
+  for (const child of childrenOf(nspawn.pid)) process.kill(child, 'SIGKILL')
   nspawn.kill('SIGKILL')
   await ended
+}
+
+function childrenOf(pid: number | undefined): number[] {
+  const words = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')
+  return words.map(Number).filter(child => child > 0)
 }
