@@ -4,11 +4,9 @@
 import { Credentials } from '../../protocol/auth/credentials.ts'
 import { Penalties } from '../../protocol/auth/penalties.ts'
 import type { Authenticator, Claim } from '../../protocol/authenticator.ts'
+import { originOf } from '../system/origin.ts'
 import { RareLog } from '../system/rare-log.ts'
 import type { AuthHandle } from './files.ts'
-
-const IPV6 = /^tcp6:\[([\da-f:]+)/
-const IPV6_GROUPS = 8
 
 export interface Surroundings {
   /** The address of a connection with its port, as in `stats conns`. */
@@ -53,22 +51,4 @@ export class FileAuthenticator implements Authenticator {
     if (!right) this.failures.note(`authentication failed: ${address}`)
     return this.penalties.judge(originOf(address), failures, right, nowMs)
   }
-}
-
-/**
- * Failures with the same origin count together: the address without its port, which differs for
- * each connection. Of IPv6 it is the network, because a peer has a whole /64 of addresses.
- */
-function originOf(address: string): string {
-  const [, groups] = IPV6.exec(address) ?? []
-  if (groups !== undefined) return networkOf(groups)
-  return address.startsWith('tcp') ? address.slice(0, address.lastIndexOf(':')) : address
-}
-
-/** The first half of an IPv6 address, with the zeros that `::` leaves out. */
-function networkOf(groups: string): string {
-  const [head, tail] = groups.split('::').map(part => part.split(':').filter(Boolean))
-  const zeros = tail === undefined ? 0 : IPV6_GROUPS - head.length - tail.length
-  const all = [...head, ...Array.from({ length: zeros }, () => '0'), ...(tail ?? [])]
-  return all.slice(0, IPV6_GROUPS / 2).join(':')
 }
