@@ -50,6 +50,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(words: string[]) => Promi
   snapshot: async () => (await import('./commands/snapshot/snapshot.ts')).runSnapshot,
   restore: async () => (await import('./commands/restore.ts')).runRestore,
   warm: async () => (await import('./commands/warm.ts')).runWarm,
+  acl: async () => (await import('./commands/acl.ts')).runAcl,
   top: async () => (await import('./commands/top/top.ts')).runTop,
   upgrade: async () => (await import('./commands/upgrade.ts')).runUpgrade,
   scale: async () => (await import('./commands/scale/scale.ts')).runScale,

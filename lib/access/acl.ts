@@ -23,7 +23,7 @@ import {
   REQUESTS_LIMIT_MAX,
 } from './limits.ts'
 import { isRight, NO_RIGHTS, type Rights, readRights } from './rights.ts'
-import { readSigningKey, type SigningKey } from './tokens.ts'
+import { readSigningKey, type SigningKey } from './signed-token.ts'
 
 /** Who has not logged in. */
 export const DEFAULT_USER = 'default'
@@ -64,6 +64,8 @@ export interface AddressLimits {
   /** An address, a network, or `*`. */
   network: string
   limits: Limits
+  /** In the file, from 1. */
+  line: number
 }
 
 export interface Acl {
@@ -105,7 +107,7 @@ export function readAcl(text: string): Acl {
     const words = wordsOf(line)
     if (words.length === 0) continue
     try {
-      readLine(acl, words)
+      readLine(acl, words, index + 1)
     } catch (error) {
       throw new Error(`${index + 1}: ${error instanceof Error ? error.message : error}`)
     }
@@ -128,7 +130,7 @@ function wordsOf(line: string): string[] {
   return words.filter(word => word !== '')
 }
 
-function readLine(acl: Acl, words: readonly string[]): void {
+function readLine(acl: Acl, words: readonly string[], line: number): void {
   const [kind, name, ...rest] = words
   if (words.length > ACL_WORDS_MAX) throw new Error(`more than ${ACL_WORDS_MAX} words`)
   if (name === undefined) throw new Error(`"${kind}" has no name`)
@@ -141,7 +143,7 @@ function readLine(acl: Acl, words: readonly string[]): void {
     case 'token':
       return addSigner(acl, name, { rights, limits, others })
     case 'address':
-      return addAddress(acl, name, { rights, limits, others })
+      return addAddress(acl, name, { rights, limits, others }, line)
     default:
       throw new Error(`"${kind}" is none of user, token and address`)
   }
@@ -171,6 +173,9 @@ function addUser(acl: Acl, name: string, { rights, limits, others }: Words): voi
   if (name === DEFAULT_USER && others.length > 0) {
     throw new Error('the user default is who has not logged in: it has no password')
   }
+  if (name === DEFAULT_USER && user.limits.connections > 0) {
+    throw new Error('the user default takes no connections=: a line "address *" does')
+  }
   for (const certificate of user.certificates) {
     if (acl.byCertificate.has(certificate))
       throw new Error(`a second user with ${CERTIFICATE}${certificate}`)
@@ -195,13 +200,18 @@ function addSigner(acl: Acl, name: string, { rights, limits, others }: Words): v
   })
 }
 
-function addAddress(acl: Acl, network: string, { rights, limits, others }: Words): void {
+function addAddress(
+  acl: Acl,
+  network: string,
+  { rights, limits, others }: Words,
+  line: number,
+): void {
   const [other] = [...rights, ...others]
   if (other !== undefined) throw new Error(`"${other}" is no limit`)
   if (acl.addresses.length === ACL_ADDRESSES_MAX) {
     throw new Error(`more than ${ACL_ADDRESSES_MAX} lines of addresses`)
   }
-  acl.addresses.push({ network, limits: readLimits(limits) })
+  acl.addresses.push({ network, limits: readLimits(limits), line })
 }
 
 function checkName(name: string): void {

@@ -19,11 +19,12 @@ export type Verdict = (typeof Verdict)[keyof typeof Verdict]
 /** What somebody gets who says who he is, and is right. */
 export interface Grant {
   name: string
-  rights: Rights
   /** Unix seconds; Infinity: never. */
   expiresAtS: number
   /** Identifies what he showed: a password, a certificate or the key of a token. */
   credential: string
+  /** Who signed his token; null: it is none. */
+  signer: string | null
   /** Of a token with rights of its own: those, before its signer's most; else null. */
   asked: Rights | null
   /** Whose limits count: `user app` or `token issuer`. */
@@ -51,6 +52,8 @@ export interface Desk {
   check(claim: Claim): Grant | PendingCheck | null
   /** Lets somebody in. False: this user has too many connections. */
   admit(pass: Pass, grant: Grant): boolean
+  /** Makes the pass that of somebody who has not logged in. */
+  leave(pass: Pass): void
   /** Brings a pass up to date with the file. */
   renew(pass: Pass): void
   /**
@@ -70,6 +73,8 @@ export class Pass {
   version = -1
   /** The token expired, or the file has this user no more: the connection is to be closed. */
   isOver = false
+  /** Index of the meter of whose limits count; -1: nobody's. */
+  meter = -1
   /** Keys and commands that were asked about since the last count. */
   asked = 0
   /** Refusals since the last count. */

@@ -25,6 +25,11 @@ export class Rights {
     this.prefixes = prefixes
   }
 
+  /** Whether every key may be written. */
+  get mayWriteAll(): boolean {
+    return (this.categories & Need.WRITE) !== 0 && this.prefixes.length === 0
+  }
+
   /** Whether all of these categories are allowed. */
   may(needs: number): boolean {
     return (needs & ~this.categories) === 0

@@ -21,6 +21,9 @@ export const Status = {
   LOST: 9,
   /** Uploads keep as much memory as they may: try again, or ask to be refused. */
   BUSY: 10,
+  /** Not the engine's, but access control's before it: the peer must log in, or may not. */
+  UNAUTHENTICATED: 11,
+  UNAUTHORIZED: 12,
 } as const
 
 export type Status = (typeof Status)[keyof typeof Status]

@@ -2,7 +2,7 @@
 // switches.ts.
 
 import type { Switch } from './switch.ts'
-import { Refused } from './values.ts'
+import { type Given, Refused } from './values.ts'
 
 /** How a normalised --allow begins. */
 export const ALLOW = '--allow='
@@ -19,7 +19,22 @@ export const ACCESS: readonly Switch[] = [
     adds: true,
     read: text => ({ allow: readAllow(text) }),
   },
+  {
+    letter: '',
+    name: 'acl',
+    value: '<file>',
+    help: [
+      'users with their passwords, certificates or tokens, what they may do with which keys,',
+      'and limits of users and addresses: see docs/access.md; SIGHUP reads it again',
+    ],
+    read: readAcl,
+  },
 ]
+
+function readAcl(text: string): Given {
+  if (text === '') throw new Refused('--acl names no file')
+  return { acl: text }
+}
 
 /** The parts of a list; the server reads them. */
 export function readAllow(text: string): string[] {

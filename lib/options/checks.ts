@@ -305,8 +305,10 @@ function refuseAccess(options: Options): Refusal | undefined {
   if (tokens && udpPort !== 0) {
     return usage('Cannot use UDP with ascii authentication enabled (-U 0 to disable)')
   }
-  if (options.adminWrite && options.adminAuthFile === undefined && (sasl || tokens)) {
-    return usage('--admin-write needs --admin-auth where clients log in (-S, -Y)')
+  const hasAcl = options.acl !== undefined
+  if (hasAcl && (sasl || tokens)) return usage('--acl has log-ins of its own: -Y and -S are others')
+  if (options.adminWrite && options.adminAuthFile === undefined && (sasl || tokens || hasAcl)) {
+    return usage('--admin-write needs --admin-auth where clients log in (-S, -Y, --acl)')
   }
   return detailPrefix.length === 1 ? undefined : failure('No delimiter specified')
 }
@@ -318,9 +320,9 @@ const LOOPBACK = /^(?:127\.|::1$|localhost$)/
  * something says who may.
  */
 export function openAddressOf(options: Options): string | undefined {
-  const { unixSocket, tcpEnabled, udpPort, listen, allow, authFile, sasl, port } = options
+  const { unixSocket, tcpEnabled, udpPort, listen, allow, acl, authFile, sasl, port } = options
   if (unixSocket !== undefined || !(tcpEnabled || udpPort !== 0)) return undefined
-  if (allow.length > 0 || authFile !== undefined || sasl) return undefined
+  if (allow.length > 0 || acl !== undefined || authFile !== undefined || sasl) return undefined
   const all = listen.length > 0 ? listen : [{ host: '0.0.0.0', port }]
   const found = all.find(
     address => !LOOPBACK.test(address.host) && !asksCertificate(address, options),

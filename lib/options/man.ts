@@ -15,6 +15,7 @@ export const COMMAND_LINES: readonly (readonly [usage: string, what: string])[] 
   ['warm HOST:PORT --from FILE|HOST:PORT...', 'fill a node with what it owns, before clients come'],
   ['upgrade PID|PIDFILE', 'have a new process go on in place of a daemon'],
   ['scale --config FILE', 'scale a pool by its load: start, drain and end nodes'],
+  ['acl hash|check FILE', 'make the digest of a password for --acl, or check such a file'],
   ['completion', 'print the completion script for bash'],
 ]
 

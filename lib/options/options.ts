@@ -86,6 +86,8 @@ export interface Options {
   saslFile: string | undefined
   /** Password file for text connections; undefined: none is needed. */
   authFile: string | undefined
+  /** The file that says who may do what; undefined: everybody may do everything. */
+  acl: string | undefined
   /** Who may connect: addresses, networks, `@file` for a file of them; empty: everybody. */
   allow: readonly string[]
   /** The file of options that `allow` may come from, read again on request. */
@@ -259,6 +261,7 @@ export const DEFAULTS: Readonly<Options> = Object.freeze({
   sasl: false,
   saslFile: undefined,
   authFile: undefined,
+  acl: undefined,
   allow: [],
   allowConfig: undefined,
 

@@ -5,14 +5,9 @@
 // Text connections (-Y) and binary connections by SASL (-S) have separate users. With an
 // authenticator, connections of a protocol that has no users are not served at all.
 
-/** The positions of a name and a password: half-open ranges of one buffer. */
-export interface Claim {
-  bytes: Buffer
-  userStart: number
-  userEnd: number
-  passwordStart: number
-  passwordEnd: number
-}
+import type { Claim } from '../access/claim.ts'
+
+export type { Claim } from '../access/claim.ts'
 
 export interface Authenticator {
   /** Text connections must authenticate. */

@@ -1,6 +1,7 @@
 // The interface between a session and its protocols: the states of a conversation (session.ts draws
 // them), what a protocol may ask of its session, and what every protocol implements.
 
+import type { Pass } from '../access/pass.ts'
 import type { Area } from '../bytes/area.ts'
 import type { Status } from '../engine/status.ts'
 import type { CloseReason } from '../observe/journal.ts'
@@ -36,6 +37,10 @@ export interface Conversation {
   readonly operations: Operations
   /** The peer's number in the log. */
   readonly id: number
+  /** What it may do; null: everything. */
+  readonly pass: Pass | null
+  /** Whether it may log in here; a peer of UDP may not. */
+  readonly takesLogins: boolean
   state: State
   /** Where the current request's reply begins in the reply buffer; -1 once part of it was sent. */
   readonly replyStart: number
@@ -74,6 +79,25 @@ export interface Conversation {
 export interface Endpoint {
   address: string
   port: number
+}
+
+/** The way out of a session. */
+export interface Outlet {
+  /** Whether the reply may have inserts: then `flush` sends them and releases their holds. */
+  readonly takesInserts?: boolean
+  /** Whether `later` runs the rest of the input: then a turn may end before it. */
+  readonly takesTurns?: boolean
+  /** False: its peers cannot log in, since nothing is kept from one request to the next. */
+  readonly takesLogins?: boolean
+  /** Sends the reply buffer; false if the peer must read first. */
+  flush(): boolean
+  /**
+   * Calls `run` again after `pauseMs` milliseconds; with 0 after the others' turns, and when all is
+   * sent.
+   */
+  later(pauseMs: number): void
+  /** The address that the peer connected to, if known. */
+  endpoint?(): Endpoint
 }
 
 /** A protocol: parses requests and prints replies. */

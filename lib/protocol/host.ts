@@ -1,6 +1,7 @@
 // A session's view of the daemon: the cache, the settings that change replies, the counters of its
 // thread, and the facts for `stats`. The server builds it; tests build small ones.
 
+import type { Desk } from '../access/pass.ts'
 import type { Cache } from '../engine/cache.ts'
 import type { HotKeys } from '../observe/hot-keys.ts'
 import type { Journal } from '../observe/journal.ts'
@@ -54,6 +55,13 @@ export const ThreadCounter = {
   HEAP_BYTES: 24,
   /** Only in the main thread: connections and datagrams of addresses that may not connect. */
   ADDRESSES_REFUSED: 25,
+  /** Requests of peers without the right; connections and datagrams above a limit; pauses. */
+  REQUESTS_DENIED: 26,
+  CONNECTIONS_LIMITED: 27,
+  DATAGRAMS_LIMITED: 28,
+  READS_DELAYED: 29,
+  /** Connections that were closed since a token expired or a user is gone. */
+  LOGINS_ENDED: 30,
 } as const
 
 /** Words shared by all threads, indices into `Host.control`. */
@@ -206,8 +214,10 @@ export interface Host {
   readonly allowed: Allowed
   readonly cluster: Cluster
   readonly changes: Changes
-  /** Null: everybody is served. */
+  /** Of -Y and -S; null: everybody is served. */
   readonly auth: Authenticator | null
+  /** Of --acl; null: everybody may do everything. */
+  readonly access: Desk | null
   /**
    * Reads the TLS certificates again, in the background. `done` gets why that failed, or null, now
    * or later.

@@ -2,6 +2,7 @@
 // (storing/ask.ts) with what only a protocol knows: exptimes as sent, noreply, the peer. While a
 // value is being received or sent, it keeps the value's place.
 
+import type { Pass } from '../access/pass.ts'
 import type { Area } from '../bytes/area.ts'
 import type { Cache } from '../engine/cache.ts'
 import type { Shard } from '../engine/shard.ts'
@@ -34,6 +35,8 @@ export class Request extends Ask {
   /** What the request that runs counts as in `stats latency`. */
   timed: Timed = Timed.NOTHING
 
+  /** What the peer may do; null: everything. */
+  pass: Pass | null = null
   readonly cache: Cache
   /** Where requests are logged for watchers, and the peer's number. */
   readonly journal: Journal

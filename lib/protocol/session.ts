@@ -16,6 +16,7 @@
 //
 // The first byte of a connection chooses its protocol, unless the listener has one.
 
+import type { Pass } from '../access/pass.ts'
 import { Area, copyBytes } from '../bytes/area.ts'
 import { type Arena, HOLD_SLOTS_MAX } from '../engine/arena/arena.ts'
 import { heldRef, holdCount } from '../engine/items/holds.ts'
@@ -30,6 +31,7 @@ import {
   type Endpoint,
   type Filling,
   NEED_MORE,
+  type Outlet,
   type Protocol,
   type ProtocolName,
   type Sending,
@@ -38,6 +40,7 @@ import {
 } from './conversation.ts'
 import { protocolFor } from './dialects.ts'
 import { type Operations, operations } from './execute.ts'
+import { guarded, guardedWatched } from './guarded.ts'
 import { type Host, ThreadCounter, TURN_UNBOUNDED } from './host.ts'
 import {
   DIRECT_READ_BYTES_MIN,
@@ -50,6 +53,7 @@ import {
 import { forgetAhead } from './lookahead.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
+import { Swallow } from './swallow.ts'
 import { beginTurn, isLate } from './turn.ts'
 import { watched } from './watched.ts'
 
@@ -59,36 +63,28 @@ const SOURCE_STEPS_MAX = 8
 /** While this many items of an arena are held, replies take values one at a time, as copies. */
 export const INSERTS_HELD_MAX = HOLD_SLOTS_MAX / 2
 
-/** The way out of a session. */
-export interface Outlet {
-  /** Whether the reply may have inserts: then `flush` sends them and releases their holds. */
-  readonly takesInserts?: boolean
-  /** Whether `later` runs the rest of the input: then a turn may end before it. */
-  readonly takesTurns?: boolean
-  /** Sends the reply buffer; false if the peer must read first. */
-  flush(): boolean
-  /**
-   * Calls `run` again after `pauseMs` milliseconds; with 0 after the others' turns, and when all is
-   * sent.
-   */
-  later(pauseMs: number): void
-  /** The address that the peer connected to, if known. */
-  endpoint?(): Endpoint
-}
-
-const LF = 10
+export type { Outlet } from './conversation.ts'
 
 export class Session implements Conversation {
   readonly host: Host
   readonly request: Request
   readonly id: number
-  operations: Operations = operations
+  operations: Operations
+  readonly pass: Pass | null
+  readonly takesLogins: boolean
+  /** Commands that ran so far. */
+  requestCount = 0
   state: State = State.COMMAND
   closeReason: CloseReason = CloseReason.ERROR
   replyStart = 0
   private readonly reply: Reply
   private readonly outlet: Outlet
   private readonly protocolName: ProtocolName
+  /** Its operations, and those while somebody watches. */
+  private readonly basic: Operations
+  private readonly observed: Operations
+  /** Peers log in: what they send may contain a password. */
+  private readonly mayBeSecret: boolean
   /** Chosen by the first byte. */
   private protocol: Protocol | null = null
   /** After this many requests the turn is over, or the peer has asked for too many replies. */
@@ -107,20 +103,23 @@ export class Session implements Conversation {
   private copy: Area | null = null
   /** How often the upload has waited for memory. */
   private waits = 0
-  /** Bytes still to discard; Infinity: up to the end of the line. */
-  private swallowBytes = 0
-  /** The reply once they are gone. */
-  private swallowReply: Area | null = null
-  /** Collects them here for `onCollected`, instead of discarding them. */
-  private collected: Buffer | null = null
-  private onCollected: ((value: Buffer) => Area) | null = null
+  private readonly swallowing = new Swallow()
   private tail: Buffer | null = null
   private tailOffset = 0
   /** The source of the next tail. */
   private source: Source | null = null
 
-  /** `id` is the peer's number in logs, like memcached's file descriptor. */
-  constructor(host: Host, outlet: Outlet, id: number, protocolName: ProtocolName = 'auto') {
+  /**
+   * `id` is the peer's number in logs, like memcached's file descriptor; `names` those of its
+   * certificate.
+   */
+  constructor(
+    host: Host,
+    outlet: Outlet,
+    id: number,
+    protocolName: ProtocolName = 'auto',
+    names: readonly string[] = [],
+  ) {
     this.host = host
     this.protocolName = protocolName
     this.reply = host.reply
@@ -130,6 +129,13 @@ export class Session implements Conversation {
     this.id = id
     this.request = new Request(host.reply.area, host, id)
     this.request.copyRoom = host.reply.copyRoom
+    this.pass = host.access?.arrive(id, names) ?? null
+    this.takesLogins = outlet.takesLogins !== false
+    this.mayBeSecret = host.auth !== null || host.access !== null
+    this.request.pass = this.pass
+    this.basic = this.pass === null ? operations : guarded
+    this.observed = this.pass === null ? watched : guardedWatched
+    this.operations = this.basic
     this.endWaits()
   }
 
@@ -165,6 +171,7 @@ export class Session implements Conversation {
         lookAt = this.look(requests, at < end)
       }
     }
+    this.requestCount += requests
     return this.state === State.WATCHING ? end : at
   }
 
@@ -205,7 +212,7 @@ export class Session implements Conversation {
 
   /** Whether the peer's input may contain a password. */
   isSecret(): boolean {
-    if (this.host.auth === null) return false
+    if (!this.mayBeSecret) return false
     return this.protocol === null || this.protocol.isSecret === true
   }
 
@@ -301,21 +308,18 @@ export class Session implements Conversation {
   }
 
   swallow(bytes: number, reply: Area | null): void {
-    this.state = State.SWALLOW
-    this.swallowBytes = bytes
-    this.swallowReply = reply
-    this.endWaits()
-    if (bytes === 0) this.endSwallow()
+    this.swallowing.begin(bytes, reply)
+    this.beginSwallow()
   }
 
   collect(bytes: number, take: (value: Buffer) => Area): void {
-    this.collected = Buffer.allocUnsafe(bytes)
-    this.onCollected = take
-    this.swallow(bytes, null)
+    this.swallowing.beginCollecting(bytes, take)
+    this.beginSwallow()
   }
 
   swallowLine(reply: Area): void {
-    this.swallow(Number.POSITIVE_INFINITY, reply)
+    this.swallowing.beginLine(reply)
+    this.beginSwallow()
   }
 
   sendTail(bytes: Buffer): void {
@@ -341,7 +345,7 @@ export class Session implements Conversation {
   }
 
   private step(input: Area, at: number, end: number): number {
-    this.operations = this.request.journal.wanted() === 0 ? operations : watched
+    this.operations = this.request.journal.wanted() === 0 ? this.basic : this.observed
     if (this.state === State.SENDING) {
       this.sendPiece()
       return at
@@ -471,30 +475,21 @@ export class Session implements Conversation {
     return at + bytes
   }
 
+  private beginSwallow(): void {
+    this.state = State.SWALLOW
+    this.endWaits()
+    if (this.swallowing.isDone) this.endSwallow()
+  }
+
   private swallowPiece(input: Area, at: number, end: number): number {
-    if (this.swallowBytes === Number.POSITIVE_INFINITY) {
-      const newline = input.bytes.indexOf(LF, at)
-      if (newline < 0 || newline >= end) return end
-      this.endSwallow()
-      return newline + 1
-    }
-    const bytes = Math.min(this.swallowBytes, end - at)
-    const { collected } = this
-    if (collected !== null) {
-      input.bytes.copy(collected, collected.length - this.swallowBytes, at, at + bytes)
-    }
-    this.swallowBytes -= bytes
-    if (this.swallowBytes === 0) this.endSwallow()
-    return at + bytes
+    const next = this.swallowing.eat(input, at, end)
+    if (this.swallowing.isDone) this.endSwallow()
+    return next
   }
 
   private endSwallow(): void {
     this.state = State.COMMAND
-    if (this.collected !== null && this.onCollected !== null) {
-      this.swallowReply = this.onCollected(this.collected)
-      this.collected = null
-      this.onCollected = null
-    }
-    if (this.swallowReply !== null) this.protocol?.say(this.swallowReply)
+    const reply = this.swallowing.end()
+    if (reply !== null) this.protocol?.say(reply)
   }
 }

@@ -27,7 +27,7 @@ import { type Reply, text } from './reply.ts'
 import type { Request } from './request.ts'
 import { equalsWord, parseInt32, parseUint32 } from './words/ascii.ts'
 import { readInt32, readUint64 } from './words/numbers.ts'
-import { Line, storedLine, TextSink } from './words/print.ts'
+import { failedLine, Line, storedLine, TextSink } from './words/print.ts'
 import {
   endsWithNoreply,
   LINE_END_BYTES,
@@ -259,16 +259,18 @@ export class TextProtocol implements Protocol, Sending, Store {
       const status = this.touching
         ? peer.operations.getAndTouch(request, this.sink)
         : peer.operations.get(request, this.sink)
-      if (status === Status.NO_ROOM) {
-        if (!peer.flush()) return false
-        continue
+      if (status > Status.MISS) {
+        if (status === Status.NO_ROOM) {
+          if (!peer.flush()) return false
+          continue
+        }
+        if (status !== Status.HELD) {
+          reply.length = before
+          this.failWith(failedLine(status, Line.NO_MEMORY_GET))
+          return false
+        }
+        peer.sendHeld(this)
       }
-      if (status === Status.NO_MEMORY) {
-        reply.length = before
-        this.failWith(Line.NO_MEMORY_GET)
-        return false
-      }
-      if (status === Status.HELD) peer.sendHeld(this)
       if (status === Status.MISS && !this.offerCluster()) return false
       this.keysSeen++
       return true
@@ -411,7 +413,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     const status = this.peer.operations.adjust(request)
     if (status === Status.MISS) return this.say(Line.NOT_FOUND)
     if (status === Status.NON_NUMERIC) return this.say(Line.NON_NUMERIC)
-    if (status !== Status.OK) return this.say(Line.NO_MEMORY)
+    if (status !== Status.OK) return this.say(failedLine(status))
     if (this.request.noreply) return
     setU64(request.numberHigh, request.numberLow)
     this.reply.length = printU64(this.reply.area.bytes, this.reply.length)
@@ -428,7 +430,7 @@ export class TextProtocol implements Protocol, Sending, Store {
     request.exptime = exptime
     const status = this.peer.operations.touch(request)
     if (status === Status.MISS) return this.say(Line.NOT_FOUND)
-    this.say(status === Status.OK ? Line.TOUCHED : Line.NO_MEMORY)
+    this.say(status === Status.OK ? Line.TOUCHED : failedLine(status))
   }
 
   private remove(input: Area): void {
@@ -440,7 +442,8 @@ export class TextProtocol implements Protocol, Sending, Store {
       return this.say(Line.BAD_DELETE)
     }
     const status = this.peer.operations.remove(this.request)
-    this.say(status === Status.OK ? Line.DELETED : Line.NOT_FOUND)
+    if (status === Status.OK) return this.say(Line.DELETED)
+    this.say(failedLine(status, Line.NOT_FOUND))
   }
 
   /** An HTTP request closes the connection, as in memcached. */

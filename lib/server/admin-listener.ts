@@ -115,8 +115,9 @@ function watchedBy(parts: AdminParts, guards: Guards | null): DaemonView {
   const cache = Cache.attach(task.cache, task.holder)
   // This thread alone hears of the death of a worker, but not while it waits for its lock.
   cache.watchLocks(holder => workers.recoverEnded(holder))
-  const { auth, listeners } = task.settings
-  const clientsLogIn = auth !== null || listeners.some(({ peerCheck }) => peerCheck === 'require')
+  const { auth, access, listeners } = task.settings
+  const knowsClients = auth !== null || access !== null
+  const clientsLogIn = knowsClients || listeners.some(({ peerCheck }) => peerCheck === 'require')
   const tellsKeys = users !== null || !clientsLogIn
   return {
     host: hostOf(task, cache, roster, new Reply(), guards),

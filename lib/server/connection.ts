@@ -85,13 +85,13 @@ const KINDS = {
 } as const
 
 export class Connection implements Outlet, LineOwner {
-  private readonly hall: Hall
-  private readonly slot: number
+  protected readonly hall: Hall
+  protected readonly slot: number
   private readonly line: Line
-  private readonly session: Session
+  protected readonly session: Session
   readonly takesInserts: boolean
   readonly takesTurns = true
-  private flow: Flow = Flow.IDLE
+  protected flow: Flow = Flow.IDLE
   /** The peer closed its side, and may wait for replies. */
   private isHalfClosed = false
   /** Input that is not consumed yet. */
@@ -113,12 +113,19 @@ export class Connection implements Outlet, LineOwner {
   private unsentBytes = 0
   private readAtS = 0
 
-  /** `open` returns its line, which does not read yet. */
-  constructor(hall: Hall, open: (owner: LineOwner) => Line, slot: number) {
+  /**
+   * `open` returns its line, which does not read yet; `names` are those of the peer's certificate.
+   */
+  constructor(
+    hall: Hall,
+    open: (owner: LineOwner) => Line,
+    slot: number,
+    names: readonly string[] = [],
+  ) {
     this.hall = hall
     this.slot = slot
     const { protocol } = hall.listeners[hall.roster.listenerOf(slot)]
-    this.session = new Session(hall.host, this, Roster.idOf(slot), protocol)
+    this.session = new Session(hall.host, this, Roster.idOf(slot), protocol, names)
     this.line = open(this)
     this.takesInserts = this.line.takesInserts
     hall.open.add(this)
@@ -183,7 +190,7 @@ export class Connection implements Outlet, LineOwner {
     else if (this.flow < Flow.STUCK) this.pause(pauseMs)
   }
 
-  private pause(pauseMs: number): void {
+  protected pause(pauseMs: number): void {
     this.isTurnOver = false
     this.enter(Flow.PAUSED)
     this.hall.later(() => this.wake(), pauseMs)
@@ -416,7 +423,7 @@ export class Connection implements Outlet, LineOwner {
   }
 
   /** Runs the session again after a wait. */
-  private goOn(): void {
+  protected goOn(): void {
     if (this.line.ended) return
     this.settle()
     try {

@@ -23,6 +23,7 @@ import { createChangeBoard } from '../protocol/control/change-board.ts'
 import { createClusterBoard } from '../protocol/control/cluster-board.ts'
 import { type Allowed, TURN_UNBOUNDED, type Turn } from '../protocol/host.ts'
 import { TURN_REQUESTS_MAX } from '../protocol/limits.ts'
+import type { AclFile } from './access/acl-file.ts'
 import { AllowList } from './access/allow-list.ts'
 import type { AuthFiles } from './auth/files.ts'
 import { Door } from './door.ts'
@@ -64,24 +65,28 @@ export async function startDaemon(
   // What the last process left is newer than any snapshot.
   const isFilled = successor !== undefined || warm?.past() !== undefined
   const keeping = await openKeeping(options, cache, isFilled)
-  const roster = Roster.create(options.threads, options.connectionsMax)
+  const access = await openAcl(options)
+  const meters = access?.handle.meters ?? null
+  const roster = Roster.create(options.threads, options.connectionsMax, meters)
   setVerbosity(roster, options.verbosity)
   const settings = settingsOf(options, auth, tls?.handle ?? null)
+  settings.access = access?.handle ?? null
   const isNew = given === undefined
   settings.countedSinceS = successor?.countedSinceS ?? (isNew ? cache.nowS : FIRST_S)
   const allowed = new AllowList(options)
-  const door = new Door(roster, options, allowed, () => cache.nowS)
+  const door = new Door(roster, options, allowed, access, () => cache.nowS)
   const { streams, datagrams } = await listen(options, door, successor ?? activated)
   const listeners = [...streams, ...datagrams]
   const addresses = streams.flatMap(({ bound }) => bound ?? [])
   settings.listeners = listeners.map(({ facts }) => facts)
   settings.lines = settingLines(options, foundBy(options, addresses, datagrams, cache))
   const workers = new Workers(early ?? openPool(options.threads), cache, roster, settings)
-  const local = await serveHere(workers, streams, datagrams, allowed)
+  const local = await serveHere(workers, streams, datagrams, { allowed, access })
   const daemon = new RunningDaemon({
     options,
     auth,
     allowed,
+    access,
     tls,
     cache,
     roster,
@@ -190,6 +195,7 @@ function settingsOf(
     lines: [],
     listeners: [],
     auth: auth?.handle ?? null,
+    access: null,
     tls,
   }
 }
@@ -215,7 +221,7 @@ async function serveHere(
   workers: Workers,
   streams: readonly Listener[],
   datagrams: readonly UdpListener[],
-  allowed: AllowList,
+  { allowed, access }: { allowed: AllowList; access: AclFile | null },
 ): Promise<MainThreadService | undefined> {
   const hasUnix = streams.some(({ bound }) => bound === undefined)
   if (!hasUnix && datagrams.length === 0) return undefined
@@ -225,7 +231,7 @@ async function serveHere(
   if (datagrams.length === 0) return local
   const { UdpService } = await import('./udp.ts')
   for (const [index, listener] of datagrams.entries()) {
-    new UdpService(local, listener, streams.length + index + 1, allowed)
+    new UdpService(local, listener, streams.length + index + 1, allowed, access)
   }
   return local
 }
@@ -244,6 +250,14 @@ async function openAuthFiles(options: Options): Promise<AuthFiles | null> {
   const auth = new AuthFiles(options, say)
   if (options.verbosity > 0) auth.warn()
   return auth
+}
+
+async function openAcl({ acl, connectionsMax, verbosity }: Options): Promise<AclFile | null> {
+  if (acl === undefined) return null
+  const { AclFile } = await import('./access/acl-file.ts')
+  const access = new AclFile(acl, connectionsMax)
+  if (verbosity > 0) for (const line of access.warnings) say(line, 'warn')
+  return access
 }
 
 function allowedBy(options: Options): Allowed {

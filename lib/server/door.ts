@@ -4,8 +4,10 @@
 // wait as the backlog holds.
 
 import type { Socket } from 'node:net'
+import { NO_METER } from '../access/meters.ts'
 import type { Options } from '../options/options.ts'
 import { Control, isAllowed, overridden, ThreadCounter } from '../protocol/host.ts'
+import type { AclFile } from './access/acl-file.ts'
 import type { AllowList } from './access/allow-list.ts'
 import { addressText } from './listen/address.ts'
 import type { MainThreadService } from './main-thread.ts'
@@ -43,17 +45,25 @@ export class Door {
   private readonly nowS: () => number
   private readonly atStart: Limits
   private readonly allowed: AllowList
+  private readonly access: AclFile | null
   private readonly refusals: RareLog
   private readonly waiting: Arrival[] = []
   private servers: Servers | undefined
   private poll: NodeJS.Timeout | undefined
   private shutMs = 0
 
-  constructor(roster: Roster, atStart: Limits, allowed: AllowList, nowS: () => number) {
+  constructor(
+    roster: Roster,
+    atStart: Limits,
+    allowed: AllowList,
+    access: AclFile | null,
+    nowS: () => number,
+  ) {
     this.roster = roster
     this.nowS = nowS
     this.atStart = atStart
     this.allowed = allowed
+    this.access = access
     this.refusals = new RareLog(line => {
       if (roster.control[Control.VERBOSITY] > 0) say(line, 'warn')
     })
@@ -94,6 +104,13 @@ export class Door {
     return false
   }
 
+  /** The meter of the address; NO_METER: it is not limited. */
+  private meterOf({ remoteAddress }: Socket): number {
+    return remoteAddress === undefined
+      ? NO_METER
+      : (this.access?.meterOf(remoteAddress) ?? NO_METER)
+  }
+
   private get connectionsMax(): number {
     const { control } = this.roster
     return overridden(control, Control.CONNECTIONS_MAX, this.atStart.connectionsMax)
@@ -123,8 +140,18 @@ export class Door {
     }
     const thread = mainThread === undefined ? workers.leastLoaded() : roster.mainThread
     if (roster.current() >= this.connectionsMax) return false
-    const slot = roster.take(thread, listener, address, this.nowS())
-    if (slot < 0) return false
+    const meter = mainThread === undefined ? this.meterOf(socket) : NO_METER
+    if (meter !== NO_METER && roster.meters?.join(meter) === false) {
+      roster.countersOf(roster.mainThread)[ThreadCounter.CONNECTIONS_LIMITED]++
+      this.refusals.note(`connection refused: ${address} has too many (--acl)`)
+      socket.end(TOO_MANY_CONNECTIONS, () => socket.destroy())
+      return true
+    }
+    const slot = roster.take(thread, listener, address, this.nowS(), meter)
+    if (slot < 0) {
+      if (meter !== NO_METER) roster.meters?.leave(meter)
+      return false
+    }
     if (mainThread !== undefined) {
       mainThread.serve(socket, slot)
     } else if (!workers.deliver(thread, socket, slot)) {

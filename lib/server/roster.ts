@@ -7,11 +7,13 @@
 //   counters  Float64, THREAD_COUNTERS per thread; only that thread writes them
 //   slots     Int32, SLOT_WORDS a connection: whether it is open, the thread that serves it, when
 //             the peer last spoke, the listener, the number of its delivery, what it is in the
-//             middle of (Phase), the peer's address as text
+//             middle of (Phase), the meters of its user and its address (access/meters.ts), the
+//             peer's address as text
 //
 // Threads are the workers and, last, the main thread, which serves peers too. Only the main thread
 // takes slots; the thread that serves a connection frees its slot.
 
+import { Meters, NO_METER } from '../access/meters.ts'
 import { Control, ThreadCounter } from '../protocol/host.ts'
 
 const CONTROL_WORDS = 32
@@ -21,15 +23,18 @@ const SHUT = 26
 
 const THREAD_COUNTERS = 32
 
-const SLOT_WORDS = 26
+const SLOT_WORDS = 28
 const SLOT_OPEN = 0
 const SLOT_WORKER = 1
 const SLOT_LAST_S = 2
 const SLOT_LISTENER = 3
 const SLOT_DELIVERY = 4
 const SLOT_PHASE = 5
-const SLOT_ADDRESS_BYTES = 6
-const SLOT_ADDRESS = 7
+/** Meters that it counts for, plus one; 0: none. */
+const SLOT_USER_METER = 6
+const SLOT_ADDRESS_METER = 7
+const SLOT_ADDRESS_BYTES = 8
+const SLOT_ADDRESS = 9
 const ADDRESS_BYTES_MAX = (SLOT_WORDS - SLOT_ADDRESS) * 4
 
 /** The first number of a connection in logs and `stats conns`, like a file descriptor. */
@@ -43,6 +48,8 @@ export interface RosterHandle {
   buffer: SharedArrayBuffer
   threads: number
   slots: number
+  /** Of limits; null: there are none. */
+  meters: SharedArrayBuffer | null
 }
 
 /** One open connection. */
@@ -59,6 +66,8 @@ export class Roster {
   readonly handle: RosterHandle
   readonly control: Int32Array
   readonly beats: Int32Array
+  /** Null: nobody is limited. */
+  readonly meters: Meters | null
   private readonly open: Int32Array
   private readonly counters: Float64Array
   /** The main thread's. */
@@ -75,6 +84,7 @@ export class Roster {
     const countersAt = beatsAt + (threads + 1) * 4
     this.slotsAt = countersAt + (threads + 1) * THREAD_COUNTERS * 8
     this.handle = handle
+    this.meters = handle.meters === null ? null : new Meters(handle.meters)
     this.control = new Int32Array(buffer, 0, CONTROL_WORDS)
     this.open = new Int32Array(buffer, openAt, threads + 1)
     this.beats = new Int32Array(buffer, beatsAt, threads + 1)
@@ -85,10 +95,10 @@ export class Roster {
   }
 
   /** Room for this number of threads and connections. */
-  static create(threads: number, slots: number): Roster {
+  static create(threads: number, slots: number, meters: SharedArrayBuffer | null = null): Roster {
     const counterWords = (threads + 1) * THREAD_COUNTERS * 2
     const words = CONTROL_WORDS + 2 * (threads + 1) + counterWords + slots * SLOT_WORDS
-    return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots })
+    return new Roster({ buffer: new SharedArrayBuffer(words * 4), threads, slots, meters })
   }
 
   /** The index of the main thread, behind those of the workers. */
@@ -134,8 +144,8 @@ export class Roster {
     return Atomics.load(this.open, worker)
   }
 
-  /** Takes a slot for a new connection; -1 if all are taken. */
-  take(worker: number, listener: number, address: string, nowS: number): number {
+  /** Takes a slot for a new connection, which counts for `meter`; -1 if all are taken. */
+  take(worker: number, listener: number, address: string, nowS: number, meter = NO_METER): number {
     const slot = this.findFree()
     if (slot < 0) return -1
     const at = slot * SLOT_WORDS
@@ -143,6 +153,8 @@ export class Roster {
     this.slots[at + SLOT_LAST_S] = nowS
     this.slots[at + SLOT_LISTENER] = listener
     this.slots[at + SLOT_PHASE] = Phase.REQUEST
+    this.slots[at + SLOT_USER_METER] = 0
+    this.slots[at + SLOT_ADDRESS_METER] = meter + 1
     const addressAt = this.slotsAt + (at + SLOT_ADDRESS) * 4
     const bytes = this.bytes.write(address, addressAt, ADDRESS_BYTES_MAX, 'latin1')
     this.slots[at + SLOT_ADDRESS_BYTES] = bytes
@@ -178,7 +190,30 @@ export class Roster {
     const at = slot * SLOT_WORDS
     // Read first: once the slot is free the main thread may take it for another worker.
     const worker = this.slots[at + SLOT_WORKER]
-    if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 1) Atomics.sub(this.open, worker, 1)
+    const userMeter = this.slots[at + SLOT_USER_METER]
+    const addressMeter = this.slots[at + SLOT_ADDRESS_METER]
+    if (Atomics.exchange(this.slots, at + SLOT_OPEN, 0) === 0) return
+    Atomics.sub(this.open, worker, 1)
+    if (userMeter > 0) this.meters?.leave(userMeter - 1)
+    if (addressMeter > 0) this.meters?.leave(addressMeter - 1)
+  }
+
+  /** The meter of the address of the connection in this slot. */
+  addressMeterOf(slot: number): number {
+    return this.slots[slot * SLOT_WORDS + SLOT_ADDRESS_METER] - 1
+  }
+
+  /** The connection `id` counts for this meter from now on. False: too many do, nothing changed. */
+  countFor(id: number, meter: number): boolean {
+    const { meters } = this
+    // A peer of UDP has no connection.
+    if (meters === null || id < FIRST_ID) return true
+    if (meter !== NO_METER && !meters.join(meter)) return false
+    const at = (id - FIRST_ID) * SLOT_WORDS + SLOT_USER_METER
+    const before = this.slots[at]
+    this.slots[at] = meter + 1
+    if (before > 0) meters.leave(before - 1)
+    return true
   }
 
   /** Frees all slots of a thread that failed. */

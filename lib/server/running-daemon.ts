@@ -7,6 +7,7 @@ import type { Cache } from '../engine/cache.ts'
 import { lookupsOf } from '../engine/census.ts'
 import { CLOCK_TICK_MS } from '../engine/limits.ts'
 import type { Options } from '../options/options.ts'
+import type { AclFile } from './access/acl-file.ts'
 import type { AllowList } from './access/allow-list.ts'
 import type { AdminListener, AdminParts } from './admin-listener.ts'
 import type { AuthFiles } from './auth/files.ts'
@@ -41,6 +42,8 @@ export interface DaemonParts {
   auth: AuthFiles | null
   /** Which addresses may connect. */
   allowed: AllowList
+  /** Who may do what; null: everybody everything. */
+  access: AclFile | null
   /** Its certificates, and what reads them again. */
   tls: DaemonTls | null
   cache: Cache
@@ -136,9 +139,10 @@ export class RunningDaemon {
 
   /** Reads passwords, lists of addresses and certificates again. Resolves when that is done. */
   reload = async (): Promise<void> => {
-    const { auth, allowed, tls, cache } = this.parts
+    const { auth, allowed, access, tls, cache } = this.parts
     auth?.reload()
     sayFault(faultOf(() => allowed.reload()))
+    sayFault(faultOf(() => access?.reload()))
     if (tls === null) return
     const { promise, resolve } = Promise.withResolvers<string | null>()
     tls.refresh(cache.nowS, resolve)

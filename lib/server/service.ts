@@ -7,6 +7,7 @@ import { Cache } from '../engine/cache.ts'
 import { Control, type Host, overridden } from '../protocol/host.ts'
 import { Reply } from '../protocol/reply.ts'
 import { Connection, type Hall } from './connection.ts'
+import { LimitedConnection } from './limited-connection.ts'
 import type { Line, LineOwner } from './line/line.ts'
 import { hasKnownHandle } from './line/node-handle.ts'
 import { REPLY_ROOM_BYTES, Replies } from './line/replies.ts'
@@ -130,8 +131,13 @@ export class Service implements Hall, TlsHall {
     return new StreamLine(this.buffers.input, socket, owner)
   }
 
-  welcome(open: (owner: LineOwner) => Line, slot: number): LineOwner {
-    return new Connection(this, open, slot)
+  welcome(
+    open: (owner: LineOwner) => Line,
+    slot: number,
+    names: readonly string[] = [],
+  ): LineOwner {
+    if (this.host.access === null) return new Connection(this, open, slot)
+    return new LimitedConnection(this, open, slot, names)
   }
 
   later = (work: () => void, pauseMs: number): void => {
@@ -191,10 +197,18 @@ export class Service implements Hall, TlsHall {
     this.tickedAtS = nowS
     if (this.resumedAtS === nowS) return
     this.handshakes?.sweep()
+    if (this.host.access !== null) this.endPasses()
     const { control } = this.host
     const idleS = overridden(control, Control.IDLE_TIMEOUT_S, this.settings.idleTimeoutS)
     if (!this.endsIdle || idleS === 0 || nowS - this.resumedAtS < idleS) return
     for (const connection of this.open) connection.endIfIdle(nowS - idleS)
+  }
+
+  /** Closes the connections whose peers may be here no more. */
+  private endPasses(): void {
+    for (const connection of this.open) {
+      if (connection instanceof LimitedConnection) connection.endIfOver()
+    }
   }
 
   /** What `config set` changed for new connections. */

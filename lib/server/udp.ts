@@ -22,12 +22,14 @@ import assert from 'node:assert/strict'
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import { NO_METER } from '../access/meters.ts'
 import { Area } from '../bytes/area.ts'
 import { KIB, MIB } from '../bytes/units.ts'
 import type { Options } from '../options/options.ts'
 import { ThreadCounter } from '../protocol/host.ts'
 import { TURN_MS_MAX } from '../protocol/limits.ts'
 import { type Outlet, Session } from '../protocol/session.ts'
+import type { AclFile } from './access/acl-file.ts'
 import type { AllowList } from './access/allow-list.ts'
 import { datagramDescriptorOf } from './line/node-handle.ts'
 import {
@@ -163,11 +165,13 @@ interface Waiting {
 
 /** Answers the datagrams of one socket. */
 export class UdpService implements Outlet {
+  readonly takesLogins = false
   private readonly mainThread: Pick<MainThreadService, 'host' | 'guard' | 'later'>
   private readonly socket: Socket
   private readonly port: number
   private readonly id: number
   private readonly allowed: Pick<AllowList, 'admits'>
+  private readonly access: AclFile | null
   private readonly waiting: Waiting[] = []
   private waitingBytes = 0
   /** The current reply, as far as it was flushed. */
@@ -182,12 +186,14 @@ export class UdpService implements Outlet {
     { socket, bound }: Pick<UdpListener, 'socket' | 'bound'>,
     id: number,
     allowed: Pick<AllowList, 'admits'>,
+    access: AclFile | null = null,
   ) {
     this.mainThread = mainThread
     this.socket = socket
     this.port = bound.port
     this.id = id
     this.allowed = allowed
+    this.access = access
     socket.on('message', (datagram, peer) => {
       if (this.isWelcome(peer) && this.isRequest(datagram, peer)) this.enqueue(datagram, peer)
     })
@@ -246,19 +252,39 @@ export class UdpService implements Outlet {
 
   private answer(datagram: Buffer, peer: RemoteInfo): void {
     const { host } = this.mainThread
+    const session = new Session(host, this, this.id)
+    const meter = this.access?.meterOf(peer.address) ?? NO_METER
+    if (this.isAboveLimit(meter) || this.isAboveLimit(session.pass?.meter ?? NO_METER)) return
     host.counters[ThreadCounter.BYTES_READ] += datagram.length
     const input = new Area(datagram.subarray(UDP_HEADER_BYTES))
     this.parts = []
     this.replyBytes = 0
     this.isTooLarge = false
     this.isDropped = false
-    const session = new Session(host, this, this.id)
     session.run(input, 0, input.bytes.length)
     this.flush()
     session.close()
     const reply = this.isTooLarge ? refusalOf(input.bytes) : Buffer.concat(this.parts)
     this.parts = []
+    this.charge(session, meter, datagram.length + reply.length)
     if (!this.isDropped) this.send(datagram.readUInt16BE(0), reply, peer)
+  }
+
+  /** A datagram of who owes too much is dropped: it cannot wait. */
+  private isAboveLimit(meter: number): boolean {
+    if (meter === NO_METER || this.access === null) return false
+    if (this.access.meters.waitMs(meter, Date.now()) === 0) return false
+    this.mainThread.host.counters[ThreadCounter.DATAGRAMS_LIMITED]++
+    return true
+  }
+
+  private charge({ pass, requestCount }: Session, meter: number, bytes: number): void {
+    if (pass === null || this.access === null) return
+    this.mainThread.host.counters[ThreadCounter.REQUESTS_DENIED] += pass.refused
+    const requests = Math.max(pass.asked, requestCount)
+    const { meters } = this.access
+    if (meter !== NO_METER) meters.charge(meter, requests, bytes)
+    if (pass.meter !== NO_METER) meters.charge(pass.meter, requests, bytes)
   }
 
   private send(requestId: number, reply: Buffer, { port, address }: RemoteInfo): void {

@@ -2,6 +2,7 @@
 // from them: the daemon as a session sees it.
 
 import type { Socket } from 'node:net'
+import type { Desk } from '../access/pass.ts'
 import type { Cache, CacheHandle } from '../engine/cache.ts'
 import { HotKeys } from '../observe/hot-keys.ts'
 import type { SketchHandle } from '../observe/hot-sketch.ts'
@@ -28,6 +29,7 @@ import {
   type Turn,
 } from '../protocol/host.ts'
 import type { Reply } from '../protocol/reply.ts'
+import type { AccessHandle } from './access/acl-file.ts'
 import type { AuthHandle } from './auth/files.ts'
 import type * as guards from './guards.ts'
 import type { Relay } from './relay/relay.ts'
@@ -109,6 +111,8 @@ export interface DaemonSettings {
   listeners: ListenerFacts[]
   /** Null: all peers are served. */
   auth: AuthHandle | null
+  /** Of --acl; null: everybody may do everything. */
+  access: AccessHandle | null
   /** Null: without TLS. */
   tls: TlsHandle | null
 }
@@ -127,8 +131,8 @@ export interface ListenerFacts {
 export type Guards = typeof guards
 
 /** Whether the threads of this daemon need guards.ts. */
-export function isGuarded({ auth, tls }: DaemonSettings): boolean {
-  return auth !== null || tls !== null
+export function isGuarded({ auth, access, tls }: DaemonSettings): boolean {
+  return auth !== null || access !== null || tls !== null
 }
 
 export function hostOf(
@@ -190,6 +194,7 @@ export function hostOf(
       eachConnection: () => connectionFacts(settings.listeners, roster, clockS()),
     },
     auth: authenticatorOf(settings.auth, roster, guards),
+    access: deskOf(settings.access, roster, counters, guards),
     refreshCertificates: done => refreshCertificates(settings.tls, clockS(), guards, done),
     takeSnapshot: hasCas => new SnapshotSource(cache, roster.control, hasCas),
     log: say,
@@ -252,6 +257,28 @@ function authenticatorOf(
     addressOf: id => roster.addressOf(id),
     log: line => {
       if (roster.control[Control.VERBOSITY] > 0) say(line, 'warn')
+    },
+  })
+}
+
+function deskOf(
+  handle: AccessHandle | null,
+  roster: Roster,
+  counters: Float64Array,
+  guards: Guards | null,
+): Desk | null {
+  if (handle === null) return null
+  if (guards === null) throw new Error('who checks rights loads the guards')
+  return new guards.AclDesk(handle.board, {
+    addressOf: id => roster.addressOf(id),
+    nowS: () => Date.now() / 1000,
+    log: line => {
+      if (roster.control[Control.VERBOSITY] > 0) say(line, 'warn')
+    },
+    meter: (id, meter) => {
+      const isRoom = roster.countFor(id, meter)
+      if (!isRoom) counters[ThreadCounter.CONNECTIONS_LIMITED]++
+      return isRoom
     },
   })
 }

@@ -22,6 +22,7 @@ t.test('an address is open where nothing says who may', async t => {
     ['-p 0', undefined],
     ['--allow 10.0.0.0/8', undefined],
     ['-Y a', undefined],
+    ['--acl a', undefined],
     [`${tls}2`, undefined],
     [`${tls}0 -l mtls:10.1.2.3`, undefined],
   ] as const) {
@@ -32,7 +33,7 @@ t.test('an address is open where nothing says who may', async t => {
 t.test('one line says what to do, once it listens', async t => {
   const argsFor = (port: number) => [ENTRY, '-t', '1', '-u', 'nobody', '-p', `${port}`]
   const open = await startServer(t, process.execPath, port => [...argsFor(port), '-l', '0.0.0.0'])
-  const advice = 'listen on 127.0.0.1 (-l), or say who may (--allow, -Y, -S, TLS with certificates)'
+  const advice = 'listen on 127.0.0.1 (-l), or say who may (--allow, --acl, TLS with certificates)'
   const line = `warning: everybody who reaches 0.0.0.0 may read and change everything: ${advice}\n`
   t.ok(await comesTrue(() => open.output() === line), open.output())
 })

@@ -179,6 +179,7 @@ function createTask(): { task: WorkerTask; cache: Cache; roster: Roster } {
       { address: '', state: 'conn_listening', protocol: 'auto', peerCheck: null },
     ] satisfies ListenerFacts[],
     auth: null,
+    access: null,
     tls: null,
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 0 },
     cluster: createClusterBoard([], '', false),

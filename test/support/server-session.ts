@@ -54,6 +54,7 @@ export function createHost(options: Partial<CacheOptions> = {}): Host {
     insight: new InsightBoard(createInsight(false)),
     allowed: { dump: true, watch: true, shutdown: false, watcherBufferBytes: 256 * KIB },
     auth: null,
+    access: null,
     refreshCertificates: done => done('Error TLS not enabled'),
     takeSnapshot: () => ({ pauseMs: 0, next: () => null, close: () => {} }),
     log: () => {},

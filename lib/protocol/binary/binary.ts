@@ -5,6 +5,7 @@
 // opcode's form closes the connection, as in memcached. The bodies of too large and unknown frames
 // are discarded.
 
+import { Need } from '../../access/rights.ts'
 import type { Area } from '../../bytes/area.ts'
 import { u64, u64FromWords } from '../../bytes/decimal.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
@@ -21,9 +22,11 @@ import {
   State,
 } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
+import { refusalOf } from '../guarded.ts'
 import { Control, type Host, ThreadCounter } from '../host.ts'
 import { STREAM_VALUE_BYTES_MIN } from '../limits.ts'
 import { locateKey } from '../lookahead.ts'
+import { needsOfStats } from '../needs.ts'
 import { type Reply, text } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { lookAheadFrames } from './ahead.ts'
@@ -220,9 +223,9 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
         responder.missed()
       } else if (status === Status.HELD) {
         peer.sendHeld(this)
-      } else if (status === Status.NO_MEMORY) {
+      } else if (status > Status.MISS) {
         reply.length = before
-        responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY)
+        this.fail(status, Words.NO_MEMORY)
       }
       return keyEnd
     }
@@ -286,7 +289,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
       case Status.TOO_LARGE:
         return responder.error(BinaryStatus.E2BIG, Words.TOO_LARGE)
       default:
-        return responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY_STORE)
+        return this.fail(status, Words.NO_MEMORY_STORE)
     }
   }
 
@@ -317,7 +320,7 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
       case Status.NON_NUMERIC:
         return responder.error(BinaryStatus.DELTA_BADVAL, Words.NON_NUMERIC)
       default:
-        return responder.error(BinaryStatus.ENOMEM, Words.NO_MEMORY_ADJUST)
+        return this.fail(status, Words.NO_MEMORY_ADJUST)
     }
   }
 
@@ -326,11 +329,21 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     const status = this.peer.operations.remove(this.request)
     if (status === Status.OK) return responder.done()
     if (status === Status.MISS) return responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)
+    if (status > Status.EXISTS) return this.fail(status, Words.NO_MEMORY)
     responder.error(BinaryStatus.KEY_EEXISTS, Words.EXISTS)
+  }
+
+  /** Why nothing was done: access control, or no memory. */
+  private fail(status: Status, noMemory: Area): void {
+    const isDenied = status >= Status.UNAUTHENTICATED
+    if (isDenied) this.responder.error(BinaryStatus.AUTH_ERROR, Words.AUTH_FAILURE)
+    else this.responder.error(BinaryStatus.ENOMEM, noMemory)
   }
 
   private flush(exptime: number): void {
     const { host, responder } = this
+    const status = refusalOf(this.peer.pass, Need.ADMIN)
+    if (status !== Status.OK) return this.fail(status, Words.NO_MEMORY)
     if (!host.flushAllowed) return responder.error(BinaryStatus.AUTH_ERROR, Words.AUTH_FAILURE)
     host.counters[ThreadCounter.CMD_FLUSH]++
     flushAll(host.cache, exptime)
@@ -341,6 +354,8 @@ export class BinaryProtocol implements Protocol, Sending, Filling {
     const { peer, responder } = this
     const { keyStart, keyBytes } = this.request
     const name = bytes.toString('latin1', keyStart, keyStart + keyBytes)
+    const status = refusalOf(peer.pass, needsOfStats(name))
+    if (status !== Status.OK) return this.fail(status, Words.NO_MEMORY)
     const frames = statFrames(this.host, name, responder.opaque)
     if (frames !== null) peer.sendTail(frames)
     else responder.error(BinaryStatus.KEY_ENOENT, Words.NOT_FOUND)

@@ -3,16 +3,19 @@
 // command, except `stats`, `version`, `watch`, `config` and `snapshot`. These commands are rare and
 // may allocate.
 
+import { Status } from '../../engine/status.ts'
 import type { Conversation } from '../conversation.ts'
 import { flushAll } from '../execute.ts'
+import { refusalOf } from '../guarded.ts'
 import { Control, ThreadCounter, VERBOSITY_MAX } from '../host.ts'
+import { needsOfControl } from '../needs.ts'
 import { readInt32, readUint32 } from '../words/numbers.ts'
-import { Line } from '../words/print.ts'
-import type { Speaker } from '../words/speaker.ts'
+import { failedLine, Line } from '../words/print.ts'
+import { type Speaker, wordAt } from '../words/speaker.ts'
 import { endsWithNoreply, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { Verb } from '../words/verbs.ts'
 import { crawler } from './crawler.ts'
-import { config, shutdown } from './daemon.ts'
+import { config, refuseBody, shutdown } from './daemon.ts'
 import { lru, memoryLimit, slabs } from './memory.ts'
 import { noteChange } from './parameters.ts'
 import { PendingAnswer } from './pending-answer.ts'
@@ -32,6 +35,13 @@ const ANSWERED: ReadonlySet<Verb> = new Set([
 /** Runs the command whose line is in `bytes`. */
 export function runControl(verb: Verb, bytes: Buffer, peer: Conversation, speaker: Speaker): void {
   peer.request.noreply = !ANSWERED.has(verb) && endsWithNoreply(bytes)
+  const status = refusalOf(peer.pass, needsOfControl(verb, wordAt(bytes, 1)))
+  if (status !== Status.OK) {
+    const line = failedLine(status)
+    // Its body would otherwise be read as commands.
+    if (verb === Verb.CONFIG && refuseBody(bytes, peer, line)) return
+    return speaker.say(line)
+  }
   switch (verb) {
     case Verb.FLUSH_ALL:
       return flush(bytes, peer, speaker)

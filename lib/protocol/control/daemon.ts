@@ -22,7 +22,7 @@ import { VALUE_BYTES_MAX } from '../limits.ts'
 import { readInt32 } from '../words/numbers.ts'
 import { Line, storedLine } from '../words/print.ts'
 import { line, type Speaker, wordAt } from '../words/speaker.ts'
-import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
+import { LINE_END_BYTES, tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { CLUSTER_VERSION_MAX } from './cluster-board.ts'
 import { setParameter, whoIs } from './parameters.ts'
 
@@ -67,6 +67,16 @@ export function config(bytes: Buffer, peer: Conversation, speaker: Speaker): voi
     default:
       return speaker.say(Line.ERROR)
   }
+}
+
+/** Answers a `config` that has a body, which is discarded; false: it has none. */
+export function refuseBody(bytes: Buffer, peer: Conversation, reply: Area): boolean {
+  const [verb, key] = [wordAt(bytes, 1), wordAt(bytes, 2)]
+  if (verb !== 'set' || tokenCount < 5 || key === '') return false
+  const valueBytes = readInt32(bytes, tokenStart[4], tokenEnd[4])
+  if (!(valueBytes >= 0 && valueBytes <= VALUE_BYTES_MAX)) return false
+  peer.swallow(valueBytes + LINE_END_BYTES, reply)
+  return true
 }
 
 function setSetting(bytes: Buffer, peer: Conversation, speaker: Speaker): void {

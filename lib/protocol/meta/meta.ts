@@ -16,7 +16,7 @@ import type { Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { equalsWord, wordEnd } from '../words/ascii.ts'
 import { readInt32 } from '../words/numbers.ts'
-import { Line, storedLine } from '../words/print.ts'
+import { failedLine, Line, storedLine } from '../words/print.ts'
 import type { Speaker } from '../words/speaker.ts'
 import { tokenCount, tokenEnd, tokenStart } from '../words/tokens.ts'
 import { type Store, ValueReader } from '../words/value-reader.ts'
@@ -129,9 +129,9 @@ export class MetaCommands implements Sending, Store {
     }
     if (status === Status.HELD) {
       peer.sendHeld(this)
-    } else if (status === Status.NO_MEMORY) {
+    } else if (status > Status.MISS) {
       reply.length = before
-      this.speaker.say(Line.NO_MEMORY_GET)
+      this.speaker.say(failedLine(status, Line.NO_MEMORY_GET))
     } else if (status === Status.MISS && !flags.quiet) {
       this.printer.addEcho(Code.EN)
     }
@@ -194,7 +194,7 @@ export class MetaCommands implements Sending, Store {
   private remove(): void {
     const { request, flags, printer } = this
     const status = this.peer.operations.remove(request)
-    if (status === Status.NO_MEMORY) this.speaker.say(Line.NO_MEMORY)
+    if (status > Status.EXISTS) this.speaker.say(failedLine(status))
     else if (status !== Status.OK) printer.addEcho(status === Status.MISS ? Code.NF : Code.EX)
     else if (!flags.quiet) printer.addEcho(Code.HD)
   }
@@ -211,7 +211,7 @@ export class MetaCommands implements Sending, Store {
     } else if (status === Status.NON_NUMERIC) {
       speaker.say(Line.NON_NUMERIC)
     } else {
-      speaker.say(request.created ? MetaLine.NO_MEMORY_NEW : Line.NO_MEMORY)
+      speaker.say(failedLine(status, request.created ? MetaLine.NO_MEMORY_NEW : Line.NO_MEMORY))
     }
   }
 
@@ -225,8 +225,9 @@ export class MetaCommands implements Sending, Store {
     }
     peer.host.counters[ThreadCounter.CMD_META]++
     const sink = new FactsSink(request)
-    if (peer.operations.peek(request, sink) === Status.MISS) this.speaker.say(MetaLine.MISS)
-    else peer.sendTail(sink.line)
+    const status = peer.operations.peek(request, sink)
+    if (status === Status.OK) peer.sendTail(sink.line)
+    else this.speaker.say(failedLine(status, MetaLine.MISS))
   }
 
   /** Checks for a key, and flags from word `first` on. Returns an error line, or null. */

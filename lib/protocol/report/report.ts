@@ -251,6 +251,11 @@ function reportOwn(host: Host, lines: Lines): void {
   lines.add('worker_restarts', facts.workerRestarts())
   lines.add('stderr_lines_dropped', facts.logLinesDropped())
   lines.add('addresses_refused', facts.sum(ThreadCounter.ADDRESSES_REFUSED))
+  lines.add('connections_limited', facts.sum(ThreadCounter.CONNECTIONS_LIMITED))
+  lines.add('reads_delayed', facts.sum(ThreadCounter.READS_DELAYED))
+  lines.add('datagrams_limited', facts.sum(ThreadCounter.DATAGRAMS_LIMITED))
+  lines.add('requests_denied', facts.sum(ThreadCounter.REQUESTS_DENIED))
+  lines.add('logins_ended', facts.sum(ThreadCounter.LOGINS_ENDED))
   lines.add('lock_waits', sums.counter(Counter.LOCK_WAITS))
   for (const [name, value] of Object.entries(heldOf(host))) lines.add(name, value)
 }

@@ -1,7 +1,7 @@
 // Prints the replies of the classic text protocol: fixed lines, and hits as `VALUE key flags bytes
 // [cas]`.
 
-import { copyBytes } from '../../bytes/area.ts'
+import { type Area, copyBytes } from '../../bytes/area.ts'
 import { printNumber, printU64 } from '../../bytes/decimal.ts'
 import type { Arena } from '../../engine/arena/arena.ts'
 import { itemFlags, loadCas, type Ref, readValue, valueBytesOf } from '../../engine/items/item.ts'
@@ -35,10 +35,12 @@ export const Line = {
   STORED: text('STORED\r\n'),
   TOO_LARGE: text('SERVER_ERROR object too large for cache\r\n'),
   TOUCHED: text('TOUCHED\r\n'),
+  UNAUTHENTICATED: text('CLIENT_ERROR unauthenticated\r\n'),
+  UNAUTHORIZED: text('CLIENT_ERROR unauthorized\r\n'),
 } as const
 
 /** The reply to a store. */
-export function storedLine(status: Status) {
+export function storedLine(status: Status): Area {
   switch (status) {
     case Status.OK:
       return Line.STORED
@@ -51,8 +53,14 @@ export function storedLine(status: Status) {
     case Status.TOO_LARGE:
       return Line.TOO_LARGE
     default:
-      return Line.NO_MEMORY_STORE
+      return failedLine(status, Line.NO_MEMORY_STORE)
   }
+}
+
+/** Why a command did nothing: access control, or no memory, for which each command has its line. */
+export function failedLine(status: Status, noMemory: Area = Line.NO_MEMORY): Area {
+  if (status === Status.UNAUTHENTICATED) return Line.UNAUTHENTICATED
+  return status === Status.UNAUTHORIZED ? Line.UNAUTHORIZED : noMemory
 }
 
 // 'VALU', 'E ', '\r\n' and ' 0 ' as little-endian numbers: a hit begins with a few wide stores.

@@ -60,7 +60,7 @@ function listOf(entries: readonly string[]): BlockList | null {
   for (const { text, where } of entries.flatMap(expanded)) {
     if (++count > ALLOW_ENTRIES_MAX)
       throw new Error(`--allow: more than ${ALLOW_ENTRIES_MAX} entries`)
-    if (!add(list, text)) throw new Error(`${where}: "${text}" is no address and no network`)
+    if (!addNetwork(list, text)) throw new Error(`${where}: "${text}" is no address and no network`)
   }
   return list
 }
@@ -89,7 +89,7 @@ function readText(path: string): string {
 }
 
 /** Adds an address or a network; false: it is neither. */
-function add(list: BlockList, text: string): boolean {
+export function addNetwork(list: BlockList, text: string): boolean {
   const [, address = '', digits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const version = isIP(address)
   if (version === 0 || address.includes('%')) return false

@@ -4,7 +4,7 @@
 import { Credentials } from '../../protocol/auth/credentials.ts'
 import { Penalties } from '../../protocol/auth/penalties.ts'
 import type { Authenticator, Claim } from '../../protocol/authenticator.ts'
-import { originOf } from '../system/origin.ts'
+import { originOf } from '../system/peer-origin.ts'
 import { RareLog } from '../system/rare-log.ts'
 import type { AuthHandle } from './files.ts'
 

@@ -238,7 +238,7 @@ function removePidFile(pidFile: string): void {
 function warnOfOpenAddress(options: Options): void {
   const address = openAddressOf(options)
   if (address === undefined) return
-  const advice = 'listen on 127.0.0.1 (-l), or say who may (--allow, -Y, -S, TLS with certificates)'
+  const advice = 'listen on 127.0.0.1 (-l), or say who may (--allow, --acl, TLS with certificates)'
   say(`warning: everybody who reaches ${address} may read and change everything: ${advice}`, 'warn')
 }
 

@@ -3,6 +3,7 @@
 //   DirectEngine   direct-engine.ts   Node's OpenSSL, called through node:ffi; lines are TlsLines
 //   NodeEngine     node-engine.ts     Node's TLS streams; lines are StreamLines
 
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { PeerCheck } from '../../options/options.ts'
 import type { Host } from '../../protocol/host.ts'
@@ -29,8 +30,16 @@ export interface TlsEngine {
 
 /** Is told how handshakes end. */
 export interface Greeter {
-  /** It is done. `open` gives the line, not reading yet; the owner has it from now on. */
-  greet(peer: Arriving, isResumed: boolean, open: (owner: LineOwner) => Line): LineOwner
+  /**
+   * It is done. `open` gives the line, not reading yet; the owner has it from now on. `certificate`
+   * gives the peer's, which was verified, as DER or Node's; null: it has none.
+   */
+  greet(
+    peer: Arriving,
+    isResumed: boolean,
+    open: (owner: LineOwner) => Line,
+    certificate: () => Uint8Array | X509Certificate | null,
+  ): LineOwner
   /** It failed. */
   refuse(peer: Arriving, reason: string): void
   /** The connection closed. */
@@ -51,6 +60,6 @@ export interface TlsHall {
   /** The line through a stream, not reading yet. */
   openStream(socket: Socket, owner: LineOwner): Line
   later(work: () => void, pauseMs: number): void
-  /** Serves the connection in this slot. */
-  welcome(open: (owner: LineOwner) => Line, slot: number): LineOwner
+  /** Serves the connection in this slot; `names` are those of the peer's certificate. */
+  welcome(open: (owner: LineOwner) => Line, slot: number, names?: readonly string[]): LineOwner
 }

@@ -3,6 +3,7 @@
 // closed and counted, and logged with -v.
 
 import assert from 'node:assert/strict'
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { PeerCheck } from '../../options/options.ts'
 import { Control, ThreadCounter } from '../../protocol/host.ts'
@@ -14,6 +15,7 @@ import { DirectEngine } from './direct-engine.ts'
 import type { Arriving, Greeter, TlsEngine, TlsHall } from './engine.ts'
 import type { Keyring } from './keyring.ts'
 import { NodeEngine } from './node-engine.ts'
+import { peerNamesOf } from './peer-names.ts'
 
 interface Arrival {
   slot: number
@@ -60,7 +62,12 @@ export class Handshakes implements Greeter {
     for (const peer of this.pending.keys()) peer.destroy()
   }
 
-  greet(peer: Arriving, isResumed: boolean, open: (owner: LineOwner) => Line): LineOwner {
+  greet(
+    peer: Arriving,
+    isResumed: boolean,
+    open: (owner: LineOwner) => Line,
+    certificate: () => Uint8Array | X509Certificate | null,
+  ): LineOwner {
     const { settings, hall, pending } = this
     const arrival = pending.get(peer)
     assert(arrival !== undefined, 'a handshake is done once')
@@ -69,7 +76,8 @@ export class Handshakes implements Greeter {
     if (settings.sslSessionCache && !isResumed) {
       hall.host.counters[ThreadCounter.TLS_SESSIONS]++
     }
-    return hall.welcome(open, arrival.slot)
+    const shown = hall.host.access === null ? null : certificate()
+    return hall.welcome(open, arrival.slot, shown === null ? [] : peerNamesOf(shown))
   }
 
   refuse(peer: Arriving, reason: string): void {

@@ -235,7 +235,12 @@ export class TlsLine implements Line, LineOwner, Arriving {
     if (isDone) {
       this.phase = Phase.OPEN
       const isResumed = openSsl.call.SSL_session_reused(ssl) !== 0
-      this.owner = greeter.greet(this, isResumed, () => this)
+      this.owner = greeter.greet(
+        this,
+        isResumed,
+        () => this,
+        () => openSsl.peerCertificate(ssl),
+      )
     } else if (reason !== null) {
       greeter.refuse(this, this.explain(reason))
     }

@@ -93,7 +93,12 @@ export class NodeEngine implements TlsEngine {
       // Node reports input that is not TLS, but leaves the connection open.
       socket.destroy()
     })
-    greeter.greet(peer, socket.isSessionReused(), owner => hall.openStream(socket, owner))
+    greeter.greet(
+      peer,
+      socket.isSessionReused(),
+      owner => hall.openStream(socket, owner),
+      () => (socket.authorized ? (socket.getPeerX509Certificate() ?? null) : null),
+    )
   }
 }
 

@@ -5,7 +5,7 @@
 // TLS. Pointers are bigints. OpenSSL trusts them, so a wrong one ends the process or damages
 // memory: the callers in this folder keep alive what they pass, and free what they asked for.
 
-import type { Area } from '../../bytes/area.ts'
+import { Area } from '../../bytes/area.ts'
 import { type Ffi, type FfiFunctions, functionsOf, loadFfi } from '../native/ffi.ts'
 
 /** A pointer, 0n: none. */
@@ -43,6 +43,7 @@ const FUNCTIONS = {
   SSL_CTX_use_certificate: { arguments: ['u64', 'u64'], return: 'i32' },
   SSL_do_handshake: { arguments: ['u64'], return: 'i32' },
   SSL_free: { arguments: ['u64'], return: 'void' },
+  SSL_get1_peer_certificate: { arguments: ['u64'], return: 'u64' },
   SSL_get_shutdown: { arguments: ['u64'], return: 'i32' },
   SSL_get_verify_result: { arguments: ['u64'], return: 'i64' },
   SSL_new: { arguments: ['u64'], return: 'u64' },
@@ -54,6 +55,7 @@ const FUNCTIONS = {
   SSL_want: { arguments: ['u64'], return: 'i32' },
   SSL_write: { arguments: ['u64', 'u64', 'i32'], return: 'i32' },
   TLS_server_method: { arguments: [], return: 'u64' },
+  i2d_X509: { arguments: ['u64', 'u64'], return: 'i32' },
   X509_STORE_add_cert: { arguments: ['u64', 'u64'], return: 'i32' },
   X509_free: { arguments: ['u64'], return: 'void' },
   X509_verify_cert_error_string: { arguments: ['i64'], return: 'u64' },
@@ -111,6 +113,27 @@ export class OpenSsl {
     if (code === 0n) return null
     call.ERR_clear_error()
     return this.text(call.ERR_reason_error_string(code)) ?? `error ${code}`
+  }
+
+  /** The certificate of a peer, as DER; null: it has none, or it was not verified. */
+  peerCertificate(ssl: Pointer): Uint8Array | null {
+    const { call } = this
+    const certificate = call.SSL_get1_peer_certificate(ssl)
+    if (certificate === 0n) return null
+    const bytes = call.i2d_X509(certificate, 0n)
+    const isVerified = call.SSL_get_verify_result(ssl) === 0n
+    const der = isVerified && bytes > 0 ? this.writeDer(certificate, bytes) : null
+    call.X509_free(certificate)
+    return der
+  }
+
+  private writeDer(certificate: Pointer, bytes: number): Uint8Array {
+    const der = Area.allocate(bytes)
+    // OpenSSL writes to the address in here, and moves it.
+    const place = Area.allocate(8)
+    place.view.setBigUint64(0, this.addressOf(der), true)
+    this.call.i2d_X509(certificate, this.addressOf(place))
+    return der.bytes
   }
 
   text(pointer: Pointer): string | null {

@@ -3,6 +3,7 @@
 const IPV6 = /^(?:tcp|udp)6:\[([\da-f:.]+)/
 const IPV4 = /^(?:tcp|udp):(.+):\d+$/
 const IPV6_GROUPS = 8
+const MAPPED = '::ffff:'
 
 /**
  * The origin of a peer with this address (addressText): without its port, which differs for each
@@ -11,8 +12,14 @@ const IPV6_GROUPS = 8
  */
 export function originOf(address: string): string {
   const [, groups] = IPV6.exec(address) ?? []
-  if (groups !== undefined) return networkOf(groups)
+  if (groups !== undefined) return originOfHost(groups)
   return IPV4.exec(address)?.[1] ?? address
+}
+
+/** As `originOf`, of an address alone. IPv4 in IPv6 (::ffff:10.0.0.1) is IPv4. */
+export function originOfHost(host: string): string {
+  if (host.startsWith(MAPPED) && host.includes('.')) return host.slice(MAPPED.length)
+  return host.includes(':') ? networkOf(host) : host
 }
 
 /** The first half of an IPv6 address, with the zeros that `::` leaves out. */
