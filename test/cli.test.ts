@@ -481,7 +481,7 @@ function run(command: string, args: string[]) {
 }
 
 function wordRefusal(word: string): string {
-  return `Unknown word "${word}": memslab ring, drain, doctor, completion, snapshot, restore, warm, top, upgrade, scale, a file of options, or options (memslab -h)`
+  return `Unknown word "${word}": memslab ring, drain, doctor, completion, snapshot, restore, warm, acl, top, upgrade, scale, a file of options, or options (memslab -h)`
 }
 
 function nodeRefusal(node: string): string {

@@ -294,7 +294,17 @@ export const ROWS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['channels.ts', 'errors.ts', 'types.ts'],
   ],
   'lib/commands/': [
-    ['acl.ts', 'doctor/', 'drain.ts', 'ring.ts', 'scale/', 'snapshot/', 'top/', 'upgrade.ts', 'warm.ts'],
+    [
+      'acl.ts',
+      'doctor/',
+      'drain.ts',
+      'ring.ts',
+      'scale/',
+      'snapshot/',
+      'top/',
+      'upgrade.ts',
+      'warm.ts',
+    ],
     ['restore.ts'],
     ['servers/'],
     ['command-line.ts', 'found-servers.ts', 'progress.ts'],
