@@ -1,6 +1,6 @@
 /**
- * Access control for tests: a desk without a server, whose file a test replaces as it likes, digests
- * that are cheap to check, and tokens.
+ * Access control for tests: a desk without a server, whose file a test replaces as it likes,
+ * digests that are cheap to check, and tokens.
  */
 import { createHmac, type KeyObject, randomBytes, scryptSync, sign } from 'node:crypto'
 import { Board } from '../../lib/access/board.ts'

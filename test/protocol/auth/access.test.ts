@@ -3,6 +3,7 @@
 // replaced in between. A denied request changes nothing, and the stream stays in step.
 
 import t, { type Test } from 'tap'
+import type { Desk } from '../../../lib/access/pass.ts'
 import type { Host } from '../../../lib/protocol/host.ts'
 import { createDesk, guardedHost } from '../../support/access.ts'
 import { frame, Op, parseFrames } from '../../support/binary-frames.ts'
@@ -15,6 +16,9 @@ const seed = announceSeed(t)
 const UNAUTHENTICATED = 'CLIENT_ERROR unauthenticated\r\n'
 const UNAUTHORIZED = 'CLIENT_ERROR unauthorized\r\n'
 const NO_TOKEN = 'CLIENT_ERROR bad authentication token format\r\n'
+
+const hosts = [createHost(), createHost()]
+let turn = 0
 
 // ---- the table, written apart from the one of the daemon
 
@@ -120,10 +124,10 @@ const BINARY: readonly (readonly [name: keyof typeof Op, needs: number])[] = [
   ['PREPENDQ', W],
   ['DELETE', W],
   ['DELETEQ', W],
-  ['INCREMENT', R | W],
-  ['INCREMENTQ', R | W],
-  ['DECREMENT', R | W],
-  ['DECREMENTQ', R | W],
+  ['INCR', R | W],
+  ['INCRQ', R | W],
+  ['DECR', R | W],
+  ['DECRQ', R | W],
   ['FLUSH', A],
   ['FLUSHQ', A],
   ['NOOP', 0],
@@ -168,14 +172,10 @@ t.test('text and meta: every command by every user', async t => {
 })
 
 /** Runs a command between two markers, and beside it without access control. */
-function checkText(
-  t: Test,
-  desk: ReturnType<typeof createDesk>['desk'],
-  user: User,
-  line: string,
-  isAllowed: boolean,
-) {
-  const host = cleanHost(user.categories)
+function checkText(t: Test, desk: Desk, user: User, line: string, isAllowed: boolean) {
+  // What is watched never ends.
+  if (isAllowed && line.startsWith('watch')) return
+  const host = cleanHost()
   const before = contentOf(host)
   const peer = new Peer(guardedHost(host, desk, user.name))
   const reply = say(peer, `${line}\r\nmn\r\n`)
@@ -199,7 +199,7 @@ t.test('noreply silences a denial, and its value is swallowed', async t => {
     'flush_all noreply',
     'verbosity 1 noreply',
   ]) {
-    const host = cleanHost(1)
+    const host = cleanHost()
     const before = contentOf(host)
     for (const certificate of ['u0', undefined]) {
       const peer = new Peer(guardedHost(host, desk, certificate))
@@ -211,7 +211,7 @@ t.test('noreply silences a denial, and its value is swallowed', async t => {
 
 t.test('a get of many keys is denied as a whole', async t => {
   const { desk } = createDesk(fileOf(USERS))
-  const peer = new Peer(guardedHost(cleanHost(2), desk, 'u9'))
+  const peer = new Peer(guardedHost(cleanHost(), desk, 'u9'))
   t.equal(say(peer, 'get own:k own:k2\r\n').split('VALUE').length, 3)
   for (const keys of [
     'own:k other',
@@ -226,7 +226,7 @@ t.test('a get of many keys is denied as a whole', async t => {
 
 t.test('keys in base64 are compared as what they are', async t => {
   const { desk } = createDesk(fileOf(USERS))
-  const peer = new Peer(guardedHost(cleanHost(3), desk, 'u11'))
+  const peer = new Peer(guardedHost(cleanHost(), desk, 'u11'))
   const base64 = (key: string) => Buffer.from(key).toString('base64')
   t.match(say(peer, `mg ${base64('own:k')} b v\r\n`), /^VA 2/)
   t.equal(say(peer, `mg ${base64('other')} b v\r\n`), UNAUTHORIZED)
@@ -244,36 +244,23 @@ t.test('binary: every opcode by every user, quiet or not', async t => {
       for (const [name, needs] of BINARY) {
         const hasKey = !['FLUSH', 'FLUSHQ', 'NOOP', 'VERSION'].includes(name)
         const may = hasKey ? mayKey(user, needs, key) : (needs & ~user.categories) === 0
-        checkFrame(
-          t,
-          desk,
-          user,
-          frameOf(name, hasKey ? key : ''),
-          may,
-          `${user.name} ${name} ${key}`,
-        )
+        checkFrame(t, desk, user, frameOf(name, hasKey ? key : ''), may)
       }
     }
     for (const report of ['', 'items', 'slabs', 'sizes']) {
       const may = (user.categories & R) !== 0
-      checkFrame(t, desk, user, frame(Op.STAT, { key: report }), may, `${user.name} stat ${report}`)
+      checkFrame(t, desk, user, frame(Op.STAT, { key: report }), may)
     }
     for (const report of ['settings', 'reset', 'detail on', 'detail dump', 'hotkeys', 'resetx']) {
       const may = (user.categories & A) !== 0
-      checkFrame(t, desk, user, frame(Op.STAT, { key: report }), may, `${user.name} stat ${report}`)
+      checkFrame(t, desk, user, frame(Op.STAT, { key: report }), may)
     }
   }
 })
 
-function checkFrame(
-  t: Test,
-  desk: ReturnType<typeof createDesk>['desk'],
-  user: User,
-  sent: string,
-  isAllowed: boolean,
-  name: string,
-) {
-  const host = cleanHost(user.categories)
+function checkFrame(t: Test, desk: Desk, user: User, sent: string, isAllowed: boolean) {
+  const name = `${user.name} ${Buffer.from(sent.slice(0, 60), 'latin1').toString('hex')}`
+  const host = cleanHost()
   const before = contentOf(host)
   const peer = new Peer(guardedHost(host, desk, user.name))
   const { responses, rest } = parseFrames(say(peer, sent + frame(Op.NOOP)))
@@ -287,7 +274,7 @@ function checkFrame(
 }
 
 function frameOf(name: keyof typeof Op, key: string): string {
-  const extras = Buffer.alloc(/^(INC|DEC)/.test(name) ? 20 : 0)
+  const extras = Buffer.alloc(/^(INCR|DECR)/.test(name) ? 20 : 0)
   if (/^(SET|ADD|REPLACE)/.test(name))
     return frame(Op[name], { key, extras: '\0'.repeat(8), value: '12'.repeat(3000) })
   if (/^(APP|PRE)/.test(name)) return frame(Op[name], { key, value: '12' })
@@ -299,16 +286,14 @@ function frameOf(name: keyof typeof Op, key: string): string {
 
 t.test('without a log-in, text has the rights of the user default', async t => {
   const { desk } = createDesk(fileOf(USERS, '+read ~own:'))
-  const host = cleanHost(1)
+  const host = cleanHost()
   const peer = new Peer(guardedHost(host, desk))
   t.match(say(peer, 'get own:k\r\n'), /^VALUE own:k/)
   t.equal(say(peer, 'get other\r\nmn\r\n'), `${UNAUTHENTICATED}MN\r\n`)
   t.equal(say(peer, 'delete own:k\r\nflush_all\r\nmn\r\n'), `${UNAUTHENTICATED.repeat(2)}MN\r\n`)
   t.equal(
-    say(peer, 'set own:k 0 0 7\r\nget own\r\nmn\r\n'),
-    `CLIENT_ERROR authentication failure\r\nMN\r\n`
-      .replace('authentication failure', 'bad authentication token format')
-      .replace(/.*\r\n/, () => NO_TOKEN),
+    say(peer, 'set own:k 0 0 7\r\nget_own\r\nmn\r\n'),
+    `${NO_TOKEN}MN\r\n`,
     'a set is a log-in',
   )
   t.equal(say(peer, 'add own:k 0 0 5\r\nmn\r\nx\r\nmn\r\n'), `${UNAUTHENTICATED}MN\r\n`)
@@ -316,7 +301,7 @@ t.test('without a log-in, text has the rights of the user default', async t => {
 
 t.test('a set of a key that the user default may write is a set', async t => {
   const { desk } = createDesk(fileOf(USERS, '+read +write ~own:'))
-  const peer = new Peer(guardedHost(cleanHost(1), desk))
+  const peer = new Peer(guardedHost(cleanHost(), desk))
   t.equal(
     say(peer, 'set own:k 0 0 9\r\nname word\r\nget own:k\r\n'),
     'STORED\r\nVALUE own:k 0 9\r\nname word\r\nEND\r\n',
@@ -325,7 +310,7 @@ t.test('a set of a key that the user default may write is a set', async t => {
 
 t.test('the file is replaced: rights change at once, a user that is gone is nobody', async t => {
   const { desk, post } = createDesk('user a cert=a +read\nuser default')
-  const peer = new Peer(guardedHost(cleanHost(1), desk, 'a'))
+  const peer = new Peer(guardedHost(cleanHost(), desk, 'a'))
   t.match(say(peer, 'get other\r\n'), /^VALUE/)
   post('user a cert=a +write ~own:\nuser default +read')
   t.equal(
@@ -350,8 +335,8 @@ t.test('random text streams, cut anywhere, while the file changes', async t => {
 })
 
 function runRandom(t: Test, random: Random, part: number): boolean {
-  const plain = cleanHost(part)
-  const host = cleanHost(part)
+  const plain = cleanHost()
+  const host = cleanHost()
   let user = randomUser(random)
   const isNobody = random.once(4)
   const file = () =>
@@ -473,11 +458,8 @@ function rightsLine(name: string, { categories, prefixes }: User): string {
 
 // ---- hosts
 
-const hosts = [createHost(), createHost()]
-let turn = 0
-
 /** One of two hosts, with the same few items in it. */
-function cleanHost(_: number): Host {
+function cleanHost(): Host {
   const host = hosts[turn++ % hosts.length] as Host
   const peer = new Peer(host)
   say(peer, 'lru_crawler enable\r\nverbosity 0\r\nflush_all\r\n')
