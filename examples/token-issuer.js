@@ -6,18 +6,22 @@
 //   node examples/token-issuer.js issuer.pem app '+read ~app:' 900
 //
 // prints a token that the user `app` shows as its password for 900 seconds. A new key is made where
-// issuer.pem does not exist.
+// issuer.pem does not exist, and for this run alone where no file is named.
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
-const [path = 'issuer.pem', user = 'app', rights = '+read', seconds = '900'] = process.argv.slice(2)
+const [path, user = 'app', rights = '+read', seconds = '900'] = process.argv.slice(2)
 
-if (!existsSync(path)) {
+function readKey() {
+  if (path !== undefined && existsSync(path)) return createPrivateKey(readFileSync(path))
   const { privateKey } = generateKeyPairSync('ed25519')
-  writeFileSync(path, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 })
+  const pem = privateKey.export({ format: 'pem', type: 'pkcs8' })
+  if (path !== undefined) writeFileSync(path, pem, { mode: 0o600 })
+  return privateKey
 }
-const key = createPrivateKey(readFileSync(path))
+
+const key = readKey()
 const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' }).toString('base64')
 console.error(`token issuer ed25519:${publicKey} +read +write`)
 

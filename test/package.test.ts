@@ -238,6 +238,7 @@ t.test('the examples run', async t => {
       /^cache_reads_total{outcome="miss"} 1\ncache_calls_total{call="getMany",outcome="hit"} \d+\n$/,
     'opentelemetry.js':
       /^cache.call.duration: store done 1, getMany hit 1\ncache.keys: true 1, false 3\n$/,
+    'token-issuer.js': /^(?=(.|\n)*^token issuer ed25519:)(?=(.|\n)*^[\w-]+\.[\w-]+\.[\w-]+$)/m,
     'daemon-and-pool.js': /^in process: the network\nover the network: a thread\n$/,
   }
   const files = readdirSync(join(ROOT, 'examples')).filter(name => name.endsWith('.js'))
