@@ -49,11 +49,12 @@ chmod 700 "$root/var/lib/memslab"
 chmod 1777 "$root/tmp"
 
 # V8's compiled code, for its user and readable only: it is executed. memslab writes it as soon as
-# it listens, here on a socket that nobody else can reach. Without it a start takes longer.
+# it listens, here on a socket that nobody else can reach. Without it a start takes longer. Nothing
+# of this shell's environment may say where it is written.
 cache="$root/usr/lib/memslab/dist/cache"
 mkdir "$cache"
 chown $user:$user "$cache"
-chroot --userspec=$user:$user "$root" /usr/bin/memslab -t 1 -s /tmp/socket >/dev/null 2>&1 &
+env -i chroot --userspec=$user:$user "$root" /usr/bin/memslab -t 1 -s /tmp/socket >/dev/null 2>&1 &
 for tenth in $(seq 300); do
   if [ -S "$root/tmp/socket" ] || ! kill -0 $! 2>/dev/null; then break; fi
   sleep 0.1

@@ -51,7 +51,7 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     t.equal(host.run(`cat /proc/${pid}/comm`), 'memslab')
     t.equal(host.run(`stat -c %U /proc/${pid}`), 'memslab')
     t.match(host.run("grep -c '0100007F:2BCB .* 0A ' /proc/net/tcp"), '1')
-    t.match(host.journal(UNIT), /memslab 0\.4\.0 listens on tcp:127\.0\.0\.1:11211\n/)
+    await host.untilLogged(UNIT, /memslab 0\.4\.0 listens on tcp:127\.0\.0\.1:11211\n/)
     t.notMatch(host.journal(UNIT), /cannot use io_uring/)
     t.match(host.run('memslab -V'), /^memslab 0\.4\.0 /)
     t.match(host.run('zcat /usr/share/doc/memslab/node.copyright.gz'), /^Node\.js is licensed/)
@@ -64,7 +64,7 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     host.run(`systemctl reload ${UNIT}`)
     await host.until(`systemctl is-active ${UNIT}`)
     t.equal(mainPid(host), pid)
-    t.match(host.journal(UNIT), /Reloaded memslab/)
+    await host.untilLogged(UNIT, /Reloaded memslab/)
   },
 
   'an upgrade keeps the cache, the process after it is watched': async (t, { host, install }) => {
@@ -75,8 +75,8 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     t.equal(host.show(UNIT, 'NRestarts'), '0')
     t.equal(host.ask("'get kept'"), 'VALUE kept 0 3\nabc\nEND')
     t.match(host.ask('version'), 'VERSION')
-    t.match(host.journal(UNIT), /memslab 0\.4\.1 listens/)
-    t.match(host.journal(UNIT), /upgrade: process \d+ serves now, with 1 items/)
+    await host.untilLogged(UNIT, /memslab 0\.4\.1 listens/)
+    await host.untilLogged(UNIT, /upgrade: process \d+ serves now, with 1 items/)
     host.run(`kill -KILL ${mainPid(host)}`)
     await host.until(`[ $(systemctl show --value --property NRestarts ${UNIT}) = 1 ]`)
     await host.until(`systemctl is-active ${UNIT}`)
@@ -86,7 +86,7 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
   'a restart keeps the cache': async (t, { host }) => {
     host.ask("'set kept 0 0 3' def")
     host.run(`systemctl restart ${UNIT}`)
-    t.match(host.journal(UNIT), /1 of 1 items came back/)
+    await host.untilLogged(UNIT, /1 of 1 items came back/)
     t.equal(host.ask("'get kept'"), 'VALUE kept 0 3\ndef\nEND')
   },
 
@@ -128,7 +128,7 @@ const STEPS: Readonly<Record<string, (t: Test, place: Place) => Promise<void>>> 
     const stop = `syscall(101, 0x4206, ${worker}, 0, 0); syscall(101, 0x4207, ${worker}, 0, 0)`
     const tracer = host.run(`perl -e '${stop}; sleep 120' </dev/null >/dev/null 2>&1 & echo $!`)
     await host.until(`[ $(journalctl --unit ${UNIT} | grep -c 'Watchdog timeout') = 2 ]`)
-    t.match(host.journal(UNIT), /worker \d has not run for \d s: the watchdog is not fed/)
+    await host.untilLogged(UNIT, /worker \d has not run for \d s: the watchdog is not fed/)
     host.run(`kill ${tracer}`)
     await isReplaced(host, 2)
     t.match(host.ask('version'), 'VERSION')

@@ -79,6 +79,15 @@ export class DebianHost {
     return this.run(`systemctl show --value --property ${property} ${unit}`)
   }
 
+  /** Waits until a unit has said something that matches: a line may come after what it tells of. */
+  async untilLogged(unit: string, pattern: RegExp): Promise<void> {
+    const endMs = Date.now() + WAIT_MS_MAX
+    while (!pattern.test(this.journal(unit))) {
+      if (Date.now() > endMs) throw new Error(`in vain: ${pattern} in\n${this.journal(unit)}`)
+      await sleep(POLL_MS)
+    }
+  }
+
   /** The lines of a unit in the journal. */
   journal(unit: string): string {
     return this.run(`journalctl --no-pager --output cat --unit ${unit}`)
