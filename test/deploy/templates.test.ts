@@ -50,7 +50,7 @@ function computed(value: Parsed, parameters: Record<string, Parsed>): Parsed {
 }
 
 const EXAMPLE = {
-  Package: 'https://example.net/memslab_0.5.0-1_amd64.deb',
+  Package: 'https://example.net/memslab_0.6.0-1_amd64.deb',
   PackageSha256: '0'.repeat(64),
   Etcd: 'http://10.0.0.10:2379',
   Options: '-c 4096',

@@ -2,7 +2,7 @@
 # Makes a Debian 12 VM, or a later one, a node of a memslab pool. Run it as root; again after a
 # change of the settings. It reads them from /etc/memslab-node:
 #
-#   PACKAGE=https://example.net/memslab_0.5.0-1_amd64.deb   URL or path of the Debian package
+#   PACKAGE=https://example.net/memslab_0.6.0-1_amd64.deb   URL or path of the Debian package
 #   SHA256=...                                              of that file; needed for a URL
 #   ETCD=http://10.0.0.10:2379                              where the node registers; empty: nowhere
 #   ADDRESS=10.0.0.21                                       where it listens; empty: the address by
