@@ -12,7 +12,7 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const START_MS = Date.UTC(2026, 10, 30)
 const EVERY_MS = 15_000
-const DAYS = runs(3, 60)
+const DAYS = runs(3, 8)
 const TARGET = 60
 
 const CONFIG = `
