@@ -24,7 +24,7 @@ import type { Successor } from './succession/new-process.ts'
 import type { HandedOver } from './succession/old-process.ts'
 import type { WarmRestart } from './succession/warm-restart.ts'
 import { say } from './system/log.ts'
-import { reasonOf } from './system/reason.ts'
+import { faultOf } from './system/reason.ts'
 import type { TlsHandle } from './tls/keyring.ts'
 import type { UdpListener } from './udp.ts'
 import { type DaemonSettings, isGuarded } from './worker-host.ts'
@@ -305,16 +305,6 @@ async function openAdmin(options: Options, parts: AdminParts): Promise<AdminList
   const { listenAdmin } = await import('./admin-listener.ts')
   const guards = isGuarded(parts.workers.settings) ? await import('./guards.ts') : null
   return listenAdmin(options.admin, parts, guards)
-}
-
-/** Why something failed, in one line, or null. */
-function faultOf(work: () => void): string | null {
-  try {
-    work()
-    return null
-  } catch (error) {
-    return reasonOf(error)
-  }
 }
 
 function sayFault(fault: string | null): void {

@@ -16,3 +16,13 @@ export function reasonOf(error: unknown): string {
   const { errno, message } = error as NodeJS.ErrnoException
   return errno === undefined ? message : reasonFor(errno)
 }
+
+/** Why something failed, in one line, or null. */
+export function faultOf(work: () => void): string | null {
+  try {
+    work()
+    return null
+  } catch (error) {
+    return reasonOf(error)
+  }
+}

@@ -8,7 +8,7 @@
 
 import type { Options } from '../../options/options.ts'
 import { KEYRING_BYTES_MAX } from '../limits.ts'
-import { reasonOf } from '../system/reason.ts'
+import { faultOf } from '../system/reason.ts'
 import {
   type Certificates,
   loadTexts,
@@ -64,15 +64,6 @@ export function refreshKeyring(
     })
   }
   attempt(REFRESH_TRIES_MAX)
-}
-
-function faultOf(work: () => void): string | null {
-  try {
-    work()
-    return null
-  } catch (error) {
-    return reasonOf(error)
-  }
 }
 
 /** Replaces the key that seals sessions: earlier sessions can no longer be resumed. */

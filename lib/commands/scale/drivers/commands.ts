@@ -4,11 +4,11 @@
 //   out    is to bring the pool to MEMSLAB_SCALE_DESIRED nodes
 //   in     is to end MEMSLAB_SCALE_NODE, and to keep MEMSLAB_SCALE_DESIRED
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommandsOptions } from '../config/schema.ts'
 import { checkedNames } from '../pool/names.ts'
 import { execute } from '../run-program.ts'
 import type { Driver } from './driver.ts'
+import { untilNodes, type Wait } from './until-nodes.ts'
 
 /** How often it is asked whether nodes have come. */
 const LIST_MS = 1000
@@ -38,11 +38,13 @@ export class CommandDriver implements Driver {
 
   async grow(to: number, have: readonly string[], signal: AbortSignal): Promise<void> {
     await this.run('out', environmentOf(to, have), signal)
-    const untilMs = performance.now() + this.options.ready
-    while ((await this.nodes(signal)).length < to) {
-      if (performance.now() > untilMs) throw new Error(`fewer than ${to} nodes in time`)
-      await sleep(LIST_MS, undefined, { signal })
-    }
+    const late = `fewer than ${to} nodes in time`
+    await untilNodes(
+      signal => this.nodes(signal),
+      nodes => nodes.length >= to,
+      late,
+      this.wait(signal),
+    )
   }
 
   async remove(
@@ -52,16 +54,22 @@ export class CommandDriver implements Driver {
     signal: AbortSignal,
   ): Promise<void> {
     await this.run('in', { ...environmentOf(to, have), MEMSLAB_SCALE_NODE: node }, signal)
-    const untilMs = performance.now() + this.options.ready
-    while ((await this.nodes(signal)).includes(node)) {
-      if (performance.now() > untilMs) throw new Error(`${node} is still there`)
-      await sleep(LIST_MS, undefined, { signal })
-    }
+    const late = `${node} is still there`
+    await untilNodes(
+      signal => this.nodes(signal),
+      nodes => !nodes.includes(node),
+      late,
+      this.wait(signal),
+    )
   }
 
   /** Whoever runs the nodes starts them again. */
   async repair(): Promise<string[]> {
     return []
+  }
+
+  private wait(signal: AbortSignal): Wait {
+    return { everyMs: LIST_MS, atMostMs: this.options.ready, signal }
   }
 
   private run(

@@ -4,12 +4,12 @@
 //   STATE desired             how many nodes there should be
 //   STATE leaving/host:port   is drained and may be ended; whoever ends it deletes the entry
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { EtcdGateway } from '../../../etcd/gateway.ts'
 import type { Withdrawals } from '../announce/withdrawals.ts'
 import type { DesiredOptions, EtcdOptions } from '../config/schema.ts'
 import { nameOf } from '../pool/names.ts'
 import type { Driver } from './driver.ts'
+import { untilNodes } from './until-nodes.ts'
 
 /** How often it is asked whether nodes have come. */
 const LIST_MS = 500
@@ -44,11 +44,14 @@ export class DesiredDriver implements Driver {
 
   async grow(to: number, _have: readonly string[], signal: AbortSignal): Promise<void> {
     await this.etcd.put(`${this.place.state}desired`, String(to), undefined, signal)
-    const untilMs = performance.now() + this.options.ready
-    while ((await this.nodes(signal)).length < to) {
-      if (performance.now() > untilMs) throw new Error(`fewer than ${to} nodes in time`)
-      await sleep(LIST_MS, undefined, { signal })
-    }
+    const late = `fewer than ${to} nodes in time`
+    const wait = { everyMs: LIST_MS, atMostMs: this.options.ready, signal }
+    await untilNodes(
+      signal => this.nodes(signal),
+      nodes => nodes.length >= to,
+      late,
+      wait,
+    )
   }
 
   async remove(
