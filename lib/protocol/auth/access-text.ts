@@ -9,10 +9,8 @@
 import type { Desk, Grant, Pass } from '../../access/pass.ts'
 import type { Area } from '../../bytes/area.ts'
 import { KEY_BYTES_MAX } from '../../bytes/memcached.ts'
-import type { Claim } from '../authenticator.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
 import { AUTH_CLAIM_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts'
-import { text } from '../reply.ts'
 import { TextProtocol } from '../text.ts'
 import { equalsWord } from '../words/ascii.ts'
 import { readUint32 } from '../words/numbers.ts'
@@ -24,16 +22,9 @@ import {
   tokenize,
   tokenStart,
 } from '../words/tokens.ts'
+import { BLANK, claimIn, FAILURE, isRefused, LF, STORED } from './claim-value.ts'
 import { Gate } from './gate.ts'
 
-const STORED = text('STORED\r\n')
-const FAILURE = text('CLIENT_ERROR authentication failure\r\n')
-const BAD_FORMAT = text('CLIENT_ERROR bad authentication token format\r\n')
-const BAD_END = text('CLIENT_ERROR bad command line termination\r\n')
-
-const LF = 10
-const CR = 13
-const BLANK = 32
 const VERB_BYTES = 3
 
 export class AccessText implements Protocol {
@@ -86,17 +77,9 @@ export class AccessText implements Protocol {
   }
 
   private enter(bytes: Buffer, start: number, end: number): void {
-    const { reply } = this.peer.host
-    if (bytes[end] !== CR || bytes[end + 1] !== LF) return reply.add(BAD_END)
-    const blank = bytes.indexOf(BLANK, start)
-    if (blank < 0 || blank >= end) return reply.add(BAD_FORMAT)
-    const found = this.desk.check({
-      bytes,
-      userStart: start,
-      userEnd: blank,
-      passwordStart: blank + 1,
-      passwordEnd: end,
-    } satisfies Claim)
+    const claim = claimIn(bytes, start, end)
+    if (isRefused(claim)) return this.peer.host.reply.add(claim)
+    const found = this.desk.check(claim)
     bytes.fill(0, start, end)
     if (found === null || 'credential' in found) {
       const right = this.admit(found)

@@ -7,7 +7,7 @@
 
 import type { Area } from '../../bytes/area.ts'
 import { KIB } from '../../bytes/units.ts'
-import type { Authenticator, Claim } from '../authenticator.ts'
+import type { Authenticator } from '../authenticator.ts'
 import { type Conversation, NEED_MORE, type Protocol, State } from '../conversation.ts'
 import { AUTH_CLAIM_BYTES_MAX, LINE_BYTES_MAX } from '../limits.ts'
 import { text } from '../reply.ts'
@@ -15,18 +15,12 @@ import { TextProtocol } from '../text.ts'
 import { equalsWord } from '../words/ascii.ts'
 import { readUint32 } from '../words/numbers.ts'
 import { tokenCount, tokenEnd, tokenize, tokenStart } from '../words/tokens.ts'
+import { claimIn, FAILURE, isRefused, LF, STORED } from './claim-value.ts'
 import { Gate } from './gate.ts'
 
-const STORED = text('STORED\r\n')
-const FAILURE = text('CLIENT_ERROR authentication failure\r\n')
 const UNAUTHENTICATED = text('CLIENT_ERROR unauthenticated\r\n')
-const BAD_FORMAT = text('CLIENT_ERROR bad authentication token format\r\n')
-const BAD_END = text('CLIENT_ERROR bad command line termination\r\n')
 const TOO_LONG = text('CLIENT_ERROR auth token too long\r\n')
 
-const LF = 10
-const CR = 13
-const BLANK = 32
 /** Fewer bytes are not parsed, and a shorter line, without its \n, is invalid, as in memcached. */
 const LOOKED_AT_BYTES_MIN = 3
 const LINE_BYTES_MIN = 6
@@ -97,16 +91,8 @@ export class AuthText implements Protocol {
   }
 
   private enter(bytes: Buffer, start: number, end: number): void {
-    if (bytes[end] !== CR || bytes[end + 1] !== LF) return this.decline(BAD_END)
-    const blank = bytes.indexOf(BLANK, start)
-    if (blank < 0 || blank >= end) return this.decline(BAD_FORMAT)
-    const claim: Claim = {
-      bytes,
-      userStart: start,
-      userEnd: blank,
-      passwordStart: blank + 1,
-      passwordEnd: end,
-    }
+    const claim = claimIn(bytes, start, end)
+    if (isRefused(claim)) return this.decline(claim)
     const right = this.auth.checkText(claim)
     bytes.fill(0, start, end)
     if (right) this.peer.speak(new TextProtocol(this.peer))
