@@ -14,8 +14,8 @@
 // New users go into the other bank, then ACTIVE changes. A check that is overtaken by two changes
 // meets at worst a partly written digest, which matches nobody.
 
-import { createHmac, randomFillSync, timingSafeEqual } from 'node:crypto'
-import type { Claim } from '../authenticator.ts'
+import { randomFillSync, timingSafeEqual } from 'node:crypto'
+import { type Claim, digestOfClaim } from '../../access/claim.ts'
 import { AUTH_LINE_BYTES_MAX, AUTH_USERS_MAX } from '../limits.ts'
 
 /**
@@ -29,7 +29,6 @@ export type FileForm = 'plain' | 'tokens'
 /** Why a file cannot be used. */
 export type FileFault = 'malformed' | 'too many users'
 
-const ALGORITHM = 'sha256'
 const DIGEST_BYTES = 32
 const KEY_BYTES = 32
 const ACTIVE = 0
@@ -97,13 +96,8 @@ export class Credentials {
     return null
   }
 
-  private digest({ bytes, userStart, userEnd, passwordStart, passwordEnd }: Claim): Buffer {
-    const hmac = createHmac(ALGORITHM, this.bytes.subarray(KEY_AT, KEY_AT + KEY_BYTES))
-    // The length marks the end of the name, since both parts may contain any byte.
-    hmac.update(Uint32Array.of(userEnd - userStart))
-    hmac.update(bytes.subarray(userStart, userEnd))
-    hmac.update(bytes.subarray(passwordStart, passwordEnd))
-    return hmac.digest()
+  private digest(claim: Claim): Buffer {
+    return digestOfClaim(this.bytes.subarray(KEY_AT, KEY_AT + KEY_BYTES), claim)
   }
 
   private bankAt(bank: number): number {

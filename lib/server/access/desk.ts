@@ -5,10 +5,10 @@
 // and every connection logs in: so what was right is remembered, as a digest with a key of this
 // thread, until the file changes. Passwords themselves are wiped at once.
 
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { type Acl, DEFAULT_USER, type Limits, readAcl, type User } from '../../access/acl.ts'
 import { Board } from '../../access/board.ts'
-import type { Claim } from '../../access/claim.ts'
+import { type Claim, digestOfClaim } from '../../access/claim.ts'
 import { checkDigest, digestOfNobody } from '../../access/digest.ts'
 import { SECRET_BYTES_MAX } from '../../access/limits.ts'
 import { NO_METER } from '../../access/meters.ts'
@@ -90,7 +90,7 @@ export class AclDesk implements Desk {
     const acl = this.current()
     if (passwordEnd - passwordStart > SECRET_BYTES_MAX) return null
     const name = bytes.toString('utf8', userStart, userEnd)
-    const digest = this.digestOf(claim)
+    const digest = digestOfClaim(this.secret, claim).toString('base64')
     const known = this.remembered.get(digest)
     if (known !== undefined) return known
     const token = this.checkToken(bytes.toString('latin1', passwordStart, passwordEnd), name)
@@ -241,15 +241,6 @@ export class AclDesk implements Desk {
       this.remembered.delete(oldest)
     }
     this.remembered.set(digest, grant)
-  }
-
-  private digestOf({ bytes, userStart, userEnd, passwordStart, passwordEnd }: Claim): string {
-    const hmac = createHmac('sha256', this.secret)
-    // The length marks the end of the name, since both parts may contain any byte.
-    hmac.update(Uint32Array.of(userEnd - userStart))
-    hmac.update(bytes.subarray(userStart, userEnd))
-    hmac.update(bytes.subarray(passwordStart, passwordEnd))
-    return hmac.digest('base64')
   }
 }
 
