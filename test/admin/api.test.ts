@@ -192,7 +192,10 @@ t.test('where clients log in, keys are told to those who log in', async t => {
   }
   const args = ['-p', '0', '-Y', `${file}/users`, '--admin', '1', '--admin-write']
   const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { timeout: 60_000 })
-  t.match(stderr.toString(), '--admin-write needs --admin-auth where clients log in (-S, -Y)')
+  t.match(
+    stderr.toString(),
+    '--admin-write needs --admin-auth where clients log in (-S, -Y, --acl)',
+  )
   t.equal(status, 64)
 })
 
